@@ -1,0 +1,73 @@
+package experiments
+
+// Run is one net to be trained with one seed, everything resolved: all times
+// in steps, every default filled in. It is what a checkpoint and a record are
+// made from, so its JSON form is stable and its Hash decides whether a
+// checkpoint may be resumed.
+type Run struct {
+	ID   string `json:"id"`  // "resnet-20_B-seed0": file name of its record and checkpoints
+	Net  string `json:"net"` // "resnet-20/B"
+	Seed uint64 `json:"seed"`
+	Recipe
+}
+
+// Recipe is how a net is trained. Zero values are not defaults: Load fills
+// every field.
+type Recipe struct {
+	Data       string    `json:"data"`       // "cifar10", "preview"
+	Train      int       `json:"train"`      // training images, from the front of a seeded shuffle when fewer than all; 0 = all
+	Validation int       `json:"validation"` // images held out of the training set and tested on in place of the test set; 0 = none
+	Batch      int       `json:"batch"`
+	Input      Input     `json:"input"`
+	Init       string    `json:"init"` // "fan_in" or "fan_out" (He et al. 2015b, normal)
+	BatchNorm  BatchNorm `json:"batch_norm"`
+	Optimizer  Optimizer `json:"optimizer"`
+	Schedule   Schedule  `json:"schedule"`
+	Precision  string    `json:"precision"`  // "fp32", "bf16", or "auto": bf16 where the CPU or GPU has it
+	LogEvery   int       `json:"log_every"`  // steps that one running training error is averaged over
+	EvalEvery  int       `json:"eval_every"` // steps between tests
+	SaveEvery  int       `json:"save_every"` // steps between checkpoints
+}
+
+// Input is what happens to an image before the net sees it.
+type Input struct {
+	Mean    string `json:"mean"`     // "pixel" (the paper's: one mean per place and channel), "channel", "none"
+	Std     string `json:"std"`      // "none" (the paper's) or "channel": divide by each channel's deviation
+	Pad     int    `json:"pad"`      // pixels on each side before the random crop back to size
+	PadWith string `json:"pad_with"` // "mean" (zeros after normalisation) or "black" (zeros before)
+	Flip    bool   `json:"flip"`     // left-right with probability 1/2
+}
+
+// BatchNorm: paper section 3.4, and the authors' later notes (paper.md 2c).
+type BatchNorm struct {
+	Group      int     `json:"group"` // images that share statistics; 0 = the whole batch
+	Eps        float64 `json:"eps"`
+	Momentum   float64 `json:"momentum"`   // share of the batch in the moving averages
+	Statistics string  `json:"statistics"` // at test time: "moving" averages, or "calibrated": true averages recomputed before the final tests
+}
+
+// Optimizer is SGD with momentum.
+type Optimizer struct {
+	Rate     float64 `json:"rate"`
+	Momentum float64 `json:"momentum"`
+	Form     string  `json:"form"`   // "caffe": v = m v + rate g; w -= v. "pytorch": v = m v + g; w -= rate v
+	Decay    float64 `json:"decay"`  // L2, added to the gradient
+	Decays   string  `json:"decays"` // "all" parameters or "weights" (of convolutions and fc) only
+}
+
+// Schedule is the learning rate over time, in steps.
+type Schedule struct {
+	Divide float64 `json:"divide"`
+	At     []int   `json:"at"`
+	Stop   int     `json:"stop"`
+	Warmup *Warmup `json:"warmup,omitempty"` // nil for none
+}
+
+// Warmup holds the rate at Rate until the running training error (percent,
+// over the last LogEvery steps) is under Until, or for Steps steps; exactly
+// one of the two is set.
+type Warmup struct {
+	Rate  float64 `json:"rate"`
+	Until float64 `json:"until_error,omitempty"`
+	Steps int     `json:"steps,omitempty"`
+}

@@ -1,0 +1,50 @@
+// Package record writes down what happens in a run, as JSON lines, a progress
+// bar and a log, and reads it back. Figures and tables need nothing else.
+package record
+
+// Event is one line of runs/ID.jsonl. Kind says which fields mean something:
+//
+//	"start"  the run begins: Run (the resolved recipe), Params, Macs, Images
+//	"train"  Step, Rate, Loss, Error: means over the mini-batches since the last "train"
+//	"rate"   Step, Rate: the rate changed (drop, or end of warm-up) from step Step on
+//	"eval"   Step, Set ("test", "validation"), Error, Loss
+//	"full"   Step, Set ("train"), Error, Loss: a full pass in eval mode at the end
+//	"warn"   Step, Text
+//	"stop"   Step, Text: the run ended early ("NaN ..."), and is not finished
+//	"end"    Step: the run is finished
+//
+// Step counts finished steps: 1 after the first. Errors are percent of images
+// whose top-1 class is wrong. Two runs of the same question on the same
+// machine write the same lines but for the last two fields.
+type Event struct {
+	Kind  string   `json:"kind"`
+	Step  int      `json:"step"`
+	Set   string   `json:"set,omitempty"`
+	Rate  float64  `json:"rate,omitempty"`
+	Loss  *float64 `json:"loss,omitempty"`
+	Error *float64 `json:"error,omitempty"`
+	Text  string   `json:"text,omitempty"`
+	Start *Start   `json:"start,omitempty"`
+
+	Seconds    float64 `json:"seconds,omitempty"`      // training time since the run began, pauses between sessions left out
+	ImagesPerS float64 `json:"images_per_s,omitempty"` // of the training steps since the last "train"
+}
+
+// Start describes a run well enough to draw and tabulate it alone.
+type Start struct {
+	ID        string   `json:"id"`
+	Net       string   `json:"net"`
+	Depth     int      `json:"depth"`
+	Residual  bool     `json:"residual"`
+	Shortcut  string   `json:"shortcut,omitempty"` // "A", "B", "C"; "" for plain nets
+	Seed      uint64   `json:"seed"`
+	Params    int64    `json:"params"`
+	Macs      int64    `json:"macs"`  // multiply-adds of one image forward
+	Steps     int      `json:"steps"` // at which it will stop
+	Batch     int      `json:"batch"`
+	Data      string   `json:"data"` // "CIFAR-10", "CIFAR-10, JPEG copy", "preview set"
+	Precision string   `json:"precision"`
+	Device    string   `json:"device"`
+	Paper     bool     `json:"paper"`   // the recipe and the data are the paper's
+	Caveats   []string `json:"caveats"` // why not, to be printed with every figure and table: "schedule shortened to 1/8", "preview data", "CPU", "bf16"
+}

@@ -1,0 +1,155 @@
+// Package program is the narrow waist: a training step as plain data, a list
+// of buffers and a list of instructions that read and write them. What nets
+// mean is said above it, how it is computed below it.
+package program
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"strings"
+
+	"depthlab/nets/kernel"
+)
+
+// BufID is an index into Program.Buffers.
+type BufID int
+
+// Arena says what a buffer is for, and so how long it lives.
+type Arena uint8
+
+const (
+	// Input is written by the host: the resident data set once, the plan
+	// ("rows", "rates") at each step. The batch that the net sees ("input",
+	// "label") is kept here too. Nothing in it is reused within a step.
+	Input Arena = iota
+	// Param holds the parameters, packed in the order of the net: the buffer
+	// "params" is all of them, every other one is a view into it.
+	Param
+	// Grad mirrors Param: "grads", and "grad.NAME" at the offset of NAME.
+	Grad
+	// Momentum mirrors Param: "momenta", and "momentum.NAME".
+	Momentum
+	// Stat holds batch norm's running statistics, packed: "stats" is all.
+	Stat
+	// Metric holds what the host reads after a step: "loss" and "wrong".
+	Metric
+	// Work holds activations and their gradients, placed by liveness: two
+	// buffers may share bytes when they are never alive together.
+	Work
+	NumArenas
+)
+
+func (a Arena) String() string {
+	return [...]string{"input", "param", "grad", "momentum", "stat", "metric", "work"}[a]
+}
+
+// Phase is the part of the step that an instruction belongs to.
+type Phase uint8
+
+const (
+	Load     Phase = iota // select and augment the batch
+	Forward               // up to loss and error count
+	Backward              // gradients
+	Update                // parameters and running statistics
+)
+
+func (p Phase) String() string {
+	return [...]string{"load", "forward", "backward", "update"}[p]
+}
+
+// Buffer is an array of the program. Offset is in bytes from the start of its
+// arena and a multiple of Align, views into packed arenas aside. First and
+// Last are the first instruction that writes and the last that reads it; they
+// are -1 and len(Code) for what outlives the step (all arenas but Work).
+type Buffer struct {
+	Name        string
+	Shape       kernel.Shape
+	Type        kernel.DType
+	Arena       Arena
+	Offset      int64
+	First, Last int
+}
+
+// Bytes is the size of the buffer as a Program sees it (float32).
+func (b *Buffer) Bytes() int64 { return int64(b.Shape.Len()) * int64(b.Type.Size()) }
+
+// Instr is one kernel applied to buffers. A buffer may be in Out and In at
+// once only where the kernel updates in place (SGD, MovingAverage).
+type Instr struct {
+	Kernel  kernel.Kernel
+	Out, In []BufID
+	Layer   string // path of the layer in PyTorch's manner: "layer1.0.conv1"
+	Phase   Phase
+}
+
+// Program is one closed step of training (or evaluation, or calibration):
+// batch selection, forward, loss, backward, update.
+type Program struct {
+	Name    string // "resnet-20 train batch 128"
+	Buffers []Buffer
+	Code    []Instr
+	Bytes   [NumArenas]int64 // size of each arena
+}
+
+// Lookup finds a buffer by name.
+func (p *Program) Lookup(name string) (BufID, bool) {
+	for i := range p.Buffers {
+		if p.Buffers[i].Name == name {
+			return BufID(i), true
+		}
+	}
+	return -1, false
+}
+
+// Views lists the buffers of an arena other than the one that spans it all
+// ("params", "stats", ...), in order of offset: the named tensors that a
+// checkpoint holds.
+func (p *Program) Views(a Arena) []BufID {
+	var ids []BufID
+	for i := range p.Buffers {
+		b := &p.Buffers[i]
+		if b.Arena == a && !isSpan(b.Name) {
+			ids = append(ids, BufID(i))
+		}
+	}
+	return ids
+}
+
+func isSpan(name string) bool {
+	switch name {
+	case "params", "grads", "momenta", "stats":
+		return true
+	}
+	return false
+}
+
+// Dump writes the program as text, one line a buffer and one an instruction:
+// the form that golden files hold and Hash covers.
+func (p *Program) Dump(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "program %s\n", p.Name)
+	for a := Arena(0); a < NumArenas; a++ {
+		fmt.Fprintf(&b, "arena %s %d\n", a, p.Bytes[a])
+	}
+	for i := range p.Buffers {
+		x := &p.Buffers[i]
+		fmt.Fprintf(&b, "%%%d %s %s%v %s+%d", i, x.Name, x.Type, x.Shape, x.Arena, x.Offset)
+		if x.Arena == Work {
+			fmt.Fprintf(&b, " live %d-%d", x.First, x.Last)
+		}
+		b.WriteByte('\n')
+	}
+	for i, c := range p.Code {
+		fmt.Fprintf(&b, "%d %s %s: %v <- %v  %s\n", i, c.Phase, c.Kernel, c.Out, c.In, c.Layer)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Hash identifies the program: the SHA-256 of its Dump.
+func (p *Program) Hash() string {
+	h := sha256.New()
+	p.Dump(h)
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
