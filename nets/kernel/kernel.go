@@ -175,7 +175,7 @@ func rank(name string, in []Shape, ranks ...int) error {
 	return nil
 }
 
-// elems sums the sizes of shapes, in float32 bytes.
+// bytesOf is the size of tensors of these shapes, in float32.
 func bytesOf(shapes ...[]Shape) int64 {
 	var n int64
 	for _, ss := range shapes {

@@ -23,8 +23,10 @@ const (
 	// ("rows", "rates") at each step. The batch that the net sees ("input",
 	// "label") is kept here too. Nothing in it is reused within a step.
 	Input Arena = iota
-	// Param holds the parameters, packed in the order of the net: the buffer
-	// "params" is all of them, every other one is a view into it.
+	// Param holds the parameters, packed: the weights in the order of the
+	// net, then the vectors (scales, shifts, bias). The span "params" is all
+	// of them, "params[weights]" and "params[vectors]" the two parts; every
+	// other buffer is a view of one parameter, "layer1.0.conv1.weight".
 	Param
 	// Grad mirrors Param: "grads", and "grad.NAME" at the offset of NAME.
 	Grad
@@ -102,9 +104,8 @@ func (p *Program) Lookup(name string) (BufID, bool) {
 	return -1, false
 }
 
-// Views lists the buffers of an arena other than the one that spans it all
-// ("params", "stats", ...), in order of offset: the named tensors that a
-// checkpoint holds.
+// Views lists the buffers of an arena that are no spans of several others
+// ("params", "stats", ...): the named tensors that a checkpoint holds.
 func (p *Program) Views(a Arena) []BufID {
 	var ids []BufID
 	for i := range p.Buffers {
@@ -117,11 +118,8 @@ func (p *Program) Views(a Arena) []BufID {
 }
 
 func isSpan(name string) bool {
-	switch name {
-	case "params", "grads", "momenta", "stats":
-		return true
-	}
-	return false
+	name, _, _ = strings.Cut(name, "[")
+	return name == "params" || name == "grads" || name == "momenta" || name == "stats"
 }
 
 // Dump writes the program as text, one line a buffer and one an instruction:

@@ -1,0 +1,206 @@
+package nets
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"depthlab/nets/kernel"
+	"depthlab/nets/ops"
+)
+
+// Mode is what a graph is for.
+type Mode uint8
+
+const (
+	Train     Mode = iota // batch statistics, loss, gradients of all parameters
+	Eval                  // running statistics, loss
+	Calibrate             // batch statistics, to be averaged; no gradients
+)
+
+func (m Mode) String() string { return [...]string{"train", "eval", "calibrate"}[m] }
+
+// Config is what a graph needs to know beside the net.
+type Config struct {
+	Batch    int // images a step: N
+	Channels int // of an image
+	Size     int // rows and columns of an image
+	Classes  int
+	Group    int     // images that share batch statistics; 0 = all of them
+	Eps      float32 // of batch norm
+}
+
+// Kind is the role of a parameter.
+type Kind uint8
+
+const (
+	ConvWeight Kind = iota
+	LinearWeight
+	Scale // of batch norm
+	Shift
+	Bias
+)
+
+// IsWeight tells weights from the vectors that "decay: weights" leaves alone.
+func (k Kind) IsWeight() bool { return k == ConvWeight || k == LinearWeight }
+
+// Param is a leaf of the graph that is learned.
+type Param struct {
+	Name string // in PyTorch's manner: "layer1.0.conv1.weight"
+	Kind Kind
+	Node *G.Node
+	Grad *G.Node // mode Train only
+}
+
+// Norm is one batch norm of the net: its node and, in mode Eval, the leaves
+// that hold its running statistics ("NAME.running_mean", "NAME.running_var").
+type Norm struct {
+	Name           string
+	Channels       int
+	Node           *G.Node
+	Mean, Variance *G.Node
+}
+
+// Graph is a net as a Gorgonia expression.
+type Graph struct {
+	Expr   *G.ExprGraph
+	Input  *G.Node // (N, Channels, Size, Size)
+	Label  *G.Node // int32 (N)
+	Logits *G.Node // (N, Classes)
+	Loss   *G.Node // scalar
+	Params []*Param
+	Norms  []*Norm
+}
+
+// Build makes the graph of the net. In mode Train the gradients are asked for
+// too: once, since Gorgonia keeps old ones.
+func (a Arch) Build(m Mode, c Config) (*Graph, error) {
+	b := &builder{mode: m, cfg: c, g: &Graph{Expr: G.NewGraph()}}
+	g := b.g
+	g.Input = G.NewTensor(g.Expr, G.Float32, 4, G.WithShape(c.Batch, c.Channels, c.Size, c.Size), G.WithName("input"))
+	g.Label = G.NewTensor(g.Expr, tensor.Int32, 1, G.WithShape(c.Batch), G.WithName("label"))
+
+	blocks, width := a.stages()
+	x := b.convNorm("conv1", "bn1", g.Input, width[0], 3, 1, nil, true)
+	for stage, out := range width {
+		for i := range blocks {
+			stride := 1
+			if stage > 0 && i == 0 {
+				stride = 2
+			}
+			x = b.block(a, fmt.Sprintf("layer%d.%d.", stage+1, i), x, out, stride)
+		}
+	}
+	x = b.apply(kernel.AvgPool{}, "avgpool", x)
+	g.Logits = b.linear("fc", x, c.Classes)
+	g.Loss = b.apply(kernel.CrossEntropy{}, "loss", g.Logits, g.Label)
+	if b.err == nil && m == Train {
+		b.differentiate()
+	}
+	if b.err != nil {
+		return nil, fmt.Errorf("%s: %w", a, b.err)
+	}
+	return g, nil
+}
+
+// builder keeps the first error, so that nets read as a list of layers.
+type builder struct {
+	mode Mode
+	cfg  Config
+	g    *Graph
+	err  error
+}
+
+// block is two 3x3 convolutions, with a shortcut around them in residual nets
+// (paper Figure 2): relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)).
+func (b *builder) block(a Arch, path string, x *G.Node, out, stride int) *G.Node {
+	y := b.convNorm(path+"conv1", path+"bn1", x, out, 3, stride, nil, true)
+	var add *G.Node
+	if a.Residual {
+		add = b.shortcut(a, path, x, out, stride)
+	}
+	return b.convNorm(path+"conv2", path+"bn2", y, out, 3, 1, add, true)
+}
+
+// shortcut is the identity where the sizes agree, unless C projects
+// everywhere; elsewhere zero channels (A) or a projection (B, C).
+func (b *builder) shortcut(a Arch, path string, x *G.Node, out, stride int) *G.Node {
+	if b.err != nil {
+		return nil
+	}
+	same := stride == 1 && x.Shape()[1] == out
+	switch {
+	case same && a.Shortcut != 'C':
+		return x
+	case a.Shortcut == 'A':
+		return b.apply(kernel.Pad{Stride: stride, Out: out, Where: a.Where}, path+"shortcut", x)
+	}
+	return b.convNorm(path+"downsample.0", path+"downsample.1", x, out, 1, stride, nil, false)
+}
+
+// convNorm is a convolution without bias and its batch norm, which adds a
+// shortcut (nil for none) and rectifies.
+func (b *builder) convNorm(conv, norm string, x *G.Node, out, size, stride int, add *G.Node, relu bool) *G.Node {
+	if b.err != nil {
+		return nil
+	}
+	w := b.param(conv+".weight", ConvWeight, out, x.Shape()[1], size, size)
+	y := b.apply(kernel.Conv{Size: size, Stride: stride, Pad: size / 2, Out: out}, conv, x, w)
+	scale, shift := b.param(norm+".weight", Scale, out), b.param(norm+".bias", Shift, out)
+	n := &Norm{Name: norm, Channels: out}
+	b.g.Norms = append(b.g.Norms, n)
+	operands := []*G.Node{y, scale, shift}
+	var k kernel.Kernel = kernel.BatchNorm{Eps: b.cfg.Eps, Group: b.cfg.Group, Add: add != nil, ReLU: relu}
+	if b.mode == Eval {
+		n.Mean, n.Variance = b.leaf(norm+".running_mean", out), b.leaf(norm+".running_var", out)
+		operands = append(operands, n.Mean, n.Variance)
+		k = kernel.BatchNormInfer{Eps: b.cfg.Eps, Add: add != nil, ReLU: relu}
+	}
+	if add != nil {
+		operands = append(operands, add)
+	}
+	n.Node = b.apply(k, norm, operands...)
+	return n.Node
+}
+
+func (b *builder) linear(name string, x *G.Node, out int) *G.Node {
+	if b.err != nil {
+		return nil
+	}
+	w := b.param(name+".weight", LinearWeight, out, x.Shape()[1])
+	return b.apply(kernel.Linear{Out: out}, name, x, w, b.param(name+".bias", Bias, out))
+}
+
+func (b *builder) param(name string, kind Kind, shape ...int) *G.Node {
+	n := b.leaf(name, shape...)
+	b.g.Params = append(b.g.Params, &Param{Name: name, Kind: kind, Node: n})
+	return n
+}
+
+func (b *builder) leaf(name string, shape ...int) *G.Node {
+	return G.NewTensor(b.g.Expr, G.Float32, len(shape), G.WithShape(shape...), G.WithName(name))
+}
+
+func (b *builder) apply(k kernel.Kernel, layer string, operands ...*G.Node) *G.Node {
+	if b.err != nil {
+		return nil
+	}
+	var n *G.Node
+	n, b.err = ops.Apply(k, layer, 0, operands...)
+	return n
+}
+
+func (b *builder) differentiate() {
+	var leaves G.Nodes
+	for _, p := range b.g.Params {
+		leaves = append(leaves, p.Node)
+	}
+	var grads G.Nodes
+	if grads, b.err = G.Grad(b.g.Loss, leaves...); b.err != nil {
+		return
+	}
+	for i, p := range b.g.Params {
+		p.Grad = grads[i]
+	}
+}

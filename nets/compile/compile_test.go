@@ -1,0 +1,123 @@
+package compile
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"depthlab/nets"
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+var regen = flag.Bool("regen", false, "rewrite golden files")
+
+func config(batch int) Config {
+	return Config{
+		Config: nets.Config{Batch: batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
+		Images: 100, Pad: 4, Momentum: 0.9, Decay: 1e-4,
+	}
+}
+
+func compiled(t testing.TB, net string, m nets.Mode, c Config) *program.Program {
+	t.Helper()
+	a, err := nets.ParseArch(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Compile(a, m, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// The golden dumps hold the compiler to what it did: read the diff.
+func TestDump(t *testing.T) {
+	for _, c := range []struct {
+		net  string
+		mode nets.Mode
+	}{{"plain-8", nets.Train}, {"resnet-8", nets.Train}, {"resnet-8/B", nets.Train}, {"resnet-8", nets.Eval}, {"resnet-8", nets.Calibrate}} {
+		cfg := config(4)
+		cfg.Group = 2
+		p := compiled(t, c.net, c.mode, cfg)
+		var b strings.Builder
+		p.Dump(&b)
+		file := filepath.Join("testdata", strings.ReplaceAll(c.net, "/", "_")+"_"+c.mode.String()+".txt")
+		if *regen {
+			if err := os.WriteFile(file, []byte(b.String()), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != string(want) {
+			t.Errorf("%s differs from what was compiled; go test ./nets/compile -regen, and read the diff", file)
+		}
+	}
+}
+
+// One convolution has three instructions in a training step, one batch norm
+// two, and each sum of gradients one: nothing is computed twice.
+func TestInstructions(t *testing.T) {
+	p := compiled(t, "resnet-20", nets.Train, config(2))
+	count := map[string]int{}
+	for _, c := range p.Code {
+		name, _, _ := strings.Cut(c.Kernel.String(), " ")
+		if strings.Contains(c.Kernel.String(), "grad") {
+			name += " grad"
+		}
+		count[name]++
+	}
+	for name, want := range map[string]int{"conv": 19, "conv grad": 37, "batchnorm": 19, "batchnorm grad": 19, "add": 9, "pad": 2, "pad grad": 2, "sgd": 1, "moving": 19} {
+		if count[name] != want {
+			t.Errorf("%d instructions %q, want %d", count[name], name, want)
+		}
+	}
+}
+
+func TestDecayOfWeightsOnly(t *testing.T) {
+	c := config(2)
+	c.WeightsOnly = true
+	p := compiled(t, "plain-8", nets.Train, c)
+	n := len(p.Code)
+	weights, vectors := p.Code[n-2].Kernel.(kernel.SGD), p.Code[n-1].Kernel.(kernel.SGD)
+	if weights.Decay != 1e-4 || vectors.Decay != 0 {
+		t.Errorf("decays %g and %g", weights.Decay, vectors.Decay)
+	}
+}
+
+// Programs of one net share the packed arenas.
+func TestArenasAgree(t *testing.T) {
+	train := compiled(t, "resnet-8/C", nets.Train, config(4))
+	for _, m := range []nets.Mode{nets.Eval, nets.Calibrate} {
+		p := compiled(t, "resnet-8/C", m, config(4))
+		for _, arena := range []program.Arena{program.Param, program.Stat} {
+			if p.Bytes[arena] != train.Bytes[arena] {
+				t.Errorf("%s: %s arena of %d bytes, in training %d", m, arena, p.Bytes[arena], train.Bytes[arena])
+			}
+			for _, id := range p.Views(arena) {
+				b := p.Buffers[id]
+				other, ok := train.Lookup(b.Name)
+				if !ok || train.Buffers[other].Offset != b.Offset {
+					t.Errorf("%s: %s is elsewhere in training", m, b.Name)
+				}
+			}
+		}
+	}
+}
+
+func TestCompileTime(t *testing.T) {
+	start := time.Now()
+	p := compiled(t, "resnet-1202", nets.Train, config(128))
+	if d := time.Since(start); d > 20*time.Second {
+		t.Errorf("resnet-1202 compiled in %v, want under 20 s", d)
+	} else {
+		t.Logf("resnet-1202: %v, %d instructions, %d MiB of work at batch 128", d, len(p.Code), p.Bytes[program.Work]>>20)
+	}
+}

@@ -1,0 +1,253 @@
+package compile
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	G "gorgonia.org/gorgonia"
+
+	"depthlab/nets"
+	"depthlab/nets/kernel"
+	"depthlab/nets/ops"
+	"depthlab/nets/program"
+)
+
+// lowering walks a graph and writes its Program.
+type lowering struct {
+	p     *program.Program
+	graph *nets.Graph
+	cfg   Config
+	mode  nets.Mode
+
+	values map[*G.Node]program.BufID // what each node's value is in
+	calls  map[string]int            // kernel and operands -> instruction
+	grads  map[*G.Node]string        // nodes that are the gradient of a parameter
+	names  map[string]program.BufID
+	writer map[program.BufID]int // the instruction that wrote a buffer
+}
+
+func (l *lowering) buffer(name string, t kernel.DType, a program.Arena, shape ...int) program.BufID {
+	l.p.Buffers = append(l.p.Buffers, program.Buffer{Name: name, Shape: shape, Type: t, Arena: a, Offset: -1, First: -1, Last: -1})
+	id := program.BufID(len(l.p.Buffers) - 1)
+	l.names[name] = id
+	return id
+}
+
+func (l *lowering) id(name string) program.BufID {
+	id, ok := l.names[name]
+	if !ok {
+		panic("compile: no buffer " + name)
+	}
+	return id
+}
+
+// inputs makes the buffers that the host writes and reads.
+func (l *lowering) inputs() {
+	c := l.cfg
+	l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Size)
+	l.buffer("labels", kernel.Uint8, program.Input, c.Images)
+	l.buffer("rows", kernel.Int32, program.Input, c.Batch, 4)
+	l.buffer("rates", kernel.Float32, program.Input, 2)
+	l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Size)
+	l.buffer("scale", kernel.Float32, program.Input, c.Channels)
+	l.buffer("fill", kernel.Float32, program.Input, c.Channels)
+	l.values = map[*G.Node]program.BufID{
+		l.graph.Input: l.buffer("input", kernel.Float32, program.Input, c.Batch, c.Channels, c.Size, c.Size),
+		l.graph.Label: l.buffer("label", kernel.Int32, program.Input, c.Batch),
+	}
+}
+
+// params makes the packed arenas: weights in the order of the net, then the
+// vectors, so that a decay of weights alone is two flat updates.
+func (l *lowering) params() {
+	var ordered []*nets.Param
+	for _, weights := range []bool{true, false} {
+		for _, p := range l.graph.Params {
+			if p.Kind.IsWeight() == weights {
+				ordered = append(ordered, p)
+			}
+		}
+	}
+	l.grads = map[*G.Node]string{}
+	arenas := []struct {
+		arena        program.Arena
+		span, prefix string
+	}{{program.Param, "params", ""}, {program.Grad, "grads", "grad."}, {program.Momentum, "momenta", "momentum."}}
+	if l.mode != nets.Train {
+		arenas = arenas[:1]
+	}
+	for _, a := range arenas {
+		at, weights := 0, 0
+		for _, p := range ordered {
+			id := l.view(a.prefix+p.Name, a.arena, at, p.Node.Shape()...)
+			if a.arena == program.Param {
+				l.values[p.Node] = id
+			}
+			at += p.Node.Shape().TotalSize()
+			if p.Kind.IsWeight() {
+				weights = at
+			}
+		}
+		l.view(a.span, a.arena, 0, at)
+		l.view(a.span+"[weights]", a.arena, 0, weights)
+		l.view(a.span+"[vectors]", a.arena, weights, at-weights)
+		l.p.Bytes[a.arena] = int64(at) * 4
+	}
+	at := 0
+	for _, n := range l.graph.Norms {
+		mean := l.view(n.Name+".running_mean", program.Stat, at, n.Channels)
+		variance := l.view(n.Name+".running_var", program.Stat, at+n.Channels, n.Channels)
+		at += 2 * n.Channels
+		if l.mode == nets.Eval {
+			l.values[n.Mean], l.values[n.Variance] = mean, variance
+		}
+	}
+	l.view("stats", program.Stat, 0, at)
+	l.p.Bytes[program.Stat] = int64(at) * 4
+	if l.mode == nets.Train {
+		for _, p := range l.graph.Params {
+			l.grads[p.Grad] = "grad." + p.Name
+		}
+	}
+}
+
+// view makes a buffer at element at of a packed arena.
+func (l *lowering) view(name string, a program.Arena, at int, shape ...int) program.BufID {
+	id := l.buffer(name, kernel.Float32, a, shape...)
+	l.p.Buffers[id].Offset = int64(at) * 4
+	return id
+}
+
+func (l *lowering) emit(k kernel.Kernel, layer string, ph program.Phase, out, in []program.BufID) {
+	l.p.Code = append(l.p.Code, program.Instr{Kernel: k, Out: out, In: in, Layer: layer, Phase: ph})
+}
+
+func (l *lowering) load() {
+	var in []program.BufID
+	for _, name := range []string{"images", "labels", "rows", "mean", "scale", "fill"} {
+		in = append(in, l.id(name))
+	}
+	k := kernel.Batch{Crop: l.cfg.Size, Pad: l.cfg.Pad}
+	l.emit(k, "batch", program.Load, []program.BufID{l.id("input"), l.id("label")}, in)
+}
+
+// nodes lowers the graph in the order in which its nodes were made, which is
+// a topological one: forward from the input, then back from the loss.
+func (l *lowering) nodes() error {
+	all := append(G.Nodes(nil), l.graph.Expr.AllNodes()...)
+	sort.Slice(all, func(i, j int) bool { return all[i].ID() < all[j].ID() })
+	expr := l.graph.Expr
+	for _, n := range all {
+		if _, ok := l.values[n]; ok || n.Op() == nil {
+			continue
+		}
+		var in []program.BufID
+		operands := expr.From(n.ID())
+		var children G.Nodes
+		for operands.Next() {
+			children = append(children, operands.Node().(*G.Node))
+		}
+		for _, c := range children {
+			in = append(in, l.values[c])
+		}
+		phase := program.Forward
+		if n.ID() > l.graph.Loss.ID() {
+			phase = program.Backward
+		}
+		switch op := n.Op().(type) {
+		case *ops.Op:
+			l.values[n] = l.call(n, op, phase, in)
+		default:
+			switch {
+			case len(children) == 0: // the constant 1 that the backward pass starts from
+			case len(in) == 2 && strings.HasPrefix(op.String(), "+"): // Gorgonia's sum of gradients
+				sum := &ops.Op{Kernel: kernel.Add{}, Layer: l.p.Code[l.writer[in[0]]].Layer}
+				l.values[n] = l.call(n, sum, phase, in)
+			default:
+				return fmt.Errorf("node %v has operation %v, which has no kernel", n, op)
+			}
+		}
+	}
+	return nil
+}
+
+// call finds the instruction that runs op's kernel on these operands, or adds
+// it, and gives the buffer of the output that op stands for.
+func (l *lowering) call(n *G.Node, op *ops.Op, ph program.Phase, in []program.BufID) program.BufID {
+	key := fmt.Sprintf("%s %s %v", op.Kernel, op.Layer, in)
+	i, ok := l.calls[key]
+	if !ok {
+		i = len(l.p.Code)
+		l.calls[key] = i
+		out := l.outputs(op.Kernel, op.Layer, in)
+		for _, id := range out {
+			l.writer[id] = i
+		}
+		l.emit(op.Kernel, op.Layer, ph, out, in)
+	}
+	id := l.p.Code[i].Out[op.Output]
+	if name, ok := l.grads[n]; ok {
+		id = l.id(name)
+		l.p.Code[i].Out[op.Output] = id
+	}
+	return id
+}
+
+// outputs makes the buffers that a kernel writes.
+func (l *lowering) outputs(k kernel.Kernel, layer string, in []program.BufID) []program.BufID {
+	if _, ok := k.(kernel.CrossEntropy); ok {
+		return []program.BufID{
+			l.buffer("loss", kernel.Float32, program.Metric, 1),
+			l.buffer("wrong", kernel.Float32, program.Metric, 1),
+		}
+	}
+	var shapes []kernel.Shape
+	for _, id := range in {
+		shapes = append(shapes, l.p.Buffers[id].Shape)
+	}
+	out, err := k.Shape(shapes)
+	if err != nil {
+		panic("compile: " + err.Error()) // the graph was built by the same rule
+	}
+	ids := make([]program.BufID, len(out))
+	for i, s := range out {
+		name := fmt.Sprintf("%s:%d", layer, len(l.p.Code))
+		if i > 0 {
+			name += fmt.Sprintf(".%d", i)
+		}
+		ids[i] = l.buffer(name, kernel.Float32, program.Work, s...)
+	}
+	return ids
+}
+
+// update adds what changes parameters and running statistics.
+func (l *lowering) update() {
+	if l.mode == nets.Eval {
+		return
+	}
+	rates := l.id("rates")
+	for _, n := range l.graph.Norms {
+		out := l.p.Code[l.writer[l.values[n.Node]]].Out
+		y := l.p.Buffers[out[0]].Shape
+		g := l.p.Buffers[out[1]].Shape[0]
+		running := []program.BufID{l.id(n.Name + ".running_mean"), l.id(n.Name + ".running_var")}
+		l.emit(kernel.MovingAverage{Count: y[0] / g * y[2] * y[3]}, n.Name, program.Update,
+			running, []program.BufID{out[1], out[2], running[0], running[1], rates})
+	}
+	if l.mode != nets.Train {
+		return
+	}
+	parts := []string{""}
+	if l.cfg.WeightsOnly {
+		parts = []string{"[weights]", "[vectors]"}
+	}
+	for _, part := range parts {
+		k := kernel.SGD{Momentum: l.cfg.Momentum, Decay: l.cfg.Decay, Form: l.cfg.Form}
+		if part == "[vectors]" {
+			k.Decay = 0
+		}
+		w, g, v := l.id("params"+part), l.id("grads"+part), l.id("momenta"+part)
+		l.emit(k, "sgd", program.Update, []program.BufID{w, v}, []program.BufID{w, g, v, rates})
+	}
+}

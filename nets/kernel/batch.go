@@ -1,0 +1,75 @@
+package kernel
+
+import "fmt"
+
+// Batch selects images of the resident data set and augments them by the
+// plan: images uint8 (D,C,H,W), labels uint8 (D), rows int32 (N,4),
+// mean (C,H,W), scale (C), fill (C) -> input (N,C,Crop,Crop), label int32 (N).
+//
+// A row is the image's index, the top and left of the crop in the image padded
+// by Pad on each side, and 1 to flip it. A pixel inside the image becomes
+// (pixel - mean) * scale, one outside it fill. Index -1 is an empty slot: zeros, and
+// label -1.
+type Batch struct{ Crop, Pad int }
+
+func (k Batch) String() string { return fmt.Sprintf("batch %dx%d p%d", k.Crop, k.Crop, k.Pad) }
+
+func (k Batch) Shape(in []Shape) ([]Shape, error) {
+	if err := rank(k.String(), in, 4, 1, 2, 3, 1, 1); err != nil {
+		return nil, err
+	}
+	images, c := in[0], in[0][1]
+	switch {
+	case in[1][0] != images[0], in[2][1] != 4, !in[3].Equal(images[1:]), in[4][0] != c, in[5][0] != c:
+		return nil, fmt.Errorf("%s: shapes %v do not fit", k, in)
+	case k.Crop > images[2]+2*k.Pad || k.Crop > images[3]+2*k.Pad:
+		return nil, fmt.Errorf("%s: the crop is larger than the padded image of %v", k, images)
+	}
+	n := in[2][0]
+	return []Shape{{n, c, k.Crop, k.Crop}, {n}}, nil
+}
+
+// Types: labels are int32.
+func (k Batch) Types() []DType { return []DType{Float32, Int32} }
+
+func (k Batch) Cost(in []Shape) (flops, bytes int64) {
+	n := int64(in[2][0] * in[0][1] * k.Crop * k.Crop)
+	return 2 * n, 5 * n
+}
+
+// Ref is float32 only: there is no gradient to check.
+func (k Batch) Ref(out, in []Tensor) {
+	images, labels, rows := in[0], in[1], in[2].I32
+	mean, scale, fill := in[3].F32, in[4].F32, in[5].F32
+	C, H, W := images.Shape[1], images.Shape[2], images.Shape[3]
+	x, label := out[0].F32, out[1].I32
+	parallel(len(label), func(n int) {
+		row := rows[n*4:][:4]
+		if row[0] < 0 {
+			label[n] = -1
+			clear(x[n*C*k.Crop*k.Crop:][:C*k.Crop*k.Crop])
+			return
+		}
+		d := int(row[0])
+		label[n] = int32(labels.U8[d])
+		for c := range C {
+			for h := range k.Crop {
+				iy := h + int(row[1]) - k.Pad
+				dst := x[((n*C+c)*k.Crop+h)*k.Crop:][:k.Crop]
+				for w := range dst {
+					ix := w
+					if row[3] != 0 {
+						ix = k.Crop - 1 - w
+					}
+					ix += int(row[2]) - k.Pad
+					if iy < 0 || iy >= H || ix < 0 || ix >= W {
+						dst[w] = fill[c]
+						continue
+					}
+					at := (c*H+iy)*W + ix
+					dst[w] = (float32(images.U8[d*C*H*W+at]) - mean[at]) * scale[c]
+				}
+			}
+		}
+	})
+}

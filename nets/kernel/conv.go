@@ -1,0 +1,214 @@
+package kernel
+
+import "fmt"
+
+// Conv is a square convolution (cross-correlation, as in PyTorch and cuDNN)
+// without bias: x (N,C,H,W), w (Out,C,Size,Size) -> y (N,Out,H',W').
+type Conv struct{ Size, Stride, Pad, Out int }
+
+func (k Conv) String() string {
+	return fmt.Sprintf("conv %dx%d s%d p%d ->%d", k.Size, k.Size, k.Stride, k.Pad, k.Out)
+}
+
+// outSize is the extent of the output along an axis of n input pixels.
+func (k Conv) outSize(n int) int { return (n+2*k.Pad-k.Size)/k.Stride + 1 }
+
+func (k Conv) Shape(in []Shape) ([]Shape, error) {
+	if err := rank(k.String(), in, 4, 4); err != nil {
+		return nil, err
+	}
+	x, w := in[0], in[1]
+	if want := (Shape{k.Out, x[1], k.Size, k.Size}); !w.Equal(want) {
+		return nil, fmt.Errorf("%s: weight has shape %v, want %v", k, w, want)
+	}
+	if x[2]+2*k.Pad < k.Size || x[3]+2*k.Pad < k.Size {
+		return nil, fmt.Errorf("%s: input %v is smaller than the kernel", k, x)
+	}
+	return []Shape{{x[0], k.Out, k.outSize(x[2]), k.outSize(x[3])}}, nil
+}
+
+func (k Conv) Cost(in []Shape) (flops, bytes int64) {
+	out, err := k.Shape(in)
+	if err != nil {
+		return 0, 0
+	}
+	return k.flops(in[0][1], out[0]), bytesOf(in, out)
+}
+
+// flops of the convolution and of each of its gradients, c input channels.
+func (k Conv) flops(c int, y Shape) int64 { return 2 * int64(y.Len()) * int64(c*k.Size*k.Size) }
+
+func (k Conv) Ref(out, in []Tensor) {
+	if is64(in) {
+		convRef[float64](k, out[0], in[0], in[1])
+	} else {
+		convRef[float32](k, out[0], in[0], in[1])
+	}
+}
+
+func convRef[T Float](k Conv, yt, xt, wt Tensor) {
+	y, x, w := floats[T](yt), floats[T](xt), floats[T](wt)
+	C, H, W := xt.Shape[1], xt.Shape[2], xt.Shape[3]
+	OH, OW := yt.Shape[2], yt.Shape[3]
+	parallel(yt.Shape[0]*k.Out, func(i int) {
+		n, o := i/k.Out, i%k.Out
+		sum := make([]float64, OH*OW)
+		k.taps(C, H, W, OH, OW, func(c, tap, oy, iy, ox0, ox1, ix0 int) {
+			wv := float64(w[(o*C+c)*k.Size*k.Size+tap])
+			row := x[((n*C+c)*H+iy)*W:][:W]
+			for ox, ix := ox0, ix0; ox < ox1; ox, ix = ox+1, ix+k.Stride {
+				sum[oy*OW+ox] += wv * float64(row[ix])
+			}
+		})
+		store(y[i*OH*OW:][:OH*OW], sum)
+	})
+}
+
+// taps calls f for each channel, kernel tap and output row: output pixels
+// ox0 to ox1 of row oy read input row iy from column ix0 on, Stride apart.
+func (k Conv) taps(C, H, W, OH, OW int, f func(c, tap, oy, iy, ox0, ox1, ix0 int)) {
+	for c := range C {
+		for ky := range k.Size {
+			for kx := range k.Size {
+				ox0 := max(0, (k.Pad-kx+k.Stride-1)/k.Stride)
+				ox1 := min(OW, (W-1+k.Pad-kx)/k.Stride+1)
+				if W-1+k.Pad-kx < 0 || ox0 >= ox1 {
+					continue
+				}
+				for oy := range OH {
+					iy := oy*k.Stride + ky - k.Pad
+					if iy < 0 || iy >= H {
+						continue
+					}
+					f(c, ky*k.Size+kx, oy, iy, ox0, ox1, ox0*k.Stride+kx-k.Pad)
+				}
+			}
+		}
+	}
+}
+
+func store[T Float](dst []T, src []float64) {
+	for i, v := range src {
+		dst[i] = T(v)
+	}
+}
+
+// ConvGradInput is the gradient of Conv by its input of H x W pixels:
+// w (Out,C,Size,Size), dy (N,Out,H',W') -> dx (N,C,H,W).
+type ConvGradInput struct {
+	Conv
+	H, W int
+}
+
+func (k ConvGradInput) String() string { return k.Conv.String() + " grad input" }
+
+func (k ConvGradInput) Shape(in []Shape) ([]Shape, error) {
+	if err := rank(k.String(), in, 4, 4); err != nil {
+		return nil, err
+	}
+	w, dy := in[0], in[1]
+	dx := Shape{dy[0], w[1], k.H, k.W}
+	y, err := k.Conv.Shape([]Shape{dx, w})
+	if err != nil {
+		return nil, err
+	}
+	if !y[0].Equal(dy) {
+		return nil, fmt.Errorf("%s: gradient has shape %v, want %v", k, dy, y[0])
+	}
+	return []Shape{dx}, nil
+}
+
+func (k ConvGradInput) Cost(in []Shape) (flops, bytes int64) {
+	out, err := k.Shape(in)
+	if err != nil {
+		return 0, 0
+	}
+	return k.flops(in[0][1], in[1]), bytesOf(in, out)
+}
+
+func (k ConvGradInput) Ref(out, in []Tensor) {
+	if is64(in) {
+		convGradInputRef[float64](k, out[0], in[0], in[1])
+	} else {
+		convGradInputRef[float32](k, out[0], in[0], in[1])
+	}
+}
+
+func convGradInputRef[T Float](k ConvGradInput, dxt, wt, dyt Tensor) {
+	dx, w, dy := floats[T](dxt), floats[T](wt), floats[T](dyt)
+	C, OH, OW := wt.Shape[1], dyt.Shape[2], dyt.Shape[3]
+	parallel(dxt.Shape[0]*C, func(i int) {
+		n, c := i/C, i%C
+		sum := make([]float64, k.H*k.W)
+		for o := range k.Out {
+			taps := w[(o*C+c)*k.Size*k.Size:]
+			k.taps(1, k.H, k.W, OH, OW, func(_, tap, oy, iy, ox0, ox1, ix0 int) {
+				wv := float64(taps[tap])
+				row := dy[((n*k.Out+o)*OH+oy)*OW:][:OW]
+				for ox, ix := ox0, ix0; ox < ox1; ox, ix = ox+1, ix+k.Stride {
+					sum[iy*k.W+ix] += wv * float64(row[ox])
+				}
+			})
+		}
+		store(dx[i*k.H*k.W:][:k.H*k.W], sum)
+	})
+}
+
+// ConvGradWeight is the gradient of Conv by its weight:
+// x (N,C,H,W), dy (N,Out,H',W') -> dw (Out,C,Size,Size).
+type ConvGradWeight struct{ Conv }
+
+func (k ConvGradWeight) String() string { return k.Conv.String() + " grad weight" }
+
+func (k ConvGradWeight) Shape(in []Shape) ([]Shape, error) {
+	if err := rank(k.String(), in, 4, 4); err != nil {
+		return nil, err
+	}
+	dw := Shape{k.Out, in[0][1], k.Size, k.Size}
+	y, err := k.Conv.Shape([]Shape{in[0], dw})
+	if err != nil {
+		return nil, err
+	}
+	if !y[0].Equal(in[1]) {
+		return nil, fmt.Errorf("%s: gradient has shape %v, want %v", k, in[1], y[0])
+	}
+	return []Shape{dw}, nil
+}
+
+func (k ConvGradWeight) Cost(in []Shape) (flops, bytes int64) {
+	out, err := k.Shape(in)
+	if err != nil {
+		return 0, 0
+	}
+	return k.flops(in[0][1], in[1]), bytesOf(in, out)
+}
+
+func (k ConvGradWeight) Ref(out, in []Tensor) {
+	if is64(in) {
+		convGradWeightRef[float64](k, out[0], in[0], in[1])
+	} else {
+		convGradWeightRef[float32](k, out[0], in[0], in[1])
+	}
+}
+
+func convGradWeightRef[T Float](k ConvGradWeight, dwt, xt, dyt Tensor) {
+	dw, x, dy := floats[T](dwt), floats[T](xt), floats[T](dyt)
+	N, C, H, W := xt.Shape[0], xt.Shape[1], xt.Shape[2], xt.Shape[3]
+	OH, OW := dyt.Shape[2], dyt.Shape[3]
+	area := k.Size * k.Size
+	parallel(k.Out, func(o int) {
+		sum := make([]float64, C*area)
+		for n := range N {
+			k.taps(C, H, W, OH, OW, func(c, tap, oy, iy, ox0, ox1, ix0 int) {
+				xrow := x[((n*C+c)*H+iy)*W:][:W]
+				yrow := dy[((n*k.Out+o)*OH+oy)*OW:][:OW]
+				var s float64
+				for ox, ix := ox0, ix0; ox < ox1; ox, ix = ox+1, ix+k.Stride {
+					s += float64(xrow[ix]) * float64(yrow[ox])
+				}
+				sum[c*area+tap] += s
+			})
+		}
+		store(dw[o*C*area:][:C*area], sum)
+	})
+}

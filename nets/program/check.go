@@ -1,0 +1,120 @@
+package program
+
+import (
+	"fmt"
+	"sort"
+
+	"depthlab/nets/kernel"
+)
+
+// Check verifies what every device relies on: operands exist and have the
+// shapes and types that their kernels say, nothing is read before it was
+// written, phases are in order, buffers lie inside their arenas, and no two
+// work buffers that are alive together share a byte. It returns the first
+// fault, which is a bug in the compiler.
+func (p *Program) Check() error {
+	names := map[string]bool{}
+	for i := range p.Buffers {
+		b := &p.Buffers[i]
+		if names[b.Name] {
+			return fmt.Errorf("program %s: two buffers are called %s", p.Name, b.Name)
+		}
+		names[b.Name] = true
+		if b.Arena >= NumArenas {
+			return fmt.Errorf("program %s: buffer %s is in no arena", p.Name, b.Name)
+		}
+		if b.Offset < 0 || b.Offset+b.Bytes() > p.Bytes[b.Arena] {
+			return fmt.Errorf("program %s: buffer %s lies outside the %s arena of %d bytes", p.Name, b.Name, b.Arena, p.Bytes[b.Arena])
+		}
+		if b.Arena != Work && (b.First != -1 || b.Last != len(p.Code)) {
+			return fmt.Errorf("program %s: buffer %s outlives the step but has life %d-%d", p.Name, b.Name, b.First, b.Last)
+		}
+	}
+	if err := p.checkCode(); err != nil {
+		return err
+	}
+	return p.checkOverlap()
+}
+
+func (p *Program) checkCode() error {
+	written := make([]bool, len(p.Buffers))
+	phase := Load
+	for i := range p.Code {
+		c := &p.Code[i]
+		fault := func(format string, args ...any) error {
+			return fmt.Errorf("program %s: instruction %d (%s, layer %s): %s", p.Name, i, c.Kernel, c.Layer, fmt.Sprintf(format, args...))
+		}
+		if c.Phase < phase {
+			return fault("phase %s after %s", c.Phase, phase)
+		}
+		phase = c.Phase
+		var in []kernel.Shape
+		for _, id := range c.In {
+			if id < 0 || int(id) >= len(p.Buffers) {
+				return fault("reads buffer %d of %d", id, len(p.Buffers))
+			}
+			b := &p.Buffers[id]
+			if b.Arena == Work {
+				if !written[id] {
+					return fault("reads %s before it is written", b.Name)
+				}
+				if i < b.First || i > b.Last {
+					return fault("reads %s outside its life %d-%d", b.Name, b.First, b.Last)
+				}
+			}
+			in = append(in, b.Shape)
+		}
+		out, err := c.Kernel.Shape(in)
+		if err != nil {
+			return fault("%v", err)
+		}
+		if len(out) != len(c.Out) {
+			return fault("%d outputs, the kernel has %d", len(c.Out), len(out))
+		}
+		for j, id := range c.Out {
+			if id < 0 || int(id) >= len(p.Buffers) {
+				return fault("writes buffer %d of %d", id, len(p.Buffers))
+			}
+			b := &p.Buffers[id]
+			t := kernel.Float32
+			if k, ok := c.Kernel.(kernel.Types); ok {
+				t = k.Types()[j]
+			}
+			if !b.Shape.Equal(out[j]) || b.Type != t {
+				return fault("output %s is %s%v, the kernel writes %s%v", b.Name, b.Type, b.Shape, t, out[j])
+			}
+			if b.Arena == Work {
+				if written[id] {
+					return fault("writes %s twice", b.Name)
+				}
+				if b.First != i {
+					return fault("writes %s, whose life begins at %d", b.Name, b.First)
+				}
+			}
+			written[id] = true
+		}
+	}
+	return nil
+}
+
+// checkOverlap sweeps over the work buffers by offset.
+func (p *Program) checkOverlap() error {
+	var work []*Buffer
+	for i := range p.Buffers {
+		if p.Buffers[i].Arena == Work {
+			work = append(work, &p.Buffers[i])
+		}
+	}
+	sort.Slice(work, func(i, j int) bool { return work[i].Offset < work[j].Offset })
+	for i, a := range work {
+		for _, b := range work[i+1:] {
+			if b.Offset >= a.Offset+a.Bytes() {
+				break
+			}
+			if a.First <= b.Last && b.First <= a.Last {
+				return fmt.Errorf("program %s: %s and %s share bytes while both are alive", p.Name, a.Name, b.Name)
+			}
+		}
+	}
+	return nil
+}
