@@ -1,0 +1,161 @@
+package record
+
+import "math"
+
+// Point is one point of a curve.
+type Point struct {
+	Step  int
+	Error float64 // percent
+	Loss  float64 // NaN where it was not recorded
+}
+
+// TrainCurve is the running training error: each point the mean over the
+// mini-batches since the point before.
+func (r *RunRecord) TrainCurve() []Point { return r.curve("train", "") }
+
+// TestCurve is the error on the images of TestSet. Of two tests after the same
+// step the later counts: it was made with the final batch-norm statistics.
+func (r *RunRecord) TestCurve() []Point { return r.curve("eval", r.TestSet()) }
+
+// TestSet is "test", or "validation" where that is all the run was tested on,
+// or "" where it has not been tested yet.
+func (r *RunRecord) TestSet() string {
+	set := ""
+	for _, e := range r.Events {
+		if e.Kind == "eval" && set != "test" {
+			set = e.Set
+		}
+	}
+	return set
+}
+
+func (r *RunRecord) curve(kind, set string) []Point {
+	var ps []Point
+	for _, e := range r.Events {
+		if e.Kind != kind || e.Set != set || e.Error == nil {
+			continue
+		}
+		p := Point{Step: e.Step, Error: *e.Error, Loss: math.NaN()}
+		if e.Loss != nil {
+			p.Loss = *e.Loss
+		}
+		if n := len(ps); n > 0 && ps[n-1].Step == e.Step {
+			ps[n-1] = p
+			continue
+		}
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+// FinalShare is the last part of a run that FinalTrain averages over. A single
+// "train" event is a small sample; the rate has long been at its lowest then.
+const FinalShare = 0.05
+
+// FinalTrain is the running training error at the end, percent: the mean over
+// the mini-batches of the "train" events in the last FinalShare of the run's
+// steps, at least of the last one. ok is false before the run's last step.
+func (r *RunRecord) FinalTrain() (err float64, ok bool) {
+	ps := r.TrainCurve()
+	if len(ps) == 0 || ps[len(ps)-1].Step != r.Start.Steps {
+		return 0, false
+	}
+	var sum, weight float64
+	for i := len(ps) - 1; i >= 0; i-- {
+		if weight > 0 && float64(ps[i].Step) <= float64(r.Start.Steps)*(1-FinalShare) {
+			break
+		}
+		before := 0
+		if i > 0 {
+			before = ps[i-1].Step
+		}
+		w := float64(ps[i].Step - before) // mini-batches that this point is a mean of
+		sum += w * ps[i].Error
+		weight += w
+	}
+	return sum / weight, true
+}
+
+// FullTrain is the training error of a full pass in eval mode at the end, percent.
+func (r *RunRecord) FullTrain() (err float64, ok bool) {
+	for _, e := range r.Events {
+		if e.Kind == "full" && e.Error != nil {
+			err, ok = *e.Error, true
+		}
+	}
+	return err, ok
+}
+
+// FinalTest is the error on TestSet after the last step, percent. This is what
+// the paper's tables report, not the best one.
+func (r *RunRecord) FinalTest() (err float64, ok bool) {
+	ps := r.TestCurve()
+	if len(ps) == 0 || ps[len(ps)-1].Step != r.Start.Steps {
+		return 0, false
+	}
+	return ps[len(ps)-1].Error, true
+}
+
+// BestTest is the lowest error on TestSet at any test, percent.
+func (r *RunRecord) BestTest() (err float64, ok bool) {
+	for _, p := range r.TestCurve() {
+		if !ok || p.Error < err {
+			err, ok = p.Error, true
+		}
+	}
+	return err, ok
+}
+
+// Finished says whether the run came to its end.
+func (r *RunRecord) Finished() bool { return r.Events[len(r.Events)-1].Kind == "end" }
+
+// Stopped is the reason why the run ended early, or "".
+func (r *RunRecord) Stopped() string {
+	if e := r.Events[len(r.Events)-1]; e.Kind == "stop" {
+		return e.Text
+	}
+	return ""
+}
+
+// Step is the last step that the record knows of.
+func (r *RunRecord) Step() int {
+	step := 0
+	for _, e := range r.Events {
+		step = max(step, e.Step)
+	}
+	return step
+}
+
+// Seconds is the training time so far, pauses left out: a resumed run counts
+// on from here.
+func (r *RunRecord) Seconds() float64 {
+	s := 0.0
+	for _, e := range r.Events {
+		s = max(s, e.Seconds)
+	}
+	return s
+}
+
+// RateChange is a change of the learning rate; Step is the first at the new one.
+type RateChange struct {
+	Step     int
+	From, To float64
+}
+
+// RateChanges lists the changes of the learning rate, ends of warm-ups among
+// them, in order.
+func (r *RunRecord) RateChanges() []RateChange {
+	var cs []RateChange
+	rate := 0.0 // unknown
+	for _, e := range r.Events {
+		switch {
+		case e.Rate == 0:
+		case rate == 0:
+			rate = e.Rate
+		case e.Kind == "rate" && e.Rate != rate:
+			cs = append(cs, RateChange{e.Step, rate, e.Rate})
+			rate = e.Rate
+		}
+	}
+	return cs
+}

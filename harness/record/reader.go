@@ -1,0 +1,187 @@
+package record
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+)
+
+// maxLine is the longest line of a record, in bytes.
+const maxLine = 1 << 20
+
+// ErrEmpty is returned for a record that has no whole line yet: its run is
+// just beginning.
+var ErrEmpty = errors.New("the record has no events yet")
+
+// RunRecord is one run's record as read back.
+type RunRecord struct {
+	Path   string
+	Start  Start
+	Events []Event // all of them, the "start" first
+}
+
+// Read reads the record of one run. A last line without its end is left out,
+// since the run may be writing it; anything else that is not as Writer writes
+// it is an error with file and line.
+func Read(path string) (*RunRecord, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	rec := &RunRecord{Path: path}
+	var check checker
+	in := bufio.NewReaderSize(f, maxLine)
+	for n := 1; ; n++ {
+		line, err := in.ReadSlice('\n')
+		if err == io.EOF {
+			break
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			return nil, fmt.Errorf("%s:%d: line longer than %d bytes", path, n, maxLine)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		e, err := parse(line)
+		if err == nil {
+			err = check.next(e)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		rec.Events = append(rec.Events, e)
+	}
+	if len(rec.Events) == 0 {
+		return nil, fmt.Errorf("%s: %w", path, ErrEmpty)
+	}
+	rec.Start = *rec.Events[0].Start
+	return rec, nil
+}
+
+func parse(line []byte) (Event, error) {
+	var e Event
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&e); err != nil {
+		if err == io.EOF {
+			return e, errors.New("empty line")
+		}
+		return e, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return e, errors.New("more than one value on the line")
+	}
+	return e, nil
+}
+
+// checker holds what the lines so far imply for the next.
+type checker struct {
+	started     bool
+	train, eval int // steps of the last events of these kinds
+	latest      int // highest step so far
+	steps       int
+}
+
+func (c *checker) next(e Event) error {
+	if c.started != (e.Kind != "start") {
+		return fmt.Errorf("%q event: the first event, and no other, is \"start\"", e.Kind)
+	}
+	switch {
+	case e.Step < 0:
+		return fmt.Errorf("%q event: step %d is negative", e.Kind, e.Step)
+	case c.started && e.Step > c.steps:
+		return fmt.Errorf("%q event: step %d is after the last, %d", e.Kind, e.Step, c.steps)
+	}
+	switch e.Kind {
+	case "start":
+		if e.Start == nil {
+			return errors.New("\"start\" event without \"start\"")
+		}
+		if e.Start.Net == "" || e.Start.Steps <= 0 {
+			return fmt.Errorf("\"start\" event: net %q, %d steps", e.Start.Net, e.Start.Steps)
+		}
+		c.started, c.steps = true, e.Start.Steps
+	case "train":
+		// A step twice means that a record was gone on with, but not truncated.
+		if e.Step <= c.train {
+			return fmt.Errorf("\"train\" event: step %d comes after step %d", e.Step, c.train)
+		}
+		c.train = e.Step
+	case "eval":
+		if e.Step < c.eval {
+			return fmt.Errorf("\"eval\" event: step %d comes after step %d", e.Step, c.eval)
+		}
+		c.eval = e.Step
+	case "rate":
+		// Otherwise Truncate at this step could not tell whether it belongs to
+		// the steps before the checkpoint or to those after it.
+		if e.Step <= c.latest {
+			return fmt.Errorf("\"rate\" event: step %d, the first at the new rate, is not after step %d", e.Step, c.latest)
+		}
+	case "full", "warn", "stop", "end":
+	default:
+		return fmt.Errorf("unknown kind of event %q", e.Kind)
+	}
+	c.latest = max(c.latest, e.Step)
+	return nil
+}
+
+// ReadDir reads all records (*.jsonl) in dir, in a fixed order: plain nets
+// first, then by depth, name and seed. Runs that have not written a whole line
+// yet are left out. A folder that is not there holds no records.
+func ReadDir(dir string) ([]*RunRecord, error) {
+	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	var recs []*RunRecord
+	var errs []error // all bad files at once
+	for _, p := range paths {
+		r, err := Read(p)
+		switch {
+		case err == nil:
+			recs = append(recs, r)
+		case !errors.Is(err, ErrEmpty):
+			errs = append(errs, err)
+		}
+	}
+	Sort(recs)
+	return recs, errors.Join(errs...)
+}
+
+// escapeGlob keeps Glob from reading a folder's name as a pattern.
+func escapeGlob(dir string) string {
+	var b bytes.Buffer
+	for _, c := range []byte(dir) {
+		if bytes.IndexByte([]byte(`*?[\`), c) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// Sort puts records in the order of ReadDir.
+func Sort(recs []*RunRecord) {
+	sort.SliceStable(recs, func(i, j int) bool {
+		a, b := recs[i].Start, recs[j].Start
+		switch {
+		case a.Residual != b.Residual:
+			return b.Residual
+		case a.Depth != b.Depth:
+			return a.Depth < b.Depth
+		case a.Net != b.Net:
+			return a.Net < b.Net
+		case a.Seed != b.Seed:
+			return a.Seed < b.Seed
+		}
+		return recs[i].Path < recs[j].Path
+	})
+}

@@ -1,0 +1,317 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func num(x float64) *float64 { return &x }
+
+// write makes a record of a run of 200 steps, logged every 10, tested and
+// saved every 50, from step from+1 on to step to; seconds are off by late.
+func write(t *testing.T, path string, from, to int, late float64) {
+	t.Helper()
+	open := Create
+	if from > 0 {
+		open = OpenAppend
+	}
+	w, err := open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(e Event) {
+		if err := w.Event(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if from == 0 {
+		put(Event{Kind: "start", Start: &Start{ID: "plain-8-seed0", Net: "plain-8", Depth: 8, Steps: 200, Batch: 128}})
+	}
+	for s := from + 1; s <= to; s++ {
+		if s == 101 {
+			put(Event{Kind: "rate", Step: 101, Rate: 0.01})
+		}
+		if s%10 == 0 {
+			put(Event{Kind: "train", Step: s, Rate: 0.1, Loss: num(1 / float64(s)), Error: num(100 / float64(s)), Seconds: late + float64(s), ImagesPerS: late})
+		}
+		if s%50 == 0 && s < 200 {
+			put(Event{Kind: "eval", Step: s, Set: "test", Error: num(float64(90 - s/10))})
+		}
+	}
+	if to == 200 {
+		put(Event{Kind: "eval", Step: 200, Set: "test", Error: num(75)})
+		put(Event{Kind: "full", Step: 200, Set: "train", Error: num(0.5)})
+		put(Event{Kind: "end", Step: 200})
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestResumedRecordEqualsUndisturbed(t *testing.T) {
+	dir := t.TempDir()
+	whole := filepath.Join(dir, "whole.jsonl")
+	write(t, whole, 0, 200, 0)
+	want, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ killed, saved int }{{137, 100}, {100, 100}, {63, 50}, {199, 150}, {200, 200}, {200, 150}, {30, 0}} {
+		path := filepath.Join(dir, "cut.jsonl")
+		write(t, path, 0, c.killed, 0)
+		f, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		f.WriteString(`{"kind":"train","st`) // the kill
+		f.Close()
+		if err := Truncate(path, c.saved); err != nil {
+			t.Fatal(err)
+		}
+		if c.saved == 0 {
+			if err := os.Truncate(path, 0); err != nil { // nothing saved: from the start
+				t.Fatal(err)
+			}
+		}
+		write(t, path, c.saved, 200, 0)
+		got, _ := os.ReadFile(path)
+		if !bytes.Equal(got, want) {
+			t.Errorf("killed at %d, saved at %d:\n%s\nwant\n%s", c.killed, c.saved, got, want)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestOpenAppendCutsTornLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	write(t, path, 0, 20, 0)
+	want, _ := os.ReadFile(path)
+	f, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	f.WriteString(`{"kind":`)
+	f.Close()
+	w, err := OpenAppend(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if got, _ := os.ReadFile(path); !bytes.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	write(t, path, 0, 200, 0)
+	r, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := r.FinalTrain(); !ok || got != 0.5 { // the last 5 % of 200 steps: one event
+		t.Errorf("FinalTrain %v %v", got, ok)
+	}
+	if got, ok := r.FinalTest(); !ok || got != 75 {
+		t.Errorf("FinalTest %v %v", got, ok)
+	}
+	if got, ok := r.BestTest(); !ok || got != 75 {
+		t.Errorf("BestTest %v %v", got, ok)
+	}
+	if got, ok := r.FullTrain(); !ok || got != 0.5 {
+		t.Errorf("FullTrain %v %v", got, ok)
+	}
+	if !r.Finished() || r.Stopped() != "" || r.Step() != 200 || r.Seconds() != 200 {
+		t.Error(r.Finished(), r.Stopped(), r.Step(), r.Seconds())
+	}
+	if got := r.RateChanges(); len(got) != 1 || got[0] != (RateChange{101, 0.1, 0.01}) {
+		t.Error(got)
+	}
+	if n := len(r.TrainCurve()); n != 20 {
+		t.Error(n)
+	}
+}
+
+func TestFinalTrainIsWeighted(t *testing.T) {
+	r := &RunRecord{Start: Start{Steps: 1000}}
+	for _, p := range []struct {
+		step int
+		err  float64
+	}{{940, 50}, {960, 4}, {990, 2}, {1000, 1}} {
+		r.Events = append(r.Events, Event{Kind: "train", Step: p.step, Error: num(p.err)})
+	}
+	got, ok := r.FinalTrain()
+	if want := (20*4 + 30*2 + 10*1) / 60.0; !ok || math.Abs(got-want) > 1e-12 {
+		t.Errorf("%v, want %v", got, want)
+	}
+	r.Events = r.Events[:3]
+	if _, ok := r.FinalTrain(); ok {
+		t.Error("a final error before the last step")
+	}
+}
+
+func TestReadIsStrict(t *testing.T) {
+	const start = `{"kind":"start","step":0,"start":{"id":"a","net":"plain-8","depth":8,"residual":false,"seed":0,"params":1,"macs":1,"steps":100,"batch":1,"data":"","precision":"","device":"","paper":false,"caveats":null}}` + "\n"
+	for _, c := range []struct{ text, want string }{
+		{`{"kind":"end","step":1}` + "\n", `:1: "end" event: the first event`},
+		{start + start, `:2: "start" event`},
+		{start + "\n", ":2: empty line"},
+		{start + `{"kind":"train","step":1}{"kind":"train","step":2}` + "\n", ":2: more than one"},
+		{start + `{"kind":"train","step":"1"}` + "\n", ":2: json"},
+		{start + `{"kind":"train","stop":1}` + "\n", `:2: json: unknown field "stop"`},
+		{start + `{"kind":"trian","step":1}` + "\n", `:2: unknown kind of event "trian"`},
+		{start + `{"kind":"train","step":10}` + "\n" + `{"kind":"train","step":10}` + "\n", ":3: \"train\" event: step 10 comes after step 10"},
+		{start + `{"kind":"train","step":101}` + "\n", ":2: \"train\" event: step 101 is after the last, 100"},
+		{start + `{"kind":"warn","step":-1}` + "\n", ":2: \"warn\" event: step -1"},
+		{start + `{"kind":"train","step":10}` + "\n" + `{"kind":"rate","step":10,"rate":0.1}` + "\n", ":3: \"rate\" event: step 10, the first at the new rate, is not after step 10"},
+		{`{"kind":"start","step":0}` + "\n", ":1: \"start\" event without"},
+		{start + `{"kind":"warn","text":"` + strings.Repeat("x", maxLine) + `"}` + "\n", ":2: line longer than"},
+	} {
+		path := filepath.Join(t.TempDir(), "r.jsonl")
+		if err := os.WriteFile(path, []byte(c.text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "r.jsonl"+c.want) {
+			t.Errorf("%.60q: %v, want %s", c.text, err, c.want)
+		}
+	}
+}
+
+func TestReadDir(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "odd [name]*")
+	if rs, err := ReadDir(dir); err != nil || len(rs) != 0 {
+		t.Fatal(rs, err)
+	}
+	for _, s := range []Start{{Net: "resnet-8", Depth: 8, Residual: true}, {Net: "plain-14", Depth: 14}, {Net: "plain-8", Depth: 8, Seed: 10}, {Net: "plain-8", Depth: 8, Seed: 9}} {
+		s.Steps = 1
+		w, err := Create(filepath.Join(dir, s.Net+string(rune('a'+s.Seed))+".jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Event(Event{Kind: "start", Start: &s})
+		w.Close()
+	}
+	os.WriteFile(filepath.Join(dir, "beginning.jsonl"), []byte(`{"kind`), 0o666)
+	rs, err := ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range rs {
+		got = append(got, r.Start.Net)
+	}
+	if s := strings.Join(got, " "); s != "plain-8 plain-8 plain-14 resnet-8" || rs[0].Start.Seed != 9 {
+		t.Error(s)
+	}
+	if _, err := Read(filepath.Join(dir, "beginning.jsonl")); !errors.Is(err, ErrEmpty) {
+		t.Error(err)
+	}
+}
+
+func TestNoNumberIsLeftOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	w, _ := Create(path)
+	w.Event(Event{Kind: "start", Start: &Start{Net: "plain-8", Steps: 9}})
+	if err := w.Event(Event{Kind: "train", Step: 1, Loss: num(math.NaN()), Error: num(90)}); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	r, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := r.TrainCurve()[0]; !math.IsNaN(p.Loss) || p.Error != 90 {
+		t.Error(p)
+	}
+}
+
+// play runs a short run past a Progress whose clock goes by 20 ms a step.
+func play(p *Progress) {
+	at := time.Date(2015, 12, 10, 0, 0, 0, 0, time.UTC)
+	p.now = func() time.Time { return at }
+	p.Begin(2, 8, Start{Net: "resnet-20", Seed: 3, Steps: 1000, Batch: 128}, 500, func(v float64) time.Duration {
+		return time.Duration(6 * 128 * 1000 / v * float64(time.Second))
+	})
+	for s := 501; s <= 1000; s++ {
+		at = at.Add(20 * time.Millisecond)
+		p.Step(s, Metric{0.1, math.NaN(), math.NaN()})
+		if s%50 == 0 {
+			p.Event(Event{Kind: "train", Step: s, Rate: 0.1, Loss: num(0.25), Error: num(7.5)})
+		}
+		if s == 700 {
+			p.Event(Event{Kind: "rate", Step: s + 1, Rate: 0.01})
+			p.Event(Event{Kind: "eval", Step: s, Set: "test", Error: num(9.25)})
+		}
+	}
+	p.Event(Event{Kind: "end", Step: 1000})
+}
+
+func TestPlainLines(t *testing.T) {
+	var b bytes.Buffer
+	play(&Progress{Every: 4 * time.Second, lines: []io.Writer{&b}})
+	want := `resnet-20 seed 3 (2 of 8): begins, 1000 steps, goes on after step 500
+resnet-20 seed 3 (2 of 8): step 700/1000, error 7.50 %, 6s left, 2m06s for all, loss 0.2500, 6400 images/s, rate 0.1
+resnet-20 seed 3 (2 of 8): step 701, rate is now 0.01
+resnet-20 seed 3 (2 of 8): step 700, test error 9.25 %
+resnet-20 seed 3 (2 of 8): step 900/1000, error 7.50 %, 2s left, 2m02s for all, loss 0.2500, 6400 images/s, rate 0.1
+resnet-20 seed 3 (2 of 8): step 1000/1000, error 7.50 %, 0s left, 2m00s for all, loss 0.2500, 6400 images/s, rate 0.1
+resnet-20 seed 3 (2 of 8): finished, training error 7.50 %, test error 9.25 %, took 10s
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &b, want)
+	}
+}
+
+func TestBarFitsItsLine(t *testing.T) {
+	for _, width := range []int{20, 80, 200} {
+		var b bytes.Buffer
+		play(&Progress{bar: &b, width: func() int { return width }})
+		lines := strings.FieldsFunc(b.String(), func(r rune) bool { return r == '\r' || r == '\n' })
+		longest := ""
+		for _, l := range lines {
+			l = strings.NewReplacer("\x1b[0K", "", "\x1b[2K", "").Replace(l)
+			if len(l) > len(longest) && !strings.Contains(l, "finished") {
+				longest = l
+			}
+		}
+		if width == 80 && len(longest) > width {
+			t.Errorf("%d columns, terminal has %d: %q", len(longest), width, longest)
+		}
+		if width == 200 {
+			for _, s := range []string{"%", "resnet-20 seed 3 (2 of 8)", "images/s", "for all", "left", "loss", "error", "rate", "step"} {
+				if !strings.Contains(longest, s) {
+					t.Errorf("no %q in %q", s, longest)
+				}
+			}
+		}
+	}
+}
+
+func TestProgressOnAFileWritesLines(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p := NewProgress(f, nil)
+	p.Every = 0
+	play(p)
+	got, _ := os.ReadFile(f.Name())
+	if n := strings.Count(string(got), "\n"); n != 14 || bytes.ContainsAny(got, "\r\x1b") {
+		t.Errorf("%d lines:\n%s", n, got)
+	}
+}
+
+func TestTee(t *testing.T) {
+	var b bytes.Buffer
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	w, _ := Create(path)
+	w.Close()
+	s := Tee(w, &Progress{lines: []io.Writer{&b}, now: time.Now})
+	if err := s.Event(Event{Kind: "warn", Text: "odd"}); err == nil || !strings.Contains(b.String(), "odd") {
+		t.Error(err, b.String())
+	}
+}

@@ -1,0 +1,179 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+)
+
+// Sink takes the events of one run as they happen: a Writer, a Progress, or
+// several of them through Tee. None is safe for use by two goroutines at once.
+type Sink interface {
+	Event(e Event) error
+}
+
+// Tee hands every event to all sinks, whether or not one of them fails.
+func Tee(sinks ...Sink) Sink { return tee(sinks) }
+
+type tee []Sink
+
+func (t tee) Event(e Event) error {
+	var errs []error
+	for _, s := range t {
+		errs = append(errs, s.Event(e))
+	}
+	return errors.Join(errs...)
+}
+
+// Writer appends events to a record, one JSON object a line.
+type Writer struct {
+	f    *os.File
+	size int64 // bytes of whole lines in the file
+}
+
+// Create begins a new record at path, in place of any old one. Its folder is
+// made if need be.
+func Create(path string) (*Writer, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return &Writer{f: f}, nil
+}
+
+// OpenAppend opens a record to go on with, after Truncate has taken it back to
+// the checkpoint. A last line that was never finished is cut off.
+func OpenAppend(path string) (*Writer, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return nil, err
+	}
+	whole := int64(bytes.LastIndexByte(raw, '\n') + 1)
+	if whole < int64(len(raw)) {
+		if err := f.Truncate(whole); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return &Writer{f: f, size: whole}, nil
+}
+
+// Event writes e as one line in one write, so that a reader, or a kill, never
+// sees two halves mixed. A loss or error that is no number is left out: JSON
+// has none, and the "stop" event says why.
+func (w *Writer) Event(e Event) error {
+	e.Loss, e.Error = finite(e.Loss), finite(e.Error)
+	line, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("%s: %q event of step %d: %w", w.f.Name(), e.Kind, e.Step, err)
+	}
+	line = append(line, '\n')
+	if len(line) > maxLine {
+		return fmt.Errorf("%s: %q event of step %d has %d bytes, over the limit of %d", w.f.Name(), e.Kind, e.Step, len(line), maxLine)
+	}
+	n, err := w.f.Write(line)
+	if err != nil {
+		if n > 0 { // a full disk: take the half line back, so that the record stays readable
+			err = errors.Join(err, w.f.Truncate(w.size))
+		}
+		return err
+	}
+	w.size += int64(n)
+	return nil
+}
+
+func finite(x *float64) *float64 {
+	if x == nil || math.IsNaN(*x) || math.IsInf(*x, 0) {
+		return nil
+	}
+	return x
+}
+
+// Sync makes all events so far safe against a loss of power. Call it before a
+// checkpoint is written: a record may be ahead of its checkpoint, never behind.
+func (w *Writer) Sync() error { return w.f.Sync() }
+
+// Close syncs and closes the record.
+func (w *Writer) Close() error { return errors.Join(w.f.Sync(), w.f.Close()) }
+
+// Truncate takes the record at path back to the checkpoint of step, so that a
+// resumed run's record equals an undisturbed one's. It drops
+//
+//   - all events of later steps,
+//   - "full", "stop" and "end" events of any step,
+//   - if step is the run's last, also its "eval" events: the final tests come
+//     after the last checkpoint, and will be made again.
+//
+// At other steps a run must therefore log first and save then. The lines that
+// stay are kept byte for byte. The file is replaced whole or not at all.
+func Truncate(path string, step int) error {
+	r, err := Read(path)
+	if err != nil {
+		return err
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var kept []byte
+	for _, e := range r.Events { // one event a line, in order
+		end := bytes.IndexByte(raw, '\n') + 1
+		if !dropped(e, step, r.Start.Steps) {
+			kept = append(kept, raw[:end]...)
+		}
+		raw = raw[end:]
+	}
+	return replace(path, kept)
+}
+
+func dropped(e Event, step, last int) bool {
+	switch e.Kind {
+	case "full", "stop", "end":
+		return true
+	case "eval":
+		return e.Step > step || e.Step == last
+	}
+	return e.Step > step
+}
+
+// replace writes a file beside path, syncs it and renames it over path.
+func replace(path string, content []byte) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	mode := os.FileMode(0o666)
+	if fi, err := os.Stat(path); err == nil {
+		mode = fi.Mode().Perm()
+	}
+	_, err = io.Copy(f, bytes.NewReader(content))
+	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	if d, err := os.Open(dir); err == nil { // the rename itself must survive a loss of power, too
+		defer d.Close()
+		return d.Sync()
+	}
+	return nil
+}
