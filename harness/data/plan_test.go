@@ -1,0 +1,165 @@
+package data
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+func TestEveryEpochIsAPermutation(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		n, batch int
+		images   []int32
+	}{
+		{"batch divides", 128, 32, nil},
+		{"batch straddles epochs", 100, 32, nil},
+		{"epochs shorter than a batch", 5, 32, nil},
+		{"one image", 1, 4, nil},
+		{"subset", 100, 7, []int32{3, 5, 99, 42, 0, 17}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := Plan{Seed: 1, N: test.n, Images: test.images, Batch: test.batch}
+			want := test.images
+			if want == nil {
+				want = Indices(test.n)
+			}
+			want = slices.Sorted(slices.Values(want))
+			var rows []Row
+			for step := 0; len(rows) < 6*len(want); step++ {
+				rows = p.Rows(step, rows)
+			}
+			var orders [][]int32
+			for e := range 6 {
+				var got []int32
+				for _, r := range rows[e*len(want) : (e+1)*len(want)] {
+					got = append(got, r[0])
+				}
+				orders = append(orders, slices.Clone(got))
+				slices.Sort(got)
+				if !slices.Equal(got, want) {
+					t.Fatalf("epoch %d holds images %v", e, got)
+				}
+			}
+			if len(want) > 50 && slices.Equal(orders[0], orders[1]) {
+				t.Error("two epochs have the same order")
+			}
+		})
+	}
+}
+
+// Rows asked for in any order, by a new Plan or a used one, are the same.
+func TestRowDependsOnSeedStepSlotAlone(t *testing.T) {
+	plan := func() *Plan { return &Plan{Seed: 7, N: 1000, Batch: 64, Pad: 4, Flip: true} }
+	inOrder := plan()
+	var all [][]Row
+	for step := range 60 {
+		all = append(all, inOrder.Rows(step, nil))
+	}
+	used := plan()
+	for _, step := range []int{59, 0, 31, 30, 32, 15, 16, 15, 47, 1} {
+		if !slices.Equal(plan().Rows(step, nil), all[step]) {
+			t.Errorf("step %d differs in a new plan", step)
+		}
+		if !slices.Equal(used.Rows(step, nil), all[step]) {
+			t.Errorf("step %d differs after others", step)
+		}
+	}
+	other := plan()
+	other.Seed++
+	if slices.Equal(other.Rows(0, nil), all[0]) {
+		t.Error("the seed changes nothing")
+	}
+	// What is drawn for an image does not depend on the other options.
+	still := &Plan{Seed: 7, N: 1000, Batch: 64}
+	for i, r := range still.Rows(3, nil) {
+		if r != (Row{all[3][i][0], 0, 0, 0}) {
+			t.Fatalf("without augmentation slot %d is %v, with it %v", i, r, all[3][i])
+		}
+	}
+}
+
+// The bits are part of every published result.
+func TestPlanBits(t *testing.T) {
+	p := Plan{Seed: 0, N: 50000, Batch: 128, Pad: 4, Flip: true}
+	got := slices.Concat(p.Rows(0, nil)[:2], p.Rows(63999, nil)[126:])
+	want := []Row{{30827, 8, 4, 0}, {37509, 4, 6, 0}, {35290, 6, 0, 0}, {25600, 3, 4, 0}}
+	if !slices.Equal(got, want) {
+		t.Errorf("rows are %v, want %v", got, want)
+	}
+}
+
+func TestCropAndFlipAreUniform(t *testing.T) {
+	p := Plan{Seed: 3, N: 50, Batch: 81 * 400, Pad: 4, Flip: true}
+	var place [81]int
+	var flips, sum int
+	for _, r := range p.Rows(0, nil) {
+		place[r[1]*9+r[2]]++
+		flips += int(r[3])
+		sum++
+	}
+	chi := 0.0
+	for _, n := range place {
+		chi += float64((n-400)*(n-400)) / 400
+	}
+	if chi > 80+4*math.Sqrt(160) {
+		t.Errorf("crops are not uniform: chi squared %.0f with 80 degrees of freedom", chi)
+	}
+	if f := float64(flips) / float64(sum); math.Abs(f-0.5) > 0.012 {
+		t.Errorf("%.3f of the samples are flipped", f)
+	}
+}
+
+func TestEvalRows(t *testing.T) {
+	got := EvalRows([]int32{4, 2, 9}, 2, 4)
+	want := []Row{{4, 4, 4, 0}, {2, 4, 4, 0}, {9, 4, 4, 0}, {-1, 4, 4, 0}}
+	if !slices.Equal(got, want) {
+		t.Errorf("EvalRows = %v, want %v", got, want)
+	}
+	if got := EvalRows(Indices(128), 128, 0); len(got) != 128 || got[127][0] != 127 {
+		t.Errorf("a full batch became %d rows", len(got))
+	}
+	if got := EvalRows(nil, 128, 0); len(got) != 0 {
+		t.Errorf("no images became %d rows", len(got))
+	}
+}
+
+func TestSplit(t *testing.T) {
+	for _, test := range []struct{ n, train, validation, wantTrain int }{
+		{50000, 0, 0, 50000}, {50000, 0, 5000, 45000}, {50000, 5000, 5000, 5000}, {10, 4, 6, 4}, {10, 9, 0, 9},
+	} {
+		train, validation, err := Split(test.n, test.train, test.validation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(train) != test.wantTrain || len(validation) != test.validation {
+			t.Errorf("%v: got %d and %d images", test, len(train), len(validation))
+		}
+		seen := make(map[int32]bool)
+		for _, i := range slices.Concat(train, validation) {
+			if seen[i] || i < 0 || int(i) >= test.n {
+				t.Fatalf("%v: image %d is twice or out of range", test, i)
+			}
+			seen[i] = true
+		}
+	}
+	// What is held out does not depend on how much is trained on.
+	_, a, _ := Split(1000, 0, 100)
+	_, b, _ := Split(1000, 200, 100)
+	if !slices.Equal(a, b) {
+		t.Error("the validation set depends on the training set's size")
+	}
+	for _, bad := range [][3]int{{10, 11, 0}, {10, 5, 6}, {10, 0, 10}, {10, -1, 0}, {10, 0, -1}} {
+		if _, _, err := Split(bad[0], bad[1], bad[2]); err == nil {
+			t.Errorf("Split%v is accepted", bad)
+		}
+	}
+}
+
+func BenchmarkRows(b *testing.B) {
+	p := Plan{N: 50000, Batch: 128, Pad: 4, Flip: true}
+	var rows []Row
+	for step := 0; b.Loop(); step++ {
+		rows = p.Rows(step, rows[:0])
+	}
+}
