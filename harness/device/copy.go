@@ -1,0 +1,37 @@
+package device
+
+import (
+	"fmt"
+
+	"depthlab/nets/kernel"
+)
+
+// Copy moves a buffer's content in logical form between a tensor and a slice
+// of the caller's, which must have its type and length: into the tensor when
+// write is set, else out of it. Name is for the error.
+func Copy(name string, t kernel.Tensor, slice any, write bool) error {
+	switch s := slice.(type) {
+	case []float32:
+		return move(name, t.F32, s, write)
+	case []int32:
+		return move(name, t.I32, s, write)
+	case []uint8:
+		return move(name, t.U8, s, write)
+	}
+	return fmt.Errorf("buffer %s: cannot be copied to or from a %T", name, slice)
+}
+
+func move[T any](name string, buf, s []T, write bool) error {
+	if buf == nil {
+		return fmt.Errorf("buffer %s does not hold %T", name, *new(T))
+	}
+	if len(s) != len(buf) {
+		return fmt.Errorf("buffer %s has %d elements, not %d", name, len(buf), len(s))
+	}
+	if write {
+		copy(buf, s)
+	} else {
+		copy(s, buf)
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+// Package ref computes Programs with the kernels' own references: plain Go,
+// parallel over images. It is the oracle of every other device, and the CPU
+// of last resort.
+package ref
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+
+	"depthlab/harness/device"
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+type ref struct{}
+
+// New gives the device; it needs nothing.
+func New() device.Device { return ref{} }
+
+func (ref) Info() device.Info {
+	return device.Info{
+		Name:     "ref",
+		Hardware: fmt.Sprintf("%s, %d threads", device.CPU().Model, runtime.GOMAXPROCS(0)),
+		Layout:   "nchw",
+		Launch:   1,
+	}
+}
+
+func (ref) Supports(kernel.Kernel) error { return nil }
+func (ref) Close() error                 { return nil }
+
+func (r ref) Open(p device.Programs, o device.Options) (device.Session, error) {
+	if o.Precision != "" && o.Precision != device.FP32 {
+		return nil, &device.UnsupportedError{Device: "ref", What: "precision " + string(o.Precision), Hint: "it is the float32 oracle: use fp32, or auto"}
+	}
+	if len(p.All()) == 0 {
+		return nil, fmt.Errorf("ref: no program to open")
+	}
+	s := &session{info: r.Info(), programs: p}
+	s.info.Precision = string(device.FP32)
+	shared := map[string]kernel.Tensor{}
+	for _, q := range p.All() {
+		m, err := load(q, shared)
+		if err != nil {
+			return nil, err
+		}
+		s.machines = append(s.machines, m)
+	}
+	return s, nil
+}
+
+// machine is a program with its memory.
+type machine struct {
+	p      *program.Program
+	values []kernel.Tensor // of each buffer
+}
+
+// load gives every buffer of p its memory. The packed arenas are one array
+// each, and the same for all programs; so are input buffers, by name.
+func load(p *program.Program, shared map[string]kernel.Tensor) (*machine, error) {
+	m := &machine{p: p, values: make([]kernel.Tensor, len(p.Buffers))}
+	work := make([]float32, p.Bytes[program.Work]/4)
+	for i := range p.Buffers {
+		b := &p.Buffers[i]
+		switch b.Arena {
+		case program.Work:
+			if b.Type != kernel.Float32 {
+				return nil, fmt.Errorf("ref: work buffer %s is %s, want f32", b.Name, b.Type)
+			}
+			m.values[i] = kernel.Tensor{Shape: b.Shape, F32: work[b.Offset/4:][:b.Shape.Len()]}
+		case program.Input:
+			key := b.Name + b.Shape.String()
+			if _, ok := shared[key]; !ok {
+				shared[key] = kernel.New(b.Type, b.Shape...)
+			}
+			m.values[i] = shared[key]
+		default:
+			key := b.Arena.String()
+			if _, ok := shared[key]; !ok {
+				shared[key] = kernel.New(kernel.Float32, int(p.Bytes[b.Arena]/4))
+			}
+			if all := shared[key].F32; int64(len(all))*4 < p.Bytes[b.Arena] {
+				return nil, fmt.Errorf("ref: programs disagree on the %s arena", b.Arena)
+			} else {
+				m.values[i] = kernel.Tensor{Shape: b.Shape, F32: all[b.Offset/4:][:b.Shape.Len()]}
+			}
+		}
+	}
+	return m, nil
+}
+
+// run executes instructions from to, and calls after behind each; it may be
+// nil, and stops the run by returning false.
+func (m *machine) run(from, to int, after func(c *program.Instr, in, out []kernel.Tensor) bool) {
+	for i := from; i < to; i++ {
+		c := &m.p.Code[i]
+		in, out := make([]kernel.Tensor, len(c.In)), make([]kernel.Tensor, len(c.Out))
+		for j, id := range c.In {
+			in[j] = m.values[id]
+		}
+		for j, id := range c.Out {
+			out[j] = m.values[id]
+		}
+		c.Kernel.Ref(out, in)
+		if after != nil && !after(c, in, out) {
+			return
+		}
+	}
+}
+
+func (m *machine) value(name string) kernel.Tensor {
+	id, ok := m.p.Lookup(name)
+	if !ok {
+		return kernel.Tensor{}
+	}
+	return m.values[id]
+}
+
+// forwardEnd is the first instruction behind the forward phase.
+func (m *machine) forwardEnd() int {
+	for i := range m.p.Code {
+		if m.p.Code[i].Phase > program.Forward {
+			return i
+		}
+	}
+	return len(m.p.Code)
+}
+
+// firstNonFinite runs the forward phase again and names the first layer whose
+// parameters or outputs are not finite.
+func (m *machine) firstNonFinite(step int) error {
+	e := &device.NonFiniteError{Step: step, Layer: "loss", Instr: "cross entropy"}
+	m.run(0, m.forwardEnd(), func(c *program.Instr, in, out []kernel.Tensor) bool {
+		for j, id := range c.In {
+			if b := &m.p.Buffers[id]; b.Arena == program.Param && !finite(in[j].F32) {
+				e.Layer, e.Instr = c.Layer, "parameter "+b.Name
+				return false
+			}
+		}
+		for _, t := range out {
+			if !finite(t.F32) {
+				e.Layer, e.Instr = c.Layer, c.Kernel.String()
+				return false
+			}
+		}
+		return true
+	})
+	return e
+}
+
+func finite(x []float32) bool {
+	for _, v := range x {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return false
+		}
+	}
+	return true
+}
