@@ -1,0 +1,94 @@
+package experiments
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Paper says whether the run is trained as the paper trained its nets, and if
+// not, in a few words each, why not. Where the paper leaves a choice open
+// (what decays, how padding looks, initialisation, statistics at test time)
+// every choice is the paper's. Precision "auto" is judged by nobody here: fill
+// in what the machine chose first. What only the machine knows (its device, a
+// copy of the data) is for the harness to add.
+func (r Run) Paper() (paper bool, caveats []string) {
+	want := paperSpec()
+	say := func(differs bool, format string, args ...any) {
+		if differs {
+			caveats = append(caveats, fmt.Sprintf(format, args...))
+		}
+	}
+	say(r.Data != "cifar10", "%s data", r.Data)
+	say(r.Train > 0 && r.Train < dataSets[r.Data].images, "%s training images", thousands(r.TrainImages()))
+	say(r.Validation > 0, "tested on %s held-out training images", thousands(r.Validation))
+	say(r.Batch != want.Batch, "batch %d", r.Batch)
+	say(r.Input.Mean != want.Input.Mean, "mean subtracted: %s", r.Input.Mean)
+	say(r.Input.Std != want.Input.Std, "divided by the deviation")
+	say(r.Data == "cifar10" && r.Input.Pad != want.Input.Pad, "padded by %d", r.Input.Pad)
+	say(r.Input.Flip != want.Input.Flip, "no flips")
+	switch g := r.BatchNorm.Group; g {
+	case want.BatchNorm.Group:
+	case 0:
+		say(true, "batch norm over the whole batch")
+	default:
+		say(true, "batch norm over %d images", g)
+	}
+	say(r.Optimizer.Rate != want.Optimizer.Rate, "learning rate %g", r.Optimizer.Rate)
+	say(r.Optimizer.Momentum != want.Optimizer.Momentum, "momentum %g", r.Optimizer.Momentum)
+	say(r.Optimizer.Form != want.Optimizer.Form, "%s momentum", r.Optimizer.Form)
+	say(r.Optimizer.Decay != want.Optimizer.Decay, "weight decay %g", r.Optimizer.Decay)
+	caveats = append(caveats, r.Schedule.caveats(archOf(r.Net).Depth)...)
+	say(r.Precision == "bf16", "bf16")
+	return len(caveats) == 0, caveats
+}
+
+// caveats says how a schedule differs from the paper's for a net of a depth.
+func (s Schedule) caveats(depth int) []string {
+	const stop, first, second, deep = 64000, 32000, 48000, 110
+	var out []string
+	switch {
+	case s.Stop == stop:
+	case s.Stop < stop && stop%s.Stop == 0:
+		out = append(out, fmt.Sprintf("schedule shortened to 1/%d", stop/s.Stop))
+	case s.Stop < stop:
+		out = append(out, fmt.Sprintf("schedule shortened to %s of %s steps", thousands(s.Stop), thousands(stop)))
+	default:
+		out = append(out, fmt.Sprintf("schedule lengthened to %s steps", thousands(s.Stop)))
+	}
+	if !slices.EqualFunc(s.At, []int{first, second}, func(at, paper int) bool { return at*stop == paper*s.Stop }) {
+		out = append(out, "drops of the rate at "+stepList(s.At))
+	}
+	if s.Divide != 10 {
+		out = append(out, fmt.Sprintf("rate divided by %g", s.Divide))
+	}
+	switch w := s.Warmup; {
+	case w == nil && depth >= deep:
+		out = append(out, "no warm-up")
+	case w != nil && depth < deep:
+		out = append(out, "warm-up")
+	case w != nil && (w.Rate != 0.01 || (w.Until != 80 && w.Steps != 400)):
+		out = append(out, "another warm-up")
+	}
+	return out
+}
+
+func stepList(at []int) string {
+	if len(at) == 0 {
+		return "no time"
+	}
+	var words []string
+	for _, n := range at {
+		words = append(words, thousands(n))
+	}
+	return strings.Join(words, ", ") + " steps"
+}
+
+// thousands writes 64000 as "64,000".
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

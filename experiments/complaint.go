@@ -1,0 +1,177 @@
+package experiments
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// maxComplaints bounds what is shown of a file that is wrong everywhere.
+const maxComplaints = 100
+
+// Complaint is one thing that is wrong with a question's file.
+type Complaint struct {
+	File    string
+	Line    int    // from 1; 0 where the file as a whole is meant
+	Path    string // "profiles.preview.schedule.at[1]"; "" for the whole file
+	Value   string // as written, shortened; "" where there is none
+	Problem string // what was expected
+	Hint    string // what to do about it; may be empty
+}
+
+// String is "FILE:LINE: PATH: VALUE: PROBLEM (HINT)", without what is empty.
+func (c Complaint) String() string {
+	var b strings.Builder
+	b.WriteString(c.File)
+	if c.Line > 0 {
+		fmt.Fprintf(&b, ":%d", c.Line)
+	}
+	for _, part := range []string{c.Path, c.Value, c.Problem} {
+		if part != "" {
+			b.WriteString(": " + part)
+		}
+	}
+	if c.Hint != "" {
+		b.WriteString(" (" + c.Hint + ")")
+	}
+	return b.String()
+}
+
+// Complaints is the error of Load and Parse: everything wrong with the file,
+// in the order of its lines.
+type Complaints struct {
+	List  []Complaint
+	More  int   // how many were left off after the first hundred
+	cause error // of a file that could not be read
+}
+
+func (c *Complaints) Error() string {
+	var lines []string
+	for _, one := range c.List {
+		lines = append(lines, one.String())
+	}
+	if c.More > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", c.More))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives the reason why a file could not be read, so that
+// errors.Is(err, fs.ErrNotExist) works.
+func (c *Complaints) Unwrap() error { return c.cause }
+
+// collector gathers complaints about one file, each once.
+type collector struct {
+	file string
+	list []Complaint
+	seen map[Complaint]bool
+}
+
+// place is where a value stands in the file. Line 0: nowhere, it is a default.
+type place struct {
+	line  int
+	path  string
+	value string
+}
+
+// full says that more complaints would help nobody.
+func (c *collector) full() bool { return len(c.list) >= 10*maxComplaints }
+
+func (c *collector) add(at place, problem, hint string) {
+	if c.full() {
+		return
+	}
+	one := Complaint{c.file, at.line, at.path, at.value, problem, hint}
+	if c.seen[one] {
+		return
+	}
+	if c.seen == nil {
+		c.seen = map[Complaint]bool{}
+	}
+	c.seen[one] = true
+	c.list = append(c.list, one)
+}
+
+// err returns nil or a *Complaints.
+func (c *collector) err() error {
+	if len(c.list) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(c.list, func(a, b Complaint) int { return cmp.Compare(a.Line, b.Line) })
+	all := &Complaints{List: c.list}
+	if n := len(c.list); n > maxComplaints {
+		all.List, all.More = c.list[:maxComplaints], n-maxComplaints
+	}
+	return all
+}
+
+// shorten makes one readable line of at most 60 characters of a value.
+func shorten(s string) string {
+	const longest = 60
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		if n++; n > longest {
+			return b.String() + "..."
+		}
+		if !unicode.IsPrint(r) {
+			r = ' '
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// didYouMean returns `did you mean X?` for the option nearest to word, or ""
+// when none is near.
+func didYouMean(word string, options []string) string {
+	if near := nearest(word, options); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return ""
+}
+
+// nearest returns the option that can be made of word with the fewest typing
+// mistakes, at most a third of its letters; "" when there is none.
+func nearest(word string, options []string) string {
+	word = strings.ToLower(strings.NewReplacer("-", "_", " ", "_").Replace(word))
+	if len(word) > 40 {
+		return ""
+	}
+	best, fewest := "", len(word)/3+1
+	for _, option := range options {
+		plain := strings.ToLower(strings.ReplaceAll(option, "-", "_"))
+		if n := mistakes(word, plain); n < fewest || n == 0 {
+			best, fewest = option, n
+		}
+	}
+	return best
+}
+
+// mistakes counts the letters to add, drop, replace or swap with their
+// neighbour to make b of a (optimal string alignment distance).
+func mistakes(a, b string) int {
+	d := make([][]int, len(a)+1)
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		d[i][0] = i
+	}
+	for j := range d[0] {
+		d[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			replace := 1
+			if a[i-1] == b[j-1] {
+				replace = 0
+			}
+			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+replace)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
+		}
+	}
+	return d[len(a)][len(b)]
+}

@@ -1,0 +1,377 @@
+package experiments
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// decoder reads the values of a YAML tree over those already in a Go value:
+// mappings are merged key by key, lists and single values are replaced whole.
+// A value that is wrong is complained of, marked as bad, and not taken over.
+type decoder struct {
+	*collector
+	prefix string           // "profiles.preview." inside a profile
+	line   int              // where what is read begins
+	from   map[string]place // where each value was written, by its path without prefix
+	bad    map[string]bool  // paths that were complained of
+}
+
+// inProfile returns a decoder for what stands under profiles.NAME, on top of
+// what d has read.
+func (d *decoder) inProfile(name string, line int) *decoder {
+	return &decoder{d.collector, "profiles." + name + ".", line, maps.Clone(d.from), maps.Clone(d.bad)}
+}
+
+// note records where the value of path stands.
+func (d *decoder) note(path string, n *yaml.Node) place {
+	at := place{n.Line, d.prefix + path, written(n)}
+	d.from[path] = at
+	return at
+}
+
+// refuse complains of the value at path.
+func (d *decoder) refuse(path string, n *yaml.Node, problem, hint string) {
+	d.add(d.note(path, n), problem, hint)
+	d.bad[path] = true
+}
+
+// sound says whether what the file says at each path can be relied on: it was
+// read without complaint, or is a default that no misspelt key was meant for.
+func (d *decoder) sound(paths ...string) bool {
+	for _, path := range paths {
+		if d.bad[path] {
+			return false
+		}
+		if _, written := d.from[path]; written {
+			continue
+		}
+		for i := strings.LastIndexByte(path, '.'); i > 0; i = strings.LastIndexByte(path[:i], '.') {
+			if d.bad[path[:i]] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// soundBelow says whether nothing in the mapping at path was complained of.
+func (d *decoder) soundBelow(path string) bool {
+	for bad := range d.bad {
+		if bad == path || strings.HasPrefix(bad, path+".") {
+			return false
+		}
+	}
+	return true
+}
+
+// field is a key of a mapping that a struct describes.
+type field struct {
+	name  string
+	index []int
+	typ   reflect.Type
+}
+
+// fieldsOf lists the keys of a struct, those of embedded ones in their place.
+func fieldsOf(t reflect.Type) []field {
+	var fields []field
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !f.Anonymous && name != "" {
+			fields = append(fields, field{name, f.Index, f.Type})
+		}
+	}
+	return fields
+}
+
+// mapping reads n into the struct v.
+func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind != yaml.MappingNode {
+		d.refuse(path, n, "expected a mapping of keys to values", "")
+		return
+	}
+	fields := fieldsOf(v.Type())
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.name)
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i], n.Content[i+1]
+		full := join(path, name.Value)
+		at := slices.Index(names, name.Value)
+		if name.Kind != yaml.ScalarNode || at < 0 {
+			d.unknown(name, path, names)
+			continue
+		}
+		d.value(value, full, v.FieldByIndex(fields[at].index))
+	}
+}
+
+// unknown complains of a key that the mapping at path does not have.
+func (d *decoder) unknown(name *yaml.Node, path string, names []string) {
+	d.bad[path] = true
+	if d.full() {
+		return
+	}
+	at := place{name.Line, d.prefix + join(path, shorten(name.Value)), ""}
+	hint := misplaced(name.Value, path, names)
+	if d.prefix != "" && path == "" && (name.Value == "question" || name.Value == "profiles") {
+		hint = name.Value + " stands at the top of the file, not in a profile"
+	}
+	d.add(at, "unknown key", hint)
+}
+
+// value reads n into v, whose type decides what n may be.
+func (d *decoder) value(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+		d.refuse(path, n, "expected a value", "leave the key out for the default")
+		return
+	}
+	d.note(path, n)
+	if v.Kind() != reflect.Struct {
+		delete(d.bad, path) // what this value replaces
+	}
+	switch target := v.Addr().Interface().(type) {
+	case *profiles:
+		d.profiles(n, target)
+	case **WarmupSpec:
+		d.warmup(n, path, target)
+	case *Time:
+		d.text(n, path, timeLike, func(s string) (problem, hint string) {
+			t, problem, hint := parseTime(s)
+			if problem == "" {
+				*target = t
+			}
+			return problem, hint
+		})
+	case **Time:
+		var t Time
+		if d.value(n, path, reflect.ValueOf(&t).Elem()); !d.bad[path] {
+			*target = &t
+		}
+	case **Percent:
+		d.text(n, path, percentLike, func(s string) (problem, hint string) {
+			p, problem, hint := parsePercent(s)
+			if problem == "" {
+				*target = &p
+			}
+			return problem, hint
+		})
+	default:
+		switch v.Kind() {
+		case reflect.Struct:
+			d.mapping(n, path, v)
+		case reflect.Slice:
+			d.list(n, path, v)
+		case reflect.String:
+			d.text(n, path, "a text", func(s string) (problem, hint string) {
+				if problem, hint = checkText(s, keyOf(path)); problem == "" {
+					v.SetString(s)
+				}
+				return problem, hint
+			})
+		case reflect.Bool:
+			d.boolean(n, path, v)
+		case reflect.Int, reflect.Uint64:
+			d.whole(n, path, v)
+		case reflect.Float64:
+			d.number(n, path, v)
+		default:
+			panic("experiments: a field of a type that files cannot hold")
+		}
+	}
+}
+
+// text hands a single value to set, as it is written.
+func (d *decoder) text(n *yaml.Node, path, like string, set func(string) (problem, hint string)) {
+	if n.Kind != yaml.ScalarNode {
+		d.refuse(path, n, "expected "+like, "")
+		return
+	}
+	if problem, hint := set(n.Value); problem != "" {
+		d.refuse(path, n, problem, hint)
+	}
+}
+
+func (d *decoder) boolean(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" {
+		hint := ""
+		switch strings.ToLower(n.Value) {
+		case "yes", "on", "y", "1":
+			hint = "write true"
+		case "no", "off", "n", "0":
+			hint = "write false"
+		}
+		d.refuse(path, n, "expected true or false", hint)
+		return
+	}
+	v.SetBool(strings.EqualFold(n.Value, "true"))
+}
+
+func (d *decoder) whole(n *yaml.Node, path string, v reflect.Value) {
+	k := keyOf(path)
+	x, err := strconv.ParseInt(strings.ReplaceAll(n.Value, "_", ""), 10, 64)
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" || err != nil || float64(x) < k.min || float64(x) > k.max {
+		hint := ""
+		if t, problem, _ := parseTime(n.Value); problem == "" && n.Kind == yaml.ScalarNode {
+			hint = "without a unit: " + t.amount
+		}
+		d.refuse(path, n, fmt.Sprintf("expected a whole number from %.0f to %.0f", k.min, k.max), hint)
+		return
+	}
+	if k.check != nil {
+		if problem, hint := k.check(strconv.FormatInt(x, 10)); problem != "" {
+			d.refuse(path, n, problem, hint)
+			return
+		}
+	}
+	if v.Kind() == reflect.Int {
+		v.SetInt(x)
+	} else {
+		v.SetUint(uint64(x))
+	}
+}
+
+func (d *decoder) number(n *yaml.Node, path string, v reflect.Value) {
+	k := keyOf(path)
+	x, err := strconv.ParseFloat(n.Value, 64)
+	tag := n.ShortTag()
+	ok := n.Kind == yaml.ScalarNode && (tag == "!!float" || tag == "!!int") && err == nil && !math.IsNaN(x)
+	if !ok || x < k.min || x > k.max || (k.above && x == k.min) || (k.below && x == k.max) {
+		d.refuse(path, n, "expected a number "+k.bounds(), "")
+		return
+	}
+	v.SetFloat(x)
+}
+
+// bounds says which numbers a key may hold.
+func (k key) bounds() string {
+	from, to := "from", "to"
+	if k.above {
+		from = "above"
+	}
+	if k.below {
+		to = "to below"
+	}
+	return fmt.Sprintf("%s %g %s %g", from, k.min, to, k.max)
+}
+
+// list reads n into the slice v, whole or not at all.
+func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind != yaml.SequenceNode {
+		hint := ""
+		if n.Kind == yaml.ScalarNode {
+			hint = "write [" + shorten(n.Value) + "]"
+		}
+		d.refuse(path, n, "expected a list", hint)
+		return
+	}
+	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	first := map[any]int{}
+	for i, element := range n.Content {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		d.value(element, at, list.Index(i))
+		if !keyOf(path).unique || d.bad[at] {
+			continue
+		}
+		x := list.Index(i).Interface()
+		if j, twice := first[x]; twice {
+			d.refuse(at, element, "stands in this list twice", fmt.Sprintf("the first is %s[%d]", path, j))
+		} else {
+			first[x] = i
+		}
+	}
+	for i := range n.Content {
+		if d.bad[fmt.Sprintf("%s[%d]", path, i)] {
+			d.bad[path] = true
+			return
+		}
+	}
+	v.Set(list)
+}
+
+// warmup reads a mapping, or the word none.
+func (d *decoder) warmup(n *yaml.Node, path string, target **WarmupSpec) {
+	if n.Kind != yaml.MappingNode {
+		d.text(n, path, "a mapping, or none", func(s string) (problem, hint string) {
+			if s != "none" {
+				return "expected a mapping such as {rate: 0.01, until: 80 %}, or none", ""
+			}
+			*target = nil
+			return "", ""
+		})
+		return
+	}
+	var w WarmupSpec
+	if *target != nil {
+		w = *(*target)
+	}
+	until, stretch := w.Until, w.For
+	w.Until, w.For = nil, nil
+	d.mapping(n, path, reflect.ValueOf(&w).Elem())
+	switch {
+	case w.Until != nil && w.For != nil:
+		d.refuse(path, n, "until and for contradict each other", "write one of the two")
+	case w.Until == nil && w.For == nil:
+		w.Until, w.For = until, stretch
+	}
+	if d.soundBelow(path) && (w.Rate == 0 || (w.Until == nil && w.For == nil)) {
+		d.refuse(path, n, "expected rate, and until or for", "such as {rate: 0.01, until: 80 %}")
+	}
+	*target = &w
+}
+
+// checkText complains of a text that is empty, too long, of several lines, or
+// none of the words that k allows.
+func checkText(s string, k key) (problem, hint string) {
+	switch {
+	case k.oneOf != nil && !slices.Contains(k.oneOf, s):
+		return "expected one of " + strings.Join(k.oneOf, ", "), didYouMean(s, k.oneOf)
+	case strings.TrimSpace(s) == "":
+		return "expected a text, not an empty one", ""
+	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }):
+		return "expected a text of one line", ""
+	case k.longest > 0 && len([]rune(s)) > k.longest:
+		return fmt.Sprintf("expected at most %d characters", k.longest), ""
+	case k.check != nil:
+		return k.check(s)
+	}
+	return "", ""
+}
+
+// keyOf returns the key at path, which may be that of an element.
+func keyOf(path string) key {
+	path, _, _ = strings.Cut(path, "[")
+	return keys[path]
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// written is the value of n as a complaint shows it.
+func written(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "{...}"
+	case yaml.SequenceNode:
+		return fmt.Sprintf("a list of %d", len(n.Content))
+	case yaml.ScalarNode:
+		if n.ShortTag() == "!!null" {
+			return "nothing"
+		}
+		if n.ShortTag() == "!!str" {
+			return strconv.Quote(shorten(n.Value))
+		}
+	}
+	return shorten(n.Value)
+}

@@ -1,0 +1,115 @@
+package experiments
+
+import (
+	"slices"
+	"strings"
+)
+
+// key is what a file may write under one name: the text that editors show, and
+// the bounds of the value. Loading and the JSON Schema both read it here.
+type key struct {
+	says    string
+	oneOf   []string // for words
+	min     float64  // for numbers: from min (or above it) up to max
+	above   bool     // min itself is not allowed
+	max     float64
+	below   bool                                      // max itself is not allowed
+	longest int                                       // for texts: characters
+	unique  bool                                      // for lists: no element twice
+	check   func(value string) (problem, hint string) // for more than that; on each element of a list
+}
+
+// Figures are the figures that a question may ask for.
+var Figures = []string{"training_curves", "error_by_depth"}
+
+// Needs are what a profile may need of a machine.
+var Needs = []string{"gpu", "cifar10", "onednn"}
+
+var keys = map[string]key{
+	"question": {longest: 300, says: "The question, in one sentence. It becomes the title of figures and tables."},
+	"profiles": {says: "Variants of the question for different machines, best first. The first whose needs are met is run. Each may replace any key of the file."},
+
+	"pairs":        {says: "Nets that are trained both plain and residual."},
+	"pairs.depths": {unique: true, min: 1, max: maxDepth, check: checkDepth, says: "Layers of each pair: 6n+2, so 8, 14, 20, 32, 44, 56, 110, ..."},
+	"nets":         {unique: true, longest: 80, check: checkNet, says: "Nets by name, after the pairs: plain-20, resnet-110, and with a kind of shortcut resnet-20/B."},
+
+	"data":       {oneOf: []string{"cifar10", "preview"}, says: "cifar10, or the preview set that the program makes itself."},
+	"train":      {min: 0, max: 1e9, says: "Training images to use, chosen by the seed; 0 uses all of them."},
+	"validation": {min: 0, max: 1e9, says: "Training images to hold out and test on in place of the test set; 0 tests on the test set. The paper found its schedule with 5000."},
+	"batch":      {min: 1, max: 65536, says: "Images in a mini-batch."},
+
+	"input":          {says: "What happens to an image before the net sees it."},
+	"input.mean":     {oneOf: []string{"pixel", "channel", "none"}, says: "The mean to subtract: one for each place and channel (the paper's), or one for each channel."},
+	"input.std":      {oneOf: []string{"none", "channel"}, says: "Divide by nothing (the paper's), or by the deviation of each channel."},
+	"input.pad":      {min: 0, max: 16, says: "Pixels added on each side before a crop of the old size is cut out at random. The paper's: 4."},
+	"input.pad_with": {oneOf: []string{"mean", "black"}, says: "Pad with the mean (zeros after it was subtracted) or with black (zeros before)."},
+	"input.flip":     {says: "Mirror half of the images left to right."},
+	"init":           {oneOf: []string{"fan_in", "fan_out"}, says: "Which side of a layer its first weights are scaled by (He et al. 2015b)."},
+
+	"batch_norm":            {says: "Batch normalisation."},
+	"batch_norm.group":      {min: 0, max: 65536, says: "Images that share their statistics; a divisor of batch, or 0 for the whole batch. The paper's: 64, on each of two GPUs; left out, it is 64 or, where that does not divide batch, 0."},
+	"batch_norm.eps":        {min: 0, above: true, max: 1, says: "Added to the variance."},
+	"batch_norm.momentum":   {min: 0, above: true, max: 1, says: "Share of the newest batch in the moving averages."},
+	"batch_norm.statistics": {oneOf: []string{"moving", "calibrated"}, says: "What tests use: the moving averages of training, or true averages computed once training is over."},
+
+	"optimizer":          {says: "Gradient descent with momentum."},
+	"optimizer.rate":     {min: 0, above: true, max: 1000, says: "The learning rate at the start. The paper's: 0.1."},
+	"optimizer.momentum": {min: 0, max: 1, below: true, says: "Share of the last update that is kept in the next. The paper's: 0.9."},
+	"optimizer.form":     {oneOf: []string{"caffe", "pytorch"}, says: "caffe: v = m v + rate g, w = w - v. pytorch: v = m v + g, w = w - rate v. They differ after the rate changes."},
+	"optimizer.decay":    {min: 0, max: 1, says: "Weight decay (L2, added to the gradient). The paper's: 1e-4."},
+	"optimizer.decays":   {oneOf: []string{"all", "weights"}, says: "What decays: all parameters, or only the weights of convolutions and of the last layer."},
+
+	"schedule":                   {says: "The learning rate over time. Times are written with their unit: 32000 steps, 82 epochs."},
+	"schedule.divide":            {min: 1, above: true, max: 1e6, says: "What the rate is divided by at each time of at. The paper's: 10."},
+	"schedule.at":                {says: "When the rate is divided. The paper's: 32000 steps and 48000 steps."},
+	"schedule.stop":              {says: "When training stops. The paper's: 64000 steps."},
+	"schedule.warmup":            {says: "A lower rate at the start of deep nets, or none. The paper's: rate 0.01 until the training error is under 80 %, for 110 layers."},
+	"schedule.warmup.rate":       {min: 0, above: true, max: 1000, says: "The rate of the warm-up."},
+	"schedule.warmup.until":      {says: "The warm-up ends when the running training error is below this. Write this or for."},
+	"schedule.warmup.for":        {says: "The warm-up ends after this time. Write this or until."},
+	"schedule.warmup.from_depth": {min: 0, max: maxDepth, says: "Nets with fewer layers have no warm-up. 0: every net has it."},
+
+	"precision": {oneOf: []string{"auto", "fp32", "bf16"}, says: "Number format of activations and of the operands of convolutions; auto is bf16 where the machine has it. Weights and sums are always float32."},
+	"log":       {says: "Time over which a point of the training curve is averaged."},
+	"evaluate":  {says: "Time between two tests."},
+	"save":      {says: "Time between two checkpoints: at most this much is lost when a run is killed."},
+	"seeds":     {unique: true, min: 0, max: 1 << 53, says: "Every net is trained once with each seed. With several, figures show their spread."},
+	"figures":   {unique: true, oneOf: Figures, says: "The figures to draw."},
+
+	"says":    {longest: 300, says: "One line that is shown when this profile is chosen."},
+	"needs":   {unique: true, oneOf: Needs, says: "What the machine must have: a GPU, the files of CIFAR-10, the oneDNN library."},
+	"caveats": {unique: true, longest: 200, says: "Why the results are not the paper's, to be printed with each figure and table, beside what the program finds itself."},
+}
+
+// belongs maps names that people bring from other programs to ours.
+var belongs = map[string]string{
+	"lr": "optimizer.rate", "learning_rate": "optimizer.rate", "weight_decay": "optimizer.decay", "wd": "optimizer.decay",
+	"nesterov": "optimizer.form", "sgd": "optimizer", "batch_size": "batch", "batchsize": "batch", "dataset": "data",
+	"epochs": "schedule.stop", "steps": "schedule.stop", "iterations": "schedule.stop", "milestones": "schedule.at",
+	"gamma": "schedule.divide", "warm_up": "schedule.warmup", "bn": "batch_norm", "seed": "seeds", "net": "nets",
+	"model": "nets", "models": "nets", "depth": "pairs.depths", "crop": "input.pad", "padding": "input.pad",
+	"title": "question", "eval": "evaluate", "checkpoint": "save", "dtype": "precision",
+}
+
+// misplaced says where a name belongs that is no key of the mapping at path.
+func misplaced(name, path string, siblings []string) string {
+	if hint := didYouMean(name, siblings); hint != "" {
+		return hint
+	}
+	plain := strings.ToLower(strings.ReplaceAll(name, "-", "_"))
+	target := belongs[plain]
+	if target == "" {
+		var ends []string
+		for full := range keys {
+			if strings.HasSuffix(full, "."+plain) || full == plain {
+				ends = append(ends, full)
+			}
+		}
+		slices.Sort(ends)
+		target = strings.Join(ends, " or ")
+	}
+	if target == "" || target == path {
+		return "expected one of " + strings.Join(siblings, ", ")
+	}
+	return "did you mean " + target + "?"
+}

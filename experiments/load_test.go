@@ -1,0 +1,312 @@
+package experiments
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// good is a file with nothing wrong; the cases below change one thing of it.
+const good = `question: Does it load?
+pairs: {depths: [20, 32]}
+batch: 128
+optimizer: {rate: 0.1, momentum: 0.9}
+schedule: {divide: 10, at: [320 steps, 480 steps], stop: 640 steps}
+seeds: [0, 1]
+profiles:
+  big: {needs: [gpu, cifar10]}
+  small:
+    data: preview
+    schedule: {stop: 500 steps}
+`
+
+func TestGood(t *testing.T) {
+	if _, err := Parse("q.yaml", []byte(good)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestComplaints changes the good file and wants exactly the complaints named,
+// each as it is printed.
+func TestComplaints(t *testing.T) {
+	const like = "expected a time with its unit, such as 32000 steps or 82 epochs"
+	cases := []struct {
+		name, old, new string
+		want           []string
+	}{
+		{"unknown key", "batch:", "bacth:", []string{"q.yaml:3: bacth: unknown key (did you mean batch?)"}},
+		{"key of another mapping", "batch: 128", "rate: 0.1", []string{"q.yaml:3: rate: unknown key (did you mean optimizer.rate or schedule.warmup.rate?)"}},
+		{"key of another program", "batch: 128", "weight_decay: 0.1", []string{"q.yaml:3: weight_decay: unknown key (did you mean optimizer.decay?)"}},
+		{"unknown key below", "{rate: 0.1, m", "{rat: 0.1, m", []string{"q.yaml:4: optimizer.rat: unknown key (did you mean rate?)"}},
+		{"unknown key in a profile", "data: preview", "dta: preview", []string{"q.yaml:10: profiles.small.dta: unknown key (did you mean data?)"}},
+		{"question in a profile", "data: preview", "question: x", []string{"q.yaml:10: profiles.small.question: unknown key (question stands at the top of the file, not in a profile)"}},
+		{"duplicate key", "batch: 128", "batch: 128\nbatch: 64", []string{"q.yaml:4: batch: 64: the key stands here a second time (it was first given in line 3)"}},
+		{"duplicate key below", "momentum: 0.9", "rate: 0.9", []string{"q.yaml:4: optimizer.rate: 0.9: the key stands here a second time (it was first given in line 4)"}},
+		{"duplicate profile", "  small:", "  big:", []string{"q.yaml:9: profiles.big: {...}: the key stands here a second time (it was first given in line 8)"}},
+		{"question missing", "question: Does it load?\n", "", []string{"q.yaml:1: question: is missing (the question in one sentence, such as question: Do deeper plain nets train worse?)"}},
+		{"question empty", "question: Does it load?", `question: ""`, []string{`q.yaml:1: question: "": expected a text, not an empty one`}},
+		{"nothing after a key", "batch: 128", "batch:", []string{"q.yaml:3: batch: nothing: expected a value (leave the key out for the default)"}},
+		{"no mapping", "optimizer: {rate: 0.1, momentum: 0.9}", "optimizer: sgd", []string{`q.yaml:4: optimizer: "sgd": expected a mapping of keys to values`}},
+		{"no list", "seeds: [0, 1]", "seeds: 5", []string{"q.yaml:6: seeds: 5: expected a list (write [5])"}},
+		{"list for a number", "batch: 128", "batch: [128]", []string{"q.yaml:3: batch: a list of 1: expected a whole number from 1 to 65536"}},
+
+		{"bare number", "stop: 640 steps", "stop: 640", []string{"q.yaml:5: schedule.stop: 640: " + like + " (a bare number could be either: write 640 steps or 640 epochs)"}},
+		{"misspelt unit", "stop: 640 steps", "stop: 640 stesp", []string{`q.yaml:5: schedule.stop: "640 stesp": ` + like + " (did you mean 640 steps?)"}},
+		{"iterations", "stop: 640 steps", "stop: 640 iterations", []string{`q.yaml:5: schedule.stop: "640 iterations": ` + like + " (write 640 steps)"}},
+		{"thousands", "stop: 640 steps", "stop: 64k", []string{`q.yaml:5: schedule.stop: "64k": ` + like + " (write 64000 steps)"}},
+		{"unit of time", "stop: 640 steps", "stop: 3 hours", []string{`q.yaml:5: schedule.stop: "3 hours": ` + like}},
+		{"negative time", "stop: 640 steps", "stop: -640 steps", []string{`q.yaml:5: schedule.stop: "-640 steps": ` + like}},
+		{"half a step", "stop: 640 steps", "stop: 640.5 steps", []string{`q.yaml:5: schedule.stop: "640.5 steps": expected a whole number of steps (only epochs may be fractions)`}},
+		{"no step left", "stop: 640 steps", "stop: 0.001 epochs, warmup: none", []string{`q.yaml:5: schedule.stop: "0.001 epochs": expected at least one step`}},
+		{"too many steps", "stop: 640 steps", "stop: 99999999999 steps", []string{`q.yaml:5: schedule.stop: "99999999999 steps": expected at most 1000000000 steps`}},
+		{"time in a list", "[320 steps, 480 steps]", "[320 steps, 480]", []string{"q.yaml:5: schedule.at[1]: 480: " + like + " (a bare number could be either: write 480 steps or 480 epochs)"}},
+		{"unit on a count", "batch: 128", "batch: 128 steps", []string{`q.yaml:3: batch: "128 steps": expected a whole number from 1 to 65536 (without a unit: 128)`}},
+		{"percent without sign", "stop: 640 steps", "stop: 640 steps, warmup: {until: 80}", []string{"q.yaml:5: schedule.warmup.until: 80: expected a training error in percent between 0 and 100, such as 80 % (write 80 %)"}},
+		{"percent over 100", "stop: 640 steps", "stop: 640 steps, warmup: {until: 120 %}", []string{`q.yaml:5: schedule.warmup.until: "120 %": expected a training error in percent between 0 and 100, such as 80 %`}},
+
+		{"drops not increasing", "[320 steps, 480 steps]", "[480 steps, 320 steps]", []string{"q.yaml:5: schedule.at[1]: \"320 steps\": drops the rate at 320 steps, not after the drop before it, at 480 steps (times of schedule.at increase)"}},
+		{"drop twice", "[320 steps, 480 steps]", "[320 steps, 320 steps]", []string{"q.yaml:5: schedule.at[1]: \"320 steps\": drops the rate at 320 steps, not after the drop before it, at 320 steps (times of schedule.at increase)"}},
+		{"drop after stop", "[320 steps, 480 steps]", "[320 steps, 640 steps]", []string{
+			"q.yaml:5: schedule.at[1]: \"640 steps\": drops the rate at 640 steps, but training stops at 640 steps (schedule.at lies before schedule.stop)",
+			"q.yaml:11: profiles.small.schedule.stop: \"500 steps\": drops the rate at 640 steps, but training stops at 500 steps (schedule.at lies before schedule.stop)"}},
+		{"default drop after stop", "at: [320 steps, 480 steps], ", "", []string{
+			"q.yaml:5: schedule.stop: \"640 steps\": drops the rate at 32000 steps, but training stops at 640 steps (schedule.at lies before schedule.stop)",
+			"q.yaml:5: schedule.stop: \"640 steps\": drops the rate at 48000 steps, but training stops at 640 steps (schedule.at lies before schedule.stop)",
+			"q.yaml:11: profiles.small.schedule.stop: \"500 steps\": drops the rate at 32000 steps, but training stops at 500 steps (schedule.at lies before schedule.stop)",
+			"q.yaml:11: profiles.small.schedule.stop: \"500 steps\": drops the rate at 48000 steps, but training stops at 500 steps (schedule.at lies before schedule.stop)"}},
+		{"until and for", "stop: 640 steps", "stop: 640 steps, warmup: {until: 80 %, for: 4 steps}", []string{"q.yaml:5: schedule.warmup: {...}: until and for contradict each other (write one of the two)"}},
+		{"long warm-up", "stop: 640 steps", "stop: 640 steps, warmup: {for: 320 steps}", []string{"q.yaml:5: schedule.warmup.for: \"320 steps\": a warm-up of 320 steps, but the rate drops at 320 steps"}},
+		{"hot warm-up", "stop: 640 steps", "stop: 640 steps, warmup: {rate: 0.5}", []string{"q.yaml:5: schedule.warmup.rate: 0.5: a warm-up at rate 0.5 lies above optimizer.rate, 0.1"}},
+		{"warm-up of a word", "stop: 640 steps", "stop: 640 steps, warmup: off", []string{"q.yaml:5: schedule.warmup: \"off\": expected a mapping such as {rate: 0.01, until: 80 %}, or none"}},
+		{"group", "batch: 128", "batch: 128\nbatch_norm: {group: 48}", []string{"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group is a divisor of batch, or 0 for the whole batch)"}},
+		{"rare tests", "batch: 128", "batch: 128\nevaluate: 600 steps", []string{"q.yaml:12: profiles.small.schedule.stop: \"500 steps\": evaluate every 600 steps, but training stops at 500 steps"}},
+		{"validation", "batch: 128", "batch: 128\nvalidation: 50000", []string{
+			"q.yaml:4: validation: 50000: 50000 images held out leave nothing of the 50000 of cifar10 to train on (the paper held 5000 out)",
+			"q.yaml:11: profiles.small.data: \"preview\": 50000 images held out leave nothing of the 20000 of preview to train on (the paper held 5000 out)"}},
+		{"validation and train", "data: preview", "train: 1000\n    validation: 1000", []string{"q.yaml:11: profiles.small.validation: 1000: 1000 images held out, and only 1000 trained on"}},
+		{"too many images", "data: preview", "train: 46000\n    validation: 5000", []string{"q.yaml:10: profiles.small.train: 46000: 46000 images to train on and 5000 to hold out are more than the 50000 of cifar10"}},
+		{"batch above images", "data: preview", "train: 100", []string{"q.yaml:10: profiles.small.train: 100: a batch of 128 is more than the 100 training images"}},
+		{"pad", "data: preview", "data: preview\n    input: {pad: 9}", []string{"q.yaml:11: profiles.small.input.pad: 9: expected at most 8, half of the side of an image of preview"}},
+		{"data not needed", "data: preview", "data: preview\n    needs: [cifar10]", []string{"q.yaml:11: profiles.small.needs: a list of 1: needs cifar10, but its data is preview (leave cifar10 out, or say data: cifar10)"}},
+
+		{"depth", "[20, 32]", "[20, 33]", []string{"q.yaml:2: pairs.depths[1]: 33: depth 33 is not 6n+2 (the nearest are 32 and 38)"}},
+		{"depth zero", "[20, 32]", "[20, 0]", []string{"q.yaml:2: pairs.depths[1]: 0: expected a whole number from 1 to 12002"}},
+		{"depth twice", "[20, 32]", "[20, 20]", []string{"q.yaml:2: pairs.depths[1]: 20: stands in this list twice (the first is pairs.depths[0])"}},
+		{"net", "batch: 128", "nets: [resent-20]", []string{`q.yaml:3: nets[0]: "resent-20": want plain-DEPTH or resnet-DEPTH, such as plain-20 or resnet-56/B (did you mean resnet-20?)`}},
+		{"net's depth", "batch: 128", "nets: [resnet-54]", []string{`q.yaml:3: nets[0]: "resnet-54": depth 54 is not 6n+2 (the nearest are 50 and 56)`}},
+		{"net twice", "batch: 128", "nets: [resnet-8, resnet-8]", []string{`q.yaml:3: nets[1]: "resnet-8": stands in this list twice (the first is nets[0])`}},
+		{"net by two names", "batch: 128", "nets: [resnet-8, resnet-8/A]", []string{`q.yaml:3: nets[1]: "resnet-8/A": resnet-8 is trained already, by nets[0] (leave it out of one of them)`}},
+		{"net of a pair", "batch: 128", "nets: [resnet-20]", []string{`q.yaml:3: nets[0]: "resnet-20": resnet-20 is trained already, by pairs.depths (leave it out of one of them)`}},
+		{"no net", "pairs: {depths: [20, 32]}", "nets: []", []string{"q.yaml:2: nets: a list of 0: no net to train (write pairs: {depths: [20, 56]}, or nets: [resnet-20])"}},
+		{"seed twice", "[0, 1]", "[1, 1]", []string{"q.yaml:6: seeds[1]: 1: stands in this list twice (the first is seeds[0])"}},
+		{"no seed", "[0, 1]", "[]", []string{"q.yaml:6: seeds: a list of 0: expected at least one seed (write seeds: [0])"}},
+		{"negative seed", "[0, 1]", "[-1]", []string{"q.yaml:6: seeds[0]: -1: expected a whole number from 0 to 9007199254740992"}},
+
+		{"negative rate", "rate: 0.1", "rate: -0.1", []string{"q.yaml:4: optimizer.rate: -0.1: expected a number above 0 to 1000"}},
+		{"NaN", "rate: 0.1", "rate: .nan", []string{"q.yaml:4: optimizer.rate: .nan: expected a number above 0 to 1000"}},
+		{"infinite", "rate: 0.1", "rate: .inf", []string{"q.yaml:4: optimizer.rate: .inf: expected a number above 0 to 1000"}},
+		{"momentum of 1", "momentum: 0.9", "momentum: 1", []string{"q.yaml:4: optimizer.momentum: 1: expected a number from 0 to below 1"}},
+		{"word for a number", "rate: 0.1", "rate: high", []string{`q.yaml:4: optimizer.rate: "high": expected a number above 0 to 1000`}},
+		{"zero batch", "batch: 128", "batch: 0", []string{"q.yaml:3: batch: 0: expected a whole number from 1 to 65536"}},
+		{"half a batch", "batch: 128", "batch: 12.5", []string{"q.yaml:3: batch: 12.5: expected a whole number from 1 to 65536"}},
+		{"no boolean", "batch: 128", "input: {flip: yes}", []string{`q.yaml:3: input.flip: "yes": expected true or false (write true)`}},
+
+		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, preview (did you mean cifar10?)`}},
+		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, onednn (did you mean gpu?)`}},
+		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth (did you mean training_curves?)`}},
+		{"precision", "batch: 128", "precision: fp16", []string{`q.yaml:3: precision: "fp16": expected one of auto, fp32, bf16`}},
+		{"profile's name", "  big:", "  Big GPU:", []string{"q.yaml:8: profiles.Big GPU: expected a name of small letters, digits, - and _ (it becomes the name of a folder)"}},
+		{"profile of nothing", "{needs: [gpu, cifar10]}", "", []string{"q.yaml:8: profiles.big: nothing: expected a mapping of keys to values (a profile that changes nothing is written {needs: []})"}},
+
+		{"alias", "[20, 32]}", "&a [20, 32]}\nnets: *a", []string{"q.yaml:2: pairs.depths: &a: " + noAliases + " (write the value out)", "q.yaml:3: nets: *a: " + noAliases + " (write the value out)"}},
+		{"merge key", "momentum: 0.9", "<<: {momentum: 0.9}", []string{"q.yaml:4: optimizer.<<: " + noAliases + " (write the keys out)"}},
+		{"tag", "batch: 128", "batch: !mine 128", []string{"q.yaml:3: batch: !mine: tags of its own are not allowed (leave the tag out)", "q.yaml:3: batch: 128: expected a whole number from 1 to 65536"}},
+		{"two documents", "profiles:", "---\nprofiles:", []string{"q.yaml:7: expected one document, and here a second begins (remove the line ---)"}},
+
+		{"three at once", "batch: 128\noptimizer: {rate: 0.1", "bach: 128\noptimizer: {rate: -1", []string{
+			"q.yaml:3: bach: unknown key (did you mean batch?)",
+			"q.yaml:4: optimizer.rate: -1: expected a number above 0 to 1000"}},
+		{"a contradiction beside a misspelling", "batch: 128\n", "bach: 128\nevaluate: 700 steps\n", []string{
+			"q.yaml:3: bach: unknown key (did you mean batch?)",
+			"q.yaml:4: evaluate: \"700 steps\": evaluate every 700 steps, but training stops at 640 steps",
+			"q.yaml:12: profiles.small.schedule.stop: \"500 steps\": evaluate every 700 steps, but training stops at 500 steps"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(good, c.old, c.new, 1)
+			if text == good {
+				t.Fatal("the case changes nothing")
+			}
+			_, err := Parse("q.yaml", []byte(text))
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if want := strings.Join(c.want, "\n"); got != want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestWarmupFromNothing(t *testing.T) {
+	_, err := Parse("q.yaml", []byte(`question: Warm?
+nets: [resnet-8]
+schedule: {warmup: none}
+profiles:
+  a: {schedule: {warmup: {rate: 0.01}}}
+  b: {schedule: {warmup: {rate: 0.01, for: 5 steps}}}
+`))
+	const want = `q.yaml:5: profiles.a.schedule.warmup: {...}: expected rate, and until or for (such as {rate: 0.01, until: 80 %})`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestNoQuestion is about files that are none at all.
+func TestNoQuestion(t *testing.T) {
+	cases := []struct{ name, text, want string }{
+		{"empty", "", "q.yaml: is empty"},
+		{"comment", "# only a comment\n", "q.yaml: is empty"},
+		{"null", "~\n", "q.yaml: is empty"},
+		{"text", "hello\n", `q.yaml:1: "hello": expected a mapping`},
+		{"list", "- 1\n", "q.yaml:1: a list of 1: expected a mapping"},
+		{"broken", "question: [\n", "q.yaml:"},
+		{"tab", "pairs:\n\tdepths: [20]\n", "is no YAML: found character that cannot start any token (indent with spaces"},
+		{"no text", "question: \xff\xfe\n", "is no YAML"},
+		{"large", strings.Repeat("# filling\n", 200000), "q.yaml: is larger than 1024 KiB"},
+		{"exploding", "a: &a [x, x]\nb: &b [*a, *a]\nquestion: *b\n", noAliases},
+		{"unknown alias", "question: *b\n", "is no YAML: unknown anchor 'b' referenced"},
+		{"deep", strings.Repeat("[", 200000), "q.yaml:"},
+		{"wrong everywhere", "question: x\n" + strings.Repeat("a: 1\n", 3000), "and 900 more"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse("q.yaml", []byte(c.text))
+			var all *Complaints
+			if !errors.As(err, &all) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q in it", err, c.want)
+			}
+		})
+	}
+}
+
+func TestUnreadable(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "absent.yaml"))
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "absent.yaml: cannot be read: no such file") {
+		t.Error(err)
+	}
+	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "cannot be read: is a directory") {
+		t.Error(err)
+	}
+}
+
+// committed lists the questions of this folder.
+func committed(t *testing.T) []string {
+	files, err := filepath.Glob("*.yaml")
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	return files
+}
+
+func TestCommitted(t *testing.T) {
+	for _, file := range committed(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(string(text), "# yaml-language-server: $schema=schema.json\n") {
+			t.Errorf("%s does not name its schema", file)
+		}
+		q, err := Load(file)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var names []string
+		for _, p := range q.Plans {
+			names = append(names, p.Profile)
+			if len(p.Runs) == 0 || p.Says == "" {
+				t.Errorf("%s, %s: %d runs, says %q", file, p.Profile, len(p.Runs), p.Says)
+			}
+		}
+		if want := []string{"cifar10", "cifar10-cpu", "preview", "tiny"}; !reflect.DeepEqual(names, want) {
+			t.Errorf("%s has profiles %q, want %q", file, names, want)
+		}
+	}
+}
+
+// TestResolved reads what Resolved writes, and wants the same runs.
+func TestResolved(t *testing.T) {
+	for _, file := range committed(t) {
+		q, err := Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range q.Plans {
+			text, err := q.Resolved(p.Profile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := Parse(file, text)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			if len(again.Plans) != 1 || !reflect.DeepEqual(again.Plans[0], p) {
+				t.Errorf("%s, %s:\n%+v\nwas\n%+v\n%s", file, p.Profile, again.Plans[0], p, text)
+			}
+		}
+	}
+}
+
+// FuzzLoad wants complaints or a question, never a panic.
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(good))
+	for _, seed := range []string{
+		"", "a", "[", "? {a: b}\n: c", "question: *a", "<<: {a: 1}", "profiles: {a: {profiles: {}}}", "schedule: {warmup: {for: 1 epoch}}",
+		"question: x\nnets: [resnet-8/B]\nschedule: {at: [1e9 steps], stop: 0 epochs, warmup: none}\nprofiles: {a: {schedule: {warmup: {rate: 1}}}}",
+		"batch: !!binary AA==", "&a question: x", "!!float a: !!int b", "question: x\npairs: {depths: [8]}\nbatch: 100\nlog: 9 epochs\nvalidation: 49950",
+	} {
+		f.Add([]byte(seed))
+	}
+	for _, file := range []string{"plain_vs_res.yaml", "shortcuts.yaml"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		q, err := Parse("q.yaml", text)
+		if (q == nil) == (err == nil) {
+			t.Fatal(q, err)
+		}
+		if err != nil {
+			if err.Error() == "" {
+				t.Fatal("an error without a word")
+			}
+			return
+		}
+		for _, p := range q.Plans {
+			for _, run := range p.Runs {
+				s := run.Schedule
+				if run.Batch < 1 || s.Stop < 1 || run.LogEvery < 1 || run.EvalEvery < 1 || run.SaveEvery < 1 || run.TrainImages() < run.Batch {
+					t.Fatalf("%+v", run)
+				}
+				run.Paper()
+			}
+			text, err := q.Resolved(p.Profile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Parse("again.yaml", text); err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+		}
+	})
+}

@@ -1,0 +1,51 @@
+package experiments
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"depthlab/nets"
+)
+
+// maxDepth bounds the depth of a net, as package nets does.
+const maxDepth = 12002
+
+// checkNet complains of a name that no net has.
+func checkNet(name string) (problem, hint string) {
+	if _, err := nets.ParseArch(name); err != nil {
+		problem, hint = split(strings.TrimPrefix(err.Error(), fmt.Sprintf("net %q: ", name)))
+		family, depth, _ := strings.Cut(name, "-")
+		if near := nearest(family, []string{"plain", "resnet"}); near != "" && near != family {
+			hint = "did you mean " + near + "-" + depth + "?"
+		}
+	}
+	return problem, hint
+}
+
+// checkDepth complains of a depth that is no 6n+2.
+func checkDepth(s string) (problem, hint string) {
+	depth, err := strconv.Atoi(s)
+	if err == nil {
+		err = nets.CheckDepth(depth)
+	}
+	if err != nil {
+		return split(err.Error())
+	}
+	return "", ""
+}
+
+// split parts "PROBLEM; HINT".
+func split(s string) (problem, hint string) {
+	problem, hint, _ = strings.Cut(s, "; ")
+	return problem, hint
+}
+
+// archOf returns the net of a name that checkNet has passed.
+func archOf(name string) nets.Arch {
+	arch, err := nets.ParseArch(name)
+	if err != nil {
+		panic("experiments: a net that was not checked")
+	}
+	return arch
+}

@@ -1,0 +1,146 @@
+package experiments
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxProfiles bounds the profiles of a file.
+const maxProfiles = 50
+
+// Plan is a question as one of its profiles asks it, everything resolved.
+type Plan struct {
+	Question string   // the question itself: the title of figures
+	Name     string   // of the file: "plain_vs_res"
+	Profile  string   // "cifar10-cpu"; "default" in a file without profiles
+	Says     string   // one line for the user; may be empty
+	Needs    []string // of Needs; the profile's, and its data set where that is not made here
+	Caveats  []string // the profile's own; those of a recipe are found by Run.Paper
+	Figures  []string // of Figures
+	Runs     []Run    // in the order to train them
+
+	spec Spec
+}
+
+// Choose returns the plan of the profile called name, or, where name is empty,
+// that of the first whose needs are all in have. The reasons say in a sentence
+// each why not the profiles before it; with a name, what that profile needs
+// and is not there, which is then the caller's to judge. It is an error when
+// there is no such profile, or none that can run.
+func (q *Question) Choose(have map[string]bool, name string) (*Plan, []string, error) {
+	var names, reasons []string
+	for _, p := range q.Plans {
+		missing := p.missing(have)
+		switch {
+		case name == "" && len(missing) == 0:
+			return p, reasons, nil
+		case name == p.Profile:
+			return p, missing, nil
+		case name == "":
+			reasons = append(reasons, missing...)
+		}
+		names = append(names, p.Profile)
+	}
+	if name == "" {
+		return nil, reasons, fmt.Errorf("%s: no profile can run on this machine: %s", q.File, strings.Join(reasons, "; "))
+	}
+	err := fmt.Errorf("%s has no profile %q, but %s", q.File, name, strings.Join(names, ", "))
+	if hint := didYouMean(name, names); hint != "" {
+		err = fmt.Errorf("%w (%s)", err, hint)
+	}
+	return nil, nil, err
+}
+
+// missing says in a sentence each which needs are not in have.
+func (p *Plan) missing(have map[string]bool) []string {
+	var missing []string
+	for _, need := range p.Needs {
+		if have[need] {
+			continue
+		}
+		why := "needs " + need + ", which was not found"
+		switch need {
+		case "gpu":
+			why = "needs a GPU, none was found"
+		case "cifar10":
+			why = "needs the files of CIFAR-10, none were found"
+		case "onednn":
+			why = "needs the oneDNN library, none was found"
+		}
+		missing = append(missing, p.Profile+": "+why)
+	}
+	return missing
+}
+
+// profiles are the profiles of a file, in its order.
+type profiles []profileNode
+
+// profileNode is a profile that is still to be read over the file's own keys.
+type profileNode struct {
+	name string
+	line int        // of the name
+	body *yaml.Node // nil for a file without profiles
+}
+
+var profileName = regexp.MustCompile(profilePattern)
+
+const profilePattern = `^[a-z0-9][a-z0-9_-]{0,39}$`
+
+// profiles reads the names of the profiles and keeps the rest for plan.
+func (d *decoder) profiles(n *yaml.Node, target *profiles) {
+	if n.Kind != yaml.MappingNode || len(n.Content) == 0 {
+		d.refuse("profiles", n, "expected a mapping of names to profiles", "without profiles leave the key out")
+		return
+	}
+	if len(n.Content) > 2*maxProfiles {
+		d.refuse("profiles", n, fmt.Sprintf("expected at most %d profiles", maxProfiles), "")
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, body := n.Content[i], n.Content[i+1]
+		at := place{line: name.Line, path: "profiles." + shorten(name.Value)}
+		if !profileName.MatchString(name.Value) {
+			d.add(at, "expected a name of small letters, digits, - and _", "it becomes the name of a folder")
+		}
+		if body.Kind != yaml.MappingNode {
+			at.value = written(body)
+			d.add(at, "expected a mapping of keys to values", "a profile that changes nothing is written {needs: []}")
+			continue
+		}
+		*target = append(*target, profileNode{name.Value, name.Line, body})
+	}
+}
+
+// plan reads the profile over the file's own keys and resolves it.
+func (p profileNode) plan(q *Question, base Spec, file *decoder) *Plan {
+	d, spec := file, profileSpec{Spec: base}
+	if p.body != nil {
+		d = file.inProfile(p.name, p.line)
+		d.mapping(p.body, "", reflect.ValueOf(&spec).Elem())
+	}
+	needs := append([]string{}, spec.Needs...)
+	if spec.Data == "cifar10" && !slices.Contains(needs, "cifar10") {
+		needs = append(needs, "cifar10")
+	}
+	if spec.Data != "cifar10" && slices.Contains(needs, "cifar10") && d.sound("data", "needs") {
+		d.add(d.place("needs"), "needs cifar10, but its data is "+spec.Data, "leave cifar10 out, or say data: cifar10")
+	}
+	plan := &Plan{
+		Question: q.Text,
+		Name:     q.Name,
+		Profile:  p.name,
+		Says:     spec.Says,
+		Needs:    needs,
+		Caveats:  spec.Caveats,
+		Figures:  spec.Figures,
+	}
+	recipe := d.resolve(&spec.Spec)
+	plan.Runs = d.runs(spec.Spec, recipe)
+	plan.spec = spec.Spec
+	return plan
+}

@@ -1,0 +1,161 @@
+package experiments
+
+import (
+	"fmt"
+	"strings"
+)
+
+// place returns where the first of the paths stands that the file says
+// anything about; what is written in the profile at hand goes first. A
+// default stands where the mapping it is missing from begins.
+func (d *decoder) place(paths ...string) place {
+	for _, path := range paths {
+		if at, ok := d.from[path]; ok && strings.HasPrefix(at.path, d.prefix) {
+			return at
+		}
+	}
+	for _, path := range paths {
+		if at, ok := d.from[path]; ok {
+			return at
+		}
+	}
+	return place{line: d.line, path: d.prefix + paths[0]}
+}
+
+// resolve converts the times of s to steps, in s too, and complains of what
+// contradicts each other. The warm-up is that of the deep nets.
+func (d *decoder) resolve(s *Spec) Recipe {
+	d.images(s)
+	if !d.written("batch_norm.group") && s.Batch%s.BatchNorm.Group != 0 {
+		s.BatchNorm.Group = 0
+	}
+	r := Recipe{
+		Data: s.Data, Train: s.Train, Validation: s.Validation, Batch: s.Batch,
+		Input: s.Input, Init: s.Init, BatchNorm: s.BatchNorm, Optimizer: s.Optimizer, Precision: s.Precision,
+	}
+	if g := s.BatchNorm.Group; g > 0 && s.Batch%g != 0 && d.sound("batch_norm.group", "batch") {
+		d.add(d.place("batch_norm.group", "batch"), fmt.Sprintf("groups of %d images do not divide a batch of %d", g, s.Batch),
+			"batch_norm.group is a divisor of batch, or 0 for the whole batch")
+	}
+	r.Schedule = d.schedule(s)
+	r.LogEvery = d.interval(s, "log", &s.Log, r.Schedule.Stop)
+	r.EvalEvery = d.interval(s, "evaluate", &s.Evaluate, r.Schedule.Stop)
+	r.SaveEvery = d.interval(s, "save", &s.Save, r.Schedule.Stop)
+	return r
+}
+
+// images complains of parts of the training set that do not fit it.
+func (d *decoder) images(s *Spec) {
+	if !d.sound("data", "train", "validation", "batch") {
+		return
+	}
+	all := dataSets[s.Data].images
+	switch images := trainImages(s.Data, s.Train, s.Validation); {
+	case s.Validation >= all:
+		d.add(d.place("validation", "data"), fmt.Sprintf("%d images held out leave nothing of the %d of %s to train on", s.Validation, all, s.Data), "the paper held 5000 out")
+	case s.Train > 0 && s.Validation >= s.Train:
+		d.add(d.place("validation", "train"), fmt.Sprintf("%d images held out, and only %d trained on", s.Validation, s.Train), "")
+	case s.Train+s.Validation > all:
+		d.add(d.place("train", "validation", "data"), fmt.Sprintf("%d images to train on and %d to hold out are more than the %d of %s", s.Train, s.Validation, all, s.Data), "")
+	case s.Batch > images:
+		d.add(d.place("batch", "train", "validation", "data"), fmt.Sprintf("a batch of %d is more than the %d training images", s.Batch, images), "")
+	}
+	if size := dataSets[s.Data].size; s.Input.Pad > size/2 && d.sound("input.pad") {
+		d.add(d.place("input.pad", "data"), fmt.Sprintf("expected at most %d, half of the side of an image of %s", size/2, s.Data), "")
+	}
+}
+
+// steps converts the time at path, in place. It returns 0 when that cannot be
+// relied on.
+func (d *decoder) steps(s *Spec, path string, t *Time) int {
+	if !d.sound(path) {
+		return 0
+	}
+	images := trainImages(s.Data, s.Train, s.Validation)
+	if t.epochs && (images < 1 || !d.sound("data", "train", "validation", "batch")) {
+		return 0 // complained of before
+	}
+	n, err := t.Steps(images, s.Batch)
+	if err != nil {
+		d.add(d.place(path), err.Error(), "")
+		d.bad[path] = true
+		return 0
+	}
+	*t = Steps(n)
+	return n
+}
+
+// schedule converts the schedule and complains of times that contradict each
+// other.
+func (d *decoder) schedule(s *Spec) Schedule {
+	out := Schedule{Divide: s.Schedule.Divide, At: []int{}}
+	out.Stop = d.steps(s, "schedule.stop", &s.Schedule.Stop)
+	if d.sound("schedule.at") {
+		drops := append([]Time{}, s.Schedule.At...)
+		for i := range drops {
+			path := fmt.Sprintf("schedule.at[%d]", i)
+			n := d.steps(s, path, &drops[i])
+			switch {
+			case n == 0:
+			case i > 0 && out.At[i-1] > 0 && n <= out.At[i-1]:
+				d.add(d.place(path, "schedule.at"), fmt.Sprintf("drops the rate at %d steps, not after the drop before it, at %d steps", n, out.At[i-1]), "times of schedule.at increase")
+			case out.Stop > 0 && n >= out.Stop:
+				d.add(d.place(path, "schedule.at", "schedule.stop"), fmt.Sprintf("drops the rate at %d steps, but training stops at %d steps", n, out.Stop), "schedule.at lies before schedule.stop")
+			}
+			out.At = append(out.At, n)
+		}
+		s.Schedule.At = drops
+	}
+	if s.Schedule.Warmup != nil {
+		out.Warmup = d.warmupSteps(s, out)
+	}
+	return out
+}
+
+// warmupSteps converts the warm-up of a schedule that is converted otherwise.
+func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
+	const path = "schedule.warmup"
+	w := *s.Schedule.Warmup
+	s.Schedule.Warmup = &w
+	out := &Warmup{Rate: w.Rate}
+	if w.Until != nil {
+		out.Until = float64(*w.Until)
+	}
+	if w.For != nil {
+		t := *w.For
+		w.For = &t
+		s.Schedule.Warmup = &w
+		out.Steps = d.steps(s, path+".for", &t)
+		end, what, other := schedule.Stop, "training stops", "schedule.stop"
+		if len(schedule.At) > 0 {
+			end, what, other = schedule.At[0], "the rate drops", "schedule.at[0]"
+		}
+		if end > 0 && out.Steps >= end {
+			d.add(d.place(path+".for", other), fmt.Sprintf("a warm-up of %d steps, but %s at %d steps", out.Steps, what, end), "")
+		}
+	}
+	if d.written(path) && w.Rate > s.Optimizer.Rate && d.sound(path+".rate", "optimizer.rate") {
+		d.add(d.place(path+".rate", path, "optimizer.rate"), fmt.Sprintf("a warm-up at rate %g lies above optimizer.rate, %g", w.Rate, s.Optimizer.Rate), "")
+	}
+	return out
+}
+
+// interval converts the time between two of something. One that the file does
+// not say is no longer than the schedule, which stops at stop steps.
+func (d *decoder) interval(s *Spec, path string, t *Time, stop int) int {
+	n := d.steps(s, path, t)
+	if stop == 0 || n <= stop {
+		return n
+	}
+	if d.written(path) {
+		d.add(d.place(path, "schedule.stop"), fmt.Sprintf("%s every %d steps, but training stops at %d steps", path, n, stop), "")
+	}
+	*t = Steps(stop)
+	return stop
+}
+
+// written says whether the file says anything about path.
+func (d *decoder) written(path string) bool {
+	_, ok := d.from[path]
+	return ok
+}

@@ -1,0 +1,145 @@
+package experiments
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxRuns bounds the runs of a plan.
+const maxRuns = 1000
+
+// runs lists what a plan trains: for each seed the pairs, depth by depth and
+// the plain net first, then the nets. So a sweep that is cut short has whole
+// comparisons.
+func (d *decoder) runs(s Spec, recipe Recipe) []Run {
+	if !d.sound("pairs.depths", "nets", "seeds") {
+		return nil
+	}
+	names := d.netNames(s)
+	switch {
+	case len(names) == 0 && !d.bad[""]: // a misspelt key may have held them
+		d.add(d.place("pairs.depths", "nets"), "no net to train", "write pairs: {depths: [20, 56]}, or nets: [resnet-20]")
+	case len(s.Seeds) == 0:
+		d.add(d.place("seeds"), "expected at least one seed", "write seeds: [0]")
+	case len(names)*len(s.Seeds) > maxRuns:
+		d.add(d.place("seeds", "pairs.depths", "nets"), fmt.Sprintf("%d nets with %d seeds are more than %d runs", len(names), len(s.Seeds), maxRuns), "")
+		return nil
+	}
+	var runs []Run
+	for _, seed := range s.Seeds {
+		for _, name := range names {
+			run := Run{ID: runID(name, seed), Net: name, Seed: seed, Recipe: recipe}
+			if w := s.Schedule.Warmup; w != nil && archOf(name).Depth < w.FromDepth {
+				run.Schedule.Warmup = nil
+			}
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}
+
+// netNames lists the nets of the pairs and the others, each by its shortest
+// name, and complains of one that is there twice.
+func (d *decoder) netNames(s Spec) []string {
+	var names []string
+	from := map[string]string{}
+	for _, depth := range s.Pairs.Depths {
+		for _, kind := range []string{"plain", "resnet"} {
+			name := fmt.Sprintf("%s-%d", kind, depth)
+			names = append(names, name)
+			from[name] = "pairs.depths"
+		}
+	}
+	for i, written := range s.Nets {
+		path, name := fmt.Sprintf("nets[%d]", i), archOf(written).String()
+		if other, twice := from[name]; twice {
+			d.add(d.place(path, "nets", "pairs.depths"), name+" is trained already, by "+other, "leave it out of one of them")
+		}
+		from[name] = path
+		names = append(names, name)
+	}
+	return names
+}
+
+// runID names a run: "resnet-20_B-seed0". It never changes for the same net
+// and seed, since it is the name of files.
+func runID(net string, seed uint64) string {
+	return strings.ReplaceAll(net, "/", "_") + "-seed" + strconv.FormatUint(seed, 10)
+}
+
+// Hash is the SHA-256 of the run's JSON, in hexadecimal digits. Two runs of
+// the same hash are trained alike; so where Precision is "auto", fill in what
+// the machine chose before asking.
+func (r Run) Hash() string {
+	text, err := json.Marshal(r)
+	if err != nil {
+		panic("experiments: a run that is no JSON")
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// Resolved writes the question as the profile asks it: a file that Load reads
+// to the same runs, with every default filled in, all times in steps, and no
+// other profile.
+func (q *Question) Resolved(profile string) ([]byte, error) {
+	plan, _, err := q.Choose(nil, profile)
+	if err != nil {
+		return nil, err
+	}
+	file := struct {
+		Question string `json:"question"`
+		Spec
+		Profiles map[string]any `json:"profiles"`
+	}{q.Text, plan.spec, map[string]any{
+		plan.Profile: struct {
+			Says    string   `json:"says,omitempty"`
+			Needs   []string `json:"needs"`
+			Caveats []string `json:"caveats,omitempty"`
+		}{plan.Says, plan.Needs, plan.Caveats},
+	}}
+	text, err := asYAML(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s, profile %s: %w", q.File, profile, err)
+	}
+	head := fmt.Sprintf("# %s, profile %s, with all defaults filled in.\n", q.Name, plan.Profile)
+	return append([]byte(head), text...), nil
+}
+
+// asYAML writes v under its JSON names, in the order of its fields.
+func asYAML(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var tree yaml.Node
+	if err := yaml.Unmarshal(text, &tree); err != nil { // JSON is YAML
+		return nil, err
+	}
+	plainStyle(&tree)
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(&tree); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), enc.Close()
+}
+
+// plainStyle drops the braces and quotes of JSON, but for lists.
+func plainStyle(n *yaml.Node) {
+	n.Style = 0
+	if n.Kind == yaml.SequenceNode {
+		n.Style = yaml.FlowStyle
+	}
+	for _, child := range n.Content {
+		plainStyle(child)
+	}
+}

@@ -1,0 +1,214 @@
+package experiments
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestTimes(t *testing.T) {
+	cases := []struct {
+		text          string
+		images, batch int
+		want          int
+	}{
+		{"32000 steps", 50000, 128, 32000},
+		{"1 step", 50000, 128, 1},
+		{"1 epoch", 50000, 128, 391},     // 390.625
+		{"1 epochs", 45000, 128, 352},    // 351.5625
+		{"82 epochs", 50000, 128, 32031}, // 32031.25
+		{"1 epoch", 20000, 128, 156},     // 156.25
+		{"0.5 epochs", 50000, 128, 195},  // 195.3125
+		{"1.5 epochs", 50, 25, 3},
+		{"0.5 epochs", 50, 10, 3}, // 2.5, a half goes up
+		{"163.84 epochs", 50000, 128, 64000},
+		{"8epochs", 100, 100, 8},
+	}
+	for _, c := range cases {
+		when, problem, _ := parseTime(c.text)
+		got, err := when.Steps(c.images, c.batch)
+		if problem != "" || err != nil || got != c.want {
+			t.Errorf("%s of %d in batches of %d: %d steps, want %d (%s %v)", c.text, c.images, c.batch, got, c.want, problem, err)
+		}
+	}
+	if _, err := (Time{}).Steps(1, 1); err == nil {
+		t.Error("a zero Time is converted")
+	}
+}
+
+func load(t *testing.T, file string) *Question {
+	t.Helper()
+	q, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func choose(t *testing.T, q *Question, name string) *Plan {
+	t.Helper()
+	p, _, err := q.Choose(nil, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestChoose(t *testing.T) {
+	q := load(t, "plain_vs_res.yaml")
+	const (
+		noGPU   = "cifar10: needs a GPU, none was found"
+		noData  = "cifar10: needs the files of CIFAR-10, none were found"
+		cpuLib  = "cifar10-cpu: needs the oneDNN library, none was found"
+		cpuData = "cifar10-cpu: needs the files of CIFAR-10, none were found"
+		preLib  = "preview: needs the oneDNN library, none was found"
+	)
+	cases := []struct {
+		have    string
+		want    string
+		reasons []string
+	}{
+		{"gpu cifar10 onednn", "cifar10", nil},
+		{"cifar10 onednn", "cifar10-cpu", []string{noGPU}},
+		{"onednn", "preview", []string{noGPU, noData, cpuData}},
+		{"cifar10", "tiny", []string{noGPU, cpuLib, preLib}},
+		{"", "tiny", []string{noGPU, noData, cpuLib, cpuData, preLib}},
+	}
+	for _, c := range cases {
+		have := map[string]bool{}
+		for _, need := range strings.Fields(c.have) {
+			have[need] = true
+		}
+		plan, reasons, err := q.Choose(have, "")
+		if err != nil || plan.Profile != c.want || !reflect.DeepEqual(reasons, c.reasons) {
+			t.Errorf("with %q: %v, %q, %v", c.have, plan.Profile, reasons, err)
+		}
+	}
+	plan, reasons, err := q.Choose(map[string]bool{"cifar10": true}, "cifar10")
+	if err != nil || plan.Profile != "cifar10" || !reflect.DeepEqual(reasons, []string{noGPU}) {
+		t.Error(plan, reasons, err)
+	}
+	_, _, err = q.Choose(nil, "previw")
+	if err == nil || err.Error() != `plain_vs_res.yaml has no profile "previw", but cifar10, cifar10-cpu, preview, tiny (did you mean preview?)` {
+		t.Error(err)
+	}
+	bare, err := Parse("bare.yaml", []byte("question: Bare?\nnets: [resnet-20]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := bare.Choose(nil, ""); err == nil || err.Error() != "bare.yaml: no profile can run on this machine: default: needs the files of CIFAR-10, none were found" {
+		t.Error(err)
+	}
+}
+
+func ids(p *Plan) string {
+	var all []string
+	for _, run := range p.Runs {
+		all = append(all, run.ID)
+	}
+	return strings.Join(all, " ")
+}
+
+func TestRuns(t *testing.T) {
+	q := load(t, "plain_vs_res.yaml")
+	want := "plain-20-seed0 resnet-20-seed0 plain-32-seed0 resnet-32-seed0 plain-44-seed0 resnet-44-seed0 plain-56-seed0 resnet-56-seed0 resnet-110-seed0"
+	paper := choose(t, q, "cifar10")
+	if got := ids(paper); got != want {
+		t.Error(got)
+	}
+	for _, run := range paper.Runs {
+		if deep := run.Net == "resnet-110"; (run.Schedule.Warmup != nil) != deep {
+			t.Errorf("%s: warm-up %v", run.ID, run.Schedule.Warmup)
+		}
+		if paper, why := run.Paper(); !paper {
+			t.Errorf("%s is not the paper's: %q", run.ID, why)
+		}
+		if run.EvalEvery != 391 {
+			t.Errorf("%s is tested every %d steps", run.ID, run.EvalEvery)
+		}
+	}
+	if got := ids(choose(t, load(t, "shortcuts.yaml"), "tiny")); got != "plain-8-seed0 resnet-8-seed0 resnet-8_B-seed0 resnet-8_C-seed0" {
+		t.Error(got)
+	}
+	seeds, err := Parse("s.yaml", []byte("question: Seeds?\npairs: {depths: [8]}\nnets: [resnet-8/split]\nseeds: [3, 1]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(seeds.Plans[0]); got != "plain-8-seed3 resnet-8-seed3 resnet-8_split-seed3 plain-8-seed1 resnet-8-seed1 resnet-8_split-seed1" {
+		t.Error(got)
+	}
+}
+
+func TestProfileOverridesDeeply(t *testing.T) {
+	q, err := Parse("q.yaml", []byte(`question: Deep?
+nets: [resnet-8, resnet-110]
+optimizer: {rate: 0.2, momentum: 0.8}
+schedule: {at: [10 steps, 20 steps], stop: 30 steps, warmup: {for: 5 steps}}
+profiles:
+  a: {optimizer: {rate: .05}, schedule: {at: [7 steps], warmup: {until: 70 %}}, batch: 100}
+  b: {schedule: {warmup: none}}
+  c: {batch: 64, nets: [plain-8]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, c := q.Plans[0].Runs, q.Plans[1].Runs, q.Plans[2].Runs
+	if o := a[0].Optimizer; o.Rate != .05 || o.Momentum != .8 || o.Decay != 1e-4 {
+		t.Errorf("%+v", o)
+	}
+	if s := a[1].Schedule; !reflect.DeepEqual(s.At, []int{7}) || s.Stop != 30 || *s.Warmup != (Warmup{Rate: .01, Until: 70}) {
+		t.Errorf("%+v %+v", s, s.Warmup)
+	}
+	if a[0].BatchNorm.Group != 0 || b[0].BatchNorm.Group != 64 || c[0].BatchNorm.Group != 64 {
+		t.Error("64 does not divide 100, but it does 128 and 64")
+	}
+	if b[1].Schedule.Warmup != nil || b[1].Optimizer.Rate != .2 || !reflect.DeepEqual(b[1].Schedule.At, []int{10, 20}) {
+		t.Errorf("%+v", b[1])
+	}
+	if len(c) != 1 || c[0].Net != "plain-8" {
+		t.Errorf("%+v", c)
+	}
+	if a[0].EvalEvery != 30 || a[0].SaveEvery != 30 {
+		t.Errorf("intervals that nobody wrote, %d and %d, outlast the schedule of 30 steps", a[0].EvalEvery, a[0].SaveEvery)
+	}
+}
+
+func TestCaveats(t *testing.T) {
+	q := load(t, "plain_vs_res.yaml")
+	cases := []struct {
+		profile string
+		want    string
+	}{
+		{"cifar10", ""},
+		{"cifar10-cpu", "schedule shortened to 1/8"},
+		{"tiny", "preview data; batch 32; batch norm over the whole batch; schedule shortened to 60 of 64,000 steps"},
+	}
+	for _, c := range cases {
+		_, why := choose(t, q, c.profile).Runs[0].Paper()
+		if got := strings.Join(why, "; "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.profile, got, c.want)
+		}
+	}
+	run := choose(t, q, "cifar10").Runs[8]
+	run.Precision = "bf16"
+	run.Schedule.Warmup = nil
+	run.Schedule.At = nil
+	run.Validation = 5000
+	if _, why := run.Paper(); strings.Join(why, "; ") != "tested on 5,000 held-out training images; drops of the rate at no time; no warm-up; bf16" {
+		t.Errorf("%q", why)
+	}
+}
+
+// TestHash holds the hash of a run fixed: checkpoints are found by it.
+func TestHash(t *testing.T) {
+	run := choose(t, load(t, "plain_vs_res.yaml"), "cifar10").Runs[0]
+	const want = "e08000baa41fa5aa7e49b3df6b5c470fa282ed2181370ea9035a8341ac8a7672"
+	if got := run.Hash(); got != want {
+		t.Errorf("the hash of %s has become %s: checkpoints of before will not be resumed", run.ID, got)
+	}
+	other := run
+	other.Seed++
+	if other.Hash() == run.Hash() {
+		t.Error("two seeds have one hash")
+	}
+}

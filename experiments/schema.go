@@ -1,0 +1,107 @@
+package experiments
+
+import (
+	"encoding/json"
+	"reflect"
+)
+
+// Schema returns a JSON Schema (draft 7) of a question's file, so that editors
+// complete and check it. It knows the keys, their types and bounds; what
+// depends on several keys only Load checks. schema.json is a copy of it.
+func Schema() []byte {
+	var defaults map[string]any
+	text, err := json.Marshal(paperSpec())
+	if err == nil {
+		err = json.Unmarshal(text, &defaults)
+	}
+	if err != nil {
+		panic("experiments: the paper's recipe is no JSON")
+	}
+	whole := schemaOf(reflect.TypeFor[fileSpec](), "", defaults)
+	whole["$schema"] = "http://json-schema.org/draft-07/schema#"
+	whole["title"] = "A question for Depthlab"
+	whole["required"] = []string{"question"}
+	whole["definitions"] = map[string]any{"profile": schemaOf(reflect.TypeFor[profileSpec](), "", nil)}
+	out, err := json.MarshalIndent(whole, "", "  ")
+	if err != nil {
+		panic("experiments: the schema is no JSON")
+	}
+	return append(out, '\n')
+}
+
+// schemaOf describes a type whose values stand at path. The default may be nil
+// for none.
+func schemaOf(t reflect.Type, path string, byDefault any) map[string]any {
+	s := typeSchema(t, path, byDefault)
+	if says := keys[path].says; says != "" {
+		s["description"] = says
+	}
+	if list, ok := byDefault.([]any); ok && len(list) == 0 {
+		return s
+	}
+	if byDefault != nil && s["type"] != "object" {
+		s["default"] = byDefault
+	}
+	return s
+}
+
+func typeSchema(t reflect.Type, path string, byDefault any) map[string]any {
+	k := keyOf(path)
+	switch t {
+	case reflect.TypeFor[profiles]():
+		return map[string]any{
+			"type": "object", "minProperties": 1, "maxProperties": maxProfiles,
+			"propertyNames":        map[string]any{"pattern": profilePattern},
+			"additionalProperties": map[string]any{"$ref": "#/definitions/profile"},
+		}
+	case reflect.TypeFor[Time]():
+		return map[string]any{"type": "string", "pattern": timePattern}
+	case reflect.TypeFor[Percent]():
+		return map[string]any{"type": "string", "pattern": percentPattern}
+	case reflect.TypeFor[*WarmupSpec]():
+		return map[string]any{"oneOf": []any{
+			map[string]any{"const": "none"},
+			typeSchema(t.Elem(), path, byDefault),
+		}}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeSchema(t.Elem(), path, byDefault)
+	case reflect.Struct:
+		defaults, _ := byDefault.(map[string]any)
+		properties := map[string]any{}
+		for _, f := range fieldsOf(t) {
+			properties[f.name] = schemaOf(f.typ, join(path, f.name), defaults[f.name])
+		}
+		return map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
+	case reflect.Slice:
+		s := map[string]any{"type": "array", "items": typeSchema(t.Elem(), path, nil)}
+		if k.unique {
+			s["uniqueItems"] = true
+		}
+		return s
+	case reflect.String:
+		s := map[string]any{"type": "string"}
+		if k.oneOf != nil {
+			s["enum"] = k.oneOf
+		} else if k.longest > 0 {
+			s["minLength"], s["maxLength"] = 1, k.longest
+		}
+		return s
+	case reflect.Bool:
+		return map[string]any{"type": "boolean"}
+	case reflect.Int, reflect.Uint64, reflect.Float64:
+		kind, from, to := "integer", "minimum", "maximum"
+		if t.Kind() == reflect.Float64 {
+			kind = "number"
+		}
+		if k.above {
+			from = "exclusiveMinimum"
+		}
+		if k.below {
+			to = "exclusiveMaximum"
+		}
+		return map[string]any{"type": kind, from: k.min, to: k.max}
+	}
+	panic("experiments: a field of a type that the schema cannot say")
+}

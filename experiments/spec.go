@@ -1,0 +1,130 @@
+package experiments
+
+import "encoding/json"
+
+// Spec is how the nets of a question are trained, as a file may say it. What a
+// file leaves out is the paper's recipe or its authors' (paperSpec). The names
+// of the keys are the JSON names of the fields; what each may hold is in the
+// table of keys.go.
+type Spec struct {
+	Pairs      Pairs        `json:"pairs"`
+	Nets       []string     `json:"nets"`
+	Data       string       `json:"data"`
+	Train      int          `json:"train"`
+	Validation int          `json:"validation"`
+	Batch      int          `json:"batch"`
+	Input      Input        `json:"input"`
+	Init       string       `json:"init"`
+	BatchNorm  BatchNorm    `json:"batch_norm"`
+	Optimizer  Optimizer    `json:"optimizer"`
+	Schedule   ScheduleSpec `json:"schedule"`
+	Precision  string       `json:"precision"`
+	Log        Time         `json:"log"`
+	Evaluate   Time         `json:"evaluate"`
+	Save       Time         `json:"save"`
+	Seeds      []uint64     `json:"seeds"`
+	Figures    []string     `json:"figures"`
+}
+
+// Pairs are plain and residual nets of the same depths.
+type Pairs struct {
+	Depths []int `json:"depths"`
+}
+
+// ScheduleSpec is the learning rate over time: divided by Divide at each time
+// of At, and no more training from Stop on.
+type ScheduleSpec struct {
+	Divide float64     `json:"divide"`
+	At     []Time      `json:"at"`
+	Stop   Time        `json:"stop"`
+	Warmup *WarmupSpec `json:"warmup"` // nil for "none"
+}
+
+// WarmupSpec is a lower rate at the start of deep nets. Exactly one of Until
+// and For is set.
+type WarmupSpec struct {
+	Rate      float64  `json:"rate"`
+	Until     *Percent `json:"until,omitempty"`
+	For       *Time    `json:"for,omitempty"`
+	FromDepth int      `json:"from_depth"`
+}
+
+// MarshalJSON writes a schedule as it stands in a file, where no warm-up is
+// the word none.
+func (s ScheduleSpec) MarshalJSON() ([]byte, error) {
+	type plain ScheduleSpec
+	if s.Warmup != nil {
+		return json.Marshal(plain(s))
+	}
+	return json.Marshal(struct {
+		plain
+		Warmup string `json:"warmup"`
+	}{plain(s), "none"})
+}
+
+// profileSpec is what stands under a profile's name: what it is for, and any
+// part of a Spec.
+type profileSpec struct {
+	Says    string   `json:"says"`
+	Needs   []string `json:"needs"`
+	Caveats []string `json:"caveats"`
+	Spec
+}
+
+// fileSpec is a whole file. Profiles are read by parse, in their order.
+type fileSpec struct {
+	Question string `json:"question"`
+	Spec
+	Profiles profiles `json:"profiles"`
+}
+
+// paperSpec is the paper's recipe for CIFAR-10 (section 4.2), and where the
+// paper is silent the authors' (Caffe's momentum and decay, 64 images on each
+// of two GPUs) or a common choice. It trains no net.
+func paperSpec() Spec {
+	until := Percent(80)
+	return Spec{
+		Data:      "cifar10",
+		Batch:     128,
+		Input:     Input{Mean: "pixel", Std: "none", Pad: 4, PadWith: "mean", Flip: true},
+		Init:      "fan_in",
+		BatchNorm: BatchNorm{Group: 64, Eps: 1e-5, Momentum: 0.1, Statistics: "moving"},
+		Optimizer: Optimizer{Rate: 0.1, Momentum: 0.9, Form: "caffe", Decay: 1e-4, Decays: "all"},
+		Schedule: ScheduleSpec{
+			Divide: 10,
+			At:     []Time{Steps(32000), Steps(48000)},
+			Stop:   Steps(64000),
+			Warmup: &WarmupSpec{Rate: 0.01, Until: &until, FromDepth: 110},
+		},
+		Precision: "auto",
+		Log:       Steps(50),
+		Evaluate:  Epochs(1),
+		Save:      Steps(1000),
+		Pairs:     Pairs{Depths: []int{}},
+		Nets:      []string{},
+		Seeds:     []uint64{0},
+		Figures:   []string{"training_curves", "error_by_depth"},
+	}
+}
+
+// dataSet is what the schedule has to know of a data set.
+type dataSet struct {
+	images int // to train on
+	size   int // pixels on a side
+}
+
+var dataSets = map[string]dataSet{
+	"cifar10": {images: 50000, size: 32},
+	"preview": {images: 20000, size: 16},
+}
+
+// TrainImages returns how many images of a data set a recipe trains on, or 0
+// for a data set that is not known.
+func (r Recipe) TrainImages() int { return trainImages(r.Data, r.Train, r.Validation) }
+
+func trainImages(data string, train, validation int) int {
+	if train > 0 {
+		return train
+	}
+	return max(0, dataSets[data].images-validation)
+}

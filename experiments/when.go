@@ -1,0 +1,136 @@
+package experiments
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// maxSteps bounds every time: a thousand times the longest run of the paper
+// and more, and far from any overflow.
+const maxSteps = 1_000_000_000
+
+// Time is a point or a stretch of training as a file says it, always with its
+// unit: "32000 steps", "82 epochs", "1.5 epochs". A step is one mini-batch; an
+// epoch is as many steps as there are mini-batches in the training images.
+type Time struct {
+	amount string // decimal digits, perhaps with a point
+	epochs bool
+}
+
+// Steps returns a time of n steps.
+func Steps(n int) Time { return Time{amount: strconv.Itoa(n)} }
+
+// Epochs returns a time of n epochs.
+func Epochs(n int) Time { return Time{amount: strconv.Itoa(n), epochs: true} }
+
+func (t Time) String() string {
+	unit := "step"
+	if t.epochs {
+		unit = "epoch"
+	}
+	if t.amount != "1" {
+		unit += "s"
+	}
+	return t.amount + " " + unit
+}
+
+// MarshalJSON writes the time as it stands in a file.
+func (t Time) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
+
+const (
+	timePattern = `^[0-9]{1,12}(\.[0-9]{1,6})? *(steps?|epochs?)$`
+	timeLike    = "a time with its unit, such as 32000 steps or 82 epochs"
+)
+
+var (
+	timeForm   = regexp.MustCompile(timePattern)
+	bareNumber = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
+	otherUnit  = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)$`)
+)
+
+// parseTime reads a time. Where s is none, problem says what was expected and
+// hint what to write.
+func parseTime(s string) (t Time, problem, hint string) {
+	s = strings.TrimSpace(s)
+	if !timeForm.MatchString(s) {
+		if bareNumber.MatchString(s) {
+			return t, "expected " + timeLike, fmt.Sprintf("a bare number could be either: write %s steps or %s epochs", s, s)
+		}
+		if m := otherUnit.FindStringSubmatch(s); m != nil {
+			switch unit := strings.ToLower(m[2]); unit {
+			case "k":
+				hint = "write " + m[1] + "000 steps"
+			case "iteration", "iterations", "it", "iter", "iters", "batches", "updates":
+				hint = "write " + m[1] + " steps"
+			default:
+				if near := nearest(unit, []string{"steps", "epochs"}); near != "" {
+					hint = "did you mean " + m[1] + " " + near + "?"
+				}
+			}
+		}
+		return t, "expected " + timeLike, hint
+	}
+	end := strings.IndexFunc(s, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
+	t = Time{amount: s[:end], epochs: strings.Contains(s, "epoch")}
+	if !t.epochs && strings.Contains(t.amount, ".") {
+		return Time{}, "expected a whole number of steps", "only epochs may be fractions"
+	}
+	return t, "", ""
+}
+
+// Steps converts the time: E epochs are the nearest whole number to
+// E x images / batch, a half rounded up, computed exactly. images is the
+// number of training images, batch of those in a step; steps need neither. It is an error when
+// nothing is left, or more than 1e9 steps.
+func (t Time) Steps(images, batch int) (int, error) {
+	amount, ok := new(big.Rat).SetString(t.amount)
+	if !ok || (t.epochs && (images < 1 || batch < 1)) {
+		return 0, fmt.Errorf("cannot be converted with %d images in batches of %d", images, batch)
+	}
+	if t.epochs {
+		amount.Mul(amount, big.NewRat(int64(images), int64(batch)))
+	}
+	amount.Add(amount, big.NewRat(1, 2))
+	steps := new(big.Int).Quo(amount.Num(), amount.Denom())
+	switch {
+	case steps.Sign() <= 0:
+		return 0, fmt.Errorf("expected at least one step")
+	case !steps.IsInt64() || steps.Int64() > maxSteps:
+		return 0, fmt.Errorf("expected at most %d steps", maxSteps)
+	}
+	return int(steps.Int64()), nil
+}
+
+// Percent is a share as a file says it, with its sign: "80 %".
+type Percent float64
+
+func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'f', -1, 64) + " %" }
+
+// MarshalJSON writes the share as it stands in a file.
+func (p Percent) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
+
+const (
+	percentPattern = `^[0-9]{1,3}(\.[0-9]{1,6})? *%$`
+	percentLike    = "a training error in percent between 0 and 100, such as 80 %"
+)
+
+var percentForm = regexp.MustCompile(percentPattern)
+
+// parsePercent reads a share above 0 and below 100 percent.
+func parsePercent(s string) (p Percent, problem, hint string) {
+	s = strings.TrimSpace(s)
+	if bareNumber.MatchString(s) {
+		return 0, "expected " + percentLike, "write " + s + " %"
+	}
+	if percentForm.MatchString(s) {
+		x, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s, "%")), 64)
+		if err == nil && x > 0 && x < 100 {
+			return Percent(x), "", ""
+		}
+	}
+	return 0, "expected " + percentLike, ""
+}
