@@ -1,0 +1,187 @@
+// Package state keeps what a run needs to go on: checkpoints as safetensors
+// files, which are whole or absent, and set aside when they are damaged.
+package state
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+)
+
+// Tensor is a named array as it is in a safetensors file.
+type Tensor struct {
+	Name  string
+	DType string // "F32", "I32", ...
+	Shape []int  // row-major; empty for a single number
+	Data  []byte // little-endian
+}
+
+// sizes has the bytes of one number of each type that the format knows and
+// that takes whole bytes.
+var sizes = map[string]int{
+	"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1,
+	"U16": 2, "I16": 2, "F16": 2, "BF16": 2,
+	"U32": 4, "I32": 4, "F32": 4,
+	"U64": 8, "I64": 8, "F64": 8, "C64": 8,
+}
+
+// maxRank bounds the dimensions of a tensor.
+const maxRank = 8
+
+// bytesOf is the size in bytes of a tensor of that type and shape.
+func bytesOf(dtype string, shape []int) (int64, error) {
+	size, ok := sizes[dtype]
+	if !ok {
+		return 0, fmt.Errorf("unknown type %q", clip(dtype))
+	}
+	if len(shape) > maxRank {
+		return 0, fmt.Errorf("has %d dimensions, at most %d are known", len(shape), maxRank)
+	}
+	n := uint64(size)
+	for _, d := range shape {
+		if d < 0 {
+			return 0, fmt.Errorf("negative dimension in shape %v", shape)
+		}
+		var high uint64
+		if high, n = bits.Mul64(n, uint64(d)); high != 0 || n > math.MaxInt64 {
+			return 0, fmt.Errorf("shape %v is too large to count", shape)
+		}
+	}
+	return int64(n), nil
+}
+
+// check tells whether t can be written.
+func (t *Tensor) check() error {
+	n, err := bytesOf(t.DType, t.Shape)
+	if err == nil && n != int64(len(t.Data)) {
+		err = fmt.Errorf("%s of shape %v takes %d bytes, has %d", t.DType, t.Shape, n, len(t.Data))
+	}
+	return err
+}
+
+// Float32 makes an F32 tensor. v is copied; its length is the shape's product,
+// or writing it fails.
+func Float32(name string, shape []int, v []float32) Tensor {
+	b := make([]byte, 4*len(v))
+	for i, x := range v {
+		binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(x))
+	}
+	return Tensor{name, "F32", shape, b}
+}
+
+// Int32 makes an I32 tensor, as Float32 does.
+func Int32(name string, shape []int, v []int32) Tensor {
+	b := make([]byte, 4*len(v))
+	for i, x := range v {
+		binary.LittleEndian.PutUint32(b[4*i:], uint32(x))
+	}
+	return Tensor{name, "I32", shape, b}
+}
+
+// Int64 makes an I64 tensor, as Float32 does.
+func Int64(name string, shape []int, v []int64) Tensor {
+	b := make([]byte, 8*len(v))
+	for i, x := range v {
+		binary.LittleEndian.PutUint64(b[8*i:], uint64(x))
+	}
+	return Tensor{name, "I64", shape, b}
+}
+
+// Float32s are the numbers of an F32, F16, BF16 or F64 tensor; only the last
+// can lose digits.
+func (t *Tensor) Float32s() ([]float32, error) {
+	if err := t.check(); err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", clip(t.Name), err)
+	}
+	b := t.Data
+	var v []float32
+	switch t.DType {
+	case "F32":
+		v = make([]float32, len(b)/4)
+		for i := range v {
+			v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+		}
+	case "BF16":
+		v = make([]float32, len(b)/2)
+		for i := range v {
+			v[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b[2*i:])) << 16)
+		}
+	case "F16":
+		v = make([]float32, len(b)/2)
+		for i := range v {
+			v[i] = half(binary.LittleEndian.Uint16(b[2*i:]))
+		}
+	case "F64":
+		v = make([]float32, len(b)/8)
+		for i := range v {
+			v[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:])))
+		}
+	default:
+		return nil, t.not("F32, F16, BF16 or F64")
+	}
+	return v, nil
+}
+
+// Int32s are the numbers of an I32 tensor.
+func (t *Tensor) Int32s() ([]int32, error) {
+	if err := t.check(); err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", clip(t.Name), err)
+	}
+	if t.DType != "I32" {
+		return nil, t.not("I32")
+	}
+	v := make([]int32, len(t.Data)/4)
+	for i := range v {
+		v[i] = int32(binary.LittleEndian.Uint32(t.Data[4*i:]))
+	}
+	return v, nil
+}
+
+// Int64s are the numbers of an I64 or I32 tensor.
+func (t *Tensor) Int64s() ([]int64, error) {
+	if err := t.check(); err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", clip(t.Name), err)
+	}
+	var v []int64
+	switch t.DType {
+	case "I64":
+		v = make([]int64, len(t.Data)/8)
+		for i := range v {
+			v[i] = int64(binary.LittleEndian.Uint64(t.Data[8*i:]))
+		}
+	case "I32":
+		v = make([]int64, len(t.Data)/4)
+		for i := range v {
+			v[i] = int64(int32(binary.LittleEndian.Uint32(t.Data[4*i:])))
+		}
+	default:
+		return nil, t.not("I64 or I32")
+	}
+	return v, nil
+}
+
+func (t *Tensor) not(want string) error {
+	return fmt.Errorf("tensor %q is of type %s, expected %s", clip(t.Name), clip(t.DType), want)
+}
+
+// half converts IEEE 754 binary16; every value has an equal float32.
+func half(h uint16) float32 {
+	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
+	switch exponent {
+	case 0: // zero and subnormals, fraction * 2^-24
+		v := float32(fraction) * (1.0 / (1 << 24))
+		return math.Float32frombits(sign | math.Float32bits(v))
+	case 31: // infinity and NaN
+		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
+	}
+	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
+}
+
+// clip keeps text of a file from filling a terminal.
+func clip(s string) string {
+	if len(s) > 100 {
+		return s[:100] + "..."
+	}
+	return s
+}
