@@ -24,7 +24,8 @@ type Plan struct {
 	Figures  []string // of Figures
 	Runs     []Run    // in the order to train them
 
-	spec Spec
+	spec   Spec
+	recipe Recipe
 }
 
 // Choose returns the plan of the profile called name, or, where name is empty,
@@ -139,8 +140,8 @@ func (p profileNode) plan(q *Question, base Spec, file *decoder) *Plan {
 		Caveats:  spec.Caveats,
 		Figures:  spec.Figures,
 	}
-	recipe := d.resolve(&spec.Spec)
-	plan.Runs = d.runs(spec.Spec, recipe)
+	plan.recipe = d.resolve(&spec.Spec)
+	plan.Runs = d.runs(spec.Spec, plan.recipe)
 	plan.spec = spec.Spec
 	return plan
 }

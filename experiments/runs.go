@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"depthlab/nets"
 )
 
 // maxRuns bounds the runs of a plan.
@@ -35,14 +37,30 @@ func (d *decoder) runs(s Spec, recipe Recipe) []Run {
 	var runs []Run
 	for _, seed := range s.Seeds {
 		for _, name := range names {
-			run := Run{ID: runID(name, seed), Net: name, Seed: seed, Recipe: recipe}
-			if w := s.Schedule.Warmup; w != nil && archOf(name).Depth < w.FromDepth {
-				run.Schedule.Warmup = nil
-			}
-			runs = append(runs, run)
+			runs = append(runs, newRun(name, seed, s, recipe))
 		}
 	}
 	return runs
+}
+
+// newRun is a run of a net by its shortest name. Its warm-up is that of the
+// recipe, if it is deep enough.
+func newRun(net string, seed uint64, s Spec, recipe Recipe) Run {
+	run := Run{ID: runID(net, seed), Net: net, Seed: seed, Recipe: recipe}
+	if w := s.Schedule.Warmup; w != nil && archOf(net).Depth < w.FromDepth {
+		run.Schedule.Warmup = nil
+	}
+	return run
+}
+
+// Run returns the run of any net by name, in the plan or not, with the plan's
+// recipe.
+func (p *Plan) Run(net string, seed uint64) (Run, error) {
+	arch, err := nets.ParseArch(net)
+	if err != nil {
+		return Run{}, err
+	}
+	return newRun(arch.String(), seed, p.spec, p.recipe), nil
 }
 
 // netNames lists the nets of the pairs and the others, each by its shortest

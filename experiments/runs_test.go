@@ -139,6 +139,23 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+// TestRunOfAnyNet wants what the plan has for a net of its own, and its recipe
+// for others.
+func TestRunOfAnyNet(t *testing.T) {
+	plan := choose(t, load(t, "plain_vs_res.yaml"), "cifar10")
+	for _, want := range plan.Runs {
+		if got, err := plan.Run(want.Net, want.Seed); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v, want %+v", got, err, want)
+		}
+	}
+	if run, err := plan.Run("plain-110", 7); err != nil || run.ID != "plain-110-seed7" || run.Schedule.Warmup == nil {
+		t.Errorf("%+v, %v", run, err)
+	}
+	if _, err := plan.Run("plain-21", 0); err == nil {
+		t.Error("a net of 21 layers")
+	}
+}
+
 func TestProfileOverridesDeeply(t *testing.T) {
 	q, err := Parse("q.yaml", []byte(`question: Deep?
 nets: [resnet-8, resnet-110]
