@@ -1,0 +1,227 @@
+package kernel
+
+import (
+	"math"
+	"testing"
+)
+
+func equal(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d elements, want %d", what, len(got), len(want))
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			t.Fatalf("%s: %v\nwant %v", what, got, want)
+		}
+	}
+}
+
+func near(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if !(math.Abs(got-want) <= 1e-6*max(1, math.Abs(want))) {
+		t.Errorf("%s is %g, want %g", what, got, want)
+	}
+}
+
+// One image, one channel, by hand. The kernel is no symmetric one, so that a
+// flipped kernel (a true convolution) shows.
+func TestConv(t *testing.T) {
+	x := f32(Shape{1, 1, 3, 3}, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+	w := f32(Shape{1, 1, 3, 3}, 0, 0, 0, 0, 1, 10, 0, 0, 100) // right neighbour x10, the one below right x100
+	equal(t, "stride 1", apply(t, Conv{3, 1, 1, 1}, x, w)[0].F32, []float32{521, 632, 3, 854, 965, 6, 87, 98, 9})
+	equal(t, "stride 2", apply(t, Conv{3, 2, 1, 1}, x, w)[0].F32, []float32{521, 3, 87, 9})
+	equal(t, "no padding", apply(t, Conv{3, 1, 0, 1}, x, w)[0].F32, []float32{965})
+	equal(t, "1x1 stride 2", apply(t, Conv{1, 2, 0, 1}, x, f32(Shape{1, 1, 1, 1}, 2))[0].F32, []float32{2, 6, 14, 18})
+}
+
+// Groups of images have statistics of their own.
+func TestBatchNorm(t *testing.T) {
+	x := f32(Shape{4, 1, 1, 2}, 1, 3, 1, 3, 10, 20, 30, 40)
+	out := apply(t, BatchNorm{Eps: 0, Group: 2}, x, f32(Shape{1}, 2), f32(Shape{1}, 5))
+	equal(t, "means", out[1].F32, []float32{2, 25})
+	equal(t, "variances", out[2].F32, []float32{1, 125})
+	equal(t, "first group", out[0].F32[:4], []float32{3, 7, 3, 7})
+	near(t, "first of the second group", float64(out[0].F32[4]), 5-15/math.Sqrt(125)*2)
+
+	out = apply(t, BatchNorm{Eps: 3, Add: true, ReLU: true}, f32(Shape{1, 1, 1, 2}, 1, 3), f32(Shape{1}, 2), f32(Shape{1}, 0), f32(Shape{1, 1, 1, 2}, 0.5, 0.25))
+	equal(t, "eps, shortcut, rectifier", out[0].F32, []float32{0, 1.25})
+
+	out = apply(t, BatchNormInfer{Eps: 3, Add: true, ReLU: true}, f32(Shape{1, 1, 1, 2}, 1, 3), f32(Shape{1}, 2), f32(Shape{1}, 0),
+		f32(Shape{1}, 2), f32(Shape{1}, 1), f32(Shape{1, 1, 1, 2}, 0.5, 0.25))
+	equal(t, "given statistics", out[0].F32, []float32{0, 1.25})
+}
+
+// A constant channel has variance 0, and eps keeps it finite.
+func TestBatchNormOfConstant(t *testing.T) {
+	x := f32(Shape{2, 1, 1, 1}, 7, 7)
+	out := apply(t, BatchNorm{Eps: 1e-5}, x, f32(Shape{1}, 1), f32(Shape{1}, 4))
+	equal(t, "output", out[0].F32, []float32{4, 4})
+	grad := apply(t, BatchNormGrad{BatchNorm{Eps: 1e-5}}, x, f32(Shape{1}, 1), out[1], out[2], f32(Shape{2, 1, 1, 1}, 1, 1))
+	equal(t, "gradient", grad[0].F32, []float32{0, 0})
+}
+
+func TestPad(t *testing.T) {
+	x := f32(Shape{1, 2, 3, 3}, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19)
+	first, second, zero := []float32{1, 3, 7, 9}, []float32{11, 13, 17, 19}, []float32{0, 0, 0, 0}
+	join := func(parts ...[]float32) (all []float32) {
+		for _, p := range parts {
+			all = append(all, p...)
+		}
+		return all
+	}
+	equal(t, "trailing", apply(t, Pad{2, 4, Trailing}, x)[0].F32, join(first, second, zero, zero))
+	equal(t, "split", apply(t, Pad{2, 4, Split}, x)[0].F32, join(zero, first, second, zero))
+	// An odd number of zero channels: the smaller half first.
+	equal(t, "split of three", apply(t, Pad{2, 5, Split}, x)[0].F32, join(zero, first, second, zero, zero))
+}
+
+func TestCrossEntropy(t *testing.T) {
+	logits := f32(Shape{4, 2}, 0, 0, 0, 0, 50, 0, 9, 9)
+	for _, c := range []struct {
+		name        string
+		label       Tensor
+		loss, wrong float64
+	}{
+		{"all", labels(0, 1, 0, 0), 3 * math.Ln2 / 4, 1}, // of equal logits the first counts as the answer
+		{"empty slots", labels(-1, 1, -1, 0), math.Ln2, 1},
+		{"all empty", labels(-1, -1, -1, -1), 0, 0},
+		{"sure and wrong", labels(-1, -1, 1, -1), 50, 1},
+	} {
+		out := apply(t, CrossEntropy{}, logits, c.label)
+		near(t, c.name+": loss", float64(out[0].F32[0]), c.loss)
+		near(t, c.name+": wrong", float64(out[1].F32[0]), c.wrong)
+	}
+	// Large logits do not overflow.
+	out := apply(t, CrossEntropy{}, f32(Shape{1, 2}, 1e30, -1e30), labels(0))
+	near(t, "loss of huge logits", float64(out[0].F32[0]), 0)
+}
+
+// Batch by hand: two images of two channels, 2x3 pixels, padded by 1.
+func TestBatch(t *testing.T) {
+	images := Tensor{Shape: Shape{2, 2, 2, 3}, U8: []uint8{
+		1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16,
+		101, 102, 103, 104, 105, 106, 111, 112, 113, 114, 115, 116,
+	}}
+	label := Tensor{Shape: Shape{2}, U8: []uint8{7, 9}}
+	mean := f32(Shape{2, 2, 3}, 0, 0, 0, 0, 0, 6, 10, 10, 10, 10, 10, 10) // of the pixel, not of its place in the crop
+	scale, fill := f32(Shape{2}, 1, 2), f32(Shape{2}, -1, -2)
+	rows := Tensor{Shape: Shape{4, 4}, I32: []int32{
+		0, 1, 1, 0, // the upper left 2x2 of the image itself
+		0, 1, 2, 1, // one to the right, flipped
+		1, 0, 0, 0, // the corner of the padding
+		-1, 1, 1, 0, // empty
+	}}
+	out := apply(t, Batch{Crop: 2, Pad: 1}, images, label, rows, mean, scale, fill)
+	equal(t, "input", out[0].F32, []float32{
+		1, 2, 4, 5, 2, 4, 8, 10,
+		3, 2, 0, 5, 6, 4, 12, 10,
+		-1, -1, -1, 101, -2, -2, -2, 202,
+		0, 0, 0, 0, 0, 0, 0, 0,
+	})
+	for i, want := range []int32{7, 7, 9, -1} {
+		if out[1].I32[i] != want {
+			t.Errorf("label %d is %d, want %d", i, out[1].I32[i], want)
+		}
+	}
+	// The far corner: the last row and column of the padded image.
+	rows = Tensor{Shape: Shape{1, 4}, I32: []int32{0, 2, 3, 1}}
+	out = apply(t, Batch{Crop: 2, Pad: 1}, images, label, rows, mean, scale, fill)
+	equal(t, "far corner, flipped", out[0].F32, []float32{-1, 0, -1, -1, -2, 12, -2, -2})
+}
+
+// Two steps with a rate that changes between them, by hand: there the two
+// forms part.
+func TestSGD(t *testing.T) {
+	for _, c := range []struct {
+		form   MomentumForm
+		w1, v1 float32
+		w2, v2 float32
+	}{
+		// g + decay w = 2 + 0.5*4 = 4; v = 0.5*8 + 0.25*4 = 5; w = 4-5 = -1.
+		// Then 2 - 0.5 = 1.5; v = 2.5 + 0.125*1.5; w = -1 - 2.6875.
+		{Caffe, -1, 5, -3.6875, 2.6875},
+		// v = 0.5*8 + 4 = 8; w = 4 - 0.25*8 = 2. Then 2+1 = 3; v = 4+3; w = 2 - 0.125*7.
+		{PyTorch, 2, 8, 1.125, 7},
+	} {
+		w, v := f32(Shape{1}, 4), f32(Shape{1}, 8)
+		k := SGD{Momentum: 0.5, Decay: 0.5, Form: c.form}
+		g := f32(Shape{1}, 2)
+		k.Ref([]Tensor{w, v}, []Tensor{w, g, v, f32(Shape{2}, 0.25, 0)})
+		equal(t, c.form.String(), []float32{w.F32[0], v.F32[0]}, []float32{c.w1, c.v1})
+		k.Ref([]Tensor{w, v}, []Tensor{w, g, v, f32(Shape{2}, 0.125, 0)})
+		equal(t, c.form.String()+", second step", []float32{w.F32[0], v.F32[0]}, []float32{c.w2, c.v2})
+	}
+}
+
+func TestMovingAverage(t *testing.T) {
+	mean, variance := f32(Shape{2, 2}, 1, 10, 3, 30), f32(Shape{2, 2}, 3, 6, 9, 12)
+	run, runVar := f32(Shape{2}, 4, 0), f32(Shape{2}, 8, 0)
+	in := []Tensor{mean, variance, run, runVar, f32(Shape{2}, 99, 0.25)}
+	MovingAverage{Count: 4}.Ref([]Tensor{run, runVar}, in)
+	equal(t, "running mean", run.F32, []float32{0.75*4 + 0.25*2, 0.25 * 20})
+	// Unbiased: 4/3 of the mean variance of the groups.
+	equal(t, "running variance", runVar.F32, []float32{0.75*8 + 0.25*8, 0.25 * 12})
+	// One element has no unbiased variance; the biased one (0) stands.
+	MovingAverage{Count: 1}.Ref([]Tensor{run, runVar}, in)
+	if v := runVar.F32[0]; math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+		t.Errorf("running variance of one element is %g", v)
+	}
+}
+
+// Shares of 1/k make the average of all batches: what Calibrate relies on.
+func TestTrueAverage(t *testing.T) {
+	run, runVar := f32(Shape{1}, 1e6), f32(Shape{1}, 1e6) // the first share of 1 forgets this
+	var sum float64
+	for k := 1; k <= 20; k++ {
+		v := float32(k * k)
+		sum += float64(v)
+		in := []Tensor{f32(Shape{1, 1}, v), f32(Shape{1, 1}, v), run, runVar, f32(Shape{2}, 0, 1/float32(k))}
+		MovingAverage{Count: 2}.Ref([]Tensor{run, runVar}, in)
+	}
+	near(t, "mean", float64(run.F32[0]), sum/20)
+	near(t, "variance", float64(runVar.F32[0]), 2*sum/20)
+}
+
+// A rectifier that swallows NaN hides a run that has diverged.
+func TestNaNPassesRectifier(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	one, zero := f32(Shape{1}, 1), f32(Shape{1}, 0)
+	y := apply(t, BatchNormInfer{ReLU: true}, f32(Shape{1, 1, 1, 4}, nan, inf, -inf, 2), one, zero, zero, one)[0].F32
+	if !math.IsNaN(float64(y[0])) || y[1] != inf || y[2] != 0 || y[3] != 2 {
+		t.Errorf("NaN, Inf, -Inf, 2 become %v", y)
+	}
+	y = apply(t, BatchNorm{ReLU: true}, f32(Shape{1, 1, 1, 2}, nan, 1), one, zero)[0].F32
+	if !math.IsNaN(float64(y[0])) || !math.IsNaN(float64(y[1])) {
+		t.Errorf("a batch with NaN becomes %v", y)
+	}
+	for _, v := range []float32{nan, inf} {
+		for at := range 3 {
+			logits := f32(Shape{1, 3}, 1, 1, 1)
+			logits.F32[at] = v
+			if loss := apply(t, CrossEntropy{}, logits, labels(2))[0].F32[0]; !math.IsNaN(float64(loss)) && !math.IsInf(float64(loss), 0) {
+				t.Errorf("logits %v have loss %g", logits.F32, loss)
+			}
+		}
+	}
+}
+
+// The names go into dumps and error messages, and tell kernels apart.
+func TestNames(t *testing.T) {
+	for k, want := range map[Kernel]string{
+		Conv{3, 2, 1, 32}:                                 "conv 3x3 s2 p1 ->32",
+		ConvGradInput{Conv{3, 2, 1, 32}, 8, 8}:            "conv 3x3 s2 p1 ->32 grad input",
+		BatchNorm{Group: 64, Add: true, ReLU: true}:       "batchnorm g64 +add +relu",
+		BatchNormGrad{BatchNorm{ReLU: true}}:              "batchnorm +relu grad",
+		Pad{2, 32, Split}:                                 "pad s2 ->32 split",
+		SGD{Momentum: 0.9, Decay: 1e-4, Form: PyTorch}:    "sgd m0.9 d0.0001 pytorch",
+		Batch{Crop: 32, Pad: 4}:                           "batch 32x32 p4",
+		MovingAverage{Count: 65536}:                       "moving average of 65536",
+		BatchNormInfer{Eps: 1e-5, Add: false, ReLU: true}: "batchnorm infer +relu",
+		ConvGradWeight{Conv{Size: 1, Stride: 2, Out: 32}}: "conv 1x1 s2 p0 ->32 grad weight",
+	} {
+		if k.String() != want {
+			t.Errorf("%q, want %q", k, want)
+		}
+	}
+}

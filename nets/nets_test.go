@@ -1,0 +1,259 @@
+package nets
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"depthlab/nets/kernel"
+)
+
+var cifar = Config{Batch: 128, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5}
+
+func parse(t testing.TB, name string) Arch {
+	t.Helper()
+	a, err := ParseArch(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// Parameters and multiply-adds of every CIFAR net (table 4 of the reference).
+func TestCount(t *testing.T) {
+	for _, c := range []struct {
+		depth        int
+		a, b, c      int64 // parameters; plain nets have those of A
+		macsA, macsB int64
+	}{
+		{20, 269722, 272474, 283962, 40551040, 40813184},
+		{32, 464154, 466906, 489594, 68862592, 69124736},
+		{44, 658586, 661338, 695226, 97174144, 97436288},
+		{56, 853018, 855770, 900858, 125485696, 125747840},
+		{110, 1727962, 1730714, 1826202, 252887680, 253149824},
+		{1202, 19421274, 19424026, 20538714, 2829238912, 2829501056},
+	} {
+		// C projects all 3n shortcuts: at 32x32 n of 16*16 weights, at 16x16
+		// and 8x8 one of a stage change and n-1 more.
+		n := int64(c.depth-2) / 6
+		macsC := c.macsA + n*16*16*1024 + (16*32+(n-1)*32*32)*256 + (32*64+(n-1)*64*64)*64
+		for _, w := range []struct {
+			name         string
+			params, macs int64
+		}{
+			{"plain-%d", c.a, c.macsA},
+			{"resnet-%d", c.a, c.macsA},
+			{"resnet-%d/split", c.a, c.macsA},
+			{"resnet-%d/B", c.b, c.macsB},
+			{"resnet-%d/C", c.c, macsC},
+		} {
+			name := fmt.Sprintf(w.name, c.depth)
+			params, macs, err := Count(parse(t, name), cifar)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if params != w.params || macs != w.macs {
+				t.Errorf("%s: %d parameters and %d multiply-adds, want %d and %d", name, params, macs, w.params, w.macs)
+			}
+		}
+	}
+}
+
+func TestParseArch(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		want Arch
+		text string
+	}{
+		{"plain-8", Arch{Depth: 8}, "plain-8"},
+		{"plain-1202", Arch{Depth: 1202}, "plain-1202"},
+		{"resnet-20", Arch{Depth: 20, Residual: true, Shortcut: 'A'}, "resnet-20"},
+		{"resnet-20/A", Arch{Depth: 20, Residual: true, Shortcut: 'A'}, "resnet-20"},
+		{"resnet-56/B", Arch{Depth: 56, Residual: true, Shortcut: 'B'}, "resnet-56/B"},
+		{"resnet-56/C", Arch{Depth: 56, Residual: true, Shortcut: 'C'}, "resnet-56/C"},
+		{"resnet-20/split", Arch{Depth: 20, Residual: true, Shortcut: 'A', Where: kernel.Split}, "resnet-20/split"},
+		{"resnet-20/A/split", Arch{Depth: 20, Residual: true, Shortcut: 'A', Where: kernel.Split}, "resnet-20/split"},
+		{"resnet-20/split/A", Arch{Depth: 20, Residual: true, Shortcut: 'A', Where: kernel.Split}, "resnet-20/split"},
+	} {
+		a, err := ParseArch(c.name)
+		if err != nil || a != c.want {
+			t.Errorf("%s: %+v, %v; want %+v", c.name, a, err, c.want)
+			continue
+		}
+		if a.String() != c.text {
+			t.Errorf("%s writes itself as %s, want %s", c.name, a, c.text)
+		}
+		if again, err := ParseArch(a.String()); err != nil || again != a {
+			t.Errorf("%s reads back as %+v, %v", a, again, err)
+		}
+	}
+}
+
+func TestParseArchRefuses(t *testing.T) {
+	for name, hint := range map[string]string{
+		"":                           "such as plain-20",
+		"resnet":                     "want plain-DEPTH or resnet-DEPTH",
+		"vgg-16":                     "want plain-DEPTH or resnet-DEPTH",
+		"ResNet-20":                  "want plain-DEPTH or resnet-DEPTH",
+		" resnet-20":                 "want plain-DEPTH or resnet-DEPTH",
+		"resnet-":                    `depth "" is no number`,
+		"resnet-x":                   `depth "x" is no number`,
+		"resnet-+20":                 "is no number",
+		"resnet-020":                 "is no number",
+		"resnet-20 ":                 "is no number",
+		"resnet-9223372036854775808": "is no number",
+		"resnet-18":                  "the nearest are 14 and 20",
+		"resnet-34":                  "the nearest are 32 and 38",
+		"plain-2":                    "the nearest are 8 and 14",
+		"plain--4":                   "the nearest are 8 and 14",
+		"plain-0":                    "the nearest are 8 and 14",
+		"resnet-12008":               "over 12002",
+		"plain-20/A":                 `a plain net has no shortcuts, so no variant "A"`,
+		"resnet-20/D":                `variant "D" is none of A, B, C`,
+		"resnet-20/b":                `variant "b" is none of A, B, C`,
+		"resnet-20/":                 `variant "" is none of`,
+		"resnet-20/A/B":              `variant "B" is none of`,
+		"resnet-20/split/split":      `variant "split" is none of`,
+		"resnet-20/B/split":          "zero channels of shortcut A, and B has none",
+		"resnet-20/split/C":          "zero channels of shortcut A, and C has none",
+	} {
+		_, err := ParseArch(name)
+		if err == nil {
+			t.Errorf("%q is accepted", name)
+			continue
+		}
+		if !strings.Contains(err.Error(), hint) || !strings.Contains(err.Error(), fmt.Sprintf("%q", name)) {
+			t.Errorf("%q: error %q, want the name and %q", name, err, hint)
+		}
+	}
+}
+
+// build is a small net of the given name.
+func build(t testing.TB, name string, m Mode) *Graph {
+	t.Helper()
+	c := cifar
+	c.Batch, c.Size = 2, 8
+	g, err := parse(t, name).Build(m, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// Names are those of PyTorch's ResNets, so that weights move both ways.
+func TestParameterNames(t *testing.T) {
+	names := map[string]bool{}
+	for _, p := range build(t, "resnet-14/B", Train).Params {
+		if names[p.Name] {
+			t.Errorf("two parameters are called %s", p.Name)
+		}
+		if p.Grad == nil {
+			t.Errorf("%s has no gradient", p.Name)
+		}
+		names[p.Name] = true
+	}
+	for _, want := range []string{"conv1.weight", "bn1.bias", "layer1.1.conv2.weight", "layer2.0.downsample.0.weight", "layer2.0.downsample.1.bias", "layer3.1.bn2.weight", "fc.weight", "fc.bias"} {
+		if !names[want] {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	if names["layer1.0.downsample.0.weight"] || names["layer2.1.downsample.0.weight"] {
+		t.Error("shortcut B projects where the sizes agree")
+	}
+}
+
+// An error in the middle of a net names the net and the layer.
+func TestBuildRefuses(t *testing.T) {
+	c := cifar
+	c.Group = 3 // does not divide 128
+	_, err := parse(t, "resnet-8").Build(Train, c)
+	if err == nil || !strings.Contains(err.Error(), "resnet-8") || !strings.Contains(err.Error(), "layer bn1") {
+		t.Errorf("groups that do not divide the batch: %v, want the net and the layer", err)
+	}
+}
+
+func find(t testing.TB, g *Graph, name string) *Param {
+	t.Helper()
+	for _, p := range g.Params {
+		if p.Name == name {
+			return p
+		}
+	}
+	t.Fatalf("no parameter %s", name)
+	return nil
+}
+
+// The first values depend on seed and name alone: not on the net around the
+// parameter, so that a plain and a residual net of one seed start alike.
+func TestInitDependsOnSeedAndName(t *testing.T) {
+	const name = "layer2.0.conv2.weight"
+	same := func(a, b []float32) bool {
+		for i := range a {
+			if a[i] != b[i] {
+				return false
+			}
+		}
+		return len(a) == len(b)
+	}
+	plain, resnet := build(t, "plain-8", Train), build(t, "resnet-20/C", Eval)
+	first := Init(find(t, plain, name), 7, false)
+	if !same(first, Init(find(t, resnet, name), 7, false)) {
+		t.Error("differs from net to net")
+	}
+	if !same(first, Init(find(t, plain, name), 7, false)) {
+		t.Error("differs from call to call")
+	}
+	if same(first, Init(find(t, plain, name), 8, false)) {
+		t.Error("does not depend on the seed")
+	}
+	if same(first[:100], Init(find(t, resnet, "layer2.1.conv2.weight"), 7, false)[:100]) {
+		t.Error("does not depend on the name")
+	}
+	// These bits are in every published record: a change here ends their reproduction.
+	for i, want := range []float32{0.11029714, 0.011898477, -0.09246886} {
+		if first[i] != want {
+			t.Errorf("value %d is %v, was %v when records were made", i, first[i], want)
+		}
+	}
+}
+
+// Normal with variance 2/fan; the mean of n values lies within 4 standard
+// errors, their variance within 4 sqrt(2/n).
+func TestInitMoments(t *testing.T) {
+	g := build(t, "resnet-20/B", Train)
+	for _, c := range []struct {
+		name   string
+		fanOut bool
+		fan    float64
+	}{
+		{"layer3.1.conv2.weight", false, 64 * 9},
+		{"layer3.0.conv1.weight", false, 32 * 9},
+		{"layer3.0.conv1.weight", true, 64 * 9},
+		{"layer3.0.downsample.0.weight", false, 32},
+		{"layer3.0.downsample.0.weight", true, 64},
+		{"fc.weight", false, 64},
+		{"fc.weight", true, 64}, // fan-out is for convolutions
+	} {
+		w := Init(find(t, g, c.name), 1, c.fanOut)
+		var sum, sq float64
+		for _, v := range w {
+			sum += float64(v)
+			sq += float64(v) * float64(v)
+		}
+		n, want := float64(len(w)), 2/c.fan
+		if mean := sum / n; math.Abs(mean) > 4*math.Sqrt(want/n) {
+			t.Errorf("%s: mean %g", c.name, mean)
+		}
+		if variance := sq / n; math.Abs(variance/want-1) > 4*math.Sqrt(2/n) {
+			t.Errorf("%s, fan-out %v: variance %g, want %g", c.name, c.fanOut, variance, want)
+		}
+	}
+	for name, want := range map[string]float32{"bn1.weight": 1, "bn1.bias": 0, "fc.bias": 0, "layer2.0.downsample.1.weight": 1} {
+		for _, v := range Init(find(t, g, name), 1, false) {
+			if v != want {
+				t.Errorf("%s starts as %g, want %g", name, v, want)
+			}
+		}
+	}
+}
