@@ -47,7 +47,7 @@ func TestCIFARIsReadInOrder(t *testing.T) {
 	for _, inner := range []string{"", cifarFolder} {
 		dir := t.TempDir()
 		writeCIFAR(t, filepath.Join(dir, inner))
-		s, err := readCIFAR(dir, testRows)
+		s, err := readCIFAR(dir, testRows, cifarMD5)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestCIFARComplaints(t *testing.T) {
 			dir := t.TempDir()
 			writeCIFAR(t, dir)
 			test.spoil(t, dir)
-			_, err := readCIFAR(dir, testRows)
+			_, err := readCIFAR(dir, testRows, cifarMD5)
 			if err == nil {
 				t.Fatal("accepted")
 			}

@@ -1,0 +1,358 @@
+package data
+
+import (
+	"archive/tar"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"crypto/md5"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CIFAR-10's binary archive, as its authors publish it with this MD5.
+const (
+	cifarURL     = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+	cifarMD5     = "c32a1d4ab5d03f1284b67883e8d87530"
+	cifarArchive = "cifar-10-binary.tar.gz"
+	// EnvURL names an address of the archive to be tried first: a mirror, or
+	// one's own machine.
+	EnvURL = "DEPTHLAB_CIFAR10_URL"
+)
+
+// archive is what to expect of a download: also that of a test.
+type archive struct {
+	md5     string
+	rows    int           // records in each file
+	maxSize int64         // of the archive, bytes
+	attempt int           // times that each source is tried
+	pause   time.Duration // after a failure, before the next attempt
+	stall   time.Duration // without a byte, then the connection is given up
+	free    func(dir string) (int64, bool)
+}
+
+var cifar10 = archive{
+	md5: cifarMD5, rows: cifarRows, maxSize: 1 << 30,
+	attempt: 3, pause: 2 * time.Second, stall: 30 * time.Second, free: freeSpace,
+}
+
+// Sources are the addresses to download CIFAR-10 from, in order.
+func Sources() []string {
+	var list []string
+	if own := os.Getenv(EnvURL); own != "" {
+		list = append(list, own)
+	}
+	return append(list, cifarURL)
+}
+
+// Download gets CIFAR-10's six files into dir, from the first source that
+// delivers an archive of the right MD5; nil stands for Sources(). What an
+// earlier, interrupted call has got is kept in a .part file and gone on from.
+// The files appear together at the end. progress is told the bytes that are
+// there and that there will be, 0 if not known; it may be nil. The error lists
+// what each source said.
+func Download(ctx context.Context, dir string, sources []string, progress func(done, total int64)) error {
+	if sources == nil {
+		sources = Sources()
+	}
+	return cifar10.download(ctx, dir, sources, progress)
+}
+
+func (a archive) download(ctx context.Context, dir string, sources []string, progress func(done, total int64)) error {
+	if progress == nil {
+		progress = func(int64, int64) {}
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	part := filepath.Join(dir, cifarArchive+".part")
+	// Fetched before a kill, or put there by hand.
+	for _, path := range []string{part, filepath.Join(dir, cifarArchive)} {
+		if sum, err := md5Of(path); err == nil && sum == a.md5 {
+			if err := a.unpack(path, dir); err != nil || path != part {
+				return err
+			}
+			return os.Remove(part)
+		}
+	}
+	var failed []error
+	for _, source := range sources {
+		err := a.from(ctx, source, part, progress)
+		if err == nil {
+			if err := a.unpack(part, dir); err != nil {
+				return err
+			}
+			return os.Remove(part)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("download stopped; the next one goes on from %s: %w", part, ctx.Err())
+		}
+		var local *localError
+		if errors.As(err, &local) {
+			return err // no other source would help
+		}
+		failed = append(failed, fmt.Errorf("%s: %w", source, err))
+	}
+	return fmt.Errorf("CIFAR-10 could not be downloaded:\n%w\n"+
+		"Without a network, put %s into %s by hand and ask again, or set $%s to an address that can be reached", errors.Join(failed...), cifarArchive, dir, EnvURL)
+}
+
+// localError is a failure of this machine, such as a full disk.
+type localError struct{ error }
+
+func (e *localError) Unwrap() error { return e.error }
+
+func local(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &localError{err}
+}
+
+// refusal is an answer that asking again will not change.
+type refusal struct{ what string }
+
+func (e *refusal) Error() string { return e.what }
+
+// from fills part with the whole archive. A part that came from elsewhere, or
+// is of an archive that has changed, shows in the MD5; then it is got again
+// from the start, once.
+func (a archive) from(ctx context.Context, source, part string, progress func(done, total int64)) (err error) {
+	afresh := false
+	for try := 0; try < a.attempt; try++ {
+		if try > 0 {
+			select {
+			case <-time.After(a.pause):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		var resumed bool
+		if resumed, err = a.fetch(ctx, source, part, progress); err == nil {
+			var sum string
+			if sum, err = md5Of(part); err != nil {
+				return local(err)
+			}
+			if sum == a.md5 {
+				return nil
+			}
+			if err := os.Remove(part); err != nil {
+				return local(err)
+			}
+			err = &refusal{fmt.Sprintf("the archive has MD5 %s, expected %s", sum, a.md5)}
+			if resumed && !afresh {
+				afresh, try = true, -1
+				continue
+			}
+		}
+		var no *refusal
+		var mine *localError
+		if ctx.Err() != nil || errors.As(err, &no) || errors.As(err, &mine) {
+			return err
+		}
+	}
+	return err
+}
+
+// fetch appends to part what is missing of it, or writes it anew when the
+// server sends all. resumed tells whether earlier bytes were kept.
+func (a archive) fetch(ctx context.Context, source, part string, progress func(done, total int64)) (resumed bool, err error) {
+	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return false, local(err)
+	}
+	defer func() {
+		if e := f.Close(); err == nil {
+			err = local(e)
+		}
+	}()
+	have, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return false, local(err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
+	if err != nil {
+		return false, &refusal{err.Error()}
+	}
+	if have > 0 {
+		request.Header.Set("Range", "bytes="+strconv.FormatInt(have, 10)+"-")
+	}
+	// Else a server may call the archive itself a compressed transfer, and
+	// the transport would unpack it on the way.
+	request.Header.Set("Accept-Encoding", "identity")
+	watch := time.AfterFunc(a.stall, func() { cancel(fmt.Errorf("no byte for %v", a.stall)) })
+	defer watch.Stop()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false, cmp.Or(context.Cause(ctx), err)
+	}
+	defer response.Body.Close()
+
+	total := int64(0)
+	switch code := response.StatusCode; {
+	case code == http.StatusPartialContent && have > 0:
+		first, size, ok := contentRange(response.Header.Get("Content-Range"))
+		if !ok || first != have {
+			return false, errors.Join(&refusal{fmt.Sprintf("asked for bytes from %d, answered %q", have, response.Header.Get("Content-Range"))}, local(f.Truncate(0)))
+		}
+		total = size
+	case code == http.StatusOK:
+		have = 0
+		total = max(response.ContentLength, 0)
+	case code == http.StatusRequestedRangeNotSatisfiable && have > 0:
+		return true, nil // perhaps all is there; the MD5 tells
+	case code >= 500 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout:
+		return false, fmt.Errorf("server says %s", response.Status)
+	default:
+		return false, &refusal{"server says " + response.Status}
+	}
+	if total > a.maxSize {
+		return false, &refusal{fmt.Sprintf("archive of %d bytes, far more than CIFAR-10's", total)}
+	}
+	resumed = have > 0
+	if err := f.Truncate(have); err != nil {
+		return resumed, local(err)
+	}
+	if _, err := f.Seek(have, io.SeekStart); err != nil {
+		return resumed, local(err)
+	}
+	// What is still to come, and the files unpacked, and a little.
+	need := max(total-have, 0) + int64(len(cifarFiles)*a.rows*cifarRecord) + 1<<20
+	if free, known := a.free(filepath.Dir(part)); known && free < need {
+		return resumed, local(fmt.Errorf("%s has %d MB free, %d MB are needed: make room, or choose another folder with --data", filepath.Dir(part), free>>20, need>>20+1))
+	}
+	progress(have, total)
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := response.Body.Read(buffer)
+		watch.Reset(a.stall)
+		if n > 0 {
+			if _, err := f.Write(buffer[:n]); err != nil {
+				return resumed, local(err)
+			}
+			if have += int64(n); have > a.maxSize {
+				return resumed, errors.Join(&refusal{"far more bytes than CIFAR-10 has"}, local(f.Truncate(0)))
+			}
+			progress(have, total)
+		}
+		if err == io.EOF && total > 0 && have < total {
+			err = io.ErrUnexpectedEOF
+		}
+		if err == io.EOF {
+			return resumed, nil
+		}
+		if err != nil {
+			return resumed, fmt.Errorf("broke off after %d of %d bytes: %w", have, total, cmp.Or(context.Cause(ctx), err))
+		}
+	}
+}
+
+// contentRange reads "bytes 100-999/1000"; size is 0 when it is "*".
+func contentRange(s string) (first, size int64, ok bool) {
+	s, ok = strings.CutPrefix(s, "bytes ")
+	span, of, ok2 := strings.Cut(s, "/")
+	from, _, ok3 := strings.Cut(span, "-")
+	first, err := strconv.ParseInt(from, 10, 64)
+	if of != "*" {
+		var err2 error
+		size, err2 = strconv.ParseInt(of, 10, 64)
+		err = errors.Join(err, err2)
+	}
+	return first, size, ok && ok2 && ok3 && err == nil && size >= 0
+}
+
+func md5Of(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := md5.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// unpack takes the six files out of the archive at path, into a folder beside
+// their final places, and moves them there when all are whole. Other
+// names are passed over, so nothing in an archive can choose where it is
+// written.
+func (a archive) unpack(path, dir string) (err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	temp := filepath.Join(dir, ".unpacking")
+	if err := errors.Join(os.RemoveAll(temp), os.Mkdir(temp, 0o777)); err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	wrap := func(err error) error { return fmt.Errorf("unpacking %s: %w", path, err) }
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return wrap(err)
+	}
+	want := int64(a.rows) * cifarRecord
+	sums := make([]string, len(cifarFiles)) // "" until the file is there
+	got := 0
+	// However it was compressed, no more is read than some spare for names.
+	archive := tar.NewReader(io.LimitReader(z, int64(len(cifarFiles))*want+16<<20))
+	for got < len(cifarFiles) {
+		h, err := archive.Next()
+		if err == io.EOF {
+			return wrap(fmt.Errorf("has %d of the %d files", got, len(cifarFiles)))
+		}
+		if err != nil {
+			return wrap(noEOF(err))
+		}
+		name := strings.TrimPrefix(strings.TrimPrefix(h.Name, "./"), cifarFolder+"/")
+		i := 0
+		for i < len(cifarFiles) && cifarFiles[i].name != name {
+			i++
+		}
+		if i == len(cifarFiles) {
+			continue
+		}
+		if h.Typeflag != tar.TypeReg || h.Size != want || sums[i] != "" {
+			return wrap(fmt.Errorf("%s is no regular file of %d bytes, or is there twice", name, want))
+		}
+		hash := sha1.New()
+		if err := writeSynced(filepath.Join(temp, name), io.TeeReader(archive, hash), want); err != nil {
+			return wrap(err)
+		}
+		sums[i] = hex.EncodeToString(hash.Sum(nil))
+		got++
+	}
+	text := manifest(a.md5, sums)
+	if err := writeSynced(filepath.Join(temp, manifestFile), strings.NewReader(text), int64(len(text))); err != nil {
+		return err
+	}
+	for _, file := range cifarFiles {
+		if err := os.Rename(filepath.Join(temp, file.name), filepath.Join(dir, file.name)); err != nil {
+			return err
+		}
+	}
+	return os.Rename(filepath.Join(temp, manifestFile), filepath.Join(dir, manifestFile))
+}
+
+func writeSynced(path string, r io.Reader, n int64) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(f, r, n)
+	return errors.Join(noEOF(err), f.Sync(), f.Close())
+}
