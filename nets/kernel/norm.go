@@ -24,11 +24,15 @@ func (k BatchNorm) String() string {
 	if k.Group > 0 {
 		s += fmt.Sprintf(" g%d", k.Group)
 	}
-	return s + suffix(k.Add, k.ReLU)
+	return s + suffix(k.Eps, k.Add, k.ReLU)
 }
 
-func suffix(add, relu bool) string {
+// suffix leaves out the usual eps: dumps are read by people.
+func suffix(eps float32, add, relu bool) string {
 	s := ""
+	if eps != 1e-5 {
+		s += fmt.Sprintf(" eps%g", eps)
+	}
 	if add {
 		s += " +add"
 	}
@@ -257,7 +261,7 @@ type BatchNormInfer struct {
 	Add, ReLU bool
 }
 
-func (k BatchNormInfer) String() string { return "batchnorm infer" + suffix(k.Add, k.ReLU) }
+func (k BatchNormInfer) String() string { return "batchnorm infer" + suffix(k.Eps, k.Add, k.ReLU) }
 
 func (k BatchNormInfer) Shape(in []Shape) ([]Shape, error) {
 	if err := normShape(k.String(), in, 4, one(k.Add)); err != nil {

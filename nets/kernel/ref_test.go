@@ -209,16 +209,16 @@ func TestNaNPassesRectifier(t *testing.T) {
 // The names go into dumps and error messages, and tell kernels apart.
 func TestNames(t *testing.T) {
 	for k, want := range map[Kernel]string{
-		Conv{3, 2, 1, 32}:                                 "conv 3x3 s2 p1 ->32",
-		ConvGradInput{Conv{3, 2, 1, 32}, 8, 8}:            "conv 3x3 s2 p1 ->32 grad input",
-		BatchNorm{Group: 64, Add: true, ReLU: true}:       "batchnorm g64 +add +relu",
-		BatchNormGrad{BatchNorm{ReLU: true}}:              "batchnorm +relu grad",
-		Pad{2, 32, Split}:                                 "pad s2 ->32 split",
-		SGD{Momentum: 0.9, Decay: 1e-4, Form: PyTorch}:    "sgd m0.9 d0.0001 pytorch",
-		Batch{Crop: 32, Pad: 4}:                           "batch 32x32 p4",
-		MovingAverage{Count: 65536}:                       "moving average of 65536",
-		BatchNormInfer{Eps: 1e-5, Add: false, ReLU: true}: "batchnorm infer +relu",
-		ConvGradWeight{Conv{Size: 1, Stride: 2, Out: 32}}: "conv 1x1 s2 p0 ->32 grad weight",
+		Conv{3, 2, 1, 32}:                                      "conv 3x3 s2 p1 ->32",
+		ConvGradInput{Conv{3, 2, 1, 32}, 8, 8}:                 "conv 3x3 s2 p1 ->32 grad input",
+		BatchNorm{Eps: 1e-5, Group: 64, Add: true, ReLU: true}: "batchnorm g64 +add +relu",
+		BatchNormGrad{BatchNorm{Eps: 1e-3, ReLU: true}}:        "batchnorm eps0.001 +relu grad",
+		Pad{2, 32, Split}:                                      "pad s2 ->32 split",
+		SGD{Momentum: 0.9, Decay: 1e-4, Form: PyTorch}:         "sgd m0.9 d0.0001 pytorch",
+		Batch{Crop: 32, Pad: 4}:                                "batch 32x32 p4",
+		MovingAverage{Count: 65536}:                            "moving average of 65536",
+		BatchNormInfer{Eps: 1e-5, Add: false, ReLU: true}:      "batchnorm infer +relu",
+		ConvGradWeight{Conv{Size: 1, Stride: 2, Out: 32}}:      "conv 1x1 s2 p0 ->32 grad weight",
 	} {
 		if k.String() != want {
 			t.Errorf("%q, want %q", k, want)

@@ -2,6 +2,7 @@ package program
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"depthlab/nets/kernel"
@@ -9,9 +10,10 @@ import (
 
 // Check verifies what every device relies on: operands exist and have the
 // shapes and types that their kernels say, nothing is read before it was
-// written, phases are in order, buffers lie inside their arenas, and no two
-// work buffers that are alive together share a byte. It returns the first
-// fault, which is a bug in the compiler.
+// written, nothing is updated in place that cannot be, phases are in order,
+// buffers lie inside their arenas and in line, and no two that are alive
+// together share a byte, spans aside. It returns the first fault, which is a
+// bug in the compiler.
 func (p *Program) Check() error {
 	names := map[string]bool{}
 	for i := range p.Buffers {
@@ -25,6 +27,10 @@ func (p *Program) Check() error {
 		}
 		if b.Offset < 0 || b.Offset+b.Bytes() > p.Bytes[b.Arena] {
 			return fmt.Errorf("program %s: buffer %s lies outside the %s arena of %d bytes", p.Name, b.Name, b.Arena, p.Bytes[b.Arena])
+		}
+		packed := b.Arena != Input && b.Arena != Metric && b.Arena != Work
+		if !packed && b.Offset%Align != 0 {
+			return fmt.Errorf("program %s: buffer %s lies at %d, not a multiple of %d", p.Name, b.Name, b.Offset, Align)
 		}
 		if b.Arena != Work && (b.First != -1 || b.Last != len(p.Code)) {
 			return fmt.Errorf("program %s: buffer %s outlives the step but has life %d-%d", p.Name, b.Name, b.First, b.Last)
@@ -91,28 +97,46 @@ func (p *Program) checkCode() error {
 					return fault("writes %s, whose life begins at %d", b.Name, b.First)
 				}
 			}
+			if !updates(c.Kernel) && slices.Contains(c.In, id) {
+				return fault("reads and writes %s, and does not update in place", b.Name)
+			}
 			written[id] = true
+		}
+		if _, ok := c.Kernel.(kernel.SGD); ok {
+			for _, id := range p.Views(Grad) {
+				if !written[id] {
+					return fault("needs %s, which nothing wrote", p.Buffers[id].Name)
+				}
+			}
 		}
 	}
 	return nil
 }
 
-// checkOverlap sweeps over the work buffers by offset.
-func (p *Program) checkOverlap() error {
-	var work []*Buffer
-	for i := range p.Buffers {
-		if p.Buffers[i].Arena == Work {
-			work = append(work, &p.Buffers[i])
-		}
+// updates reports whether a kernel's outputs are operands too.
+func updates(k kernel.Kernel) bool {
+	switch k.(type) {
+	case kernel.SGD, kernel.MovingAverage:
+		return true
 	}
-	sort.Slice(work, func(i, j int) bool { return work[i].Offset < work[j].Offset })
-	for i, a := range work {
-		for _, b := range work[i+1:] {
-			if b.Offset >= a.Offset+a.Bytes() {
-				break
-			}
-			if a.First <= b.Last && b.First <= a.Last {
-				return fmt.Errorf("program %s: %s and %s share bytes while both are alive", p.Name, a.Name, b.Name)
+	return false
+}
+
+// checkOverlap sweeps over the buffers of each arena by offset.
+func (p *Program) checkOverlap() error {
+	for arena := Arena(0); arena < NumArenas; arena++ {
+		ids := p.Views(arena)
+		sort.Slice(ids, func(i, j int) bool { return p.Buffers[ids[i]].Offset < p.Buffers[ids[j]].Offset })
+		for i := range ids {
+			a := &p.Buffers[ids[i]]
+			for _, id := range ids[i+1:] {
+				b := &p.Buffers[id]
+				if b.Offset >= a.Offset+a.Bytes() {
+					break
+				}
+				if a.First <= b.Last && b.First <= a.Last {
+					return fmt.Errorf("program %s: %s and %s share bytes while both are alive", p.Name, a.Name, b.Name)
+				}
 			}
 		}
 	}

@@ -1,0 +1,130 @@
+package ref_test
+
+import (
+	"math"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/ref"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+	"depthlab/nets/program"
+)
+
+// The waist: Gorgonia's own tape machine runs the graph, and this device the
+// Program compiled from it. Both call the same references, so whatever the
+// compiler merges, orders or places wrongly shows as a bit.
+func TestWaist(t *testing.T) {
+	const batch, size, images = 4, 16, 6
+	for _, c := range []struct {
+		net   string
+		group int
+	}{{"plain-8", 0}, {"resnet-8", 0}, {"resnet-8", 2}, {"resnet-8/split", 0}, {"resnet-8/B", 0}, {"resnet-8/C", 2}, {"resnet-14/C", 0}} {
+		t.Run(c.net, func(t *testing.T) {
+			arch, err := nets.ParseArch(c.net)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := compile.Config{Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Group: c.group, Eps: 1e-5}, Images: images, Pad: 2, Momentum: 0.9}
+			p, err := compile.Compile(arch, nets.Train, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := ref.New().Open(device.Programs{Train: p}, device.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			graph, err := arch.Build(nets.Train, cfg.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			// One step at rate 0, which leaves the parameters alone.
+			must := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			pixels := make([]uint8, images*3*size*size)
+			for i := range pixels {
+				pixels[i] = uint8(i * i >> 3)
+			}
+			must(s.Write("images", pixels))
+			must(s.Write("labels", []uint8{3, 1, 4, 1, 5, 9}))
+			must(s.Write("scale", []float32{0.01, 0.02, 0.03}))
+			values := map[*G.Node]tensor.Tensor{}
+			for _, p := range graph.Params {
+				w := nets.Init(p, 1, false)
+				if p.Kind == nets.Shift || p.Kind == nets.Bias {
+					for i := range w {
+						w[i] = float32(i%5) / 8
+					}
+				}
+				must(s.Write(p.Name, w))
+				values[p.Node] = tensor.New(tensor.WithShape(p.Node.Shape()...), tensor.WithBacking(w))
+			}
+			metric := make([]device.Metric, 1)
+			// One slot is empty: the loss has 3 images.
+			must(s.Train(device.Plan{Rows: []device.Row{{0, 2, 2, 0}, {5, 0, 4, 1}, {-1}, {3, 1, 2, 1}}, Rates: make([]device.Rates, 1)}, metric))
+
+			input, label := make([]float32, batch*3*size*size), make([]int32, batch)
+			must(s.Read("input", input))
+			must(s.Read("label", label))
+			values[graph.Input] = tensor.New(tensor.WithShape(graph.Input.Shape()...), tensor.WithBacking(input))
+			values[graph.Label] = tensor.New(tensor.WithShape(batch), tensor.WithBacking(label))
+			loss, grads := tapeMachine(t, graph, values)
+
+			if math.Float32bits(loss) != math.Float32bits(metric[0].Loss) || loss == 0 {
+				t.Errorf("loss %v, Gorgonia has %v", metric[0].Loss, loss)
+			}
+			for _, p := range graph.Params {
+				got, want := make([]float32, len(grads[p.Name])), grads[p.Name]
+				must(s.Read("grad."+p.Name, got))
+				zero := true
+				for i := range got {
+					if got[i] != want[i] {
+						t.Fatalf("grad.%s[%d] is %v, Gorgonia has %v", p.Name, i, got[i], want[i])
+					}
+					zero = zero && got[i] == 0
+				}
+				if zero {
+					t.Errorf("grad.%s is all 0", p.Name)
+				}
+			}
+			if n := len(p.Views(program.Grad)); n != len(graph.Params) {
+				t.Errorf("%d gradients of %d parameters", n, len(graph.Params))
+			}
+		})
+	}
+}
+
+// tapeMachine gives the loss and the gradients by name. They are taken by
+// Read: the Value of a node may be overwritten by a later one.
+func tapeMachine(t *testing.T, g *nets.Graph, values map[*G.Node]tensor.Tensor) (float32, map[string][]float32) {
+	var loss G.Value
+	G.Read(g.Loss, &loss)
+	read := make([]G.Value, len(g.Params))
+	for i, p := range g.Params {
+		G.Read(p.Grad, &read[i])
+	}
+	vm := G.NewTapeMachine(g.Expr)
+	defer vm.Close()
+	for n, v := range values {
+		if err := G.Let(n, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := vm.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	grads := map[string][]float32{}
+	for i, p := range g.Params {
+		grads[p.Name] = read[i].Data().([]float32)
+	}
+	return loss.Data().(float32), grads
+}

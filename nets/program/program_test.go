@@ -1,0 +1,282 @@
+package program_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"depthlab/nets"
+	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+func compiled(t testing.TB, net string, m nets.Mode, batch, size int) *program.Program {
+	t.Helper()
+	a, err := nets.ParseArch(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := compile.Compile(a, m, compile.Config{
+		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Eps: 1e-5},
+		Images: 10, Pad: 1, Momentum: 0.9, Decay: 1e-4,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// clone copies what the tests below change.
+func clone(p *program.Program) *program.Program {
+	q := *p
+	q.Buffers = append([]program.Buffer(nil), p.Buffers...)
+	q.Code = append([]program.Instr(nil), p.Code...)
+	for i := range q.Code {
+		q.Code[i].In = append([]program.BufID(nil), p.Code[i].In...)
+		q.Code[i].Out = append([]program.BufID(nil), p.Code[i].Out...)
+	}
+	return &q
+}
+
+// drop takes out instruction i, and tells the buffers so.
+func drop(p *program.Program, i int) {
+	p.Code = append(p.Code[:i], p.Code[i+1:]...)
+	for j := range p.Buffers {
+		b := &p.Buffers[j]
+		if b.Arena != program.Work {
+			b.Last = len(p.Code)
+			continue
+		}
+		if b.First > i {
+			b.First--
+		}
+		if b.Last > i {
+			b.Last--
+		}
+	}
+}
+
+// A faulty program is refused, with the instruction and the reason.
+func TestCheckRefuses(t *testing.T) {
+	p := compiled(t, "resnet-8", nets.Train, 2, 8)
+	// The first instruction that runs a kernel, by the start of its name.
+	at := func(name string) int {
+		for i, c := range p.Code {
+			if strings.HasPrefix(c.Kernel.String(), name) {
+				return i
+			}
+		}
+		t.Fatal("no instruction " + name)
+		return -1
+	}
+	conv, norm, sum, sgd := at("conv"), at("batchnorm"), at("add"), at("sgd")
+	grad := at("cross entropy grad")
+	id := func(name string) program.BufID {
+		b, ok := p.Lookup(name)
+		if !ok {
+			t.Fatal("no buffer " + name)
+		}
+		return b
+	}
+	for _, c := range []struct {
+		fault, want string
+		do          func(p *program.Program)
+	}{
+		{"two buffers of one name", "two buffers are called", func(p *program.Program) { p.Buffers[1].Name = p.Buffers[0].Name }},
+		{"an arena that is none", "in no arena", func(p *program.Program) { p.Buffers[0].Arena = program.NumArenas }},
+		{"a negative offset", "outside the input arena", func(p *program.Program) { p.Buffers[0].Offset = -64 }},
+		{"an arena too small", "outside the work arena", func(p *program.Program) { p.Bytes[program.Work] -= 64 }},
+		{"a parameter that dies", "outlives the step", func(p *program.Program) { p.Buffers[id("conv1.weight")].Last = 3 }},
+		{"an input out of line", "not a multiple", func(p *program.Program) { p.Buffers[id("loss")].Offset++ }},
+		{"work out of line", "not a multiple", func(p *program.Program) {
+			p.Buffers[p.Code[conv].Out[0]].Offset += 4
+			p.Bytes[program.Work] += 4
+		}},
+		{"inputs on one another", "share bytes", func(p *program.Program) { p.Buffers[id("rates")].Offset = p.Buffers[id("rows")].Offset }},
+		{"metrics on one another", "share bytes", func(p *program.Program) { p.Buffers[id("wrong")].Offset = p.Buffers[id("loss")].Offset }},
+		{"a view across its neighbour", "share bytes", func(p *program.Program) { p.Buffers[id("bn1.weight")].Offset -= 4 }},
+		{"work on live work", "share bytes while both are alive", func(p *program.Program) {
+			p.Buffers[p.Code[norm].Out[0]].Offset = p.Buffers[p.Code[conv].Out[0]].Offset
+		}},
+		{"phases swapped", "phase forward after backward", func(p *program.Program) { p.Code[conv].Phase = program.Backward }},
+		{"an update too early", "after update", func(p *program.Program) { p.Code[conv].Phase = program.Update }},
+		{"reading no buffer", "reads buffer", func(p *program.Program) { p.Code[conv].In[0] = program.BufID(len(p.Buffers)) }},
+		{"reading a negative buffer", "reads buffer -1", func(p *program.Program) { p.Code[conv].In[0] = -1 }},
+		{"writing no buffer", "writes buffer", func(p *program.Program) { p.Code[conv].Out[0] = -1 }},
+		{"read before write", "before it is written", func(p *program.Program) { p.Code[norm].In[0] = p.Code[norm].Out[0] }},
+		{"instructions swapped", "before it is written", func(p *program.Program) { p.Code[conv], p.Code[norm] = p.Code[norm], p.Code[conv] }},
+		{"an instruction missing", "before it is written", func(p *program.Program) { drop(p, sum) }},
+		{"reading after death", "outside its life", func(p *program.Program) { p.Buffers[p.Code[conv].Out[0]].Last = conv }},
+		{"life before birth", "whose life begins at", func(p *program.Program) { p.Buffers[p.Code[conv].Out[0]].First-- }},
+		{"written twice", "twice", func(p *program.Program) { p.Code[sum].Out[0] = p.Code[sum].In[0] }},
+		{"an operand missing", "inputs, want", func(p *program.Program) { p.Code[norm].In = p.Code[norm].In[:2] }},
+		{"operands swapped", "want rank 4", func(p *program.Program) { c := &p.Code[norm]; c.In[0], c.In[1] = c.In[1], c.In[0] }},
+		{"another kernel", "weight has shape", func(p *program.Program) { p.Code[conv].Kernel = kernel.Conv{Size: 1, Stride: 1, Out: 16} }},
+		{"an output missing", "the kernel has 3", func(p *program.Program) { p.Code[norm].Out = p.Code[norm].Out[:2] }},
+		{"another shape", "the kernel writes f32(2,16,8,8)", func(p *program.Program) { p.Buffers[p.Code[conv].Out[0]].Shape = kernel.Shape{2, 16, 64} }},
+		{"another type", "the kernel writes", func(p *program.Program) { p.Buffers[p.Code[conv].Out[0]].Type = kernel.Int32 }},
+		{"labels of floats", "the kernel writes i32", func(p *program.Program) { p.Buffers[id("label")].Type = kernel.Float32 }},
+		{"a gradient never written", "grad.conv1.weight", func(p *program.Program) {
+			for i := range p.Code {
+				if p.Code[i].Out[0] == id("grad.conv1.weight") {
+					drop(p, i)
+					break
+				}
+			}
+		}},
+		{"updating in place what does not", "in place", func(p *program.Program) {
+			in := id("input")
+			p.Code[conv] = program.Instr{Kernel: kernel.Add{}, Out: []program.BufID{in}, In: []program.BufID{in, in}, Phase: program.Forward}
+		}},
+		{"a parameter of another shape", "do not fit", func(p *program.Program) { p.Code[sgd].In[1] = id("grads[weights]") }},
+		{"a gradient from nothing", "2 rows", func(p *program.Program) {
+			p.Code[grad].In[1] = id("rates")
+			p.Buffers[id("rates")].Shape = kernel.Shape{3}
+		}},
+	} {
+		q := clone(p)
+		c.do(q)
+		err := q.Check()
+		if err == nil {
+			t.Errorf("%s: accepted", c.fault)
+		} else if !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %q, want %q in it", c.fault, err, c.want)
+		}
+	}
+	if err := p.Check(); err != nil {
+		t.Errorf("the program itself: %v", err)
+	}
+}
+
+// lowerBound is the most that is alive at once.
+func lowerBound(sizes []int64, first, last []int) (most int64) {
+	for at := range len(sizes) * 2 {
+		var alive int64
+		for i := range sizes {
+			if first[i] <= at && at <= last[i] {
+				alive += sizes[i]
+			}
+		}
+		most = max(most, alive)
+	}
+	return most
+}
+
+// Random blocks: aligned, never two alive in one place, and not much more
+// memory than must be.
+func TestPlace(t *testing.T) {
+	const align = 64
+	var sum, bound float64
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		n := 1 + r.IntN(60)
+		sizes, first, last := make([]int64, n), make([]int, n), make([]int, n)
+		for i := range n {
+			sizes[i] = int64(r.IntN(1 << (4 + r.IntN(12))))
+			first[i] = r.IntN(2 * n)
+			last[i] = min(2*n-1, first[i]+r.IntN(8))
+		}
+		offsets, total := program.Place(sizes, first, last, align)
+		for i := range n {
+			if offsets[i]%align != 0 || offsets[i] < 0 || offsets[i]+sizes[i] > total {
+				t.Fatalf("seed %d: block %d of %d bytes at %d of %d", seed, i, sizes[i], offsets[i], total)
+			}
+			for j := range i {
+				together := first[i] <= last[j] && first[j] <= last[i]
+				if together && offsets[i] < offsets[j]+sizes[j] && offsets[j] < offsets[i]+sizes[i] {
+					t.Fatalf("seed %d: blocks %d and %d overlap", seed, i, j)
+				}
+			}
+		}
+		again, _ := program.Place(sizes, first, last, align)
+		for i := range n {
+			if again[i] != offsets[i] {
+				t.Fatalf("seed %d: block %d moved from run to run", seed, i)
+			}
+		}
+		sum += float64(total)
+		bound += float64(lowerBound(sizes, first, last))
+	}
+	if sum > 1.15*bound {
+		t.Errorf("%.3f times the lower bound in the mean", sum/bound)
+	}
+	if _, total := program.Place(nil, nil, nil, align); total != 0 {
+		t.Errorf("nothing takes %d bytes", total)
+	}
+}
+
+// Real nets are easier than random blocks: nearly everything is alive when the
+// backward pass begins, and dies in turn.
+func TestPlaceOfNets(t *testing.T) {
+	for _, net := range []string{"plain-20", "resnet-20", "resnet-56/B"} {
+		p := compiled(t, net, nets.Train, 8, 32)
+		alive := make([]int64, len(p.Code))
+		for _, b := range p.Buffers {
+			if b.Arena == program.Work {
+				for at := b.First; at <= b.Last; at++ {
+					alive[at] += (b.Bytes() + program.Align - 1) / program.Align * program.Align
+				}
+			}
+		}
+		var most int64
+		for _, n := range alive {
+			most = max(most, n)
+		}
+		if got := float64(p.Bytes[program.Work]) / float64(most); got > 1.05 {
+			t.Errorf("%s: work arena is %.3f times the lower bound", net, got)
+		}
+	}
+}
+
+// The hash covers what the program does.
+func TestHash(t *testing.T) {
+	p := compiled(t, "resnet-8", nets.Train, 2, 8)
+	if p.Hash() != compiled(t, "resnet-8", nets.Train, 2, 8).Hash() {
+		t.Error("differs between two compilations")
+	}
+	seen := map[string]string{p.Hash(): "the program"}
+	for name, change := range map[string]func(p *program.Program){
+		"decay":  func(p *program.Program) { p.Code[len(p.Code)-1].Kernel = kernel.SGD{Momentum: 0.9} },
+		"shape":  func(p *program.Program) { p.Buffers[0].Shape = kernel.Shape{9, 3, 8, 8} },
+		"order":  func(p *program.Program) { p.Code[3], p.Code[4] = p.Code[4], p.Code[3] },
+		"offset": func(p *program.Program) { p.Buffers[3].Offset += 64 },
+		"eps": func(p *program.Program) {
+			k := p.Code[2].Kernel.(kernel.BatchNorm)
+			k.Eps = 1e-3
+			p.Code[2].Kernel = k
+		},
+	} {
+		q := clone(p)
+		change(q)
+		if other, ok := seen[q.Hash()]; ok {
+			t.Errorf("%s: the hash is that of %s", name, other)
+		}
+		seen[q.Hash()] = name
+	}
+}
+
+func TestViews(t *testing.T) {
+	p := compiled(t, "resnet-8/B", nets.Train, 2, 8)
+	for _, a := range []program.Arena{program.Param, program.Grad, program.Momentum, program.Stat} {
+		var bytes int64
+		for _, id := range p.Views(a) {
+			bytes += p.Buffers[id].Bytes()
+		}
+		if bytes != p.Bytes[a] {
+			t.Errorf("views of the %s arena hold %d bytes of %d", a, bytes, p.Bytes[a])
+		}
+	}
+	if _, ok := p.Lookup("params"); !ok {
+		t.Error("no buffer params")
+	}
+	if id, ok := p.Lookup("nonsense"); ok || id != -1 {
+		t.Error("found nonsense")
+	}
+	var b strings.Builder
+	p.Dump(&b)
+	if lines := strings.Count(b.String(), "\n"); lines != 1+int(program.NumArenas)+len(p.Buffers)+len(p.Code) {
+		t.Error(fmt.Sprint("a dump of ", lines, " lines"))
+	}
+}
