@@ -180,9 +180,9 @@ func number(x *float64) float64 {
 	return *x
 }
 
-// name is "plain-20 seed 0 (2 of 8)".
+// name is "2/8 plain-20 seed 0".
 func (p *Progress) name() string {
-	return fmt.Sprintf("%s seed %d (%d of %d)", p.start.Net, p.start.Seed, p.run, p.of)
+	return fmt.Sprintf("%d/%d %s seed %d", p.run, p.of, p.start.Net, p.start.Seed)
 }
 
 // mark notes the step for the speed, and forgets what is too old for it.
@@ -252,7 +252,7 @@ func (p *Progress) draw() {
 	if p.pb == nil {
 		return
 	}
-	const bar = 26 // "100% |----------|" and some air
+	const bar = 22 // "100% [........]" and some air
 	room := p.width() - bar
 	text := p.name()
 	for _, s := range p.status() {

@@ -252,13 +252,13 @@ func play(p *Progress) {
 func TestPlainLines(t *testing.T) {
 	var b bytes.Buffer
 	play(&Progress{Every: 4 * time.Second, lines: []io.Writer{&b}})
-	want := `resnet-20 seed 3 (2 of 8): begins, 1000 steps, goes on after step 500
-resnet-20 seed 3 (2 of 8): step 700/1000, error 7.50 %, 6s left, 2m06s for all, loss 0.2500, 6400 images/s, rate 0.1
-resnet-20 seed 3 (2 of 8): step 701, rate is now 0.01
-resnet-20 seed 3 (2 of 8): step 700, test error 9.25 %
-resnet-20 seed 3 (2 of 8): step 900/1000, error 7.50 %, 2s left, 2m02s for all, loss 0.2500, 6400 images/s, rate 0.1
-resnet-20 seed 3 (2 of 8): step 1000/1000, error 7.50 %, 0s left, 2m00s for all, loss 0.2500, 6400 images/s, rate 0.1
-resnet-20 seed 3 (2 of 8): finished, training error 7.50 %, test error 9.25 %, took 10s
+	want := `2/8 resnet-20 seed 3: begins, 1000 steps, goes on after step 500
+2/8 resnet-20 seed 3: step 700/1000, error 7.50 %, 6s left, 2m06s for all, loss 0.2500, 6400 images/s, rate 0.1
+2/8 resnet-20 seed 3: step 701, rate is now 0.01
+2/8 resnet-20 seed 3: step 700, test error 9.25 %
+2/8 resnet-20 seed 3: step 900/1000, error 7.50 %, 2s left, 2m02s for all, loss 0.2500, 6400 images/s, rate 0.1
+2/8 resnet-20 seed 3: step 1000/1000, error 7.50 %, 0s left, 2m00s for all, loss 0.2500, 6400 images/s, rate 0.1
+2/8 resnet-20 seed 3: finished, training error 7.50 %, test error 9.25 %, took 10s
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &b, want)
@@ -281,7 +281,7 @@ func TestBarFitsItsLine(t *testing.T) {
 			t.Errorf("%d columns, terminal has %d: %q", len(longest), width, longest)
 		}
 		if width == 200 {
-			for _, s := range []string{"%", "resnet-20 seed 3 (2 of 8)", "images/s", "for all", "left", "loss", "error", "rate", "step"} {
+			for _, s := range []string{"%", "2/8 resnet-20 seed 3", "images/s", "for all", "left", "loss", "error", "rate", "step"} {
 				if !strings.Contains(longest, s) {
 					t.Errorf("no %q in %q", s, longest)
 				}

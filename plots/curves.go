@@ -1,0 +1,238 @@
+package plots
+
+import (
+	"fmt"
+	"strconv"
+
+	"gonum.org/v1/plot/vg"
+
+	"depthlab/harness/record"
+)
+
+// trainingCurves is Figure 6 of the paper: error over iterations, plain nets
+// left and residual nets right on the same axes, training error thin and
+// dashed, test error bold.
+func trainingCurves(title string, nets []*net) (*figure, error) {
+	var drawn []*line
+	end := 0.0
+	color, several := palette(nets), len(shortcuts(nets)) > 1
+	oneDepth := len(depths(nets)) == 1
+	for _, n := range nets {
+		l := &line{net: n, color: color(n), name: fmt.Sprintf("%d layers", n.Depth)}
+		if several && n.Residual {
+			l.name = "shortcut " + n.Shortcut
+			if !oneDepth {
+				l.name = fmt.Sprintf("%d layers, %s", n.Depth, n.Shortcut)
+			}
+		}
+		var train, test [][]record.Point
+		for _, r := range n.shown() {
+			train = append(train, r.TrainCurve())
+			test = append(test, r.TestCurve())
+		}
+		l.train, l.test = merge(train), merge(test)
+		if len(l.train)+len(l.test) == 0 {
+			continue
+		}
+		l.note()
+		end = max(end, float64(n.Steps))
+		drawn = append(drawn, l)
+	}
+	if len(drawn) == 0 {
+		return nil, fmt.Errorf("training_curves: %w: no run has logged an error", errNothing)
+	}
+
+	x := axis{label: "iterations", max: end, ticks: ticks(0, end, 7, 1)}
+	if end >= 5000 {
+		x.label, x.ticks = "iterations (× 1,000)", ticks(0, end, 8, 1000)
+	}
+	yMax := errorTop(drawn, end)
+	y := axis{label: "error (%)", max: yMax, ticks: ticks(0, yMax, 6, 1)}
+	paper := allPaper(nets)
+
+	fig := &figure{title: title, notes: notes(nets, leftOut(nets, func(n *net) int {
+		if len(n.done) == 0 {
+			return 0
+		}
+		return len(n.open)
+	}))}
+	for _, residual := range []bool{false, true} {
+		var ls []*line
+		for _, l := range drawn {
+			if l.Residual == residual {
+				ls = append(ls, l)
+			}
+		}
+		if len(ls) > 0 {
+			fig.panels = append(fig.panels, curvePanel(ls, x, y, paper))
+			y.label = "" // once is enough
+		}
+	}
+	fig.legend = curveLegend(nets, paper)
+	return fig, nil
+}
+
+// line is what is drawn of one net.
+type line struct {
+	*net
+	name        string
+	color       rgba
+	stopped     bool
+	train, test []point
+}
+
+// note marks in its name that a net did not come to its end.
+func (l *line) note() {
+	if len(l.done) > 0 {
+		return
+	}
+	for _, r := range l.open {
+		if r.Stopped() != "" {
+			l.name += ", stopped"
+			l.stopped = true
+			return
+		}
+	}
+	l.name += ", running"
+}
+
+// last is the end of the line that the label belongs to: of the test error, or
+// of the training error where that goes on further.
+func (l *line) last() point {
+	if n := len(l.test); n > 0 && (len(l.train) == 0 || l.test[n-1].step >= l.train[len(l.train)-1].step) {
+		return l.test[n-1]
+	}
+	return l.train[len(l.train)-1]
+}
+
+// errorTop chooses the end of the error axis: room for all final errors, and
+// as the paper does, for the curves only from where they have come down to
+// them; the first steps, at chance, would press all the rest to the bottom.
+func errorTop(ls []*line, end float64) float64 {
+	most := 0.0
+	for _, l := range ls {
+		most = max(most, 1.4*l.last().mean)
+		for _, ps := range [][]point{l.train, l.test} {
+			for _, p := range ps {
+				if p.step >= 0.25*end {
+					most = max(most, p.mean*0.9)
+					break
+				}
+			}
+		}
+		if n := len(l.test); n > 0 && len(l.done) > 0 {
+			most = max(most, 1.1*l.test[n-1].hi)
+		}
+	}
+	return top(min(most, 100))
+}
+
+func curvePanel(ls []*line, x, y axis, paper bool) *panel {
+	p := &panel{heading: "Plain nets", x: x, y: y}
+	if ls[0].Residual {
+		p.heading = "Residual nets"
+	}
+	var texts []string
+	for _, l := range ls {
+		texts = append(texts, l.name)
+	}
+	p.right = labelRoom(texts)
+	drops := rateDrops(ls)
+	for _, d := range drops {
+		p.above = append(p.above, mark{float64(d.Step - 1), "rate ÷ " + strconv.FormatFloat(d.From/d.To, 'g', 3, 64)})
+	}
+	p.paint = func(f frame) {
+		for _, d := range drops {
+			at := f.px(float64(d.Step - 1))
+			f.line(dropGray, 0.6, []vg.Length{1, 2}, vg.Point{X: at, Y: f.Min.Y}, vg.Point{X: at, Y: f.Max.Y})
+		}
+		columns := int((f.Max.X - f.Min.X) * 2) // of a pixel at 144 dots per inch
+		for _, l := range ls {
+			if len(l.shown()) > 1 {
+				f.band(thin(l.train, x.max, columns), fade(l.color, 0.10))
+				f.band(thin(l.test, x.max, columns), fade(l.color, 0.20))
+			}
+		}
+		if paper {
+			for _, l := range ls {
+				train, test := paperCurve(l.Net)
+				f.curve(merge([][]record.Point{train}), fade(l.color, 0.35), trainWidth, nil)
+				f.curve(merge([][]record.Point{test}), fade(l.color, 0.35), trainWidth, nil)
+			}
+		}
+		for _, l := range ls {
+			f.curve(thin(l.train, x.max, columns), l.color, trainWidth, trainDash)
+		}
+		var labels []label
+		for _, l := range ls {
+			f.curve(thin(l.test, x.max, columns), l.color, testWidth, nil)
+			end := l.last()
+			at := vg.Point{X: f.px(end.step), Y: f.py(min(end.mean, y.max))}
+			switch {
+			case l.stopped:
+				f.cross(at, l.color)
+			case len(l.done) == 0:
+				f.marker(at, l.color, true, false)
+			}
+			labels = append(labels, label{l.name, l.color, at})
+		}
+		f.labels(labels)
+	}
+	return p
+}
+
+// rateDrops are the steps at which the rate was lowered, of any net.
+func rateDrops(ls []*line) []record.RateChange {
+	var drops []record.RateChange
+	seen := map[int]bool{}
+	for _, l := range ls {
+		for _, r := range l.shown() {
+			for _, c := range r.RateChanges() {
+				if c.To < c.From && !seen[c.Step] {
+					seen[c.Step] = true
+					drops = append(drops, c)
+				}
+			}
+		}
+	}
+	return drops
+}
+
+// cross marks the end of a run that failed.
+func (f frame) cross(at vg.Point, c rgba) {
+	const r = vg.Length(3)
+	for _, s := range []vg.Length{-1, 1} {
+		f.line(c, 1.2, nil, vg.Point{X: at.X - r, Y: at.Y - s*r}, vg.Point{X: at.X + r, Y: at.Y + s*r})
+	}
+}
+
+func curveLegend(nets []*net, paper bool) []key {
+	straight := func(c rgba, w vg.Length, dash []vg.Length) func(sheet, vg.Length, vg.Length, vg.Length) {
+		return func(s sheet, x, y, n vg.Length) {
+			s.line(c, w, dash, vg.Point{X: x, Y: y}, vg.Point{X: x + n, Y: y})
+		}
+	}
+	keys := []key{
+		{testWord(nets) + " error", straight(gray, testWidth, nil)},
+		{"training error, of the mini-batches", straight(gray, trainWidth, trainDash)},
+	}
+	if maxSeeds(nets) > 1 {
+		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", func(s sheet, x, y, w vg.Length) {
+			s.FillPolygon(fade(gray, 0.25), []vg.Point{{X: x, Y: y - 4}, {X: x + w, Y: y - 4}, {X: x + w, Y: y + 4}, {X: x, Y: y + 4}})
+			s.line(gray, testWidth, nil, vg.Point{X: x, Y: y}, vg.Point{X: x + w, Y: y})
+		}})
+	}
+	if paper {
+		keys = append(keys, key{"He et al. 2015, Figure 6", straight(fade(gray, 0.4), trainWidth, nil)})
+	}
+	return keys
+}
+
+// notes are the lines under a title: conditions, caveats, what is missing.
+func notes(nets []*net, missing string) []string {
+	second := caveat(nets)
+	if missing != "" {
+		second += " " + missing
+	}
+	return []string{conditions(nets), second}
+}

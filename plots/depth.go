@@ -1,0 +1,220 @@
+package plots
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"gonum.org/v1/plot/vg"
+
+	"depthlab/harness/record"
+)
+
+// errorByDepth draws final errors against depth, training error left and test
+// error right, a line for each family of nets. With one depth there is a
+// column for each family instead.
+func errorByDepth(title string, nets []*net) (*figure, error) {
+	several := len(shortcuts(nets)) > 1
+	var done []*net
+	var families []string
+	color := map[string]rgba{}
+	for _, n := range nets {
+		if len(n.done) == 0 {
+			continue
+		}
+		done = append(done, n)
+		f := family(n, several)
+		if !slices.Contains(families, f) {
+			families = append(families, f)
+		}
+		switch {
+		case several:
+			color[f] = familyColors[n.Shortcut]
+		case n.Residual:
+			color[f] = familyColors["A"]
+		default:
+			color[f] = familyColors["B"]
+		}
+	}
+	if len(done) == 0 {
+		return nil, fmt.Errorf("error_by_depth: %w: no run is finished", errNothing)
+	}
+
+	x, place := depthAxis(done, families, several)
+	fig := &figure{title: title, notes: notes(done, leftOut(nets, func(n *net) int { return len(n.open) }))}
+	paper := allPaper(done)
+	for _, k := range []struct {
+		heading string
+		of      func(*record.RunRecord) (float64, bool)
+		paper   func(net string) (float64, bool)
+	}{
+		{"Training error at the end", (*record.RunRecord).FinalTrain, func(n string) (float64, bool) { e, _, ok := Paper(n); return e, ok }},
+		{capital(testWord(done)) + " error at the end", (*record.RunRecord).FinalTest, func(n string) (float64, bool) { _, e, ok := Paper(n); return e, ok }},
+	} {
+		var runs []trend
+		most := 0.0
+		for i, name := range families {
+			t := trend{name: name, color: color[name], round: name == "plain"}
+			if len(depths(done)) > 1 && maxSeeds(done) > 1 {
+				t.shift = (vg.Length(i) - vg.Length(len(families)-1)/2) * 4 // or the bars hide one another
+			}
+			for _, n := range done {
+				xs := n.values(k.of)
+				if family(n, several) != name || len(xs) == 0 {
+					continue
+				}
+				p := point{place(n), mean(xs), slices.Min(xs), slices.Max(xs)}
+				t.points = append(t.points, p)
+				most = max(most, p.hi)
+				if e, ok := k.paper(n.Net); ok && paper {
+					t.paper = append(t.paper, point{step: place(n), mean: e})
+					most = max(most, e)
+				}
+			}
+			runs = append(runs, t)
+		}
+		yMax := top(min(max(1.08*most, 0.5), 100))
+		y := axis{max: yMax, ticks: ticks(0, yMax, 6, 1)}
+		if len(fig.panels) == 0 {
+			y.label = "error (%)"
+		}
+		p := &panel{heading: k.heading, x: x, y: y}
+		p.paint = func(f frame) {
+			for _, t := range runs {
+				f.trend(t)
+			}
+		}
+		fig.panels = append(fig.panels, p)
+	}
+	fig.legend = depthLegend(done, families, color, paper)
+	return fig, nil
+}
+
+// depthAxis gives the x axis and each net's place on it.
+func depthAxis(nets []*net, families []string, several bool) (axis, func(*net) float64) {
+	ds := depths(nets)
+	if len(ds) == 1 {
+		x := axis{label: fmt.Sprintf("%d layers", ds[0]), min: -0.6, max: float64(len(families)) - 0.4}
+		for i, f := range families {
+			x.ticks = append(x.ticks, tick{float64(i), f})
+		}
+		return x, func(n *net) float64 { return float64(slices.Index(families, family(n, several))) }
+	}
+	scale := func(d int) float64 { return float64(d) }
+	x := axis{label: "layers"}
+	if ds[len(ds)-1] > 8*ds[0] { // 1,202 beside 20
+		scale = func(d int) float64 { return math.Log2(float64(d)) }
+		x.label = "layers (logarithmic)"
+	}
+	lo, hi := scale(ds[0]), scale(ds[len(ds)-1])
+	x.min, x.max = lo-0.07*(hi-lo), hi+0.07*(hi-lo)
+	last := math.Inf(-1)
+	for _, d := range ds {
+		t := tick{scale(d), strconv.Itoa(d)}
+		if t.at-last < 0.05*(hi-lo) {
+			t.label = "" // no room
+		} else {
+			last = t.at
+		}
+		x.ticks = append(x.ticks, t)
+	}
+	return x, func(n *net) float64 { return scale(n.Depth) }
+}
+
+// trend is one family's errors over depth, in units of the axes.
+type trend struct {
+	name   string
+	color  rgba
+	round  bool      // marker: disc, or square
+	shift  vg.Length // sideways
+	points []point
+	paper  []point
+}
+
+func (f frame) trend(t trend) {
+	pts := func(ps []point) []vg.Point {
+		out := make([]vg.Point, len(ps))
+		for i, p := range ps {
+			out[i] = vg.Point{X: f.px(p.step) + t.shift, Y: f.py(p.mean)}
+		}
+		return out
+	}
+	columns := f.p.x.min < 0 // one depth: nothing to join
+	if ref := pts(t.paper); len(ref) > 0 {
+		if !columns {
+			f.line(fade(t.color, 0.45), 0.8, []vg.Length{3, 2}, ref...)
+		}
+		for _, p := range ref {
+			f.marker(p, fade(t.color, 0.55), t.round, true)
+		}
+	}
+	ours := pts(t.points)
+	if !columns {
+		f.line(t.color, 1.6, nil, ours...)
+	}
+	const cap = vg.Length(3)
+	for i, p := range ours {
+		if lo, hi := f.py(t.points[i].lo), f.py(t.points[i].hi); lo < hi {
+			f.line(t.color, 1, nil, vg.Point{X: p.X, Y: lo}, vg.Point{X: p.X, Y: hi})
+			for _, y := range []vg.Length{lo, hi} {
+				f.line(t.color, 1, nil, vg.Point{X: p.X - cap, Y: y}, vg.Point{X: p.X + cap, Y: y})
+			}
+		}
+		f.marker(p, t.color, t.round, false)
+	}
+}
+
+// marker draws a disc or a square, hollow for what is not ours.
+func (s sheet) marker(at vg.Point, c rgba, round, hollow bool) {
+	r := vg.Length(3.4)
+	var path vg.Path
+	if round {
+		path.Move(vg.Point{X: at.X + r, Y: at.Y})
+		path.Arc(at, r, 0, 2*math.Pi)
+	} else {
+		r *= 0.9
+		path.Move(vg.Point{X: at.X - r, Y: at.Y - r})
+		path.Line(vg.Point{X: at.X + r, Y: at.Y - r})
+		path.Line(vg.Point{X: at.X + r, Y: at.Y + r})
+		path.Line(vg.Point{X: at.X - r, Y: at.Y + r})
+	}
+	path.Close()
+	if hollow {
+		s.SetColor(white)
+		s.Fill(path)
+		s.SetColor(c)
+		s.SetLineWidth(1)
+		s.SetLineDash(nil, 0)
+		s.Stroke(path)
+		return
+	}
+	s.SetColor(c)
+	s.Fill(path)
+}
+
+func depthLegend(nets []*net, families []string, color map[string]rgba, paper bool) []key {
+	var keys []key
+	for _, name := range families {
+		keys = append(keys, key{name, func(s sheet, x, y, w vg.Length) {
+			s.line(color[name], 1.6, nil, vg.Point{X: x, Y: y}, vg.Point{X: x + w, Y: y})
+			s.marker(vg.Point{X: x + w/2, Y: y}, color[name], name == "plain", false)
+		}})
+	}
+	if maxSeeds(nets) > 1 {
+		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", func(s sheet, x, y, w vg.Length) {
+			x += w / 2
+			s.line(gray, 1, nil, vg.Point{X: x, Y: y - 5}, vg.Point{X: x, Y: y + 5})
+			for _, y := range []vg.Length{y - 5, y + 5} {
+				s.line(gray, 1, nil, vg.Point{X: x - 3, Y: y}, vg.Point{X: x + 3, Y: y})
+			}
+		}})
+	}
+	if paper {
+		keys = append(keys, key{"He et al. 2015", func(s sheet, x, y, w vg.Length) {
+			s.line(fade(gray, 0.6), 0.8, []vg.Length{3, 2}, vg.Point{X: x, Y: y}, vg.Point{X: x + w, Y: y})
+			s.marker(vg.Point{X: x + w/2, Y: y}, fade(gray, 0.7), true, true)
+		}})
+	}
+	return keys
+}

@@ -1,0 +1,125 @@
+// Package plots draws the figures and writes the tables of a question, from
+// the records of its runs alone.
+package plots
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+
+	"depthlab/harness/record"
+)
+
+// Question is what a figure needs to know of the YAML file.
+type Question struct {
+	Name    string   // of the file
+	Title   string   // the question itself
+	Figures []string // of Names
+}
+
+// figures is where a new kind of figure is entered.
+var figures = map[string]func(title string, nets []*net) (*figure, error){
+	"training_curves": trainingCurves,
+	"error_by_depth":  errorByDepth,
+}
+
+// Names lists the figures there are.
+func Names() []string {
+	var names []string
+	for n := range figures {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// errNothing is what a figure returns while the records have nothing for it.
+var errNothing = errors.New("nothing to draw yet")
+
+// dpi is the resolution of the PNG: 1,800 pixels for 9 inches, two for each of
+// the 900 that a README shows.
+const dpi = 200
+
+// Draw writes the question's figures, as NAME.png and NAME.svg, and table.md,
+// table.csv and table.tex into dir. Equal records give equal bytes. Each file
+// is replaced whole or not at all. A figure whose runs are not far enough yet
+// is passed over while another can be drawn.
+func Draw(dir string, q Question, records []*record.RunRecord) error {
+	for _, name := range q.Figures {
+		if figures[name] == nil {
+			return fmt.Errorf("%s: there is no figure %q; there are %s", q.Name, name, strings.Join(Names(), ", "))
+		}
+	}
+	if len(records) == 0 {
+		return fmt.Errorf("%s: %w: no run has been recorded", q.Name, errNothing)
+	}
+	if q.Title == "" {
+		q.Title = q.Name
+	}
+	nets, err := group(records)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	for name, write := range tables {
+		if err := replace(filepath.Join(dir, name), write(q, nets)); err != nil {
+			return err
+		}
+	}
+	drawn := 0
+	var waiting []error
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(q.Figures))) {
+		fig, err := figures[name](q.Title, nets)
+		if errors.Is(err, errNothing) {
+			waiting = append(waiting, fmt.Errorf("%s: %w", q.Name, err))
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", q.Name, name, err)
+		}
+		if err := fig.write(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+		drawn++
+	}
+	if drawn == 0 {
+		return errors.Join(waiting...)
+	}
+	return nil
+}
+
+// write writes path.png and path.svg.
+func (fig *figure) write(path string) error {
+	png, err := fig.png(dpi)
+	if err != nil {
+		return err
+	}
+	svg, err := fig.svg()
+	if err != nil {
+		return err
+	}
+	return errors.Join(replace(path+".png", png), replace(path+".svg", svg))
+}
+
+// replace writes a file beside path and renames it over path.
+func replace(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+package plots
+
+import (
+	"slices"
+
+	"gonum.org/v1/plot/vg"
+)
+
+// label is text beside the frame that belongs to a place in it.
+type label struct {
+	text  string
+	color rgba
+	from  vg.Point // what it names
+}
+
+const (
+	labelGap    = vg.Length(10.5) // least distance of two lines of labels
+	labelIndent = vg.Length(14)   // from the frame to the text
+)
+
+// labelRoom is the width that labels need beside a frame.
+func labelRoom(texts []string) vg.Length {
+	var w vg.Length
+	for _, t := range texts {
+		w = max(w, face(textSize, true).Width(t))
+	}
+	return w + labelIndent
+}
+
+// labels writes each label as near to the height of its place as the others
+// allow, with a thin leader.
+func (f frame) labels(ls []label) {
+	slices.SortStableFunc(ls, func(a, b label) int {
+		switch {
+		case a.from.Y < b.from.Y:
+			return -1
+		case a.from.Y > b.from.Y:
+			return 1
+		}
+		return 0
+	})
+	want := make([]float64, len(ls))
+	for i, l := range ls {
+		want[i] = float64(l.from.Y)
+	}
+	ys := spread(want, float64(labelGap), float64(f.Min.Y)+3, float64(f.Max.Y)-3)
+	for i, l := range ls {
+		y, x := vg.Length(ys[i]), f.Max.X
+		var dash []vg.Length
+		if l.from.X < x-20 {
+			dash = []vg.Length{0.8, 2.4} // the curve ends early
+		}
+		f.line(fade(l.color, 0.7), 0.6, dash, l.from, vg.Point{X: max(x, l.from.X) + 3, Y: l.from.Y}, vg.Point{X: x + labelIndent - 3, Y: y})
+		f.text(x+labelIndent, y-3.1, textSize, true, legible(l.color), 0, l.text)
+	}
+}
+
+// spread moves ascending places apart to at least gap, as little as it can in
+// sum of squares, and keeps them in lo..hi where they fit.
+func spread(want []float64, gap, lo, hi float64) []float64 {
+	// Blocks of touching labels: each stands at the mean of what its members
+	// want, less their offsets in it. (Pool adjacent violators.)
+	type block struct {
+		sum float64 // of want - offset
+		n   int
+	}
+	var blocks []block
+	at := func(b block) float64 { // of its first member
+		room := hi - lo - gap*float64(b.n-1)
+		return min(max(b.sum/float64(b.n), lo), lo+max(room, 0))
+	}
+	for _, w := range want {
+		blocks = append(blocks, block{w, 1})
+		for len(blocks) > 1 {
+			a, b := blocks[len(blocks)-2], blocks[len(blocks)-1]
+			if at(a)+gap*float64(a.n) <= at(b) {
+				break
+			}
+			blocks = append(blocks[:len(blocks)-2], block{a.sum + b.sum - gap*float64(a.n*b.n), a.n + b.n})
+		}
+	}
+	var ys []float64
+	for _, b := range blocks {
+		for i := range b.n {
+			ys = append(ys, at(b)+gap*float64(i))
+		}
+	}
+	return ys
+}

@@ -1,0 +1,244 @@
+package plots
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+
+	"depthlab/harness/record"
+)
+
+// net is one net of a question with all its seeds.
+type net struct {
+	record.Start                     // of its first seed
+	done         []*record.RunRecord // finished
+	open         []*record.RunRecord // stopped, interrupted or still running
+}
+
+// group sorts records into nets, plain before residual, then by depth and name.
+// Records that cannot belong to one question are an error.
+func group(recs []*record.RunRecord) ([]*net, error) {
+	recs = slices.Clone(recs)
+	record.Sort(recs)
+	var nets []*net
+	for _, r := range recs {
+		s := r.Start
+		var n *net
+		if last := len(nets) - 1; last >= 0 && nets[last].Net == s.Net {
+			n = nets[last]
+		} else {
+			n = &net{Start: s}
+			nets = append(nets, n)
+		}
+		if s.Steps != n.Steps || s.Batch != n.Batch || s.Data != n.Data {
+			return nil, fmt.Errorf("%s: %d steps of %d images of %s, but seed %d of the same net has %d of %d of %s: not records of one question",
+				r.Path, s.Steps, s.Batch, s.Data, n.Seed, n.Steps, n.Batch, n.Data)
+		}
+		for _, o := range slices.Concat(n.done, n.open) {
+			if o.Start.Seed == s.Seed {
+				return nil, fmt.Errorf("%s: seed %d of %s is in %s, too", r.Path, s.Seed, s.Net, o.Path)
+			}
+		}
+		if r.Finished() {
+			n.done = append(n.done, r)
+		} else {
+			n.open = append(n.open, r)
+		}
+	}
+	return nets, nil
+}
+
+// shown are the records to draw: the finished, or what there is.
+func (n *net) shown() []*record.RunRecord {
+	if len(n.done) > 0 {
+		return n.done
+	}
+	return n.open
+}
+
+// values collects one number of each finished run, where it is known.
+func (n *net) values(of func(*record.RunRecord) (float64, bool)) []float64 {
+	var xs []float64
+	for _, r := range n.done {
+		if x, ok := of(r); ok {
+			xs = append(xs, x)
+		}
+	}
+	return xs
+}
+
+func mean(xs []float64) float64 {
+	var sum float64
+	for _, x := range xs {
+		sum += x
+	}
+	return sum / float64(len(xs)) // NaN for none
+}
+
+// std is the sample standard deviation, NaN for fewer than two values.
+func std(xs []float64) float64 {
+	if len(xs) < 2 {
+		return math.NaN()
+	}
+	m, sum := mean(xs), 0.0
+	for _, x := range xs {
+		sum += (x - m) * (x - m)
+	}
+	return math.Sqrt(sum / float64(len(xs)-1))
+}
+
+// shortcuts lists the shortcuts of the residual nets, in order.
+func shortcuts(nets []*net) []string {
+	var all []string
+	for _, n := range nets {
+		if n.Residual && !slices.Contains(all, n.Shortcut) {
+			all = append(all, n.Shortcut)
+		}
+	}
+	sort.Strings(all)
+	return all
+}
+
+// depths lists the depths, shallow first.
+func depths(nets []*net) []int {
+	var all []int
+	for _, n := range nets {
+		if !slices.Contains(all, n.Depth) {
+			all = append(all, n.Depth)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// maxSeeds is the largest number of finished runs of one net.
+func maxSeeds(nets []*net) int {
+	most := 0
+	for _, n := range nets {
+		most = max(most, len(n.done))
+	}
+	return most
+}
+
+// seedCount is "5", or "3 to 5" where some runs are not finished. Nets without
+// any finished run do not count.
+func seedCount(nets []*net) string {
+	least, most := 0, maxSeeds(nets)
+	for _, n := range nets {
+		if k := len(n.done); k > 0 && (least == 0 || k < least) {
+			least = k
+		}
+	}
+	if least == most {
+		return fmt.Sprint(most)
+	}
+	return fmt.Sprintf("%d to %d", least, most)
+}
+
+// allPaper says whether everything was done by the paper's recipe.
+func allPaper(nets []*net) bool {
+	for _, n := range nets {
+		for _, r := range n.shown() {
+			if !r.Start.Paper {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// testWord is what the held-out error is to be called: "test" or "validation".
+func testWord(nets []*net) string {
+	words := distinct(nets, (*record.RunRecord).TestSet)
+	if len(words) == 0 {
+		return "test"
+	}
+	return strings.Join(words, "/")
+}
+
+// distinct lists the different non-empty values of the records, in their order.
+func distinct(nets []*net, of func(*record.RunRecord) string) []string {
+	var all []string
+	for _, n := range nets {
+		for _, r := range n.shown() {
+			if s := of(r); s != "" && !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// conditions says in a line under what conditions the errors were obtained:
+// data, steps, precision, device. Neither a date nor a speed is among them.
+func conditions(nets []*net) string {
+	steps := distinct(nets, func(r *record.RunRecord) string {
+		return fmt.Sprintf("%s steps of %d images", thousands(r.Start.Steps), r.Start.Batch)
+	})
+	parts := []string{
+		strings.Join(distinct(nets, func(r *record.RunRecord) string { return r.Start.Data }), " and "),
+		strings.Join(steps, " or "),
+	}
+	if maxSeeds(nets) > 1 {
+		parts = append(parts, seedCount(nets)+" seeds")
+	}
+	parts = append(parts,
+		strings.Join(distinct(nets, func(r *record.RunRecord) string { return r.Start.Precision }), " and "),
+		strings.Join(distinct(nets, func(r *record.RunRecord) string { return r.Start.Device }), " and "))
+	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+	return capital(strings.Join(parts, "; ")) + "."
+}
+
+// caveat says whether the recipe was the paper's and, if not, why.
+func caveat(nets []*net) string {
+	if allPaper(nets) {
+		return "The paper's recipe and data."
+	}
+	var all []string
+	for _, n := range nets {
+		for _, r := range n.shown() {
+			for _, c := range r.Start.Caveats {
+				if !slices.Contains(all, c) {
+					all = append(all, c)
+				}
+			}
+		}
+	}
+	if len(all) == 0 {
+		return "Not the paper's recipe."
+	}
+	return "Not the paper's recipe: " + strings.Join(all, "; ") + "."
+}
+
+// leftOut says how many begun runs are not in the picture, or "".
+func leftOut(nets []*net, count func(*net) int) string {
+	k := 0
+	for _, n := range nets {
+		k += count(n)
+	}
+	switch k {
+	case 0:
+		return ""
+	case 1:
+		return "1 unfinished run is not shown."
+	}
+	return fmt.Sprintf("%d unfinished runs are not shown.", k)
+}
+
+// thousands writes 64000 as "64,000".
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

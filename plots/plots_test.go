@@ -1,0 +1,529 @@
+package plots
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"image/color"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"depthlab/harness/record"
+)
+
+var regen = flag.Bool("regen", false, "write the golden files in testdata anew")
+var out = flag.String("out", "", "folder for full-size figures, to be looked at")
+
+// shape is how a made-up run goes.
+type shape struct {
+	start       record.Start
+	train, test float64 // errors that it ends with, percent
+	stop        int     // stops at this step with NaN; 0 = finishes
+	until       int     // the record ends at this step, unfinished; 0 = finishes
+}
+
+// fake makes a record shaped like a real one: down from chance, noisy at the
+// high rate, a drop at 1/2 and a small one at 3/4.
+func fake(s shape, logEvery, evalEvery int) *record.RunRecord {
+	h := fnv.New64a()
+	fmt.Fprint(h, s.start.Net, s.start.Seed)
+	rng := rand.New(rand.NewPCG(h.Sum64(), 1))
+	st := s.start
+	r := &record.RunRecord{Path: st.Net, Start: st, Events: []record.Event{{Kind: "start", Start: &st}}}
+	n := float64(st.Steps)
+	at := func(step int, final, plateau float64) float64 {
+		x := float64(step) / n
+		high := final + plateau + (88-final-plateau)*math.Exp(-x*n/(0.02*n+300)) + 5*math.Exp(-x*8)
+		switch {
+		case x <= 0.5:
+			return high
+		case x <= 0.75:
+			return final + 0.15*plateau + 0.8*plateau*math.Exp(-(x-0.5)*200) + 0.02*final
+		}
+		return final + 0.1*plateau*math.Exp(-(x-0.75)*100)
+	}
+	num := func(x float64) *float64 {
+		x = math.Round(100*min(max(x, 0), 90)) / 100
+		return &x
+	}
+	rate := 0.1
+	for step := 1; step <= st.Steps; step++ {
+		if step == st.Steps/2+1 || step == st.Steps*3/4+1 {
+			rate /= 10
+			r.Events = append(r.Events, record.Event{Kind: "rate", Step: step, Rate: rate})
+		}
+		if step == s.stop {
+			r.Events = append(r.Events, record.Event{Kind: "stop", Step: step, Text: "NaN in layer2.0.conv1 (loss)"})
+			return r
+		}
+		noise := 0.3
+		if step <= st.Steps/2 {
+			noise = 1
+		}
+		if step%logEvery == 0 {
+			e := at(step, s.train, 6+0.3*s.train)
+			e += rng.NormFloat64() * noise * math.Sqrt(e*(100-e)/float64(128*logEvery))
+			r.Events = append(r.Events, record.Event{Kind: "train", Step: step, Rate: rate, Error: num(e), Loss: num(e / 30)})
+		}
+		if step%evalEvery == 0 || step == st.Steps {
+			e := at(step, s.test, 2+0.15*s.test) + rng.NormFloat64()*noise*noise*0.6
+			if step == st.Steps {
+				e = s.test
+			}
+			r.Events = append(r.Events, record.Event{Kind: "eval", Step: step, Set: "test", Error: num(e)})
+		}
+		if step == s.until {
+			return r
+		}
+	}
+	r.Events = append(r.Events,
+		record.Event{Kind: "full", Step: st.Steps, Set: "train", Error: num(s.train * 0.8)},
+		record.Event{Kind: "end", Step: st.Steps})
+	return r
+}
+
+func start(net string, depth int, seed uint64) record.Start {
+	s := record.Start{ID: fmt.Sprintf("%s-seed%d", net, seed), Net: net, Depth: depth, Seed: seed, Batch: 128,
+		Residual: strings.HasPrefix(net, "resnet"), Params: int64(depth)*16203 - 54338}
+	if s.Residual {
+		s.Shortcut = "A"
+		if _, v, ok := strings.Cut(net, "/"); ok {
+			s.Shortcut = v
+		}
+	}
+	return s
+}
+
+// The made-up questions. paperRun is Figure 6; preview has seeds; cpu is
+// shortened, with a run under way and one that failed; variants compares
+// shortcuts.
+
+func paperRun() (Question, []*record.RunRecord) {
+	var rs []*record.RunRecord
+	for _, d := range []int{20, 32, 44, 56, 110} {
+		for _, kind := range []string{"plain", "resnet"} {
+			net := fmt.Sprintf("%s-%d", kind, d)
+			train, test, ok := Paper(net)
+			if !ok {
+				continue
+			}
+			s := start(net, d, 0)
+			s.Steps, s.Data, s.Precision, s.Device, s.Paper = 64000, "CIFAR-10", "fp32", "XLA on NVIDIA H100", true
+			rs = append(rs, fake(shape{start: s, train: train, test: test + 0.2}, 100, 390))
+		}
+	}
+	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"training_curves", "error_by_depth"}}, rs
+}
+
+func preview() (Question, []*record.RunRecord) {
+	var rs []*record.RunRecord
+	ends := map[string][2]float64{"plain-20": {0.3, 0.4}, "plain-32": {3.1, 3.5}, "plain-44": {18, 19},
+		"resnet-20": {0.2, 0.4}, "resnet-32": {0.2, 0.3}, "resnet-44": {0.15, 0.3}}
+	for net, e := range ends {
+		for seed := range uint64(3) {
+			var d int
+			fmt.Sscanf(net[strings.Index(net, "-")+1:], "%d", &d)
+			s := start(net, d, seed)
+			s.Steps, s.Data, s.Precision, s.Device = 1200, "preview set", "bf16", "oneDNN 3.2 on AMD EPYC 9B14, 2 threads"
+			s.Caveats = []string{"preview data", "schedule shortened to 1,200 steps", "CPU", "bf16"}
+			up := 1 + 0.35*float64(seed)
+			rs = append(rs, fake(shape{start: s, train: e[0] * up, test: e[1] * up}, 20, 100))
+		}
+	}
+	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"error_by_depth", "training_curves"}}, rs
+}
+
+func cpu() (Question, []*record.RunRecord) {
+	var rs []*record.RunRecord
+	for _, c := range []struct {
+		net         string
+		depth       int
+		train, test float64
+		stop, until int
+	}{{"plain-20", 20, 6, 12, 0, 0}, {"plain-56", 56, 17, 22, 2345, 0}, {"resnet-20", 20, 5, 10, 0, 0}, {"resnet-56", 56, 2, 9, 0, 5100}} {
+		s := start(c.net, c.depth, 0)
+		s.Steps, s.Data, s.Precision, s.Device = 8000, "CIFAR-10, JPEG copy", "bf16", "oneDNN 3.2 on AMD EPYC 9B14, 2 threads"
+		s.Caveats = []string{"schedule shortened to 1/8", "JPEG copy of the data", "CPU", "bf16"}
+		rs = append(rs, fake(shape{s, c.train, c.test, c.stop, c.until}, 50, 391))
+	}
+	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"training_curves", "error_by_depth"}}, rs
+}
+
+func variants(ds ...int) (Question, []*record.RunRecord) {
+	var rs []*record.RunRecord
+	for _, d := range ds {
+		for i, v := range []string{"plain-%d", "resnet-%d", "resnet-%d/B", "resnet-%d/C"} {
+			for seed := range uint64(2) {
+				s := start(fmt.Sprintf(v, d), d, seed)
+				s.Steps, s.Data, s.Precision, s.Device = 8000, "CIFAR-10", "fp32", "oneDNN 3.2 on AMD EPYC 9B14, 2 threads"
+				s.Caveats = []string{"schedule shortened to 1/8", "CPU"}
+				k := float64(3-i) * float64(d) / 20
+				rs = append(rs, fake(shape{start: s, train: 3 + k + 0.3*float64(seed), test: 9 + k + 0.2*float64(seed)}, 50, 391))
+			}
+		}
+	}
+	return Question{"shortcuts.yaml", "Is it enough that a shortcut is the identity, or must it learn?", []string{"training_curves", "error_by_depth"}}, rs
+}
+
+// wide has one family over many depths, and more text than fits a line.
+func wide() (Question, []*record.RunRecord) {
+	var rs []*record.RunRecord
+	for i, d := range []int{8, 14, 20, 26, 32, 38, 44, 50, 56, 110, 1202} {
+		s := start(fmt.Sprintf("resnet-%d", d), d, 0)
+		s.Steps, s.Data, s.Precision, s.Device = 64000, "CIFAR-10", "tf32", "XLA on NVIDIA H100 80GB HBM3, driver 550.54.15, CUDA 12.4, cuDNN 9.1"
+		s.Caveats = []string{"tf32", "45,000 images for training and 5,000 for validation", "momentum in PyTorch's form", "weight decay on weights only", "batch norm over the whole batch"}
+		rs = append(rs, fake(shape{start: s, train: 4 / float64(i+1), test: 12 - 0.5*float64(i)}, 100, 1000))
+	}
+	return Question{"deep.yaml", "How deep can a residual net become before it gets worse again, and is it the fitting of the training set or the generalisation that suffers first?", []string{"training_curves", "error_by_depth"}}, rs
+}
+
+var questions = map[string]func() (Question, []*record.RunRecord){
+	"paper":      paperRun,
+	"wide":       wide,
+	"preview":    preview,
+	"cpu":        cpu,
+	"shortcuts":  func() (Question, []*record.RunRecord) { return variants(20) },
+	"shortcuts2": func() (Question, []*record.RunRecord) { return variants(20, 56) },
+}
+
+// TestLook draws all questions at full size, for eyes.
+func TestLook(t *testing.T) {
+	if *out == "" {
+		t.Skip("no -out")
+	}
+	for name, make := range questions {
+		q, rs := make()
+		if err := Draw(filepath.Join(*out, name), q, rs); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+const goldenDPI = 72
+
+// TestGolden holds pictures and tables to testdata. After a wanted change:
+// go test ./plots -regen, and look at them.
+func TestGolden(t *testing.T) {
+	for _, c := range []struct {
+		question, figure string
+		svg              bool // long ones are held as PNG only
+	}{
+		{"preview", "training_curves", true},
+		{"preview", "error_by_depth", true},
+		{"cpu", "training_curves", true},
+		{"paper", "training_curves", false},
+		{"paper", "error_by_depth", false},
+		{"shortcuts", "training_curves", false},
+		{"shortcuts", "error_by_depth", false},
+		{"wide", "error_by_depth", false},
+	} {
+		name := c.question + "_" + c.figure
+		q, rs := questions[c.question]()
+		nets, err := group(rs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fig, err := figures[c.figure](q.Title, nets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := fig.png(goldenDPI)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := golden(t, name+".png", got); !alike(t, got, want) {
+			t.Errorf("%s.png differs from its golden", name)
+		}
+		if c.svg {
+			got, err := fig.svg()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, golden(t, name+".svg", got)) {
+				t.Errorf("%s.svg differs from its golden", name)
+			}
+		}
+	}
+	for _, question := range []string{"preview", "cpu", "shortcuts"} {
+		q, rs := questions[question]()
+		nets, err := group(rs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, write := range tables {
+			got := write(q, nets)
+			if want := golden(t, question+"_"+name, got); !bytes.Equal(got, want) {
+				t.Errorf("%s_%s: got\n%s\nwant\n%s", question, name, got, want)
+			}
+		}
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) []byte {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *regen {
+		if err := os.MkdirAll("testdata", 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return want
+}
+
+// alike compares pixels, not bytes: the compressor is Go's and may change. One
+// pixel in a thousand may differ, as edges do between processors that round
+// products and sums apart or together.
+func alike(t *testing.T, a, b []byte) bool {
+	t.Helper()
+	x, err1 := png.Decode(bytes.NewReader(a))
+	y, err2 := png.Decode(bytes.NewReader(b))
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	if x.Bounds() != y.Bounds() {
+		return false
+	}
+	bad := 0
+	for i := x.Bounds().Min.Y; i < x.Bounds().Max.Y; i++ {
+		for j := x.Bounds().Min.X; j < x.Bounds().Max.X; j++ {
+			p, q := color.NRGBAModel.Convert(x.At(j, i)).(color.NRGBA), color.NRGBAModel.Convert(y.At(j, i)).(color.NRGBA)
+			if apart(p.R, q.R) || apart(p.G, q.G) || apart(p.B, q.B) {
+				bad++
+			}
+		}
+	}
+	return bad*1000 <= x.Bounds().Dx()*x.Bounds().Dy()
+}
+
+func apart(a, b uint8) bool { return max(a, b)-min(a, b) > 8 }
+
+func TestDrawWritesAllFilesTheSameEachTime(t *testing.T) {
+	q, rs := preview()
+	a, b := t.TempDir(), t.TempDir()
+	for _, dir := range []string{a, b} {
+		slices.Reverse(rs) // the order of the records does not matter
+		if err := Draw(dir, q, rs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := os.ReadDir(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+		x, _ := os.ReadFile(filepath.Join(a, e.Name()))
+		y, _ := os.ReadFile(filepath.Join(b, e.Name()))
+		if !bytes.Equal(x, y) {
+			t.Errorf("%s differs between two drawings", e.Name())
+		}
+	}
+	if s := strings.Join(names, " "); s != "error_by_depth.png error_by_depth.svg table.csv table.md table.tex training_curves.png training_curves.svg" {
+		t.Error(s)
+	}
+}
+
+func TestTimesAndSpeedsDoNotShow(t *testing.T) {
+	q, rs := preview()
+	nets, _ := group(rs)
+	var before [][]byte
+	for _, name := range []string{"table.md", "table.csv", "table.tex"} {
+		before = append(before, tables[name](q, nets))
+	}
+	for _, r := range rs {
+		for i := range r.Events {
+			r.Events[i].Seconds, r.Events[i].ImagesPerS = 1234, 5678
+		}
+	}
+	for i, name := range []string{"table.md", "table.csv", "table.tex"} {
+		if !bytes.Equal(before[i], tables[name](q, nets)) {
+			t.Errorf("%s depends on the time", name)
+		}
+	}
+}
+
+func TestDrawSaysWhatIsWrong(t *testing.T) {
+	q, rs := cpu()
+	dir := t.TempDir()
+	for _, c := range []struct {
+		q    Question
+		rs   []*record.RunRecord
+		want string
+	}{
+		{Question{Name: "a.yaml", Figures: []string{"training_curve"}}, rs, `there is no figure "training_curve"; there are error_by_depth, training_curves`},
+		{q, nil, "nothing to draw yet: no run has been recorded"},
+		{Question{Name: "a.yaml", Figures: []string{"error_by_depth"}}, rs[1:2], "nothing to draw yet: no run is finished"},
+		{q, append(slices.Clone(rs), rs[0]), "seed 0 of plain-20 is in plain-20, too"},
+	} {
+		if err := Draw(dir, c.q, c.rs); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+	other := *rs[0]
+	other.Start.Steps, other.Start.Seed = 99, 7
+	if err := Draw(dir, q, append(slices.Clone(rs), &other)); err == nil || !strings.Contains(err.Error(), "not records of one question") {
+		t.Error(err)
+	}
+	// One figure that can be drawn is enough.
+	if err := Draw(dir, q, rs[1:2]); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "error_by_depth.png")); err == nil {
+		t.Error("a figure without points was drawn")
+	}
+	// A run that has just begun draws nothing, nor does it fail.
+	begun := &record.RunRecord{Start: rs[0].Start, Events: rs[0].Events[:1]}
+	if err := Draw(dir, q, []*record.RunRecord{begun}); err == nil || !strings.Contains(err.Error(), "nothing to draw yet") {
+		t.Error(err)
+	}
+}
+
+func TestQuestionWithoutFiguresHasTables(t *testing.T) {
+	q, rs := cpu()
+	q.Figures = nil
+	if err := Draw(t.TempDir(), q, rs); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestValidationIsNotCalledTest(t *testing.T) {
+	q, rs := cpu()
+	for _, r := range rs {
+		for i := range r.Events {
+			if r.Events[i].Set == "test" {
+				r.Events[i].Set = "validation"
+			}
+		}
+	}
+	nets, err := group(rs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := string(markdown(q, nets)); !strings.Contains(s, "| validation |") || !strings.Contains(s, "best validation") {
+		t.Error(s)
+	}
+}
+
+// TestPaper holds the table of the paper's errors to the digitised curves.
+func TestPaper(t *testing.T) {
+	for net, want := range paperErrors {
+		train, test := paperCurve(net)
+		if len(train) < 30 || len(test) < 30 {
+			t.Errorf("%s: %d and %d points", net, len(train), len(test))
+			continue
+		}
+		var tail []float64
+		for _, p := range train[len(train)-10:] {
+			tail = append(tail, p.Error)
+		}
+		if m := mean(tail); math.Abs(m-want.train) > 0.1 {
+			t.Errorf("%s: training error %v, curve ends at %.2f", net, want.train, m)
+		}
+		if e := test[len(test)-1].Error; math.Abs(e-want.test) > 0.13 {
+			t.Errorf("%s: test error %v, curve ends at %v", net, want.test, e)
+		}
+	}
+	if _, _, ok := Paper("plain-110"); ok {
+		t.Error("plain-110 has no numbers in the paper")
+	}
+	if a, b, ok := Paper("resnet-20/A"); !ok || a != 0.68 || b != 8.75 {
+		t.Error(a, b, ok)
+	}
+	if _, _, ok := Paper("resnet-20/B"); ok {
+		t.Error("the paper has no shortcut B on CIFAR-10")
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for _, want := range [][]float64{{0, 0, 0, 0}, {50, 50.1, 50.2}, {1, 30, 31, 99}, {10, 20, 29, 36, 41}, {}, {100}} {
+		got := spread(want, 10, 5, 95)
+		for i := range got {
+			if got[i] < 5-1e-9 || got[i] > 95+1e-9 || i > 0 && got[i]-got[i-1] < 10-1e-9 {
+				t.Errorf("%v -> %v", want, got)
+				break
+			}
+		}
+	}
+	if got := spread([]float64{10, 30, 50}, 10, 0, 100); !slices.Equal(got, []float64{10, 30, 50}) {
+		t.Error(got)
+	}
+}
+
+func TestThinKeepsTheExtremes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var ps []point
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for i := range 10000 {
+		y := rng.Float64() * 100
+		ps = append(ps, point{float64(i + 1), y, y - 1, y + 1})
+		lo, hi = min(lo, y), max(hi, y)
+	}
+	got := thin(ps, 10000, 100)
+	if len(got) > 2*101+1 || got[len(got)-1].step != 10000 {
+		t.Fatal(len(got), got[len(got)-1])
+	}
+	a, b := math.Inf(1), math.Inf(-1)
+	for i, p := range got {
+		a, b = min(a, p.mean), max(b, p.mean)
+		if i > 0 && p.step <= got[i-1].step {
+			t.Fatal("steps go back")
+		}
+	}
+	if a != lo || b != hi {
+		t.Errorf("%v..%v of %v..%v", a, b, lo, hi)
+	}
+	if short := thin(ps[:150], 10000, 100); len(short) != 150 {
+		t.Error("a short curve was thinned")
+	}
+}
+
+func TestMergeDropsStepsThatSomeSeedsLack(t *testing.T) {
+	got := merge([][]record.Point{{{Step: 10, Error: 1}, {Step: 20, Error: 3}}, {{Step: 10, Error: 2}}})
+	if len(got) != 1 || got[0] != (point{10, 1.5, 1, 2}) {
+		t.Error(got)
+	}
+}
+
+func TestTicksAndTops(t *testing.T) {
+	if ts := ticks(0, 64000, 8, 1000); ts[0].label != "0" || ts[1].label != "10" || len(ts) != 7 {
+		t.Error(ts)
+	}
+	if ts := ticks(0, 1200, 7, 1); ts[1].label != "200" || ts[5].label != "1,000" {
+		t.Error(ts)
+	}
+	if ts := ticks(0, 0.5, 6, 1); ts[1].label != "0.1" || len(ts) != 6 {
+		t.Error(ts)
+	}
+	for x, want := range map[float64]float64{13.2 * 1.4: 20, 0.1: 0.5, 95: 100, 100: 100} {
+		if got := top(x); got != want {
+			t.Errorf("top(%v) = %v", x, got)
+		}
+	}
+}
+
+func TestColorsAreLegibleAndOrdered(t *testing.T) {
+	light := func(c rgba) float64 { return 0.2126*float64(c.R) + 0.7152*float64(c.G) + 0.0722*float64(c.B) }
+	for x := 0.05; x <= 1; x += 0.05 {
+		if light(ramp(x)) <= light(ramp(x-0.05)) {
+			t.Errorf("ramp(%.2f) is not lighter than what is before it", x)
+		}
+	}
+	if c := legible(white); light(c) > 150 {
+		t.Error(c)
+	}
+}

@@ -1,0 +1,325 @@
+package plots
+
+import (
+	"bytes"
+	"fmt"
+	"image/color"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// figure is a picture before it is drawn: text on top, panels side by side.
+type figure struct {
+	title  string
+	notes  []string // small lines under the title
+	legend []key
+	panels []*panel
+}
+
+// key is one entry of the legend: a sample and what it means.
+type key struct {
+	label  string
+	sample func(s sheet, x, y, w vg.Length) // around the height y, from x to x+w
+}
+
+// panel is one pair of axes. paint draws what is in it.
+type panel struct {
+	heading string
+	x, y    axis
+	above   []mark    // small notes over the frame
+	right   vg.Length // room kept free beside the frame
+	paint   func(f frame)
+}
+
+type axis struct {
+	label string
+	min   float64
+	max   float64
+	ticks []tick
+}
+
+type tick struct {
+	at    float64
+	label string
+}
+
+type mark = tick
+
+// sheet is a canvas that text can be put on.
+type sheet struct{ draw.Canvas }
+
+// text puts a line of text at a baseline; align is 0 for left, 0.5 for centred
+// and 1 for right of x.
+func (s sheet) text(x, y vg.Length, size vg.Length, bold bool, c color.Color, align float64, text string) {
+	f := face(size, bold)
+	s.SetColor(c)
+	s.FillString(*f, vg.Point{X: x - vg.Length(align)*f.Width(text), Y: y}, text)
+}
+
+// line draws a straight or broken line through points.
+func (s sheet) line(c color.Color, w vg.Length, dash []vg.Length, pts ...vg.Point) {
+	s.StrokeLines(draw.LineStyle{Color: c, Width: w, Dashes: dash}, pts)
+}
+
+// frame is a panel's data area: its Rectangle is where the axes' ranges go.
+type frame struct {
+	sheet
+	p *panel
+}
+
+func (f frame) px(x float64) vg.Length { return f.X((x - f.p.x.min) / (f.p.x.max - f.p.x.min)) }
+func (f frame) py(y float64) vg.Length { return f.Y((y - f.p.y.min) / (f.p.y.max - f.p.y.min)) }
+
+// curve draws points in data units, cut off at the top of the frame.
+func (f frame) curve(ps []point, c color.Color, w vg.Length, dash []vg.Length) {
+	pts := make([]vg.Point, len(ps))
+	for i, p := range ps {
+		pts[i] = vg.Point{X: f.px(p.step), Y: f.py(p.mean)}
+	}
+	f.StrokeLines(draw.LineStyle{Color: c, Width: w, Dashes: dash}, f.ClipLinesY(pts)...)
+}
+
+// band fills what lies between the lowest and the highest seed.
+func (f frame) band(ps []point, c color.Color) {
+	if len(ps) < 2 {
+		return
+	}
+	limit := f.p.y.max
+	ps = cut(ps, limit)
+	at := func(step, y float64) vg.Point {
+		return vg.Point{X: f.px(step), Y: f.py(math.Min(y, limit))}
+	}
+	var pts []vg.Point
+	for _, p := range ps {
+		pts = append(pts, at(p.step, p.hi))
+	}
+	for i := len(ps) - 1; i >= 0; i-- {
+		pts = append(pts, at(ps[i].step, ps[i].lo))
+	}
+	f.FillPolygon(c, pts)
+}
+
+// cut adds points where an edge of the band crosses y: between them it lies
+// wholly above or below and may simply be held down to y.
+func cut(ps []point, y float64) []point {
+	var out []point
+	for i, p := range ps {
+		if i > 0 {
+			a := ps[i-1]
+			var at []float64 // as shares of the way from a to p
+			for _, e := range [][2]float64{{a.lo, p.lo}, {a.hi, p.hi}} {
+				if (e[0] > y) != (e[1] > y) {
+					at = append(at, (y-e[0])/(e[1]-e[0]))
+				}
+			}
+			slices.Sort(at)
+			for _, t := range at {
+				between := func(u, v float64) float64 { return u + t*(v-u) }
+				out = append(out, point{between(a.step, p.step), between(a.mean, p.mean), between(a.lo, p.lo), between(a.hi, p.hi)})
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// head is what the text on top becomes once lines are broken.
+type head struct {
+	title, notes []string
+	height       vg.Length
+}
+
+const (
+	titleLine  = vg.Length(15)
+	noteLine   = vg.Length(11)
+	legendLine = vg.Length(18)
+	headingRow = vg.Length(17)
+	axisRow    = vg.Length(34) // tick labels and axis label under a frame
+)
+
+func (fig *figure) head() head {
+	var h head
+	w := width - 2*margin
+	h.title = wrap(face(titleSize, true), fig.title, w)
+	for _, n := range fig.notes {
+		h.notes = append(h.notes, wrap(face(smallSize, false), n, w)...)
+	}
+	h.height = titleLine*vg.Length(len(h.title)) + noteLine*vg.Length(len(h.notes)) + 4
+	if len(fig.legend) > 0 {
+		h.height += legendLine
+	}
+	return h
+}
+
+// size is the size of the whole figure.
+func (fig *figure) size() (w, h vg.Length) {
+	return width, 2*margin + fig.head().height + headingRow + panelHeight + axisRow
+}
+
+// draw draws the figure on a canvas of its size.
+func (fig *figure) draw(c vg.CanvasSizer) {
+	s := sheet{draw.New(c)}
+	w, total := fig.size()
+	s.FillPolygon(white, []vg.Point{{X: 0, Y: 0}, {X: w, Y: 0}, {X: w, Y: total}, {X: 0, Y: total}})
+
+	h := fig.head()
+	y := total - margin
+	for _, l := range h.title {
+		y -= titleLine
+		s.text(margin, y+4, titleSize, true, black, 0, l)
+	}
+	for _, l := range h.notes {
+		y -= noteLine
+		s.text(margin, y+2, smallSize, false, gray, 0, l)
+	}
+	if len(fig.legend) > 0 {
+		y -= legendLine
+		fig.drawLegend(s, y+4)
+	}
+
+	const gap, tickRoom = vg.Length(16), vg.Length(5)
+	lefts := make([]vg.Length, len(fig.panels))
+	room := w - 2*margin - gap*vg.Length(len(fig.panels)-1)
+	for i, p := range fig.panels {
+		for _, t := range p.y.ticks {
+			lefts[i] = max(lefts[i], face(textSize, false).Width(t.label)+tickRoom)
+		}
+		if p.y.label != "" {
+			lefts[i] += textSize + 5
+		}
+		room -= lefts[i] + p.right
+	}
+	each := room / vg.Length(len(fig.panels))
+	x := margin
+	for i, p := range fig.panels {
+		x += lefts[i]
+		area := s.Canvas
+		area.Rectangle = vg.Rectangle{
+			Min: vg.Point{X: x, Y: margin + axisRow},
+			Max: vg.Point{X: x + each, Y: margin + axisRow + panelHeight},
+		}
+		frame{sheet{area}, p}.draw(lefts[i])
+		x += each + p.right + gap
+	}
+}
+
+func (fig *figure) drawLegend(s sheet, y vg.Length) {
+	const sample, space, between = vg.Length(22), vg.Length(5), vg.Length(18)
+	x := margin
+	for _, k := range fig.legend {
+		k.sample(s, x, y+3, sample)
+		x += sample + space
+		s.text(x, y, textSize, false, black, 0, k.label)
+		x += face(textSize, false).Width(k.label) + between
+	}
+}
+
+// draw draws heading, grid and axes; left is the width of the room for the y
+// axis's text.
+func (f frame) draw(left vg.Length) {
+	lo, hi := f.Min, f.Max
+	f.text(lo.X, hi.Y+6, headSize, true, black, 0, f.p.heading)
+	taken := lo.X + face(headSize, true).Width(f.p.heading) + 8
+	for _, m := range f.p.above {
+		half := face(smallSize, false).Width(m.label) / 2
+		if x := f.px(m.at); x-half > taken {
+			f.text(x, hi.Y+5, smallSize, false, gray, 0.5, m.label)
+			taken = x + half + 8
+		}
+	}
+	for _, t := range f.p.y.ticks {
+		y := f.py(t.at)
+		if t.at != f.p.y.min {
+			f.line(grid, 0.5, nil, vg.Point{X: lo.X, Y: y}, vg.Point{X: hi.X, Y: y})
+		}
+		f.text(lo.X-5, y-3.1, textSize, false, black, 1, t.label)
+	}
+	for _, t := range f.p.x.ticks {
+		x := f.px(t.at)
+		f.line(black, 0.6, nil, vg.Point{X: x, Y: lo.Y}, vg.Point{X: x, Y: lo.Y - 3})
+		f.text(x, lo.Y-12.5, textSize, false, black, 0.5, t.label)
+	}
+	f.text((lo.X+hi.X)/2, lo.Y-27, textSize, false, black, 0.5, f.p.x.label)
+	if f.p.y.label != "" {
+		f.Push()
+		f.Translate(vg.Point{X: lo.X - left + textSize - 1, Y: (lo.Y + hi.Y) / 2})
+		f.Rotate(math.Pi / 2)
+		f.text(0, 0, textSize, false, black, 0.5, f.p.y.label)
+		f.Pop()
+	}
+	f.p.paint(f)
+	// The axes come last, over what runs along them.
+	f.line(black, 0.7, nil, vg.Point{X: lo.X, Y: hi.Y}, lo, vg.Point{X: hi.X, Y: lo.Y})
+}
+
+// png renders the figure at a resolution in dots per inch.
+func (fig *figure) png(dpi int) ([]byte, error) {
+	w, h := fig.size()
+	c := vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(dpi))
+	fig.draw(c)
+	var b bytes.Buffer
+	_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(&b)
+	return b.Bytes(), err
+}
+
+// svg renders the figure as SVG. Text stays text, in Liberation Sans or one of
+// the fonts made to its measures; noisy lines get round corners, as in the PNG;
+// the size is in pixels, since not every reader knows points.
+func (fig *figure) svg() ([]byte, error) {
+	w, h := fig.size()
+	c := vgsvg.New(w, h)
+	fig.draw(c)
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return nil, err
+	}
+	return []byte(strings.NewReplacer(
+		"font-family:Liberation Sans;", "font-family:'Liberation Sans',Arimo,Arial,Helvetica,sans-serif;",
+		fmt.Sprintf(`<svg width="%.5gpt" height="%.5gpt"`, w, h),
+		fmt.Sprintf(`<svg stroke-linejoin="round" width="%.5g" height="%.5g"`, w*96/72, h*96/72),
+	).Replace(b.String())), nil
+}
+
+// ticks gives round places from lo to hi, about n of them; scale divides the
+// labels.
+func ticks(lo, hi float64, n int, scale float64) []tick {
+	step := roundStep((hi-lo)/float64(n)/scale) * scale
+	var ts []tick
+	for i := math.Ceil(lo/step - 1e-9); i*step <= hi*(1+1e-9); i++ {
+		v := i*step + 0 // + 0: not -0
+		label := strconv.FormatFloat(v/scale, 'f', -1, 64)
+		if v >= 1000 && v == math.Trunc(v) && scale == 1 {
+			label = thousands(int(v))
+		}
+		ts = append(ts, tick{v, label})
+	}
+	return ts
+}
+
+// roundStep is the smallest of 1, 2 and 5 times a power of ten not below x.
+func roundStep(x float64) float64 {
+	pow := math.Pow(10, math.Floor(math.Log10(x)))
+	for _, m := range []float64{1, 2, 5} {
+		if s := m * pow; x <= s*(1+1e-9) {
+			return s
+		}
+	}
+	return 10 * pow
+}
+
+// top is the end of an error axis that has room for x, percent.
+func top(x float64) float64 {
+	for _, t := range []float64{0.5, 1, 2, 3, 5, 8, 10, 15, 20, 25, 30, 40, 50, 60, 80} {
+		if x <= t {
+			return t
+		}
+	}
+	return 100
+}

@@ -1,0 +1,154 @@
+package plots
+
+import (
+	"image/color"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+
+	xfont "golang.org/x/image/font"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/font/liberation"
+	"gonum.org/v1/plot/vg"
+)
+
+// rgba is a colour that is not premultiplied: what both SVG and PNG take as is.
+type rgba = color.NRGBA
+
+// Sizes in points; 72 to the inch. A figure of 9 inches shown 900 pixels wide
+// has 1.4 pixels a point, so nothing is smaller than 8.
+const (
+	width       = 9 * vg.Inch
+	panelHeight = 3 * vg.Inch
+	margin      = vg.Length(10)
+
+	titleSize = vg.Length(12)
+	headSize  = vg.Length(10)
+	textSize  = vg.Length(9)
+	smallSize = vg.Length(8)
+
+	testWidth  = vg.Length(1.9)
+	trainWidth = vg.Length(0.8)
+)
+
+var (
+	trainDash = []vg.Length{2.6, 1.8}
+
+	black    = hex(0x1a1a1a)
+	gray     = hex(0x555555)
+	dropGray = hex(0x8c8c8c)
+	grid     = hex(0xe6e6e6)
+	white    = hex(0xffffff)
+)
+
+var fonts = sync.OnceValue(func() *font.Cache { return font.NewCache(liberation.Collection()) })
+
+func face(size vg.Length, bold bool) *font.Face {
+	f := font.Font{Typeface: "Liberation", Variant: "Sans"}
+	if bold {
+		f.Weight = xfont.WeightBold
+	}
+	fc := fonts().Lookup(f, size)
+	return &fc
+}
+
+// plasma is a colour map of even lightness steps, deep blue to yellow, that
+// also colour-blind people see in order (Smith and van der Walt 2015). Its
+// yellow end is left out: it cannot be read on white.
+var plasma = []rgba{
+	hex(0x0d0887), hex(0x41049d), hex(0x6a00a8),
+	hex(0x8f0da4), hex(0xb12a90), hex(0xcc4778),
+	hex(0xe16462), hex(0xf2844b), hex(0xfca636),
+}
+
+// ramp is a place in the colour map, from the deepest net, 0, to the shallowest, 1.
+func ramp(t float64) rgba {
+	x := t * float64(len(plasma)-2) // the last is for t just over 1
+	i := int(x)
+	return mix(plasma[i], plasma[i+1], x-float64(i))
+}
+
+func hex(rgb uint32) rgba {
+	return rgba{R: uint8(rgb >> 16), G: uint8(rgb >> 8), B: uint8(rgb), A: 0xff}
+}
+
+func mix(a, b rgba, t float64) rgba {
+	m := func(x, y uint8) uint8 { return uint8(float64(x)*(1-t) + float64(y)*t + 0.5) }
+	return rgba{R: m(a.R, b.R), G: m(a.G, b.G), B: m(a.B, b.B), A: m(a.A, b.A)}
+}
+
+func fade(c rgba, alpha float64) rgba {
+	c.A = uint8(alpha*255 + 0.5)
+	return c
+}
+
+// legible darkens a colour until text in it has a contrast of 4.5 to white, the
+// least that the web's accessibility guidelines (WCAG 2.1) ask for.
+func legible(c rgba) rgba {
+	linear := func(v uint8) float64 { return math.Pow(float64(v)/255, 2.2) }
+	for t := 0.0; ; t += 0.05 {
+		d := mix(c, black, t)
+		if light := 0.2126*linear(d.R) + 0.7152*linear(d.G) + 0.0722*linear(d.B); t >= 1 || 1.05/(light+0.05) >= 4.5 {
+			return d
+		}
+	}
+}
+
+// familyColors are of Okabe and Ito's set for colour-blind readers.
+var familyColors = map[string]rgba{
+	"":  hex(0x5a5a5a), // no shortcut: plain
+	"A": hex(0x0072b2),
+	"B": hex(0xd55e00),
+	"C": hex(0x009e73),
+}
+
+// palette gives each net its colour. One shortcut: by depth, the same for the
+// plain and the residual net. Several: by shortcut, shallow nets paler.
+func palette(nets []*net) func(*net) rgba {
+	ds, several := depths(nets), len(shortcuts(nets)) > 1
+	return func(n *net) rgba {
+		rank := 0.4 // of an only depth
+		if len(ds) > 1 {
+			rank = 1 - float64(slices.Index(ds, n.Depth))/float64(len(ds)-1)
+		}
+		if !several {
+			return ramp(rank)
+		}
+		c := familyColors[n.Shortcut]
+		if len(ds) == 1 {
+			return c
+		}
+		return mix(c, white, 0.55*rank)
+	}
+}
+
+// family names what a net is compared as: "plain", "residual" or, where there
+// are several shortcuts, "shortcut A".
+func family(n *net, several bool) string {
+	switch {
+	case !n.Residual:
+		return "plain"
+	case several:
+		return "shortcut " + n.Shortcut
+	}
+	return "residual"
+}
+
+// wrap breaks text into lines no wider than w.
+func wrap(f *font.Face, text string, w vg.Length) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if next := strings.TrimSpace(line + " " + word); line == "" || f.Width(next) <= w {
+			line = next
+			continue
+		}
+		lines = append(lines, line)
+		line = word
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}

@@ -1,0 +1,190 @@
+package plots
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"depthlab/harness/record"
+)
+
+// tables is file name -> what writes it.
+var tables = map[string]func(Question, []*net) []byte{
+	"table.md":  markdown,
+	"table.csv": commaSeparated,
+	"table.tex": latex,
+}
+
+// row is what is known of a net at the end, errors in percent, NaN if unknown.
+type row struct {
+	*net
+	train, trainStd, full float64
+	test, testStd, best   float64
+	paperTrain, paperTest float64
+}
+
+func rows(nets []*net) []row {
+	var rs []row
+	for _, n := range nets {
+		train := n.values((*record.RunRecord).FinalTrain)
+		test := n.values((*record.RunRecord).FinalTest)
+		r := row{
+			net:   n,
+			train: mean(train), trainStd: std(train),
+			full: mean(n.values((*record.RunRecord).FullTrain)),
+			test: mean(test), testStd: std(test),
+			best:       mean(n.values((*record.RunRecord).BestTest)),
+			paperTrain: math.NaN(), paperTest: math.NaN(),
+		}
+		if a, b, ok := Paper(n.Net); ok {
+			r.paperTrain, r.paperTest = a, b
+		}
+		rs = append(rs, r)
+	}
+	return rs
+}
+
+// percent writes two decimals, or unknown.
+func percent(x float64, unknown string) string {
+	if math.IsNaN(x) {
+		return unknown
+	}
+	return strconv.FormatFloat(x, 'f', 2, 64)
+}
+
+// meanStd writes "9.69", or "9.69 ± 0.12" for several seeds.
+func meanStd(m, s float64, plusMinus, unknown string) string {
+	if math.IsNaN(m) || math.IsNaN(s) {
+		return percent(m, unknown)
+	}
+	return percent(m, "") + plusMinus + percent(s, "")
+}
+
+// commaSeparated is for programs: all numbers, empty where unknown.
+func commaSeparated(_ Question, nets []*net) []byte {
+	var b bytes.Buffer
+	b.WriteString("net,seeds,steps,train_error,train_error_std,full_train_error,test_error,test_error_std,best_test_error,paper_train_error,paper_test_error\n")
+	for _, r := range rows(nets) {
+		fields := []string{r.Net, strconv.Itoa(len(r.done)), strconv.Itoa(r.Steps)}
+		for _, x := range []float64{r.train, r.trainStd, r.full, r.test, r.testStd, r.best, r.paperTrain, r.paperTest} {
+			fields = append(fields, percent(x, ""))
+		}
+		b.WriteString(strings.Join(fields, ",") + "\n")
+	}
+	return b.Bytes()
+}
+
+// meaning explains the columns.
+func meaning(nets []*net) string {
+	test := testWord(nets)
+	s := fmt.Sprintf("Errors in percent, after the last step. "+
+		"\"train\" is the running error of the mini-batches, a mean over the last %g %% of the steps; "+
+		"\"full train\" is a pass over the whole training set in eval mode; "+
+		"\"best %s\" is the lowest %s error at any time, which the paper does not report.", 100*record.FinalShare, test, test)
+	if maxSeeds(nets) > 1 {
+		s += " Means over seeds ± sample standard deviation."
+	}
+	return s + " Paper: He et al. 2015, Table 6 and Figure 6, CIFAR-10, 64,000 steps."
+}
+
+// head names the columns of the tables that are for people.
+func tableHead(nets []*net) []string {
+	test := testWord(nets)
+	return []string{"net", "params", "seeds", "steps", "train", "full train", test, "best " + test, "paper train", "paper test"}
+}
+
+func (r row) cells(plusMinus, unknown string) []string {
+	return []string{
+		r.Net, thousands(int(r.Params)), strconv.Itoa(len(r.done)), thousands(r.Steps),
+		meanStd(r.train, r.trainStd, plusMinus, unknown), percent(r.full, unknown),
+		meanStd(r.test, r.testStd, plusMinus, unknown), percent(r.best, unknown),
+		percent(r.paperTrain, unknown), percent(r.paperTest, unknown),
+	}
+}
+
+// markdown is for people. Cells are padded: it is read as plain text, too.
+func markdown(q Question, nets []*net) []byte {
+	grid := [][]string{tableHead(nets)}
+	for _, r := range rows(nets) {
+		grid = append(grid, r.cells(" ± ", "–"))
+	}
+	wide := make([]int, len(grid[0]))
+	for _, cells := range grid {
+		for i, c := range cells {
+			wide[i] = max(wide[i], len([]rune(c)))
+		}
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "**%s** %s %s\n\n", oneLine(q.Title), conditions(nets), caveat(nets))
+	for k, cells := range grid {
+		for i, c := range cells {
+			pad := strings.Repeat(" ", wide[i]-len([]rune(c)))
+			if i == 0 {
+				b.WriteString("| " + c + pad)
+			} else {
+				b.WriteString(" | " + pad + c)
+			}
+		}
+		b.WriteString(" |\n")
+		if k == 0 {
+			for i, w := range wide {
+				if i == 0 {
+					b.WriteString("|" + strings.Repeat("-", w+2))
+				} else {
+					b.WriteString("|" + strings.Repeat("-", w+1) + ":")
+				}
+			}
+			b.WriteString("|\n")
+		}
+	}
+	b.WriteString("\n" + meaning(nets) + "\n")
+	if open := unfinished(nets); len(open) > 0 {
+		b.WriteString("\nNot finished, and not counted:\n\n")
+		for _, l := range open {
+			b.WriteString("- " + l + "\n")
+		}
+	}
+	return b.Bytes()
+}
+
+// unfinished lists the runs that did not come to their end, and why.
+func unfinished(nets []*net) []string {
+	var ls []string
+	for _, n := range nets {
+		for _, r := range n.open {
+			l := fmt.Sprintf("%s, seed %d: at step %s of %s", n.Net, r.Start.Seed, thousands(r.Step()), thousands(n.Steps))
+			if why := r.Stopped(); why != "" {
+				l = fmt.Sprintf("%s, seed %d: stopped at step %s: %s", n.Net, r.Start.Seed, thousands(r.Step()), oneLine(why))
+			}
+			ls = append(ls, l)
+		}
+	}
+	return ls
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// latex is a plain tabular, to be put into a table with one's own caption; the
+// conditions that belong into it stand above as a comment.
+func latex(q Question, nets []*net) []byte {
+	var b bytes.Buffer
+	for _, s := range []string{q.Title, conditions(nets), caveat(nets), meaning(nets)} {
+		fmt.Fprintf(&b, "%% %s\n", oneLine(s))
+	}
+	for _, l := range unfinished(nets) {
+		fmt.Fprintf(&b, "%% Not finished: %s\n", l)
+	}
+	head := tableHead(nets)
+	fmt.Fprintf(&b, "\\begin{tabular}{l%s}\n\\hline\n%s \\\\\n\\hline\n", strings.Repeat("r", len(head)-1), strings.Join(head, " & "))
+	for _, r := range rows(nets) {
+		cells := r.cells(" $\\pm$ ", "--")
+		cells[0] = texEscape.Replace(cells[0])
+		b.WriteString(strings.Join(cells, " & ") + " \\\\\n")
+	}
+	b.WriteString("\\hline\n\\end{tabular}\n")
+	return b.Bytes()
+}
+
+var texEscape = strings.NewReplacer(`\`, `\textbackslash{}`, `_`, `\_`, `%`, `\%`, `&`, `\&`, `#`, `\#`, `$`, `\$`, `{`, `\{`, `}`, `\}`)
