@@ -1,0 +1,277 @@
+package onednn
+
+import (
+	"fmt"
+	"unsafe"
+
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+// code is a program made ready: a list of primitives and Go functions with
+// their arguments bound, so that a step is one loop over it.
+type code struct {
+	prog     *program.Program
+	ops      []op
+	backward int // the first op that is neither Load nor Forward
+	blocks   []*block
+	home     []*desc  // layout of each buffer; nil where it holds no floats
+	means    []*block // batch statistics that are alive when the forward phase ends
+	args     region
+	memories []uintptr
+	profile  []Row // nil unless asked for
+}
+
+// op is one call. A Program's instruction becomes one or a few.
+type op struct {
+	instr int
+	prim  *prim  // what to execute, or
+	fn    func() // what to call
+	argv  uintptr
+	argc  uintptr
+	args  []arg         // until link
+	bind  func() func() // until link: makes fn, when addresses are known
+}
+
+// arg is an argument of a primitive: dnnl_exec_arg_t, before link.
+type arg struct {
+	id  int32
+	mem mem
+}
+
+// execArg is dnnl_exec_arg_t.
+type execArg struct {
+	id     int32
+	_      int32
+	memory uintptr
+}
+
+// mem is memory in a layout.
+type mem struct {
+	block  *block
+	offset int64
+	desc   *desc
+}
+
+// form is a buffer in a layout that is not its home.
+type form struct {
+	buf  program.BufID
+	desc *desc
+}
+
+// compiler translates one program.
+type compiler struct {
+	*code
+	d      *Device
+	layout layout
+	dtype  int32 // of activations and convolution operands
+	at     int   // the instruction in work
+	instr  *program.Instr
+	work   []*block
+	staged map[form]mem            // inputs already reordered in this step
+	masks  map[program.BufID][]mem // by rectified output: where batch norm's was above 0, group by group
+	after  []op                    // reorders of the instruction's outputs to their homes
+}
+
+// translate makes p ready. persistent gives the memory of a buffer that outlives
+// the step; the rest is placed by liveness, and its extent is returned.
+func translate(d *Device, l layout, dtype int32, p *program.Program, persistent func(program.BufID) *block) (*code, []*block, error) {
+	c := &compiler{
+		code: &code{prog: p, backward: -1}, d: d, layout: l, dtype: dtype,
+		staged: map[form]mem{}, masks: map[program.BufID][]mem{},
+	}
+	for i := range p.Buffers {
+		b := &p.Buffers[i]
+		home, err := c.homeOf(b)
+		if err != nil {
+			return nil, nil, fmt.Errorf("onednn: program %s: buffer %s: %w", p.Name, b.Name, err)
+		}
+		at := persistent(program.BufID(i))
+		if at == nil {
+			at = &block{size: b.Bytes(), first: b.First, last: b.Last}
+			if home != nil {
+				at.size = home.size
+			}
+			c.work = append(c.work, at)
+		}
+		c.home, c.blocks = append(c.home, home), append(c.blocks, at)
+	}
+	for i := range p.Code {
+		c.at, c.instr = i, &p.Code[i]
+		if c.backward < 0 && c.instr.Phase > program.Forward {
+			c.backward = len(c.ops)
+		}
+		if err := c.d.Supports(c.instr.Kernel); err != nil {
+			return nil, nil, err
+		}
+		if err := c.instruction(); err != nil {
+			return nil, nil, c.fault(i, err)
+		}
+		c.ops = append(c.ops, c.after...)
+		c.after = nil
+		c.forget()
+	}
+	if c.backward < 0 {
+		c.backward = len(c.ops)
+	}
+	return c.code, c.work, nil
+}
+
+// fault says which instruction an error belongs to.
+func (c *code) fault(instr int, err error) error {
+	i := &c.prog.Code[instr]
+	return fmt.Errorf("onednn: program %s: layer %s: %s: %w", c.prog.Name, i.Layer, i.Kernel, err)
+}
+
+// homeOf is the layout in which a buffer is kept. Activations follow the rule,
+// all else is what the Program says.
+func (c *compiler) homeOf(b *program.Buffer) (*desc, error) {
+	switch {
+	case b.Type != kernel.Float32:
+		return nil, nil
+	case b.Arena == program.Work && len(b.Shape) == 4:
+		return c.act(b.Shape)
+	}
+	return c.d.plain(b.Shape)
+}
+
+// act is the layout of an activation of shape s.
+func (c *compiler) act(s kernel.Shape) (*desc, error) {
+	tag := tagPlain[4]
+	if c.layout.fits(s) {
+		tag = c.layout.tag
+	}
+	return c.d.desc(s, c.dtype, tag)
+}
+
+func (c *compiler) shape(id program.BufID) kernel.Shape { return c.prog.Buffers[id].Shape }
+
+// inShape and outShape are the shapes of the instruction's operands.
+func (c *compiler) inShape(i int) kernel.Shape  { return c.shape(c.instr.In[i]) }
+func (c *compiler) outShape(i int) kernel.Shape { return c.shape(c.instr.Out[i]) }
+
+// in gives input i in layout want, reordered once a step where its home is
+// another one.
+func (c *compiler) in(i int, want *desc) (mem, error) {
+	id := c.instr.In[i]
+	direct := mem{block: c.blocks[id], desc: c.home[id]}
+	if want == c.home[id] {
+		return direct, nil
+	}
+	key := form{id, want}
+	m, ok := c.staged[key]
+	if !ok {
+		m = c.temp(want)
+		o, err := c.reorder(direct, m)
+		if err != nil {
+			return mem{}, err
+		}
+		c.ops = append(c.ops, o)
+		c.staged[key] = m
+	}
+	m.block.last = c.at
+	return m, nil
+}
+
+// out gives memory in layout want for output i; what is written there reaches
+// the output's home at the end of the instruction.
+func (c *compiler) out(i int, want *desc) (mem, error) {
+	id := c.instr.Out[i]
+	direct := mem{block: c.blocks[id], desc: c.home[id]}
+	if want == c.home[id] {
+		return direct, nil
+	}
+	m := c.temp(want)
+	o, err := c.reorder(m, direct)
+	c.after = append(c.after, o)
+	return m, err
+}
+
+// temp is memory that lives as long as the instruction, unless its user sets
+// block.last.
+func (c *compiler) temp(x *desc) mem {
+	b := &block{size: x.size, first: c.at, last: c.at}
+	c.work = append(c.work, b)
+	return mem{block: b, desc: x}
+}
+
+// forget drops reordered copies of what the instruction has written. Persistent
+// buffers may be views of each other, so a write to one outdates its arena.
+func (c *compiler) forget() {
+	for _, id := range c.instr.Out {
+		a := c.prog.Buffers[id].Arena
+		for key := range c.staged {
+			if key.buf == id || a != program.Work && c.prog.Buffers[key.buf].Arena == a {
+				delete(c.staged, key)
+			}
+		}
+	}
+}
+
+// call appends the execution of a primitive.
+func (c *compiler) call(p *prim, args ...arg) {
+	c.ops = append(c.ops, op{instr: c.at, prim: p, args: args})
+}
+
+// host appends a Go function, made by bind when memory has addresses.
+func (c *compiler) host(bind func() func()) {
+	c.ops = append(c.ops, op{instr: c.at, bind: bind})
+}
+
+// reorder is a copy between two layouts of one shape.
+func (c *compiler) reorder(from, to mem) (op, error) {
+	type key struct{ from, to *desc }
+	p, err := c.d.prim(key{from.desc, to.desc}, func(pd *uintptr) (status, error) {
+		return c.d.lib.reorder(pd, from.desc.handle, c.d.engine, to.desc.handle, c.d.engine, 0), nil
+	})
+	if err != nil {
+		return op{}, fmt.Errorf("reorder: %w", err)
+	}
+	return op{instr: c.at, prim: p, args: []arg{{argSrc, from}, {argDst, to}}}, nil
+}
+
+// link binds the arguments once every block has an address.
+func (c *code) link(d *Device) error {
+	var n int64
+	for i := range c.ops {
+		n += int64(len(c.ops[i].args)) * int64(unsafe.Sizeof(execArg{}))
+	}
+	var err error
+	if c.args, err = allocate(n); err != nil {
+		return err
+	}
+	made := map[mem]uintptr{}
+	var offset int64
+	for i := range c.ops {
+		o := &c.ops[i]
+		if o.bind != nil {
+			o.fn, o.bind = o.bind(), nil
+			continue
+		}
+		o.argc, o.argv = uintptr(len(o.args)), uintptr(c.args.at(offset))
+		for _, a := range o.args {
+			h := made[a.mem]
+			if h == 0 {
+				at := unsafe.Add(a.mem.block.ptr, a.mem.offset)
+				if err := check(d.lib.memoryCreate(&h, a.mem.desc.handle, d.engine, at), "memory create"); err != nil {
+					return c.fault(o.instr, err)
+				}
+				made[a.mem] = h
+				c.memories = append(c.memories, h)
+			}
+			*(*execArg)(c.args.at(offset)) = execArg{id: a.id, memory: h}
+			offset += int64(unsafe.Sizeof(execArg{}))
+		}
+		o.args = nil
+	}
+	return nil
+}
+
+// free releases what link made.
+func (c *code) free(d *Device) error {
+	for _, m := range c.memories {
+		d.lib.memoryDestroy(m)
+	}
+	c.memories = nil
+	return c.args.free()
+}
