@@ -204,3 +204,14 @@ func (b *builder) differentiate() {
 		p.Grad = grads[i]
 	}
 }
+
+// Leaves lists the parameters of a net and its batch norms. The Batch, Group
+// and Eps of c do not matter.
+func (a Arch) Leaves(c Config) ([]*Param, []*Norm, error) {
+	c.Batch, c.Group = 1, 0
+	g, err := a.Build(Eval, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return g.Params, g.Norms, nil
+}

@@ -1,0 +1,182 @@
+package harness
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"depthlab/harness/record"
+	"depthlab/harness/state"
+	"depthlab/nets/program"
+)
+
+// proof is what must be the same for a checkpoint to go on: else the run
+// would be something else from there on.
+type proof struct {
+	Run     string `json:"run"`     // hash of the resolved run
+	Program string `json:"program"` // hash of the training program
+	Data    string `json:"data"`    // checksum of the data set
+	Device  string `json:"device"`  // name and layout: other ones round otherwise
+}
+
+// differs spells out what is not the same.
+func (p proof) differs(q proof) string {
+	var d []string
+	for _, c := range []struct{ what, a, b string }{
+		{"recipe", p.Run, q.Run}, {"program", p.Program, q.Program}, {"data", p.Data, q.Data}, {"device", p.Device, q.Device},
+	} {
+		if c.a != c.b {
+			d = append(d, fmt.Sprintf("%s %.12s -> %.12s", c.what, c.a, c.b))
+		}
+	}
+	return strings.Join(d, ", ")
+}
+
+// progress is what a checkpoint holds beside tensors.
+type progress struct {
+	Proof   proof
+	Window  window
+	Warm    bool
+	Seconds float64
+}
+
+func (t *trainer) checkpoints() string { return filepath.Join(t.dir, "checkpoints") }
+func (t *trainer) weights() string {
+	return filepath.Join(t.dir, "weights", t.run.ID+".safetensors")
+}
+func recordPath(dir, id string) string { return filepath.Join(dir, "runs", id+".jsonl") }
+
+// save writes a checkpoint: parameters, momenta and running statistics, and
+// where the run stands.
+func (t *trainer) save() error {
+	tensors, err := t.tensors(program.Param, program.Momentum, program.Stat)
+	if err != nil {
+		return err
+	}
+	meta, err := json.Marshal(progress{t.proof, t.window, t.warm, t.clock.total.Seconds()})
+	if err != nil {
+		return err
+	}
+	err = state.Save(t.checkpoints(), t.run.ID, &state.Checkpoint{
+		Step: t.step, Tensors: tensors, Meta: map[string]string{"progress": string(meta)},
+	})
+	if err != nil {
+		return fmt.Errorf("run %s: checkpoint at step %d: %w", t.run.ID, t.step, err)
+	}
+	return nil
+}
+
+// tensors reads the named tensors of arenas from the device.
+func (m *model) tensors(arenas ...program.Arena) ([]state.Tensor, error) {
+	var out []state.Tensor
+	for _, b := range m.views(arenas...) {
+		v := make([]float32, b.Shape.Len())
+		if err := m.session.Read(b.Name, v); err != nil {
+			return nil, err
+		}
+		out = append(out, state.Float32(b.Name, b.Shape, v))
+	}
+	return out, nil
+}
+
+// resume takes up the newest sound checkpoint, if there is one.
+func (t *trainer) resume() (warnings []string, err error) {
+	c, warnings, err := state.Latest(t.checkpoints(), t.run.ID)
+	if err != nil || c == nil {
+		return warnings, err
+	}
+	var p progress
+	if err := json.Unmarshal([]byte(c.Meta["progress"]), &p); err != nil {
+		return warnings, fmt.Errorf("checkpoint of run %s at step %d: %w", t.run.ID, c.Step, err)
+	}
+	if p.Proof != t.proof {
+		return warnings, &changedError{ID: t.run.ID, Step: c.Step, What: p.Proof.differs(t.proof)}
+	}
+	have := map[string]*state.Tensor{}
+	for i := range c.Tensors {
+		have[c.Tensors[i].Name] = &c.Tensors[i]
+	}
+	w := writer{session: t.session}
+	for _, b := range t.views(program.Param, program.Momentum, program.Stat) {
+		x, ok := have[b.Name]
+		if !ok {
+			return warnings, fmt.Errorf("checkpoint of run %s at step %d lacks %s", t.run.ID, c.Step, b.Name)
+		}
+		v, err := x.Float32s()
+		if err != nil {
+			return warnings, err
+		}
+		w.write(b.Name, v)
+	}
+	t.step, t.window, t.warm = c.Step, p.Window, p.Warm
+	t.clock.total = time.Duration(p.Seconds * float64(time.Second))
+	t.clock.lapStart = t.clock.total
+	return warnings, w.err
+}
+
+// changedError says that a checkpoint is of another run than the one asked
+// for under the same name.
+type changedError struct {
+	ID   string
+	Step int
+	What string
+}
+
+func (e *changedError) Error() string {
+	return fmt.Sprintf("run %s: its checkpoint at step %d was made otherwise (%s)", e.ID, e.Step, e.What)
+}
+
+// openRecord begins the record, or takes it back to the checkpoint.
+func (t *trainer) openRecord(start *record.Start) (*record.Writer, error) {
+	path := recordPath(t.dir, t.run.ID)
+	if t.step > 0 {
+		if err := record.Truncate(path, t.step); err != nil {
+			return nil, fmt.Errorf("run %s: %w", t.run.ID, err)
+		}
+		return record.OpenAppend(path)
+	}
+	w, err := record.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	return w, errors.Join(w.Event(record.Event{Kind: "start", Start: start}),
+		w.Event(record.Event{Kind: "rate", Rate: exact(t.rate(0))}))
+}
+
+// preprocessing is recorded with weights, so that eval can repeat it.
+type preprocessing struct {
+	Net      string  `json:"net"`
+	Data     string  `json:"data"`
+	Steps    int     `json:"steps"`
+	Eps      float64 `json:"eps"`
+	Classes  int     `json:"classes"`
+	Size     int     `json:"size"`
+	Channels int     `json:"channels"`
+}
+
+// Names of the preprocessing in a file of weights: (pixel - mean) * scale.
+const meanName, scaleName = "input.mean", "input.scale"
+
+// saveWeights keeps the trained net: parameters and running statistics, and
+// how an image is prepared for it.
+func (t *trainer) saveWeights() error {
+	tensors, err := t.tensors(program.Param, program.Stat)
+	if err != nil {
+		return err
+	}
+	input := t.programs.Train.Buffers
+	id, _ := t.programs.Train.Lookup("mean")
+	shape := input[id].Shape
+	tensors = append(tensors, state.Float32(meanName, shape, t.mean), state.Float32(scaleName, []int{len(t.scale)}, t.scale))
+	meta, err := json.Marshal(preprocessing{
+		Net: t.run.Net, Data: t.run.Data, Steps: t.step, Eps: t.run.BatchNorm.Eps,
+		Classes: t.classes, Size: shape[1], Channels: shape[0],
+	})
+	if err != nil {
+		return err
+	}
+	return state.WriteFile(t.weights(), map[string]string{"depthlab": string(meta)}, tensors)
+}

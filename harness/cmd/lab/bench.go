@@ -1,0 +1,5 @@
+package main
+
+import "context"
+
+func benchNets(_ context.Context, c *call) error { return nil }

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"depthlab/harness"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+)
+
+// doctor tells what is here and how to mend what is not.
+func doctor(_ context.Context, c *call) error {
+	if _, err := c.files(0, "no file"); err != nil {
+		return err
+	}
+	m := c.machine()
+	fmt.Printf("lab %s\n", version)
+	for _, name := range []string{"onednn", "ref"} {
+		dev, _, err := m.Open(name)
+		if err != nil {
+			fmt.Printf("device %-7s missing: %v\n", name, err)
+			continue
+		}
+		info := dev.Info()
+		native := "fp32"
+		if info.Bfloat16 {
+			native = "fp32, bf16"
+		}
+		fmt.Printf("device %-7s %s, %s; %s\n", name, strings.TrimSpace(info.Library+" "), info.Hardware, native)
+		dev.Close()
+	}
+	fmt.Println("device gpu     none: this version trains on CPUs only")
+	dir, err := m.CIFAR10()
+	if err != nil {
+		fmt.Printf("data   cifar10 missing: %v\n", err)
+		return nil
+	}
+	src, err := data.CIFAR10(dir)
+	if err != nil {
+		fmt.Printf("data   cifar10 unusable: %v\n", err)
+		return nil
+	}
+	fmt.Printf("data   cifar10 %s in %s, %d + %d images\n", src.Title, dir, src.Train.N, src.Test.N)
+	return nil
+}
+
+func fetchData(ctx context.Context, c *call) error {
+	files, err := c.files(1, "cifar10")
+	if err != nil {
+		return err
+	}
+	if files[0] != "cifar10" {
+		return usage("data %q: only cifar10 can be downloaded", files[0])
+	}
+	dir := c.machine().DataHome()
+	say("CIFAR-10 into %s", dir)
+	last := int64(-1)
+	err = data.Download(ctx, dir, data.Sources(), func(done, total int64) {
+		if mib := done >> 20; mib != last {
+			last = mib
+			fmt.Fprintf(os.Stderr, "\r%d of %d MiB", mib, total>>20)
+		}
+	})
+	fmt.Fprintln(os.Stderr)
+	if err != nil {
+		return err
+	}
+	say("done; ./run.sh experiments/plain_vs_res.yaml will use it")
+	return nil
+}
+
+// arch parses --net.
+func arch(name string) (nets.Arch, error) {
+	if name == "" {
+		return nets.Arch{}, usage("--net is missing, such as --net resnet-20")
+	}
+	a, err := nets.ParseArch(name)
+	if err != nil {
+		return a, usageError{err}
+	}
+	return a, nil
+}
+
+func explain(_ context.Context, c *call) error {
+	net := c.String("net", "", "the net, such as resnet-20 or resnet-56/B")
+	batch := c.Int("batch", 128, "images a step")
+	if _, err := c.files(0, "no file"); err != nil {
+		return err
+	}
+	a, err := arch(*net)
+	if err != nil {
+		return err
+	}
+	if *batch < 1 || *batch > 1<<16 {
+		return usage("--batch %d: expected 1 to 65536", *batch)
+	}
+	cfg := compile.Config{
+		Config: nets.Config{Batch: *batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
+		Images: 60000, Pad: 4, Momentum: 0.9, Decay: 1e-4,
+	}
+	p, err := compile.Compile(a, nets.Train, cfg)
+	if err != nil {
+		return err
+	}
+	params, macs, err := nets.Count(a, cfg.Config)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s: %d parameters, %d multiply-adds an image\n\n", a, params, macs)
+	return p.Dump(os.Stdout)
+}
+
+func evalWeights(_ context.Context, c *call) (err error) {
+	flags := c.deviceFlags()
+	o := harness.EvalOptions{}
+	c.StringVar(&o.Net, "net", "", "the net, such as resnet-20")
+	c.StringVar(&o.Weights, "weights", "", "safetensors file, names as in PyTorch")
+	c.StringVar(&o.Set, "set", "test", "test or train")
+	c.IntVar(&o.Batch, "batch", 128, "images at a time")
+	pad := c.String("shortcut-pad", "", "zero channels of shortcut A: trailing or split")
+	mean := c.String("mean", "", "of each channel, of pixels scaled to [0, 1]: 0.485,0.456,0.406")
+	std := c.String("std", "", "likewise")
+	name := c.String("set-name", "", "cifar10 or preview; without it the weights' own, else cifar10")
+	if _, err := c.files(0, "no file"); err != nil {
+		return err
+	}
+	a, err := arch(o.Net)
+	if err != nil {
+		return err
+	}
+	switch *pad {
+	case "", "trailing":
+	case "split":
+		if !strings.HasSuffix(o.Net, "/split") {
+			o.Net = a.String() + "/split"
+		}
+		if _, err := arch(o.Net); err != nil {
+			return err
+		}
+	default:
+		return usage("--shortcut-pad %q: expected trailing or split", *pad)
+	}
+	if o.Weights == "" {
+		return usage("--weights is missing")
+	}
+	if o.Set != "test" && o.Set != "train" {
+		return usage("--set %q: expected test or train", o.Set)
+	}
+	if o.Batch < 1 || o.Batch > 1<<16 {
+		return usage("--batch %d: expected 1 to 65536", o.Batch)
+	}
+	if o.Mean, err = channels("mean", *mean); err != nil {
+		return err
+	}
+	if o.Std, err = channels("std", *std); err != nil {
+		return err
+	}
+	for _, v := range o.Std {
+		if v <= 0 {
+			return usage("--std %s: expected numbers above 0", *std)
+		}
+	}
+	if *name == "" {
+		*name = harness.DataOf(o.Weights)
+	}
+	m := c.machine()
+	dev, err := flags.open(m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dev.Close()) }()
+	src, err := load(m, *name)
+	if err != nil {
+		return err
+	}
+	o.Precision = device.FP32
+	if *flags.precision == "bf16" || *flags.precision == "auto" && dev.Info().Bfloat16 {
+		o.Precision = device.BF16
+	}
+	r, err := harness.Eval(o, src, dev)
+	if err != nil {
+		return err
+	}
+	if *c.json {
+		return json.NewEncoder(os.Stdout).Encode(r)
+	}
+	fmt.Printf("%s on the %s set of %s: %.2f %% of %d images wrong, loss %.4f (%s, %s)\n", r.Net, r.Set, r.Data, r.Top1Error, r.Images, r.Loss, r.Device, r.Precision)
+	return nil
+}
+
+// channels reads three numbers; nil for an empty text.
+func channels(flag, text string) ([]float32, error) {
+	if text == "" {
+		return nil, nil
+	}
+	parts := strings.Split(text, ",")
+	if len(parts) != 3 {
+		return nil, usage("--%s %q: expected three numbers with commas between", flag, text)
+	}
+	var out []float32
+	for _, p := range parts {
+		v, err := strconv.ParseFloat(strings.TrimSpace(p), 32)
+		if err != nil || v != v || v > 1e6 || v < -1e6 {
+			return nil, usage("--%s %q: %q is no number", flag, text, p)
+		}
+		out = append(out, float32(v))
+	}
+	return out, nil
+}
+
+func stepNet(_ context.Context, c *call) (err error) {
+	flags := c.deviceFlags()
+	net := c.String("net", "", "any net by name, in the file or not")
+	seed := c.Uint64("seed", 0, "of weights and plan")
+	steps := c.Int("steps", 3, "how many")
+	out := c.String("out", "", "folder to write step-000001.safetensors and on to")
+	files, err := c.files(1, "one question file")
+	if err != nil {
+		return err
+	}
+	a, err := arch(*net)
+	if err != nil {
+		return err
+	}
+	if *out == "" {
+		return usage("--out is missing: the folder to write to")
+	}
+	if *steps < 1 {
+		return usage("--steps %d: expected 1 or more", *steps)
+	}
+	q, _, err := c.choose(files[0])
+	if err != nil {
+		return err
+	}
+	m := c.machine()
+	dev, err := flags.open(m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dev.Close()) }()
+	harness.Resolve(q.plan, dev, *flags.precision)
+	run, err := q.plan.Run(a.String(), *seed)
+	if err != nil {
+		return err
+	}
+	src, err := load(m, run.Data)
+	if err != nil {
+		return err
+	}
+	if err := harness.Steps(run, src, dev, *steps, *out); err != nil {
+		return err
+	}
+	say("%d steps of %s written to %s", *steps, run.Net, *out)
+	return nil
+}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"depthlab/experiments"
+	"depthlab/harness"
+	"depthlab/harness/device"
+	"depthlab/harness/record"
+	"depthlab/plots"
+)
+
+// question is a file and the profile of it that runs here.
+type question struct {
+	*experiments.Question
+	plan *experiments.Plan
+	dir  string // results/NAME/PROFILE
+}
+
+// choose loads a question and its profile; reasons says why not the ones
+// before it.
+func (c *call) choose(file string) (q question, reasons []string, err error) {
+	if q.Question, err = experiments.Load(file); err != nil {
+		return q, nil, err
+	}
+	have, _ := c.machine().Have()
+	if q.plan, reasons, err = q.Choose(have, *c.profile); err != nil {
+		return q, nil, usageError{err}
+	}
+	q.dir = filepath.Join(c.machine().Root, "results", q.plan.Name, q.plan.Profile)
+	return q, reasons, nil
+}
+
+// deviceFlags are the options of commands that compute.
+type deviceFlags struct{ name, precision *string }
+
+func (c *call) deviceFlags() deviceFlags {
+	return deviceFlags{
+		c.String("device", "auto", "auto, ref or onednn"),
+		c.String("precision", "", "fp32 or bf16, in place of the file's"),
+	}
+}
+
+func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
+	switch *d.precision {
+	case "", "auto", "fp32", "bf16":
+	default:
+		return nil, usage("--precision %q: expected auto, fp32 or bf16", *d.precision)
+	}
+	dev, warning, err := m.Open(*d.name)
+	if warning != "" {
+		say("warning: %s", warning)
+	}
+	return dev, err
+}
+
+func runQuestion(ctx context.Context, c *call) (err error) {
+	flags := c.deviceFlags()
+	files, err := c.files(1, "one question file")
+	if err != nil {
+		return err
+	}
+	q, reasons, err := c.choose(files[0])
+	if err != nil {
+		return err
+	}
+	say("%s", q.plan.Question)
+	for _, r := range reasons {
+		say("  not %s", r)
+	}
+	say("  profile %s, results in %s", q.plan.Profile, q.dir)
+	if q.plan.Says != "" {
+		say("  %s", q.plan.Says)
+	}
+	m := c.machine()
+	if have, _ := m.Have(); q.plan.Runs[0].Data == "preview" && !have["cifar10"] {
+		say("  CIFAR-10 was not found: ./run.sh data cifar10 downloads it; --data DIR or $DEPTHLAB_DATA name a folder that has it.")
+	}
+	dev, err := flags.open(m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dev.Close()) }()
+	harness.Resolve(q.plan, dev, *flags.precision)
+	src, err := load(m, q.plan.Runs[0].Data)
+	if err != nil {
+		return err
+	}
+	if err := q.writeResolved(); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(q.dir, "log.txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s := &harness.Sweep{
+		Plan: q.plan, Dir: q.dir, Data: src, Device: dev, Version: version,
+		Progress: record.NewProgress(os.Stderr, log),
+		Say:      say,
+	}
+	s.Progress.Every = 10 * time.Second
+	trained := s.Run(ctx)
+	s.Progress.Close()
+	if errors.Is(trained, harness.ErrInterrupted) {
+		return trained
+	}
+	return errors.Join(trained, q.draw())
+}
+
+// writeResolved keeps the question as it was asked, with every default.
+func (q question) writeResolved() error {
+	text, err := q.Resolved(q.plan.Profile)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(q.dir, 0o777); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(q.dir, "question.yaml"), text, 0o666)
+}
+
+// draw makes figures and tables of what the plan's runs recorded.
+func (q question) draw() error {
+	all, err := record.ReadDir(filepath.Join(q.dir, "runs"))
+	if err != nil {
+		return err
+	}
+	wanted := map[string]bool{}
+	for _, r := range q.plan.Runs {
+		wanted[r.ID] = true
+	}
+	var records []*record.RunRecord
+	for _, r := range all {
+		if wanted[r.Start.ID] {
+			records = append(records, r)
+		}
+	}
+	if len(records) == 0 {
+		return fmt.Errorf("%s holds no records to draw; ./run.sh %s trains the nets", q.dir, q.File)
+	}
+	err = plots.Draw(q.dir, plots.Question{Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures}, records)
+	if err != nil {
+		return err
+	}
+	table, err := os.ReadFile(filepath.Join(q.dir, "table.md"))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%s\n", table)
+	for _, f := range q.plan.Figures {
+		fmt.Println(filepath.Join(q.dir, f+".png"))
+	}
+	return nil
+}
+
+func plotQuestion(_ context.Context, c *call) error {
+	files, err := c.files(1, "one question file")
+	if err != nil {
+		return err
+	}
+	if *c.profile != "" {
+		q, _, err := c.choose(files[0])
+		if err != nil {
+			return err
+		}
+		return q.draw()
+	}
+	// Without a profile: all that have records, on whatever machine they were made.
+	loaded, err := experiments.Load(files[0])
+	if err != nil {
+		return err
+	}
+	drawn := 0
+	for _, p := range loaded.Plans {
+		dir := filepath.Join(c.machine().Root, "results", p.Name, p.Profile)
+		if _, err := os.Stat(filepath.Join(dir, "runs")); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := (question{loaded, p, dir}).draw(); err != nil {
+			return err
+		}
+		drawn++
+	}
+	if drawn == 0 {
+		return fmt.Errorf("%s has no records yet; ./run.sh %s trains the nets", loaded.Name, files[0])
+	}
+	return nil
+}
+
+func planQuestion(_ context.Context, c *call) (err error) {
+	flags := c.deviceFlags()
+	files, err := c.files(1, "one question file")
+	if err != nil {
+		return err
+	}
+	q, reasons, err := c.choose(files[0])
+	if err != nil {
+		return err
+	}
+	m := c.machine()
+	dev, err := flags.open(m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dev.Close()) }()
+	harness.Resolve(q.plan, dev, *flags.precision)
+	src, err := load(m, q.plan.Runs[0].Data)
+	if err != nil {
+		return err
+	}
+	estimates, err := harness.Estimates(q.plan, src, dev)
+	if err != nil {
+		return err
+	}
+	if *c.json {
+		return json.NewEncoder(os.Stdout).Encode(map[string]any{
+			"question": q.plan.Question, "profile": q.plan.Profile, "not": reasons, "device": dev.Info(), "data": src.Title, "runs": estimates,
+		})
+	}
+	info := dev.Info()
+	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.plan.Profile, src.Title, info.Name, info.Hardware, q.plan.Runs[0].Precision)
+	for _, r := range reasons {
+		fmt.Println("not " + r)
+	}
+	fmt.Printf("\n%-22s %12s %14s %8s %9s %9s\n", "run", "parameters", "multiply-adds", "steps", "memory", "time")
+	var total float64
+	var disk, memory int64
+	for _, e := range estimates {
+		fmt.Printf("%-22s %12d %14d %8d %5d MiB %9s\n", e.ID, e.Params, e.Macs, e.Steps, e.Memory>>20, duration(e.Time))
+		total += e.Time
+		disk += e.Disk
+		memory = max(memory, e.Memory)
+	}
+	fmt.Printf("\n%d runs, about %s in all (measured on a few steps just now: rough, and tests come on top), %d MiB of memory, %d MiB of disk in %s\n",
+		len(estimates), duration(total), memory>>20, disk>>20+1, q.dir)
+	return nil
+}
+
+func duration(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
+func schema(_ context.Context, c *call) error {
+	if _, err := c.files(0, "no file"); err != nil {
+		return err
+	}
+	_, err := os.Stdout.Write(experiments.Schema())
+	return err
+}

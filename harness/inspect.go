@@ -1,0 +1,301 @@
+package harness
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/state"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+	"depthlab/nets/program"
+)
+
+// Steps trains a run for n steps from its first weights and writes to
+// dir/step-000001.safetensors and on what each step saw and did: input
+// (N,C,H,W) as the net sees it, label, rate, loss, and for each parameter
+// NAME param.NAME, grad.NAME (without weight decay) and after.NAME, and for
+// the running statistics stats_after.NAME.
+func Steps(run experiments.Run, src *data.Source, dev device.Device, n int, dir string) (err error) {
+	m, err := open(run, src, dev)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.session.Close()) }()
+	t := &trainer{model: m}
+	for step := range n {
+		before, err := m.tensors(program.Param)
+		if err != nil {
+			return err
+		}
+		rate := t.rate(step)
+		metric := make([]device.Metric, 1)
+		err = m.session.Train(device.Plan{
+			First: step, Rows: m.rows(step, 1),
+			Rates: []device.Rates{{Learning: rate, Statistics: float32(run.BatchNorm.Momentum)}},
+		}, metric)
+		if err != nil {
+			return err
+		}
+		out := []state.Tensor{
+			state.Float32("rate", []int{1}, []float32{rate}),
+			state.Float32("loss", []int{1}, []float32{metric[0].Loss}),
+		}
+		rest, err := m.batch()
+		if err != nil {
+			return err
+		}
+		out = append(out, rest...)
+		for _, part := range []struct {
+			arena  program.Arena
+			prefix string
+		}{{program.Grad, ""}, {program.Param, "after."}, {program.Stat, "stats_after."}} {
+			ts, err := m.tensors(part.arena)
+			if err != nil {
+				return err
+			}
+			out = append(out, renamed(part.prefix, ts)...)
+		}
+		out = append(out, renamed("param.", before)...)
+		path := filepath.Join(dir, fmt.Sprintf("step-%06d.safetensors", step+1))
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return err
+		}
+		if err := state.WriteFile(path, map[string]string{"net": run.Net, "data": src.Title}, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func renamed(prefix string, ts []state.Tensor) []state.Tensor {
+	out := slices.Clone(ts)
+	for i := range out {
+		out[i].Name = prefix + out[i].Name
+	}
+	return out
+}
+
+// batch reads the images and labels of the latest step.
+func (m *model) batch() ([]state.Tensor, error) {
+	p := m.programs.Train
+	id, _ := p.Lookup("input")
+	shape := p.Buffers[id].Shape
+	input, label := make([]float32, shape.Len()), make([]int32, shape[0])
+	if err := errors.Join(m.session.Read("input", input), m.session.Read("label", label)); err != nil {
+		return nil, err
+	}
+	return []state.Tensor{state.Float32("input", shape, input), state.Int32("label", []int{shape[0]}, label)}, nil
+}
+
+// EvalOptions say how weights are tested.
+type EvalOptions struct {
+	Net       string
+	Weights   string    // a safetensors file
+	Set       string    // "test" or "train"
+	Mean, Std []float32 // of each channel, of pixels scaled to [0, 1]; nil: those recorded with the weights, else the paper's
+	Batch     int
+	Precision device.Precision
+}
+
+// EvalResult is what eval prints.
+type EvalResult struct {
+	Net       string  `json:"net"`
+	Set       string  `json:"set"`
+	Data      string  `json:"data"`
+	Images    int     `json:"images"`
+	Top1Error float64 `json:"top1_error"` // percent
+	Loss      float64 `json:"loss"`       // mean cross-entropy
+	Device    string  `json:"device"`
+	Precision string  `json:"precision"`
+}
+
+// Eval tests weights from a file on a data set.
+func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err error) {
+	arch, err := nets.ParseArch(o.Net)
+	if err != nil {
+		return r, err
+	}
+	set := &src.Test
+	if o.Set == "train" {
+		set = &src.Train
+	}
+	w, err := readWeights(o.Weights)
+	if err != nil {
+		return r, err
+	}
+	eps := 1e-5
+	if w.info != nil {
+		eps = w.info.Eps
+		if w.info.Net != arch.String() {
+			return r, fmt.Errorf("%s holds the weights of %s, not of %s", o.Weights, w.info.Net, arch)
+		}
+	}
+	p, err := compile.Compile(arch, nets.Eval, compile.Config{
+		Config: nets.Config{Batch: o.Batch, Channels: set.Channels, Size: set.Size, Classes: set.Classes, Eps: float32(eps)},
+		Images: set.N,
+	})
+	if err != nil {
+		return r, err
+	}
+	tensors, err := w.match(o.Weights, p)
+	if err != nil {
+		return r, err
+	}
+	session, err := dev.Open(device.Programs{Eval: p}, device.Options{Precision: o.Precision})
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	mean, scale, err := o.normalisation(w, src)
+	if err != nil {
+		return r, err
+	}
+	to := writer{session: session}
+	to.write("images", set.Images)
+	to.write("labels", set.Labels)
+	to.write("mean", mean)
+	to.write("scale", scale)
+	for name, v := range tensors {
+		to.write(name, v)
+	}
+	if to.err != nil {
+		return r, to.err
+	}
+	c, err := session.Eval(data.EvalRows(data.Indices(set.N), o.Batch, 0))
+	if err != nil {
+		return r, err
+	}
+	info := session.Info()
+	return EvalResult{
+		Net: arch.String(), Set: o.Set, Data: src.Title, Images: c.Images,
+		Top1Error: 100 * float64(c.Wrong) / float64(c.Images), Loss: c.Loss / float64(c.Images),
+		Device: info.Name, Precision: info.Precision,
+	}, nil
+}
+
+// normalisation of the images: as asked for, as recorded with the weights, or
+// the paper's per-pixel mean of the training set.
+func (o EvalOptions) normalisation(w *weights, src *data.Source) (mean, scale []float32, err error) {
+	set := &src.Train
+	area := set.Size * set.Size
+	if o.Mean == nil && o.Std == nil {
+		if w.mean != nil {
+			if len(w.mean) != set.Channels*area || len(w.scale) != set.Channels {
+				return nil, nil, fmt.Errorf("%s: its preprocessing is for other images than %dx%dx%d", o.Weights, set.Channels, set.Size, set.Size)
+			}
+			return w.mean, w.scale, nil
+		}
+		mean, scale, _ = normalisation(experiments.Input{Mean: "pixel", Std: "none"}, set, nil)
+		return mean, scale, nil
+	}
+	mean, scale = make([]float32, set.Channels*area), make([]float32, set.Channels)
+	for c := range set.Channels {
+		scale[c] = 1
+		if o.Std != nil {
+			scale[c] = 1 / (255 * o.Std[c])
+		} else {
+			scale[c] = 1.0 / 255
+		}
+		for i := c * area; o.Mean != nil && i < (c+1)*area; i++ {
+			mean[i] = 255 * o.Mean[c]
+		}
+	}
+	return mean, scale, nil
+}
+
+// weights is a file of weights, ours or PyTorch's.
+type weights struct {
+	info        *preprocessing // nil in foreign files
+	tensors     map[string]*state.Tensor
+	mean, scale []float32
+}
+
+func readWeights(path string) (*weights, error) {
+	f, err := state.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("--weights %s: there is no such file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w := &weights{tensors: map[string]*state.Tensor{}}
+	if text, ok := f.Meta["depthlab"]; ok {
+		w.info = new(preprocessing)
+		if err := json.Unmarshal([]byte(text), w.info); err != nil {
+			return nil, fmt.Errorf("%s: metadata: %w", path, err)
+		}
+	}
+	for i := range f.Tensors {
+		t := &f.Tensors[i]
+		switch {
+		case strings.HasSuffix(t.Name, ".num_batches_tracked"), strings.HasPrefix(t.Name, "momentum."):
+			continue
+		case t.Name == meanName:
+			w.mean, err = t.Float32s()
+		case t.Name == scaleName:
+			w.scale, err = t.Float32s()
+		default:
+			w.tensors[t.Name] = t
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return w, nil
+}
+
+// match pairs the tensors of the file with the parameters and statistics of
+// the program, and refuses all that is missing, unknown or misshapen at once.
+func (w *weights) match(path string, p *program.Program) (map[string][]float32, error) {
+	out := map[string][]float32{}
+	var faults []string
+	for _, a := range []program.Arena{program.Param, program.Stat} {
+		for _, id := range p.Views(a) {
+			b := &p.Buffers[id]
+			t, ok := w.tensors[b.Name]
+			if !ok {
+				faults = append(faults, "missing "+b.Name)
+				continue
+			}
+			delete(w.tensors, b.Name)
+			if !slices.Equal(t.Shape, b.Shape) {
+				faults = append(faults, fmt.Sprintf("%s has shape %v, want %v", b.Name, t.Shape, []int(b.Shape)))
+				continue
+			}
+			v, err := t.Float32s()
+			if err != nil {
+				faults = append(faults, err.Error())
+				continue
+			}
+			out[b.Name] = v
+		}
+	}
+	var unknown []string
+	for name := range w.tensors {
+		unknown = append(unknown, "unknown "+name)
+	}
+	slices.Sort(unknown)
+	if faults = append(faults, unknown...); len(faults) > 0 {
+		return nil, fmt.Errorf("%s does not fit %s:\n  %s", path, p.Name, strings.Join(faults, "\n  "))
+	}
+	return out, nil
+}
+
+// DataOf is the data set that weights were trained on, as far as their file
+// says, else cifar10.
+func DataOf(path string) string {
+	w, err := readWeights(path)
+	if err != nil || w.info == nil {
+		return "cifar10"
+	}
+	return w.info.Data
+}

@@ -1,0 +1,120 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/device/onednn"
+	"depthlab/harness/device/ref"
+)
+
+// Machine is where things lie and what is there: devices, libraries, data.
+type Machine struct {
+	Root    string // the project's folder
+	DataDir string // --data; "" for none given
+}
+
+// NewMachine takes the project's folder from $DEPTHLAB_ROOT, which run.sh
+// sets, or else the current folder.
+func NewMachine(dataDir string) Machine {
+	root := os.Getenv("DEPTHLAB_ROOT")
+	if root == "" {
+		root = "."
+	}
+	return Machine{Root: root, DataDir: dataDir}
+}
+
+// LibDir is where run.sh puts libraries that it fetches.
+func (m Machine) LibDir() string { return filepath.Join(m.Root, ".lib") }
+
+// DataHome is where data are put by "data cifar10", and looked for last.
+func (m Machine) DataHome() string { return filepath.Join(m.Root, ".data", "cifar10") }
+
+// CIFAR10 finds the folder of the CIFAR-10 files.
+func (m Machine) CIFAR10() (string, error) {
+	if m.DataDir != "" {
+		return data.Find(m.DataDir) // a folder that was named is the one that is meant
+	}
+	var dirs []string
+	if env := os.Getenv("DEPTHLAB_DATA"); env != "" {
+		dirs = append(dirs, env)
+	}
+	return data.Find(append(dirs, m.DataHome())...)
+}
+
+// OneDNN finds the library.
+func (m Machine) OneDNN() (string, error) { return onednn.Find(m.LibDir()) }
+
+// Have says which needs of a profile are met here, and the reasons of those
+// that are not.
+func (m Machine) Have() (have map[string]bool, why map[string]error) {
+	have, why = map[string]bool{}, map[string]error{}
+	_, why["cifar10"] = m.CIFAR10()
+	_, why["onednn"] = m.OneDNN()
+	why["gpu"] = errors.New("this version trains on CPUs only")
+	for need, err := range why {
+		have[need] = err == nil
+	}
+	return have, why
+}
+
+// Open opens a device by name; auto takes onednn where it is, else ref, and
+// then says on one line what that costs.
+func (m Machine) Open(name string) (dev device.Device, warning string, err error) {
+	switch name {
+	case "ref":
+		return ref.New(), "", nil
+	case "onednn", "auto":
+		path, err := m.OneDNN()
+		if err == nil {
+			dev, err = onednn.Open(path, 0)
+		}
+		if err == nil || name == "onednn" {
+			return dev, "", err
+		}
+		return ref.New(), "WITHOUT oneDNN the plain Go device is used: hours instead of minutes. " +
+			"./run.sh fetches the library where python3 has pip; or install your system's libdnnl3, or set DEPTHLAB_ONEDNN to a libdnnl.so.3. (" + err.Error() + ")", nil
+	}
+	return nil, "", fmt.Errorf("--device %q: expected auto, ref or onednn", name)
+}
+
+// Preview's sizes: enough that no net learns it by heart in a short schedule.
+const previewTrain, previewTest = 20000, 2000
+
+// Load reads the data set that a question names.
+func (m Machine) Load(name string) (*data.Source, error) {
+	switch name {
+	case "preview":
+		return data.Preview(previewTrain, previewTest), nil
+	case "cifar10":
+		dir, err := m.CIFAR10()
+		if err != nil {
+			return nil, err
+		}
+		return data.CIFAR10(dir)
+	}
+	return nil, fmt.Errorf("data set %q: expected cifar10 or preview", name)
+}
+
+// Resolve settles what a recipe leaves to the machine: precision auto is bf16
+// where the device computes in it natively, else fp32. A precision given on
+// the command line ("" for none) replaces the file's.
+func Resolve(p *experiments.Plan, dev device.Device, precision string) {
+	for i := range p.Runs {
+		r := &p.Runs[i]
+		if precision != "" {
+			r.Precision = precision
+		}
+		if r.Precision == "auto" {
+			r.Precision = string(device.FP32)
+			if dev.Info().Bfloat16 {
+				r.Precision = string(device.BF16)
+			}
+		}
+	}
+}

@@ -1,0 +1,226 @@
+// Package harness runs questions: it opens nets on a device, trains and tests
+// them, keeps checkpoints and records, and sweeps over all runs of a question.
+package harness
+
+import (
+	"fmt"
+	"slices"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+// model is the net of a run, opened on a device with its data and, at first,
+// its initial weights.
+type model struct {
+	run      experiments.Run
+	session  device.Session
+	programs device.Programs
+	plan     data.Plan
+	train    []int32 // images trained on, as rows of the resident data set
+	test     []int32 // images tested on
+	testSet  string  // "test" or "validation"
+	mean     []float32
+	scale    []float32
+	classes  int
+}
+
+// open compiles the programs of a run and prepares a session for them. The
+// resident data set is the training set followed by the test set.
+func open(run experiments.Run, src *data.Source, dev device.Device) (*model, error) {
+	arch, err := nets.ParseArch(run.Net)
+	if err != nil {
+		return nil, err
+	}
+	m := &model{run: run, testSet: "test"}
+	if err := m.split(src); err != nil {
+		return nil, err
+	}
+	if m.programs, err = programs(arch, run, &src.Train, src.Train.N+src.Test.N); err != nil {
+		return nil, err
+	}
+	m.session, err = dev.Open(m.programs, device.Options{Precision: device.Precision(run.Precision)})
+	if err != nil {
+		return nil, err
+	}
+	if err := m.fill(arch, src); err != nil {
+		m.session.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// programs compiles what a run needs: training, evaluation and, where its
+// recipe says so, calibration.
+func programs(arch nets.Arch, run experiments.Run, set *data.Set, images int) (p device.Programs, err error) {
+	c := compileConfig(run, set, images)
+	if p.Train, err = compile.Compile(arch, nets.Train, c); err != nil {
+		return p, err
+	}
+	if p.Eval, err = compile.Compile(arch, nets.Eval, c); err != nil {
+		return p, err
+	}
+	if run.BatchNorm.Statistics == "calibrated" {
+		p.Calibrate, err = compile.Compile(arch, nets.Calibrate, c)
+	}
+	return p, err
+}
+
+func compileConfig(run experiments.Run, set *data.Set, images int) compile.Config {
+	form := kernel.Caffe
+	if run.Optimizer.Form == "pytorch" {
+		form = kernel.PyTorch
+	}
+	return compile.Config{
+		Config: nets.Config{
+			Batch: run.Batch, Channels: set.Channels, Size: set.Size, Classes: set.Classes,
+			Group: run.BatchNorm.Group, Eps: float32(run.BatchNorm.Eps),
+		},
+		Images: images, Pad: run.Input.Pad,
+		Momentum: float32(run.Optimizer.Momentum), Decay: float32(run.Optimizer.Decay),
+		Form: form, WeightsOnly: run.Optimizer.Decays == "weights",
+	}
+}
+
+// geometry is what a net has to know of the images.
+func geometry(src *data.Source) nets.Config {
+	return nets.Config{Channels: src.Train.Channels, Size: src.Train.Size, Classes: src.Train.Classes}
+}
+
+// split says which images are trained and tested on.
+func (m *model) split(src *data.Source) error {
+	train, held, err := data.Split(src.Train.N, m.run.Train, m.run.Validation)
+	if err != nil {
+		return err
+	}
+	m.train, m.test = train, held
+	if m.run.Validation > 0 {
+		m.testSet = "validation"
+	} else {
+		m.test = make([]int32, src.Test.N)
+		for i := range m.test {
+			m.test[i] = int32(src.Train.N + i)
+		}
+	}
+	m.plan = data.Plan{
+		Seed: m.run.Seed, N: src.Train.N, Images: train,
+		Batch: m.run.Batch, Pad: m.run.Input.Pad, Flip: m.run.Input.Flip,
+	}
+	return nil
+}
+
+// fill writes data, preprocessing and first weights into the session.
+func (m *model) fill(arch nets.Arch, src *data.Source) error {
+	m.classes = src.Train.Classes
+	w := writer{session: m.session}
+	w.write("images", slices.Concat(src.Train.Images, src.Test.Images))
+	w.write("labels", slices.Concat(src.Train.Labels, src.Test.Labels))
+	var fill []float32
+	m.mean, m.scale, fill = normalisation(m.run.Input, &src.Train, m.train)
+	w.write("mean", m.mean)
+	w.write("scale", m.scale)
+	w.write("fill", fill)
+	params, norms, err := arch.Leaves(geometry(src))
+	if err != nil {
+		return err
+	}
+	for _, p := range params {
+		w.write(p.Name, nets.Init(p, m.run.Seed, m.run.Init == "fan_out"))
+	}
+	for _, n := range norms {
+		ones := make([]float32, n.Channels)
+		for i := range ones {
+			ones[i] = 1
+		}
+		w.write(n.Name+".running_var", ones)
+	}
+	return w.err
+}
+
+// writer keeps the first error of a row of writes.
+type writer struct {
+	session device.Session
+	err     error
+}
+
+func (w *writer) write(name string, src any) {
+	if w.err == nil {
+		w.err = w.session.Write(name, src)
+	}
+}
+
+// normalisation gives what the Batch kernel subtracts (C,H,W), multiplies with
+// (C) and puts outside of the image (C), from the images trained on.
+func normalisation(in experiments.Input, set *data.Set, images []int32) (mean, scale, fill []float32) {
+	stats := set.Statistics(images)
+	area := set.Size * set.Size
+	mean, scale, fill = make([]float32, set.Channels*area), make([]float32, set.Channels), make([]float32, set.Channels)
+	for c := range set.Channels {
+		var outside float32
+		for i := c * area; i < (c+1)*area; i++ {
+			switch in.Mean {
+			case "pixel":
+				mean[i], outside = stats.Pixel[i], stats.Mean[c]
+			case "channel":
+				mean[i], outside = stats.Mean[c], stats.Mean[c]
+			}
+		}
+		scale[c] = 1
+		if in.Std == "channel" && stats.Std[c] > 0 {
+			scale[c] = 1 / stats.Std[c]
+		}
+		if in.PadWith == "black" {
+			fill[c] = -outside * scale[c]
+		}
+	}
+	return mean, scale, fill
+}
+
+// rows are the batches of steps first to first+n.
+func (m *model) rows(first, n int) []device.Row {
+	rows := make([]device.Row, 0, n*m.run.Batch)
+	for step := first; step < first+n; step++ {
+		rows = m.plan.Rows(step, rows)
+	}
+	return rows
+}
+
+// evaluate classifies images of the resident data set.
+func (m *model) evaluate(images []int32) (device.Counts, error) {
+	return m.session.Eval(data.EvalRows(images, m.run.Batch, m.run.Input.Pad))
+}
+
+// calibrate replaces the running statistics by true averages over batches of
+// the training images, as they come in an epoch after the last step: the k-th
+// batch enters with the share 1/k (the authors' README on test statistics).
+func (m *model) calibrate() error {
+	n := max(1, min(200, len(m.train)/m.run.Batch))
+	p := device.Plan{Rows: m.rows(m.run.Schedule.Stop, n), First: m.run.Schedule.Stop}
+	for k := range n {
+		p.Rates = append(p.Rates, device.Rates{Statistics: 1 / float32(k+1)})
+	}
+	if err := m.session.Calibrate(p); err != nil {
+		return fmt.Errorf("calibrating batch norm: %w", err)
+	}
+	return nil
+}
+
+// views lists the named tensors of arenas, in the order of their memory.
+func (m *model) views(arenas ...program.Arena) []program.Buffer {
+	p := m.programs.Train
+	if p == nil {
+		p = m.programs.Eval
+	}
+	var views []program.Buffer
+	for _, a := range arenas {
+		for _, id := range p.Views(a) {
+			views = append(views, p.Buffers[id])
+		}
+	}
+	return views
+}

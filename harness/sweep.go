@@ -1,0 +1,309 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/record"
+	"depthlab/nets"
+)
+
+// Sweep is all runs of a question on this machine.
+type Sweep struct {
+	Plan     *experiments.Plan // precisions resolved
+	Dir      string            // results/NAME/PROFILE
+	Data     *data.Source
+	Device   device.Device
+	Progress *record.Progress
+	Say      func(format string, args ...any) // one line to the user
+	Version  string                           // of the program
+}
+
+// Run trains what is missing: it skips what is finished, goes on with what was
+// interrupted, and after a failure with the next run. The error names every
+// run that failed; it is ErrInterrupted when ctx ended.
+func (s *Sweep) Run(ctx context.Context) error {
+	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
+		return err
+	}
+	if err := removeTemporaries(s.Dir); err != nil {
+		return err
+	}
+	var failed []error
+	skipped := 0
+	for i, run := range s.Plan.Runs {
+		found, err := s.find(run)
+		if err != nil {
+			return err
+		}
+		switch found {
+		case finished:
+			skipped++
+			continue
+		case another:
+			if err := s.setAside(run, "recipe or data changed since"); err != nil {
+				return err
+			}
+		}
+		err = s.train(ctx, i, run)
+		switch {
+		case errors.Is(err, ErrInterrupted):
+			return err
+		case err != nil:
+			s.Progress.Close()
+			s.Say("failed: %v", err)
+			failed = append(failed, err)
+		}
+	}
+	s.Progress.Close()
+	if skipped > 0 {
+		s.Say("%d of %d runs were finished before.", skipped, len(s.Plan.Runs))
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("%d of %d runs failed:\n%w", len(failed), len(s.Plan.Runs), errors.Join(failed...))
+	}
+	return nil
+}
+
+// found is what stands in the results folder under a run's name.
+type found int
+
+const (
+	nothing  found = iota // or a run that is to go on
+	finished              // the run, trained to its end
+	another               // a run of another recipe or other data
+)
+
+func (s *Sweep) find(run experiments.Run) (found, error) {
+	old, err := readProvenance(s.Dir, run.ID)
+	if errors.Is(err, os.ErrNotExist) {
+		return nothing, nil
+	}
+	if err != nil {
+		return nothing, err
+	}
+	if old.Proof.Run != run.Hash() || old.Proof.Data != s.Data.Checksum {
+		return another, nil
+	}
+	rec, err := record.Read(recordPath(s.Dir, run.ID))
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, record.ErrEmpty) {
+		return nothing, nil
+	}
+	if err != nil || !rec.Finished() {
+		return nothing, err
+	}
+	return finished, nil
+}
+
+// setAside moves the files of a run to superseded/, where nothing reads them.
+func (s *Sweep) setAside(run experiments.Run, why string) error {
+	to := filepath.Join(s.Dir, "superseded", run.ID+"-"+time.Now().UTC().Format("20060102T150405"))
+	if err := os.MkdirAll(to, 0o777); err != nil {
+		return err
+	}
+	for _, sub := range []string{"runs", "checkpoints", "weights"} {
+		names, err := filepath.Glob(filepath.Join(s.Dir, sub, run.ID+"[.-]*"))
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := os.Rename(name, filepath.Join(to, filepath.Base(name))); err != nil {
+				return err
+			}
+		}
+	}
+	s.Say("%s: %s; the old run was moved to %s.", run.ID, why, to)
+	return nil
+}
+
+// train takes the i-th run from where it stands to its end.
+func (s *Sweep) train(ctx context.Context, i int, run experiments.Run) (err error) {
+	m, err := open(run, s.Data, s.Device)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", run.ID, err)
+	}
+	defer func() { err = errors.Join(err, m.session.Close()) }()
+	info := m.session.Info()
+	t := &trainer{model: m, dir: s.Dir, proof: proof{
+		Run: run.Hash(), Program: m.programs.Train.Hash(), Data: s.Data.Checksum,
+		Device: strings.TrimSpace(info.Name + " " + info.Precision + " " + info.Layout),
+	}}
+	warnings, err := t.resume()
+	var changed *changedError
+	if errors.As(err, &changed) {
+		if err := s.setAside(run, changed.What); err != nil {
+			return err
+		}
+		warnings, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	start := s.start(run, m, info)
+	w, err := t.openRecord(start)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	origin := s.provenance(t, info)
+	if err := origin.write(s.Dir); err != nil {
+		return err
+	}
+	s.Progress.Begin(i+1, len(s.Plan.Runs), *start, t.step, s.left(i))
+	t.sink, t.show = record.Tee(w, s.Progress), s.Progress.Step
+	for _, text := range warnings {
+		if err := t.sink.Event(record.Event{Kind: "warn", Step: t.step, Text: text}); err != nil {
+			return err
+		}
+	}
+	if err := t.train(ctx); err != nil {
+		return err
+	}
+	origin.Finished, origin.Seconds = time.Now().UTC().Format(time.RFC3339), t.clock.total.Seconds()
+	return origin.write(s.Dir)
+}
+
+// left estimates the time of the runs behind the i-th, from its speed: a
+// step's work is taken to be that of its multiply-adds.
+func (s *Sweep) left(i int) func(imagesPerS float64) time.Duration {
+	macs := func(run experiments.Run) float64 {
+		arch, err := nets.ParseArch(run.Net)
+		if err != nil {
+			return 0
+		}
+		_, n, err := nets.Count(arch, geometry(s.Data))
+		if err != nil {
+			return 0
+		}
+		return float64(n)
+	}
+	this := macs(s.Plan.Runs[i])
+	var images float64 // of the others, in images of this net
+	for _, run := range s.Plan.Runs[i+1:] {
+		if f, err := s.find(run); err == nil && f != finished && this > 0 {
+			images += macs(run) / this * float64(run.Schedule.Stop*run.Batch)
+		}
+	}
+	return func(imagesPerS float64) time.Duration {
+		return time.Duration(images / imagesPerS * float64(time.Second))
+	}
+}
+
+// start describes the run in its record.
+func (s *Sweep) start(run experiments.Run, m *model, info device.Info) *record.Start {
+	arch, _ := nets.ParseArch(run.Net)
+	params, macs, _ := nets.Count(arch, geometry(s.Data))
+	paper, caveats := run.Paper()
+	caveats = append(caveats, s.Plan.Caveats...)
+	if run.Data == "cifar10" && !s.Data.Canonical {
+		paper = false
+		caveats = append(caveats, s.Data.Title)
+	}
+	if info.Name != "xla" {
+		caveats = append(caveats, "CPU")
+	}
+	st := &record.Start{
+		ID: run.ID, Net: run.Net, Depth: arch.Depth, Residual: arch.Residual, Seed: run.Seed,
+		Params: params, Macs: macs, Steps: run.Schedule.Stop, Batch: run.Batch,
+		Data: s.Data.Title, Precision: run.Precision, Device: info.Name, Paper: paper, Caveats: caveats,
+	}
+	if arch.Residual {
+		st.Shortcut = string(arch.Shortcut)
+	}
+	return st
+}
+
+// provenance is runs/ID.json: what a result was made with.
+type provenance struct {
+	ID       string          `json:"id"`
+	Version  string          `json:"version"`
+	Go       string          `json:"go"`
+	Proof    proof           `json:"proof"`
+	Run      experiments.Run `json:"run"`
+	Question string          `json:"question"`
+	Profile  string          `json:"profile"`
+	Device   device.Info     `json:"device"`
+	Choices  []device.Choice `json:"choices,omitempty"`
+	Data     string          `json:"data"`
+	Started  string          `json:"started"`            // UTC, of the latest start
+	Finished string          `json:"finished,omitempty"` // UTC
+	Seconds  float64         `json:"seconds,omitempty"`  // of training
+}
+
+func (s *Sweep) provenance(t *trainer, info device.Info) *provenance {
+	p := &provenance{
+		ID: t.run.ID, Version: s.Version, Proof: t.proof, Run: t.run, Question: s.Plan.Question, Profile: s.Plan.Profile,
+		Device: info, Choices: t.session.Choices(), Data: s.Data.Title, Started: time.Now().UTC().Format(time.RFC3339),
+	}
+	if b, ok := debug.ReadBuildInfo(); ok {
+		p.Go = b.GoVersion
+	}
+	return p
+}
+
+func provenancePath(dir, id string) string { return filepath.Join(dir, "runs", id+".json") }
+
+func (p *provenance) write(dir string) error {
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeWhole(provenancePath(dir, p.ID), append(text, '\n'))
+}
+
+func readProvenance(dir, id string) (*provenance, error) {
+	text, err := os.ReadFile(provenancePath(dir, id))
+	if err != nil {
+		return nil, err
+	}
+	p := new(provenance)
+	if err := json.Unmarshal(text, p); err != nil {
+		return nil, fmt.Errorf("%s: %w", provenancePath(dir, id), err)
+	}
+	return p, nil
+}
+
+// temporary is how files are called until they are whole.
+const temporary = ".partial"
+
+// writeWhole writes a file whole or not at all.
+func writeWhole(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	f, err := os.Create(path + temporary)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		os.Remove(f.Name())
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// removeTemporaries clears what a killed process left half written.
+func removeTemporaries(dir string) error {
+	names, err := filepath.Glob(filepath.Join(dir, "*", "*"+temporary))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"depthlab/experiments"
+	"depthlab/harness/device"
+	"depthlab/harness/record"
+	"depthlab/harness/state"
+)
+
+// ErrInterrupted is returned by Train when its context ended: everything is
+// saved, and the same run goes on from there.
+var ErrInterrupted = errors.New("interrupted")
+
+// trainer is one run under way.
+type trainer struct {
+	*model
+	dir    string // of the plan's results
+	proof  proof
+	sink   record.Sink
+	show   func(step int, m record.Metric)
+	step   int    // finished steps
+	window window // since the last "train" event
+	warm   bool   // the warm-up, if there is one, is over
+	clock  stopwatch
+}
+
+// train takes the run from wherever it stands to its end. This is the loop:
+// what is measured lies between the two bars.
+func (t *trainer) train(ctx context.Context) error {
+	s := t.run.Schedule
+	launch := max(1, t.session.Info().Launch)
+	metrics := make([]device.Metric, launch)
+	for t.step < s.Stop {
+		n := t.untilEvent(launch)
+		plan := device.Plan{First: t.step, Rows: t.rows(t.step, n)}
+		for i := range n {
+			plan.Rates = append(plan.Rates, device.Rates{Learning: t.rate(t.step + i), Statistics: float32(t.run.BatchNorm.Momentum)})
+		}
+		// ------------------------------------------------------ training
+		t.clock.start()
+		err := t.session.Train(plan, metrics[:n])
+		t.clock.stop()
+		// ---------------------------------------------------------------
+		if err != nil {
+			return t.fail(err)
+		}
+		before := t.rate(t.step + n - 1)
+		t.step += n
+		t.window.add(metrics[:n], t.run.Batch)
+		t.show(t.step, t.window.metric(before))
+		if t.step%t.run.LogEvery == 0 || t.step == s.Stop {
+			if err := t.log(before); err != nil {
+				return err
+			}
+		}
+		if rate := t.rate(t.step); rate != before && t.step < s.Stop {
+			if err := t.sink.Event(record.Event{Kind: "rate", Step: t.step, Rate: exact(rate)}); err != nil {
+				return err
+			}
+		}
+		if t.step%t.run.EvalEvery == 0 && t.step < s.Stop {
+			if err := t.test(); err != nil {
+				return err
+			}
+		}
+		if t.step%t.run.SaveEvery == 0 || t.step == s.Stop || ctx.Err() != nil {
+			if err := t.save(); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return ErrInterrupted
+		}
+	}
+	return t.finish()
+}
+
+// untilEvent is how many steps may go in one launch: none of the events of
+// the loop, and no change of the rate, lies inside it.
+func (t *trainer) untilEvent(launch int) int {
+	s := t.run.Schedule
+	n := min(launch, s.Stop-t.step)
+	for _, every := range []int{t.run.LogEvery, t.run.EvalEvery, t.run.SaveEvery} {
+		n = min(n, every-t.step%every)
+	}
+	changes := s.At
+	if s.Warmup != nil {
+		changes = append(slices.Clone(changes), s.Warmup.Steps)
+	}
+	for _, at := range changes {
+		if at > t.step {
+			n = min(n, at-t.step)
+		}
+	}
+	return n
+}
+
+// rate is the learning rate of a step, counted from 0.
+func (t *trainer) rate(step int) float32 {
+	s := t.run.Schedule
+	if w := s.Warmup; w != nil && !t.warm && (w.Steps == 0 || step < w.Steps) {
+		return float32(w.Rate)
+	}
+	return float32(rateAt(t.run.Optimizer.Rate, s, step))
+}
+
+// rateAt is the rate of a step without any warm-up.
+func rateAt(rate float64, s experiments.Schedule, step int) float64 {
+	for _, at := range s.At {
+		if step >= at {
+			rate /= s.Divide
+		}
+	}
+	return rate
+}
+
+// exact writes a float32 rate with the few digits it was given with.
+func exact(rate float32) float64 { return math.Round(float64(rate)*1e9) / 1e9 }
+
+// log records what the mini-batches showed since the last time, and ends a
+// warm-up that waits for the running error.
+func (t *trainer) log(rate float32) error {
+	m := t.window.metric(rate)
+	if w := t.run.Schedule.Warmup; w != nil && w.Steps == 0 && m.Error < w.Until {
+		t.warm = true
+	}
+	e := record.Event{Kind: "train", Step: t.step, Rate: m.Rate, Loss: &m.Loss, Error: &m.Error,
+		Seconds: t.clock.total.Seconds(), ImagesPerS: t.clock.lap(t.window.Steps * t.run.Batch)}
+	t.window = window{}
+	return t.sink.Event(e)
+}
+
+// test records the error on the test set with running statistics.
+func (t *trainer) test() error { return t.pass("eval", t.testSet, t.model.test) }
+
+func (t *trainer) pass(kind, set string, images []int32) error {
+	c, err := t.evaluate(images)
+	if err != nil {
+		return fmt.Errorf("run %s: evaluation on the %s set at step %d: %w", t.run.ID, set, t.step, err)
+	}
+	loss, wrong := c.Loss/float64(c.Images), 100*float64(c.Wrong)/float64(c.Images)
+	return t.sink.Event(record.Event{Kind: kind, Step: t.step, Set: set, Loss: &loss, Error: &wrong, Seconds: t.clock.total.Seconds()})
+}
+
+// finish makes the final tests and keeps the weights.
+func (t *trainer) finish() error {
+	if t.run.BatchNorm.Statistics == "calibrated" {
+		if err := t.calibrate(); err != nil {
+			return err
+		}
+	}
+	if err := t.test(); err != nil {
+		return err
+	}
+	if err := t.pass("full", "train", t.model.train); err != nil {
+		return err
+	}
+	if err := t.saveWeights(); err != nil {
+		return err
+	}
+	if err := t.sink.Event(record.Event{Kind: "end", Step: t.step, Seconds: t.clock.total.Seconds()}); err != nil {
+		return err
+	}
+	return state.Remove(t.checkpoints(), t.run.ID)
+}
+
+// fail records why a run cannot go on. Its last checkpoint stays.
+func (t *trainer) fail(err error) error {
+	var nan *device.NonFiniteError
+	step := t.step
+	if errors.As(err, &nan) {
+		step = nan.Step
+	}
+	return errors.Join(fmt.Errorf("run %s: %w", t.run.ID, err),
+		t.sink.Event(record.Event{Kind: "stop", Step: step, Text: err.Error()}))
+}
+
+// window sums the mini-batches since the last "train" event. It is part of a
+// checkpoint, so that a resumed record has the same means.
+type window struct {
+	Steps, Images int
+	Loss          float64 // summed over steps
+	Wrong         int
+}
+
+func (w *window) add(ms []device.Metric, batch int) {
+	for _, m := range ms {
+		w.Steps++
+		w.Images += batch
+		w.Loss += float64(m.Loss)
+		w.Wrong += m.Wrong
+	}
+}
+
+func (w *window) metric(rate float32) record.Metric {
+	return record.Metric{Rate: exact(rate), Loss: w.Loss / float64(w.Steps), Error: 100 * float64(w.Wrong) / float64(w.Images)}
+}
+
+// stopwatch counts training time, and no testing or saving.
+type stopwatch struct {
+	total, lapStart time.Duration
+	started         time.Time
+}
+
+func (s *stopwatch) start() { s.started = time.Now() }
+func (s *stopwatch) stop()  { s.total += time.Since(s.started) }
+
+// lap is the speed, in images per second, since the last lap.
+func (s *stopwatch) lap(images int) float64 {
+	d := s.total - s.lapStart
+	s.lapStart = s.total
+	if d <= 0 {
+		return 0
+	}
+	return math.Round(10*float64(images)/d.Seconds()) / 10
+}
