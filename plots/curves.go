@@ -139,11 +139,11 @@ func curvePanel(ls []*line, x, y axis, paper bool) *panel {
 	p.right = labelRoom(texts)
 	drops := rateDrops(ls)
 	for _, d := range drops {
-		p.above = append(p.above, mark{float64(d.Step - 1), "rate ÷ " + strconv.FormatFloat(d.From/d.To, 'g', 3, 64)})
+		p.above = append(p.above, mark{float64(d.Step), "rate ÷ " + strconv.FormatFloat(d.From/d.To, 'g', 3, 64)})
 	}
 	p.paint = func(f frame) {
 		for _, d := range drops {
-			at := f.px(float64(d.Step - 1))
+			at := f.px(float64(d.Step))
 			f.line(dropGray, 0.6, []vg.Length{1, 2}, vg.Point{X: at, Y: f.Min.Y}, vg.Point{X: at, Y: f.Max.Y})
 		}
 		columns := int((f.Max.X - f.Min.X) * 2) // of a pixel at 144 dots per inch

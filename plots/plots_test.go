@@ -57,7 +57,7 @@ func fake(s shape, logEvery, evalEvery int) *record.RunRecord {
 	for step := 1; step <= st.Steps; step++ {
 		if step == st.Steps/2+1 || step == st.Steps*3/4+1 {
 			rate /= 10
-			r.Events = append(r.Events, record.Event{Kind: "rate", Step: step, Rate: rate})
+			r.Events = append(r.Events, record.Event{Kind: "rate", Step: step - 1, Rate: rate})
 		}
 		if step == s.stop {
 			r.Events = append(r.Events, record.Event{Kind: "stop", Step: step, Text: "NaN in layer2.0.conv1 (loss)"})

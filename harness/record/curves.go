@@ -136,7 +136,7 @@ func (r *RunRecord) Seconds() float64 {
 	return s
 }
 
-// RateChange is a change of the learning rate; Step is the first at the new one.
+// RateChange is a change of the learning rate after Step steps.
 type RateChange struct {
 	Step     int
 	From, To float64

@@ -6,7 +6,7 @@ package record
 //
 //	"start"  the run begins: Run (the resolved recipe), Params, Macs, Images
 //	"train"  Step, Rate, Loss, Error: means over the mini-batches since the last "train"
-//	"rate"   Step, Rate: Step is the first step at a new rate (drop, or end of warm-up)
+//	"rate"   Step, Rate: after Step steps the rate is a new one: at 0, after a drop, after a warm-up
 //	"eval"   Step, Set ("test", "validation"), Error, Loss
 //	"full"   Step, Set ("train"), Error, Loss: a full pass in eval mode at the end
 //	"warn"   Step, Text

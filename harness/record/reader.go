@@ -120,10 +120,8 @@ func (c *checker) next(e Event) error {
 		}
 		c.eval = e.Step
 	case "rate":
-		// Otherwise Truncate at this step could not tell whether it belongs to
-		// the steps before the checkpoint or to those after it.
-		if e.Step <= c.latest {
-			return fmt.Errorf("\"rate\" event: step %d, the first at the new rate, is not after step %d", e.Step, c.latest)
+		if e.Step < c.latest {
+			return fmt.Errorf("\"rate\" event: step %d comes after step %d", e.Step, c.latest)
 		}
 	case "full", "warn", "stop", "end":
 	default:

@@ -33,13 +33,14 @@ func write(t *testing.T, path string, from, to int, late float64) {
 	}
 	if from == 0 {
 		put(Event{Kind: "start", Start: &Start{ID: "plain-8-seed0", Net: "plain-8", Depth: 8, Steps: 200, Batch: 128}})
+		put(Event{Kind: "rate", Rate: 0.1})
 	}
 	for s := from + 1; s <= to; s++ {
-		if s == 101 {
-			put(Event{Kind: "rate", Step: 101, Rate: 0.01})
-		}
 		if s%10 == 0 {
 			put(Event{Kind: "train", Step: s, Rate: 0.1, Loss: num(1 / float64(s)), Error: num(100 / float64(s)), Seconds: late + float64(s), ImagesPerS: late})
+		}
+		if s == 100 {
+			put(Event{Kind: "rate", Step: s, Rate: 0.01})
 		}
 		if s%50 == 0 && s < 200 {
 			put(Event{Kind: "eval", Step: s, Set: "test", Error: num(float64(90 - s/10))})
@@ -127,7 +128,7 @@ func TestSummary(t *testing.T) {
 	if !r.Finished() || r.Stopped() != "" || r.Step() != 200 || r.Seconds() != 200 {
 		t.Error(r.Finished(), r.Stopped(), r.Step(), r.Seconds())
 	}
-	if got := r.RateChanges(); len(got) != 1 || got[0] != (RateChange{101, 0.1, 0.01}) {
+	if got := r.RateChanges(); len(got) != 1 || got[0] != (RateChange{100, 0.1, 0.01}) {
 		t.Error(got)
 	}
 	if n := len(r.TrainCurve()); n != 20 {
@@ -166,7 +167,7 @@ func TestReadIsStrict(t *testing.T) {
 		{start + `{"kind":"train","step":10}` + "\n" + `{"kind":"train","step":10}` + "\n", ":3: \"train\" event: step 10 comes after step 10"},
 		{start + `{"kind":"train","step":101}` + "\n", ":2: \"train\" event: step 101 is after the last, 100"},
 		{start + `{"kind":"warn","step":-1}` + "\n", ":2: \"warn\" event: step -1"},
-		{start + `{"kind":"train","step":10}` + "\n" + `{"kind":"rate","step":10,"rate":0.1}` + "\n", ":3: \"rate\" event: step 10, the first at the new rate, is not after step 10"},
+		{start + `{"kind":"train","step":10}` + "\n" + `{"kind":"rate","step":9,"rate":0.1}` + "\n", ":3: \"rate\" event: step 9 comes after step 10"},
 		{`{"kind":"start","step":0}` + "\n", ":1: \"start\" event without"},
 		{start + `{"kind":"warn","text":"` + strings.Repeat("x", maxLine) + `"}` + "\n", ":2: line longer than"},
 	} {
@@ -242,7 +243,7 @@ func play(p *Progress) {
 			p.Event(Event{Kind: "train", Step: s, Rate: 0.1, Loss: num(0.25), Error: num(7.5)})
 		}
 		if s == 700 {
-			p.Event(Event{Kind: "rate", Step: s + 1, Rate: 0.01})
+			p.Event(Event{Kind: "rate", Step: s, Rate: 0.01})
 			p.Event(Event{Kind: "eval", Step: s, Set: "test", Error: num(9.25)})
 		}
 	}
@@ -254,7 +255,7 @@ func TestPlainLines(t *testing.T) {
 	play(&Progress{Every: 4 * time.Second, lines: []io.Writer{&b}})
 	want := `2/8 resnet-20 seed 3: begins, 1000 steps, goes on after step 500
 2/8 resnet-20 seed 3: step 700/1000, error 7.50 %, 6s left, 2m06s for all, loss 0.2500, 6400 images/s, rate 0.1
-2/8 resnet-20 seed 3: step 701, rate is now 0.01
+2/8 resnet-20 seed 3: step 700, rate is now 0.01
 2/8 resnet-20 seed 3: step 700, test error 9.25 %
 2/8 resnet-20 seed 3: step 900/1000, error 7.50 %, 2s left, 2m02s for all, loss 0.2500, 6400 images/s, rate 0.1
 2/8 resnet-20 seed 3: step 1000/1000, error 7.50 %, 0s left, 2m00s for all, loss 0.2500, 6400 images/s, rate 0.1

@@ -116,8 +116,9 @@ func (w *Writer) Close() error { return errors.Join(w.f.Sync(), w.f.Close()) }
 //   - if step is the run's last, also its "eval" events: the final tests come
 //     after the last checkpoint, and will be made again.
 //
-// At other steps a run must therefore log first and save then. The lines that
-// stay are kept byte for byte. The file is replaced whole or not at all.
+// At other steps a run must therefore log all of a step, a new rate too, and
+// save then. The lines that stay are kept byte for byte. The file is replaced
+// whole or not at all.
 func Truncate(path string, step int) error {
 	r, err := Read(path)
 	if err != nil {
