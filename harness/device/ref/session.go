@@ -66,6 +66,9 @@ func (s *session) Train(plan device.Plan, metrics []device.Metric) error {
 	if err != nil {
 		return err
 	}
+	if len(metrics) != len(plan.Rates) {
+		return fmt.Errorf("ref: %d metrics for %d steps", len(metrics), len(plan.Rates))
+	}
 	forward := m.forwardEnd()
 	return steps(m, plan, func(i int) error {
 		m.run(0, forward, nil)
@@ -98,11 +101,21 @@ func steps(m *machine, plan device.Plan, f func(i int) error) error {
 	return nil
 }
 
+// setRows checks rows against the data set and the padding, and copies them.
 func setRows(m *machine, dst kernel.Tensor, rows []device.Row) error {
 	images := m.value("images").Shape
+	var top, left int32
+	for _, c := range m.p.Code {
+		if k, ok := c.Kernel.(kernel.Batch); ok {
+			top, left = int32(images[2]+2*k.Pad-k.Crop), int32(images[3]+2*k.Pad-k.Crop)
+		}
+	}
 	for i, r := range rows {
-		if int(r[0]) >= images[0] {
+		if r[0] < -1 || int(r[0]) >= images[0] {
 			return fmt.Errorf("ref: row %d asks for image %d of %d", i, r[0], images[0])
+		}
+		if r[1] < 0 || r[1] > top || r[2] < 0 || r[2] > left {
+			return fmt.Errorf("ref: row %d crops at (%d, %d), which is outside the padded image", i, r[1], r[2])
 		}
 		copy(dst.I32[i*4:], r[:])
 	}

@@ -1,0 +1,320 @@
+// Package devicetest is the conformance suite of devices: what every one of
+// them must do like the kernels' references say. A device's own test is
+//
+//	func TestDevice(t *testing.T) { devicetest.Run(t, start); devicetest.Golden(t, start) }
+//
+// Guard bands lie around what single kernels write. They see a device that
+// keeps the arenas of a Program as they are; where a device has a layout of
+// its own, bands inside it are its own test's matter.
+package devicetest
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/ref"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+	"depthlab/nets/program"
+)
+
+// Run holds a device to its contract, in every precision that it has.
+func Run(t *testing.T, start func(testing.TB) device.Device) {
+	for _, p := range []device.Precision{device.FP32, device.BF16} {
+		t.Run(string(p), func(t *testing.T) {
+			dev := start(t)
+			defer dev.Close()
+			if p == device.BF16 && !dev.Info().Bfloat16 {
+				t.Skipf("%s has no native bfloat16 on %s", dev.Info().Name, dev.Info().Hardware)
+			}
+			s := &suite{dev: dev, precision: p}
+			t.Run("info", s.info)
+			t.Run("kernels", s.kernels)
+			t.Run("nonfinite", s.nonfinite)
+			t.Run("steps", s.steps)
+			t.Run("launch", s.launch)
+			t.Run("repeat", s.repeat)
+			t.Run("eval", s.eval)
+			t.Run("calibrate", s.calibrate)
+			t.Run("buffers", s.buffers)
+			t.Run("errors", s.errors)
+			t.Run("unsupported", s.unsupported)
+			t.Run("nan", s.nan)
+		})
+	}
+}
+
+// suite is a device under test.
+type suite struct {
+	dev       device.Device
+	precision device.Precision
+}
+
+func (s *suite) info(t *testing.T) {
+	i := s.dev.Info()
+	if i.Name == "" || i.Hardware == "" || i.Launch < 1 {
+		t.Errorf("%+v: want a name, the hardware and at least one step a launch", i)
+	}
+}
+
+// net is a net with its programs and all that a session starts from.
+type net struct {
+	name     string
+	cfg      compile.Config
+	programs device.Programs
+	graph    *nets.Graph
+}
+
+// Eval programs have a batch of their own, as in real runs.
+const evalBatch = 6
+
+func newNet(t testing.TB, name string, batch, group, size int) *net {
+	t.Helper()
+	arch, err := nets.ParseArch(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &net{name: name, cfg: compile.Config{
+		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Group: group, Eps: 1e-5},
+		Images: 24, Pad: 2, Momentum: 0.9, Decay: 1e-4,
+	}}
+	if n.graph, err = arch.Build(nets.Eval, n.cfg.Config); err != nil {
+		t.Fatal(err)
+	}
+	forEval := n.cfg
+	forEval.Batch, forEval.Group = evalBatch, 0
+	for _, c := range []struct {
+		dst  **program.Program
+		mode nets.Mode
+		cfg  compile.Config
+	}{{&n.programs.Train, nets.Train, n.cfg}, {&n.programs.Eval, nets.Eval, forEval}, {&n.programs.Calibrate, nets.Calibrate, n.cfg}} {
+		if *c.dst, err = compile.Compile(arch, c.mode, c.cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// session is a device.Session whose errors end the test.
+type session struct {
+	device.Session
+	t testing.TB
+}
+
+// open starts a session of the net on the device, and writes data set and
+// first values into it.
+func (s *suite) open(t testing.TB, n *net, choices ...device.Choice) *session {
+	t.Helper()
+	return open(t, s.dev, n, device.Options{Precision: s.precision, Deterministic: true, Choices: choices})
+}
+
+func open(t testing.TB, dev device.Device, n *net, o device.Options) *session {
+	t.Helper()
+	raw, err := dev.Open(n.programs, o)
+	var no *device.UnsupportedError
+	if errors.As(err, &no) {
+		t.Skip(no)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := raw.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &session{raw, t}
+	n.fill(s)
+	return s
+}
+
+// reference is a session of ref with the same values.
+func reference(t testing.TB, n *net) *session {
+	t.Helper()
+	return open(t, ref.New(), n, device.Options{})
+}
+
+func (n *net) fill(s *session) {
+	c := n.cfg
+	pixels := c.Channels * c.Size * c.Size
+	s.write("images", bytesOf("images", c.Images*pixels))
+	labels := make([]uint8, c.Images)
+	for i := range labels {
+		labels[i] = uint8(i % c.Classes)
+	}
+	s.write("labels", labels)
+	mean := make([]float32, pixels)
+	for i, u := range uniform("mean", pixels) {
+		mean[i] = float32(math.Floor(120 + 16*u))
+	}
+	s.write("mean", mean)
+	s.write("scale", []float32{1. / 64, 1. / 128, 1. / 32})
+	s.write("fill", []float32{0, 0.25, -0.5})
+	for _, p := range n.graph.Params {
+		s.write(p.Name, firstValue(p))
+	}
+	for _, b := range n.graph.Norms {
+		ones := make([]float32, b.Channels)
+		for i := range ones {
+			ones[i] = 1
+		}
+		s.write(b.Name+".running_var", ones)
+	}
+}
+
+// firstValue is He's variance 2/fan-in as a uniform distribution; scales
+// around 1, shifts and bias around 0, so that no gradient is missed.
+func firstValue(p *nets.Param) []float32 {
+	shape := p.Node.Shape()
+	w := make([]float32, shape.TotalSize())
+	add, times := 0.0, 0.25
+	switch {
+	case p.Kind.IsWeight():
+		times = math.Sqrt(6 / float64(len(w)/shape[0]))
+	case p.Kind == nets.Scale:
+		add = 1
+	case p.Kind == nets.Bias:
+		times = 0.125
+	}
+	for i, u := range uniform(p.Name, len(w)) {
+		// The conversion keeps the compiler from fusing: golden.py rounds twice.
+		w[i] = float32(add + float64(u*times))
+	}
+	return w
+}
+
+// plan is a plan of n steps from the given one on, a function of their numbers.
+func (n *net) plan(first, steps int, rate float32) device.Plan {
+	p := device.Plan{First: first}
+	for step := first; step < first+steps; step++ {
+		for slot := range n.cfg.Batch {
+			h := hashes(fmt.Sprintf("row %d %d", step, slot), 3)
+			around := uint32(2*n.cfg.Pad + 1)
+			index := (step*n.cfg.Batch + slot) % n.cfg.Images
+			p.Rows = append(p.Rows, device.Row{int32(index), int32(h[0] % around), int32(h[1] % around), int32(h[2] % 2)})
+		}
+		p.Rates = append(p.Rates, device.Rates{Learning: rate, Statistics: 0.1})
+	}
+	return p
+}
+
+func (s *session) write(name string, v any) {
+	s.t.Helper()
+	if err := s.Write(name, v); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *session) read(name string, n int) []float32 {
+	s.t.Helper()
+	v := make([]float32, n)
+	if err := s.Read(name, v); err != nil {
+		s.t.Fatal(err)
+	}
+	return v
+}
+
+func (s *session) train(p device.Plan) []device.Metric {
+	s.t.Helper()
+	m := make([]device.Metric, len(p.Rates))
+	if err := s.Train(p, m); err != nil {
+		s.t.Fatal(err)
+	}
+	return m
+}
+
+// state is all that training changes, by name: parameters, momenta and
+// running statistics.
+func (s *session) state(n *net) map[string][]float32 {
+	s.t.Helper()
+	p := n.programs.Train
+	all := map[string][]float32{}
+	for _, a := range []program.Arena{program.Param, program.Momentum, program.Stat} {
+		for _, id := range p.Views(a) {
+			b := &p.Buffers[id]
+			all[b.Name] = s.read(b.Name, b.Shape.Len())
+		}
+	}
+	return all
+}
+
+// sameBits compares two states, NaN with NaN.
+func sameBits(t testing.TB, what string, got, want map[string][]float32) {
+	t.Helper()
+	for name := range want {
+		if i := differ(got[name], want[name]); i >= 0 {
+			t.Errorf("%s: %s[%d] is %v, was %v", what, name, i, got[name][i], want[name][i])
+			return
+		}
+	}
+}
+
+// differ is the first index at which two slices differ in their bits, or -1.
+func differ(a, b []float32) int {
+	for i := range a {
+		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// largest gives the largest difference and the largest wanted value.
+func largest(got, want []float32) (diff, size float64) {
+	for i := range want {
+		d := math.Abs(float64(got[i]) - float64(want[i]))
+		if math.IsNaN(d) {
+			d = math.Inf(1)
+		}
+		diff, size = max(diff, d), max(size, math.Abs(float64(want[i])))
+	}
+	return diff, size
+}
+
+// distance is the Euclidean norm of the difference, relative to that of want.
+func distance(got, want []float32) float64 {
+	var d, n float64
+	for i := range want {
+		e := float64(got[i]) - float64(want[i])
+		d += e * e
+		n += float64(want[i]) * float64(want[i])
+	}
+	return math.Sqrt(d / n)
+}
+
+// hashes are n 32-bit numbers, a function of the name: FNV-1a, then an integer
+// mixer on seed and index. testdata/golden.py has the same function.
+func hashes(name string, n int) []uint32 {
+	seed := uint32(2166136261)
+	for _, b := range []byte(name) {
+		seed = (seed ^ uint32(b)) * 16777619
+	}
+	h := make([]uint32, n)
+	for i := range h {
+		x := seed + uint32(i)*0x9E3779B9
+		x = (x ^ x>>16) * 0x21F0AAAD
+		x = (x ^ x>>16) * 0x735A2D97
+		h[i] = x ^ x>>15
+	}
+	return h
+}
+
+// uniform values in [-1, 1): multiples of 2^-23, exact in float32.
+func uniform(name string, n int) []float64 {
+	u := make([]float64, n)
+	for i, h := range hashes(name, n) {
+		u[i] = float64(h>>8)/(1<<23) - 1
+	}
+	return u
+}
+
+func bytesOf(name string, n int) []uint8 {
+	b := make([]uint8, n)
+	for i, h := range hashes(name, n) {
+		b[i] = uint8(h >> 24)
+	}
+	return b
+}

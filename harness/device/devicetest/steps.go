@@ -1,0 +1,530 @@
+package devicetest
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/nets/program"
+)
+
+// tolerance of whole nets against ref.
+type tolerance struct {
+	loss     float64 // relative
+	grad     float64 // of each gradient, Euclidean, relative to its norm
+	param    float64 // after three steps, of the largest change of each tensor
+	stat     float64 // running statistics, of the largest element
+	evalLoss float64
+}
+
+func (s *suite) tolerance() tolerance {
+	if s.precision == device.BF16 {
+		// Every activation is rounded by 2^-9, in each of twenty layers and back;
+		// batch norm takes the scale out, the noise stays. Rectifiers near 0 flip
+		// and carry whole terms. PyTorch's autocast, on these very nets, has
+		// gradients 2 to 9 % away from float64's; three steps add up.
+		return tolerance{loss: 0.03, grad: 0.2, param: 0.3, stat: 0.03, evalLoss: 0.03}
+	}
+	// Roundings of 2^-24 in twenty layers, amplified by batch norms of small
+	// groups; a rectifier that flips near 0 moves a gradient by one term.
+	return tolerance{loss: 1e-5, grad: 1e-3, param: 2e-3, stat: 1e-4, evalLoss: 1e-5}
+}
+
+// the nets that whole steps run: each kind of shortcut, groups, odd extents.
+var wholeNets = []struct {
+	name               string
+	batch, group, size int
+}{
+	{"plain-8", 8, 0, 16},
+	{"resnet-8", 8, 4, 16},
+	{"resnet-8", 5, 0, 14}, // 14, 7, 4: the strides do not divide
+	{"resnet-8/split", 8, 2, 12},
+	{"resnet-8/B", 8, 0, 12},
+	{"resnet-8/C", 8, 4, 12},
+	{"resnet-20", 8, 0, 12},
+}
+
+// metrics of a number of steps, against ref's.
+func (s *suite) metrics(t testing.TB, got, want []device.Metric) {
+	t.Helper()
+	for i := range want {
+		if e := math.Abs(float64(got[i].Loss-want[i].Loss)) / float64(want[i].Loss); !(e <= s.tolerance().loss) {
+			t.Errorf("step %d: loss %v, ref has %v", i, got[i].Loss, want[i].Loss)
+		}
+		// In bfloat16 two classes that are close may change places.
+		if d := got[i].Wrong - want[i].Wrong; d != 0 && (s.precision == device.FP32 || d*d > 4) {
+			t.Errorf("step %d: %d wrong, ref has %d", i, got[i].Wrong, want[i].Wrong)
+		}
+	}
+}
+
+// steps trains three steps beside ref: the gradients of the first, each
+// parameter's by itself, and what has become of everything after the third.
+func (s *suite) steps(t *testing.T) {
+	tol := s.tolerance()
+	for _, c := range wholeNets {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNet(t, c.name, c.batch, c.group, c.size)
+			dev, ref := s.open(t, n), reference(t, n)
+			before := ref.state(n)
+			plan := n.plan(0, 1, 0.02)
+			plan.Rows[1] = device.Row{-1} // a slot without an image
+			s.metrics(t, dev.train(plan), ref.train(plan))
+			farthest := 0.0
+			for _, p := range n.graph.Params {
+				size := p.Node.Shape().TotalSize()
+				d := distance(dev.read("grad."+p.Name, size), ref.read("grad."+p.Name, size))
+				farthest = max(farthest, d)
+				if !(d <= tol.grad) {
+					t.Errorf("grad.%s: distance %.2g, bound %.2g", p.Name, d, tol.grad)
+				}
+			}
+
+			plan = n.plan(1, 2, 0.02)
+			s.metrics(t, dev.train(plan), ref.train(plan))
+			got, want := dev.state(n), ref.state(n)
+			p := n.programs.Train
+			worst := 0.0
+			for _, a := range []program.Arena{program.Param, program.Momentum, program.Stat} {
+				for _, id := range p.Views(a) {
+					name := p.Buffers[id].Name
+					diff, size := largest(got[name], want[name])
+					bound := tol.stat
+					if a != program.Stat {
+						size, _ = largest(want[name], before[name]) // of the change
+						bound = tol.param
+					}
+					worst = max(worst, diff/size)
+					if !(diff <= bound*size) {
+						t.Errorf("%s: error %.2g, bound %.2g", name, diff/size, bound)
+					}
+				}
+			}
+			t.Logf("gradients %.2g away, state %.2g", farthest, worst)
+		})
+	}
+}
+
+// launch: n steps in one call are n calls of one step, bit for bit; so is a
+// plan cut in uneven pieces, with an evaluation between.
+func (s *suite) launch(t *testing.T) {
+	n := newNet(t, "resnet-8", 8, 4, 8)
+	one := s.open(t, n)
+	want := one.train(n.plan(0, 5, 0.05))
+	for _, c := range []struct {
+		name   string
+		pieces []int
+	}{{"one by one", []int{1, 1, 1, 1, 1}}, {"in pieces", []int{2, 3}}, {"with nothing between", []int{2, 0, 3}}} {
+		t.Run(c.name, func(t *testing.T) {
+			many := s.open(t, n, one.Choices()...)
+			at := 0
+			for i, k := range c.pieces {
+				for j, m := range many.train(n.plan(at, k, 0.05)) {
+					if m != want[at+j] {
+						t.Errorf("step %d: %+v, in one call %+v", at+j, m, want[at+j])
+					}
+				}
+				at += k
+				if i == 0 {
+					if _, err := many.Eval(evalRows(n)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			sameBits(t, c.name, many.state(n), one.state(n))
+		})
+	}
+}
+
+// repeat: the same bits twice, and after a session was closed and its state
+// carried over, as a resume does.
+func (s *suite) repeat(t *testing.T) {
+	n := newNet(t, "resnet-8/B", 8, 4, 8)
+	first := s.open(t, n)
+	m := first.train(n.plan(0, 2, 0.05))
+	half := first.state(n)
+	m = append(m, first.train(n.plan(2, 2, 0.05))...)
+
+	second := s.open(t, n, first.Choices()...)
+	for i, got := range second.train(n.plan(0, 4, 0.05)) {
+		if got != m[i] {
+			t.Errorf("step %d: %+v, first %+v", i, got, m[i])
+		}
+	}
+	sameBits(t, "repeated", second.state(n), first.state(n))
+
+	third := s.open(t, n, first.Choices()...)
+	for name, v := range half {
+		third.write(name, v)
+	}
+	for i, got := range third.train(n.plan(2, 2, 0.05)) {
+		if got != m[2+i] {
+			t.Errorf("resumed step %d: %+v, first %+v", i, got, m[2+i])
+		}
+	}
+	sameBits(t, "resumed", third.state(n), first.state(n))
+}
+
+// evalRows are three batches to evaluate: a full one, one with empty slots,
+// and one of empty slots only.
+func evalRows(n *net) []device.Row {
+	var rows []device.Row
+	for i := range 2 * evalBatch {
+		rows = append(rows, device.Row{int32(i), int32(n.cfg.Pad), int32(n.cfg.Pad), 0})
+	}
+	for i := evalBatch + 1; i < 2*evalBatch; i += 2 {
+		rows[i] = device.Row{-1}
+	}
+	for range evalBatch {
+		rows = append(rows, device.Row{-1})
+	}
+	return rows
+}
+
+// statistics are running statistics as a trained net has them.
+func (n *net) statistics(s *session) {
+	for _, b := range n.graph.Norms {
+		mean, variance := make([]float32, b.Channels), make([]float32, b.Channels)
+		for i, u := range uniform(b.Name, 2*b.Channels) {
+			if i < b.Channels {
+				mean[i] = float32(u / 4)
+			} else {
+				variance[i-b.Channels] = float32(1.5 + u)
+			}
+		}
+		s.write(b.Name+".running_mean", mean)
+		s.write(b.Name+".running_var", variance)
+	}
+}
+
+func (s *suite) eval(t *testing.T) {
+	for _, c := range wholeNets {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNet(t, c.name, c.batch, c.group, c.size)
+			dev, ref := s.open(t, n), reference(t, n)
+			n.statistics(dev)
+			n.statistics(ref)
+			before := dev.state(n)
+			got, err := dev.Eval(evalRows(n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := ref.Eval(evalRows(n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Images != want.Images || got.Images != evalBatch+(evalBatch+1)/2 {
+				t.Errorf("%d images, ref has %d", got.Images, want.Images)
+			}
+			if d := got.Wrong - want.Wrong; d != 0 && (s.precision == device.FP32 || d*d > 4) {
+				t.Errorf("%d wrong, ref has %d", got.Wrong, want.Wrong)
+			}
+			if e := math.Abs(got.Loss-want.Loss) / want.Loss; !(e <= s.tolerance().evalLoss) {
+				t.Errorf("loss %v, ref has %v", got.Loss, want.Loss)
+			}
+			sameBits(t, "after an evaluation", dev.state(n), before)
+			if got, err := dev.Eval(nil); err != nil || got != (device.Counts{}) {
+				t.Errorf("nothing evaluates to %+v, %v", got, err)
+			}
+			again, err := dev.Eval(evalRows(n))
+			if err != nil || again != got {
+				t.Errorf("a second time %+v, %v; first %+v", again, err, got)
+			}
+		})
+	}
+}
+
+// calibrate averages the statistics of three batches, beside ref.
+func (s *suite) calibrate(t *testing.T) {
+	for _, c := range wholeNets {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNet(t, c.name, c.batch, c.group, c.size)
+			dev, ref := s.open(t, n), reference(t, n)
+			n.statistics(dev)
+			n.statistics(ref)
+			before := dev.state(n)
+			plan := n.plan(0, 3, 0)
+			for i := range plan.Rates {
+				plan.Rates[i].Statistics = 1 / float32(i+1)
+			}
+			if err := dev.Calibrate(plan); err != nil {
+				t.Fatal(err)
+			}
+			if err := ref.Calibrate(plan); err != nil {
+				t.Fatal(err)
+			}
+			got, want := dev.state(n), ref.state(n)
+			p := n.programs.Train
+			for _, id := range p.Views(program.Stat) {
+				name := p.Buffers[id].Name
+				if diff, size := largest(got[name], want[name]); !(diff <= s.tolerance().stat*size) {
+					t.Errorf("%s: error %.2g, bound %.2g", name, diff/size, s.tolerance().stat)
+				}
+			}
+			for _, a := range []program.Arena{program.Param, program.Momentum} {
+				for _, id := range p.Views(a) {
+					name := p.Buffers[id].Name
+					if differ(got[name], before[name]) >= 0 {
+						t.Errorf("%s was changed", name)
+					}
+				}
+			}
+		})
+	}
+}
+
+// buffers: what was written is read, in every view and through every span,
+// bits that are no numbers included.
+func (s *suite) buffers(t *testing.T) {
+	n := newNet(t, "resnet-8/B", 4, 2, 8)
+	h := s.open(t, n)
+	p := n.programs.Train
+	for _, a := range []program.Arena{program.Param, program.Grad, program.Momentum, program.Stat} {
+		span := make([]float32, p.Bytes[a]/4)
+		for _, id := range p.Views(a) {
+			b := &p.Buffers[id]
+			v := make([]float32, b.Shape.Len())
+			for i, u := range uniform("written "+b.Name, len(v)) {
+				v[i] = float32(u)
+			}
+			v[0] = float32(math.NaN())
+			h.write(b.Name, v)
+			copy(span[b.Offset/4:], v)
+		}
+		for i := range p.Buffers {
+			b := &p.Buffers[i]
+			if b.Arena != a {
+				continue
+			}
+			if at := differ(h.read(b.Name, b.Shape.Len()), span[b.Offset/4:][:b.Shape.Len()]); at >= 0 {
+				t.Errorf("%s[%d] is not what was written to its views", b.Name, at)
+			}
+		}
+	}
+	// And from span to view.
+	all := make([]float32, p.Bytes[program.Param]/4)
+	for i := range all {
+		all[i] = float32(i)
+	}
+	h.write("params", all)
+	for _, id := range p.Views(program.Param) {
+		b := &p.Buffers[id]
+		if v := h.read(b.Name, b.Shape.Len()); v[0] != float32(b.Offset/4) || v[len(v)-1] != v[0]+float32(len(v)-1) {
+			t.Errorf("%s holds %v... of what was written to params", b.Name, v[0])
+		}
+	}
+	// Parameters are one memory for all programs: an evaluation sees them.
+	n.fill(h)
+	n.statistics(h)
+	c1, err := h.Eval(evalRows(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := h.read("fc.weight", 640)
+	for i := range w {
+		w[i] = -w[i]
+	}
+	h.write("fc.weight", w)
+	c2, err := h.Eval(evalRows(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c1.Loss == c2.Loss {
+		t.Error("an evaluation does not see new weights")
+	}
+	// A gradient is there after a step; the images are there as written.
+	h.train(n.plan(0, 1, 0.01))
+	if norm2(h.read("grads", len(all))) == 0 {
+		t.Error("no gradients after a step")
+	}
+	images := make([]uint8, n.cfg.Images*3*8*8)
+	if err := h.Read("images", images); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range bytesOf("images", len(images)) {
+		if images[i] != want {
+			t.Fatalf("byte %d of the images is %d, want %d", i, images[i], want)
+		}
+	}
+}
+
+// errors: what a caller gets wrong comes back as an error, never as a panic.
+// Each time in a session of its own, which an error may end.
+func (s *suite) errors(t *testing.T) {
+	n := newNet(t, "plain-8", 4, 0, 8)
+	plan := n.plan(0, 2, 0.01)
+	rows := func(change func(r []device.Row)) device.Plan {
+		p := plan
+		p.Rows = append([]device.Row(nil), plan.Rows...)
+		change(p.Rows)
+		return p
+	}
+	metrics := func() []device.Metric { return make([]device.Metric, 2) }
+	for _, c := range []struct {
+		what string
+		do   func(h *session) error
+	}{
+		{"write to no buffer", func(h *session) error { return h.Write("conv9.weight", []float32{1}) }},
+		{"read of no buffer", func(h *session) error { return h.Read("", []float32{1}) }},
+		{"write of too much", func(h *session) error { return h.Write("bn1.weight", make([]float32, 17)) }},
+		{"write of too little", func(h *session) error { return h.Write("bn1.weight", make([]float32, 15)) }},
+		{"read into nothing", func(h *session) error { return h.Read("bn1.weight", []float32(nil)) }},
+		{"write of another type", func(h *session) error { return h.Write("bn1.weight", make([]int32, 16)) }},
+		{"write of float64", func(h *session) error { return h.Write("bn1.weight", make([]float64, 16)) }},
+		{"write of nil", func(h *session) error { return h.Write("bn1.weight", nil) }},
+		{"write of floats to images", func(h *session) error { return h.Write("labels", make([]float32, n.cfg.Images)) }},
+		{"read of work space", func(h *session) error {
+			for _, b := range n.programs.Train.Buffers {
+				if b.Arena == program.Work {
+					return h.Read(b.Name, make([]float32, b.Shape.Len()))
+				}
+			}
+			return nil
+		}},
+		{"a plan of too few rows", func(h *session) error {
+			return h.Train(device.Plan{Rows: plan.Rows[:7], Rates: plan.Rates}, metrics())
+		}},
+		{"a plan of too many rows", func(h *session) error {
+			return h.Train(device.Plan{Rows: plan.Rows, Rates: plan.Rates[:1]}, metrics()[:1])
+		}},
+		{"too few metrics", func(h *session) error { return h.Train(plan, metrics()[:1]) }},
+		{"an image beyond the data set", func(h *session) error {
+			return h.Train(rows(func(r []device.Row) { r[5][0] = int32(n.cfg.Images) }), metrics())
+		}},
+		{"an image of number -2", func(h *session) error { return h.Train(rows(func(r []device.Row) { r[5][0] = -2 }), metrics()) }},
+		{"a crop beyond the padding", func(h *session) error {
+			return h.Train(rows(func(r []device.Row) { r[5][1] = int32(2*n.cfg.Pad + 1) }), metrics())
+		}},
+		{"a crop before the padding", func(h *session) error { return h.Train(rows(func(r []device.Row) { r[5][2] = -1 }), metrics()) }},
+		{"a calibration of too few rows", func(h *session) error {
+			return h.Calibrate(device.Plan{Rows: plan.Rows[:7], Rates: plan.Rates})
+		}},
+		{"an evaluation beyond the data set", func(h *session) error {
+			r := evalRows(n)
+			r[2][0] = 1000
+			_, err := h.Eval(r)
+			return err
+		}},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			h := s.open(t, n)
+			defer func() {
+				if r := recover(); r != nil {
+					t.Errorf("panics: %v", r)
+				}
+			}()
+			if c.do(h) == nil {
+				t.Error("no error")
+			}
+		})
+	}
+	t.Run("a program that is not there", func(t *testing.T) {
+		h, err := s.dev.Open(device.Programs{Eval: n.programs.Eval}, device.Options{Precision: s.precision})
+		if err != nil {
+			t.Skip(err)
+		}
+		defer h.Close()
+		if h.Train(plan, metrics()) == nil {
+			t.Error("trains without a program")
+		}
+		if h.Calibrate(plan) == nil {
+			t.Error("calibrates without a program")
+		}
+	})
+	t.Run("no program", func(t *testing.T) {
+		if h, err := s.dev.Open(device.Programs{}, device.Options{Precision: s.precision}); err == nil {
+			h.Close()
+			t.Error("opens nothing")
+		}
+	})
+	t.Run("close twice", func(t *testing.T) {
+		h, err := s.dev.Open(n.programs, device.Options{Precision: s.precision})
+		if err != nil {
+			t.Skip(err)
+		}
+		h.Close()
+		h.Close()
+	})
+}
+
+// nan: a step whose loss is not finite ends training there, says where it came
+// from, and has changed neither parameters nor momenta. The session goes on
+// with good values.
+func (s *suite) nan(t *testing.T) {
+	n := newNet(t, "resnet-8", 8, 4, 8)
+	onlyLearned := func(all map[string][]float32) map[string][]float32 {
+		for _, b := range n.graph.Norms {
+			delete(all, b.Name+".running_mean")
+			delete(all, b.Name+".running_var")
+		}
+		return all
+	}
+	fails := func(t *testing.T, h *session, p device.Plan, m []device.Metric, step int, layer string) {
+		t.Helper()
+		err := h.Train(p, m)
+		var nan *device.NonFiniteError
+		if !errors.As(err, &nan) {
+			t.Fatalf("error %v, want a NonFiniteError", err)
+		}
+		if nan.Step != step || nan.Instr == "" || nan.Layer == "" || layer != "" && nan.Layer != layer {
+			t.Errorf("%+v, want step %d and layer %q", *nan, step, layer)
+		}
+	}
+
+	for _, v := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
+		for _, name := range []string{"conv1.weight", "layer2.0.conv1.weight", "layer3.0.bn2.bias", "fc.weight"} {
+			t.Run("in "+name, func(t *testing.T) {
+				h := s.open(t, n)
+				h.train(n.plan(0, 1, 0.05))
+				id, _ := n.programs.Train.Lookup(name)
+				w := h.read(name, n.programs.Train.Buffers[id].Shape.Len())
+				w[len(w)/2] = v
+				h.write(name, w)
+				before := onlyLearned(h.state(n))
+				layer := name[:strings.LastIndex(name, ".")]
+				fails(t, h, n.plan(7, 3, 0.05), make([]device.Metric, 3), 7, layer)
+				sameBits(t, "after the failed step", onlyLearned(h.state(n)), before)
+			})
+		}
+	}
+
+	t.Run("too high a rate", func(t *testing.T) {
+		plan := n.plan(0, 4, 0.05)
+		plan.Rates[1].Learning = 1e38 // the weights of the third step are beyond all
+		good := s.open(t, n)
+		want := good.train(device.Plan{Rows: plan.Rows[:2*n.cfg.Batch], Rates: plan.Rates[:2]})
+
+		h := s.open(t, n, good.Choices()...)
+		m := make([]device.Metric, 4)
+		fails(t, h, plan, m, 2, "")
+		if m[0] != want[0] || m[1] != want[1] {
+			t.Errorf("metrics of the good steps are %v, want %v", m[:2], want)
+		}
+		sameBits(t, "after the failed step", onlyLearned(h.state(n)), onlyLearned(good.state(n)))
+
+		// From the first values on, everything is as in a new session.
+		zero := make([]float32, n.programs.Train.Bytes[program.Momentum]/4)
+		h.write("momenta", zero)
+		h.write("stats", make([]float32, n.programs.Train.Bytes[program.Stat]/4))
+		n.fill(h)
+		fresh := s.open(t, n, good.Choices()...)
+		for i, m := range h.train(n.plan(0, 2, 0.05)) {
+			if w := fresh.train(n.plan(i, 1, 0.05))[0]; m != w {
+				t.Errorf("step %d after the failure is %+v, want %+v", i, m, w)
+			}
+		}
+		sameBits(t, "after a new start", h.state(n), fresh.state(n))
+	})
+
+	t.Run("in calibration", func(t *testing.T) {
+		h := s.open(t, n)
+		w := h.read("conv1.weight", 16*27)
+		w[0] = float32(math.NaN())
+		h.write("conv1.weight", w)
+		if err := h.Calibrate(n.plan(0, 1, 0)); err == nil {
+			t.Error("statistics of NaN are taken for good")
+		}
+	})
+}

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Golden vectors from PyTorch, in float64: losses, gradients, weights.
+
+    /opt/torch/bin/python golden.py          # torch 2.11.0; writes NAME.safetensors beside itself
+
+Weights, images, labels and plan are a hash of name and index that golden.go
+computes too, to the same bits, so the files hold outputs only:
+
+    loss    F64 (steps)   mean cross-entropy of each step
+    wrong   I32 (steps)   images of which the first-largest logit is another class
+    grad.NAME             gradients of the first step, without weight decay
+    after.NAME            parameters and running statistics after the last step
+    norm.*  F64 (1)       Euclidean norm of each of the tensors
+
+A tensor of more than 100 elements is given by 64 of them, those at
+7919 i modulo its length.
+
+The nets are written here from the paper, not after ours: He et al. 2015,
+section 4.2, shortcuts of section 4.1. SGD is Caffe's: v = 0.9 v + rate (g +
+1e-4 w); w -= v, on all parameters.
+"""
+import json, math, os, struct
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+BATCH, SIZE, IMAGES, PAD, STEPS = 8, 16, 24, 2, 10
+RATES = [0.05] * 5 + [0.005] * 5  # the drop is where Caffe's momentum differs from PyTorch's
+torch.set_default_dtype(torch.float64)
+
+
+def hashes(name, n):
+    """n 32-bit hashes: FNV-1a of the name, then an integer mixer on seed + index."""
+    seed = 2166136261
+    for b in name.encode():
+        seed = (seed ^ b) * 16777619 & 0xFFFFFFFF
+    h = (np.arange(n, dtype=np.uint64) * 0x9E3779B9 + seed) & 0xFFFFFFFF
+    for multiplier in (0x21F0AAAD, 0x735A2D97):
+        h = (h ^ (h >> np.uint64(16))) * np.uint64(multiplier) & np.uint64(0xFFFFFFFF)
+    return h ^ (h >> np.uint64(15))
+
+
+def uniform(name, n):
+    """In [-1, 1), exact: multiples of 2^-23."""
+    return (hashes(name, n) >> np.uint64(8)).astype(np.float64) / 2.0**23 - 1
+
+
+def param(name, *shape):
+    u = uniform(name, math.prod(shape))
+    if len(shape) > 1:  # He et al. 2015b as a uniform distribution: variance 2 / fan-in
+        w = u * math.sqrt(6 / math.prod(shape[1:]))
+    elif name == "fc.bias":
+        w = u * 0.125
+    elif name.endswith(".weight"):
+        w = 1 + u * 0.25
+    else:
+        w = u * 0.25
+    w = w.astype(np.float32).astype(np.float64)  # what our side holds
+    return torch.tensor(w.reshape(shape), requires_grad=True)
+
+
+class Net:
+    def __init__(self, depth, shortcut, split=False, group=0):
+        self.n, self.shortcut, self.split, self.group = (depth - 2) // 6, shortcut, split, group
+        self.params, self.stats = {}, {}
+
+    def p(self, name, *shape):
+        if name not in self.params:
+            self.params[name] = param(name, *shape)
+        return self.params[name]
+
+    def conv_bn(self, x, conv, bn, out, size, stride):
+        w = self.p(conv + ".weight", out, x.shape[1], size, size)
+        x = F.conv2d(x, w, stride=stride, padding=size // 2)
+        scale, shift = self.p(bn + ".weight", out), self.p(bn + ".bias", out)
+        mean = self.stats.setdefault(bn + ".running_mean", torch.zeros(out))
+        var = self.stats.setdefault(bn + ".running_var", torch.ones(out))
+        groups, means, variances = x.split(self.group or len(x)), [], []
+        ys = []
+        for g in groups:  # each device of the paper's has statistics of its own
+            m, v = torch.zeros(out), torch.zeros(out)
+            ys.append(F.batch_norm(g, m, v, scale, shift, training=True, momentum=1.0, eps=EPS))
+            means.append(m), variances.append(v)
+        mean.mul_(0.9).add_(0.1 * sum(means) / len(means))
+        var.mul_(0.9).add_(0.1 * sum(variances) / len(variances))
+        return torch.cat(ys)
+
+    def side(self, x, path, out, stride):
+        if self.shortcut == "C" or self.shortcut == "B" and (stride > 1 or x.shape[1] != out):
+            return self.conv_bn(x, path + "downsample.0", path + "downsample.1", out, 1, stride)
+        zeros = out - x.shape[1]
+        before = zeros // 2 if self.split else 0
+        return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, before, zeros - before))
+
+    def __call__(self, x):
+        x = F.relu(self.conv_bn(x, "conv1", "bn1", 16, 3, 1))
+        for stage, out in enumerate((16, 32, 64)):
+            for i in range(self.n):
+                path, stride = f"layer{stage + 1}.{i}.", 2 if stage and not i else 1
+                y = F.relu(self.conv_bn(x, path + "conv1", path + "bn1", out, 3, stride))
+                y = self.conv_bn(y, path + "conv2", path + "bn2", out, 3, 1)
+                if self.shortcut:
+                    y = y + self.side(x, path, out, stride)
+                x = F.relu(y)
+        x = x.mean((2, 3))
+        return F.linear(x, self.p("fc.weight", 10, x.shape[1]), self.p("fc.bias", 10))
+
+
+EPS = float(np.float32(1e-5))
+
+
+def batch(step):
+    images = (hashes("images", IMAGES * 3 * SIZE * SIZE) >> np.uint64(24)).astype(np.float64).reshape(IMAGES, 3, SIZE, SIZE)
+    mean = np.floor(120 + 16 * uniform("mean", 3 * SIZE * SIZE)).reshape(3, SIZE, SIZE)
+    scale, fill = np.array([1 / 64, 1 / 128, 1 / 32]).reshape(3, 1, 1), [0.0, 0.25, -0.5]
+    xs, labels = [], []
+    for slot in range(BATCH):
+        index, top, left, flip = row(step, slot)
+        padded = np.stack([np.full((SIZE + 2 * PAD, SIZE + 2 * PAD), f) for f in fill])
+        padded[:, PAD : PAD + SIZE, PAD : PAD + SIZE] = (images[index] - mean) * scale
+        x = padded[:, top : top + SIZE, left : left + SIZE]
+        xs.append(x[:, :, ::-1] if flip else x)
+        labels.append(index % 10)
+    return torch.tensor(np.stack(xs)), torch.tensor(labels)
+
+
+def row(step, slot):
+    h = [int(v) for v in hashes(f"row {step} {slot}", 3)]
+    return (step * BATCH + slot) % IMAGES, h[0] % (2 * PAD + 1), h[1] % (2 * PAD + 1), h[2] % 2
+
+
+def run(net):
+    out, losses, wrongs, velocity = {}, [], [], {}
+
+    def put(name, x):
+        x = x.detach().numpy().ravel()
+        out["norm." + name] = np.array([np.linalg.norm(x)])
+        out[name] = (x if len(x) <= 100 else x[np.arange(64) * 7919 % len(x)]).astype(np.float32)
+
+    for step, rate in enumerate(RATES):
+        x, label = batch(step)
+        logits = net(x)
+        loss = F.cross_entropy(logits, label)
+        grads = dict(zip(net.params, torch.autograd.grad(loss, net.params.values())))
+        losses.append(loss.item())
+        wrongs.append(int((logits.argmax(1) != label).sum()))
+        if step == 0:
+            for name, g in grads.items():
+                put("grad." + name, g)
+        with torch.no_grad():
+            for name, w in net.params.items():
+                v = 0.9 * velocity.get(name, 0) + rate * (grads[name] + 1e-4 * w)
+                velocity[name] = v
+                w -= v
+    for name, x in list(net.params.items()) + list(net.stats.items()):
+        put("after." + name, x)
+    out["loss"], out["wrong"] = np.array(losses), np.array(wrongs, dtype=np.int32)
+    return out
+
+
+def save(path, tensors):
+    """safetensors, by hand: the length of the header, the header, the data."""
+    header, data = {"__metadata__": {"made": f"golden.py, torch {torch.__version__}"}}, b""
+    for name, x in tensors.items():
+        kind = {"float64": "F64", "float32": "F32", "int32": "I32"}[str(x.dtype)]
+        header[name] = {"dtype": kind, "shape": list(x.shape), "data_offsets": [len(data), len(data) + x.nbytes]}
+        data += x.tobytes()
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + data)
+
+
+if __name__ == "__main__":
+    here = os.path.dirname(os.path.abspath(__file__))
+    for name, net in {
+        "plain-8": Net(8, ""),
+        "resnet-8": Net(8, "A"),
+        "resnet-8_B": Net(8, "B"),
+        "resnet-8_C": Net(8, "C"),
+        "resnet-8_split_g4": Net(8, "A", split=True, group=4),
+    }.items():
+        out = run(net)
+        save(os.path.join(here, name + ".safetensors"), out)
+        print(name, [f"{v:.4f}" for v in out["loss"]], out["wrong"])

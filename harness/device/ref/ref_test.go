@@ -1,0 +1,14 @@
+package ref_test
+
+import (
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/devicetest"
+	"depthlab/harness/device/ref"
+)
+
+func start(testing.TB) device.Device { return ref.New() }
+
+func TestRef(t *testing.T)    { devicetest.Run(t, start) }
+func TestGolden(t *testing.T) { devicetest.Golden(t, start) }
