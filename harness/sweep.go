@@ -111,8 +111,8 @@ func (s *Sweep) setAside(run experiments.Run, why string) error {
 	if err := os.MkdirAll(to, 0o777); err != nil {
 		return err
 	}
-	for _, sub := range []string{"runs", "checkpoints", "weights"} {
-		names, err := filepath.Glob(filepath.Join(s.Dir, sub, run.ID+"[.-]*"))
+	for _, files := range []string{"runs/%s.*", "checkpoints/%s-step*", "weights/%s.*"} {
+		names, err := filepath.Glob(filepath.Join(s.Dir, fmt.Sprintf(files, run.ID)))
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"depthlab/experiments"
@@ -121,8 +122,11 @@ func rateAt(rate float64, s experiments.Schedule, step int) float64 {
 	return rate
 }
 
-// exact writes a float32 rate with the few digits it was given with.
-func exact(rate float32) float64 { return math.Round(float64(rate)*1e9) / 1e9 }
+// exact is the float32 rate with the few digits it was given with.
+func exact(rate float32) float64 {
+	v, _ := strconv.ParseFloat(strconv.FormatFloat(float64(rate), 'g', -1, 32), 64)
+	return v
+}
 
 // log records what the mini-batches showed since the last time, and ends a
 // warm-up that waits for the running error.
