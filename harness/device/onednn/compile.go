@@ -19,7 +19,8 @@ type code struct {
 	means    []*block // batch statistics that are alive when the forward phase ends
 	args     region
 	memories []uintptr
-	profile  []Row // nil unless asked for
+	regions  []region // tables and tasks of our own kernels
+	profile  []Row    // nil unless asked for
 }
 
 // op is one call. A Program's instruction becomes one or a few.
@@ -31,6 +32,7 @@ type op struct {
 	argc  uintptr
 	args  []arg         // until link
 	bind  func() func() // until link: makes fn, when addresses are known
+	what  string        // what fn is, if it is more than Go
 }
 
 // arg is an argument of a primitive: dnnl_exec_arg_t, before link.
@@ -53,6 +55,11 @@ type mem struct {
 	desc   *desc
 }
 
+// address is where byte offset of the memory lies; after placement only.
+func (m mem) address(offset int64) uintptr {
+	return uintptr(unsafe.Add(m.block.ptr, m.offset+offset))
+}
+
 // form is a buffer in a layout that is not its home.
 type form struct {
 	buf  program.BufID
@@ -65,10 +72,12 @@ type compiler struct {
 	d      *Device
 	layout layout
 	dtype  int32 // of activations and convolution operands
+	own    bool  // use convolutions of our own
 	at     int   // the instruction in work
 	instr  *program.Instr
 	work   []*block
-	staged map[form]mem            // inputs already reordered in this step
+	staged map[form]mem // inputs already reordered in this step
+	tables map[tableKey]region
 	masks  map[program.BufID][]mem // by rectified output: where batch norm's was above 0, group by group
 	after  []op                    // reorders of the instruction's outputs to their homes
 }
@@ -78,8 +87,9 @@ type compiler struct {
 func translate(d *Device, l layout, dtype int32, p *program.Program, persistent func(program.BufID) *block) (*code, []*block, error) {
 	c := &compiler{
 		code: &code{prog: p, backward: -1}, d: d, layout: l, dtype: dtype,
-		staged: map[form]mem{}, masks: map[program.BufID][]mem{},
+		staged: map[form]mem{}, tables: map[tableKey]region{}, masks: map[program.BufID][]mem{},
 	}
+	c.own = dtype == f32 && l.block == 8 && d.lib.parallel != 0 && d.ownKernels()
 	for i := range p.Buffers {
 		b := &p.Buffers[i]
 		home, err := c.homeOf(b)
@@ -195,6 +205,13 @@ func (c *compiler) temp(x *desc) mem {
 	return mem{block: b, desc: x}
 }
 
+// keep allocates memory that lives as long as the code.
+func (c *compiler) keep(n int64) (region, error) {
+	m, err := allocate(n)
+	c.regions = append(c.regions, m)
+	return m, err
+}
+
 // forget drops reordered copies of what the instruction has written. Persistent
 // buffers may be views of each other, so a write to one outdates its arena.
 func (c *compiler) forget() {
@@ -273,5 +290,12 @@ func (c *code) free(d *Device) error {
 		d.lib.memoryDestroy(m)
 	}
 	c.memories = nil
-	return c.args.free()
+	err := c.args.free()
+	for _, m := range c.regions {
+		if e := m.free(); err == nil {
+			err = e
+		}
+	}
+	c.args, c.regions = nil, nil
+	return err
 }

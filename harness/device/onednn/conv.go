@@ -53,6 +53,9 @@ func (c *compiler) convolution(kind byte, k kernel.Conv, x, y kernel.Shape) (*pr
 
 // conv: x, w -> y.
 func (c *compiler) conv(k kernel.Conv) error {
+	if c.ownConv(k, c.inShape(0), c.outShape(0)) {
+		return c.ownForward(k)
+	}
 	p, err := c.convolution('f', k, c.inShape(0), c.outShape(0))
 	if err != nil {
 		return err
@@ -63,6 +66,9 @@ func (c *compiler) conv(k kernel.Conv) error {
 
 // convGradInput: w, dy -> dx.
 func (c *compiler) convGradInput(k kernel.ConvGradInput) error {
+	if k.Stride == 1 && c.ownConv(k.Conv, c.inShape(1), c.outShape(0)) {
+		return c.ownGradInput()
+	}
 	p, err := c.convolution('d', k.Conv, c.outShape(0), c.inShape(1))
 	if err != nil {
 		return err
@@ -73,6 +79,9 @@ func (c *compiler) convGradInput(k kernel.ConvGradInput) error {
 
 // convGradWeight: x, dy -> dw.
 func (c *compiler) convGradWeight(k kernel.ConvGradWeight) error {
+	if x := c.inShape(0); k.Stride == 1 && x[2] >= 2 && x[3] >= 2 && c.ownConv(k.Conv, x, c.inShape(1)) {
+		return c.ownGradWeight()
+	}
 	p, err := c.convolution('w', k.Conv, c.inShape(0), c.inShape(1))
 	if err != nil {
 		return err

@@ -56,7 +56,8 @@ type library struct {
 	poolBackward    func(pd *uintptr, engine uintptr, alg int32, dsrc, ddst uintptr, strides, kernel, dilation, padL, padR *dims, hint, attr uintptr) status
 	reorder         func(pd *uintptr, src, srcEngine, dst, dstEngine, attr uintptr) status
 
-	execute uintptr // dnnl_primitive_execute, called by address: it is the hot path
+	execute  uintptr // dnnl_primitive_execute, called by address: it is the hot path
+	parallel uintptr // GOMP_parallel: runs a function on each thread of the team
 
 	setThreads func(n int32) // omp_set_num_threads
 	maxThreads func() int32  // omp_get_max_threads
@@ -75,6 +76,8 @@ const (
 	tagNChw16c      = 78
 	tagNChw8c       = 102
 	tagNHWC         = 22
+	tagOIhw8i8o     = 107
+	tagOIhw8o8i     = 100
 	propTraining    = 64
 	propInference   = 96
 	propBackward    = 128
@@ -233,6 +236,9 @@ func openLibrary(path string) (*library, error) {
 	}
 	if l.execute, err = purego.Dlsym(h, "dnnl_primitive_execute"); err != nil {
 		return nil, fmt.Errorf("onednn: %s: %w", path, err)
+	}
+	if l.parallel, err = purego.Dlsym(h, "GOMP_parallel"); err != nil {
+		l.parallel = 0 // another OpenMP: no kernels of our own
 	}
 	return l, l.readVersion()
 }

@@ -43,10 +43,13 @@ func (c *code) startProfile() {
 
 // impl names what computes an op.
 func (o *op) impl() string {
-	if o.prim == nil {
-		return "go"
+	switch {
+	case o.prim != nil:
+		return o.prim.impl
+	case o.what != "":
+		return o.what
 	}
-	return o.prim.impl
+	return "go"
 }
 
 // runTimed is run with a clock around each op.
