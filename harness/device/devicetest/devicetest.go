@@ -63,6 +63,7 @@ func (s *suite) info(t *testing.T) {
 // net is a net with its programs and all that a session starts from.
 type net struct {
 	name     string
+	salt     string // of all values
 	cfg      compile.Config
 	programs device.Programs
 	graph    *nets.Graph
@@ -71,13 +72,13 @@ type net struct {
 // Eval programs have a batch of their own, as in real runs.
 const evalBatch = 6
 
-func newNet(t testing.TB, name string, batch, group, size int) *net {
+func newNet(t testing.TB, name string, batch, group, size int, salt string) *net {
 	t.Helper()
 	arch, err := nets.ParseArch(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &net{name: name, cfg: compile.Config{
+	n := &net{name: name, salt: salt, cfg: compile.Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Group: group, Eps: 1e-5},
 		Images: 24, Pad: 2, Momentum: 0.9, Decay: 1e-4,
 	}}
@@ -140,21 +141,21 @@ func reference(t testing.TB, n *net) *session {
 func (n *net) fill(s *session) {
 	c := n.cfg
 	pixels := c.Channels * c.Size * c.Size
-	s.write("images", bytesOf("images", c.Images*pixels))
+	s.write("images", bytesOf(n.salt+"images", c.Images*pixels))
 	labels := make([]uint8, c.Images)
 	for i := range labels {
 		labels[i] = uint8(i % c.Classes)
 	}
 	s.write("labels", labels)
 	mean := make([]float32, pixels)
-	for i, u := range uniform("mean", pixels) {
+	for i, u := range uniform(n.salt+"mean", pixels) {
 		mean[i] = float32(math.Floor(120 + 16*u))
 	}
 	s.write("mean", mean)
 	s.write("scale", []float32{1. / 64, 1. / 128, 1. / 32})
 	s.write("fill", []float32{0, 0.25, -0.5})
 	for _, p := range n.graph.Params {
-		s.write(p.Name, firstValue(p))
+		s.write(p.Name, n.firstValue(p))
 	}
 	for _, b := range n.graph.Norms {
 		ones := make([]float32, b.Channels)
@@ -167,7 +168,7 @@ func (n *net) fill(s *session) {
 
 // firstValue is He's variance 2/fan-in as a uniform distribution; scales
 // around 1, shifts and bias around 0, so that no gradient is missed.
-func firstValue(p *nets.Param) []float32 {
+func (n *net) firstValue(p *nets.Param) []float32 {
 	shape := p.Node.Shape()
 	w := make([]float32, shape.TotalSize())
 	add, times := 0.0, 0.25
@@ -179,7 +180,7 @@ func firstValue(p *nets.Param) []float32 {
 	case p.Kind == nets.Bias:
 		times = 0.125
 	}
-	for i, u := range uniform(p.Name, len(w)) {
+	for i, u := range uniform(n.salt+p.Name, len(w)) {
 		// The conversion keeps the compiler from fusing: golden.py rounds twice.
 		w[i] = float32(add + float64(u*times))
 	}
@@ -191,7 +192,7 @@ func (n *net) plan(first, steps int, rate float32) device.Plan {
 	p := device.Plan{First: first}
 	for step := first; step < first+steps; step++ {
 		for slot := range n.cfg.Batch {
-			h := hashes(fmt.Sprintf("row %d %d", step, slot), 3)
+			h := hashes(fmt.Sprintf("%srow %d %d", n.salt, step, slot), 3)
 			around := uint32(2*n.cfg.Pad + 1)
 			index := (step*n.cfg.Batch + slot) % n.cfg.Images
 			p.Rows = append(p.Rows, device.Row{int32(index), int32(h[0] % around), int32(h[1] % around), int32(h[2] % 2)})

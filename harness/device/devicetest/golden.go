@@ -27,16 +27,17 @@ func Golden(t *testing.T, start func(testing.TB) device.Device) {
 		net   string
 		group int
 		file  string
+		salt  string
 	}{
-		{"plain-8", 0, "plain-8"},
-		{"resnet-8", 0, "resnet-8"},
-		{"resnet-8/B", 0, "resnet-8_B"},
-		{"resnet-8/C", 0, "resnet-8_C"},
-		{"resnet-8/split", 4, "resnet-8_split_g4"},
+		{"plain-8", 0, "plain-8", "74"},
+		{"resnet-8", 0, "resnet-8", "159"},
+		{"resnet-8/B", 0, "resnet-8_B", "282"},
+		{"resnet-8/C", 0, "resnet-8_C", "176"},
+		{"resnet-8/split", 2, "resnet-8_split_g2", "70"},
 	} {
 		t.Run("golden/"+c.file, func(t *testing.T) {
 			want := readGolden(t, c.file)
-			n := newNet(t, c.net, 8, c.group, 16)
+			n := newNet(t, c.net, 4, c.group, 8, c.salt)
 			s := open(t, dev, n, device.Options{Precision: device.FP32, Deterministic: true})
 
 			worst := 0.0

@@ -33,7 +33,7 @@ func singles(t testing.TB) []single {
 		}
 	}
 	for _, name := range []string{"plain-20", "resnet-20", "resnet-20/split", "resnet-20/B", "resnet-20/C"} {
-		n := newNet(t, name, 4, 2, 32)
+		n := newNet(t, name, 4, 2, 32, "")
 		for _, p := range n.programs.All() {
 			for _, c := range p.Code {
 				var in []kernel.Shape
@@ -512,7 +512,7 @@ func (s *suite) kernels(t *testing.T) {
 					}
 					b := bound(c.k, s.precision)
 					if _, norm := c.k.(kernel.BatchNorm); norm && i > 0 && s.precision == device.FP32 {
-						b = 32. / (1 << 24) // statistics are float32 sums
+						b = 64. / (1 << 24) // float32 sums of some thousand terms
 					}
 					diff, size := largest(got[i].F32, want[i].F32)
 					if !(diff <= b*size) {
@@ -560,6 +560,10 @@ func (s *suite) nonfinite(t *testing.T) {
 						}
 						return
 					}
+					var stopped *device.NonFiniteError
+					if errors.As(err, &stopped) && !allFinite(want) {
+						return // a device may look at more than the loss
+					}
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -577,6 +581,17 @@ func (s *suite) nonfinite(t *testing.T) {
 }
 
 func finite(v float32) bool { return !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0) }
+
+func allFinite(xs []kernel.Tensor) bool {
+	for _, x := range xs {
+		for _, v := range x.F32 {
+			if !finite(v) {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 // alien is a kernel that no device knows: it doubles.
 type alien struct{}
@@ -615,7 +630,7 @@ func (s *suite) unsupported(t *testing.T) {
 			}
 		}
 	}
-	n := newNet(t, "plain-8", 2, 0, 8)
+	n := newNet(t, "plain-8", 2, 0, 8, "")
 	for _, o := range []device.Options{{Precision: "fp8"}, {Precision: "FP32"}} {
 		if h, err := s.dev.Open(n.programs, o); !errors.As(err, &no) {
 			t.Errorf("Open in precision %q: %v, want an UnsupportedError", o.Precision, err)
