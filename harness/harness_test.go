@@ -60,7 +60,9 @@ func sweep(t *testing.T, text, dir string, dev device.Device, precision string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	Resolve(q.Plans[0], dev, precision)
+	for i := range q.Plans[0].Runs {
+		Resolve(&q.Plans[0].Runs[i], dev, precision)
+	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -104,17 +104,14 @@ func (m Machine) Load(name string) (*data.Source, error) {
 // Resolve settles what a recipe leaves to the machine: precision auto is bf16
 // where the device computes in it natively, else fp32. A precision given on
 // the command line ("" for none) replaces the file's.
-func Resolve(p *experiments.Plan, dev device.Device, precision string) {
-	for i := range p.Runs {
-		r := &p.Runs[i]
-		if precision != "" {
-			r.Precision = precision
-		}
-		if r.Precision == "auto" {
-			r.Precision = string(device.FP32)
-			if dev.Info().Bfloat16 {
-				r.Precision = string(device.BF16)
-			}
+func Resolve(r *experiments.Run, dev device.Device, precision string) {
+	if precision != "" {
+		r.Precision = precision
+	}
+	if r.Precision == "auto" {
+		r.Precision = string(device.FP32)
+		if dev.Info().Bfloat16 {
+			r.Precision = string(device.BF16)
 		}
 	}
 }

@@ -246,11 +246,11 @@ func stepNet(_ context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	harness.Resolve(q.plan, dev, *flags.precision)
 	run, err := q.plan.Run(a.String(), *seed)
 	if err != nil {
 		return err
 	}
+	harness.Resolve(&run, dev, *flags.precision)
 	src, err := load(m, run.Data)
 	if err != nil {
 		return err

@@ -89,7 +89,9 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	harness.Resolve(q.plan, dev, *flags.precision)
+	for i := range q.plan.Runs {
+		harness.Resolve(&q.plan.Runs[i], dev, *flags.precision)
+	}
 	src, err := load(m, q.plan.Runs[0].Data)
 	if err != nil {
 		return err
@@ -212,7 +214,9 @@ func planQuestion(_ context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	harness.Resolve(q.plan, dev, *flags.precision)
+	for i := range q.plan.Runs {
+		harness.Resolve(&q.plan.Runs[i], dev, *flags.precision)
+	}
 	src, err := load(m, q.plan.Runs[0].Data)
 	if err != nil {
 		return err
