@@ -232,7 +232,7 @@ func TestInitMoments(t *testing.T) {
 		{"layer3.0.conv1.weight", true, 64 * 9},
 		{"layer3.0.downsample.0.weight", false, 32},
 		{"layer3.0.downsample.0.weight", true, 64},
-		{"fc.weight", false, 64},
+		{"fc.weight", false, 6 * 64},
 		{"fc.weight", true, 6 * 64}, // variance 1/(3 inputs), either way
 	} {
 		w := Init(find(t, g, c.name), 1, c.fanOut)
