@@ -20,12 +20,13 @@ import (
 // the gradient by the input is a convolution of dy with the weight turned
 // round.
 type convTask struct {
-	next, count                    int64 // images taken, images
-	x, y, w, table, zero           uintptr
-	xImage, yImage, xBlock, yBlock int64
-	wOut, wIn, wTap                int64 // from one block of outputs, of inputs, and tap to the next
-	inBlocks, outPairs             int64
-	taps, pixels                   int64
+	next, count, threads        int64 // images taken, images, threads that came
+	x, y, w, table, pad         uintptr
+	xImage, yImage, yBlock      int64
+	wOut, wIn, wTap             int64 // from one block of outputs, of inputs, and tap to the next
+	padBlock, padRow            int64
+	inBlocks, outPairs, pixels  int64 // pixels of y
+	padImage, xRows, xRowPixels int64
 }
 
 // gradTask is what convGradWeight works on.
@@ -40,19 +41,38 @@ type gradTask struct {
 	rowBytes                       int64
 }
 
+// rectifyTask is what rectify32 and rectify16 work on, in bytes: multiples of
+// a vector's 32.
+type rectifyTask struct {
+	next, count  int64 // pieces taken, pieces
+	p            uintptr
+	piece, total int64
+}
+
 // EnvKernels set to "library" leaves every convolution to oneDNN.
 const EnvKernels = "DEPTHLAB_ONEDNN_KERNELS"
 
-// ownKernels reports whether to use the kernels of this file.
+// avx2 reports whether the functions of avx2_amd64.s can run here.
+func (d *Device) avx2() bool {
+	return convForwardAddress() != 0 && d.lib.parallel != 0 && d.cpu.Flags["avx2"] && d.cpu.Flags["fma"]
+}
+
+// ownKernels reports whether to use convolutions of our own.
 func (d *Device) ownKernels() bool {
-	return convForwardAddress() != 0 && d.cpu.Flags["avx2"] && d.cpu.Flags["fma"] && !d.cpu.avx512() &&
-		os.Getenv(EnvKernels) != "library"
+	return d.avx2() && !d.cpu.avx512() && os.Getenv(EnvKernels) != "library"
+}
+
+// onTeam gives a function that runs entry with the task on every thread of the
+// team, and waits for them.
+func (d *Device) onTeam(entry uintptr, task region) func() {
+	args := []uintptr{entry, uintptr(task.at(0)), 0, 0} // 0: as many threads as set, no flags
+	return func() { purego.SyscallN(d.lib.parallel, args...) }
 }
 
 // ownConv reports whether there is a kernel of our own that convolves x
 // (N,C,H,W) with 3x3 weights into channel blocks of y.
 func (c *compiler) ownConv(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own && k.Size == 3 && k.Pad == 1 && x[1]%8 == 0 && y[1]%16 == 0 && y[2]*y[3] >= 6
+	return c.own && k.Size == 3 && k.Pad == 1 && x[1]%8 == 0 && y[1]%16 == 0 && y[2]*y[3] >= tilePixels
 }
 
 // ownForward: x, w -> y.
@@ -97,7 +117,14 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 	if err != nil {
 		return err
 	}
-	table, err := c.taps(stride, x, y)
+	table, err := c.corners(stride, x, y)
+	if err != nil {
+		return err
+	}
+	t.padRow = int64(x[3]+2) * 32
+	t.padBlock = t.padRow * int64(x[2]+2)
+	t.padImage = t.padBlock * int64(x[1]/8)
+	pad, err := c.padded(x, t.padImage)
 	if err != nil {
 		return err
 	}
@@ -105,19 +132,17 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 	if err != nil {
 		return err
 	}
-	t.count = int64(x[0])
-	t.table, t.zero = uintptr(table.at(zeroBytes)), uintptr(table.at(0))
-	t.xBlock, t.yBlock = int64(x[2]*x[3]*32), int64(y[2]*y[3]*32)
-	t.xImage, t.yImage = t.xBlock*int64(x[1]/8), t.yBlock*int64(y[1]/8)
-	t.inBlocks, t.outPairs, t.taps, t.pixels = int64(x[1]/8), int64(y[1]/16), 9, int64(y[2]*y[3])
+	t.count, t.table, t.pad = int64(x[0]), uintptr(table.at(0)), uintptr(pad.at(0))
+	t.xImage, t.yBlock = int64(x[1]*x[2]*x[3]*4), int64(y[2]*y[3]*32)
+	t.yImage = t.yBlock * int64(y[1]/8)
+	t.inBlocks, t.outPairs, t.pixels = int64(x[1]/8), int64(y[1]/16), int64(y[2]*y[3])
+	t.xRows, t.xRowPixels = int64(x[2]), int64(x[3])
 	c.host(func() func() {
 		t.x, t.y, t.w = xm.address(0), ym.address(0), wm.address(first)
-		task := (*convTask)(m.at(0))
-		*task = t
-		entry, team := convForwardAddress(), c.d.lib.parallel
+		task, run := (*convTask)(m.at(0)), c.d.onTeam(convForwardAddress(), m)
 		return func() {
-			task.next = 0
-			purego.SyscallN(team, entry, uintptr(unsafe.Pointer(task)), 0, 0)
+			*task = t
+			run()
 		}
 	})
 	c.ops[len(c.ops)-1].what = ownName
@@ -125,39 +150,45 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 }
 
 const (
-	ownName   = "own:avx2"
-	zeroBytes = 64 // a block of zero channels before the table: the padding
+	ownName    = "own:avx2"
+	tilePixels = 6
 )
 
+// tableKey is what a table depends on.
 type tableKey struct{ stride, h, w int }
 
-// taps gives, tap by tap, the byte offset of the input pixel for each pixel of
-// y, -1 in the padding: int32, after zeroBytes of zeros.
-func (c *compiler) taps(stride int, x, y kernel.Shape) (region, error) {
+// corners gives, for each tile of y and each pixel of the tile, the byte offset
+// in a block of the padded image where the pixel's window begins: int32.
+func (c *compiler) corners(stride int, x, y kernel.Shape) (region, error) {
 	key := tableKey{stride, x[2], x[3]}
 	if m := c.tables[key]; m != nil {
 		return m, nil
 	}
-	m, err := c.keep(zeroBytes + 9*4*int64(y[2]*y[3]))
+	pixels := y[2] * y[3]
+	tiles := (pixels + tilePixels - 1) / tilePixels
+	m, err := c.keep(int64(tiles * tilePixels * 4))
 	if err != nil {
 		return nil, err
 	}
-	table := unsafe.Slice((*int32)(m.at(zeroBytes)), 9*y[2]*y[3])
-	i := 0
-	for tap := range 9 {
-		for oy := range y[2] {
-			for ox := range y[3] {
-				iy, ix := oy*stride+tap/3-1, ox*stride+tap%3-1
-				table[i] = -1
-				if iy >= 0 && iy < x[2] && ix >= 0 && ix < x[3] {
-					table[i] = int32((iy*x[3] + ix) * 32)
-				}
-				i++
-			}
-		}
+	table := unsafe.Slice((*int32)(m.at(0)), tiles*tilePixels)
+	for i := range table {
+		p := min(i/tilePixels*tilePixels, pixels-tilePixels) + i%tilePixels // the last tile overlaps
+		table[i] = int32((p/y[3]*stride*(x[3]+2) + p%y[3]*stride) * 32)
 	}
 	c.tables[key] = m
 	return m, nil
+}
+
+// padded gives an image with margins of zeros for each thread, into which
+// images of shape x are copied: windows then need no test for the border.
+func (c *compiler) padded(x kernel.Shape, size int64) (region, error) {
+	key := [3]int{x[1], x[2], x[3]}
+	if m := c.pads[key]; m != nil {
+		return m, nil
+	}
+	m, err := c.keep(size * int64(c.d.threads))
+	c.pads[key] = m
+	return m, err
 }
 
 // ownGradWeight: x, dy -> dw, for stride 1. Each chunk of images has sums of
@@ -203,14 +234,12 @@ func (c *compiler) ownGradWeight() error {
 	t.group = max(1, passBytes/(t.xImage+t.yImage))
 	c.host(func() func() {
 		t.x, t.y, t.dw = xm.address(0), ym.address(0), uintptr(sums.ptr)
-		task := (*gradTask)(m.at(0))
-		*task = t
-		entry, team := convGradWeightAddress(), c.d.lib.parallel
+		task, run := (*gradTask)(m.at(0)), c.d.onTeam(convGradWeightAddress(), m)
 		n := int(dwd.size / 4)
 		all, out := slice[float32](sums, 0, n*chunks), slice[float32](dw.block, dw.offset, n)
 		return func() {
-			task.next = 0
-			purego.SyscallN(team, entry, uintptr(unsafe.Pointer(task)), 0, 0)
+			*task = t
+			run()
 			copy(out, all)
 			for i := 1; i < chunks; i++ {
 				for j, v := range all[i*n:][:n] {
@@ -225,3 +254,47 @@ func (c *compiler) ownGradWeight() error {
 
 // passBytes of x and dy pass through the cache for each set of sums.
 const passBytes = 128 << 10
+
+// rectify sets what is below 0 in y to 0 and leaves NaN alone, which oneDNN's
+// rectifiers turn into 0.
+func (c *compiler) rectify(y mem) error {
+	entry, exponent, sign := rectify32Address(), uint32(0x7f800000), uint32(1<<31)
+	if c.dtype == bf16 {
+		entry = rectify16Address()
+	}
+	if !c.d.avx2() || y.desc.size%32 != 0 {
+		c.host(func() func() {
+			if c.dtype == bf16 {
+				x := slice[uint16](y.block, y.offset, int(y.desc.size/2))
+				return func() { rectify(x, uint16(exponent>>16), uint16(sign>>16)) }
+			}
+			x := slice[uint32](y.block, y.offset, int(y.desc.size/4))
+			return func() { rectify(x, exponent, sign) }
+		})
+		return nil
+	}
+	m, err := c.keep(int64(unsafe.Sizeof(rectifyTask{})))
+	if err != nil {
+		return err
+	}
+	const piece = 64 << 10
+	c.host(func() func() {
+		task, run := (*rectifyTask)(m.at(0)), c.d.onTeam(entry, m)
+		t := rectifyTask{count: (y.desc.size + piece - 1) / piece, p: y.address(0), piece: piece, total: y.desc.size}
+		return func() {
+			*task = t
+			run()
+		}
+	})
+	c.ops[len(c.ops)-1].what = ownName
+	return nil
+}
+
+// rectify works on the bits of floats.
+func rectify[T uint16 | uint32](bits []T, exponent, sign T) {
+	for i, v := range bits {
+		if v&sign != 0 && v&^sign <= exponent {
+			bits[i] = 0
+		}
+	}
+}

@@ -4,5 +4,10 @@ package onednn
 
 func convForward()
 func convGradWeight()
+func rectify32()
+func rectify16()
+
 func convForwardAddress() uintptr
 func convGradWeightAddress() uintptr
+func rectify32Address() uintptr
+func rectify16Address() uintptr

@@ -15,8 +15,7 @@ type code struct {
 	ops      []op
 	backward int // the first op that is neither Load nor Forward
 	blocks   []*block
-	home     []*desc  // layout of each buffer; nil where it holds no floats
-	means    []*block // batch statistics that are alive when the forward phase ends
+	home     []*desc // layout of each buffer; nil where it holds no floats
 	args     region
 	memories []uintptr
 	regions  []region // tables and tasks of our own kernels
@@ -26,10 +25,9 @@ type code struct {
 // op is one call. A Program's instruction becomes one or a few.
 type op struct {
 	instr int
-	prim  *prim  // what to execute, or
-	fn    func() // what to call
-	argv  uintptr
-	argc  uintptr
+	prim  *prim         // what to execute, or
+	fn    func()        // what to call
+	exec  []uintptr     // arguments of dnnl_primitive_execute
 	args  []arg         // until link
 	bind  func() func() // until link: makes fn, when addresses are known
 	what  string        // what fn is, if it is more than Go
@@ -78,6 +76,7 @@ type compiler struct {
 	work   []*block
 	staged map[form]mem // inputs already reordered in this step
 	tables map[tableKey]region
+	pads   map[[3]int]region
 	masks  map[program.BufID][]mem // by rectified output: where batch norm's was above 0, group by group
 	after  []op                    // reorders of the instruction's outputs to their homes
 }
@@ -87,9 +86,9 @@ type compiler struct {
 func translate(d *Device, l layout, dtype int32, p *program.Program, persistent func(program.BufID) *block) (*code, []*block, error) {
 	c := &compiler{
 		code: &code{prog: p, backward: -1}, d: d, layout: l, dtype: dtype,
-		staged: map[form]mem{}, tables: map[tableKey]region{}, masks: map[program.BufID][]mem{},
+		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[[3]int]region{}, masks: map[program.BufID][]mem{},
 	}
-	c.own = dtype == f32 && l.block == 8 && d.lib.parallel != 0 && d.ownKernels()
+	c.own = dtype == f32 && l.block == 8 && d.ownKernels()
 	for i := range p.Buffers {
 		b := &p.Buffers[i]
 		home, err := c.homeOf(b)
@@ -265,7 +264,7 @@ func (c *code) link(d *Device) error {
 			o.fn, o.bind = o.bind(), nil
 			continue
 		}
-		o.argc, o.argv = uintptr(len(o.args)), uintptr(c.args.at(offset))
+		o.exec = []uintptr{o.prim.handle, d.stream, uintptr(len(o.args)), uintptr(c.args.at(offset))}
 		for _, a := range o.args {
 			h := made[a.mem]
 			if h == 0 {

@@ -84,6 +84,9 @@ func (d *Device) Supports(k kernel.Kernel) error {
 
 // Close releases the library's objects. Sessions must be closed before.
 func (d *Device) Close() error {
+	if d.thread == nil {
+		return nil
+	}
 	err := d.thread.try(func() error {
 		var first error
 		keep := func(s status, what string) {
@@ -106,5 +109,6 @@ func (d *Device) Close() error {
 		return first
 	})
 	d.thread.stop()
+	d.thread = nil
 	return err
 }

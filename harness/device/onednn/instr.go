@@ -182,11 +182,8 @@ func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) 
 	if err != nil {
 		return err
 	}
-	size := 4
-	if c.dtype == bf16 {
-		size = 2
-	}
-	xs, ys := c.strides(x, size), c.strides(y, size)
+	xs, ys := c.strides(x), c.strides(y)
+	size := xs.size
 	first := k.First(x[1])
 	run := gcd(gcd(xs.block, ys.block), first) // channels that lie together on both sides
 	c.host(func() func() {
@@ -219,8 +216,11 @@ func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) 
 // each a plane of pixels, each with the block's channels together.
 type strides struct{ block, c, h, w, size int }
 
-func (c *compiler) strides(s kernel.Shape, size int) strides {
-	st := strides{block: 1, c: s[1], h: s[2], w: s[3], size: size}
+func (c *compiler) strides(s kernel.Shape) strides {
+	st := strides{block: 1, c: s[1], h: s[2], w: s[3], size: 4}
+	if c.dtype == bf16 {
+		st.size = 2
+	}
 	if c.layout.fits(s) {
 		st.block = c.layout.block
 		if st.block == 0 {

@@ -108,25 +108,50 @@ func (c *compiler) batchNorm(k kernel.BatchNorm) error {
 		c.call(p, args...)
 	}
 	c.masks[c.instr.Out[0]] = masks
-	for _, id := range c.instr.Out[1:] {
-		if c.outlivesForward(id) {
-			c.means = append(c.means, c.blocks[id])
+	if k.Add {
+		if err := c.addTo(y, 3, k.ReLU); err != nil {
+			return err
 		}
 	}
-	if k.Add {
-		return c.addTo(y, 3, k.ReLU)
+	if k.ReLU {
+		c.poison(y, g, s, scale, shift, mean, variance)
 	}
 	return nil
 }
 
-// outlivesForward reports whether a buffer is still there when the forward
-// phase has ended.
-func (c *compiler) outlivesForward(id program.BufID) bool {
-	b := &c.prog.Buffers[id]
-	return b.Arena != program.Work || b.Last < len(c.prog.Code) && c.prog.Code[b.Last].Phase > program.Forward
+// poison puts NaN back where oneDNN's rectifier has turned it into 0: into all
+// of a channel whose statistics, scale or shift are NaN. A NaN anywhere in the
+// channel makes its mean NaN, so none is missed.
+func (c *compiler) poison(y mem, g groups, s kernel.Shape, scale, shift, mean, variance mem) {
+	st, images := c.strides(s), s[0]/g.count
+	c.host(func() func() {
+		a, b := slice[float32](scale.block, 0, s[1]), slice[float32](shift.block, 0, s[1])
+		m, v := slice[float32](mean.block, 0, g.count*s[1]), slice[float32](variance.block, 0, g.count*s[1])
+		out := slice[byte](y.block, y.offset, int(y.desc.size))
+		return func() {
+			for i, sum := range m {
+				ch := i % s[1]
+				if sum += v[i] + a[ch] + b[ch]; sum == sum {
+					continue
+				}
+				for n := i / s[1] * images; n < (i/s[1]+1)*images; n++ {
+					at := st.at(n, ch, 0)
+					for range s[2] * s[3] {
+						copy(out[at:at+st.size], quietNaN[4-st.size:])
+						at += st.block * st.size
+					}
+				}
+			}
+		}
+	})
 }
 
-// batchNormInfer: x, scale, shift, mean, variance [, add] -> y.
+// quietNaN is a float32, and in its upper half a bfloat16.
+var quietNaN = [4]byte{0, 0, 0xc0, 0x7f}
+
+// batchNormInfer: x, scale, shift, mean, variance [, add] -> y. The rectifier
+// is a pass of its own, as oneDNN's would hide NaN and there are no statistics
+// that tell.
 func (c *compiler) batchNormInfer(k kernel.BatchNormInfer) error {
 	full, err := c.act(c.inShape(0))
 	if err != nil {
@@ -138,17 +163,18 @@ func (c *compiler) batchNormInfer(k kernel.BatchNormInfer) error {
 	}
 	scale, shift := c.kept(c.instr.In[1]), c.kept(c.instr.In[2])
 	mean, variance := c.kept(c.instr.In[3]), c.kept(c.instr.In[4])
-	flags := uint32(normGlobalStats)
-	if k.ReLU && !k.Add {
-		flags |= normRelu
-	}
-	p, err := c.norm(false, full, k.Eps, flags, propInference)
+	p, err := c.norm(false, full, k.Eps, normGlobalStats, propInference)
 	if err != nil {
 		return err
 	}
 	c.call(p, arg{argSrc, x}, arg{argDst, y}, arg{argScale, scale}, arg{argShift, shift}, arg{argMean, mean}, arg{argVariance, variance})
 	if k.Add {
-		return c.addTo(y, 5, k.ReLU)
+		if err := c.addTo(y, 5, false); err != nil {
+			return err
+		}
+	}
+	if k.ReLU {
+		return c.rectify(y)
 	}
 	return nil
 }
