@@ -198,7 +198,7 @@ func TestCaveats(t *testing.T) {
 	}{
 		{"cifar10", ""},
 		{"cifar10-cpu", "schedule shortened to 1/8"},
-		{"tiny", "preview data; batch 32; batch norm over the whole batch; schedule shortened to 60 of 64,000 steps"},
+		{"tiny", "preview data; 1,000 training images; batch 32; batch norm over the whole batch; schedule shortened to 60 of 64,000 steps"},
 	}
 	for _, c := range cases {
 		_, why := choose(t, q, c.profile).Runs[0].Paper()
