@@ -235,8 +235,9 @@ func TestCommitted(t *testing.T) {
 				t.Errorf("%s, %s: %d runs, says %q", file, p.Profile, len(p.Runs), p.Says)
 			}
 		}
-		if want := []string{"cifar10", "cifar10-cpu", "preview", "tiny"}; !reflect.DeepEqual(names, want) {
-			t.Errorf("%s has profiles %q, want %q", file, names, want)
+		// Those behind tiny run only when they are asked for.
+		if want := []string{"cifar10", "cifar10-cpu", "preview", "tiny"}; len(names) < 4 || !reflect.DeepEqual(names[:4], want) {
+			t.Errorf("%s has profiles %q, want %q first", file, names, want)
 		}
 	}
 }
