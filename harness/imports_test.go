@@ -1,0 +1,64 @@
+package harness
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Who may import whom: rooms know only what lies below them.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}: {{join .Imports \" \"}}", "depthlab/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A library, and the only packages of ours that may import it.
+	libraries := map[string]string{
+		"gorgonia.org/":                     "nets nets/ops nets/compile",
+		"github.com/chewxy/hm":              "nets/ops",
+		"github.com/ebitengine/purego":      "harness/device/onednn",
+		"gonum.org/v1/plot":                 "plots",
+		"gopkg.in/yaml.v3":                  "experiments",
+		"github.com/schollz/progressbar/v3": "harness/record",
+	}
+	// A package, and all of ours that it may import.
+	ours := map[string]string{
+		"nets/kernel":           "",
+		"nets/program":          "nets/kernel",
+		"nets/ops":              "nets/kernel",
+		"nets":                  "nets/kernel nets/ops",
+		"nets/compile":          "nets nets/kernel nets/ops nets/program",
+		"experiments":           "nets",
+		"plots":                 "harness/record experiments",
+		"harness/record":        "",
+		"harness/state":         "",
+		"harness/data":          "",
+		"harness/device":        "nets/kernel nets/program",
+		"harness/device/ref":    "harness/device nets/kernel nets/program",
+		"harness/device/onednn": "harness/device nets/kernel nets/program",
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		path, imports, _ := strings.Cut(line, ": ")
+		path = strings.TrimPrefix(path, "depthlab/")
+		for _, imported := range strings.Fields(imports) {
+			for library, by := range libraries {
+				if strings.HasPrefix(imported, library) && !contains(by, path) {
+					t.Errorf("%s imports %s, which only %s may", path, imported, by)
+				}
+			}
+			below, ruled := ours[path]
+			if name, own := strings.CutPrefix(imported, "depthlab/"); own && ruled && !contains(below, name) {
+				t.Errorf("%s imports %s; it may import of ours: %q", path, name, below)
+			}
+		}
+	}
+}
+
+func contains(list, name string) bool {
+	for _, s := range strings.Fields(list) {
+		if s == name {
+			return true
+		}
+	}
+	return false
+}
