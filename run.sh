@@ -53,7 +53,7 @@ onednn() {
 	rm -rf "$tmp"
 }
 
-# Everything CI checks; -short leaves out what takes longer than a minute.
+# Everything that is checked; "test -short" leaves out what takes long.
 tests() {
 	need_go
 	onednn
