@@ -13,6 +13,7 @@ import (
 
 	"depthlab/experiments"
 	"depthlab/harness"
+	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/record"
 	"depthlab/plots"
@@ -62,6 +63,23 @@ func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
 	return dev, err
 }
 
+// open gives the device and the data that the plan's runs need, and settles
+// their precision.
+func (q question) open(m harness.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
+	dev, err := flags.open(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range q.plan.Runs {
+		harness.Resolve(&q.plan.Runs[i], dev, *flags.precision)
+	}
+	src, err := load(m, q.plan.Runs[0].Data)
+	if err != nil {
+		return nil, nil, errors.Join(err, dev.Close())
+	}
+	return dev, src, nil
+}
+
 func runQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	files, err := c.files(1, "one question file")
@@ -84,18 +102,11 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	if have, _ := m.Have(); q.plan.Runs[0].Data == "preview" && !have["cifar10"] {
 		say("  CIFAR-10 was not found: ./run.sh data cifar10 downloads it; --data DIR or $DEPTHLAB_DATA name a folder that has it.")
 	}
-	dev, err := flags.open(m)
+	dev, src, err := q.open(m, flags)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	for i := range q.plan.Runs {
-		harness.Resolve(&q.plan.Runs[i], dev, *flags.precision)
-	}
-	src, err := load(m, q.plan.Runs[0].Data)
-	if err != nil {
-		return err
-	}
 	if err := q.writeResolved(); err != nil {
 		return err
 	}
@@ -209,18 +220,11 @@ func planQuestion(_ context.Context, c *call) (err error) {
 		return err
 	}
 	m := c.machine()
-	dev, err := flags.open(m)
+	dev, src, err := q.open(m, flags)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	for i := range q.plan.Runs {
-		harness.Resolve(&q.plan.Runs[i], dev, *flags.precision)
-	}
-	src, err := load(m, q.plan.Runs[0].Data)
-	if err != nil {
-		return err
-	}
 	estimates, err := harness.Estimates(q.plan, src, dev)
 	if err != nil {
 		return err
