@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -177,9 +176,6 @@ func (t *trainer) saveWeights() error {
 		Classes: t.classes, Size: shape[1], Channels: shape[0],
 	})
 	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(t.weights()), 0o777); err != nil {
 		return err
 	}
 	return state.WriteFile(t.weights(), map[string]string{"depthlab": string(meta)}, tensors)

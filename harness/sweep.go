@@ -14,6 +14,7 @@ import (
 	"depthlab/experiments"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/nets"
 )
@@ -33,12 +34,6 @@ type Sweep struct {
 // interrupted, and after a failure with the next run. The error names every
 // run that failed; it is ErrInterrupted when ctx ended.
 func (s *Sweep) Run(ctx context.Context) error {
-	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
-		return err
-	}
-	if err := removeTemporaries(s.Dir); err != nil {
-		return err
-	}
 	var failed []error
 	skipped := 0
 	for i, run := range s.Plan.Runs {
@@ -258,7 +253,7 @@ func (p *provenance) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(provenancePath(dir, p.ID), append(text, '\n'))
+	return disk.Write(provenancePath(dir, p.ID), append(text, '\n'))
 }
 
 func readProvenance(dir, id string) (*provenance, error) {
@@ -271,39 +266,4 @@ func readProvenance(dir, id string) (*provenance, error) {
 		return nil, fmt.Errorf("%s: %w", provenancePath(dir, id), err)
 	}
 	return p, nil
-}
-
-// temporary is how files are called until they are whole.
-const temporary = ".partial"
-
-// writeWhole writes a file whole or not at all.
-func writeWhole(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return err
-	}
-	f, err := os.Create(path + temporary)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-// removeTemporaries clears what a killed process left half written.
-func removeTemporaries(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, "*", "*"+temporary))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := os.Remove(name); err != nil {
-			return err
-		}
-	}
-	return nil
 }

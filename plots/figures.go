@@ -5,12 +5,12 @@ package plots
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
 
+	"depthlab/harness/disk"
 	"depthlab/harness/record"
 )
 
@@ -64,11 +64,8 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
 	for name, write := range tables {
-		if err := replace(filepath.Join(dir, name), write(q, nets)); err != nil {
+		if err := disk.Write(filepath.Join(dir, name), write(q, nets)); err != nil {
 			return err
 		}
 	}
@@ -104,22 +101,5 @@ func (fig *figure) write(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(replace(path+".png", png), replace(path+".svg", svg))
-}
-
-// replace writes a file beside path and renames it over path.
-func replace(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return errors.Join(disk.Write(path+".png", png), disk.Write(path+".svg", svg))
 }

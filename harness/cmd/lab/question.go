@@ -15,6 +15,7 @@ import (
 	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/plots"
 )
@@ -110,7 +111,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	if err := q.writeResolved(); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(q.dir, "log.txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	log, err := disk.Append(filepath.Join(q.dir, "log.txt"))
 	if err != nil {
 		return err
 	}
@@ -135,10 +136,7 @@ func (q question) writeResolved() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(q.dir, 0o777); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(q.dir, "question.yaml"), text, 0o666)
+	return disk.Write(filepath.Join(q.dir, "question.yaml"), text)
 }
 
 // draw makes figures and tables of what the plan's runs recorded.
