@@ -43,15 +43,19 @@ type progress struct {
 	Seconds float64
 }
 
-func (t *trainer) checkpoints() string { return filepath.Join(t.dir, "checkpoints") }
+func checkpoints(dir string) string { return filepath.Join(dir, "checkpoints") }
 func (t *trainer) weights() string {
 	return filepath.Join(t.dir, "weights", t.run.ID+".safetensors")
 }
 func recordPath(dir, id string) string { return filepath.Join(dir, "runs", id+".jsonl") }
 
 // save writes a checkpoint: parameters, momenta and running statistics, and
-// where the run stands.
+// where the run stands. The record is made to last first: it may be ahead of
+// a checkpoint, never behind.
 func (t *trainer) save() error {
+	if err := t.rec.Sync(); err != nil {
+		return err
+	}
 	tensors, err := t.tensors(program.Param, program.Momentum, program.Stat)
 	if err != nil {
 		return err
@@ -60,7 +64,7 @@ func (t *trainer) save() error {
 	if err != nil {
 		return err
 	}
-	err = state.Save(t.checkpoints(), t.run.ID, &state.Checkpoint{
+	err = state.Save(checkpoints(t.dir), t.run.ID, &state.Checkpoint{
 		Step: t.step, Tensors: tensors, Meta: map[string]string{"progress": string(meta)},
 	})
 	if err != nil {
@@ -84,7 +88,7 @@ func (m *model) tensors(arenas ...program.Arena) ([]state.Tensor, error) {
 
 // resume takes up the newest sound checkpoint, if there is one.
 func (t *trainer) resume() (warnings []string, err error) {
-	c, warnings, err := state.Latest(t.checkpoints(), t.run.ID)
+	c, warnings, err := state.Latest(checkpoints(t.dir), t.run.ID)
 	if err != nil || c == nil {
 		return warnings, err
 	}

@@ -16,6 +16,7 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
+	"depthlab/harness/state"
 	"depthlab/nets"
 )
 
@@ -28,15 +29,26 @@ type Sweep struct {
 	Progress *record.Progress
 	Say      func(format string, args ...any) // one line to the user
 	Version  string                           // of the program
+
+	counts map[string][2]int64 // of nets: parameters and multiply-adds
 }
 
 // Run trains what is missing: it skips what is finished, goes on with what was
 // interrupted, and after a failure with the next run. The error names every
 // run that failed; it is ErrInterrupted when ctx ended.
+//
+// A disk that cannot be written to ends the sweep: the other runs would fail
+// of it, too. What was saved before stays valid.
 func (s *Sweep) Run(ctx context.Context) error {
+	if err := s.checkSpace(); err != nil {
+		return err
+	}
 	var failed []error
 	skipped := 0
 	for i, run := range s.Plan.Runs {
+		if ctx.Err() != nil {
+			return ErrInterrupted
+		}
 		found, err := s.find(run)
 		if err != nil {
 			return err
@@ -44,6 +56,9 @@ func (s *Sweep) Run(ctx context.Context) error {
 		switch found {
 		case finished:
 			skipped++
+			if err := state.Remove(checkpoints(s.Dir), run.ID); err != nil { // of a process killed at the very end
+				return err
+			}
 			continue
 		case another:
 			if err := s.setAside(run, "recipe or data changed since"); err != nil {
@@ -51,8 +66,9 @@ func (s *Sweep) Run(ctx context.Context) error {
 			}
 		}
 		err = s.train(ctx, i, run)
+		var full *disk.Error
 		switch {
-		case errors.Is(err, ErrInterrupted):
+		case errors.Is(err, ErrInterrupted), errors.As(err, &full):
 			return err
 		case err != nil:
 			s.Progress.Close()
@@ -66,6 +82,30 @@ func (s *Sweep) Run(ctx context.Context) error {
 	}
 	if len(failed) > 0 {
 		return fmt.Errorf("%d of %d runs failed:\n%w", len(failed), len(s.Plan.Runs), errors.Join(failed...))
+	}
+	return nil
+}
+
+// checkSpace refuses to begin a sweep that the disk has no room for.
+func (s *Sweep) checkSpace() error {
+	if err := disk.MakeDir(s.Dir); err != nil {
+		return err
+	}
+	need := int64(8 << 20) // figures, tables, logs
+	var most int64         // of checkpoints: one run at a time has them
+	for _, run := range s.Plan.Runs {
+		if f, err := s.find(run); err == nil && f == finished {
+			continue
+		}
+		params, _ := s.count(run.Net)
+		kept, passing := space(run, params)
+		need += kept
+		most = max(most, passing)
+	}
+	need += most
+	if free, known := disk.Free(s.Dir); known && free < need {
+		return fmt.Errorf("%s has %d MiB free, this sweep needs about %d MiB (%d for checkpoints): make room, or let results be a link to a larger disk",
+			s.Dir, free>>20, need>>20+1, most>>20+1)
 	}
 	return nil
 }
@@ -129,6 +169,9 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run) (err erro
 	}
 	defer func() { err = errors.Join(err, m.session.Close()) }()
 	info := m.session.Info()
+	if err := s.removeTemporaries(run); err != nil {
+		return err
+	}
 	t := &trainer{model: m, dir: s.Dir, proof: proof{
 		Run: run.Hash(), Program: m.programs.Train.Hash(), Data: s.Data.Checksum,
 		Device: strings.TrimSpace(info.Name + " " + info.Precision + " " + info.Layout),
@@ -150,6 +193,7 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
+	t.rec = w
 	origin := s.provenance(t, info)
 	if err := origin.write(s.Dir); err != nil {
 		return err
@@ -165,21 +209,23 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run) (err erro
 		return err
 	}
 	origin.Finished, origin.Seconds = time.Now().UTC().Format(time.RFC3339), t.clock.total.Seconds()
-	return origin.write(s.Dir)
+	if err := origin.write(s.Dir); err != nil {
+		return err
+	}
+	return t.end()
+}
+
+// removeTemporaries clears what a killed process left of a run half written.
+func (s *Sweep) removeTemporaries(run experiments.Run) error {
+	mine := func(name string) bool { return strings.HasPrefix(name, run.ID+".") }
+	return errors.Join(disk.RemoveTemporaries(filepath.Join(s.Dir, "runs"), mine), disk.RemoveTemporaries(filepath.Join(s.Dir, "weights"), mine))
 }
 
 // left estimates the time of the runs behind the i-th, from its speed: a
 // step's work is taken to be that of its multiply-adds.
 func (s *Sweep) left(i int) func(imagesPerS float64) time.Duration {
 	macs := func(run experiments.Run) float64 {
-		arch, err := nets.ParseArch(run.Net)
-		if err != nil {
-			return 0
-		}
-		_, n, err := nets.Count(arch, geometry(s.Data))
-		if err != nil {
-			return 0
-		}
+		_, n := s.count(run.Net)
 		return float64(n)
 	}
 	this := macs(s.Plan.Runs[i])
@@ -194,10 +240,26 @@ func (s *Sweep) left(i int) func(imagesPerS float64) time.Duration {
 	}
 }
 
+// count is nets.Count, remembered; zeros for a net that cannot be built, which
+// fails with a message of its own when it is opened.
+func (s *Sweep) count(net string) (params, macs int64) {
+	c, known := s.counts[net]
+	if !known {
+		if arch, err := nets.ParseArch(net); err == nil {
+			c[0], c[1], _ = nets.Count(arch, geometry(s.Data))
+		}
+		if s.counts == nil {
+			s.counts = map[string][2]int64{}
+		}
+		s.counts[net] = c
+	}
+	return c[0], c[1]
+}
+
 // start describes the run in its record.
 func (s *Sweep) start(run experiments.Run, m *model, info device.Info) *record.Start {
 	arch, _ := nets.ParseArch(run.Net)
-	params, macs, _ := nets.Count(arch, geometry(s.Data))
+	params, macs := s.count(run.Net)
 	paper, caveats := run.Paper()
 	caveats = append(caveats, s.Plan.Caveats...)
 	if run.Data == "cifar10" && !s.Data.Canonical {

@@ -40,8 +40,11 @@ var noSum = strings.Repeat("0", 2*sha256.Size)
 const (
 	extension   = ".safetensors"
 	damagedMark = ".damaged"
-	keep        = 2 // checkpoints of a run; the older one is for when the newer is damaged
 )
+
+// Keep is how many checkpoints of a run are kept: the older is for when the
+// newer is damaged.
+const Keep = 2
 
 // Path is the file of a run's checkpoint: ID-step000123.safetensors.
 func Path(dir, id string, step int) string {
@@ -49,7 +52,7 @@ func Path(dir, id string, step int) string {
 }
 
 // Save writes a checkpoint, whole or not at all, and then removes all but the
-// latest two up to this step. It makes dir if need be. One process at a time
+// latest Keep up to this step. It makes dir if need be. One process at a time
 // may save a run. A file of the same step is replaced.
 func Save(dir, id string, c *Checkpoint) error {
 	if err := checkID(id); err != nil {
@@ -85,7 +88,7 @@ func Save(dir, id string, c *Checkpoint) error {
 		return err
 	}
 	steps := slices.DeleteFunc(found.steps, func(s int) bool { return s > c.Step })
-	return errors.Join(removeTemporaries(dir, id), removeAll(dir, base(id, steps[min(keep, len(steps)):])))
+	return errors.Join(removeTemporaries(dir, id), removeAll(dir, base(id, steps[min(Keep, len(steps)):])))
 }
 
 func digits(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
