@@ -44,17 +44,18 @@ type progress struct {
 }
 
 func checkpoints(dir string) string { return filepath.Join(dir, "checkpoints") }
-func (t *trainer) weights() string {
-	return filepath.Join(t.dir, "weights", t.run.ID+".safetensors")
+func weightsPath(dir, id string) string {
+	return filepath.Join(dir, "weights", id+".safetensors")
 }
 func recordPath(dir, id string) string { return filepath.Join(dir, "runs", id+".jsonl") }
+func lockPath(dir, id string) string   { return filepath.Join(dir, "runs", id+".lock") }
 
 // save writes a checkpoint: parameters, momenta and running statistics, and
 // where the run stands. The record is made to last first: it may be ahead of
 // a checkpoint, never behind.
 func (t *trainer) save() error {
-	if err := t.rec.Sync(); err != nil {
-		return err
+	if err := errors.Join(t.held.Check(), t.rec.Sync()); err != nil {
+		return fmt.Errorf("run %s: %w", t.run.ID, err)
 	}
 	tensors, err := t.tensors(program.Param, program.Momentum, program.Stat)
 	if err != nil {
@@ -182,5 +183,8 @@ func (t *trainer) saveWeights() error {
 	if err != nil {
 		return err
 	}
-	return state.WriteFile(t.weights(), map[string]string{"depthlab": string(meta)}, tensors)
+	if err := t.held.Check(); err != nil {
+		return fmt.Errorf("run %s: %w", t.run.ID, err)
+	}
+	return state.WriteFile(weightsPath(t.dir, t.run.ID), map[string]string{"depthlab": string(meta)}, tensors)
 }

@@ -68,8 +68,9 @@ func undisturbed(t *testing.T) map[string]any {
 	return want
 }
 
-// same wants the outcome of an undisturbed sweep in dir, and nothing left over.
-func same(t *testing.T, dir string, want map[string]any) {
+// same wants the outcome of an undisturbed sweep in dir, and nothing left over
+// but others.
+func same(t *testing.T, dir string, want map[string]any, others ...string) {
 	t.Helper()
 	got := outcome(t, dir)
 	for key := range want {
@@ -87,7 +88,7 @@ func same(t *testing.T, dir string, want map[string]any) {
 		}
 		return nil
 	})
-	var all []string
+	all := others
 	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} {
 		all = append(all, "runs/"+id+".json", "runs/"+id+".jsonl", "weights/"+id+".safetensors")
 	}

@@ -15,6 +15,7 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/disk"
+	"depthlab/harness/lock"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
 	"depthlab/nets"
@@ -30,12 +31,14 @@ type Sweep struct {
 	Say      func(format string, args ...any) // one line to the user
 	Version  string                           // of the program
 
+	locks  lock.Set
 	counts map[string][2]int64 // of nets: parameters and multiply-adds
 }
 
 // Run trains what is missing: it skips what is finished, goes on with what was
-// interrupted, and after a failure with the next run. The error names every
-// run that failed; it is ErrInterrupted when ctx ended.
+// interrupted, and after a failure with the next run. What another process has
+// in hand comes last, and is waited for. The error names every run that
+// failed; it is ErrInterrupted when ctx ended.
 //
 // A disk that cannot be written to ends the sweep: the other runs would fail
 // of it, too. What was saved before stays valid.
@@ -44,46 +47,126 @@ func (s *Sweep) Run(ctx context.Context) error {
 		return err
 	}
 	var failed []error
-	skipped := 0
-	for i, run := range s.Plan.Runs {
-		if ctx.Err() != nil {
-			return ErrInterrupted
-		}
-		found, err := s.find(run)
-		if err != nil {
-			return err
-		}
-		switch found {
-		case finished:
-			skipped++
-			if err := state.Remove(checkpoints(s.Dir), run.ID); err != nil { // of a process killed at the very end
-				return err
+	before := 0 // finished when we came
+	todo := make([]int, len(s.Plan.Runs))
+	for i := range todo {
+		todo[i] = i
+	}
+	for round := 0; len(todo) > 0; round++ {
+		var elsewhere []int
+		for _, i := range todo {
+			if ctx.Err() != nil {
+				return ErrInterrupted
 			}
-			continue
-		case another:
-			if err := s.setAside(run, "recipe or data changed since"); err != nil {
+			skipped, err := s.attend(ctx, i, round)
+			var held *lock.HeldError
+			var bad *disk.Error
+			switch {
+			case errors.As(err, &held), errors.Is(err, lock.ErrLost):
+				elsewhere = append(elsewhere, i)
+				if round == 0 {
+					s.Say("%s: left to another process for now: %v", s.Plan.Runs[i].ID, err)
+				}
+			case errors.Is(err, ErrInterrupted), errors.As(err, &bad):
 				return err
+			case err != nil:
+				s.Progress.Close()
+				s.Say("failed: %v", err)
+				failed = append(failed, err)
+			case skipped && round == 0:
+				before++
 			}
 		}
-		err = s.train(ctx, i, run)
-		var full *disk.Error
-		switch {
-		case errors.Is(err, ErrInterrupted), errors.As(err, &full):
-			return err
-		case err != nil:
-			s.Progress.Close()
-			s.Say("failed: %v", err)
-			failed = append(failed, err)
+		if len(elsewhere) == len(todo) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
 		}
+		todo = elsewhere
 	}
 	s.Progress.Close()
-	if skipped > 0 {
-		s.Say("%d of %d runs were finished before.", skipped, len(s.Plan.Runs))
+	if before > 0 {
+		s.Say("%d of %d runs were finished before.", before, len(s.Plan.Runs))
 	}
 	if len(failed) > 0 {
 		return fmt.Errorf("%d of %d runs failed:\n%w", len(failed), len(s.Plan.Runs), errors.Join(failed...))
 	}
 	return nil
+}
+
+// attend brings the i-th run to its end; skipped says that it was there
+// already. It is a *lock.HeldError that another process has it in hand.
+func (s *Sweep) attend(ctx context.Context, i, round int) (skipped bool, err error) {
+	run := s.Plan.Runs[i]
+	found, err := s.find(run)
+	if err != nil {
+		return false, err
+	}
+	if found == finished {
+		return true, s.tidy(run)
+	}
+	held, err := s.locks.Take(lockPath(s.Dir, run.ID))
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, held.Release()) }()
+	found, err = s.find(run) // once more, now that nobody else changes it
+	if err != nil || found == finished {
+		return true, err
+	}
+	if found == another {
+		if err := s.setAside(run, "recipe or data changed since"); err != nil {
+			return false, err
+		}
+	}
+	if round > 0 && found == nothing {
+		if rec, err := record.Read(recordPath(s.Dir, run.ID)); err == nil && rec.Stopped() != "" {
+			return false, fmt.Errorf("run %s: another process stopped it: %s", run.ID, rec.Stopped())
+		}
+	}
+	return false, s.train(ctx, i, run, held)
+}
+
+// tidy removes what a process that was killed at the very end left of a
+// finished run: of all that, its lock goes last.
+func (s *Sweep) tidy(run experiments.Run) error {
+	path := lockPath(s.Dir, run.ID)
+	if _, err := lock.Read(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	held, err := s.locks.Take(path)
+	var other *lock.HeldError
+	if errors.As(err, &other) {
+		return nil // it is just about to
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.removeTemporaries(run), state.Remove(checkpoints(s.Dir), run.ID), held.Release())
+}
+
+// Alone runs f while no other process is in Alone for dir, the folder of a
+// plan's results: for what all its processes write there, figures, tables and
+// the question. Before, it removes what a killed one left half written.
+func Alone(ctx context.Context, dir string, f func() error) (err error) {
+	var locks lock.Set
+	for {
+		held, err := locks.Take(filepath.Join(dir, "drawing.lock"))
+		var other *lock.HeldError
+		if err == nil {
+			all := func(string) bool { return true }
+			return errors.Join(disk.RemoveTemporaries(dir, all), f(), held.Release())
+		}
+		if !errors.As(err, &other) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ErrInterrupted
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // checkSpace refuses to begin a sweep that the disk has no room for.
@@ -143,18 +226,13 @@ func (s *Sweep) find(run experiments.Run) (found, error) {
 // setAside moves the files of a run to superseded/, where nothing reads them.
 func (s *Sweep) setAside(run experiments.Run, why string) error {
 	to := filepath.Join(s.Dir, "superseded", run.ID+"-"+time.Now().UTC().Format("20060102T150405"))
-	if err := os.MkdirAll(to, 0o777); err != nil {
+	if err := disk.MakeDir(to); err != nil {
 		return err
 	}
-	for _, files := range []string{"runs/%s.*", "checkpoints/%s-step*", "weights/%s.*"} {
-		names, err := filepath.Glob(filepath.Join(s.Dir, fmt.Sprintf(files, run.ID)))
-		if err != nil {
+	files := []string{recordPath(s.Dir, run.ID), provenancePath(s.Dir, run.ID), weightsPath(s.Dir, run.ID)}
+	for _, path := range append(files, state.Files(checkpoints(s.Dir), run.ID)...) {
+		if err := os.Rename(path, filepath.Join(to, filepath.Base(path))); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
-		}
-		for _, name := range names {
-			if err := os.Rename(name, filepath.Join(to, filepath.Base(name))); err != nil {
-				return err
-			}
 		}
 	}
 	s.Say("%s: %s; the old run was moved to %s.", run.ID, why, to)
@@ -162,7 +240,7 @@ func (s *Sweep) setAside(run experiments.Run, why string) error {
 }
 
 // train takes the i-th run from where it stands to its end.
-func (s *Sweep) train(ctx context.Context, i int, run experiments.Run) (err error) {
+func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *lock.Lock) (err error) {
 	m, err := open(run, s.Data, s.Device)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", run.ID, err)
@@ -172,7 +250,7 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run) (err erro
 	if err := s.removeTemporaries(run); err != nil {
 		return err
 	}
-	t := &trainer{model: m, dir: s.Dir, proof: proof{
+	t := &trainer{model: m, dir: s.Dir, held: held, proof: proof{
 		Run: run.Hash(), Program: m.programs.Train.Hash(), Data: s.Data.Checksum,
 		Device: strings.TrimSpace(info.Name + " " + info.Precision + " " + info.Layout),
 	}}
@@ -217,7 +295,7 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run) (err erro
 
 // removeTemporaries clears what a killed process left of a run half written.
 func (s *Sweep) removeTemporaries(run experiments.Run) error {
-	mine := func(name string) bool { return strings.HasPrefix(name, run.ID+".") }
+	mine := func(name string) bool { return strings.HasPrefix(name, run.ID+".") } // of locks, too: then Take tries again
 	return errors.Join(disk.RemoveTemporaries(filepath.Join(s.Dir, "runs"), mine), disk.RemoveTemporaries(filepath.Join(s.Dir, "weights"), mine))
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"depthlab/experiments"
 	"depthlab/harness/device"
+	"depthlab/harness/lock"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
 )
@@ -24,6 +25,7 @@ type trainer struct {
 	*model
 	dir    string // of the plan's results
 	proof  proof
+	held   *lock.Lock
 	rec    *record.Writer
 	sink   record.Sink // rec, and what shows it
 	show   func(step int, m record.Metric)
@@ -175,6 +177,9 @@ func (t *trainer) finish(ctx context.Context) error {
 
 // end makes the run a finished one, when all else of it is on disk.
 func (t *trainer) end() error {
+	if err := t.held.Check(); err != nil {
+		return fmt.Errorf("run %s: %w", t.run.ID, err)
+	}
 	if err := t.sink.Event(record.Event{Kind: "end", Step: t.step, Seconds: t.clock.total.Seconds()}); err != nil {
 		return err
 	}

@@ -57,7 +57,39 @@ func Write(path string, content []byte) error {
 
 // WriteFunc is Write for content that write produces. After it, the file
 // outlasts a loss of power.
-func WriteFunc(path string, write func(io.Writer) error) (err error) {
+func WriteFunc(path string, write func(io.Writer) error) error {
+	return put(path, write, os.Rename)
+}
+
+// Create is Write for a file that must not be there yet: of several processes,
+// on several machines too, one succeeds. The error of the others is
+// fs.ErrExist.
+func Create(path string, content []byte) error {
+	return put(path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	}, link)
+}
+
+// link gives a temporary file its name, unless that is taken.
+func link(temp, path string) error {
+	err := os.Link(temp, path)
+	if err == nil {
+		return os.Remove(temp)
+	}
+	if errors.Is(err, os.ErrExist) || errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	// A file system without hard links.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Rename(temp, path))
+}
+
+// put writes a temporary file beside path and gives it its place there.
+func put(path string, write func(io.Writer) error, place func(temp, path string) error) (err error) {
 	defer func() { err = wrap(path, err) }()
 	dir, name := filepath.Split(path)
 	dir = filepath.Clean(dir) // "." for ""
@@ -95,7 +127,7 @@ func WriteFunc(path string, write func(io.Writer) error) (err error) {
 	if _, err := fault("rename", path, 0); err != nil {
 		return err
 	}
-	if err := os.Rename(temp.Name(), path); err != nil {
+	if err := place(temp.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(dir)

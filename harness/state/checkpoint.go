@@ -196,6 +196,19 @@ func Latest(dir, id string) (c *Checkpoint, warnings []string, err error) {
 	return nil, warnings, nil
 }
 
+// Files lists the paths of a run's checkpoints, damaged ones among them.
+func Files(dir, id string) []string {
+	found, err := list(dir, id)
+	if err != nil {
+		return nil
+	}
+	var paths []string
+	for _, name := range append(base(id, found.steps), found.damaged...) {
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	return paths
+}
+
 // Remove removes all checkpoints of a run, damaged ones and temporary files
 // with them. Other files and other runs' stay.
 func Remove(dir, id string) error {

@@ -108,7 +108,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	if err := q.writeResolved(); err != nil {
+	if err := q.writeResolved(ctx); err != nil {
 		return err
 	}
 	log, err := disk.Append(filepath.Join(q.dir, "log.txt"))
@@ -127,20 +127,20 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	if errors.Is(trained, harness.ErrInterrupted) {
 		return trained
 	}
-	return errors.Join(trained, q.draw())
+	return errors.Join(trained, q.draw(ctx))
 }
 
 // writeResolved keeps the question as it was asked, with every default.
-func (q question) writeResolved() error {
+func (q question) writeResolved(ctx context.Context) error {
 	text, err := q.Resolved(q.plan.Profile)
 	if err != nil {
 		return err
 	}
-	return disk.Write(filepath.Join(q.dir, "question.yaml"), text)
+	return harness.Alone(ctx, q.dir, func() error { return disk.Write(filepath.Join(q.dir, "question.yaml"), text) })
 }
 
 // draw makes figures and tables of what the plan's runs recorded.
-func (q question) draw() error {
+func (q question) draw(ctx context.Context) error {
 	all, err := record.ReadDir(filepath.Join(q.dir, "runs"))
 	if err != nil {
 		return err
@@ -158,7 +158,9 @@ func (q question) draw() error {
 	if len(records) == 0 {
 		return fmt.Errorf("%s holds no records to draw; ./run.sh %s trains the nets", q.dir, q.File)
 	}
-	err = plots.Draw(q.dir, plots.Question{Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures}, records)
+	err = harness.Alone(ctx, q.dir, func() error {
+		return plots.Draw(q.dir, plots.Question{Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures}, records)
+	})
 	if err != nil {
 		return err
 	}
@@ -173,7 +175,7 @@ func (q question) draw() error {
 	return nil
 }
 
-func plotQuestion(_ context.Context, c *call) error {
+func plotQuestion(ctx context.Context, c *call) error {
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -183,7 +185,7 @@ func plotQuestion(_ context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		return q.draw()
+		return q.draw(ctx)
 	}
 	// Without a profile: all that have records, on whatever machine they were made.
 	loaded, err := experiments.Load(files[0])
@@ -196,7 +198,7 @@ func plotQuestion(_ context.Context, c *call) error {
 		if _, err := os.Stat(filepath.Join(dir, "runs")); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := (question{loaded, p, dir}).draw(); err != nil {
+		if err := (question{loaded, p, dir}).draw(ctx); err != nil {
 			return err
 		}
 		drawn++
