@@ -2,12 +2,10 @@ package harness
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -116,7 +114,7 @@ func (s *Sweep) attend(ctx context.Context, i, round int) (skipped bool, err err
 		return true, err
 	}
 	if found == another {
-		if err := s.setAside(run, "recipe or data changed since"); err != nil {
+		if err := s.setAside(run, s.changes(run)); err != nil {
 			return false, err
 		}
 	}
@@ -356,54 +354,4 @@ func (s *Sweep) start(run experiments.Run, m *model, info device.Info) *record.S
 		st.Shortcut = string(arch.Shortcut)
 	}
 	return st
-}
-
-// provenance is runs/ID.json: what a result was made with.
-type provenance struct {
-	ID       string          `json:"id"`
-	Version  string          `json:"version"`
-	Go       string          `json:"go"`
-	Proof    proof           `json:"proof"`
-	Run      experiments.Run `json:"run"`
-	Question string          `json:"question"`
-	Profile  string          `json:"profile"`
-	Device   device.Info     `json:"device"`
-	Choices  []device.Choice `json:"choices,omitempty"`
-	Data     string          `json:"data"`
-	Started  string          `json:"started"`            // UTC, of the latest start
-	Finished string          `json:"finished,omitempty"` // UTC
-	Seconds  float64         `json:"seconds,omitempty"`  // of training
-}
-
-func (s *Sweep) provenance(t *trainer, info device.Info) *provenance {
-	p := &provenance{
-		ID: t.run.ID, Version: s.Version, Proof: t.proof, Run: t.run, Question: s.Plan.Question, Profile: s.Plan.Profile,
-		Device: info, Choices: t.session.Choices(), Data: s.Data.Title, Started: time.Now().UTC().Format(time.RFC3339),
-	}
-	if b, ok := debug.ReadBuildInfo(); ok {
-		p.Go = b.GoVersion
-	}
-	return p
-}
-
-func provenancePath(dir, id string) string { return filepath.Join(dir, "runs", id+".json") }
-
-func (p *provenance) write(dir string) error {
-	text, err := json.MarshalIndent(p, "", "  ")
-	if err != nil {
-		return err
-	}
-	return disk.Write(provenancePath(dir, p.ID), append(text, '\n'))
-}
-
-func readProvenance(dir, id string) (*provenance, error) {
-	text, err := os.ReadFile(provenancePath(dir, id))
-	if err != nil {
-		return nil, err
-	}
-	p := new(provenance)
-	if err := json.Unmarshal(text, p); err != nil {
-		return nil, fmt.Errorf("%s: %w", provenancePath(dir, id), err)
-	}
-	return p, nil
 }

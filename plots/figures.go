@@ -19,6 +19,7 @@ type Question struct {
 	Name    string   // of the file
 	Title   string   // the question itself
 	Figures []string // of Names
+	Origin  []byte   // JSON that says what all is made from; nil for nothing
 }
 
 // figures is where a new kind of figure is entered.
@@ -45,8 +46,9 @@ var errNothing = errors.New("nothing to draw yet")
 const dpi = 200
 
 // Draw writes the question's figures, as NAME.png and NAME.svg, and table.md,
-// table.csv and table.tex into dir. Equal records give equal bytes. Each file
-// is replaced whole or not at all. A figure whose runs are not far enough yet
+// table.csv and table.tex into dir. The origin goes into the figures, and into
+// provenance.json. Equal records, and an equal origin, give equal bytes. Each
+// file is replaced whole or not at all. A figure whose runs are not far enough yet
 // is passed over while another can be drawn.
 func Draw(dir string, q Question, records []*record.RunRecord) error {
 	for _, name := range q.Figures {
@@ -69,6 +71,11 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 			return err
 		}
 	}
+	if len(q.Origin) > 0 {
+		if err := disk.Write(filepath.Join(dir, "provenance.json"), q.Origin); err != nil {
+			return err
+		}
+	}
 	drawn := 0
 	var waiting []error
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(q.Figures))) {
@@ -80,7 +87,7 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", q.Name, name, err)
 		}
-		if err := fig.write(filepath.Join(dir, name)); err != nil {
+		if err := fig.write(filepath.Join(dir, name), q.Origin); err != nil {
 			return err
 		}
 		drawn++
@@ -92,7 +99,7 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 }
 
 // write writes path.png and path.svg.
-func (fig *figure) write(path string) error {
+func (fig *figure) write(path string, origin []byte) error {
 	png, err := fig.png(dpi)
 	if err != nil {
 		return err
@@ -101,5 +108,5 @@ func (fig *figure) write(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(disk.Write(path+".png", png), disk.Write(path+".svg", svg))
+	return errors.Join(disk.Write(path+".png", pngWith(png, origin)), disk.Write(path+".svg", svgWith(svg, origin)))
 }

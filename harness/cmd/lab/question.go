@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -158,8 +159,12 @@ func (q question) draw(ctx context.Context) error {
 	if len(records) == 0 {
 		return fmt.Errorf("%s holds no records to draw; ./run.sh %s trains the nets", q.dir, q.File)
 	}
+	origin, err := q.origin(records)
+	if err != nil {
+		return err
+	}
 	err = harness.Alone(ctx, q.dir, func() error {
-		return plots.Draw(q.dir, plots.Question{Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures}, records)
+		return plots.Draw(q.dir, plots.Question{Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: origin}, records)
 	})
 	if err != nil {
 		return err
@@ -173,6 +178,19 @@ func (q question) draw(ctx context.Context) error {
 		fmt.Println(filepath.Join(q.dir, f+".png"))
 	}
 	return nil
+}
+
+// origin says what figures and tables are made from.
+func (q question) origin(records []*record.RunRecord) ([]byte, error) {
+	resolved, err := q.Resolved(q.plan.Profile)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.MarshalIndent(harness.Origin{
+		Question: q.plan.Question, Profile: q.plan.Profile, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
+		Drawn: version, Runs: harness.OriginOf(q.dir, records),
+	}, "", "  ")
+	return append(text, '\n'), err
 }
 
 func plotQuestion(ctx context.Context, c *call) error {
