@@ -33,6 +33,7 @@ func init() { // a variable would refer to itself through help
 		{"run", "FILE.yaml", "train what is missing, then plot (the word run may be left out)", runQuestion},
 		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion},
 		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion},
+		{"status", "DIR", "where every run stands whose results lie in or under a folder, while others train or not", status},
 		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin},
 		{"diff", "RUN RUN", "what differs between two runs (results/NAME/PROFILE/runs/ID.json)", diffRuns},
 		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor},
