@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -82,5 +83,40 @@ func TestStatuses(t *testing.T) {
 	}
 	if one := status(Finished, Failed)[1]; !strings.Contains(one.Why, "resnet-8-seed0.jsonl:1") {
 		t.Errorf("unreadable: %+v", one)
+	}
+}
+
+// Whether it was interrupted or not, a run's event file has what its record has.
+func TestTensorBoardOfSweep(t *testing.T) {
+	dir := t.TempDir()
+	for n := 4; ; n = 1000 {
+		s := smallSweep(t, dir)
+		s.TensorBoard = true
+		err := s.Run(&stopAfter{Context: context.Background(), n: n})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} {
+		files, _ := filepath.Glob(filepath.Join(dir, "tensorboard", id, "*"))
+		if len(files) != 1 {
+			t.Fatalf("files %q, want one", files)
+		}
+		text, err := os.ReadFile(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		events := 0
+		for len(text) > 0 { // length, its check, data, their check
+			n := binary.LittleEndian.Uint64(text)
+			text = text[8+4+n+4:]
+			events++
+		}
+		if want := 1 + 6 + 2 + 1; events != want { // version, train, eval, full
+			t.Errorf("%s: %d events, want %d", id, events, want)
+		}
 	}
 }

@@ -29,6 +29,8 @@ type Sweep struct {
 	Say      func(format string, args ...any) // one line to the user
 	Version  string                           // of the program
 
+	TensorBoard bool // write tensorboard/ID, too
+
 	locks  lock.Set
 	counts map[string][2]int64 // of nets: parameters and multiply-adds
 }
@@ -276,6 +278,14 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	}
 	s.Progress.Begin(i+1, len(s.Plan.Runs), *start, t.step, s.left(i))
 	t.sink, t.show = record.Tee(w, s.Progress), s.Progress.Step
+	if s.TensorBoard {
+		board, failed := s.tensorBoard(run.ID)
+		if failed != nil {
+			return failed
+		}
+		defer func() { err = errors.Join(err, board.Close()) }()
+		t.sink = record.Tee(t.sink, board)
+	}
 	for _, text := range warnings {
 		if err := t.sink.Event(record.Event{Kind: "warn", Step: t.step, Text: text}); err != nil {
 			return err
@@ -289,6 +299,15 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 		return err
 	}
 	return t.end()
+}
+
+// tensorBoard begins a run's event file with what is in its record.
+func (s *Sweep) tensorBoard(id string) (*record.TensorBoard, error) {
+	rec, err := record.Read(recordPath(s.Dir, id))
+	if err != nil {
+		return nil, err
+	}
+	return record.NewTensorBoard(filepath.Join(s.Dir, "tensorboard", id), rec.Events)
 }
 
 // removeTemporaries clears what a killed process left of a run half written.

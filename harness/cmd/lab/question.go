@@ -84,6 +84,7 @@ func (q question) open(m harness.Machine, flags deviceFlags) (device.Device, *da
 
 func runQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
+	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -120,7 +121,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	s := &harness.Sweep{
 		Plan: q.plan, Dir: q.dir, Data: src, Device: dev, Version: version,
 		Progress: record.NewProgress(os.Stderr, log),
-		Say:      say,
+		Say:      say, TensorBoard: *board,
 	}
 	s.Progress.Every = 10 * time.Second
 	trained := s.Run(ctx)

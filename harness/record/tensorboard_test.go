@@ -1,0 +1,104 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A run of two points, then gone on with: as TensorBoard's own library reads it.
+func TestTensorBoard(t *testing.T) {
+	dir := t.TempDir()
+	past := []Event{
+		{Kind: "start", Start: &Start{ID: "a"}},
+		{Kind: "train", Step: 50, Rate: 0.1, Loss: num(2.25), Error: num(80), Seconds: 5, ImagesPerS: 100},
+		{Kind: "eval", Step: 50, Set: "test", Loss: num(2), Error: num(75), Seconds: 5},
+	}
+	for range 2 { // the second time in place of the first
+		tb, err := NewTensorBoard(filepath.Join(dir, "a"), past)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range []Event{
+			{Kind: "train", Step: 300, Rate: 0.01, Error: num(40.5), Seconds: 30},
+			{Kind: "warn", Step: 300, Text: "nothing to be seen"},
+			{Kind: "full", Step: 64000, Set: "train", Error: num(1.5), Seconds: 6400},
+		} {
+			if err := tb.Event(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tb.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "a", "*"))
+	if len(files) != 1 {
+		t.Fatalf("files %q, want one", files)
+	}
+
+	python := os.Getenv("DEPTHLAB_TENSORBOARD_PYTHON")
+	if python == "" {
+		python = "python3"
+	}
+	if out, err := exec.Command(python, "-c", "import tensorboard").CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: no TensorBoard in %s ($DEPTHLAB_TENSORBOARD_PYTHON names another): %s", python, bytes.TrimSpace(out))
+	}
+	script := `
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+a = EventAccumulator(sys.argv[1])
+a.Reload()
+print(json.dumps({tag: [[e.step, e.value, e.wall_time] for e in a.Scalars(tag)] for tag in a.Tags()["scalars"]}))
+`
+	cmd := exec.Command(python, "-c", script, filepath.Join(dir, "a"))
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &said)
+	}
+	var got map[string][][3]float64
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"error/train": "50:80 300:40.5", "loss/train": "50:2.25", "rate": "50:0.1 300:0.01", "images_per_s": "50:100",
+		"error/test": "50:75", "loss/test": "50:2", "error/full_train": "64000:1.5",
+	}
+	for tag, points := range got {
+		var words []string
+		for _, p := range points {
+			words = append(words, fmt.Sprintf("%g:%.5g", p[0], p[1]))
+		}
+		if text := strings.Join(words, " "); text != want[tag] {
+			t.Errorf("%s: %s, want %s", tag, text, want[tag])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d curves, want %d", len(got), len(want))
+	}
+	if p := got["error/train"]; len(p) == 2 && (p[1][2]-p[0][2] < 24.9 || p[1][2]-p[0][2] > 25.1) {
+		t.Errorf("25 seconds of training lie between the points, not %g", p[1][2]-p[0][2])
+	}
+}
+
+// The frame is TFRecord's, byte for byte: an empty record and a known CRC.
+func TestFrame(t *testing.T) {
+	if got := fmt.Sprintf("%x", framed(nil)); got != "0000000000000000"+"29039807"+"d8ea82a2" {
+		t.Errorf("empty record: %s", got)
+	}
+	// 0xe3069283 is CRC-32C's published check value.
+	if got, want := masked([]byte("123456789")), uint32(0xe3069283>>15|0xe3069283<<17&0xffffffff)+0xa282ead8; got != want {
+		t.Errorf("%x, want %x", got, want)
+	}
+	event := field(field(field(nil, 1, fixed64(1.5)), 2, varint(300)), 5, field(nil, 1, field(field(nil, 1, []byte("a")), 2, fixed32(0.5))))
+	if got := fmt.Sprintf("%x", event); got != "09000000000000f83f"+"10ac02"+"2a0a"+"0a08"+"0a0161"+"150000003f" {
+		t.Errorf("event: %s", got)
+	}
+}
