@@ -70,13 +70,13 @@ type compiler struct {
 	d      *Device
 	layout layout
 	dtype  int32 // of activations and convolution operands
-	own    bool  // use convolutions of our own
-	at     int   // the instruction in work
+	own    own
+	at     int // the instruction in work
 	instr  *program.Instr
 	work   []*block
 	staged map[form]mem // inputs already reordered in this step
 	tables map[tableKey]region
-	pads   map[[3]int]region
+	pads   map[[4]int]region
 	masks  map[program.BufID][]mem // by rectified output: where batch norm's was above 0, group by group
 	after  []op                    // reorders of the instruction's outputs to their homes
 }
@@ -86,9 +86,9 @@ type compiler struct {
 func translate(d *Device, l layout, dtype int32, p *program.Program, persistent func(program.BufID) *block) (*code, []*block, error) {
 	c := &compiler{
 		code: &code{prog: p, backward: -1}, d: d, layout: l, dtype: dtype,
-		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[[3]int]region{}, masks: map[program.BufID][]mem{},
+		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[[4]int]region{}, masks: map[program.BufID][]mem{},
 	}
-	c.own = dtype == f32 && l.block == 8 && d.ownKernels()
+	c.own = d.own(l, dtype)
 	for i := range p.Buffers {
 		b := &p.Buffers[i]
 		home, err := c.homeOf(b)
