@@ -16,8 +16,8 @@ import (
 // normTask is what the functions of fused_amd64.s work on; the assembly knows
 // the offsets. Lengths are in bytes, addresses of what is absent 0.
 type normTask struct {
-	next, count             int64 // images taken, images
-	x, y, add, dy, dx, dadd uintptr
+	next, count             int64   // images taken, images
+	x, y, add, dy, dx, dadd uintptr // add: the shortcut, or the second part of dy
 	blocks                  int64   // of 16 channels
 	image, block, pixel     int64   // from one to the next
 	pixels                  int64   // of an image, a multiple of 4
@@ -100,6 +100,34 @@ func (f *fused) output(field *uintptr, i int) error {
 	m, err := f.out(i, full)
 	f.operands = append(f.operands, operandAt{field, m})
 	return err
+}
+
+// whole is input for a buffer that is read as it lies.
+func (f *fused) whole(field *uintptr, id program.BufID) {
+	f.operands = append(f.operands, operandAt{field, mem{block: f.blocks[id], desc: f.home[id]}})
+}
+
+// leaveSum reports whether the sum in work, of two gradients, may be left to
+// the batch norm behind it, its only reader.
+func (c *compiler) leaveSum() bool {
+	if c.at+1 == len(c.prog.Code) {
+		return false
+	}
+	next, sum := &c.prog.Code[c.at+1], c.instr.Out[0]
+	k, ok := next.Kernel.(kernel.BatchNormGrad)
+	if !ok || !k.Add || next.In[len(next.In)-1] != sum || c.prog.Buffers[sum].Last != c.at+1 || !c.fuses(c.shape(sum)) {
+		return false
+	}
+	for _, id := range next.In[:len(next.In)-1] {
+		if id == sum {
+			return false
+		}
+	}
+	for _, id := range c.instr.In {
+		c.blocks[id].last = max(c.blocks[id].last, c.at+1)
+	}
+	c.unsummed[sum] = [2]program.BufID{c.instr.In[0], c.instr.In[1]}
+	return true
 }
 
 // call appends the function that bind makes.
@@ -255,7 +283,10 @@ func (c *compiler) fusedNormGrad(k kernel.BatchNormGrad) error {
 			return err
 		}
 	}
-	if err := f.input(&t.dy, len(in)-1); err != nil {
+	if parts, ok := c.unsummed[in[len(in)-1]]; ok {
+		f.whole(&t.dy, parts[0])
+		f.whole(&t.add, parts[1])
+	} else if err := f.input(&t.dy, len(in)-1); err != nil {
 		return err
 	}
 	if err := f.output(&t.dx, 0); err != nil {
@@ -273,7 +304,7 @@ func (c *compiler) fusedNormGrad(k kernel.BatchNormGrad) error {
 		first, second := *t, *t
 		first.coefficients = uintptr(unsafe.Pointer(&mean[0]))
 		if k.Add { // what the first pass lets through is dadd
-			second.dy, second.y, second.dadd = t.dadd, 0, 0
+			second.dy, second.y, second.add, second.dadd = t.dadd, 0, 0, 0
 		}
 		return func() {
 			*t = first

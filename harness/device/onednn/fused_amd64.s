@@ -7,7 +7,7 @@
 //
 // Registers: R8 image, R9 and R10 the distance of pixels, once and three times,
 // R11 coefficients, R12 pixels left, R13 sums, R14 offset of the block, SI
-// blocks left; AX, BX, CX and DX point to pixels.
+// blocks left; AX, BX, CX, DX and R15 point to pixels.
 
 #define LOAD32(mem, z) VMOVUPS mem, z
 #define STORE32(r, z, mem) VMOVUPS z, mem
@@ -45,6 +45,7 @@
 	MOVQ R12, 8(SP); \
 	MOVQ R13, 16(SP); \
 	MOVQ R14, 24(SP); \
+	MOVQ R15, 32(SP); \
 	MOVQ 88(DI), R9; \
 	LEAQ (R9)(R9*2), R10
 
@@ -54,6 +55,7 @@
 	MOVQ 8(SP), R12; \
 	MOVQ 16(SP), R13; \
 	MOVQ 24(SP), R14; \
+	MOVQ 32(SP), R15; \
 	RET
 
 // TAKE the next image, or be done.
@@ -220,7 +222,7 @@ done: \
 
 // Sums of dy, and of dy * (x - mean), of each channel of an image, where y, if
 // there is one, is above 0; dadd, if there is one, becomes that part of dy.
-// Coefficients: mean.
+// dy comes as a sum if there is a second part of it. Coefficients: mean.
 #define GRADSUMS(LOAD, STORE) \
 	SAVE; \
 	VPXORQ Z20, Z20, Z20; \
@@ -232,12 +234,22 @@ block: \
 	POINT(24, DX, noY); \
 	POINT(40, CX, noDY); \
 	POINT(56, BX, noDAdd); \
+	POINT(32, R15, noSecond); \
 	MOVQ 96(DI), R12; \
 	VMOVUPS (R11), Z16; \
 	ADDQ $64, R11; \
 	ZEROSUMS; \
 four: \
 	LOADA(LOAD, CX); \
+	TESTQ R15, R15; \
+	JZ summed; \
+	LOADB(LOAD, R15); \
+	VADDPS Z4, Z0, Z0; \
+	VADDPS Z5, Z1, Z1; \
+	VADDPS Z6, Z2, Z2; \
+	VADDPS Z7, Z3, Z3; \
+	FOUR(R15); \
+summed: \
 	TESTQ DX, DX; \
 	JZ masked; \
 	MASK(LOAD); \
@@ -315,33 +327,33 @@ done: \
 	RESTORE
 
 // func normStatistics32()
-TEXT ·normStatistics32(SB), NOSPLIT, $32-0
+TEXT ·normStatistics32(SB), NOSPLIT, $40-0
 	STATISTICS(LOAD32)
 
 // func normStatistics16()
-TEXT ·normStatistics16(SB), NOSPLIT, $32-0
+TEXT ·normStatistics16(SB), NOSPLIT, $40-0
 	STATISTICS(LOAD16)
 
 // func normApply32()
-TEXT ·normApply32(SB), NOSPLIT, $32-0
+TEXT ·normApply32(SB), NOSPLIT, $40-0
 	APPLY(LOAD32, STORE32)
 
 // func normApply16()
-TEXT ·normApply16(SB), NOSPLIT, $32-0
+TEXT ·normApply16(SB), NOSPLIT, $40-0
 	APPLY(LOAD16, STORE16)
 
 // func normGradSums32()
-TEXT ·normGradSums32(SB), NOSPLIT, $32-0
+TEXT ·normGradSums32(SB), NOSPLIT, $40-0
 	GRADSUMS(LOAD32, STORE32)
 
 // func normGradSums16()
-TEXT ·normGradSums16(SB), NOSPLIT, $32-0
+TEXT ·normGradSums16(SB), NOSPLIT, $40-0
 	GRADSUMS(LOAD16, STORE16)
 
 // func normGradApply32()
-TEXT ·normGradApply32(SB), NOSPLIT, $32-0
+TEXT ·normGradApply32(SB), NOSPLIT, $40-0
 	GRADAPPLY(LOAD32, STORE32)
 
 // func normGradApply16()
-TEXT ·normGradApply16(SB), NOSPLIT, $32-0
+TEXT ·normGradApply16(SB), NOSPLIT, $40-0
 	GRADAPPLY(LOAD16, STORE16)
