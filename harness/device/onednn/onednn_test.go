@@ -132,11 +132,10 @@ func planOf(steps, n int, rate float32) device.Plan {
 // convolution in the wrong layout alone costs a second a step.
 func TestImplementations(t *testing.T) {
 	d := open(t)
-	t.Setenv(EnvProfile, "1")
 	for _, kernels := range []string{"", "library"} {
 		t.Setenv(EnvKernels, kernels)
 		for _, layout := range []string{"", "blocked", "nhwc"} {
-			s, err := d.Open(device.Programs{Train: compiled(t, "resnet-20", nets.Train, 128), Eval: compiled(t, "resnet-20", nets.Eval, 128)}, device.Options{Layout: layout})
+			s, err := d.Open(device.Programs{Train: compiled(t, "resnet-20", nets.Train, 128), Eval: compiled(t, "resnet-20", nets.Eval, 128)}, device.Options{Layout: layout, Profile: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -279,7 +278,7 @@ func BenchmarkStep(b *testing.B) {
 	for _, layout := range []string{"blocked", "nhwc"} {
 		b.Run(net+"/"+layout, func(b *testing.B) {
 			d := open(b)
-			s, err := d.Open(device.Programs{Train: compiled(b, net, nets.Train, 128)}, device.Options{Layout: layout})
+			s, err := d.Open(device.Programs{Train: compiled(b, net, nets.Train, 128)}, device.Options{Layout: layout, Profile: true})
 			if err != nil {
 				b.Fatal(err)
 			}
