@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -44,15 +43,20 @@ type progress struct {
 	Seconds float64
 }
 
-func (t *trainer) checkpoints() string { return filepath.Join(t.dir, "checkpoints") }
-func (t *trainer) weights() string {
-	return filepath.Join(t.dir, "weights", t.run.ID+".safetensors")
+func checkpoints(dir string) string { return filepath.Join(dir, "checkpoints") }
+func weightsPath(dir, id string) string {
+	return filepath.Join(dir, "weights", id+".safetensors")
 }
 func recordPath(dir, id string) string { return filepath.Join(dir, "runs", id+".jsonl") }
+func lockPath(dir, id string) string   { return filepath.Join(dir, "runs", id+".lock") }
 
 // save writes a checkpoint: parameters, momenta and running statistics, and
-// where the run stands.
+// where the run stands. The record is made to last first: it may be ahead of
+// a checkpoint, never behind.
 func (t *trainer) save() error {
+	if err := errors.Join(t.held.Check(), t.rec.Sync()); err != nil {
+		return fmt.Errorf("run %s: %w", t.run.ID, err)
+	}
 	tensors, err := t.tensors(program.Param, program.Momentum, program.Stat)
 	if err != nil {
 		return err
@@ -61,7 +65,7 @@ func (t *trainer) save() error {
 	if err != nil {
 		return err
 	}
-	err = state.Save(t.checkpoints(), t.run.ID, &state.Checkpoint{
+	err = state.Save(checkpoints(t.dir), t.run.ID, &state.Checkpoint{
 		Step: t.step, Tensors: tensors, Meta: map[string]string{"progress": string(meta)},
 	})
 	if err != nil {
@@ -85,7 +89,7 @@ func (m *model) tensors(arenas ...program.Arena) ([]state.Tensor, error) {
 
 // resume takes up the newest sound checkpoint, if there is one.
 func (t *trainer) resume() (warnings []string, err error) {
-	c, warnings, err := state.Latest(t.checkpoints(), t.run.ID)
+	c, warnings, err := state.Latest(checkpoints(t.dir), t.run.ID)
 	if err != nil || c == nil {
 		return warnings, err
 	}
@@ -179,8 +183,8 @@ func (t *trainer) saveWeights() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(t.weights()), 0o777); err != nil {
-		return err
+	if err := t.held.Check(); err != nil {
+		return fmt.Errorf("run %s: %w", t.run.ID, err)
 	}
-	return state.WriteFile(t.weights(), map[string]string{"depthlab": string(meta)}, tensors)
+	return state.WriteFile(weightsPath(t.dir, t.run.ID), map[string]string{"depthlab": string(meta)}, tensors)
 }

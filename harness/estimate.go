@@ -6,6 +6,7 @@ import (
 	"depthlab/experiments"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/state"
 	"depthlab/nets"
 	"depthlab/nets/program"
 )
@@ -18,7 +19,7 @@ type Estimate struct {
 	Macs   int64   `json:"macs"`
 	Steps  int     `json:"steps"`
 	Memory int64   `json:"memory_bytes"` // of the session: activations, parameters, data
-	Disk   int64   `json:"disk_bytes"`   // checkpoints, weights and record
+	Disk   int64   `json:"disk_bytes"`   // checkpoints while it is trained, weights and record
 	Time   float64 `json:"seconds"`      // of training; 0 where it was not measured
 }
 
@@ -47,8 +48,8 @@ func Estimates(p *experiments.Plan, src *data.Source, dev device.Device) ([]Esti
 			}
 			e.Memory += n
 		}
-		records := int64(run.Schedule.Stop/run.LogEvery+run.Schedule.Stop/run.EvalEvery) * 150
-		e.Disk = e.Params*4*(2*2+1) + records // two checkpoints with momenta, the weights
+		kept, passing := space(run, e.Params)
+		e.Disk = kept + passing
 		if secondsPerMac == 0 {
 			if secondsPerMac, err = measure(run, src, dev, e.Macs); err != nil {
 				return nil, err
@@ -58,6 +59,16 @@ func Estimates(p *experiments.Plan, src *data.Source, dev device.Device) ([]Esti
 		out = append(out, e)
 	}
 	return out, nil
+}
+
+// space is what a run of a net of so many parameters takes on disk, in bytes:
+// kept when it is finished, and passing while it is trained, on top of that.
+func space(run experiments.Run, params int64) (kept, passing int64) {
+	// Running statistics and the names of tensors are a few percent more.
+	weights := 4*params + 4*params/16 + 1<<16
+	const event = 200 // bytes of a line of the record
+	events := int64(run.Schedule.Stop/run.LogEvery + run.Schedule.Stop/run.EvalEvery + len(run.Schedule.At) + 20)
+	return weights + events*event, (state.Keep + 1) * 2 * weights // with momenta; the old ones stay while the next is written
 }
 
 // measure times a few training steps: seconds per multiply-add of a forward

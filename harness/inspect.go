@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,9 +65,6 @@ func Steps(run experiments.Run, src *data.Source, dev device.Device, n int, dir 
 		}
 		out = append(out, renamed("param.", before)...)
 		path := filepath.Join(dir, fmt.Sprintf("step-%06d.safetensors", step+1))
-		if err := os.MkdirAll(dir, 0o777); err != nil {
-			return err
-		}
 		if err := state.WriteFile(path, map[string]string{"net": run.Net, "data": src.Title}, out); err != nil {
 			return err
 		}

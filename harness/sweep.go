@@ -2,19 +2,20 @@ package harness
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/disk"
+	"depthlab/harness/lock"
 	"depthlab/harness/record"
+	"depthlab/harness/state"
 	"depthlab/nets"
 )
 
@@ -27,50 +28,165 @@ type Sweep struct {
 	Progress *record.Progress
 	Say      func(format string, args ...any) // one line to the user
 	Version  string                           // of the program
+
+	locks  lock.Set
+	counts map[string][2]int64 // of nets: parameters and multiply-adds
 }
 
 // Run trains what is missing: it skips what is finished, goes on with what was
-// interrupted, and after a failure with the next run. The error names every
-// run that failed; it is ErrInterrupted when ctx ended.
+// interrupted, and after a failure with the next run. What another process has
+// in hand comes last, and is waited for. The error names every run that
+// failed; it is ErrInterrupted when ctx ended.
+//
+// A disk that cannot be written to ends the sweep: the other runs would fail
+// of it, too. What was saved before stays valid.
 func (s *Sweep) Run(ctx context.Context) error {
-	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
-		return err
-	}
-	if err := removeTemporaries(s.Dir); err != nil {
+	if err := s.checkSpace(); err != nil {
 		return err
 	}
 	var failed []error
-	skipped := 0
-	for i, run := range s.Plan.Runs {
-		found, err := s.find(run)
-		if err != nil {
-			return err
-		}
-		switch found {
-		case finished:
-			skipped++
-			continue
-		case another:
-			if err := s.setAside(run, "recipe or data changed since"); err != nil {
+	before := 0 // finished when we came
+	todo := make([]int, len(s.Plan.Runs))
+	for i := range todo {
+		todo[i] = i
+	}
+	for round := 0; len(todo) > 0; round++ {
+		var elsewhere []int
+		for _, i := range todo {
+			if ctx.Err() != nil {
+				return ErrInterrupted
+			}
+			skipped, err := s.attend(ctx, i, round)
+			var held *lock.HeldError
+			var bad *disk.Error
+			switch {
+			case errors.As(err, &held), errors.Is(err, lock.ErrLost):
+				elsewhere = append(elsewhere, i)
+				if round == 0 {
+					s.Say("%s: left to another process for now: %v", s.Plan.Runs[i].ID, err)
+				}
+			case errors.Is(err, ErrInterrupted), errors.As(err, &bad):
 				return err
+			case err != nil:
+				s.Progress.Close()
+				s.Say("failed: %v", err)
+				failed = append(failed, err)
+			case skipped && round == 0:
+				before++
 			}
 		}
-		err = s.train(ctx, i, run)
-		switch {
-		case errors.Is(err, ErrInterrupted):
-			return err
-		case err != nil:
-			s.Progress.Close()
-			s.Say("failed: %v", err)
-			failed = append(failed, err)
+		if len(elsewhere) == len(todo) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
 		}
+		todo = elsewhere
 	}
 	s.Progress.Close()
-	if skipped > 0 {
-		s.Say("%d of %d runs were finished before.", skipped, len(s.Plan.Runs))
+	if before > 0 {
+		s.Say("%d of %d runs were finished before.", before, len(s.Plan.Runs))
 	}
 	if len(failed) > 0 {
 		return fmt.Errorf("%d of %d runs failed:\n%w", len(failed), len(s.Plan.Runs), errors.Join(failed...))
+	}
+	return nil
+}
+
+// attend brings the i-th run to its end; skipped says that it was there
+// already. It is a *lock.HeldError that another process has it in hand.
+func (s *Sweep) attend(ctx context.Context, i, round int) (skipped bool, err error) {
+	run := s.Plan.Runs[i]
+	found, err := s.find(run)
+	if err != nil {
+		return false, err
+	}
+	if found == finished {
+		return true, s.tidy(run)
+	}
+	held, err := s.locks.Take(lockPath(s.Dir, run.ID))
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, held.Release()) }()
+	found, err = s.find(run) // once more, now that nobody else changes it
+	if err != nil || found == finished {
+		return true, err
+	}
+	if found == another {
+		if err := s.setAside(run, s.changes(run)); err != nil {
+			return false, err
+		}
+	}
+	if round > 0 && found == nothing {
+		if rec, err := record.Read(recordPath(s.Dir, run.ID)); err == nil && rec.Stopped() != "" {
+			return false, fmt.Errorf("run %s: another process stopped it: %s", run.ID, rec.Stopped())
+		}
+	}
+	return false, s.train(ctx, i, run, held)
+}
+
+// tidy removes what a process that was killed at the very end left of a
+// finished run: of all that, its lock goes last.
+func (s *Sweep) tidy(run experiments.Run) error {
+	path := lockPath(s.Dir, run.ID)
+	if _, err := lock.Read(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	held, err := s.locks.Take(path)
+	var other *lock.HeldError
+	if errors.As(err, &other) {
+		return nil // it is just about to
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.removeTemporaries(run), state.Remove(checkpoints(s.Dir), run.ID), held.Release())
+}
+
+// Alone runs f while no other process is in Alone for dir, the folder of a
+// plan's results: for what all its processes write there, figures, tables and
+// the question. Before, it removes what a killed one left half written.
+func Alone(ctx context.Context, dir string, f func() error) (err error) {
+	var locks lock.Set
+	for {
+		held, err := locks.Take(filepath.Join(dir, "drawing.lock"))
+		var other *lock.HeldError
+		if err == nil {
+			all := func(string) bool { return true }
+			return errors.Join(disk.RemoveTemporaries(dir, all), f(), held.Release())
+		}
+		if !errors.As(err, &other) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ErrInterrupted
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// checkSpace refuses to begin a sweep that the disk has no room for.
+func (s *Sweep) checkSpace() error {
+	if err := disk.MakeDir(s.Dir); err != nil {
+		return err
+	}
+	need := int64(8 << 20) // figures, tables, logs
+	var most int64         // of checkpoints: one run at a time has them
+	for _, run := range s.Plan.Runs {
+		if f, err := s.find(run); err == nil && f == finished {
+			continue
+		}
+		params, _ := s.count(run.Net)
+		kept, passing := space(run, params)
+		need += kept
+		most = max(most, passing)
+	}
+	need += most
+	if free, known := disk.Free(s.Dir); known && free < need {
+		return fmt.Errorf("%s has %d MiB free, this sweep needs about %d MiB (%d for checkpoints): make room, or let results be a link to a larger disk",
+			s.Dir, free>>20, need>>20+1, most>>20+1)
 	}
 	return nil
 }
@@ -108,18 +224,13 @@ func (s *Sweep) find(run experiments.Run) (found, error) {
 // setAside moves the files of a run to superseded/, where nothing reads them.
 func (s *Sweep) setAside(run experiments.Run, why string) error {
 	to := filepath.Join(s.Dir, "superseded", run.ID+"-"+time.Now().UTC().Format("20060102T150405"))
-	if err := os.MkdirAll(to, 0o777); err != nil {
+	if err := disk.MakeDir(to); err != nil {
 		return err
 	}
-	for _, files := range []string{"runs/%s.*", "checkpoints/%s-step*", "weights/%s.*"} {
-		names, err := filepath.Glob(filepath.Join(s.Dir, fmt.Sprintf(files, run.ID)))
-		if err != nil {
+	files := []string{recordPath(s.Dir, run.ID), provenancePath(s.Dir, run.ID), weightsPath(s.Dir, run.ID)}
+	for _, path := range append(files, state.Files(checkpoints(s.Dir), run.ID)...) {
+		if err := os.Rename(path, filepath.Join(to, filepath.Base(path))); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
-		}
-		for _, name := range names {
-			if err := os.Rename(name, filepath.Join(to, filepath.Base(name))); err != nil {
-				return err
-			}
 		}
 	}
 	s.Say("%s: %s; the old run was moved to %s.", run.ID, why, to)
@@ -127,14 +238,17 @@ func (s *Sweep) setAside(run experiments.Run, why string) error {
 }
 
 // train takes the i-th run from where it stands to its end.
-func (s *Sweep) train(ctx context.Context, i int, run experiments.Run) (err error) {
+func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *lock.Lock) (err error) {
 	m, err := open(run, s.Data, s.Device)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", run.ID, err)
 	}
 	defer func() { err = errors.Join(err, m.session.Close()) }()
 	info := m.session.Info()
-	t := &trainer{model: m, dir: s.Dir, proof: proof{
+	if err := s.removeTemporaries(run); err != nil {
+		return err
+	}
+	t := &trainer{model: m, dir: s.Dir, held: held, proof: proof{
 		Run: run.Hash(), Program: m.programs.Train.Hash(), Data: s.Data.Checksum,
 		Device: strings.TrimSpace(info.Name + " " + info.Precision + " " + info.Layout),
 	}}
@@ -155,6 +269,7 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
+	t.rec = w
 	origin := s.provenance(t, info)
 	if err := origin.write(s.Dir); err != nil {
 		return err
@@ -170,21 +285,23 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run) (err erro
 		return err
 	}
 	origin.Finished, origin.Seconds = time.Now().UTC().Format(time.RFC3339), t.clock.total.Seconds()
-	return origin.write(s.Dir)
+	if err := origin.write(s.Dir); err != nil {
+		return err
+	}
+	return t.end()
+}
+
+// removeTemporaries clears what a killed process left of a run half written.
+func (s *Sweep) removeTemporaries(run experiments.Run) error {
+	mine := func(name string) bool { return strings.HasPrefix(name, run.ID+".") } // of locks, too: then Take tries again
+	return errors.Join(disk.RemoveTemporaries(filepath.Join(s.Dir, "runs"), mine), disk.RemoveTemporaries(filepath.Join(s.Dir, "weights"), mine))
 }
 
 // left estimates the time of the runs behind the i-th, from its speed: a
 // step's work is taken to be that of its multiply-adds.
 func (s *Sweep) left(i int) func(imagesPerS float64) time.Duration {
 	macs := func(run experiments.Run) float64 {
-		arch, err := nets.ParseArch(run.Net)
-		if err != nil {
-			return 0
-		}
-		_, n, err := nets.Count(arch, geometry(s.Data))
-		if err != nil {
-			return 0
-		}
+		_, n := s.count(run.Net)
 		return float64(n)
 	}
 	this := macs(s.Plan.Runs[i])
@@ -199,10 +316,26 @@ func (s *Sweep) left(i int) func(imagesPerS float64) time.Duration {
 	}
 }
 
+// count is nets.Count, remembered; zeros for a net that cannot be built, which
+// fails with a message of its own when it is opened.
+func (s *Sweep) count(net string) (params, macs int64) {
+	c, known := s.counts[net]
+	if !known {
+		if arch, err := nets.ParseArch(net); err == nil {
+			c[0], c[1], _ = nets.Count(arch, geometry(s.Data))
+		}
+		if s.counts == nil {
+			s.counts = map[string][2]int64{}
+		}
+		s.counts[net] = c
+	}
+	return c[0], c[1]
+}
+
 // start describes the run in its record.
 func (s *Sweep) start(run experiments.Run, m *model, info device.Info) *record.Start {
 	arch, _ := nets.ParseArch(run.Net)
-	params, macs, _ := nets.Count(arch, geometry(s.Data))
+	params, macs := s.count(run.Net)
 	paper, caveats := run.Paper()
 	caveats = append(caveats, s.Plan.Caveats...)
 	if run.Data == "cifar10" && !s.Data.Canonical {
@@ -221,89 +354,4 @@ func (s *Sweep) start(run experiments.Run, m *model, info device.Info) *record.S
 		st.Shortcut = string(arch.Shortcut)
 	}
 	return st
-}
-
-// provenance is runs/ID.json: what a result was made with.
-type provenance struct {
-	ID       string          `json:"id"`
-	Version  string          `json:"version"`
-	Go       string          `json:"go"`
-	Proof    proof           `json:"proof"`
-	Run      experiments.Run `json:"run"`
-	Question string          `json:"question"`
-	Profile  string          `json:"profile"`
-	Device   device.Info     `json:"device"`
-	Choices  []device.Choice `json:"choices,omitempty"`
-	Data     string          `json:"data"`
-	Started  string          `json:"started"`            // UTC, of the latest start
-	Finished string          `json:"finished,omitempty"` // UTC
-	Seconds  float64         `json:"seconds,omitempty"`  // of training
-}
-
-func (s *Sweep) provenance(t *trainer, info device.Info) *provenance {
-	p := &provenance{
-		ID: t.run.ID, Version: s.Version, Proof: t.proof, Run: t.run, Question: s.Plan.Question, Profile: s.Plan.Profile,
-		Device: info, Choices: t.session.Choices(), Data: s.Data.Title, Started: time.Now().UTC().Format(time.RFC3339),
-	}
-	if b, ok := debug.ReadBuildInfo(); ok {
-		p.Go = b.GoVersion
-	}
-	return p
-}
-
-func provenancePath(dir, id string) string { return filepath.Join(dir, "runs", id+".json") }
-
-func (p *provenance) write(dir string) error {
-	text, err := json.MarshalIndent(p, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeWhole(provenancePath(dir, p.ID), append(text, '\n'))
-}
-
-func readProvenance(dir, id string) (*provenance, error) {
-	text, err := os.ReadFile(provenancePath(dir, id))
-	if err != nil {
-		return nil, err
-	}
-	p := new(provenance)
-	if err := json.Unmarshal(text, p); err != nil {
-		return nil, fmt.Errorf("%s: %w", provenancePath(dir, id), err)
-	}
-	return p, nil
-}
-
-// temporary is how files are called until they are whole.
-const temporary = ".partial"
-
-// writeWhole writes a file whole or not at all.
-func writeWhole(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return err
-	}
-	f, err := os.Create(path + temporary)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-// removeTemporaries clears what a killed process left half written.
-func removeTemporaries(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, "*", "*"+temporary))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := os.Remove(name); err != nil {
-			return err
-		}
-	}
-	return nil
 }

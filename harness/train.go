@@ -11,6 +11,7 @@ import (
 
 	"depthlab/experiments"
 	"depthlab/harness/device"
+	"depthlab/harness/lock"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
 )
@@ -24,7 +25,9 @@ type trainer struct {
 	*model
 	dir    string // of the plan's results
 	proof  proof
-	sink   record.Sink
+	held   *lock.Lock
+	rec    *record.Writer
+	sink   record.Sink // rec, and what shows it
 	show   func(step int, m record.Metric)
 	step   int    // finished steps
 	window window // since the last "train" event
@@ -80,7 +83,7 @@ func (t *trainer) train(ctx context.Context) error {
 			return ErrInterrupted
 		}
 	}
-	return t.finish()
+	return t.finish(ctx)
 }
 
 // untilEvent is how many steps may go in one launch: none of the events of
@@ -154,7 +157,7 @@ func (t *trainer) pass(kind, set string, images []int32) error {
 }
 
 // finish makes the final tests and keeps the weights.
-func (t *trainer) finish() error {
+func (t *trainer) finish(ctx context.Context) error {
 	if t.run.BatchNorm.Statistics == "calibrated" {
 		if err := t.calibrate(); err != nil {
 			return err
@@ -163,16 +166,27 @@ func (t *trainer) finish() error {
 	if err := t.test(); err != nil {
 		return err
 	}
+	if ctx.Err() != nil { // the pass that follows may take minutes
+		return ErrInterrupted
+	}
 	if err := t.pass("full", "train", t.model.train); err != nil {
 		return err
 	}
-	if err := t.saveWeights(); err != nil {
-		return err
+	return t.saveWeights()
+}
+
+// end makes the run a finished one, when all else of it is on disk.
+func (t *trainer) end() error {
+	if err := t.held.Check(); err != nil {
+		return fmt.Errorf("run %s: %w", t.run.ID, err)
 	}
 	if err := t.sink.Event(record.Event{Kind: "end", Step: t.step, Seconds: t.clock.total.Seconds()}); err != nil {
 		return err
 	}
-	return state.Remove(t.checkpoints(), t.run.ID)
+	if err := t.rec.Sync(); err != nil { // before the checkpoints go
+		return err
+	}
+	return state.Remove(checkpoints(t.dir), t.run.ID)
 }
 
 // fail records why a run cannot go on. Its last checkpoint stays.

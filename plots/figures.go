@@ -5,12 +5,12 @@ package plots
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
 
+	"depthlab/harness/disk"
 	"depthlab/harness/record"
 )
 
@@ -19,6 +19,7 @@ type Question struct {
 	Name    string   // of the file
 	Title   string   // the question itself
 	Figures []string // of Names
+	Origin  []byte   // JSON that says what all is made from; nil for nothing
 }
 
 // figures is where a new kind of figure is entered.
@@ -45,8 +46,9 @@ var errNothing = errors.New("nothing to draw yet")
 const dpi = 200
 
 // Draw writes the question's figures, as NAME.png and NAME.svg, and table.md,
-// table.csv and table.tex into dir. Equal records give equal bytes. Each file
-// is replaced whole or not at all. A figure whose runs are not far enough yet
+// table.csv and table.tex into dir. The origin goes into the figures, and into
+// provenance.json. Equal records, and an equal origin, give equal bytes. Each
+// file is replaced whole or not at all. A figure whose runs are not far enough yet
 // is passed over while another can be drawn.
 func Draw(dir string, q Question, records []*record.RunRecord) error {
 	for _, name := range q.Figures {
@@ -64,11 +66,13 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
 	for name, write := range tables {
-		if err := replace(filepath.Join(dir, name), write(q, nets)); err != nil {
+		if err := disk.Write(filepath.Join(dir, name), write(q, nets)); err != nil {
+			return err
+		}
+	}
+	if len(q.Origin) > 0 {
+		if err := disk.Write(filepath.Join(dir, "provenance.json"), q.Origin); err != nil {
 			return err
 		}
 	}
@@ -83,7 +87,7 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", q.Name, name, err)
 		}
-		if err := fig.write(filepath.Join(dir, name)); err != nil {
+		if err := fig.write(filepath.Join(dir, name), q.Origin); err != nil {
 			return err
 		}
 		drawn++
@@ -95,7 +99,7 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 }
 
 // write writes path.png and path.svg.
-func (fig *figure) write(path string) error {
+func (fig *figure) write(path string, origin []byte) error {
 	png, err := fig.png(dpi)
 	if err != nil {
 		return err
@@ -104,22 +108,5 @@ func (fig *figure) write(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(replace(path+".png", png), replace(path+".svg", svg))
-}
-
-// replace writes a file beside path and renames it over path.
-func replace(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return errors.Join(disk.Write(path+".png", pngWith(png, origin)), disk.Write(path+".svg", svgWith(svg, origin)))
 }

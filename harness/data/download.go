@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"depthlab/harness/disk"
 )
 
 // CIFAR-10's binary archive, as its authors publish it with this MD5.
@@ -42,7 +44,7 @@ type archive struct {
 
 var cifar10 = archive{
 	md5: cifarMD5, rows: cifarRows, maxSize: 1 << 30,
-	attempt: 3, pause: 2 * time.Second, stall: 30 * time.Second, free: freeSpace,
+	attempt: 3, pause: 2 * time.Second, stall: 30 * time.Second, free: disk.Free,
 }
 
 // Sources are the addresses to download CIFAR-10 from, in order.

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
-	"path/filepath"
+
+	"depthlab/harness/disk"
 )
 
 // Sink takes the events of one run as they happen: a Writer, a Progress, or
@@ -32,17 +32,17 @@ func (t tee) Event(e Event) error {
 
 // Writer appends events to a record, one JSON object a line.
 type Writer struct {
-	f    *os.File
+	f    *disk.File
 	size int64 // bytes of whole lines in the file
 }
 
 // Create begins a new record at path, in place of any old one. Its folder is
 // made if need be.
 func Create(path string) (*Writer, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	if err := disk.Write(path, nil); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o666)
+	f, err := disk.Append(path)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func OpenAppend(path string) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	f, err := disk.Append(path)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func finite(x *float64) *float64 {
 func (w *Writer) Sync() error { return w.f.Sync() }
 
 // Close syncs and closes the record.
-func (w *Writer) Close() error { return errors.Join(w.f.Sync(), w.f.Close()) }
+func (w *Writer) Close() error { return w.f.Close() }
 
 // Truncate takes the record at path back to the checkpoint of step, so that a
 // resumed run's record equals an undisturbed one's. It drops
@@ -136,7 +136,7 @@ func Truncate(path string, step int) error {
 		}
 		raw = raw[end:]
 	}
-	return replace(path, kept)
+	return disk.Write(path, kept)
 }
 
 func dropped(e Event, step, last int) bool {
@@ -147,34 +147,4 @@ func dropped(e Event, step, last int) bool {
 		return e.Step > step || e.Step == last
 	}
 	return e.Step > step
-}
-
-// replace writes a file beside path, syncs it and renames it over path.
-func replace(path string, content []byte) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	mode := os.FileMode(0o666)
-	if fi, err := os.Stat(path); err == nil {
-		mode = fi.Mode().Perm()
-	}
-	_, err = io.Copy(f, bytes.NewReader(content))
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	if d, err := os.Open(dir); err == nil { // the rename itself must survive a loss of power, too
-		defer d.Close()
-		return d.Sync()
-	}
-	return nil
 }

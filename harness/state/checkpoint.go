@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"depthlab/harness/disk"
 )
 
 // Checkpoint is a run after a number of steps.
@@ -38,8 +40,11 @@ var noSum = strings.Repeat("0", 2*sha256.Size)
 const (
 	extension   = ".safetensors"
 	damagedMark = ".damaged"
-	keep        = 2 // checkpoints of a run; the older one is for when the newer is damaged
 )
+
+// Keep is how many checkpoints of a run are kept: the older is for when the
+// newer is damaged.
+const Keep = 2
 
 // Path is the file of a run's checkpoint: ID-step000123.safetensors.
 func Path(dir, id string, step int) string {
@@ -47,7 +52,7 @@ func Path(dir, id string, step int) string {
 }
 
 // Save writes a checkpoint, whole or not at all, and then removes all but the
-// latest two up to this step. It makes dir if need be. One process at a time
+// latest Keep up to this step. It makes dir if need be. One process at a time
 // may save a run. A file of the same step is replaced.
 func Save(dir, id string, c *Checkpoint) error {
 	if err := checkID(id); err != nil {
@@ -55,9 +60,6 @@ func Save(dir, id string, c *Checkpoint) error {
 	}
 	if c.Step < 0 {
 		return fmt.Errorf("checkpoint of step %d", c.Step)
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
 	}
 	path := Path(dir, id, c.Step)
 	meta := map[string]string{idKey: id, stepKey: strconv.Itoa(c.Step), sumKey: noSum}
@@ -78,7 +80,7 @@ func Save(dir, id string, c *Checkpoint) error {
 	h := sha256.New()
 	writeParts(h, header, tensors) // a hash never fails
 	copy(sum, digits(h))
-	if err := replace(path, func(w io.Writer) error { return writeParts(w, header, tensors) }); err != nil {
+	if err := disk.WriteFunc(path, func(w io.Writer) error { return writeParts(w, header, tensors) }); err != nil {
 		return err
 	}
 	found, err := list(dir, id)
@@ -86,10 +88,7 @@ func Save(dir, id string, c *Checkpoint) error {
 		return err
 	}
 	steps := slices.DeleteFunc(found.steps, func(s int) bool { return s > c.Step })
-	for _, s := range steps[min(keep, len(steps)):] {
-		found.stray = append(found.stray, filepath.Base(Path(dir, id, s)))
-	}
-	return removeAll(dir, found.stray)
+	return errors.Join(removeTemporaries(dir, id), removeAll(dir, base(id, steps[min(Keep, len(steps)):])))
 }
 
 func digits(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
@@ -172,7 +171,7 @@ func Latest(dir, id string) (c *Checkpoint, warnings []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := removeAll(dir, found.stray); err != nil {
+	if err := removeTemporaries(dir, id); err != nil {
 		warnings = append(warnings, fmt.Sprintf("a temporary file of an interrupted run is left: %v", err))
 	}
 	for _, step := range found.steps {
@@ -197,6 +196,19 @@ func Latest(dir, id string) (c *Checkpoint, warnings []string, err error) {
 	return nil, warnings, nil
 }
 
+// Files lists the paths of a run's checkpoints, damaged ones among them.
+func Files(dir, id string) []string {
+	found, err := list(dir, id)
+	if err != nil {
+		return nil
+	}
+	var paths []string
+	for _, name := range append(base(id, found.steps), found.damaged...) {
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	return paths
+}
+
 // Remove removes all checkpoints of a run, damaged ones and temporary files
 // with them. Other files and other runs' stay.
 func Remove(dir, id string) error {
@@ -210,10 +222,23 @@ func Remove(dir, id string) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range found.steps {
-		found.stray = append(found.stray, filepath.Base(Path(dir, id, s)))
+	return errors.Join(removeTemporaries(dir, id), removeAll(dir, append(base(id, found.steps), found.damaged...)))
+}
+
+// base is the names of a run's checkpoints.
+func base(id string, steps []int) []string {
+	var names []string
+	for _, s := range steps {
+		names = append(names, filepath.Base(Path("", id, s)))
 	}
-	return removeAll(dir, append(found.stray, found.damaged...))
+	return names
+}
+
+func removeTemporaries(dir, id string) error {
+	return disk.RemoveTemporaries(dir, func(name string) bool {
+		step, rest, ok := parseName(name, id)
+		return ok && rest == extension && name == filepath.Base(Path("", id, step))
+	})
 }
 
 func removeAll(dir string, names []string) error {
@@ -228,8 +253,8 @@ func removeAll(dir string, names []string) error {
 
 // files of one run.
 type files struct {
-	steps          []int // of its checkpoints, latest first
-	damaged, stray []string
+	steps   []int // of its checkpoints, latest first
+	damaged []string
 }
 
 func list(dir, id string) (found files, err error) {
@@ -238,18 +263,10 @@ func list(dir, id string) (found files, err error) {
 		return files{}, err
 	}
 	for _, e := range entries {
-		name, temp := strings.CutPrefix(e.Name(), ".")
-		rest, ok := strings.CutPrefix(name, id+"-step")
-		number, rest, ok2 := strings.Cut(rest, ".")
-		step, err := strconv.Atoi(number)
-		if !ok || !ok2 || err != nil || step < 0 {
-			continue
-		}
-		switch rest = "." + rest; {
-		case temp && strings.HasPrefix(rest, extension+tempMark):
-			found.stray = append(found.stray, e.Name())
-		case temp:
-		case rest == extension && e.Name() == filepath.Base(Path(dir, id, step)): // and not "step5"
+		step, rest, ok := parseName(e.Name(), id)
+		switch {
+		case !ok:
+		case rest == extension && e.Name() == filepath.Base(Path("", id, step)): // and not "step5"
 			found.steps = append(found.steps, step)
 		case rest == extension+damagedMark:
 			found.damaged = append(found.damaged, e.Name())
@@ -258,6 +275,17 @@ func list(dir, id string) (found files, err error) {
 	slices.Sort(found.steps)
 	slices.Reverse(found.steps)
 	return found, nil
+}
+
+// parseName takes the step out of ID-stepSTEP.REST.
+func parseName(name, id string) (step int, rest string, ok bool) {
+	number, found := strings.CutPrefix(name, id+"-step")
+	if i := strings.IndexByte(number, '.'); found && i >= 0 {
+		number, rest = number[:i], number[i:]
+		step, err := strconv.Atoi(number)
+		return step, rest, err == nil && step >= 0
+	}
+	return 0, "", false
 }
 
 // checkID refuses what would not be one file name, or a hidden one.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -181,32 +180,6 @@ func TestWriteRefuses(t *testing.T) {
 		if err := WriteFile(path, test.meta, test.tensors); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", test.name, err)
 		}
-	}
-}
-
-// A write that fails leaves the older file, and nothing else.
-func TestReplaceIsWholeOrNot(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "x.safetensors")
-	if err := WriteFile(path, nil, someTensors()); err != nil {
-		t.Fatal(err)
-	}
-	before, _ := os.ReadFile(path)
-	full := errors.New("disk full")
-	err := replace(path, func(w io.Writer) error {
-		w.Write([]byte("half"))
-		return full
-	})
-	if !errors.Is(err, full) || !strings.Contains(err.Error(), path) {
-		t.Errorf("error %v", err)
-	}
-	after, _ := os.ReadFile(path)
-	entries, _ := os.ReadDir(dir)
-	if !bytes.Equal(before, after) || len(entries) != 1 {
-		t.Errorf("the file changed, or there are others: %v", entries)
-	}
-	if f, err := ReadFile(path); err != nil || len(f.Tensors) != 5 {
-		t.Errorf("ReadFile: %v, %v", f, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/plots"
 )
@@ -107,10 +109,10 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	if err := q.writeResolved(); err != nil {
+	if err := q.writeResolved(ctx); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(q.dir, "log.txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	log, err := disk.Append(filepath.Join(q.dir, "log.txt"))
 	if err != nil {
 		return err
 	}
@@ -126,23 +128,20 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	if errors.Is(trained, harness.ErrInterrupted) {
 		return trained
 	}
-	return errors.Join(trained, q.draw())
+	return errors.Join(trained, q.draw(ctx))
 }
 
 // writeResolved keeps the question as it was asked, with every default.
-func (q question) writeResolved() error {
+func (q question) writeResolved(ctx context.Context) error {
 	text, err := q.Resolved(q.plan.Profile)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(q.dir, 0o777); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(q.dir, "question.yaml"), text, 0o666)
+	return harness.Alone(ctx, q.dir, func() error { return disk.Write(filepath.Join(q.dir, "question.yaml"), text) })
 }
 
 // draw makes figures and tables of what the plan's runs recorded.
-func (q question) draw() error {
+func (q question) draw(ctx context.Context) error {
 	all, err := record.ReadDir(filepath.Join(q.dir, "runs"))
 	if err != nil {
 		return err
@@ -160,7 +159,13 @@ func (q question) draw() error {
 	if len(records) == 0 {
 		return fmt.Errorf("%s holds no records to draw; ./run.sh %s trains the nets", q.dir, q.File)
 	}
-	err = plots.Draw(q.dir, plots.Question{Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures}, records)
+	origin, err := q.origin(records)
+	if err != nil {
+		return err
+	}
+	err = harness.Alone(ctx, q.dir, func() error {
+		return plots.Draw(q.dir, plots.Question{Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: origin}, records)
+	})
 	if err != nil {
 		return err
 	}
@@ -175,7 +180,20 @@ func (q question) draw() error {
 	return nil
 }
 
-func plotQuestion(_ context.Context, c *call) error {
+// origin says what figures and tables are made from.
+func (q question) origin(records []*record.RunRecord) ([]byte, error) {
+	resolved, err := q.Resolved(q.plan.Profile)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.MarshalIndent(harness.Origin{
+		Question: q.plan.Question, Profile: q.plan.Profile, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
+		Drawn: version, Runs: harness.OriginOf(q.dir, records),
+	}, "", "  ")
+	return append(text, '\n'), err
+}
+
+func plotQuestion(ctx context.Context, c *call) error {
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -185,7 +203,7 @@ func plotQuestion(_ context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		return q.draw()
+		return q.draw(ctx)
 	}
 	// Without a profile: all that have records, on whatever machine they were made.
 	loaded, err := experiments.Load(files[0])
@@ -198,7 +216,7 @@ func plotQuestion(_ context.Context, c *call) error {
 		if _, err := os.Stat(filepath.Join(dir, "runs")); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := (question{loaded, p, dir}).draw(); err != nil {
+		if err := (question{loaded, p, dir}).draw(ctx); err != nil {
 			return err
 		}
 		drawn++

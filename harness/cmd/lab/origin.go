@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"depthlab/harness"
+	"depthlab/plots"
+)
+
+// showOrigin prints what a figure was made from.
+func showOrigin(_ context.Context, c *call) error {
+	files, err := c.files(1, "one figure or table")
+	if err != nil {
+		return err
+	}
+	var text []byte
+	switch path := files[0]; filepath.Ext(path) {
+	case ".png", ".svg":
+		text, err = plots.Origin(path)
+	case ".json":
+		text, err = os.ReadFile(path)
+	case ".csv", ".md", ".tex":
+		text, err = os.ReadFile(filepath.Join(filepath.Dir(path), "provenance.json"))
+	default:
+		err = usage("show %s: expected a .png, .svg, table.csv, .md or .tex", path)
+	}
+	if err != nil {
+		return err
+	}
+	if *c.json {
+		_, err := os.Stdout.Write(text)
+		return err
+	}
+	var o harness.Origin
+	if err := json.Unmarshal(text, &o); err != nil {
+		return fmt.Errorf("%s: %w", files[0], err)
+	}
+	fmt.Printf("%s\nprofile %s, question.yaml SHA-256 %.12s, drawn by version %s\n", o.Question, o.Profile, o.Resolved, o.Drawn)
+	for _, r := range o.Runs {
+		finished := "not finished"
+		if r.Finished != "" {
+			finished = "finished " + r.Finished
+		}
+		fmt.Printf("\n%s: seed %d, %d steps, %s, %s\n  version %s, recipe %.12s, data %s %.12s\n  %s\n",
+			r.ID, r.Seed, r.Steps, r.Precision, finished, known(r.Version), known(r.Recipe), r.Data, r.Checksum, r.Device)
+	}
+	return nil
+}
+
+func known(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// diffRuns prints what differs between two runs.
+func diffRuns(_ context.Context, c *call) error {
+	files, err := c.files(2, "two runs")
+	if err != nil {
+		return err
+	}
+	all, err := harness.Diff(files[0], files[1])
+	if err != nil {
+		return err
+	}
+	if *c.json {
+		return json.NewEncoder(os.Stdout).Encode(map[string]any{"differences": append([]harness.Difference{}, all...)})
+	}
+	if len(all) == 0 {
+		fmt.Println("no difference, but for dates and times")
+		return nil
+	}
+	width := 0
+	for _, d := range all {
+		width = max(width, len(d.Name))
+	}
+	for _, d := range all {
+		fmt.Println(strings.TrimRight(fmt.Sprintf("%-*s  %s", width, d.Name, strings.TrimPrefix(d.String(), d.Name+": ")), " "))
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+// Package disk writes files: whole or not at all, or line by line. Everything
+// that results are made of goes through it, so that what a bad disk or a kill
+// can do to them is decided, and tested, in one place.
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Error says that a file could not be written. Whatever stood there before is
+// as it was.
+type Error struct {
+	Path string
+	Err  error
+}
+
+func (e *Error) Error() string {
+	s := fmt.Sprintf("writing %s: %v", e.Path, e.Err)
+	switch {
+	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
+		s += "; make room on that disk, then the same command goes on"
+	case errors.Is(e.Err, syscall.EROFS), errors.Is(e.Err, os.ErrPermission):
+		s += "; the folder must be writable for you"
+	case errors.Is(e.Err, syscall.EIO):
+		s += "; the disk itself fails: have it checked"
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+func wrap(path string, err error) error {
+	var inner *Error
+	if err == nil || errors.As(err, &inner) {
+		return err
+	}
+	return &Error{path, err}
+}
+
+// tempMark stands between a file's name and some digits while it is written.
+const tempMark = ".tmp"
+
+// Write replaces a file by content, whole or not at all. Its folder is made if
+// need be. The error is an *Error.
+func Write(path string, content []byte) error {
+	return WriteFunc(path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// WriteFunc is Write for content that write produces. After it, the file
+// outlasts a loss of power.
+func WriteFunc(path string, write func(io.Writer) error) error {
+	return put(path, write, os.Rename)
+}
+
+// Create is Write for a file that must not be there yet: of several processes,
+// on several machines too, one succeeds. The error of the others is
+// fs.ErrExist.
+func Create(path string, content []byte) error {
+	return put(path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	}, link)
+}
+
+// link gives a temporary file its name, unless that is taken.
+func link(temp, path string) error {
+	err := os.Link(temp, path)
+	if err == nil {
+		return os.Remove(temp)
+	}
+	if errors.Is(err, os.ErrExist) || errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	// A file system without hard links.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Rename(temp, path))
+}
+
+// put writes a temporary file beside path and gives it its place there.
+func put(path string, write func(io.Writer) error, place func(temp, path string) error) (err error) {
+	defer func() { err = wrap(path, err) }()
+	dir, name := filepath.Split(path)
+	dir = filepath.Clean(dir) // "." for ""
+	if err := MakeDir(dir); err != nil {
+		return err
+	}
+	if _, err := fault("create", path, 0); err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(dir, "."+name+tempMark+"*")
+	if err != nil {
+		return err
+	}
+	f := &File{temp, path}
+	defer func() {
+		if err != nil {
+			f.f.Close()
+			if _, stop := fault("remove", path, 0); stop == nil {
+				os.Remove(temp.Name())
+			}
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := temp.Chmod(0o644); err != nil { // CreateTemp's is for the owner alone
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := temp.Close(); err != nil {
+		return err
+	}
+	if _, err := fault("rename", path, 0); err != nil {
+		return err
+	}
+	if err := place(temp.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// MakeDir makes a folder, and those above it, unless they are there.
+func MakeDir(dir string) error {
+	if _, err := fault("mkdir", dir, 0); err != nil {
+		return wrap(dir, err)
+	}
+	return wrap(dir, os.MkdirAll(dir, 0o777))
+}
+
+// syncDir makes the names in a folder last. Some network and user-space file
+// systems cannot, and say so; they are not the worse for it than without.
+func syncDir(dir string) error {
+	if _, err := fault("syncdir", dir, 0); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// RemoveTemporaries removes from a folder what a killed process left half
+// written of the files that mine is true for, by their final names. A folder
+// that is not there has none. Nobody may be writing those files.
+func RemoveTemporaries(dir string, mine func(name string) bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		name, hidden := strings.CutPrefix(e.Name(), ".")
+		at := strings.LastIndex(name, tempMark)
+		if !hidden || at < 0 || strings.Trim(name[at+len(tempMark):], "0123456789") != "" || !mine(name[:at]) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Free is what the user may still write to the disk that dir is on, in bytes;
+// known is false where that cannot be told.
+func Free(dir string) (bytes int64, known bool) {
+	if n, err := fault("free", dir, -1); err != nil {
+		return int64(n), true
+	}
+	return free(dir)
+}

@@ -1,0 +1,274 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"depthlab/harness/data"
+	"depthlab/harness/device/ref"
+	"depthlab/harness/disk"
+	"depthlab/harness/record"
+	"depthlab/harness/state"
+)
+
+// small is a question whose nets train in a blink: on images of 4x4.
+const small = `
+question: Does it survive?
+pairs: {depths: [8]}
+data: preview
+batch: 4
+train: 16
+input: {pad: 1}
+batch_norm: {group: 0, statistics: calibrated}
+schedule: {at: [4 steps], stop: 6 steps, warmup: {rate: 0.01, for: 2 steps, from_depth: 8}}
+log: 1 steps
+evaluate: 3 steps
+save: 2 steps
+precision: fp32
+`
+
+func smallSweep(t *testing.T, dir string) *Sweep {
+	t.Helper()
+	s := sweep(t, small, dir, ref.New(), "")
+	set := func(n int, seed uint64) data.Set {
+		r := rand.New(rand.NewPCG(seed, 0))
+		set := data.Set{N: n, Channels: 3, Size: 4, Classes: 10, Images: make([]uint8, n*3*4*4), Labels: make([]uint8, n)}
+		for i := range set.Images {
+			set.Images[i] = uint8(r.Uint32())
+		}
+		for i := range set.Labels {
+			set.Labels[i] = uint8(i % 10)
+		}
+		return set
+	}
+	s.Data = &data.Source{Name: "preview", Title: "noise", Train: set(20, 1), Test: set(8, 2), Checksum: "noise", Canonical: true}
+	return s
+}
+
+// undisturbed is the outcome of small without any fault.
+func undisturbed(t *testing.T) map[string]any {
+	t.Helper()
+	dir := t.TempDir()
+	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want := outcome(t, dir)
+	if len(want) != 4 {
+		t.Fatalf("%d results of two runs, want a record and weights of each", len(want))
+	}
+	return want
+}
+
+// same wants the outcome of an undisturbed sweep in dir, and nothing left over
+// but others.
+func same(t *testing.T, dir string, want map[string]any, others ...string) {
+	t.Helper()
+	got := outcome(t, dir)
+	for key := range want {
+		if !reflect.DeepEqual(got[key], want[key]) {
+			t.Errorf("%s differs from the undisturbed sweep's", key)
+		}
+	}
+	var files []string
+	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			t.Error(err)
+		} else if !d.IsDir() {
+			name, _ := filepath.Rel(dir, path)
+			files = append(files, name)
+		}
+		return nil
+	})
+	all := others
+	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} {
+		all = append(all, "runs/"+id+".json", "runs/"+id+".jsonl", "weights/"+id+".safetensors")
+	}
+	slices.Sort(all)
+	slices.Sort(files)
+	if !slices.Equal(files, all) {
+		t.Errorf("files %q, want %q", files, all)
+	}
+}
+
+// Whatever operation the disk fails at, the sweep ends with an error that says
+// so, and once the disk is well it ends as if nothing had been.
+func TestEveryDiskFault(t *testing.T) {
+	want := undisturbed(t)
+	t.Cleanup(func() { disk.Fault = nil })
+	var ops []string // of a whole sweep
+	disk.Fault = func(op, path string, _ int) (int, error) {
+		ops = append(ops, op+" "+filepath.Ext(path))
+		return 0, nil
+	}
+	dir := t.TempDir()
+	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	disk.Fault = nil
+	same(t, dir, want)
+
+	// Every kind of operation on every kind of file, first, last and between.
+	places := map[string][]int{}
+	for i, op := range ops {
+		places[op] = append(places[op], i)
+	}
+	tried := 0
+	for _, op := range slices.Sorted(maps.Keys(places)) {
+		if strings.HasPrefix(op, "free") {
+			continue
+		}
+		at := places[op]
+		pick := []int{at[len(at)/2]}
+		if !testing.Short() {
+			pick = append(pick, at[0], at[len(at)-1])
+		}
+		for _, at := range slices.Compact(pick) {
+			fault := []error{syscall.ENOSPC, syscall.EIO, syscall.EROFS}[tried%3]
+			tried++
+			dir, n := t.TempDir(), 0
+			disk.Fault = func(_, _ string, bytes int) (int, error) {
+				if n++; n > at {
+					return bytes / 2, fault // and so it stays
+				}
+				return 0, nil
+			}
+			err := smallSweep(t, dir).Run(context.Background())
+			disk.Fault = nil
+			var bad *disk.Error
+			if !errors.As(err, &bad) || !errors.Is(err, fault) || !strings.Contains(err.Error(), dir) {
+				t.Errorf("operation %d (%s) failed with %v, and the sweep said: %v", at, op, fault, err)
+			}
+			if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+				t.Errorf("after a fault at operation %d (%s): %v", at, op, err)
+			}
+			same(t, dir, want)
+			if t.Failed() {
+				t.Fatalf("at operation %d (%s) of %d", at, op, len(ops))
+			}
+		}
+	}
+	t.Logf("%d faults, of %d kinds, at a sweep of %d operations", tried, len(places), len(ops))
+}
+
+// A damaged newest checkpoint is named and set aside, and the one before it
+// leads to the same end.
+func TestDamagedCheckpoint(t *testing.T) {
+	want := undisturbed(t)
+	for name, spoil := range map[string]func([]byte) []byte{
+		"flipped in the header": func(b []byte) []byte { b[40] ^= 4; return b },
+		"flipped in the data":   func(b []byte) []byte { b[len(b)*2/3] ^= 1; return b },
+		"cut":                   func(b []byte) []byte { return b[:len(b)-1] },
+		"empty":                 func([]byte) []byte { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			err := smallSweep(t, dir).Run(&stopAfter{Context: context.Background(), n: 10})
+			if !errors.Is(err, ErrInterrupted) {
+				t.Fatal(err)
+			}
+			found, _ := filepath.Glob(filepath.Join(checkpoints(dir), "*"))
+			if len(found) < 2 {
+				t.Fatalf("checkpoints %q, want two", found)
+			}
+			newest := slices.Max(found)
+			b, err := os.ReadFile(newest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(newest, spoil(b), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			records, err := record.ReadDir(filepath.Join(dir, "runs"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			warned := 0
+			for _, r := range records {
+				for _, e := range r.Events {
+					if e.Kind == "warn" && strings.Contains(e.Text, filepath.Base(newest)) {
+						warned++
+					}
+				}
+			}
+			if warned != 1 {
+				t.Errorf("%d warnings name %s in the records, want one", warned, newest)
+			}
+			for key, v := range outcome(t, dir) {
+				if strings.HasSuffix(key, ".safetensors") && !reflect.DeepEqual(v, want[key]) {
+					t.Errorf("%s differs from the undisturbed sweep's", key)
+				}
+			}
+		})
+	}
+}
+
+// A sweep that has no room is refused before it begins.
+func TestNoRoom(t *testing.T) {
+	dir := t.TempDir()
+	t.Cleanup(func() { disk.Fault = nil })
+	disk.Fault = func(op, _ string, _ int) (int, error) {
+		if op == "free" {
+			return 9 << 20, syscall.ENOSPC
+		}
+		return 0, nil
+	}
+	err := smallSweep(t, dir).Run(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "9 MiB free") || !strings.Contains(err.Error(), "make room") {
+		t.Errorf("error %v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+		t.Errorf("begun all the same: %q", left)
+	}
+}
+
+// What a run needs on disk is not less than what it then takes.
+func TestSpaceIsEnough(t *testing.T) {
+	dir := t.TempDir()
+	s := smallSweep(t, dir)
+	most := map[string]int64{}
+	t.Cleanup(func() { disk.Fault = nil })
+	disk.Fault = func(op, path string, _ int) (int, error) {
+		if op == "rename" && strings.HasSuffix(path, ".safetensors") {
+			var all int64
+			files, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")) // temporary ones, too
+			for _, f := range files {
+				if info, err := os.Stat(f); err == nil {
+					all += info.Size()
+				}
+			}
+			kind := filepath.Base(filepath.Dir(path))
+			most[kind] = max(most[kind], all)
+		}
+		return 0, nil
+	}
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var kept, passing int64
+	for _, run := range s.Plan.Runs {
+		params, _ := s.count(run.Net)
+		k, p := space(run, params)
+		kept, passing = kept+k, max(passing, p)
+	}
+	if most["checkpoints"] == 0 || most["checkpoints"] > passing || most["checkpoints"]*2 < passing {
+		t.Errorf("checkpoints took %d bytes, %d were foreseen", most["checkpoints"], passing)
+	}
+	if most["weights"] == 0 || most["weights"] > kept {
+		t.Errorf("weights took %d bytes, %d were foreseen", most["weights"], kept)
+	}
+	if state.Keep < 2 {
+		t.Error("one checkpoint is not enough")
+	}
+}

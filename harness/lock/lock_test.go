@@ -1,0 +1,227 @@
+package lock
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"depthlab/harness/disk"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv("LOCK_TEST_TAKE"); path != "" {
+		os.Exit(contend(path))
+	}
+	os.Exit(m.Run())
+}
+
+// contend adds one to a number 30 times, each time under the lock, and reads
+// and writes so slowly that it would show if two did it at once.
+func contend(path string) int {
+	var set Set
+	for done := 0; done < 30; {
+		l, err := set.Take(path)
+		var held *HeldError
+		if errors.As(err, &held) {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		var n int
+		text, _ := os.ReadFile(path + ".n")
+		fmt.Sscan(string(text), &n)
+		time.Sleep(time.Millisecond)
+		if os.Getenv("LOCK_TEST_DIE") != "" && done == 10 {
+			p, _ := os.FindProcess(os.Getpid())
+			p.Kill()
+			select {}
+		}
+		os.WriteFile(path+".n", fmt.Append(nil, n+1), 0o666)
+		if err := l.Release(); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		done++
+	}
+	return 0
+}
+
+// Three processes at once, of which one is killed while it holds the lock:
+// nothing is counted twice, or lost, and nothing is left.
+func TestProcesses(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.lock")
+	var all sync.WaitGroup
+	for i := range 3 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "LOCK_TEST_TAKE="+path)
+		if i == 0 {
+			cmd.Env = append(cmd.Env, "LOCK_TEST_DIE=1")
+		}
+		all.Go(func() {
+			out, err := cmd.CombinedOutput()
+			if i > 0 && err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			if i == 0 && (err == nil || !strings.Contains(err.Error(), "killed")) {
+				t.Errorf("not killed: %v %s", err, out)
+			}
+		})
+	}
+	all.Wait()
+	text, err := os.ReadFile(path + ".n")
+	if err != nil || string(text) != "70" {
+		t.Errorf("counted %s, %v; want 10 + 30 + 30", text, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 1 {
+		t.Errorf("left %q", left)
+	}
+}
+
+func taken(t *testing.T, s *Set, path string) *Lock {
+	t.Helper()
+	l, err := s.Take(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func held(t *testing.T, s *Set, path, by string) {
+	t.Helper()
+	_, err := s.Take(path)
+	var h *HeldError
+	if !errors.As(err, &h) || !strings.Contains(err.Error(), by) {
+		t.Errorf("error %v, want a *HeldError that says %q", err, by)
+	}
+}
+
+func TestTakeAndRelease(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sub", "x.lock")
+	var a, b Set
+	l := taken(t, &a, path)
+	held(t, &b, path, fmt.Sprintf("process %d on", os.Getpid()))
+	if err := l.Check(); err != nil {
+		t.Error(err)
+	}
+	if err := l.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("released, but %v", err)
+	}
+	l = taken(t, &b, path)
+	if err := l.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leave makes the lock of somebody else.
+func leave(t *testing.T, path string, change func(*Holder)) {
+	t.Helper()
+	h := self()
+	change(&h)
+	text, _ := json.Marshal(h)
+	if err := disk.Create(path, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDeadHolders(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Holder)
+		atOnce bool // it can be seen
+	}{
+		"no such process here":           {func(h *Holder) { h.PID = 1 << 22 }, true},
+		"its number was used again":      {func(h *Holder) { h.PID, h.Began = 1, "1" }, true},
+		"another machine":                {func(h *Holder) { h.Host, h.PID = "elsewhere", 1<<22 }, false},
+		"this machine, before it booted": {func(h *Holder) { h.Space, h.PID = "another boot", 1<<22 }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "x.lock")
+			leave(t, path, c.change)
+			s := Set{Stale: 300 * time.Millisecond}
+			if !c.atOnce {
+				held(t, &s, path, "process")
+				now := time.Now()
+				for range 4 { // it gives signs of life
+					time.Sleep(100 * time.Millisecond)
+					now = now.Add(time.Second)
+					os.Chtimes(path, now, now)
+					held(t, &s, path, "process")
+				}
+				time.Sleep(350 * time.Millisecond) // and then no more
+			}
+			l := taken(t, &s, path)
+			if err := l.Release(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A holder that slept and was taken for dead learns of it.
+func TestLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	s := Set{Beat: 10 * time.Millisecond}
+	l := taken(t, &s, path)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	leave(t, path, func(h *Holder) { h.Host = "elsewhere" })
+	time.Sleep(50 * time.Millisecond)
+	if err := l.Check(); !errors.Is(err, ErrLost) {
+		t.Errorf("error %v, want ErrLost", err)
+	}
+	if err := l.Release(); err != nil {
+		t.Error(err)
+	}
+	if h, err := Read(path); err != nil || h.Host != "elsewhere" {
+		t.Errorf("the new holder's lock is gone: %v %v", h, err)
+	}
+}
+
+func TestBeats(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	s := Set{Beat: 10 * time.Millisecond}
+	l := taken(t, &s, path)
+	defer l.Release()
+	old := time.Now().Add(-time.Hour)
+	os.Chtimes(path, old, old)
+	for range 500 {
+		if h, err := Read(path); err == nil && time.Since(h.Beating) < time.Minute {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("no sign of life")
+}
+
+// A new lock that was moved by mistake goes back.
+func TestTakeAwayPutsBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	leave(t, path, func(h *Holder) { h.Token = "new" })
+	if err := takeAway(path, "old"); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := Read(path); err != nil || h.Token != "new" {
+		t.Errorf("%v, %v", h, err)
+	}
+	if err := takeAway(path, "new"); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 0 {
+		t.Errorf("left %q", left)
+	}
+}

@@ -1,0 +1,86 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"depthlab/harness/device"
+	"depthlab/harness/lock"
+)
+
+func TestStatuses(t *testing.T) {
+	dir := t.TempDir()
+	status := func(want ...State) []Status {
+		t.Helper()
+		all, err := Statuses(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []State
+		for _, s := range all {
+			got = append(got, s.State)
+		}
+		if len(got) != len(want) || got[0] != want[0] || got[1] != want[1] {
+			t.Errorf("states %v, want %v", got, want)
+		}
+		return all
+	}
+	if _, err := Statuses(dir); err == nil || !strings.Contains(err.Error(), "no runs there") {
+		t.Errorf("of an empty folder: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "question.yaml"), []byte(small), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	status(Waiting, Waiting)
+
+	s := smallSweep(t, dir)
+	if err := s.Run(&stopAfter{Context: context.Background(), n: 5}); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	one := status(Interrupted, Waiting)[0]
+	if one.Step == 0 || one.Steps != 6 || one.Train == nil || one.ImagesPerS == 0 || one.Left == 0 || time.Since(one.Seen) > time.Minute {
+		t.Errorf("interrupted: %+v", one)
+	}
+
+	var locks lock.Set
+	held, err := locks.Take(lockPath(dir, "plain-8-seed0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one := status(Training, Waiting)[0]; !strings.HasPrefix(one.By, "process ") {
+		t.Errorf("in hand: %+v", one)
+	}
+	old := time.Now().Add(-time.Hour)
+	os.Chtimes(lockPath(dir, "plain-8-seed0"), old, old)
+	os.Chtimes(recordPath(dir, "plain-8-seed0"), old, old)
+	status(Silent, Waiting)
+	if err := held.Release(); err != nil {
+		t.Fatal(err)
+	}
+
+	for i := range s.Plan.Runs[1:] {
+		s.Plan.Runs[1+i].Schedule.Warmup, s.Plan.Runs[1+i].Optimizer.Rate = nil, 1e38
+	}
+	var nan *device.NonFiniteError
+	if err := s.Run(context.Background()); !errors.As(err, &nan) {
+		t.Fatal(err)
+	}
+	all := status(Finished, Failed)
+	if all[0].Test == nil || all[0].Step != 6 || all[0].Left != 0 {
+		t.Errorf("finished: %+v", all[0])
+	}
+	if !strings.Contains(all[1].Why, "NaN") {
+		t.Errorf("failed: %+v", all[1])
+	}
+	if err := os.WriteFile(recordPath(dir, "resnet-8-seed0"), []byte("{}\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if one := status(Finished, Failed)[1]; !strings.Contains(one.Why, "resnet-8-seed0.jsonl:1") {
+		t.Errorf("unreadable: %+v", one)
+	}
+}
