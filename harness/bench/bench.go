@@ -13,6 +13,7 @@ import (
 	"depthlab/nets"
 	"depthlab/nets/compile"
 	"depthlab/nets/kernel"
+	"depthlab/nets/program"
 )
 
 // Options of a benchmark.
@@ -41,6 +42,7 @@ type Result struct {
 	Ratio       float64 `json:"ratio,omitempty"`       // median of the rounds' ratios
 	StartToStep float64 `json:"start_to_step_seconds"` // compile, open and first step
 	Parts       []Part  `json:"parts,omitempty"`
+	Peak        *Part   `json:"peak,omitempty"` // what the library's best reach here
 }
 
 // Part is the time of one kind of instruction in a step.
@@ -51,8 +53,17 @@ type Part struct {
 	GBytes float64 `json:"gb_per_s"`
 }
 
+// moved is the bytes that an instruction must read and write. Kernels count
+// float32; between load and update, bf16 halves that.
+func moved(r onednn.Row, p device.Precision) int64 {
+	if p == device.BF16 && (r.Phase == program.Forward.String() || r.Phase == program.Backward.String()) {
+		return r.Bytes / 2
+	}
+	return r.Bytes
+}
+
 // parts sums the profile of a training program by kind of instruction.
-func parts(rows []onednn.Row) []Part {
+func parts(rows []onednn.Row, precision device.Precision) []Part {
 	var order []string
 	sums := map[string]*Part{}
 	var flops, bytes = map[string]int64{}, map[string]int64{}
@@ -73,7 +84,7 @@ func parts(rows []onednn.Row) []Part {
 		}
 		sums[kind].Ms += 1000 * r.Seconds / float64(r.Calls)
 		flops[kind] += r.Flops
-		bytes[kind] += r.Bytes
+		bytes[kind] += moved(r, precision)
 	}
 	var out []Part
 	for _, kind := range order {
@@ -85,6 +96,51 @@ func parts(rows []onednn.Row) []Part {
 	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].Ms > out[j].Ms })
 	return out
+}
+
+// peak measures what oneDNN's own kernels reach on this machine at their best: a
+// convolution of 64 channels, and a sum of tensors that no cache holds.
+func peak(dev device.Device, precision device.Precision) (*Part, error) {
+	const n, size = 64, 64
+	x, y := kernel.Shape{n, 16, size, size}, kernel.Shape{n, 64, size, size}
+	conv := kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 64}
+	p := &program.Program{Name: "peaks"}
+	buffer := func(name string, s kernel.Shape, arena program.Arena, from, to int) program.BufID {
+		b := program.Buffer{Name: name, Shape: s, Type: kernel.Float32, Arena: arena, Offset: p.Bytes[arena], First: from, Last: to}
+		p.Bytes[arena] += b.Bytes()
+		p.Buffers = append(p.Buffers, b)
+		return program.BufID(len(p.Buffers) - 1)
+	}
+	in := buffer("x", x, program.Input, -1, 3)
+	w1, w2 := buffer("w1", kernel.Shape{64, 16, 3, 3}, program.Input, -1, 3), buffer("w2", kernel.Shape{64, 64, 3, 3}, program.Input, -1, 3)
+	a, b, c := buffer("a", y, program.Work, 0, 2), buffer("b", y, program.Work, 1, 2), buffer("c", y, program.Work, 2, 2)
+	for i, k := range []program.Instr{
+		{Kernel: conv, Out: []program.BufID{a}, In: []program.BufID{in, w1}},
+		{Kernel: conv, Out: []program.BufID{b}, In: []program.BufID{a, w2}},
+		{Kernel: kernel.Add{}, Out: []program.BufID{c}, In: []program.BufID{a, b}},
+	} {
+		k.Layer, k.Phase = fmt.Sprint(i), program.Forward
+		p.Code = append(p.Code, k)
+	}
+	s, err := dev.Open(device.Programs{Train: p}, device.Options{Precision: precision, Profile: true})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	best := &Part{Kind: "peak"}
+	var before []onednn.Row
+	for range 4 {
+		if err := s.Train(device.Plan{Rates: make([]device.Rates, 1)}, make([]device.Metric, 1)); err != nil {
+			return nil, err
+		}
+		rows := s.(*onednn.Session).Profile()
+		if before != nil { // the first run touches the memory
+			best.GFlops = max(best.GFlops, float64(rows[1].Flops)/(rows[1].Seconds-before[1].Seconds)/1e9)
+			best.GBytes = max(best.GBytes, float64(moved(rows[2], precision))/(rows[2].Seconds-before[2].Seconds)/1e9)
+		}
+		before = rows
+	}
+	return best, nil
 }
 
 // Step times the training step of a net on random images of 32x32.
@@ -102,7 +158,7 @@ func Step(dev device.Device, o Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	session, err := dev.Open(device.Programs{Train: p}, device.Options{Precision: o.Precision})
+	session, err := dev.Open(device.Programs{Train: p}, device.Options{Precision: o.Precision, Profile: true})
 	if err != nil {
 		return r, err
 	}
@@ -167,9 +223,10 @@ func Step(dev device.Device, o Options) (r Result, err error) {
 		r.TorchImages, r.Ratio = median(theirs), median(ratios)
 	}
 	if p, ok := session.(*onednn.Session); ok {
-		r.Parts = parts(p.Profile())
+		r.Parts = parts(p.Profile(), o.Precision)
+		r.Peak, err = peak(dev, o.Precision)
 	}
-	return r, nil
+	return r, err
 }
 
 func median(x []float64) float64 {

@@ -60,6 +60,7 @@ type Options struct {
 	Precision     Precision // "" means FP32
 	Deterministic bool
 	Layout        string   // onednn: "blocked", "nhwc"; "" follows the rule
+	Profile       bool     // onednn: take the time of each instruction
 	Choices       []Choice // what an earlier session of this run chose by timing
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"depthlab/harness/bench"
 	"depthlab/harness/device"
-	"depthlab/harness/device/onednn"
 )
 
 func benchNets(_ context.Context, c *call) (err error) {
@@ -31,9 +30,6 @@ func benchNets(_ context.Context, c *call) (err error) {
 		if _, err := arch(net); err != nil {
 			return err
 		}
-	}
-	if *torch == "" { // alone there is time to look where it goes
-		os.Setenv(onednn.EnvProfile, "1")
 	}
 	dev, err := flags.open(c.machine())
 	if err != nil {
@@ -69,6 +65,9 @@ func benchNets(_ context.Context, c *call) (err error) {
 				continue
 			}
 			fmt.Printf("%-14s %-5s %-7s %10.0f %9.1f %15.0f %7.2f %9.2f\n", r.Net, r.Precision, r.Device, r.ImagesPerS, r.MsPerStep, r.TorchImages, r.Ratio, r.StartToStep)
+			if r.Peak != nil {
+				fmt.Printf("    %-34s             %8.1f GFLOP/s %7.1f GB/s\n", "the library's best here", r.Peak.GFlops, r.Peak.GBytes)
+			}
 			for _, part := range r.Parts {
 				fmt.Printf("    %-34s %8.2f ms %8.1f GFLOP/s %7.1f GB/s\n", part.Kind, part.Ms, part.GFlops, part.GBytes)
 			}

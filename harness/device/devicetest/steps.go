@@ -27,9 +27,11 @@ func (s *suite) tolerance() tolerance {
 		// rectifiers land on the other side. On nets and batches as small as
 		// these PyTorch's autocast has gradients 12 to 24 % away from float64's
 		// in the median, 20 to 55 % for the worst, and a loss 0.7 % away in the
-		// first step. This says that nothing is wrong with the whole; single
-		// kernels are held to much closer bounds.
-		return tolerance{loss: 0.1, grad: 0.8, grads: 0.4, param: 1, stat: 0.05}
+		// first step. After three steps oneDNN's own kernels and ours, in either
+		// layout, are all 0.07 away in the worst statistic, and 1.1 to 1.3 in a
+		// momentum whose gradients nearly cancel. This says that nothing is wrong
+		// with the whole; single kernels are held to much closer bounds.
+		return tolerance{loss: 0.1, grad: 0.8, grads: 0.4, param: 2, stat: 0.15}
 	}
 	// Roundings of 2^-24, amplified by batch norms of few elements: oneDNN's
 	// gradients are 4e-6 away, its state after three steps 4e-5.

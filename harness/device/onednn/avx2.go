@@ -1,19 +1,16 @@
 package onednn
 
 import (
-	"os"
 	"unsafe"
-
-	"github.com/ebitengine/purego"
 
 	"depthlab/nets/kernel"
 )
 
-// Convolutions of our own, for CPUs with AVX2 and no AVX-512. oneDNN's AVX2
-// kernels reach a half to two thirds of the multiply-add peak on the narrow
-// layers of these nets (too few sums in flight, a broadcast for every product
-// of the weight gradient); those of avx2_amd64.s keep twelve sums in
-// registers. They run on libgomp's team, like oneDNN's, in the blocked layout.
+// Convolutions for CPUs with AVX2 and no AVX-512, in blocks of 8 channels.
+// oneDNN's AVX2 kernels reach a half to two thirds of the multiply-add peak on
+// the narrow layers of these nets (too few sums in flight, a broadcast for
+// every product of the weight gradient); those of avx2_amd64.s keep twelve
+// sums in registers.
 
 // convTask is what convForward works on; the assembly knows the offsets.
 // Lengths are in bytes, x is the operand that is read and y the one written:
@@ -49,30 +46,10 @@ type rectifyTask struct {
 	piece, total int64
 }
 
-// EnvKernels set to "library" leaves every convolution to oneDNN.
-const EnvKernels = "DEPTHLAB_ONEDNN_KERNELS"
-
-// avx2 reports whether the functions of avx2_amd64.s can run here.
-func (d *Device) avx2() bool {
-	return convForwardAddress() != 0 && d.lib.parallel != 0 && d.cpu.Flags["avx2"] && d.cpu.Flags["fma"]
-}
-
-// ownKernels reports whether to use convolutions of our own.
-func (d *Device) ownKernels() bool {
-	return d.avx2() && !d.cpu.avx512() && os.Getenv(EnvKernels) != "library"
-}
-
-// onTeam gives a function that runs entry with the task on every thread of the
-// team, and waits for them.
-func (d *Device) onTeam(entry uintptr, task region) func() {
-	args := []uintptr{entry, uintptr(task.at(0)), 0, 0} // 0: as many threads as set, no flags
-	return func() { purego.SyscallN(d.lib.parallel, args...) }
-}
-
 // ownConv reports whether there is a kernel of our own that convolves x
 // (N,C,H,W) with 3x3 weights into channel blocks of y.
 func (c *compiler) ownConv(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own && k.Size == 3 && k.Pad == 1 && x[1]%8 == 0 && y[1]%16 == 0 && y[2]*y[3] >= tilePixels
+	return c.own.avx2 && k.Size == 3 && k.Pad == 1 && x[1]%8 == 0 && y[1]%16 == 0 && y[2]*y[3] >= tilePixels
 }
 
 // ownForward: x, w -> y.
@@ -124,7 +101,7 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 	t.padRow = int64(x[3]+2) * 32
 	t.padBlock = t.padRow * int64(x[2]+2)
 	t.padImage = t.padBlock * int64(x[1]/8)
-	pad, err := c.padded(x, t.padImage)
+	pad, err := c.padded([4]int{0, x[1], x[2], x[3]}, t.padImage)
 	if err != nil {
 		return err
 	}
@@ -139,7 +116,7 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 	t.xRows, t.xRowPixels = int64(x[2]), int64(x[3])
 	c.host(func() func() {
 		t.x, t.y, t.w = xm.address(0), ym.address(0), wm.address(first)
-		task, run := (*convTask)(m.at(0)), c.d.onTeam(convForwardAddress(), m)
+		task, run := (*convTask)(m.at(0)), c.d.onTeam(entryConvForward, m)
 		return func() {
 			*task = t
 			run()
@@ -179,10 +156,10 @@ func (c *compiler) corners(stride int, x, y kernel.Shape) (region, error) {
 	return m, nil
 }
 
-// padded gives an image with margins of zeros for each thread, into which
-// images of shape x are copied: windows then need no test for the border.
-func (c *compiler) padded(x kernel.Shape, size int64) (region, error) {
-	key := [3]int{x[1], x[2], x[3]}
+// padded gives size bytes for each thread, into which images are laid out
+// between margins of zeros: windows then need no test for the border.
+// Instructions with one key, what the layout depends on, share them.
+func (c *compiler) padded(key [4]int, size int64) (region, error) {
 	if m := c.pads[key]; m != nil {
 		return m, nil
 	}
@@ -234,35 +211,26 @@ func (c *compiler) ownGradWeight() error {
 	t.group = max(1, passBytes/(t.xImage+t.yImage))
 	c.host(func() func() {
 		t.x, t.y, t.dw = xm.address(0), ym.address(0), uintptr(sums.ptr)
-		task, run := (*gradTask)(m.at(0)), c.d.onTeam(convGradWeightAddress(), m)
-		n := int(dwd.size / 4)
-		all, out := slice[float32](sums, 0, n*chunks), slice[float32](dw.block, dw.offset, n)
+		task, run := (*gradTask)(m.at(0)), c.d.onTeam(entryConvGradWeight, m)
+		reduce := addChunks(sums, dw, chunks)
 		return func() {
 			*task = t
 			run()
-			copy(out, all)
-			for i := 1; i < chunks; i++ {
-				for j, v := range all[i*n:][:n] {
-					out[j] += v
-				}
-			}
+			reduce()
 		}
 	})
 	c.ops[len(c.ops)-1].what = ownName
 	return nil
 }
 
-// passBytes of x and dy pass through the cache for each set of sums.
-const passBytes = 128 << 10
-
 // rectify sets what is below 0 in y to 0 and leaves NaN alone, which oneDNN's
 // rectifiers turn into 0.
 func (c *compiler) rectify(y mem) error {
-	entry, exponent, sign := rectify32Address(), uint32(0x7f800000), uint32(1<<31)
+	entry, exponent, sign := entryRectify32, uint32(0x7f800000), uint32(1<<31)
 	if c.dtype == bf16 {
-		entry = rectify16Address()
+		entry = entryRectify16
 	}
-	if !c.d.avx2() || y.desc.size%32 != 0 {
+	if !c.d.runs("avx2") || y.desc.size%32 != 0 {
 		c.host(func() func() {
 			if c.dtype == bf16 {
 				x := slice[uint16](y.block, y.offset, int(y.desc.size/2))

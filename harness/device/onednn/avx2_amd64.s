@@ -505,29 +505,3 @@ vector:
 done:
 	VZEROUPPER
 	RET
-
-// The addresses of these functions, for libgomp.
-
-// func convForwardAddress() uintptr
-TEXT ·convForwardAddress(SB), NOSPLIT, $0-8
-	LEAQ ·convForward(SB), AX
-	MOVQ AX, ret+0(FP)
-	RET
-
-// func convGradWeightAddress() uintptr
-TEXT ·convGradWeightAddress(SB), NOSPLIT, $0-8
-	LEAQ ·convGradWeight(SB), AX
-	MOVQ AX, ret+0(FP)
-	RET
-
-// func rectify32Address() uintptr
-TEXT ·rectify32Address(SB), NOSPLIT, $0-8
-	LEAQ ·rectify32(SB), AX
-	MOVQ AX, ret+0(FP)
-	RET
-
-// func rectify16Address() uintptr
-TEXT ·rectify16Address(SB), NOSPLIT, $0-8
-	LEAQ ·rectify16(SB), AX
-	MOVQ AX, ret+0(FP)
-	RET

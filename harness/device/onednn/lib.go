@@ -78,6 +78,7 @@ const (
 	tagNHWC         = 22
 	tagOIhw8i8o     = 107
 	tagOIhw8o8i     = 100
+	tagOIhw16i16o   = 79
 	propTraining    = 64
 	propInference   = 96
 	propBackward    = 128

@@ -69,6 +69,9 @@ func (g groups) row(m mem, i int) mem {
 // added, and rectified, in a second pass over y.
 func (c *compiler) batchNorm(k kernel.BatchNorm) error {
 	s := c.inShape(0)
+	if c.fuses(s) {
+		return c.fusedNorm(k)
+	}
 	full, err := c.act(s)
 	if err != nil {
 		return err
@@ -153,6 +156,9 @@ var quietNaN = [4]byte{0, 0, 0xc0, 0x7f}
 // is a pass of its own, as oneDNN's would hide NaN and there are no statistics
 // that tell.
 func (c *compiler) batchNormInfer(k kernel.BatchNormInfer) error {
+	if c.fuses(c.inShape(0)) {
+		return c.fusedNormInfer(k)
+	}
 	full, err := c.act(c.inShape(0))
 	if err != nil {
 		return err
@@ -183,6 +189,9 @@ func (c *compiler) batchNormInfer(k kernel.BatchNormInfer) error {
 // [, dadd].
 func (c *compiler) batchNormGrad(k kernel.BatchNormGrad) error {
 	s := c.inShape(0)
+	if c.fuses(s) {
+		return c.fusedNormGrad(k)
+	}
 	full, err := c.act(s)
 	if err != nil {
 		return err

@@ -132,11 +132,10 @@ func planOf(steps, n int, rate float32) device.Plan {
 // convolution in the wrong layout alone costs a second a step.
 func TestImplementations(t *testing.T) {
 	d := open(t)
-	t.Setenv(EnvProfile, "1")
 	for _, kernels := range []string{"", "library"} {
 		t.Setenv(EnvKernels, kernels)
 		for _, layout := range []string{"", "blocked", "nhwc"} {
-			s, err := d.Open(device.Programs{Train: compiled(t, "resnet-20", nets.Train, 128), Eval: compiled(t, "resnet-20", nets.Eval, 128)}, device.Options{Layout: layout})
+			s, err := d.Open(device.Programs{Train: compiled(t, "resnet-20", nets.Train, 128), Eval: compiled(t, "resnet-20", nets.Eval, 128)}, device.Options{Layout: layout, Profile: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,7 +191,7 @@ func TestAllocations(t *testing.T) {
 // The rectifier passes NaN of either sign, in both precisions.
 func TestRectify(t *testing.T) {
 	d := open(t)
-	if !d.avx2() {
+	if !d.runs("avx2") {
 		t.Skip("no AVX2")
 	}
 	values := []float32{1, -1, 0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)),
@@ -251,12 +250,17 @@ func TestOffsets(t *testing.T) {
 	var c convTask
 	var g gradTask
 	var r rectifyTask
+	var w wideTask
+	var n normTask
 	for _, x := range []struct {
 		name      string
 		got, want uintptr
 	}{
 		{"convTask.xRowPixels", unsafe.Offsetof(c.xRowPixels), 168}, {"convTask.wOut", unsafe.Offsetof(c.wOut), 88},
 		{"convTask.pixels", unsafe.Offsetof(c.pixels), 144}, {"gradTask.rowBytes", unsafe.Offsetof(g.rowBytes), 128},
+		{"wideTask.column2", unsafe.Offsetof(w.column2), 176}, {"wideTask.runs", unsafe.Offsetof(w.runs), 200},
+		{"wideRun", unsafe.Sizeof(wideRun{}), 32}, {"wideTask.xStep", unsafe.Offsetof(w.xStep), 328},
+		{"normTask.group", unsafe.Offsetof(n.group), 120}, {"normTask.floor", unsafe.Offsetof(n.floor), 132},
 		{"rectifyTask.total", unsafe.Offsetof(r.total), 32}, {"execArg", unsafe.Sizeof(execArg{}), 16},
 	} {
 		if x.got != x.want {
@@ -274,7 +278,7 @@ func BenchmarkStep(b *testing.B) {
 	for _, layout := range []string{"blocked", "nhwc"} {
 		b.Run(net+"/"+layout, func(b *testing.B) {
 			d := open(b)
-			s, err := d.Open(device.Programs{Train: compiled(b, net, nets.Train, 128)}, device.Options{Layout: layout})
+			s, err := d.Open(device.Programs{Train: compiled(b, net, nets.Train, 128)}, device.Options{Layout: layout, Profile: true})
 			if err != nil {
 				b.Fatal(err)
 			}

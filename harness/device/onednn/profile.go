@@ -6,9 +6,6 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// EnvProfile turns on timing when it is set to anything.
-const EnvProfile = "DEPTHLAB_PROFILE"
-
 // Row is the time of one instruction since the session was opened.
 type Row struct {
 	Program, Layer, Kernel, Phase string
@@ -19,7 +16,7 @@ type Row struct {
 }
 
 // Profile gives a row for each instruction, in program order; nothing unless
-// the session was opened with DEPTHLAB_PROFILE set.
+// the session was opened for it.
 func (s *Session) Profile() []Row {
 	var all []Row
 	for _, c := range s.codes() {

@@ -1,0 +1,147 @@
+package onednn
+
+import (
+	"unsafe"
+
+	"depthlab/nets/kernel"
+)
+
+// Weight gradients of 3x3 convolutions for AVX-512, in blocks of 16 channels.
+// oneDNN's reach two thirds of the multiply-add peak in bfloat16, a third with
+// stride 2, and four fifths in float32. These keep 24 sums in registers: of
+// eight input channels, for the three columns of the kernel, each a vector of
+// output channels. A product takes a broadcast of x and a vector of dy, in
+// bfloat16 (VDPBF16PS) of pairs of pixels, which are laid out once for each
+// kernel column.
+
+// wideTask is what wideGradWeight32 and its twin for bfloat16 work on; the
+// assembly knows the offsets. Lengths are in bytes. The images are cut in
+// chunks with sums of their own, and a chunk in groups that pass together
+// through the cache.
+type wideTask struct {
+	next, count, threads     int64 // chunks taken, chunks, threads that came
+	x, y, dw, scratch        uintptr
+	threadScratch            int64
+	xImage, yImage, yBlock   int64
+	xRow, chunk              int64 // chunk: of one chunk's sums
+	inBlocks, rowStep        int64 // rowStep: in the scratch, from one row of y to the next
+	rows, steps              int64 // of y; pixels or pairs in a row
+	images, group            int64
+	scratchRow, scratchBlock int64
+	column1, column2         int64      // in a row of the scratch, where kernel columns 1 and 2 begin
+	partner, xRows           int64      // partner: from a pixel of x to the other one of its pair
+	runs                     [4]wideRun // one of no pixels is the last
+	xStep                    int64      // in the scratch, from one step to the next
+}
+
+// wideRun lays out a row of x, from its pixel at from on: pixel by pixel, or in
+// pairs.
+type wideRun struct {
+	from, to, count int64  // to: in a row of the scratch
+	first, last     uint32 // masks of the very first and the very last pixel: 0 beyond the border
+}
+
+const (
+	beyond = 0
+	inside = 1<<32 - 1
+	column = 64 // bytes of a block's pixel in float32, or pair in bfloat16
+)
+
+// wide reports whether these functions take the gradient of a
+// convolution of x to y.
+func (c *compiler) wide(k kernel.Conv, x, y kernel.Shape) bool {
+	return c.own.wide && k.Size == 3 && k.Pad == 1 && k.Stride <= 2 && x[1]%16 == 0 && y[1]%16 == 0 &&
+		(c.dtype == f32 || x[3]%(2*k.Stride) == 0 && x[3] >= 4*k.Stride)
+}
+
+// layOut says how rows of x, W pixels wide, lie in the scratch.
+func (t *wideTask) layOut(dtype int32, stride, W int64) {
+	if dtype == f32 {
+		t.runs[0] = wideRun{to: column, count: W}
+		t.column1, t.column2, t.xStep = column, 2*column, stride*column
+		t.scratchRow = (W + 2) * column
+		return
+	}
+	const pixel = column / 2
+	n := t.steps
+	t.xStep, t.partner = column, stride*pixel
+	if stride == 1 { // columns 0 and 2 share their pairs: they begin one apart
+		t.runs[0] = wideRun{-pixel, 0, n + 1, beyond, beyond}
+		t.runs[1] = wideRun{0, (n + 1) * column, n, inside, inside}
+		t.column1, t.column2, t.scratchRow = (n+1)*column, column, (2*n+1)*column
+		return
+	}
+	t.runs[0] = wideRun{-pixel, 0, n, beyond, inside}
+	t.runs[1] = wideRun{0, n * column, n, inside, inside}
+	t.runs[2] = wideRun{pixel, 2 * n * column, n, inside, inside}
+	t.column1, t.column2, t.scratchRow = n*column, 2*n*column, 3*n*column
+}
+
+// wideGradWeight: x, dy -> dw.
+func (c *compiler) wideGradWeight(k kernel.Conv) error {
+	x, y := c.inShape(0), c.inShape(1)
+	xd, err := c.act(x)
+	if err != nil {
+		return err
+	}
+	yd, err := c.act(y)
+	if err != nil {
+		return err
+	}
+	dwd, err := c.d.desc(c.outShape(0), f32, tagOIhw16i16o)
+	if err != nil {
+		return err
+	}
+	xm, err := c.in(0, xd)
+	if err != nil {
+		return err
+	}
+	ym, err := c.in(1, yd)
+	if err != nil {
+		return err
+	}
+	dw, err := c.out(0, dwd)
+	if err != nil {
+		return err
+	}
+	chunks := min(x[0], 2*c.d.threads)
+	pixel := int64(column)
+	t := wideTask{count: int64(chunks), chunk: dwd.size, images: int64(x[0]),
+		inBlocks: int64(x[1] / 16), xRows: int64(x[2]), rows: int64(y[2]), steps: int64(y[3])}
+	if c.dtype == bf16 {
+		pixel, t.steps = pixel/2, t.steps/2
+	}
+	t.xRow, t.yBlock = int64(x[3])*pixel, int64(y[2]*y[3])*pixel
+	t.xImage, t.yImage = t.xRow*t.xRows*t.inBlocks, t.yBlock*int64(y[1]/16)
+	t.layOut(c.dtype, int64(k.Stride), int64(x[3]))
+	t.scratchBlock, t.rowStep = t.scratchRow*(t.xRows+2), t.scratchRow*int64(k.Stride)
+	t.group = max(1, passBytes/(t.scratchBlock*t.inBlocks+t.yImage))
+	t.threadScratch = t.scratchBlock * t.inBlocks * t.group
+	scratch, err := c.padded([4]int{k.Stride, x[1], x[2], x[3]}, t.threadScratch)
+	if err != nil {
+		return err
+	}
+	t.scratch = uintptr(scratch.at(0))
+	sums := &block{size: dwd.size * int64(chunks), first: c.at, last: c.at}
+	c.work = append(c.work, sums)
+	m, err := c.keep(int64(unsafe.Sizeof(t)))
+	if err != nil {
+		return err
+	}
+	entry := entryWideGradWeight32
+	if c.dtype == bf16 {
+		entry = entryWideGradWeight16
+	}
+	c.host(func() func() {
+		t.x, t.y, t.dw = xm.address(0), ym.address(0), uintptr(sums.ptr)
+		task, run := (*wideTask)(m.at(0)), c.d.onTeam(entry, m)
+		reduce := addChunks(sums, dw, chunks)
+		return func() {
+			*task = t
+			run()
+			reduce()
+		}
+	})
+	c.ops[len(c.ops)-1].what = "own:avx512"
+	return nil
+}

@@ -1,0 +1,20 @@
+package onednn
+
+// The C entry points, in assembly. Go never calls them: libgomp does.
+
+func convForward()
+func convGradWeight()
+func rectify32()
+func rectify16()
+func wideGradWeight32()
+func wideGradWeight16()
+func normStatistics32()
+func normStatistics16()
+func normApply32()
+func normApply16()
+func normGradSums32()
+func normGradSums16()
+func normGradApply32()
+func normGradApply16()
+
+var entries [numEntries]uintptr // of own_amd64.s
