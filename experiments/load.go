@@ -18,7 +18,7 @@ import (
 )
 
 // maxFile bounds a question's file, in bytes.
-const maxFile = 1 << 20
+const maxFile = 128 << 10
 
 // Question is a loaded file.
 type Question struct {
@@ -71,6 +71,9 @@ func Parse(file string, text []byte) (*Question, error) {
 		Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)),
 		File: file,
 		Text: whole.Question,
+	}
+	if q.Name == "" || q.Name[0] == '.' || strings.ContainsAny(q.Name, "\\:\x00") {
+		c.add(place{value: shorten(filepath.Base(file))}, "cannot be the name of a question's file", "results go into a folder of that name: use letters, digits, - and _")
 	}
 	if _, written := d.from["profiles"]; !written {
 		whole.Profiles = profiles{{name: "default"}}

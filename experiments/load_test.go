@@ -2,10 +2,12 @@ package experiments
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -178,7 +180,7 @@ func TestNoQuestion(t *testing.T) {
 		{"broken", "question: [\n", "q.yaml:"},
 		{"tab", "pairs:\n\tdepths: [20]\n", "is no YAML: found character that cannot start any token (indent with spaces"},
 		{"no text", "question: \xff\xfe\n", "is no YAML"},
-		{"large", strings.Repeat("# filling\n", 200000), "q.yaml: is larger than 1024 KiB"},
+		{"large", strings.Repeat("# filling\n", 200000), "q.yaml: is larger than 128 KiB"},
 		{"exploding", "a: &a [x, x]\nb: &b [*a, *a]\nquestion: *b\n", noAliases},
 		{"unknown alias", "question: *b\n", "is no YAML: unknown anchor 'b' referenced"},
 		{"deep", strings.Repeat("[", 200000), "q.yaml:"},
@@ -261,6 +263,66 @@ func TestResolved(t *testing.T) {
 			if len(again.Plans) != 1 || !reflect.DeepEqual(again.Plans[0], p) {
 				t.Errorf("%s, %s:\n%+v\nwas\n%+v\n%s", file, p.Profile, again.Plans[0], p, text)
 			}
+		}
+	}
+}
+
+// What is made to take all memory or time is refused with little of both.
+func TestBombs(t *testing.T) {
+	lines := func(format string, n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	fill := func(s string) string { return strings.Repeat(s, maxFile/len(s)) }
+	for name, text := range map[string]string{
+		"nested lists":    fill("["),
+		"nested mappings": fill("{a: "),
+		"nested dashes":   fill("- "),
+		"a long list":     "seeds: [" + fill("1,")[:maxFile-20] + "1]",
+		"many lists":      "nets: [" + fill("[],")[:maxFile-21] + "[]]",
+		"many keys":       lines("a%d: 1\n", 12000),
+		"many profiles":   "profiles:\n" + lines("  a%d: {}\n", 8000),
+		"laughs":          "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + lines("b%[1]d: &b%[1]d [*a0, *a0, *a0, *a0, *a0, *a0]\n", 2000),
+		"laughs of laughs": "a0: &a0 x\n" + func() (s string) {
+			for i := range 50 {
+				s += fmt.Sprintf("a%[1]d: &a%[1]d [*a%[2]d, *a%[2]d, *a%[2]d]\n", i+1, i)
+			}
+			return s
+		}(),
+		"merges":        "a0: &a0 {x: 1}\n" + lines("b%d: {<<: *a0}\n", 5000),
+		"a long number": "batch: " + fill("9")[:maxFile-10],
+		"a long text":   "question: " + fill("x")[:maxFile-10] + "\nbatch: x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			q, err := Parse("q.yaml", []byte(text))
+			runtime.ReadMemStats(&after)
+			if err == nil {
+				t.Fatalf("accepted: %d profiles", len(q.Plans))
+			}
+			if len(err.Error()) > 1<<16 {
+				t.Errorf("an error of %d bytes", len(err.Error()))
+			}
+			if spent := after.TotalAlloc - before.TotalAlloc; spent > 64<<20 {
+				t.Errorf("took %d MiB", spent>>20)
+			}
+		})
+	}
+}
+
+// The name of a file becomes the name of a folder: not of one above.
+func TestNameOfFile(t *testing.T) {
+	for file, good := range map[string]bool{
+		"q.yaml": true, "../q.yaml": true, "my question.yml": true,
+		"...yaml": false, "..yaml": false, ".yaml": false, "a\\..\\b.yaml": false, "": false, "..": false,
+	} {
+		q, err := Parse(file, []byte("question: x\nnets: [resnet-8]\n"))
+		if (err == nil) != good {
+			t.Errorf("%q: %v, %v", file, q, err)
 		}
 	}
 }

@@ -114,10 +114,16 @@ func readCIFAR(dir string, rows int, archiveMD5 string) (*Source, error) {
 		Name: "cifar10", Title: cifarTitle, Canonical: true,
 		Train: newSet(0, 3, cifarSize, cifarClasses), Test: newSet(0, 3, cifarSize, cifarClasses),
 	}
+	// Nothing outside of the folder is read, whatever links are in it.
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
 	// Sizes before anything is allocated or read, and all complaints at once.
 	var bad []error
 	for _, f := range cifarFiles {
-		bad = append(bad, checkSize(filepath.Join(dir, f.name), int64(rows)*cifarRecord))
+		bad = append(bad, checkSize(root, f.name, int64(rows)*cifarRecord))
 	}
 	if err := errors.Join(bad...); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, howToGet)
@@ -134,7 +140,7 @@ func readCIFAR(dir string, rows int, archiveMD5 string) (*Source, error) {
 			if i >= cifarTrain {
 				set, first = &s.Test, 0
 			}
-			sums[i], bad[i] = readCIFARFile(filepath.Join(dir, cifarFiles[i].name), set, first, rows)
+			sums[i], bad[i] = readCIFARFile(root, cifarFiles[i].name, set, first, rows)
 			done <- true
 		}()
 	}
@@ -150,10 +156,10 @@ func readCIFAR(dir string, rows int, archiveMD5 string) (*Source, error) {
 			differ = append(differ, f.name)
 		}
 	}
-	written, _ := os.ReadFile(filepath.Join(dir, manifestFile)) // missing: no witness
-	if len(differ) > 0 && string(written) != manifest(archiveMD5, sums) {
+	written := readSmall(root, manifestFile) // "" if missing: no witness
+	if len(differ) > 0 && written != manifest(archiveMD5, sums) {
 		s.Canonical = false
-		s.Title = titleOf(dir)
+		s.Title = titleOf(root)
 		s.Warning = fmt.Sprintf("%s: %s: not the canonical files of CIFAR-10 (SHA-1), so results will differ from published ones; figures and tables will say %q",
 			dir, strings.Join(differ, ", "), s.Title)
 	}
@@ -161,13 +167,14 @@ func readCIFAR(dir string, rows int, archiveMD5 string) (*Source, error) {
 	return s, nil
 }
 
-func checkSize(path string, want int64) error {
-	info, err := os.Stat(path)
+func checkSize(root *os.Root, name string, want int64) error {
+	path := filepath.Join(root.Name(), name)
+	info, err := root.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s is missing", path)
-	case err != nil:
-		return err
+	case err != nil: // a link that leads out of the folder, too
+		return fmt.Errorf("%s: %w; the folder must hold the file itself, or be a link as a whole", path, err)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file", path)
 	case info.Size() != want:
@@ -179,15 +186,15 @@ func checkSize(path string, want int64) error {
 
 // readCIFARFile reads a file into set from image first on and returns its
 // SHA-1. It is safe to call at once for different images of one set.
-func readCIFARFile(path string, set *Set, first, rows int) (sum string, err error) {
-	f, err := os.Open(path)
+func readCIFARFile(root *os.Root, name string, set *Set, first, rows int) (sum string, err error) {
+	f, err := root.Open(name)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	h := sha1.New()
 	if err := parseCIFAR(bufio.NewReaderSize(io.TeeReader(f, h), 1<<18), set, first, rows); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
+		return "", fmt.Errorf("%s: %w", filepath.Join(root.Name(), name), err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
@@ -222,14 +229,8 @@ func noEOF(err error) error {
 
 // titleOf is the line in the folder's title.txt, unless it is empty, no
 // printable line of at most 80 characters, or claims to be the real thing.
-func titleOf(dir string) string {
-	f, err := os.Open(filepath.Join(dir, titleFile))
-	if err != nil {
-		return cifarUnknown
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 1024))
-	title := strings.TrimSpace(string(b))
+func titleOf(root *os.Root) string {
+	title := strings.TrimSpace(readSmall(root, titleFile))
 	plain := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return unicode.ToLower(r)
@@ -237,8 +238,22 @@ func titleOf(dir string) string {
 		return -1
 	}, title)
 	printable := strings.IndexFunc(title, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
-	if err != nil || plain == "" || plain == "cifar10" || !printable || !utf8.ValidString(title) || utf8.RuneCountInString(title) > 80 {
+	if plain == "" || plain == "cifar10" || !printable || !utf8.ValidString(title) || utf8.RuneCountInString(title) > 80 {
 		return cifarUnknown
 	}
 	return title
+}
+
+// readSmall is the text of a small file, "" if it cannot be read.
+func readSmall(root *os.Root, name string) string {
+	f, err := root.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 4096))
+	if err != nil {
+		return ""
+	}
+	return string(b)
 }

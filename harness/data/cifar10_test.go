@@ -153,12 +153,53 @@ func TestTitle(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, titleFile), []byte(text))
-		if got := titleOf(dir); got != want {
+		if got := titleOf(rootOf(t, dir)); got != want {
 			t.Errorf("title.txt %q gives title %q, want %q", text, got, want)
 		}
 	}
-	if got := titleOf(t.TempDir()); got != cifarUnknown {
+	if got := titleOf(rootOf(t, t.TempDir())); got != cifarUnknown {
 		t.Errorf("no title.txt gives title %q", got)
+	}
+}
+
+func rootOf(t *testing.T, dir string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return root
+}
+
+// Links inside of the folder, and to it, are followed; those that lead out of
+// it are refused.
+func TestLinks(t *testing.T) {
+	dir, elsewhere := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "x.bin")
+	writeCIFAR(t, dir)
+	link := dir + "-link"
+	file, moved := filepath.Join(dir, cifarFiles[2].name), filepath.Join(dir, "moved.bin")
+	if err := errors.Join(os.Symlink(dir, link), os.Rename(file, moved), os.Symlink("moved.bin", file)); err != nil {
+		t.Skipf("SKIPPED: no symbolic links here: %v", err)
+	}
+	if _, err := readCIFAR(link, testRows, cifarMD5); err != nil {
+		t.Errorf("links inside are refused: %v", err)
+	}
+	for _, to := range []string{elsewhere, "../../" + filepath.Base(filepath.Dir(elsewhere)) + "/x.bin"} {
+		write(t, elsewhere, cifarBytes(2, testRows))
+		if err := errors.Join(os.Remove(file), os.Symlink(to, file)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readCIFAR(dir, testRows, cifarMD5); err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("a link to %s: %v", to, err)
+		}
+	}
+	// A title from outside is none.
+	if err := errors.Join(os.WriteFile(elsewhere, []byte("secret"), 0o666), os.Symlink(elsewhere, filepath.Join(dir, titleFile))); err != nil {
+		t.Fatal(err)
+	}
+	if got := titleOf(rootOf(t, dir)); got != cifarUnknown {
+		t.Errorf("title %q from outside of the folder", got)
 	}
 }
 

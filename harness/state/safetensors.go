@@ -23,13 +23,14 @@ import (
 //
 // The reader is stricter than the format needs and so never guesses: every
 // byte of the data belongs to exactly one tensor, nothing is named twice, and
-// nothing is unknown. What it allocates is bounded by the file's real size.
+// nothing is unknown. The data are read only when the header fits the file's
+// real size.
 
 const (
 	metaKey   = "__metadata__"
 	prefix    = 8
-	maxHeader = 100 << 20 // as in the reference implementation
-	maxFile   = 16 << 30  // far above any net's, and keeps sparse files from taking all memory
+	maxHeader = 1 << 20  // ten times that of the paper's deepest net; what is parsed takes some thirty times as much memory
+	maxFile   = 16 << 30 // far above any net's, and keeps sparse files from taking all memory
 )
 
 // FormatError says that a file is not whole or not safetensors, as opposed to
@@ -84,7 +85,37 @@ func readWhole(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
 		return nil, &FormatError{path, fmt.Sprintf("it is no regular file of at most %d bytes", int64(maxFile))}
 	}
-	return os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head := make([]byte, min(info.Size(), prefix))
+	if _, err := io.ReadFull(f, head); err != nil {
+		return nil, err
+	}
+	n, err := headerLength(head, info.Size())
+	if err != nil {
+		return nil, at(path, err)
+	}
+	head = append(head, make([]byte, n)...)
+	if _, err := io.ReadFull(f, head[prefix:]); err != nil {
+		return nil, err
+	}
+	file, spans, err := parseHeader(head[prefix:])
+	if err == nil {
+		err = file.check(spans, info.Size()-prefix-n)
+	}
+	if err != nil {
+		return nil, at(path, err)
+	}
+	whole := make([]byte, info.Size())
+	copy(whole, head)
+	_, err = io.ReadFull(f, whole[len(head):])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, &FormatError{path, "it became shorter while it was read"}
+	}
+	return whole, err
 }
 
 // Decode parses a whole file. The tensors' data are parts of b.
@@ -105,17 +136,26 @@ func Decode(b []byte) (*File, error) {
 
 // cut divides a file into header and data.
 func cut(b []byte) (header, data []byte, err error) {
+	n, err := headerLength(b, int64(len(b)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return b[prefix : prefix+n], b[prefix+n:], nil
+}
+
+// headerLength reads the length of the header at the start of a file of a size.
+func headerLength(b []byte, size int64) (int64, error) {
 	if len(b) < prefix {
-		return nil, nil, wrong("%d bytes, shorter than the header's length", len(b))
+		return 0, wrong("%d bytes, shorter than the header's length", len(b))
 	}
 	n := binary.LittleEndian.Uint64(b)
 	if n > maxHeader {
-		return nil, nil, wrong("header of %d bytes, more than %d", n, maxHeader)
+		return 0, wrong("header of %d bytes, more than %d", n, maxHeader)
 	}
-	if n > uint64(len(b)-prefix) {
-		return nil, nil, wrong("header of %d bytes, but only %d follow", n, len(b)-prefix)
+	if n > uint64(size-prefix) {
+		return 0, wrong("header of %d bytes, but only %d follow", n, size-prefix)
 	}
-	return b[prefix : prefix+n], b[prefix+n:], nil
+	return int64(n), nil
 }
 
 // span is where a tensor's data are: bytes begin to end-1.
@@ -124,33 +164,43 @@ type span struct {
 	tensor     int
 }
 
-// place checks that the spans cover the data without gap or overlap, and
-// gives each tensor its part and the file the order of the data.
+// place gives each tensor its part of the data and the file their order.
 func (f *File) place(spans []span, data []byte) error {
+	if err := f.check(spans, int64(len(data))); err != nil {
+		return err
+	}
+	tensors := make([]Tensor, 0, len(spans))
+	for _, s := range spans {
+		t := f.Tensors[s.tensor]
+		t.Data = data[s.begin:s.end:s.end]
+		tensors = append(tensors, t)
+	}
+	f.Tensors = tensors
+	return nil
+}
+
+// check sorts the spans and wants them to cover so many bytes of data without
+// gap or overlap.
+func (f *File) check(spans []span, size int64) error {
 	slices.SortFunc(spans, func(a, b span) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end), cmp.Compare(a.tensor, b.tensor))
 	})
 	var end int64
-	tensors := make([]Tensor, 0, len(spans))
 	for _, s := range spans {
-		t := f.Tensors[s.tensor]
-		name := clip(t.Name)
+		name := clip(f.Tensors[s.tensor].Name)
 		switch {
 		case s.begin > end:
 			return wrong("bytes %d to %d of the data, before tensor %q, belong to no tensor", end, s.begin, name)
 		case s.begin < end:
 			return wrong("tensor %q begins at byte %d of the data, inside the tensor before it, which ends at %d", name, s.begin, end)
-		case s.end > int64(len(data)):
-			return wrong("tensor %q ends at byte %d of the data, but there are only %d", name, s.end, len(data))
+		case s.end > size:
+			return wrong("tensor %q ends at byte %d of the data, but there are only %d", name, s.end, size)
 		}
 		end = s.end
-		t.Data = data[s.begin:s.end:s.end]
-		tensors = append(tensors, t)
 	}
-	if end != int64(len(data)) {
-		return wrong("%d bytes follow the last tensor", int64(len(data))-end)
+	if end != size {
+		return wrong("%d bytes follow the last tensor", size-end)
 	}
-	f.Tensors = tensors
 	return nil
 }
 

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -243,6 +245,71 @@ func TestConversions(t *testing.T) {
 	}
 	if _, err := f32.Int64s(); err == nil {
 		t.Error("F32 as int64 is accepted")
+	}
+}
+
+// Files that are made to take all memory are refused with little of it.
+func TestHostileFiles(t *testing.T) {
+	many := func(entry string) string { // as many tensors as a header holds
+		var b strings.Builder
+		b.WriteString("{")
+		for i := 0; b.Len() < maxHeader-100; i++ {
+			if i > 0 {
+				b.WriteString(",")
+			}
+			fmt.Fprintf(&b, entry, i)
+		}
+		b.WriteString("}")
+		return b.String()
+	}
+	length := func(n uint64) []byte { return binary.LittleEndian.AppendUint64(nil, n) }
+	for name, c := range map[string]struct {
+		start []byte
+		size  int64 // filled up with zeros, which take no room on most disks
+	}{
+		"header of 2^60 bytes":   {length(1 << 60), 3 << 30},
+		"header of all but":      {length(3<<30 - 8), 3 << 30},
+		"header of zeros":        {length(maxHeader), 3 << 30},
+		"all zeros":              {nil, 3 << 30},
+		"no end":                 {raw(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, nil), 3 << 30},
+		"many tensors, overlaps": {raw(many(`"%d":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}`), nil), 3 << 30},
+		"many tensors, one name": {raw(many(`"a":{"dtype":"U8","shape":[%d],"data_offsets":[0,1]}`), nil), 3 << 30},
+		"many empty ones":        {raw(many(`"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`), nil), 3 << 30},
+		"nested":                 {raw(strings.Repeat("[", maxHeader-10), nil), 0},
+		"nested in a tensor":     {raw(`{"a":`+strings.Repeat(`{"a":`, 9000)+"1"+strings.Repeat("}", 9001), nil), 0},
+		"metadata, many":         {raw(`{"__metadata__":`+many(`"%d":""`)[:maxHeader-200]+`}`, nil), 0},
+		"shape of no numbers":    {raw(`{"a":{"dtype":"F32","shape":[NaN],"data_offsets":[0,4]}}`, make([]byte, 4)), 0},
+		"shape of a long number": {raw(`{"a":{"dtype":"F32","shape":[`+strings.Repeat("9", maxHeader-200)+`],"data_offsets":[0,4]}}`, make([]byte, 4)), 0},
+		"terabytes":              {raw(`{"a":{"dtype":"U8","shape":[1099511627776],"data_offsets":[0,1099511627776]}}`, nil), 3 << 30},
+		"name of a long way up":  {raw(`{"../../../../etc/passwd":{"dtype":"U8","shape":[2],"data_offsets":[0,1]}}`, []byte{1}), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "x.safetensors")
+			if err := os.WriteFile(path, c.start, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if c.size > 0 {
+				if err := os.Truncate(path, c.size); err != nil {
+					t.Skipf("SKIPPED: no room for a file with holes: %v", err)
+				}
+			}
+			for _, read := range []func() error{
+				func() error { _, err := ReadFile(path); return err },
+				func() error { _, err := Load(path); return err },
+			} {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				err := read()
+				runtime.ReadMemStats(&after)
+				var format *FormatError
+				if !errors.As(err, &format) || !strings.Contains(err.Error(), path) || len(err.Error()) > 1000 {
+					t.Errorf("error %.200v, want a *FormatError with the path", err)
+				}
+				if spent := after.TotalAlloc - before.TotalAlloc; spent > 64<<20 {
+					t.Errorf("took %d MiB", spent>>20)
+				}
+			}
+		})
 	}
 }
 
