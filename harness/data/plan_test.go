@@ -163,3 +163,51 @@ func BenchmarkRows(b *testing.B) {
 		rows = p.Rows(step, rows[:0])
 	}
 }
+
+// Whatever is asked for: Split refuses it, or the plan keeps its promises.
+func FuzzPlan(f *testing.F) {
+	f.Add(uint64(0), 10, 6, 2, 4, 1, true, 3)
+	f.Add(uint64(1)<<63, 1, 0, 0, 1, 0, false, 1<<40)
+	f.Add(uint64(7), 50, 0, 49, 100, 4, true, 12345)
+	f.Add(uint64(7), -1, -1, -1, 1, 0, true, 0)
+	f.Fuzz(func(t *testing.T, seed uint64, n, train, validation, batch, pad int, flip bool, step int) {
+		if n > 300 || batch < 1 || batch > 300 || pad < 0 || pad > 100 || step < 0 || step > math.MaxInt/600 {
+			t.Skip() // what a question's file cannot ask for
+		}
+		images, held, err := Split(n, train, validation)
+		if err != nil {
+			return
+		}
+		use := map[int32]bool{}
+		for _, i := range append(slices.Clone(images), held...) {
+			if use[i] || i < 0 || int(i) >= n {
+				t.Fatalf("image %d is used twice, or is none of %d", i, n)
+			}
+			use[i] = true
+		}
+		p := Plan{Seed: seed, N: n, Images: images, Batch: batch, Pad: pad, Flip: flip}
+		rows := p.Rows(step, nil)
+		again := Plan{Seed: seed, N: n, Images: images, Batch: batch, Pad: pad, Flip: flip}
+		again.Rows(step/2, nil) // what was asked before does not matter
+		if !slices.Equal(rows, again.Rows(step, nil)) {
+			t.Fatal("rows depend on what was asked before")
+		}
+		if len(rows) != batch {
+			t.Fatalf("%d rows", len(rows))
+		}
+		seen := map[uint64]map[int32]bool{}
+		for slot, r := range rows {
+			if !slices.Contains(images, r[0]) || r[1] < 0 || r[2] < 0 || int(r[1]) > 2*pad || int(r[2]) > 2*pad || r[3]&^1 != 0 || r[3] == 1 && !flip {
+				t.Fatalf("row %v", r)
+			}
+			epoch := (uint64(step)*uint64(batch) + uint64(slot)) / uint64(len(images))
+			if seen[epoch] == nil {
+				seen[epoch] = map[int32]bool{}
+			}
+			if seen[epoch][r[0]] {
+				t.Fatalf("image %d twice in epoch %d", r[0], epoch)
+			}
+			seen[epoch][r[0]] = true
+		}
+	})
+}

@@ -2,11 +2,14 @@ package record
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -315,4 +318,70 @@ func TestTee(t *testing.T) {
 	if err := s.Event(Event{Kind: "warn", Text: "odd"}); err == nil || !strings.Contains(b.String(), "odd") {
 		t.Error(err, b.String())
 	}
+}
+
+// Whatever is in a file: it is refused with its line, or it is a record that
+// Writer writes the same, that a resume can take back to any step, and that
+// figures can be drawn from.
+func FuzzRead(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "seed.jsonl")
+	writeSeed := func(events ...Event) {
+		w, err := Create(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, e := range events {
+			if err := w.Event(e); err != nil {
+				f.Fatal(err)
+			}
+		}
+		w.Close()
+		text, _ := os.ReadFile(path)
+		f.Add(text)
+		f.Add(text[:len(text)*2/3])
+	}
+	start := Event{Kind: "start", Start: &Start{ID: "a", Net: "plain-8", Depth: 8, Steps: 20, Batch: 4, Caveats: []string{"x"}}}
+	writeSeed(start)
+	writeSeed(start, Event{Kind: "rate", Rate: 0.1}, Event{Kind: "train", Step: 10, Rate: 0.1, Loss: num(2), Error: num(90), Seconds: 1, ImagesPerS: 40},
+		Event{Kind: "rate", Step: 10, Rate: 0.01}, Event{Kind: "eval", Step: 10, Set: "test", Error: num(80)}, Event{Kind: "warn", Step: 11, Text: "a"},
+		Event{Kind: "train", Step: 20, Rate: 0.01, Error: num(70)}, Event{Kind: "eval", Step: 20, Set: "test"}, Event{Kind: "full", Step: 20, Set: "train", Error: num(1)}, Event{Kind: "end", Step: 20})
+	writeSeed(start, Event{Kind: "stop", Step: 3, Text: "NaN"})
+	f.Add([]byte(""))
+	f.Add([]byte("\n"))
+	f.Add([]byte(`{"kind":"start","step":9223372036854775807,"start":{"net":"x","steps":9223372036854775807}}` + "\n"))
+	f.Add([]byte(strings.Repeat("[", 20000) + "\n"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := filepath.Join(dir, fmt.Sprint(os.Getpid(), ".jsonl"))
+		if err := os.WriteFile(path, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Read(path)
+		if err != nil {
+			if !errors.Is(err, ErrEmpty) && !strings.HasPrefix(err.Error(), path+":") {
+				t.Fatalf("without its line: %v", err)
+			}
+			return
+		}
+		r.RateChanges()
+		r.FinalTrain()
+		r.FullTrain()
+		r.FinalTest()
+		r.BestTest()
+		if r.Finished() && r.Stopped() != "" {
+			t.Fatal("finished and stopped")
+		}
+		if step := r.Step(); step < 0 || step > r.Start.Steps && r.Events[0].Step <= r.Start.Steps {
+			t.Fatalf("step %d of %d", step, r.Start.Steps)
+		}
+		for _, e := range r.Events {
+			var out bytes.Buffer
+			if err := json.NewEncoder(&out).Encode(e); err != nil {
+				t.Fatalf("read, but not written: %v", err)
+			}
+			if again, err := parse(out.Bytes()); err != nil || !reflect.DeepEqual(again, e) {
+				t.Fatalf("%+v is written as %s, and read as %+v, %v", e, &out, again, err)
+			}
+		}
+	})
 }
