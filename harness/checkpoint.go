@@ -39,6 +39,7 @@ func (p proof) differs(q proof) string {
 type progress struct {
 	Proof   proof
 	Window  window
+	Watch   watch
 	Warm    bool
 	Seconds float64
 }
@@ -61,7 +62,7 @@ func (t *trainer) save() error {
 	if err != nil {
 		return err
 	}
-	meta, err := json.Marshal(progress{t.proof, t.window, t.warm, t.clock.total.Seconds()})
+	meta, err := json.Marshal(progress{t.proof, t.window, t.watch, t.warm, t.clock.total.Seconds()})
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (t *trainer) resume() (warnings []string, err error) {
 		}
 		w.write(b.Name, v)
 	}
-	t.step, t.window, t.warm = c.Step, p.Window, p.Warm
+	t.step, t.window, t.watch, t.warm = c.Step, p.Window, p.Watch, p.Warm
 	t.clock.total = time.Duration(p.Seconds * float64(time.Second))
 	t.clock.lapStart = t.clock.total
 	return warnings, w.err

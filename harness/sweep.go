@@ -286,8 +286,11 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 		defer func() { err = errors.Join(err, board.Close()) }()
 		t.sink = record.Tee(t.sink, board)
 	}
+	if text := m.oneClass(s.Data); text != "" && t.step == 0 {
+		warnings = append(warnings, text)
+	}
 	for _, text := range warnings {
-		if err := t.sink.Event(record.Event{Kind: "warn", Step: t.step, Text: text}); err != nil {
+		if err := t.warn("%s", text); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,8 @@ type trainer struct {
 	show   func(step int, m record.Metric)
 	step   int    // finished steps
 	window window // since the last "train" event
-	warm   bool   // the warm-up, if there is one, is over
+	watch  watch
+	warm   bool // the warm-up, if there is one, is over
 	clock  stopwatch
 }
 
@@ -70,7 +71,7 @@ func (t *trainer) train(ctx context.Context) error {
 			}
 		}
 		if t.step%t.run.EvalEvery == 0 && t.step < s.Stop {
-			if err := t.test(); err != nil {
+			if err := errors.Join(t.watchGradients(), t.test()); err != nil {
 				return err
 			}
 		}
@@ -140,8 +141,9 @@ func (t *trainer) log(rate float32) error {
 	}
 	e := record.Event{Kind: "train", Step: t.step, Rate: m.Rate, Loss: &m.Loss, Error: &m.Error,
 		Seconds: t.clock.total.Seconds(), ImagesPerS: t.clock.lap(t.window.Steps * t.run.Batch)}
+	steps := t.window.Steps
 	t.window = window{}
-	return t.sink.Event(e)
+	return errors.Join(t.sink.Event(e), t.watchLoss(m.Loss, steps))
 }
 
 // test records the error on the test set with running statistics.

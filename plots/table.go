@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -146,7 +147,29 @@ func markdown(q Question, nets []*net) []byte {
 			b.WriteString("- " + l + "\n")
 		}
 	}
+	if all := warnings(nets); len(all) > 0 {
+		b.WriteString("\nWarnings:\n\n- " + strings.Join(all, "\n- ") + "\n")
+	}
 	return b.Bytes()
+}
+
+// warnings lists what the runs' records warn of, up to a page of it.
+func warnings(nets []*net) []string {
+	const most = 40
+	var ls []string
+	for _, n := range nets {
+		for _, r := range slices.Concat(n.done, n.open) {
+			for _, e := range r.Events {
+				if e.Kind == "warn" {
+					ls = append(ls, fmt.Sprintf("%s, seed %d, step %s: %s", n.Net, r.Start.Seed, thousands(e.Step), oneLine(e.Text)))
+				}
+			}
+		}
+	}
+	if more := len(ls) - most; more > 0 {
+		ls = append(ls[:most], fmt.Sprintf("and %d more, in runs/*.jsonl", more))
+	}
+	return ls
 }
 
 // unfinished lists the runs that did not come to their end, and why.
@@ -175,6 +198,9 @@ func latex(q Question, nets []*net) []byte {
 	}
 	for _, l := range unfinished(nets) {
 		fmt.Fprintf(&b, "%% Not finished: %s\n", l)
+	}
+	for _, l := range warnings(nets) {
+		fmt.Fprintf(&b, "%% Warning: %s\n", l)
 	}
 	head := tableHead(nets)
 	fmt.Fprintf(&b, "\\begin{tabular}{l%s}\n\\hline\n%s \\\\\n\\hline\n", strings.Repeat("r", len(head)-1), strings.Join(head, " & "))

@@ -85,9 +85,13 @@ func (q question) open(m harness.Machine, flags deviceFlags) (device.Device, *da
 func runQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
+	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
+	}
+	if *every < 0 {
+		return usage("--validate %d: expected a number of steps", *every)
 	}
 	q, reasons, err := c.choose(files[0])
 	if err != nil {
@@ -110,6 +114,9 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
+	if *every > 0 {
+		dev = harness.Validating{Device: dev, Every: *every}
+	}
 	if err := q.writeResolved(ctx); err != nil {
 		return err
 	}

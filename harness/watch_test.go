@@ -1,0 +1,185 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/ref"
+	"depthlab/harness/record"
+)
+
+func warnings(t *testing.T, dir, id string) []string {
+	t.Helper()
+	rec, err := record.Read(recordPath(dir, id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range rec.Events {
+		if e.Kind == "warn" {
+			all = append(all, e.Text)
+		}
+	}
+	return all
+}
+
+// A loss at chance is said once, at the end of the first such epoch, also by a
+// run that is interrupted; and so are data of one class.
+func TestWarnings(t *testing.T) {
+	still := func(dir string) *Sweep {
+		s := smallSweep(t, dir)
+		for i := range s.Plan.Runs {
+			s.Plan.Runs[i].Schedule.Warmup, s.Plan.Runs[i].Optimizer.Rate = nil, 1e-9
+			s.Plan.Runs[i].Schedule.Stop = 12 // three epochs
+		}
+		return s
+	}
+	whole, cut := t.TempDir(), t.TempDir()
+	if err := still(whole).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	all := warnings(t, whole, "plain-8-seed0")
+	if len(all) != 1 || !strings.Contains(all[0], "no better than guessing, 2.3026") {
+		t.Errorf("warnings %q, want one of a loss at chance", all)
+	}
+	for n := 3; ; n = n%5 + 4 {
+		err := still(cut).Run(&stopAfter{Context: context.Background(), n: n})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(outcome(t, cut), outcome(t, whole)) {
+		t.Error("an interrupted run warns otherwise")
+	}
+
+	dir := t.TempDir()
+	s := smallSweep(t, dir)
+	for i := range s.Data.Train.Labels {
+		s.Data.Train.Labels[i] = 3
+	}
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if all := warnings(t, dir, "plain-8-seed0"); len(all) != 1 || !strings.Contains(all[0], "all 16 training images are of class 3") {
+		t.Errorf("warnings %q, want one of the class", all)
+	}
+}
+
+// faulty is a device whose sessions change what they read, or compute, of one
+// buffer.
+type faulty struct {
+	device.Device
+	buffer string
+	scale  float32 // of its values
+	onRead bool
+}
+
+type faultySession struct {
+	device.Session
+	*faulty
+}
+
+func (f faulty) Open(p device.Programs, o device.Options) (device.Session, error) {
+	s, err := f.Device.Open(p, o)
+	return &faultySession{s, &f}, err
+}
+
+func (f *faultySession) change(x []float32) {
+	for i := range x {
+		x[i] *= f.scale
+	}
+}
+
+func (f *faultySession) Read(name string, dst any) error {
+	err := f.Session.Read(name, dst)
+	if x, ok := dst.([]float32); ok && f.onRead && name == f.buffer {
+		f.change(x)
+	}
+	return err
+}
+
+func (f *faultySession) Train(p device.Plan, m []device.Metric) error {
+	if err := f.Session.Train(p, m); err != nil || f.onRead {
+		return err
+	}
+	if f.buffer == "loss" {
+		m[len(m)-1].Loss *= f.scale
+		return nil
+	}
+	x := make([]float32, 16)
+	if err := f.Session.Read(f.buffer, x); err != nil {
+		return err
+	}
+	f.change(x)
+	return f.Session.Write(f.buffer, x)
+}
+
+func TestVanishingGradients(t *testing.T) {
+	dir := t.TempDir()
+	s := smallSweep(t, dir)
+	s.Device = faulty{ref.New(), "grad.layer2.0.conv1.weight", 1e-9, true}
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	all := warnings(t, dir, "resnet-8-seed0")
+	if !slices.ContainsFunc(all, func(w string) bool {
+		return strings.Contains(w, "gradients vanish") && strings.Contains(w, "layer2.0.conv1.weight")
+	}) {
+		t.Errorf("warnings %q, want one of layer2.0.conv1", all)
+	}
+	if clean := t.TempDir(); smallSweep(t, clean).Run(context.Background()) != nil || strings.Contains(strings.Join(warnings(t, clean, "resnet-8-seed0"), " "), "vanish") {
+		t.Error("gradients that are there are said to vanish")
+	}
+}
+
+// Devices that are right pass, to the same bits as without; a wrong loss,
+// parameter or statistic is found at the step that is looked at, and named.
+func TestValidate(t *testing.T) {
+	want := undisturbed(t)
+	dir := t.TempDir()
+	s := smallSweep(t, dir)
+	s.Device = Validating{ref.New(), 2}
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, dir, want)
+	for name, dev := range devices(t) {
+		if name == "ref" {
+			continue
+		}
+		s := sweep(t, question, t.TempDir(), Validating{dev, 3}, "fp32")
+		if err := s.Run(context.Background()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	for buffer, c := range map[string]struct {
+		scale float32
+		says  string
+	}{
+		"loss":             {1.01, "the loss"},
+		"bn1.weight":       {1.01, "the parameters, most in bn1.weight"},
+		"bn1.running_mean": {1.1, "the running statistics, most in bn1.running_mean"},
+	} {
+		dir := t.TempDir()
+		s := smallSweep(t, dir)
+		s.Device = Validating{faulty{ref.New(), buffer, c.scale, false}, 3}
+		err := s.Run(context.Background())
+		var differs *DiffersError
+		if !errors.As(err, &differs) || differs.Step != 3 || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: error %v, want a *DiffersError at step 3 that says %q", buffer, err, c.says)
+		}
+		if left, _ := filepath.Glob(filepath.Join(checkpoints(dir), "*")); len(left) == 0 && err != nil {
+			t.Errorf("%s: no checkpoint is left", buffer)
+		}
+	}
+}
