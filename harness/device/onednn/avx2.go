@@ -101,7 +101,7 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 	t.padRow = int64(x[3]+2) * 32
 	t.padBlock = t.padRow * int64(x[2]+2)
 	t.padImage = t.padBlock * int64(x[1]/8)
-	pad, err := c.padded([4]int{0, x[1], x[2], x[3]}, t.padImage)
+	pad, err := c.padded(padKey{entryConvForward, 0, x[1], x[2], x[3]}, t.padImage)
 	if err != nil {
 		return err
 	}
@@ -156,10 +156,13 @@ func (c *compiler) corners(stride int, x, y kernel.Shape) (region, error) {
 	return m, nil
 }
 
+// padKey is what the layout of padded images depends on.
+type padKey struct{ entry, stride, c, h, w int }
+
 // padded gives size bytes for each thread, into which images are laid out
 // between margins of zeros: windows then need no test for the border.
 // Instructions with one key, what the layout depends on, share them.
-func (c *compiler) padded(key [4]int, size int64) (region, error) {
+func (c *compiler) padded(key padKey, size int64) (region, error) {
 	if m := c.pads[key]; m != nil {
 		return m, nil
 	}

@@ -56,6 +56,9 @@ func (c *compiler) conv(k kernel.Conv) error {
 	if c.ownConv(k, c.inShape(0), c.outShape(0)) {
 		return c.ownForward(k)
 	}
+	if c.winograd(k, c.inShape(0), c.outShape(0)) {
+		return c.winogradForward()
+	}
 	p, err := c.convolution('f', k, c.inShape(0), c.outShape(0))
 	if err != nil {
 		return err
@@ -68,6 +71,9 @@ func (c *compiler) conv(k kernel.Conv) error {
 func (c *compiler) convGradInput(k kernel.ConvGradInput) error {
 	if k.Stride == 1 && c.ownConv(k.Conv, c.inShape(1), c.outShape(0)) {
 		return c.ownGradInput()
+	}
+	if c.winograd(k.Conv, c.inShape(1), c.outShape(0)) {
+		return c.winogradGradInput()
 	}
 	p, err := c.convolution('d', k.Conv, c.outShape(0), c.inShape(1))
 	if err != nil {

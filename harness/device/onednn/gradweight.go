@@ -117,7 +117,7 @@ func (c *compiler) wideGradWeight(k kernel.Conv) error {
 	t.scratchBlock, t.rowStep = t.scratchRow*(t.xRows+2), t.scratchRow*int64(k.Stride)
 	t.group = max(1, passBytes/(t.scratchBlock*t.inBlocks+t.yImage))
 	t.threadScratch = t.scratchBlock * t.inBlocks * t.group
-	scratch, err := c.padded([4]int{k.Stride, x[1], x[2], x[3]}, t.threadScratch)
+	scratch, err := c.padded(padKey{entryWideGradWeight32, k.Stride, x[1], x[2], x[3]}, t.threadScratch)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,10 @@ const (
 	entryRectify16
 	entryWideGradWeight32
 	entryWideGradWeight16
+	entryWinograd32
+	entryWinograd16
+	entryWinogradWeights32
+	entryWinogradWeights16
 	entryNormStatistics32
 	entryNormStatistics16
 	entryNormApply32
