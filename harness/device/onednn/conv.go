@@ -88,6 +88,9 @@ func (c *compiler) convGradWeight(k kernel.ConvGradWeight) error {
 	if x := c.inShape(0); k.Stride == 1 && x[2] >= 2 && x[3] >= 2 && c.ownConv(k.Conv, x, c.inShape(1)) {
 		return c.ownGradWeight()
 	}
+	if c.winogradGrad(k.Conv, c.inShape(0), c.inShape(1)) {
+		return c.winogradGradWeight()
+	}
 	if c.wide(k.Conv, c.inShape(0), c.inShape(1)) {
 		return c.wideGradWeight(k.Conv)
 	}

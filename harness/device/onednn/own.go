@@ -22,6 +22,9 @@ const (
 	entryWinograd16
 	entryWinogradWeights32
 	entryWinogradWeights16
+	entryWinogradGradWeight32
+	entryWinogradGradWeight16
+	entryWinogradGradSum
 	entryNormStatistics32
 	entryNormStatistics16
 	entryNormApply32

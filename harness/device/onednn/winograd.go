@@ -27,6 +27,15 @@ type winogradTask struct {
 	inBlocks, outBlocks    int64
 	rows, pixels           int64 // of x; pixels in a row
 	groups, position, yRow int64 // position: from one of the 16 to the next, transformed
+
+	// Of the gradient by the weight: y is dy, count counts chunks of images,
+	// which have sums of their own, weights points to these, and groups counts
+	// the tiles of an image.
+	images, group    int64 // group: images that pass together through the cache
+	chunk            int64 // of one chunk's sums
+	steps            int64 // tiles or, in bfloat16, pairs of tiles of an image
+	tileRow          int64 // of a block of a group's transformed tiles
+	gradientPosition int64
 }
 
 // winogradWeightsTask is what winogradWeights32 and its twin work on: blocks of
@@ -38,12 +47,25 @@ type winogradWeightsTask struct {
 	tap, position, uIn    int64
 }
 
+// winogradSumTask is what winogradGradSum works on.
+type winogradSumTask struct {
+	next, count, chunks int64 // blocks of 16 outputs and 16 inputs taken, blocks, chunks
+	u, dw               uintptr
+	chunk               int64
+}
+
 const tileGroup = 16
 
 // winograd reports whether these functions convolve x (N,C,H,W) to y.
 func (c *compiler) winograd(k kernel.Conv, x, y kernel.Shape) bool {
 	return c.own.wide && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%16 == 0 && y[1]%16 == 0 &&
 		y[2]%2 == 0 && y[3]%2 == 0 && y[2]*y[3]/4 >= tileGroup
+}
+
+// winogradGrad reports whether they take the gradient by the weight. In
+// bfloat16 the transforms of 16 channels cost more than they save.
+func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
+	return c.winograd(k, x, y) && y[2]*y[3]/4%tileGroup == 0 && (c.dtype == f32 || x[1] > 16)
 }
 
 // winogradForward: x, w -> y.
@@ -95,16 +117,12 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 	if c.dtype == bf16 {
 		size, product, weights = 2, entryWinograd16, entryWinogradWeights16
 	}
-	t := winogradTask{count: int64(x[0]), inBlocks: int64(x[1] / 16), outBlocks: int64(y[1] / 16),
-		rows: int64(x[2]), pixels: int64(x[3]), padRow: int64(x[3]+2) * 64}
-	t.xImage, t.yBlock, t.yRow = int64(x[1]*x[2]*x[3])*size, int64(y[2]*y[3]*16)*size, int64(y[3]*16)*size
-	t.yImage = t.yBlock * t.outBlocks
-	t.padBlock = t.padRow * int64(x[2]+2)
-	t.padded = t.padBlock * t.inBlocks
+	t := c.newWinograd(x, y)
+	t.count = int64(x[0])
 	t.position = t.inBlocks * tileGroup * 16 * size
 	t.transformed = 16 * t.position
 	t.threadScratch = t.padded + t.transformed + 16*tileGroup*64
-	scratch, err := c.padded(padKey{entryWinograd32, 1, x[1], x[2], x[3]}, t.threadScratch)
+	scratch, err := c.padded(padKey{product, 1, x[1], x[2], x[3]}, t.threadScratch)
 	if err != nil {
 		return err
 	}
@@ -141,8 +159,104 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 			run()
 		}
 	})
-	c.ops[len(c.ops)-1].what = "own:winograd"
+	c.ops[len(c.ops)-1].what = winogradName
 	return nil
+}
+
+// winogradGradWeight: x, dy -> dw.
+func (c *compiler) winogradGradWeight() error {
+	x, y := c.inShape(0), c.inShape(1)
+	xd, err := c.act(x)
+	if err != nil {
+		return err
+	}
+	yd, err := c.act(y)
+	if err != nil {
+		return err
+	}
+	dwd, err := c.d.desc(c.outShape(0), f32, tagOIhw16i16o)
+	if err != nil {
+		return err
+	}
+	xm, err := c.in(0, xd)
+	if err != nil {
+		return err
+	}
+	ym, err := c.in(1, yd)
+	if err != nil {
+		return err
+	}
+	dw, err := c.out(0, dwd)
+	if err != nil {
+		return err
+	}
+	t := c.newWinograd(x, y)
+	size, product := int64(4), entryWinogradGradWeight32
+	if c.dtype == bf16 {
+		size, product = 2, entryWinogradGradWeight16
+	}
+	tiles := int64(y[2] * y[3] / 4)
+	perImage := 16 * tiles * 16 * size * (t.inBlocks + t.outBlocks) // transformed
+	t.groups, t.steps = tiles, tiles*size/4
+	t.images, t.group = int64(x[0]), min(max(1, transformedBytes/perImage), int64(x[0]))
+	t.tileRow = t.group * tiles * 16 * size
+	t.position, t.gradientPosition = t.inBlocks*t.tileRow, t.outBlocks*t.tileRow
+	t.transformed = 16 * t.position
+	t.threadScratch = t.padded + t.transformed + 16*t.gradientPosition
+	chunks := min(x[0], 2*c.d.threads)
+	blocks := t.inBlocks * t.outBlocks
+	t.count, t.chunk = int64(chunks), blocks*16*16*16*4
+	scratch, err := c.padded(padKey{product, 1, x[1], x[2], x[3]}, t.threadScratch)
+	if err != nil {
+		return err
+	}
+	table, _, err := c.tiles(y, size)
+	if err != nil {
+		return err
+	}
+	t.scratch, t.table = uintptr(scratch.at(0)), uintptr(table.at(0))
+	sums := &block{size: t.chunk * int64(chunks), first: c.at, last: c.at}
+	c.work = append(c.work, sums)
+	sum := winogradSumTask{count: blocks, chunks: int64(chunks), chunk: t.chunk}
+	const head = (unsafe.Sizeof(t) + 63) / 64 * 64
+	m, err := c.keep(int64(head + unsafe.Sizeof(sum)))
+	if err != nil {
+		return err
+	}
+	c.host(func() func() {
+		t.x, t.y, t.weights = xm.address(0), ym.address(0), uintptr(sums.ptr)
+		sum.u, sum.dw = uintptr(sums.ptr), dw.address(0)
+		task, sumTask := (*winogradTask)(m.at(0)), (*winogradSumTask)(m.at(int64(head)))
+		run, add := c.d.onTeam(product, m), c.d.onTeam(entryWinogradGradSum, m[head:])
+		return func() {
+			*task = t
+			run()
+			*sumTask = sum
+			add()
+		}
+	})
+	c.ops[len(c.ops)-1].what = winogradName
+	return nil
+}
+
+const (
+	winogradName     = "own:winograd"
+	transformedBytes = 512 << 10 // of x and dy, at most, where an image is no more
+)
+
+// newWinograd gives what the tasks of a convolution of x to y share.
+func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
+	size := int64(4)
+	if c.dtype == bf16 {
+		size = 2
+	}
+	t := winogradTask{inBlocks: int64(x[1] / 16), outBlocks: int64(y[1] / 16),
+		rows: int64(x[2]), pixels: int64(x[3]), padRow: int64(x[3]+2) * 64}
+	t.xImage, t.yBlock, t.yRow = int64(x[1]*x[2]*x[3])*size, int64(y[2]*y[3]*16)*size, int64(y[3]*16)*size
+	t.yImage = t.yBlock * t.outBlocks
+	t.padBlock = t.padRow * int64(x[2]+2)
+	t.padded = t.padBlock * t.inBlocks
+	return t
 }
 
 // tiles gives, group by group, where each tile of y begins: int32 byte offsets
