@@ -2,6 +2,7 @@ package onednn
 
 import (
 	"os"
+	"strings"
 
 	"github.com/ebitengine/purego"
 )
@@ -41,6 +42,24 @@ const EnvKernels = "DEPTHLAB_ONEDNN_KERNELS"
 
 // own says which of these kernels a program uses.
 type own struct{ avx2, wide, fused bool }
+
+// String names them for provenance: they round in another order than the
+// library's.
+func (o own) String() string {
+	var names []string
+	for _, k := range []struct {
+		used bool
+		name string
+	}{{o.avx2, "avx2 convolutions"}, {o.wide, "winograd convolutions"}, {o.fused, "fused batch norms"}} {
+		if k.used {
+			names = append(names, k.name)
+		}
+	}
+	if names == nil {
+		return "the library's kernels"
+	}
+	return strings.Join(names, ", ")
+}
 
 func (d *Device) own(l layout, dtype int32) own {
 	if os.Getenv(EnvKernels) == "library" {
