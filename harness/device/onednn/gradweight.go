@@ -80,33 +80,13 @@ func (t *wideTask) layOut(dtype int32, stride, W int64) {
 // wideGradWeight: x, dy -> dw.
 func (c *compiler) wideGradWeight(k kernel.Conv) error {
 	x, y := c.inShape(0), c.inShape(1)
-	xd, err := c.act(x)
-	if err != nil {
-		return err
-	}
-	yd, err := c.act(y)
-	if err != nil {
-		return err
-	}
-	dwd, err := c.d.desc(c.outShape(0), f32, tagOIhw16i16o)
-	if err != nil {
-		return err
-	}
-	xm, err := c.in(0, xd)
-	if err != nil {
-		return err
-	}
-	ym, err := c.in(1, yd)
-	if err != nil {
-		return err
-	}
-	dw, err := c.out(0, dwd)
+	xm, ym, dw, err := c.gradOperands(tagOIhw16i16o)
 	if err != nil {
 		return err
 	}
 	chunks := min(x[0], 2*c.d.threads)
 	pixel := int64(column)
-	t := wideTask{count: int64(chunks), chunk: dwd.size, images: int64(x[0]),
+	t := wideTask{count: int64(chunks), chunk: dw.desc.size, images: int64(x[0]),
 		inBlocks: int64(x[1] / 16), xRows: int64(x[2]), rows: int64(y[2]), steps: int64(y[3])}
 	if c.dtype == bf16 {
 		pixel, t.steps = pixel/2, t.steps/2
@@ -122,7 +102,7 @@ func (c *compiler) wideGradWeight(k kernel.Conv) error {
 		return err
 	}
 	t.scratch = uintptr(scratch.at(0))
-	sums := &block{size: dwd.size * int64(chunks), first: c.at, last: c.at}
+	sums := &block{size: dw.desc.size * int64(chunks), first: c.at, last: c.at}
 	c.work = append(c.work, sums)
 	m, err := c.keep(int64(unsafe.Sizeof(t)))
 	if err != nil {

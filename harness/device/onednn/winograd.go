@@ -89,27 +89,7 @@ const tapBytes = 16 * 16 * 4
 // layout tag, into output 0, of shape y. The task holds the strides of the
 // weight.
 func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt winogradWeightsTask) error {
-	xd, err := c.act(x)
-	if err != nil {
-		return err
-	}
-	yd, err := c.act(y)
-	if err != nil {
-		return err
-	}
-	wd, err := c.d.desc(c.inShape(j), f32, tag)
-	if err != nil {
-		return err
-	}
-	xm, err := c.in(i, xd)
-	if err != nil {
-		return err
-	}
-	wm, err := c.in(j, wd)
-	if err != nil {
-		return err
-	}
-	ym, err := c.out(0, yd)
+	xm, wm, ym, err := c.productOperands(i, j, tag)
 	if err != nil {
 		return err
 	}
@@ -166,27 +146,7 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 // winogradGradWeight: x, dy -> dw.
 func (c *compiler) winogradGradWeight() error {
 	x, y := c.inShape(0), c.inShape(1)
-	xd, err := c.act(x)
-	if err != nil {
-		return err
-	}
-	yd, err := c.act(y)
-	if err != nil {
-		return err
-	}
-	dwd, err := c.d.desc(c.outShape(0), f32, tagOIhw16i16o)
-	if err != nil {
-		return err
-	}
-	xm, err := c.in(0, xd)
-	if err != nil {
-		return err
-	}
-	ym, err := c.in(1, yd)
-	if err != nil {
-		return err
-	}
-	dw, err := c.out(0, dwd)
+	xm, ym, dw, err := c.gradOperands(tagOIhw16i16o)
 	if err != nil {
 		return err
 	}
