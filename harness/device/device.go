@@ -15,7 +15,7 @@ type Info struct {
 	Hardware  string `json:"hardware"`            // "AMD EPYC 7B13, 2 threads, avx2"
 	Library   string `json:"library,omitempty"`   // "oneDNN 3.2.0"; "" for ref
 	Precision string `json:"precision,omitempty"` // the precision in use, set by a Session
-	Layout    string `json:"layout,omitempty"`    // the activation layout in use and the rule that chose it
+	Layout    string `json:"layout,omitempty"`    // the activation layout in use and the rule that chose it, and kernels that round in their own way
 	Bfloat16  bool   `json:"bfloat16"`            // whether bf16 is native here, and so worth choosing
 	Launch    int    `json:"-"`                   // steps that one Train call should hold: 1 on a CPU
 }

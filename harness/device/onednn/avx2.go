@@ -70,27 +70,7 @@ func (c *compiler) ownGradInput() error {
 // tag, into output 0, of shape y. The task holds the strides of the weight,
 // which begins at byte first.
 func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t convTask, first int64) error {
-	xd, err := c.act(x)
-	if err != nil {
-		return err
-	}
-	yd, err := c.act(y)
-	if err != nil {
-		return err
-	}
-	wd, err := c.d.desc(c.inShape(j), f32, tag)
-	if err != nil {
-		return err
-	}
-	xm, err := c.in(i, xd)
-	if err != nil {
-		return err
-	}
-	wm, err := c.in(j, wd)
-	if err != nil {
-		return err
-	}
-	ym, err := c.out(0, yd)
+	xm, wm, ym, err := c.productOperands(i, j, tag)
 	if err != nil {
 		return err
 	}
@@ -101,7 +81,7 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 	t.padRow = int64(x[3]+2) * 32
 	t.padBlock = t.padRow * int64(x[2]+2)
 	t.padImage = t.padBlock * int64(x[1]/8)
-	pad, err := c.padded([4]int{0, x[1], x[2], x[3]}, t.padImage)
+	pad, err := c.padded(padKey{entryConvForward, 0, x[1], x[2], x[3]}, t.padImage)
 	if err != nil {
 		return err
 	}
@@ -156,10 +136,13 @@ func (c *compiler) corners(stride int, x, y kernel.Shape) (region, error) {
 	return m, nil
 }
 
+// padKey is what the layout of padded images depends on.
+type padKey struct{ entry, stride, c, h, w int }
+
 // padded gives size bytes for each thread, into which images are laid out
 // between margins of zeros: windows then need no test for the border.
 // Instructions with one key, what the layout depends on, share them.
-func (c *compiler) padded(key [4]int, size int64) (region, error) {
+func (c *compiler) padded(key padKey, size int64) (region, error) {
 	if m := c.pads[key]; m != nil {
 		return m, nil
 	}
@@ -172,38 +155,18 @@ func (c *compiler) padded(key [4]int, size int64) (region, error) {
 // its own, so that the result does not depend on which thread took it.
 func (c *compiler) ownGradWeight() error {
 	x, y := c.inShape(0), c.inShape(1)
-	xd, err := c.act(x)
-	if err != nil {
-		return err
-	}
-	yd, err := c.act(y)
-	if err != nil {
-		return err
-	}
-	dwd, err := c.d.desc(c.outShape(0), f32, tagOIhw8o8i)
-	if err != nil {
-		return err
-	}
-	xm, err := c.in(0, xd)
-	if err != nil {
-		return err
-	}
-	ym, err := c.in(1, yd)
-	if err != nil {
-		return err
-	}
-	dw, err := c.out(0, dwd)
+	xm, ym, dw, err := c.gradOperands(tagOIhw8o8i)
 	if err != nil {
 		return err
 	}
 	chunks := min(x[0], 2*c.d.threads) // two a thread, since threads are not equally fast
-	sums := &block{size: dwd.size * int64(chunks), first: c.at, last: c.at}
+	sums := &block{size: dw.desc.size * int64(chunks), first: c.at, last: c.at}
 	c.work = append(c.work, sums)
 	m, err := c.keep(int64(unsafe.Sizeof(gradTask{})))
 	if err != nil {
 		return err
 	}
-	t := gradTask{count: int64(chunks), chunk: dwd.size, images: int64(x[0]),
+	t := gradTask{count: int64(chunks), chunk: dw.desc.size, images: int64(x[0]),
 		inBlocks: int64(x[1] / 8), outHalves: int64(y[1] / 4), rows: int64(x[2]), cols: int64(x[3])}
 	t.rowBytes = t.cols * 32
 	t.xBlock, t.yBlock = t.rowBytes*t.rows, t.rowBytes*t.rows

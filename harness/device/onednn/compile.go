@@ -76,7 +76,7 @@ type compiler struct {
 	work     []*block
 	staged   map[form]mem // inputs already reordered in this step
 	tables   map[tableKey]region
-	pads     map[[4]int]region
+	pads     map[padKey]region
 	masks    map[program.BufID][]mem            // by rectified output: where batch norm's was above 0, group by group
 	unsummed map[program.BufID][2]program.BufID // gradients that are left as two parts
 	after    []op                               // reorders of the instruction's outputs to their homes
@@ -87,7 +87,7 @@ type compiler struct {
 func translate(d *Device, l layout, dtype int32, p *program.Program, persistent func(program.BufID) *block) (*code, []*block, error) {
 	c := &compiler{
 		code: &code{prog: p, backward: -1}, d: d, layout: l, dtype: dtype,
-		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[[4]int]region{}, masks: map[program.BufID][]mem{},
+		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[padKey]region{}, masks: map[program.BufID][]mem{},
 		unsummed: map[program.BufID][2]program.BufID{},
 	}
 	c.own = d.own(l, dtype)

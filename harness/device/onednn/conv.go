@@ -56,6 +56,9 @@ func (c *compiler) conv(k kernel.Conv) error {
 	if c.ownConv(k, c.inShape(0), c.outShape(0)) {
 		return c.ownForward(k)
 	}
+	if c.winograd(k, c.inShape(0), c.outShape(0)) {
+		return c.winogradForward()
+	}
 	p, err := c.convolution('f', k, c.inShape(0), c.outShape(0))
 	if err != nil {
 		return err
@@ -69,6 +72,9 @@ func (c *compiler) convGradInput(k kernel.ConvGradInput) error {
 	if k.Stride == 1 && c.ownConv(k.Conv, c.inShape(1), c.outShape(0)) {
 		return c.ownGradInput()
 	}
+	if c.winograd(k.Conv, c.inShape(1), c.outShape(0)) {
+		return c.winogradGradInput()
+	}
 	p, err := c.convolution('d', k.Conv, c.outShape(0), c.inShape(1))
 	if err != nil {
 		return err
@@ -81,6 +87,9 @@ func (c *compiler) convGradInput(k kernel.ConvGradInput) error {
 func (c *compiler) convGradWeight(k kernel.ConvGradWeight) error {
 	if x := c.inShape(0); k.Stride == 1 && x[2] >= 2 && x[3] >= 2 && c.ownConv(k.Conv, x, c.inShape(1)) {
 		return c.ownGradWeight()
+	}
+	if c.winogradGrad(k.Conv, c.inShape(0), c.inShape(1)) {
+		return c.winogradGradWeight()
 	}
 	if c.wide(k.Conv, c.inShape(0), c.inShape(1)) {
 		return c.wideGradWeight(k.Conv)

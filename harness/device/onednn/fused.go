@@ -83,21 +83,13 @@ func (c *compiler) newFused(s kernel.Shape, group, k int) (*fused, error) {
 
 // input and output say which activation a field of the task is.
 func (f *fused) input(field *uintptr, i int) error {
-	full, err := f.act(f.inShape(i))
-	if err != nil {
-		return err
-	}
-	m, err := f.in(i, full)
+	m, err := f.activation(i, f.inShape, f.in)
 	f.operands = append(f.operands, operandAt{field, m})
 	return err
 }
 
 func (f *fused) output(field *uintptr, i int) error {
-	full, err := f.act(f.outShape(i))
-	if err != nil {
-		return err
-	}
-	m, err := f.out(i, full)
+	m, err := f.activation(i, f.outShape, f.out)
 	f.operands = append(f.operands, operandAt{field, m})
 	return err
 }

@@ -80,33 +80,13 @@ func (t *wideTask) layOut(dtype int32, stride, W int64) {
 // wideGradWeight: x, dy -> dw.
 func (c *compiler) wideGradWeight(k kernel.Conv) error {
 	x, y := c.inShape(0), c.inShape(1)
-	xd, err := c.act(x)
-	if err != nil {
-		return err
-	}
-	yd, err := c.act(y)
-	if err != nil {
-		return err
-	}
-	dwd, err := c.d.desc(c.outShape(0), f32, tagOIhw16i16o)
-	if err != nil {
-		return err
-	}
-	xm, err := c.in(0, xd)
-	if err != nil {
-		return err
-	}
-	ym, err := c.in(1, yd)
-	if err != nil {
-		return err
-	}
-	dw, err := c.out(0, dwd)
+	xm, ym, dw, err := c.gradOperands(tagOIhw16i16o)
 	if err != nil {
 		return err
 	}
 	chunks := min(x[0], 2*c.d.threads)
 	pixel := int64(column)
-	t := wideTask{count: int64(chunks), chunk: dwd.size, images: int64(x[0]),
+	t := wideTask{count: int64(chunks), chunk: dw.desc.size, images: int64(x[0]),
 		inBlocks: int64(x[1] / 16), xRows: int64(x[2]), rows: int64(y[2]), steps: int64(y[3])}
 	if c.dtype == bf16 {
 		pixel, t.steps = pixel/2, t.steps/2
@@ -117,12 +97,12 @@ func (c *compiler) wideGradWeight(k kernel.Conv) error {
 	t.scratchBlock, t.rowStep = t.scratchRow*(t.xRows+2), t.scratchRow*int64(k.Stride)
 	t.group = max(1, passBytes/(t.scratchBlock*t.inBlocks+t.yImage))
 	t.threadScratch = t.scratchBlock * t.inBlocks * t.group
-	scratch, err := c.padded([4]int{k.Stride, x[1], x[2], x[3]}, t.threadScratch)
+	scratch, err := c.padded(padKey{entryWideGradWeight32, k.Stride, x[1], x[2], x[3]}, t.threadScratch)
 	if err != nil {
 		return err
 	}
 	t.scratch = uintptr(scratch.at(0))
-	sums := &block{size: dwd.size * int64(chunks), first: c.at, last: c.at}
+	sums := &block{size: dw.desc.size * int64(chunks), first: c.at, last: c.at}
 	c.work = append(c.work, sums)
 	m, err := c.keep(int64(unsafe.Sizeof(t)))
 	if err != nil {

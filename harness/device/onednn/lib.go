@@ -79,6 +79,7 @@ const (
 	tagOIhw8i8o     = 107
 	tagOIhw8o8i     = 100
 	tagOIhw16i16o   = 79
+	tagOIhw16o16i   = 75
 	propTraining    = 64
 	propInference   = 96
 	propBackward    = 128

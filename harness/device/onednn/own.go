@@ -2,8 +2,11 @@ package onednn
 
 import (
 	"os"
+	"strings"
 
 	"github.com/ebitengine/purego"
+
+	"depthlab/nets/kernel"
 )
 
 // Kernels of our own, in assembly, where the library's are slow. They run on
@@ -18,6 +21,13 @@ const (
 	entryRectify16
 	entryWideGradWeight32
 	entryWideGradWeight16
+	entryWinograd32
+	entryWinograd16
+	entryWinogradWeights32
+	entryWinogradWeights16
+	entryWinogradGradWeight32
+	entryWinogradGradWeight16
+	entryWinogradGradSum
 	entryNormStatistics32
 	entryNormStatistics16
 	entryNormApply32
@@ -34,6 +44,24 @@ const EnvKernels = "DEPTHLAB_ONEDNN_KERNELS"
 
 // own says which of these kernels a program uses.
 type own struct{ avx2, wide, fused bool }
+
+// String names them for provenance: they round in another order than the
+// library's.
+func (o own) String() string {
+	var names []string
+	for _, k := range []struct {
+		used bool
+		name string
+	}{{o.avx2, "avx2 convolutions"}, {o.wide, "winograd convolutions"}, {o.fused, "fused batch norms"}} {
+		if k.used {
+			names = append(names, k.name)
+		}
+	}
+	if names == nil {
+		return "the library's kernels"
+	}
+	return strings.Join(names, ", ")
+}
 
 func (d *Device) own(l layout, dtype int32) own {
 	if os.Getenv(EnvKernels) == "library" {
@@ -65,6 +93,49 @@ func (d *Device) runs(features ...string) bool {
 func (d *Device) onTeam(entry int, task region) func() {
 	args := []uintptr{entries[entry], uintptr(task.at(0)), 0, 0} // 0: as many threads as set, no flags
 	return func() { purego.SyscallN(d.lib.parallel, args...) }
+}
+
+// productOperands gives input i, the weight, input j, in float32 under tag, and
+// output 0.
+func (c *compiler) productOperands(i, j int, tag int32) (x, w, y mem, err error) {
+	if x, err = c.activation(i, c.inShape, c.in); err != nil {
+		return
+	}
+	wd, err := c.d.desc(c.inShape(j), f32, tag)
+	if err != nil {
+		return
+	}
+	if w, err = c.in(j, wd); err != nil {
+		return
+	}
+	y, err = c.activation(0, c.outShape, c.out)
+	return
+}
+
+// gradOperands gives x, input 0, dy, input 1, and the weight's gradient, output
+// 0, in float32 under tag.
+func (c *compiler) gradOperands(tag int32) (x, dy, dw mem, err error) {
+	if x, err = c.activation(0, c.inShape, c.in); err != nil {
+		return
+	}
+	if dy, err = c.activation(1, c.inShape, c.in); err != nil {
+		return
+	}
+	dwd, err := c.d.desc(c.outShape(0), f32, tag)
+	if err != nil {
+		return
+	}
+	dw, err = c.out(0, dwd)
+	return
+}
+
+// activation gives operand i in the layout of activations.
+func (c *compiler) activation(i int, shape func(int) kernel.Shape, get func(int, *desc) (mem, error)) (mem, error) {
+	d, err := c.act(shape(i))
+	if err != nil {
+		return mem{}, err
+	}
+	return get(i, d)
 }
 
 // addChunks gives a function that sums the chunks of sums, in their order.

@@ -54,7 +54,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 		return nil, fmt.Errorf("onednn: the device is closed")
 	}
 	s := &Session{d: d, programs: p.All(), named: map[string]*block{}, info: d.Info()}
-	s.info.Precision, s.info.Layout = string(o.Precision), l.name+" ("+l.rule+")"
+	s.info.Precision, s.info.Layout = string(o.Precision), fmt.Sprintf("%s (%s), %s", l.name, l.rule, d.own(l, dtype))
 	if err := d.thread.try(func() error { return s.open(p, l, dtype, o.Profile) }); err != nil {
 		s.Close()
 		return nil, err

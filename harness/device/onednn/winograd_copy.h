@@ -1,0 +1,28 @@
+// Copies an image of x, at AX, into the padded image at 0(SP), of float32,
+// between the margins, which stay zero. Its labels are its own.
+
+	MOVQ 112(DI), R9         // row of the padded image
+	MOVQ 0(SP), R8
+	LEAQ 64(R8)(R9*1), R8
+	MOVQ 128(DI), R10        // blocks
+
+copyBlock:
+	MOVQ 144(DI), R11        // rows
+	MOVQ R8, R13
+
+copyRow:
+	MOVQ 152(DI), R12        // pixels
+	MOVQ R13, CX
+
+copyPixel:
+	COPY
+	ADDQ $PIXEL, AX
+	ADDQ $64, CX
+	DECQ R12
+	JNZ  copyPixel
+	ADDQ R9, R13
+	DECQ R11
+	JNZ  copyRow
+	ADDQ 120(DI), R8
+	DECQ R10
+	JNZ  copyBlock

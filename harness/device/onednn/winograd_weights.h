@@ -1,0 +1,136 @@
+// The body of winogradWeights32 and winogradWeights16, for which PUT, and FINISH
+// for what follows a channel, are defined: U = G g G' for a block of outputs and
+// one of inputs, channel by channel of the inputs.
+
+	MOVQ BX, 0(SP)
+	MOVQ R12, 8(SP)
+	MOVQ 64(DI), R9          // from tap to tap
+	MOVQ 72(DI), R11         // from position to position
+	MOVL $0x3F000000, AX     // 1/2
+	VPBROADCASTD AX, Z31
+	VMOVDQU16 ·interleave(SB), Z30
+
+block:
+	MOVQ  $1, AX
+	LOCK
+	XADDQ AX, 0(DI)
+	CMPQ  AX, 8(DI)
+	JGE   done
+	XORL  DX, DX
+	DIVQ  16(DI)             // AX block of outputs, DX of inputs
+	MOVQ  AX, R8
+	IMULQ 40(DI), R8
+	MOVQ  DX, CX
+	IMULQ 48(DI), CX
+	ADDQ  CX, R8
+	ADDQ  24(DI), R8         // the first tap
+	IMULQ 56(DI), AX
+	IMULQ 80(DI), DX
+	ADDQ  DX, AX
+	ADDQ  32(DI), AX         // where to
+	XORL  R12, R12
+
+channel:
+	MOVQ R8, SI
+	MOVQ AX, BX
+	VMOVUPS (SI), Z0
+	ADDQ R9, SI
+	VMOVUPS (SI), Z1
+	ADDQ R9, SI
+	VMOVUPS (SI), Z2
+	ADDQ R9, SI
+	VMOVUPS (SI), Z3
+	ADDQ R9, SI
+	VMOVUPS (SI), Z4
+	ADDQ R9, SI
+	VMOVUPS (SI), Z5
+	ADDQ R9, SI
+	VMOVUPS (SI), Z6
+	ADDQ R9, SI
+	VMOVUPS (SI), Z7
+	ADDQ R9, SI
+	VMOVUPS (SI), Z8
+	VADDPS Z6, Z0, Z21
+	VSUBPS Z3, Z21, Z22
+	VADDPS Z3, Z21, Z21
+	VMULPS Z31, Z21, Z12
+	VMULPS Z31, Z22, Z15
+	VADDPS Z7, Z1, Z21
+	VSUBPS Z4, Z21, Z22
+	VADDPS Z4, Z21, Z21
+	VMULPS Z31, Z21, Z13
+	VMULPS Z31, Z22, Z16
+	VADDPS Z8, Z2, Z21
+	VSUBPS Z5, Z21, Z22
+	VADDPS Z5, Z21, Z21
+	VMULPS Z31, Z21, Z14
+	VMULPS Z31, Z22, Z17
+	VADDPS Z2, Z0, Z21
+	VSUBPS Z1, Z21, Z22
+	VADDPS Z1, Z21, Z21
+	VMULPS Z31, Z21, Z4
+	VMULPS Z31, Z22, Z5
+	PUT(0, Z0, (BX))
+	ADDQ R11, BX
+	PUT(4, Z4, (BX))
+	ADDQ R11, BX
+	PUT(5, Z5, (BX))
+	ADDQ R11, BX
+	PUT(2, Z2, (BX))
+	ADDQ R11, BX
+	VADDPS Z14, Z12, Z21
+	VSUBPS Z13, Z21, Z22
+	VADDPS Z13, Z21, Z21
+	VMULPS Z31, Z21, Z4
+	VMULPS Z31, Z22, Z5
+	VMOVAPS Z12, Z3
+	PUT(3, Z3, (BX))
+	ADDQ R11, BX
+	PUT(4, Z4, (BX))
+	ADDQ R11, BX
+	PUT(5, Z5, (BX))
+	ADDQ R11, BX
+	VMOVAPS Z14, Z3
+	PUT(3, Z3, (BX))
+	ADDQ R11, BX
+	VADDPS Z17, Z15, Z21
+	VSUBPS Z16, Z21, Z22
+	VADDPS Z16, Z21, Z21
+	VMULPS Z31, Z21, Z4
+	VMULPS Z31, Z22, Z5
+	VMOVAPS Z15, Z3
+	PUT(3, Z3, (BX))
+	ADDQ R11, BX
+	PUT(4, Z4, (BX))
+	ADDQ R11, BX
+	PUT(5, Z5, (BX))
+	ADDQ R11, BX
+	VMOVAPS Z17, Z3
+	PUT(3, Z3, (BX))
+	ADDQ R11, BX
+	VADDPS Z8, Z6, Z21
+	VSUBPS Z7, Z21, Z22
+	VADDPS Z7, Z21, Z21
+	VMULPS Z31, Z21, Z4
+	VMULPS Z31, Z22, Z5
+	PUT(6, Z6, (BX))
+	ADDQ R11, BX
+	PUT(4, Z4, (BX))
+	ADDQ R11, BX
+	PUT(5, Z5, (BX))
+	ADDQ R11, BX
+	VMOVAPS Z8, Z3
+	PUT(3, Z3, (BX))
+	ADDQ R11, BX
+	FINISH
+	ADDQ $64, R8
+	INCQ R12
+	CMPQ R12, $16
+	JLT  channel
+	JMP  block
+
+done:
+	VZEROUPPER
+	MOVQ 0(SP), BX
+	MOVQ 8(SP), R12
+	RET
