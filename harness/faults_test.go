@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -157,6 +158,92 @@ func TestEveryDiskFault(t *testing.T) {
 		}
 	}
 	t.Logf("%d faults, of %d kinds, at a sweep of %d operations", tried, len(places), len(ops))
+}
+
+// A results folder that vanishes under a sweep ends it, and is said.
+func TestFolderVanishes(t *testing.T) {
+	want := undisturbed(t)
+	t.Cleanup(func() { disk.Fault = nil })
+	dir := filepath.Join(t.TempDir(), "results")
+	steps := 0
+	disk.Fault = func(op, path string, _ int) (int, error) {
+		if op == "write" && filepath.Ext(path) == ".jsonl" {
+			if steps++; steps == 5 {
+				os.RemoveAll(dir)
+			}
+		}
+		return 0, nil
+	}
+	err := smallSweep(t, dir).Run(context.Background())
+	disk.Fault = nil
+	var bad *disk.Error
+	if !errors.As(err, &bad) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "moved or removed") {
+		t.Errorf("error %v, want one that says that the folder is gone", err)
+	}
+	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, dir, want)
+}
+
+// A disk that is really full, and then made larger: a small one in memory, in
+// a process with a file system of its own.
+func TestFullDisk(t *testing.T) {
+	if dir := os.Getenv(envDisk); dir != "" {
+		fullDisk(t, dir)
+		return
+	}
+	dir := t.TempDir()
+	cmd := exec.Command("unshare", "--map-root-user", "--mount", "sh", "-c",
+		`mount -t tmpfs -o size=1m none "$0" && exec "$1" -test.run=^TestFullDisk$ -test.v`, dir, os.Args[0])
+	cmd.Env = append(os.Environ(), envDisk+"="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil && !strings.Contains(string(out), "--- FAIL") {
+		t.Skipf("SKIPPED: no small disk can be mounted here: %v: %s", err, out)
+	}
+	if err != nil {
+		t.Errorf("%s", out)
+	}
+}
+
+const envDisk = "DEPTHLAB_TEST_DISK" // the mount point of TestFullDisk's process
+
+func fullDisk(t *testing.T, dir string) {
+	err := smallSweep(t, dir).Run(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "make room") {
+		t.Errorf("begun on a disk too small: %v", err)
+	}
+	t.Cleanup(func() { disk.Fault = nil })
+	disk.Fault = func(op, _ string, _ int) (int, error) {
+		if op == "free" {
+			return 1 << 30, errors.ErrUnsupported // so that it begins all the same
+		}
+		return 0, nil
+	}
+	err = smallSweep(t, dir).Run(context.Background())
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "make room") {
+		t.Errorf("error %v, want one of a full disk", err)
+	}
+	disk.Fault = nil
+	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} { // what was saved is whole
+		if _, warnings, err := state.Latest(checkpoints(dir), id); err != nil || len(warnings) > 0 {
+			t.Errorf("%s: %v, %v", id, warnings, err)
+		}
+	}
+	for _, how := range []string{"remount,ro", "remount,rw,size=64m"} {
+		if out, err := exec.Command("mount", "-o", how, dir).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		err := smallSweep(t, dir).Run(context.Background())
+		if how == "remount,ro" {
+			if !errors.Is(err, syscall.EROFS) || !strings.Contains(err.Error(), "must be writable") {
+				t.Errorf("error %v, want one of a read-only disk", err)
+			}
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, dir, undisturbed(t))
 }
 
 // A damaged newest checkpoint is named and set aside, and the one before it

@@ -30,7 +30,7 @@ func (e *DiffersError) Error() string {
 }
 
 // Bounds of what rounding explains, as shares: of the loss, of the step that
-// all parameters take together, and of all running statistics. They leave room
+// all parameters take together, and of each running statistic. They leave room
 // for what many layers make of float32's and of bfloat16's rounding; a faulty
 // kernel or memory is off by far more.
 var validBounds = map[device.Precision]struct{ loss, step, stat float64 }{
@@ -116,45 +116,59 @@ func (v *validating) compare(p device.Plan, m []device.Metric) error {
 	if err := differs("the loss", off, bounds.loss); err != nil {
 		return err
 	}
-	for _, c := range []struct {
-		arena program.Arena
-		what  string
-		bound float64
-	}{{program.Param, "the step of the parameters", bounds.step}, {program.Stat, "the running statistics", bounds.stat}} {
-		got, err := v.read(v.Session, c.arena)
-		if err != nil {
+	got, err := v.read(v.Session, program.Param)
+	if err != nil {
+		return err
+	}
+	right, err := v.read(v.ref, program.Param)
+	if err != nil {
+		return err
+	}
+	var size, wrong, worst float64 // of all parameters' steps: squares
+	where := ""
+	for _, name := range v.names(program.Param) {
+		step, diff := distance(right[name], state[name]), distance(got[name], right[name])
+		size, wrong = size+step*step, wrong+diff*diff
+		if !(diff <= worst) { // NaN, too
+			worst, where = diff, name
+		}
+	}
+	if size > 0 || wrong > 0 { // and no rate of 0
+		if err := differs("the step of the parameters, most in "+where, math.Sqrt(wrong/size), bounds.step); err != nil {
 			return err
 		}
-		want, err := v.read(v.ref, c.arena)
-		if err != nil {
-			return err
-		}
-		var all, wrong, worst float64 // sums of squares
-		var where string
-		for _, id := range v.train.Views(c.arena) {
-			name := v.train.Buffers[id].Name
-			var size, diff float64
-			for i, w := range want[name] {
-				base := float64(0)
-				if c.arena == program.Param {
-					base = float64(state[name][i])
-				}
-				size += (float64(w) - base) * (float64(w) - base)
-				diff += float64(got[name][i]-w) * float64(got[name][i]-w)
-			}
-			all, wrong = all+size, wrong+diff
-			if diff > worst || diff != diff {
-				worst, where = diff, name
-			}
-		}
-		if all == 0 && wrong == 0 {
-			continue // rate 0
-		}
-		if err := differs(c.what+", most in "+where, math.Sqrt(wrong/all), c.bound); err != nil {
+	}
+	if got, err = v.read(v.Session, program.Stat); err != nil {
+		return err
+	}
+	if right, err = v.read(v.ref, program.Stat); err != nil {
+		return err
+	}
+	for _, name := range v.names(program.Stat) {
+		size := distance(right[name], make([]float32, len(right[name])))
+		if err := differs(name, distance(got[name], right[name])/size, bounds.stat); err != nil && size > 0 {
 			return err
 		}
 	}
 	return nil
+}
+
+// distance is Euclid's.
+func distance(a, b []float32) float64 {
+	var sum float64
+	for i := range a {
+		d := float64(a[i]) - float64(b[i])
+		sum += d * d
+	}
+	return math.Sqrt(sum)
+}
+
+func (v *validating) names(a program.Arena) []string {
+	var all []string
+	for _, id := range v.train.Views(a) {
+		all = append(all, v.train.Buffers[id].Name)
+	}
+	return all
 }
 
 func (v *validating) read(s device.Session, a program.Arena) (map[string][]float32, error) {

@@ -168,7 +168,7 @@ func TestValidate(t *testing.T) {
 	}{
 		"loss":             {1.01, "the loss"},
 		"bn1.weight":       {1.01, "the parameters, most in bn1.weight"},
-		"bn1.running_mean": {1.1, "the running statistics, most in bn1.running_mean"},
+		"bn1.running_mean": {1.1, "in bn1.running_mean"},
 	} {
 		dir := t.TempDir()
 		s := smallSweep(t, dir)

@@ -27,6 +27,8 @@ func (e *Error) Error() string {
 		s += "; make room on that disk, then the same command goes on"
 	case errors.Is(e.Err, syscall.EROFS), errors.Is(e.Err, os.ErrPermission):
 		s += "; the folder must be writable for you"
+	case errors.Is(e.Err, os.ErrNotExist):
+		s += "; was the folder moved or removed meanwhile?"
 	case errors.Is(e.Err, syscall.EIO):
 		s += "; the disk itself fails: have it checked"
 	}

@@ -192,21 +192,25 @@ func (s *Set) hold(path, token string) *Lock {
 	return l
 }
 
-// Check returns nil while this process holds the lock, else ErrLost. Ask
-// before writing what must not be written twice.
+// Check returns nil while this process holds the lock, and ErrLost when
+// another does. Without any lock there, the error is a *disk.Error: the folder
+// is gone. Ask before writing what must not be written twice.
 func (l *Lock) Check() error {
 	h, err := Read(l.path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && h.Token != l.token {
+	if err != nil {
+		return &disk.Error{Path: l.path, Err: err}
+	}
+	if h.Token != l.token {
 		return ErrLost
 	}
-	return err
+	return nil
 }
 
 // Release gives the lock back.
 func (l *Lock) Release() error {
 	close(l.stop)
 	l.done.Wait()
-	if errors.Is(l.Check(), ErrLost) {
+	if err := l.Check(); errors.Is(err, ErrLost) || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return os.Remove(l.path)
