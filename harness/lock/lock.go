@@ -86,6 +86,9 @@ func (s *Set) Take(path string) (*Lock, error) {
 			return s.hold(path, me.Token), nil
 		}
 		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+			if h, unread := Read(path); unread == nil && h.Token == me.Token {
+				os.Remove(path) // it was made, but perhaps not for long: the disk failed after it
+			}
 			return nil, err
 		}
 		holder, err := Read(path)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -223,5 +224,25 @@ func TestTakeAwayPutsBack(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 0 {
 		t.Errorf("left %q", left)
+	}
+}
+
+// A disk that fails just after the lock was made leaves none.
+func TestDiskFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	t.Cleanup(func() { disk.Fault = nil })
+	disk.Fault = func(op, _ string, _ int) (int, error) {
+		if op == "syncdir" {
+			return 0, syscall.EIO
+		}
+		return 0, nil
+	}
+	var s Set
+	if _, err := s.Take(path); !errors.Is(err, syscall.EIO) {
+		t.Errorf("error %v, want EIO", err)
+	}
+	disk.Fault = nil
+	if err := taken(t, &s, path).Release(); err != nil {
+		t.Error(err)
 	}
 }
