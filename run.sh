@@ -30,33 +30,70 @@ build() {
 	(cd "$here" && go build -buildvcs=false -ldflags "-X main.version=$version" -o .bin/lab ./harness/cmd/lab)
 }
 
-# The wheel onednn-cpu-gomp holds one library, libdnnl.so.3; it needs libgomp.
-# Looked for first: $DEPTHLAB_ONEDNN, .lib, and the system's own library.
-onednn() {
-	local lib=$here/.lib/onednn tmp
-	[ -n "${DEPTHLAB_ONEDNN:-}" ] && return
-	[ -n "$(find "$lib" -name 'libdnnl.so.3*' -print -quit 2>/dev/null)" ] && return
-	ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 ' && return
+# fetch NAME FOLDER REQUIREMENTS: wheels from PyPI, pinned by hash, unpacked
+# side by side into .lib/FOLDER, which is whole or absent.
+fetch() {
+	local name=$1 to=$here/.lib/$2 tmp wheel
 	if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v python3 >/dev/null || ! python3 -m pip --version >/dev/null 2>&1; then
 		return # lab says what it costs and how to mend it
 	fi
-	echo "fetching oneDNN (the wheel onednn-cpu-gomp, 39 MB) into .lib" >&2
-	mkdir -p "$here/.lib"
+	if [ -n "${no_download:-}" ]; then
+		echo "run.sh: $name is missing, and --no-download forbids to fetch it" >&2
+		return
+	fi
+	echo "fetching $name into .lib/$2" >&2
+	mkdir -p "$here/.lib/.wheels"
 	tmp=$(mktemp -d "$here/.lib/fetch.XXXXXX")
-	echo "onednn-cpu-gomp==2023.2.0 --hash=sha256:2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb" >"$tmp/requirements.txt"
-	if python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r "$tmp/requirements.txt" -d "$tmp" >&2 &&
-		python3 -m zipfile -e "$tmp"/*.whl "$tmp/onednn"; then
-		rm -rf "$lib" && mv "$tmp/onednn" "$lib"
+	# What an interrupted fetch brought stays in .wheels, and is not fetched again.
+	if python3 -m pip download --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --find-links "$here/.lib/.wheels" -r "$3" -d "$here/.lib/.wheels" >&2 &&
+		for wheel in "$here"/.lib/.wheels/*.whl; do python3 -m zipfile -e "$wheel" "$tmp" || exit 1; done; then
+		# Wheels do not keep the mark of a program.
+		find "$tmp" -path '*/bin/*' -type f -exec chmod +x {} +
+		rm -rf "$to" && mkdir -p "$(dirname "$to")" && mv "$tmp" "$to" && rm -rf "$here/.lib/.wheels"
 	else
-		echo "run.sh: oneDNN could not be fetched" >&2
+		echo "run.sh: $name could not be fetched" >&2
 	fi
 	rm -rf "$tmp"
+}
+
+# The wheel onednn-cpu-gomp holds one library, libdnnl.so.3; it needs libgomp.
+# Looked for first: $DEPTHLAB_ONEDNN, .lib, and the system's own library.
+onednn() {
+	[ -n "${DEPTHLAB_ONEDNN:-}" ] && return
+	[ -n "$(find "$here/.lib/onednn" -name 'libdnnl.so.3*' -print -quit 2>/dev/null)" ] && return
+	ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 ' && return
+	fetch "oneDNN (39 MB)" onednn "$here/harness/device/onednn/wheels/cpu.txt"
+}
+
+wheels=$here/harness/device/xla/wheels
+
+# A plugin of XLA for what is here: an NVIDIA GPU, or for tests the CPU.
+xla() {
+	[ -n "${DEPTHLAB_PJRT:-}" ] && return
+	if [ -e /proc/driver/nvidia/version ]; then
+		[ -e "$here/.lib/pjrt/cuda13/nvidia/cudnn" ] && return
+		python3 -c 'import importlib.util as u, sys; sys.exit(not (u.find_spec("jax_plugins.xla_cuda13") or u.find_spec("jax_plugins.xla_cuda12")))' 2>/dev/null && return
+		fetch "XLA's CUDA plugin, cuDNN and their like (about 2 GB)" pjrt/cuda13 "$wheels/cuda13.txt"
+	else
+		xla_cpu
+	fi
+}
+
+xla_cpu() {
+	[ -d "$here/.lib/pjrt/cpu" ] || fetch "XLA's CPU plugin (61 MB)" pjrt/cpu "$wheels/cpu.txt"
+}
+
+# What compiles for a GPU that is not there.
+xla_compile() {
+	[ -d "$here/.lib/pjrt/cuda13" ] || fetch "XLA's CUDA plugin and its compiler (245 MB)" pjrt/cuda13 "$wheels/compile.txt"
 }
 
 # Everything that is checked; "test -short" leaves out what takes long.
 tests() {
 	need_go
 	onednn
+	xla_cpu
+	xla_compile
 	cd "$here"
 	local unformatted
 	unformatted=$(gofmt -l experiments harness nets plots)
@@ -64,6 +101,13 @@ tests() {
 	go vet ./...
 	go test "$@" ./...
 }
+
+# --no-download, anywhere on the line, is for this script alone.
+args=()
+for a in "$@"; do
+	if [ "$a" = --no-download ]; then no_download=1; else args+=("$a"); fi
+done
+set -- "${args[@]}"
 
 case ${1:-} in
 test)
@@ -74,6 +118,10 @@ test)
 	build
 	case ${1:-} in
 	*.yaml | *.yml | run | plan | eval | step | bench | doctor) onednn ;;
+	esac
+	case "$* " in
+	"explain "*"--for"*) xla_compile ;;
+	*" --device xla "* | *" --device=xla "*) xla ;;
 	esac
 	exec "$here/.bin/lab" "$@"
 	;;

@@ -42,7 +42,7 @@ type Options struct {
 
 // Open opens the plugin at path (see Find).
 func Open(path string, o Options) (*Device, error) {
-	if err := quiet(); err != nil {
+	if err := pjrt.Quiet(); err != nil {
 		return nil, err
 	}
 	plugin, err := pjrt.Open(path)
@@ -123,5 +123,7 @@ func compileOptions(platform string, deterministic bool) pjrt.CompileOptions {
 	}
 	return pjrt.CompileOptions{
 		"xla_gpu_exclude_nondeterministic_ops": deterministic,
+		// What is to be rounded to bfloat16 is: less to write and to read.
+		"xla_allow_excess_precision": false,
 	}
 }

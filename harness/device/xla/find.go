@@ -54,6 +54,23 @@ func Find(given, libDir string) (string, error) {
 		Hint: fmt.Sprintf("./run.sh test fetches XLA's CPU plugin, which is for tests; --plugin or %s name another", EnvPlugin)}
 }
 
+// FindCUDA gives the path of a CUDA plugin, GPU or not, for Foretell: the one
+// that is given, else what DEPTHLAB_PJRT names, else the one in libDir/pjrt.
+func FindCUDA(given, libDir string) (string, error) {
+	if given == "" {
+		given = os.Getenv(EnvPlugin)
+	}
+	if given == "" {
+		given = filepath.Join(libDir, "pjrt", "cuda13", "jax_plugins", "xla_cuda13", "xla_cuda_plugin.so")
+	}
+	if _, err := os.Stat(given); err != nil {
+		return "", &device.UnsupportedError{Device: name, What: "compiling for an absent GPU (no " + given + ")",
+			Hint: "./run.sh explain --for fetches XLA's CUDA plugin where python3 has pip"}
+	}
+	path, err := filepath.Abs(given) // the plugin looks for its tools beside itself
+	return path, err
+}
+
 // oldestDriver runs CUDA 12, and newDriver CUDA 13 (NVIDIA's release notes).
 const (
 	oldestDriver = 525

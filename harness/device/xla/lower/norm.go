@@ -25,8 +25,8 @@ func (e *emitter) like(g grouped, stat value) value { return e.spread(stat, g.di
 // channel spreads a vector (C) over the group's images.
 func (e *emitter) channel(g grouped, v value) value { return e.spread(v, g.dims, 4) }
 
-// sum adds over the images and pixels of a group: (G,C).
-func (e *emitter) sum(x value) value { return e.reduce("add", x, 1, 2, 3) }
+// groupSums adds over the images and pixels of each group: (G,C) twice.
+func (e *emitter) groupSums(x, y value) (value, value) { return e.sums(x, y, 1, 2, 3) }
 
 // inverse is 1/sqrt(variance + eps).
 func (e *emitter) inverse(variance value, eps float32) value {
@@ -35,12 +35,13 @@ func (e *emitter) inverse(variance value, eps float32) value {
 
 func (e *emitter) batchNorm(k kernel.BatchNorm, in []value) []value {
 	x := e.group(in[0], k.Group)
-	mean := e.times(e.sum(x.value), 1/x.count)
-	square := e.times(e.sum(e.mul(x.value, x.value)), 1/x.count)
+	sum, squares := e.groupSums(x.value, e.mul(x.value, x.value))
+	mean, square := e.times(sum, 1/x.count), e.times(squares, 1/x.count)
 	zero := e.constant(0, f32, mean.dims...)
 	variance := e.max(e.sub(square, e.mul(mean, mean)), zero)
 	scale := e.mul(e.inverse(variance, k.Eps), e.spread(in[1], mean.dims, 1))
-	y := e.add(e.mul(e.sub(x.value, e.like(x, mean)), e.like(x, scale)), e.channel(x, in[2]))
+	shift := e.sub(e.spread(in[2], mean.dims, 1), e.mul(mean, scale))
+	y := e.add(e.mul(x.value, e.like(x, scale)), e.like(x, shift))
 	return []value{e.finish(y, k.Add, k.ReLU, in[0].dims, in[3:]), mean, variance}
 }
 
@@ -73,7 +74,7 @@ func (e *emitter) batchNormGrad(k kernel.BatchNormGrad, in []value) []value {
 	dg := e.reshape(d, x.dims...)
 	inv := e.inverse(variance, k.Eps)
 	xhat := e.mul(e.sub(x.value, e.like(x, mean)), e.like(x, inv))
-	shift, slope := e.sum(dg), e.sum(e.mul(dg, xhat))
+	shift, slope := e.groupSums(dg, e.mul(dg, xhat))
 	dx := e.sub(e.sub(dg, e.like(x, e.times(shift, 1/x.count))), e.mul(xhat, e.like(x, e.times(slope, 1/x.count))))
 	dx = e.mul(dx, e.like(x, e.mul(inv, e.spread(scale, inv.dims, 1))))
 	out := []value{e.reshape(dx, in[0].dims...), e.reduce("add", slope, 0), e.reduce("add", shift, 0)}

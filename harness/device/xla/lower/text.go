@@ -213,6 +213,27 @@ func (b *text) reduce(op string, x value, axes ...int) value {
 		x.name, start.name, op, list(axes), x.typ(), start.typ(), tensor(x.elem, dims))
 }
 
+// sums adds x and y, which are alike, over the same axes at once: one pass, where
+// two reductions end in a kernel each.
+func (b *text) sums(x, y value, axes ...int) (value, value) {
+	var dims []int
+	for i, d := range x.dims {
+		if !slices.Contains(axes, i) {
+			dims = append(dims, d)
+		}
+	}
+	zero := b.constant(0, x.elem)
+	result, out, scalar := fmt.Sprintf("%%%d", b.next), tensor(x.elem, dims), zero.typ()
+	b.next++
+	fmt.Fprintf(b, "    %s:2 = stablehlo.reduce(%s init: %s), (%s init: %s) across dimensions = %s : (%s, %s, %s, %s) -> (%s, %s)\n",
+		result, x.name, zero.name, y.name, zero.name, list(axes), x.typ(), y.typ(), scalar, scalar, out, out)
+	fmt.Fprintf(b, "      reducer(%%x: %s, %%u: %s) (%%y: %s, %%v: %s) {\n", scalar, scalar, scalar, scalar)
+	fmt.Fprintf(b, "        %%xu = stablehlo.add %%x, %%u : %s\n        %%yv = stablehlo.add %%y, %%v : %s\n", scalar, scalar)
+	fmt.Fprintf(b, "        stablehlo.return %%xu, %%yv : %s, %s\n      }", scalar, scalar)
+	b.end()
+	return value{result + "#0", x.elem, dims}, value{result + "#1", x.elem, dims}
+}
+
 // dot contracts an axis of two matrices, in float32.
 func (b *text) dot(x, y value, axisX, axisY int) value {
 	dims := []int{x.dims[1-axisX], y.dims[1-axisY]}

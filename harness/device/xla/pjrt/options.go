@@ -21,7 +21,7 @@ type namedValue struct {
 	name  unsafe.Pointer
 	nname int
 	kind  int32
-	value [8]byte
+	value uint64 // a union: its first bytes, which are the low ones, hold the shorter kinds
 	n     int
 }
 
@@ -32,19 +32,15 @@ func named(pin *runtime.Pinner, options []Option) []namedValue {
 		v.size = unsafe.Sizeof(v)
 		switch x := o.Value.(type) {
 		case string:
-			text := pinned(pin, []byte(x))
-			binary.NativeEndian.PutUint64(v.value[:], uint64(uintptr(text)))
-			v.n = len(x)
+			v.value, v.n = uint64(uintptr(pinned(pin, []byte(x)))), len(x)
 		case int64:
-			v.kind = 1
-			binary.NativeEndian.PutUint64(v.value[:], uint64(x))
+			v.kind, v.value = 1, uint64(x)
 		case float32:
-			v.kind = 3
-			binary.NativeEndian.PutUint32(v.value[:], math.Float32bits(x))
+			v.kind, v.value = 3, uint64(math.Float32bits(x))
 		case bool:
 			v.kind = 4
 			if x {
-				v.value[0] = 1
+				v.value = 1
 			}
 		default:
 			panic(fmt.Sprintf("pjrt: option %s is a %T", o.Name, o.Value))
