@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Depthlab. Usage: ./run.sh experiments/plain_vs_res.yaml, or ./run.sh --help
-# Needs bash and Go; builds the program, fetches the oneDNN library once, runs.
+# Needs bash and Go; builds the program, fetches the libraries that it needs once, runs.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export DEPTHLAB_ROOT=$here CGO_ENABLED=0
@@ -33,7 +33,7 @@ build() {
 # fetch NAME FOLDER REQUIREMENTS: wheels from PyPI, pinned by hash, unpacked
 # side by side into .lib/FOLDER, which is whole or absent.
 fetch() {
-	local name=$1 to=$here/.lib/$2 tmp wheel
+	local name=$1 to=$here/.lib/$2 wheels=$here/.lib/wheels/$2 tmp
 	if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v python3 >/dev/null || ! python3 -m pip --version >/dev/null 2>&1; then
 		return # lab says what it costs and how to mend it
 	fi
@@ -42,18 +42,26 @@ fetch() {
 		return
 	fi
 	echo "fetching $name into .lib/$2" >&2
-	mkdir -p "$here/.lib/.wheels"
+	mkdir -p "$wheels" "$(dirname "$to")"
 	tmp=$(mktemp -d "$here/.lib/fetch.XXXXXX")
-	# What an interrupted fetch brought stays in .wheels, and is not fetched again.
-	if python3 -m pip download --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --find-links "$here/.lib/.wheels" -r "$3" -d "$here/.lib/.wheels" >&2 &&
-		for wheel in "$here"/.lib/.wheels/*.whl; do python3 -m zipfile -e "$wheel" "$tmp" || exit 1; done; then
-		# Wheels do not keep the mark of a program.
-		find "$tmp" -path '*/bin/*' -type f -exec chmod +x {} +
-		rm -rf "$to" && mkdir -p "$(dirname "$to")" && mv "$tmp" "$to" && rm -rf "$here/.lib/.wheels"
+	mkdir "$tmp/whole"
+	# What an interrupted fetch brought stays in .lib/wheels and is not fetched again.
+	if python3 -m pip download --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --find-links "$wheels" -r "$3" -d "$wheels" >&2 &&
+		unpack "$wheels" "$tmp/whole"; then
+		rm -rf "$to" && mv "$tmp/whole" "$to" && rm -rf "$wheels"
 	else
 		echo "run.sh: $name could not be fetched" >&2
 	fi
 	rm -rf "$tmp"
+}
+
+unpack() {
+	local wheel
+	for wheel in "$1"/*.whl; do
+		python3 -m zipfile -e "$wheel" "$2" || return 1
+	done
+	# zipfile forgets which files are programs.
+	find "$2" -path '*/bin/*' -type f -exec chmod +x {} +
 }
 
 # The wheel onednn-cpu-gomp holds one library, libdnnl.so.3; it needs libgomp.
@@ -65,7 +73,7 @@ onednn() {
 	fetch "oneDNN (39 MB)" onednn "$here/harness/device/onednn/wheels/cpu.txt"
 }
 
-wheels=$here/harness/device/xla/wheels
+pinned=$here/harness/device/xla/wheels
 
 # A plugin of XLA for what is here: an NVIDIA GPU, or for tests the CPU.
 xla() {
@@ -73,19 +81,19 @@ xla() {
 	if [ -e /proc/driver/nvidia/version ]; then
 		[ -e "$here/.lib/pjrt/cuda13/nvidia/cudnn" ] && return
 		python3 -c 'import importlib.util as u, sys; sys.exit(not (u.find_spec("jax_plugins.xla_cuda13") or u.find_spec("jax_plugins.xla_cuda12")))' 2>/dev/null && return
-		fetch "XLA's CUDA plugin, cuDNN and their like (about 2 GB)" pjrt/cuda13 "$wheels/cuda13.txt"
+		fetch "XLA's CUDA plugin, cuDNN and their like (3.5 GB when unpacked)" pjrt/cuda13 "$pinned/cuda13.txt"
 	else
 		xla_cpu
 	fi
 }
 
 xla_cpu() {
-	[ -d "$here/.lib/pjrt/cpu" ] || fetch "XLA's CPU plugin (61 MB)" pjrt/cpu "$wheels/cpu.txt"
+	[ -d "$here/.lib/pjrt/cpu" ] || fetch "XLA's CPU plugin (61 MB)" pjrt/cpu "$pinned/cpu.txt"
 }
 
 # What compiles for a GPU that is not there.
 xla_compile() {
-	[ -d "$here/.lib/pjrt/cuda13" ] || fetch "XLA's CUDA plugin and its compiler (245 MB)" pjrt/cuda13 "$wheels/compile.txt"
+	[ -d "$here/.lib/pjrt/cuda13" ] || fetch "XLA's CUDA plugin and its compiler (245 MB)" pjrt/cuda13 "$pinned/compile.txt"
 }
 
 # Everything that is checked; "test -short" leaves out what takes long.
@@ -107,7 +115,7 @@ args=()
 for a in "$@"; do
 	if [ "$a" = --no-download ]; then no_download=1; else args+=("$a"); fi
 done
-set -- "${args[@]}"
+set -- ${args[@]+"${args[@]}"}
 
 case ${1:-} in
 test)
@@ -121,6 +129,7 @@ test)
 	esac
 	case "$* " in
 	"explain "*"--for"*) xla_compile ;;
+	"gpu-check "*) xla ;;
 	*" --device xla "* | *" --device=xla "*) xla ;;
 	esac
 	exec "$here/.bin/lab" "$@"

@@ -79,13 +79,18 @@ func (m Machine) Have() (have map[string]bool, why map[string]error) {
 	return have, why
 }
 
+// Device settles what auto is: xla where a GPU can be used, else itself.
+func (m Machine) Device(name string) string {
+	if name == "auto" && m.gpu() == nil {
+		return "xla"
+	}
+	return name
+}
+
 // Open opens a device by name; auto takes xla where a GPU is, else onednn where
 // it is, else ref, and then says on one line what that costs.
 func (m Machine) Open(name string) (dev device.Device, warning string, err error) {
-	if name == "auto" && m.gpu() == nil {
-		name = "xla"
-	}
-	switch name {
+	switch m.Device(name) {
 	case "ref":
 		return ref.New(), "", nil
 	case "xla":

@@ -60,6 +60,9 @@ func explain(_ context.Context, c *call) error {
 		if *precision == "" {
 			*precision = string(device.BF16)
 		}
+		if err := divert(m); err != nil {
+			return err
+		}
 		f, err := xla.Foretell(path, *target, p, device.Precision(*precision), *launch*1e-6, *bandwidth*1e9)
 		if err != nil {
 			return err

@@ -23,6 +23,9 @@ func doctor(_ context.Context, c *call) error {
 	}
 	m := c.machine()
 	m.Plugin = *plugin
+	if err := divert(m); err != nil {
+		return err
+	}
 	fmt.Printf("lab %s\n", version)
 	for _, name := range []string{"xla", "onednn", "ref"} {
 		dev, _, err := m.Open(name)

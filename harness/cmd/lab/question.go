@@ -58,6 +58,11 @@ func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
 		return nil, usage("--precision %q: expected auto, fp32, tf32 or bf16", *d.precision)
 	}
 	m.Plugin = *d.plugin
+	if m.Device(*d.name) == "xla" {
+		if err := divert(m); err != nil {
+			return nil, err
+		}
+	}
 	dev, warning, err := m.Open(*d.name)
 	if warning != "" {
 		say("warning: %s", warning)

@@ -26,22 +26,30 @@ func Kernels(raw []byte) ([]Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
+	return m.kernels(m.step()), nil
+}
+
+// step is the entry computation or, where that holds a loop, its body: the
+// largest that the loop calls.
+func (m *module) step() *computation {
 	step := m.computations[m.entry]
 	for _, i := range step.instructions {
-		if i.opcode == "while" {
-			for _, id := range i.called {
-				if c := m.computations[id]; len(c.instructions) > len(step.instructions) || len(step.instructions) < 100 && len(c.instructions) > 50 {
-					step = c
-				}
-			}
-			break
+		if i.opcode != "while" {
+			continue
 		}
+		step = &computation{}
+		for _, id := range i.called {
+			if c := m.computations[id]; c != nil && len(c.instructions) > len(step.instructions) {
+				step = c
+			}
+		}
+		break
 	}
-	return m.kernels(step), nil
+	return step
 }
 
 // free are the opcodes that launch nothing.
-var free = []string{"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "iota-free",
+var free = []string{"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all",
 	"partition-id", "replica-id", "opt-barrier", "copy-done", "async-done", "async-update"}
 
 func (m *module) kernels(c *computation) []Kernel {
@@ -51,7 +59,9 @@ func (m *module) kernels(c *computation) []Kernel {
 		case slices.Contains(free, i.opcode):
 		case i.opcode == "call" || i.opcode == "async-start" || i.opcode == "while" || i.opcode == "conditional":
 			for _, id := range i.called {
-				all = append(all, m.kernels(m.computations[id])...)
+				if c := m.computations[id]; c != nil {
+					all = append(all, m.kernels(c)...)
+				}
 			}
 		default:
 			all = append(all, Kernel{i.name, m.kind(i), i.place, m.traffic(c, i)})
@@ -68,11 +78,13 @@ func (m *module) kind(i *instruction) string {
 		return "matrix product"
 	case i.opcode == "custom-call":
 		return "other"
-	case i.opcode != "fusion":
+	}
+	inside := m.fused(i)
+	if inside == nil {
 		return operation(i.opcode)
 	}
 	kind := "copy"
-	for _, x := range m.computations[i.called[0]].instructions {
+	for _, x := range inside.instructions {
 		switch k := operation(x.opcode); {
 		case k == "reduction" || k == "matrix product":
 			return k
@@ -107,16 +119,26 @@ func (m *module) traffic(c *computation, i *instruction) int64 {
 		bytes = i.shape.parts[0].bytes // behind the result comes scratch memory
 	}
 	for n, id := range i.operands {
-		bytes += m.read(i, n, c.byID[id].shape.bytes)
+		if x := c.byID[id]; x != nil {
+			bytes += m.read(i, n, x.shape.bytes)
+		}
 	}
 	return bytes
 }
 
+// fused is what a fusion computes, nil for other instructions.
+func (m *module) fused(i *instruction) *computation {
+	if i.opcode != "fusion" || len(i.called) == 0 {
+		return nil
+	}
+	return m.computations[i.called[0]]
+}
+
 func (m *module) read(i *instruction, operand int, whole int64) int64 {
-	if i.opcode != "fusion" {
+	inside := m.fused(i)
+	if inside == nil {
 		return whole
 	}
-	inside := m.computations[i.called[0]]
 	var parameters []*instruction
 	for _, x := range inside.instructions {
 		if x.opcode == "parameter" {
