@@ -3,6 +3,7 @@ package lower
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,11 +42,9 @@ func TestText(t *testing.T) {
 		group     int
 		o         Options
 	}{
-		{"plain-8_train", "plain-8", nets.Train, 0, Options{}},
-		{"resnet-8_train_bf16_loop", "resnet-8", nets.Train, 2, Options{Precision: device.BF16, Steps: 10}},
-		{"resnet-8_B_train_tf32", "resnet-8/B", nets.Train, 0, Options{Precision: device.TF32}},
-		{"resnet-8_eval", "resnet-8", nets.Eval, 0, Options{}},
+		{"resnet-8_B_train_bf16_loop", "resnet-8/B", nets.Train, 2, Options{Precision: device.BF16, Steps: 10}},
 		{"resnet-8_calibrate", "resnet-8", nets.Calibrate, 0, Options{}},
+		{"resnet-8_eval_tf32", "resnet-8", nets.Eval, 0, Options{Precision: device.TF32}},
 	} {
 		m, err := Lower(compiled(t, c.net, c.mode, c.group), c.o)
 		if err != nil {
@@ -53,13 +52,31 @@ func TestText(t *testing.T) {
 		}
 		golden(t, c.file, m.Text)
 	}
+}
+
+// Diagnose looks at all that the forward part makes, and at the parameters that
+// it reads, in order.
+func TestDiagnose(t *testing.T) {
 	m, probes, err := Diagnose(compiled(t, "plain-8", nets.Train, 0), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "plain-8_diagnose", m.Text)
-	if p := probes[0]; p.Instr != "batch 32x32 p4" {
-		t.Errorf("the first probe is %+v", p)
+	want := []Probe{
+		{"batch", "batch 32x32 p4"},
+		{"conv1", "parameter conv1.weight"}, {"conv1", "conv 3x3 s1 p1 ->16"},
+		{"bn1", "parameter bn1.weight"}, {"bn1", "parameter bn1.bias"},
+		{"bn1", "batchnorm +relu"}, {"bn1", "batchnorm +relu"}, {"bn1", "batchnorm +relu"}, // y, mean, variance
+	}
+	for i, w := range want {
+		if probes[i] != w {
+			t.Errorf("probe %d is %+v, want %+v", i, probes[i], w)
+		}
+	}
+	if m.Written != 0 || strings.Contains(m.Text, "aliasing") || strings.Contains(m.Text, "grad") {
+		t.Error("a diagnosis writes state or goes back")
+	}
+	if flags := fmt.Sprintf("-> (tensor<%dxi1>)", len(probes)); !strings.Contains(m.Text, flags) {
+		t.Errorf("the module does not give %s", flags)
 	}
 }
 
