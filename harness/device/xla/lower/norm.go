@@ -33,6 +33,10 @@ func (e *emitter) inverse(variance value, eps float32) value {
 	return e.same("rsqrt", e.add(variance, e.constant(float64(eps), f32, variance.dims...)))
 }
 
+// batchNorm takes mean and variance from one pass, E(x*x) - E(x)*E(x) in
+// float32, and folds statistics, scale and shift into y = x*a + b with vectors
+// a and b: then a layer's forward pass is five kernels on a GPU (convolution,
+// sums in two stages, a and b, y).
 func (e *emitter) batchNorm(k kernel.BatchNorm, in []value) []value {
 	x := e.group(in[0], k.Group)
 	sum, squares := e.groupSums(x.value, e.mul(x.value, x.value))
