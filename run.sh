@@ -75,12 +75,18 @@ onednn() {
 
 pinned=$here/harness/device/xla/wheels
 
+# driver prints the major version of the NVIDIA driver, 0 for none.
+driver() {
+	[[ $(cat /proc/driver/nvidia/version 2>/dev/null) =~ \ ([0-9]+)\.[0-9]+ ]] && echo "${BASH_REMATCH[1]}" || echo 0
+}
+
 # A plugin of XLA for what is here: an NVIDIA GPU, or for tests the CPU.
 xla() {
 	[ -n "${DEPTHLAB_PJRT:-}" ] && return
-	if [ -e /proc/driver/nvidia/version ]; then
+	if [ "$(driver)" -gt 0 ]; then
 		[ -e "$here/.lib/pjrt/cuda13/nvidia/cudnn" ] && return
 		python3 -c 'import importlib.util as u, sys; sys.exit(not (u.find_spec("jax_plugins.xla_cuda13") or u.find_spec("jax_plugins.xla_cuda12")))' 2>/dev/null && return
+		[ "$(driver)" -ge 580 ] || return 0 # CUDA 12: lab says what to install
 		fetch "XLA's CUDA plugin, cuDNN and their like (3.5 GB when unpacked)" pjrt/cuda13 "$pinned/cuda13.txt"
 	else
 		xla_cpu
@@ -125,7 +131,11 @@ test)
 *)
 	build
 	case ${1:-} in
-	*.yaml | *.yml | run | plan | eval | step | bench | doctor) onednn ;;
+	*.yaml | *.yml | run | plan | eval | step | bench)
+		onednn
+		[ "$(driver)" -eq 0 ] || xla
+		;;
+	doctor) onednn ;;
 	esac
 	case "$* " in
 	"explain "*"--for"*) xla_compile ;;

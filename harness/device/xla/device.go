@@ -47,7 +47,7 @@ func Open(path string, o Options) (*Device, error) {
 	}
 	plugin, err := pjrt.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, withHint(err)
 	}
 	var options []pjrt.Option
 	if strings.Contains(path, "cuda") {
@@ -56,13 +56,23 @@ func Open(path string, o Options) (*Device, error) {
 	}
 	client, err := plugin.Client(options...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("xla: no device: %w; is a GPU of this plugin's kind here, and free?", err)
 	}
 	d := &Device{plugin: plugin, client: client, cache: o.Cache, steps: o.Loop, executables: map[string]*pjrt.Executable{}}
 	if d.steps == 0 && !d.cpu() {
 		d.steps = launch
 	}
 	return d, nil
+}
+
+// withHint adds to a plugin's lack of a library what brings it.
+func withHint(err error) error {
+	var e *pjrt.PluginError
+	if errors.As(err, &e) && e.Missing != "" {
+		return &device.UnsupportedError{Device: name, What: fmt.Sprintf("%s as it is installed (it needs %s)", e.Path, e.Missing),
+			Hint: fmt.Sprintf("python3 -m pip install 'jax[cuda%d]' brings plugin and libraries", max(CUDA(Driver()), 12))}
+	}
+	return err
 }
 
 func (d *Device) cpu() bool {

@@ -60,6 +60,19 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A library that the plugin lacks is named, with the command that brings it.
+func TestMissingLibrary(t *testing.T) {
+	var no *device.UnsupportedError
+	err := withHint(&pjrt.PluginError{Path: "/p.so", Problem: "it needs the library libcudnn.so.9", Missing: "libcudnn.so.9"})
+	if !errors.As(err, &no) || !strings.Contains(err.Error(), "libcudnn.so.9") || !strings.Contains(err.Error(), "pip install") {
+		t.Errorf("error %v, want an UnsupportedError with library and command", err)
+	}
+	other := errors.New("another")
+	if withHint(other) != other {
+		t.Error("another error was changed")
+	}
+}
+
 // What XLA will not compile is said in a line, and the text is kept.
 func TestCompileError(t *testing.T) {
 	d := open(t, 0)
