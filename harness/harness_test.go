@@ -58,7 +58,7 @@ func devices(t *testing.T) map[string]device.Device {
 		t.Logf("SKIPPED on xla: %v", err)
 		return all
 	}
-	dev, err := xla.Open(path, xla.Options{})
+	dev, err := xla.Open(path, xla.Options{Quick: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ type Device struct {
 	client      *pjrt.Client
 	cache       string // folder of executables; "" for none
 	steps       int    // of a launch; 0 for no loop: one step
+	quick       bool
 	executables map[string]*pjrt.Executable
 }
 
@@ -38,6 +39,8 @@ type Options struct {
 	// Loop puts a loop of so many steps into each launch; 0 leaves it to the
 	// device: XLA's CPU plugin computes loops badly and gets none.
 	Loop int
+	// Quick compiles for the CPU in half the time, to slower code: for tests.
+	Quick bool
 }
 
 // Open opens the plugin at path (see Find).
@@ -58,7 +61,7 @@ func Open(path string, o Options) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("xla: no device: %w; is a GPU of this plugin's kind here, and free?", err)
 	}
-	d := &Device{plugin: plugin, client: client, cache: o.Cache, steps: o.Loop, executables: map[string]*pjrt.Executable{}}
+	d := &Device{plugin: plugin, client: client, cache: o.Cache, steps: o.Loop, quick: o.Quick, executables: map[string]*pjrt.Executable{}}
 	if d.steps == 0 && !d.cpu() {
 		d.steps = launch
 	}
@@ -112,8 +115,14 @@ func (d *Device) Close() error {
 // compile gives the executable of a text: made before, kept on disk, or new.
 func (d *Device) compile(text string, deterministic bool) (*pjrt.Executable, error) {
 	options := compileOptions(d.client.Platform, deterministic)
+	if d.quick && d.cpu() {
+		options = pjrt.CompileOptions{"xla_backend_optimization_level": int64(0)}
+	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%v\n%v\n%s\n", d.Info(), options, text)
+	if d.cpu() {
+		fmt.Fprintln(h, device.CPU().Flags) // it compiles for the instructions that are here
+	}
 	key := fmt.Sprintf("%x", h.Sum(nil)[:16])
 	if e := d.executables[key]; e != nil {
 		return e, nil

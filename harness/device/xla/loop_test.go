@@ -186,7 +186,7 @@ func TestCache(t *testing.T) {
 	dir := t.TempDir()
 	var first []float32
 	for _, round := range []string{"compiled", "kept", "damaged"} {
-		d, err := Open(path, Options{Cache: dir})
+		d, err := Open(path, Options{Cache: dir, Quick: true})
 		if err != nil {
 			t.Fatal(err)
 		}

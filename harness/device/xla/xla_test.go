@@ -17,7 +17,7 @@ func open(t testing.TB, loop int) *Device {
 	if err != nil {
 		t.Skip(err)
 	}
-	d, err := Open(path, Options{Loop: loop})
+	d, err := Open(path, Options{Loop: loop, Quick: true})
 	if err != nil {
 		t.Fatal(err)
 	}
