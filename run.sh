@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Depthlab. Usage: ./run.sh experiments/plain_vs_res.yaml, or ./run.sh --help
-# Needs bash and Go; builds the program, fetches the oneDNN library once, runs.
+# Needs bash and Go; builds the program, fetches the libraries that it needs once, runs.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export DEPTHLAB_ROOT=$here CGO_ENABLED=0
@@ -30,33 +30,84 @@ build() {
 	(cd "$here" && go build -buildvcs=false -ldflags "-X main.version=$version" -o .bin/lab ./harness/cmd/lab)
 }
 
-# The wheel onednn-cpu-gomp holds one library, libdnnl.so.3; it needs libgomp.
-# Looked for first: $DEPTHLAB_ONEDNN, .lib, and the system's own library.
-onednn() {
-	local lib=$here/.lib/onednn tmp
-	[ -n "${DEPTHLAB_ONEDNN:-}" ] && return
-	[ -n "$(find "$lib" -name 'libdnnl.so.3*' -print -quit 2>/dev/null)" ] && return
-	ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 ' && return
+# fetch NAME FOLDER REQUIREMENTS: wheels from PyPI, pinned by hash, unpacked
+# side by side into .lib/FOLDER, which is whole or absent.
+fetch() {
+	local name=$1 to=$here/.lib/$2 wheels=$here/.lib/wheels/$2 tmp
 	if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v python3 >/dev/null || ! python3 -m pip --version >/dev/null 2>&1; then
 		return # lab says what it costs and how to mend it
 	fi
-	echo "fetching oneDNN (the wheel onednn-cpu-gomp, 39 MB) into .lib" >&2
-	mkdir -p "$here/.lib"
+	if [ -n "${no_download:-}" ]; then
+		echo "run.sh: $name is missing, and --no-download forbids to fetch it" >&2
+		return
+	fi
+	echo "fetching $name into .lib/$2" >&2
+	mkdir -p "$wheels" "$(dirname "$to")"
 	tmp=$(mktemp -d "$here/.lib/fetch.XXXXXX")
-	echo "onednn-cpu-gomp==2023.2.0 --hash=sha256:2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb" >"$tmp/requirements.txt"
-	if python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r "$tmp/requirements.txt" -d "$tmp" >&2 &&
-		python3 -m zipfile -e "$tmp"/*.whl "$tmp/onednn"; then
-		rm -rf "$lib" && mv "$tmp/onednn" "$lib"
+	mkdir "$tmp/whole"
+	# What an interrupted fetch brought stays in .lib/wheels and is not fetched again.
+	if python3 -m pip download --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --find-links "$wheels" -r "$3" -d "$wheels" >&2 &&
+		unpack "$wheels" "$tmp/whole"; then
+		rm -rf "$to" && mv "$tmp/whole" "$to" && rm -rf "$wheels"
 	else
-		echo "run.sh: oneDNN could not be fetched" >&2
+		echo "run.sh: $name could not be fetched" >&2
 	fi
 	rm -rf "$tmp"
+}
+
+unpack() {
+	local wheel
+	for wheel in "$1"/*.whl; do
+		python3 -m zipfile -e "$wheel" "$2" || return 1
+	done
+	# zipfile forgets which files are programs.
+	find "$2" -path '*/bin/*' -type f -exec chmod +x {} +
+}
+
+# The wheel onednn-cpu-gomp holds one library, libdnnl.so.3; it needs libgomp.
+# Looked for first: $DEPTHLAB_ONEDNN, .lib, and the system's own library.
+onednn() {
+	[ -n "${DEPTHLAB_ONEDNN:-}" ] && return
+	[ -n "$(find "$here/.lib/onednn" -name 'libdnnl.so.3*' -print -quit 2>/dev/null)" ] && return
+	ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 ' && return
+	fetch "oneDNN (39 MB)" onednn "$here/harness/device/onednn/wheels/cpu.txt"
+}
+
+pinned=$here/harness/device/xla/wheels
+
+# driver prints the major version of the NVIDIA driver, 0 for none.
+driver() {
+	[[ $(cat /proc/driver/nvidia/version 2>/dev/null) =~ \ ([0-9]+)\.[0-9]+ ]] && echo "${BASH_REMATCH[1]}" || echo 0
+}
+
+# A plugin of XLA for what is here: an NVIDIA GPU, or for tests the CPU.
+xla() {
+	[ -n "${DEPTHLAB_PJRT:-}" ] && return
+	if [ "$(driver)" -gt 0 ]; then
+		[ -e "$here/.lib/pjrt/cuda13/nvidia/cudnn" ] && return
+		python3 -c 'import importlib.util as u, sys; sys.exit(not (u.find_spec("jax_plugins.xla_cuda13") or u.find_spec("jax_plugins.xla_cuda12")))' 2>/dev/null && return
+		[ "$(driver)" -ge 580 ] || return 0 # CUDA 12: lab says what to install
+		fetch "XLA's CUDA plugin, cuDNN and their like (3.5 GB when unpacked)" pjrt/cuda13 "$pinned/cuda13.txt"
+	else
+		xla_cpu
+	fi
+}
+
+xla_cpu() {
+	[ -d "$here/.lib/pjrt/cpu" ] || fetch "XLA's CPU plugin (61 MB)" pjrt/cpu "$pinned/cpu.txt"
+}
+
+# What compiles for a GPU that is not there.
+xla_compile() {
+	[ -d "$here/.lib/pjrt/cuda13" ] || fetch "XLA's CUDA plugin and its compiler (245 MB)" pjrt/cuda13 "$pinned/compile.txt"
 }
 
 # Everything that is checked; "test -short" leaves out what takes long.
 tests() {
 	need_go
 	onednn
+	xla_cpu
+	xla_compile
 	cd "$here"
 	local unformatted
 	unformatted=$(gofmt -l experiments harness nets plots)
@@ -64,6 +115,13 @@ tests() {
 	go vet ./...
 	go test "$@" ./...
 }
+
+# --no-download, anywhere on the line, is for this script alone.
+args=()
+for a in "$@"; do
+	if [ "$a" = --no-download ]; then no_download=1; else args+=("$a"); fi
+done
+set -- ${args[@]+"${args[@]}"}
 
 case ${1:-} in
 test)
@@ -73,7 +131,16 @@ test)
 *)
 	build
 	case ${1:-} in
-	*.yaml | *.yml | run | plan | eval | step | bench | doctor) onednn ;;
+	*.yaml | *.yml | run | plan | eval | step | bench)
+		onednn
+		[ "$(driver)" -eq 0 ] || xla
+		;;
+	doctor) onednn ;;
+	esac
+	case "$* " in
+	"explain "*"--for"*) xla_compile ;;
+	"gpu-check "*) xla ;;
+	*" --device xla "* | *" --device=xla "*) xla ;;
 	esac
 	exec "$here/.bin/lab" "$@"
 	;;

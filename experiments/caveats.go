@@ -39,7 +39,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	say(r.Optimizer.Form != want.Optimizer.Form, "%s momentum", r.Optimizer.Form)
 	say(r.Optimizer.Decay != want.Optimizer.Decay, "weight decay %g", r.Optimizer.Decay)
 	caveats = append(caveats, r.Schedule.caveats(archOf(r.Net).Depth)...)
-	say(r.Precision == "bf16", "bf16")
+	say(r.Precision == "bf16" || r.Precision == "tf32", "%s", r.Precision)
 	return len(caveats) == 0, caveats
 }
 

@@ -69,7 +69,7 @@ var keys = map[string]key{
 	"schedule.warmup.for":        {says: "The warm-up ends after this time. Write this or until."},
 	"schedule.warmup.from_depth": {min: 0, max: maxDepth, says: "Nets with fewer layers have no warm-up. 0: every net has it."},
 
-	"precision": {oneOf: []string{"auto", "fp32", "bf16"}, says: "Number format of activations and of the operands of convolutions; auto is bf16 where the machine has it. Weights and sums are always float32."},
+	"precision": {oneOf: []string{"auto", "fp32", "tf32", "bf16"}, says: "Number format of activations and of the operands of convolutions; auto is bf16 where the machine has it, tf32 is for NVIDIA GPUs. Weights and sums are always float32."},
 	"log":       {says: "Time over which a point of the training curve is averaged."},
 	"evaluate":  {says: "Time between two tests."},
 	"save":      {says: "Time between two checkpoints: at most this much is lost when a run is killed."},

@@ -16,6 +16,7 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/device/onednn"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/device/xla"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
 )
@@ -36,21 +37,33 @@ save: 3 steps
 precision: fp32
 `
 
-// devices are those that are here: ref always, onednn where its library is.
+// devices are those that are here: ref always, the others where their
+// libraries are.
 func devices(t *testing.T) map[string]device.Device {
 	t.Helper()
 	all := map[string]device.Device{"ref": ref.New()}
 	path, err := onednn.Find(filepath.Join("..", ".lib"))
 	if err != nil {
 		t.Logf("SKIPPED on onednn: %v", err)
+	} else {
+		dev, err := onednn.Open(path, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { dev.Close() })
+		all["onednn"] = dev
+	}
+	path, err = xla.Find("", filepath.Join("..", ".lib"))
+	if err != nil {
+		t.Logf("SKIPPED on xla: %v", err)
 		return all
 	}
-	dev, err := onednn.Open(path, 0)
+	dev, err := xla.Open(path, xla.Options{Quick: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dev.Close() })
-	all["onednn"] = dev
+	all["xla"] = dev
 	return all
 }
 

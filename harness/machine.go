@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,12 +10,14 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/device/onednn"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/device/xla"
 )
 
 // Machine is where things lie and what is there: devices, libraries, data.
 type Machine struct {
 	Root    string // the project's folder
 	DataDir string // --data; "" for none given
+	Plugin  string // --plugin: a PJRT plugin for the device xla; "" for none given
 }
 
 // NewMachine takes the project's folder from $DEPTHLAB_ROOT, which run.sh
@@ -50,25 +51,58 @@ func (m Machine) CIFAR10() (string, error) {
 // OneDNN finds the library.
 func (m Machine) OneDNN() (string, error) { return onednn.Find(m.LibDir()) }
 
+// XLA finds the plugin of the device xla.
+func (m Machine) XLA() (string, error) { return xla.Find(m.Plugin, m.LibDir()) }
+
+// CUDA finds the plugin that compiles for GPUs that need not be there.
+func (m Machine) CUDA() (string, error) { return xla.FindCUDA(m.Plugin, m.LibDir()) }
+
+// gpu says why no GPU can be used here; nil where one can.
+func (m Machine) gpu() error {
+	if xla.Driver() == 0 {
+		return fmt.Errorf("no NVIDIA driver was found")
+	}
+	_, err := m.XLA()
+	return err
+}
+
 // Have says which needs of a profile are met here, and the reasons of those
 // that are not.
 func (m Machine) Have() (have map[string]bool, why map[string]error) {
 	have, why = map[string]bool{}, map[string]error{}
 	_, why["cifar10"] = m.CIFAR10()
 	_, why["onednn"] = m.OneDNN()
-	why["gpu"] = errors.New("this version trains on CPUs only")
+	why["gpu"] = m.gpu()
 	for need, err := range why {
 		have[need] = err == nil
 	}
 	return have, why
 }
 
-// Open opens a device by name; auto takes onednn where it is, else ref, and
-// then says on one line what that costs.
+// Device settles what auto is: xla where a GPU can be used, else itself.
+func (m Machine) Device(name string) string {
+	if name == "auto" && m.gpu() == nil {
+		return "xla"
+	}
+	return name
+}
+
+// Open opens a device by name; auto takes xla where a GPU is, else onednn where
+// it is, else ref, and then says on one line what that costs.
 func (m Machine) Open(name string) (dev device.Device, warning string, err error) {
-	switch name {
+	switch m.Device(name) {
 	case "ref":
 		return ref.New(), "", nil
+	case "xla":
+		path, err := m.XLA()
+		if err != nil {
+			return nil, "", err
+		}
+		dev, err := xla.Open(path, xla.Options{Cache: filepath.Join(m.Root, ".cache", "xla")})
+		if err != nil {
+			return nil, "", err
+		}
+		return dev, "", nil
 	case "onednn", "auto":
 		path, err := m.OneDNN()
 		if err == nil {
@@ -80,7 +114,7 @@ func (m Machine) Open(name string) (dev device.Device, warning string, err error
 		return ref.New(), "WITHOUT oneDNN the plain Go device is used: hours instead of minutes. " +
 			"./run.sh fetches the library where python3 has pip; or install your system's libdnnl3, or set DEPTHLAB_ONEDNN to a libdnnl.so.3. (" + err.Error() + ")", nil
 	}
-	return nil, "", fmt.Errorf("--device %q: expected auto, ref or onednn", name)
+	return nil, "", fmt.Errorf("--device %q: expected auto, ref, onednn or xla", name)
 }
 
 // Load reads the data set that a question names.

@@ -44,7 +44,7 @@ func open(run experiments.Run, src *data.Source, dev device.Device) (*model, err
 	if m.programs, err = programs(arch, run, &src.Train, src.Train.N+src.Test.N); err != nil {
 		return nil, err
 	}
-	m.session, err = dev.Open(m.programs, device.Options{Precision: device.Precision(run.Precision)})
+	m.session, err = dev.Open(m.programs, device.Options{Precision: device.Precision(run.Precision), Deterministic: true})
 	if err != nil {
 		return nil, err
 	}

@@ -167,15 +167,20 @@ func Step(dev device.Device, o Options) (r Result, err error) {
 		return r, err
 	}
 	plan := data.Plan{Seed: 1, N: images, Batch: o.Batch, Pad: 4, Flip: true}
-	done := 0
+	done, launch := 0, max(1, session.Info().Launch)
 	run := func(n int) (time.Duration, error) {
 		start := time.Now()
-		for range n {
-			step := device.Plan{First: done, Rows: plan.Rows(done, nil), Rates: []device.Rates{{Learning: 0.01, Statistics: 0.1}}}
-			if err := session.Train(step, make([]device.Metric, 1)); err != nil {
+		for n > 0 {
+			steps := device.Plan{First: done}
+			for range min(n, launch) {
+				steps.Rows = plan.Rows(done, steps.Rows)
+				steps.Rates = append(steps.Rates, device.Rates{Learning: 0.01, Statistics: 0.1})
+				done++
+			}
+			if err := session.Train(steps, make([]device.Metric, len(steps.Rates))); err != nil {
 				return 0, err
 			}
-			done++
+			n -= len(steps.Rates)
 		}
 		return time.Since(start), nil
 	}

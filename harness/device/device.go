@@ -52,6 +52,7 @@ type Precision string
 
 const (
 	FP32 Precision = "fp32"
+	TF32 Precision = "tf32" // float32, whose products in convolutions keep 10 bits of the mantissa (NVIDIA's)
 	BF16 Precision = "bf16"
 )
 

@@ -39,7 +39,7 @@ func benchNets(_ context.Context, c *call) (err error) {
 	info := dev.Info()
 	say("%s %s on %s; batch %d, images of 32x32", info.Name, info.Library, info.Hardware, *batch)
 	precisions := []device.Precision{device.FP32, device.BF16}
-	if p := *flags.precision; p == "fp32" || p == "bf16" {
+	if p := *flags.precision; p == "fp32" || p == "tf32" || p == "bf16" {
 		precisions = []device.Precision{device.Precision(p)}
 	}
 	if !info.Bfloat16 && len(precisions) == 2 {

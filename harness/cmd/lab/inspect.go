@@ -13,17 +13,21 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/nets"
-	"depthlab/nets/compile"
 )
 
 // doctor tells what is here and how to mend what is not.
 func doctor(_ context.Context, c *call) error {
+	plugin := c.plugin()
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
 	m := c.machine()
+	m.Plugin = *plugin
+	if err := divert(m); err != nil {
+		return err
+	}
 	fmt.Printf("lab %s\n", version)
-	for _, name := range []string{"onednn", "ref"} {
+	for _, name := range []string{"xla", "onednn", "ref"} {
 		dev, _, err := m.Open(name)
 		if err != nil {
 			fmt.Printf("device %-7s missing: %v\n", name, err)
@@ -37,7 +41,9 @@ func doctor(_ context.Context, c *call) error {
 		fmt.Printf("device %-7s %s, %s; %s\n", name, strings.TrimSpace(info.Library+" "), info.Hardware, native)
 		dev.Close()
 	}
-	fmt.Println("device gpu     none: this version trains on CPUs only")
+	if _, why := m.Have(); why["gpu"] != nil {
+		fmt.Printf("gpu            none: %v\n", why["gpu"])
+	}
 	dir, err := m.CIFAR10()
 	if err != nil {
 		fmt.Printf("data   cifar10 missing: %v\n", err)
@@ -87,35 +93,6 @@ func arch(name string) (nets.Arch, error) {
 		return a, usageError{err}
 	}
 	return a, nil
-}
-
-func explain(_ context.Context, c *call) error {
-	net := c.String("net", "", "the net, such as resnet-20 or resnet-56/B")
-	batch := c.Int("batch", 128, "images a step")
-	if _, err := c.files(0, "no file"); err != nil {
-		return err
-	}
-	a, err := arch(*net)
-	if err != nil {
-		return err
-	}
-	if *batch < 1 || *batch > 1<<16 {
-		return usage("--batch %d: expected 1 to 65536", *batch)
-	}
-	cfg := compile.Config{
-		Config: nets.Config{Batch: *batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
-		Images: 60000, Pad: 4, Momentum: 0.9, Decay: 1e-4,
-	}
-	p, err := compile.Compile(a, nets.Train, cfg)
-	if err != nil {
-		return err
-	}
-	params, macs, err := nets.Count(a, cfg.Config)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%s: %d parameters, %d multiply-adds an image\n\n", a, params, macs)
-	return p.Dump(os.Stdout)
 }
 
 func evalWeights(_ context.Context, c *call) (err error) {

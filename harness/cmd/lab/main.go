@@ -38,10 +38,11 @@ func init() { // a variable would refer to itself through help
 		{"diff", "RUN RUN", "what differs between two runs (results/NAME/PROFILE/runs/ID.json)", diffRuns},
 		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor},
 		{"data", "cifar10", "download CIFAR-10 (163 MiB) into the project's data folder", fetchData},
-		{"explain", "--net NET", "the layers of a net and its training Program", explain},
+		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain},
 		{"eval", "--net NET --weights FILE", "test weights on a data set", evalWeights},
 		{"step", "FILE.yaml --net NET --out DIR", "write what the first training steps see and do, tensor by tensor", stepNet},
 		{"bench", "", "time training steps, beside PyTorch with --against-torch", benchNets},
+		{"gpu-check", "", "try a device on real nets: against ref, in one launch and many, resumed; writes a report", gpuCheck},
 		{"schema", "", "the JSON Schema of question files", schema},
 	}
 }
@@ -151,6 +152,11 @@ func newCall(cmd command, args []string) *call {
 	c.json = c.Bool("json", false, "print JSON on standard output, and nothing else there")
 	c.rest = args
 	return c
+}
+
+// plugin is the option that names a PJRT plugin.
+func (c *call) plugin() *string {
+	return c.String("plugin", "", "PJRT plugin of the device xla: a shared library (else $DEPTHLAB_PJRT, else what is found)")
 }
 
 // files parses the command line and gives what is no option, of which there

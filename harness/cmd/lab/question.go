@@ -43,20 +43,27 @@ func (c *call) choose(file string) (q question, reasons []string, err error) {
 }
 
 // deviceFlags are the options of commands that compute.
-type deviceFlags struct{ name, precision *string }
+type deviceFlags struct{ name, precision, plugin *string }
 
 func (c *call) deviceFlags() deviceFlags {
 	return deviceFlags{
-		c.String("device", "auto", "auto, ref or onednn"),
-		c.String("precision", "", "fp32 or bf16, in place of the file's"),
+		c.String("device", "auto", "auto, ref, onednn or xla"),
+		c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
+		c.plugin(),
 	}
 }
 
 func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
 	switch *d.precision {
-	case "", "auto", "fp32", "bf16":
+	case "", "auto", "fp32", "tf32", "bf16":
 	default:
-		return nil, usage("--precision %q: expected auto, fp32 or bf16", *d.precision)
+		return nil, usage("--precision %q: expected auto, fp32, tf32 or bf16", *d.precision)
+	}
+	m.Plugin = *d.plugin
+	if m.Device(*d.name) == "xla" {
+		if err := divert(m); err != nil {
+			return nil, err
+		}
 	}
 	dev, warning, err := m.Open(*d.name)
 	if warning != "" {

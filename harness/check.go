@@ -1,0 +1,189 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/device/ref"
+	"depthlab/nets/program"
+)
+
+// Checks are what a device must show on real nets, in the order in which they
+// are run. Each gives a line for the report, or says what is wrong.
+var Checks = []struct {
+	Name string
+	Run  func(c *Checked) (string, error)
+}{
+	{"first losses against ref", (*Checked).losses},
+	{"one launch against many", (*Checked).launches},
+	{"resume", (*Checked).resume},
+	{"evaluation", (*Checked).evaluate},
+}
+
+// Checked is a device under check, with the run that it is tried on.
+type Checked struct {
+	Run    experiments.Run
+	Data   *data.Source
+	Device device.Device
+}
+
+// losses holds the first steps in fp32 to those of ref: 1e-3 of each, as the
+// roundings of a step grow from step to step.
+func (c *Checked) losses() (string, error) {
+	const steps, batch, bound = 20, 8, 1e-3
+	small := *c
+	small.Run.Batch, small.Run.BatchNorm.Group, small.Run.Precision = batch, 0, string(device.FP32)
+	got, err := small.first(small.Device, steps)
+	if err != nil {
+		return "", err
+	}
+	want, err := small.first(ref.New(), steps)
+	if err != nil {
+		return "", err
+	}
+	worst := 0.0
+	for i := range want {
+		e := math.Abs(float64(got[i].Loss-want[i].Loss)) / float64(want[i].Loss)
+		if !(e <= bound) {
+			return "", fmt.Errorf("step %d: loss %v, ref has %v", i+1, got[i].Loss, want[i].Loss)
+		}
+		worst = max(worst, e)
+	}
+	return fmt.Sprintf("%d losses of %s, fp32, batch %d: the worst is %.1e away", steps, c.Run.Net, batch, worst), nil
+}
+
+// first trains on a device from the first weights on.
+func (c *Checked) first(dev device.Device, steps int) (m []device.Metric, err error) {
+	x, err := open(c.Run, c.Data, dev)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, x.session.Close()) }()
+	return x.steps(0, steps, steps)
+}
+
+// steps trains steps from first on, so many in each call.
+func (m *model) steps(first, n, each int) ([]device.Metric, error) {
+	var all []device.Metric
+	for n > 0 {
+		k := min(n, each)
+		plan := device.Plan{First: first, Rows: m.rows(first, k)}
+		for range k {
+			plan.Rates = append(plan.Rates, device.Rates{Learning: 0.01, Statistics: 0.1})
+		}
+		metrics := make([]device.Metric, k)
+		if err := m.session.Train(plan, metrics); err != nil {
+			return nil, err
+		}
+		all = append(all, metrics...)
+		first, n = first+k, n-k
+	}
+	return all, nil
+}
+
+// whole reads all that training changes.
+func (m *model) whole() ([][]float32, error) {
+	var all [][]float32
+	for _, name := range []string{"params", "momenta", "stats"} {
+		id, _ := m.programs.Train.Lookup(name)
+		v := make([]float32, m.programs.Train.Buffers[id].Shape.Len())
+		if err := m.session.Read(name, v); err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func sameBits(a, b [][]float32) error {
+	for i, name := range []string{"parameter", "momentum", "statistic"} {
+		for j := range a[i] {
+			if math.Float32bits(a[i][j]) != math.Float32bits(b[i][j]) {
+				return fmt.Errorf("%s %d is %v, was %v", name, j, a[i][j], b[i][j])
+			}
+		}
+	}
+	return nil
+}
+
+// run trains 12 steps in calls of a size, with a break after which the state
+// is carried over to a new session; 0 for none.
+func (c *Checked) run(each, carry int) (state [][]float32, err error) {
+	const steps = 12
+	m, err := open(c.Run, c.Data, c.Device)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.session.Close()) }()
+	if carry > 0 {
+		if _, err := m.steps(0, carry, each); err != nil {
+			return nil, err
+		}
+		state, err := m.whole()
+		if err != nil {
+			return nil, err
+		}
+		if err := m.session.Close(); err != nil {
+			return nil, err
+		}
+		if m, err = open(c.Run, c.Data, c.Device); err != nil {
+			return nil, err
+		}
+		for i, name := range []string{"params", "momenta", "stats"} {
+			if err := m.session.Write(name, state[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if _, err := m.steps(carry, steps-carry, each); err != nil {
+		return nil, err
+	}
+	return m.whole()
+}
+
+func (c *Checked) launches() (string, error) {
+	one, err := c.run(12, 0)
+	if err != nil {
+		return "", err
+	}
+	many, err := c.run(1, 0)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("12 steps of %s, %s, in one call and in 12: the same bits", c.Run.Net, c.Run.Precision), sameBits(many, one)
+}
+
+func (c *Checked) resume() (string, error) {
+	straight, err := c.run(12, 0)
+	if err != nil {
+		return "", err
+	}
+	resumed, err := c.run(12, 5)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("12 steps of %s, %s, resumed after 5 in a new session: the same bits", c.Run.Net, c.Run.Precision), sameBits(resumed, straight)
+}
+
+func (c *Checked) evaluate() (_ string, err error) {
+	m, err := open(c.Run, c.Data, c.Device)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, m.session.Close()) }()
+	start := time.Now()
+	n, err := m.evaluate(m.test)
+	if err != nil {
+		return "", err
+	}
+	if n.Images != len(m.test) {
+		return "", fmt.Errorf("%d images tested, want %d", n.Images, len(m.test))
+	}
+	work := m.programs.Train.Bytes[program.Work]
+	return fmt.Sprintf("%d images in %.1f s; the step has %d MiB of work space in float32", n.Images, time.Since(start).Seconds(), work>>20), nil
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/xla"
+	"depthlab/harness/device/xla/lower"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+	"depthlab/nets/program"
+)
+
+func explain(_ context.Context, c *call) error {
+	net := c.String("net", "", "the net, such as resnet-20 or resnet-56/B")
+	batch := c.Int("batch", 128, "images a step")
+	stablehlo := c.Bool("stablehlo", false, "print the program as the text that XLA compiles")
+	target := c.String("for", "", "compile for a GPU that need not be here, and count: h100, a100 or b200")
+	precision := c.String("precision", "", "fp32, tf32 or bf16 (with --for, bf16 unless told otherwise)")
+	launch := c.Float64("launch", 3, "with --for: the least time of a kernel, in microseconds")
+	bandwidth := c.Float64("bandwidth", 0, "with --for: of memory, in GB/s (else the data sheet's)")
+	plugin := c.plugin()
+	if _, err := c.files(0, "no file"); err != nil {
+		return err
+	}
+	a, err := arch(*net)
+	if err != nil {
+		return err
+	}
+	if *batch < 1 || *batch > 1<<16 {
+		return usage("--batch %d: expected 1 to 65536", *batch)
+	}
+	if *launch < 0 || *bandwidth < 0 {
+		return usage("--launch %g --bandwidth %g: expected numbers above 0", *launch, *bandwidth)
+	}
+	switch *precision {
+	case "", "fp32", "tf32", "bf16":
+	default:
+		return usage("--precision %q: expected fp32, tf32 or bf16", *precision)
+	}
+	cfg := compile.Config{
+		Config: nets.Config{Batch: *batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
+		Images: 60000, Pad: 4, Momentum: 0.9, Decay: 1e-4,
+	}
+	p, err := compile.Compile(a, nets.Train, cfg)
+	if err != nil {
+		return err
+	}
+	switch {
+	case *target != "":
+		m := c.machine()
+		m.Plugin = *plugin
+		path, err := m.CUDA()
+		if err != nil {
+			return err
+		}
+		if *precision == "" {
+			*precision = string(device.BF16)
+		}
+		if err := divert(m); err != nil {
+			return err
+		}
+		f, err := xla.Foretell(path, *target, p, device.Precision(*precision), *launch*1e-6, *bandwidth*1e9)
+		if err != nil {
+			return err
+		}
+		if *c.json {
+			return json.NewEncoder(os.Stdout).Encode(f)
+		}
+		forecast(f)
+		return nil
+	case *stablehlo:
+		m, err := lower.Lower(p, lower.Options{Precision: device.Precision(*precision)})
+		if err != nil {
+			return err
+		}
+		_, err = os.Stdout.WriteString(m.Text)
+		return err
+	}
+	return dump(a, cfg, p)
+}
+
+func dump(a nets.Arch, cfg compile.Config, p *program.Program) error {
+	params, macs, err := nets.Count(a, cfg.Config)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s: %d parameters, %d multiply-adds an image\n\n", a, params, macs)
+	return p.Dump(os.Stdout)
+}
+
+func forecast(f *xla.Forecast) {
+	fmt.Printf("%s %s, batch %d, compiled for %s in %.1f s (no GPU was used)\n\n", f.Net, f.Precision, f.Batch, f.Target, f.CompileSeconds)
+	fmt.Printf("%-22s %9s %11s %9s %11s\n", "kernels of a step", "count", "per layer", "MiB", "at least ms")
+	for _, k := range f.Kinds {
+		if k.Kernels > 0 {
+			fmt.Printf("%-22s %9d %11.1f %9.0f %11.3f\n", k.Kind, k.Kernels, k.PerLayer, float64(k.Bytes)/(1<<20), 1e3*k.Seconds)
+		}
+	}
+	fmt.Printf("%-22s %9d %11.1f %9.0f %11.3f\n\n", "in all", f.Kernels, f.PerLayer, float64(f.Bytes)/(1<<20), 1e3*f.Bound)
+	fmt.Printf("%d of %d convolutions and their gradients are cuDNN calls; %d MiB of temporaries.\n", f.CuDNN, f.Convolutions, f.Temporaries>>20)
+	fmt.Printf("At least: each kernel takes the longer of %g us and its bytes at %.0f GB/s; caches are not counted.\n", 1e6*f.Launch, f.Bandwidth/1e9)
+}

@@ -1,0 +1,148 @@
+// Package xla computes Programs through XLA: each is lowered to StableHLO text
+// (lower), compiled and executed by a PJRT plugin (pjrt) that is opened at run
+// time, for GPUs or, in tests, the CPU. Data set, plan and state live on the
+// device; state is donated from launch to launch.
+package xla
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/xla/lower"
+	"depthlab/harness/device/xla/pjrt"
+	"depthlab/nets/kernel"
+)
+
+const name = lower.Name
+
+// launch is how many steps one launch can hold on a GPU. Longer launches win
+// nothing: the host is idle for all but the first microseconds of each.
+const launch = 100
+
+// Device is the first device of a plugin's client.
+type Device struct {
+	plugin      *pjrt.Plugin
+	client      *pjrt.Client
+	cache       string // folder of executables; "" for none
+	steps       int    // of a launch; 0 for no loop: one step
+	quick       bool
+	executables map[string]*pjrt.Executable
+}
+
+// Options of a device.
+type Options struct {
+	// Cache is a folder where compiled programs are kept; "" keeps none.
+	Cache string
+	// Loop puts a loop of so many steps into each launch; 0 leaves it to the
+	// device: XLA's CPU plugin computes loops badly and gets none.
+	Loop int
+	// Quick compiles for the CPU in half the time, to slower code: for tests.
+	Quick bool
+}
+
+// Open opens the plugin at path (see Find).
+func Open(path string, o Options) (*Device, error) {
+	if err := pjrt.Quiet(); err != nil {
+		return nil, err
+	}
+	plugin, err := pjrt.Open(path)
+	if err != nil {
+		return nil, withHint(err)
+	}
+	var options []pjrt.Option
+	if strings.Contains(path, "cuda") {
+		// Several runs may share a card: no process takes all its memory at once.
+		options = []pjrt.Option{{Name: "preallocate", Value: false}}
+	}
+	client, err := plugin.Client(options...)
+	if err != nil {
+		return nil, fmt.Errorf("xla: no device: %w; is a GPU of this plugin's kind here, and free?", err)
+	}
+	d := &Device{plugin: plugin, client: client, cache: o.Cache, steps: o.Loop, quick: o.Quick, executables: map[string]*pjrt.Executable{}}
+	if d.steps == 0 && !d.cpu() {
+		d.steps = launch
+	}
+	return d, nil
+}
+
+// withHint adds to a plugin's lack of a library what brings it.
+func withHint(err error) error {
+	var e *pjrt.PluginError
+	if errors.As(err, &e) && e.Missing != "" {
+		return &device.UnsupportedError{Device: name, What: fmt.Sprintf("%s as it is installed (it needs %s)", e.Path, e.Missing),
+			Hint: fmt.Sprintf("python3 -m pip install 'jax[cuda%d]' brings plugin and libraries", max(CUDA(Driver()), 12))}
+	}
+	return err
+}
+
+func (d *Device) cpu() bool {
+	return strings.EqualFold(d.client.Platform, "cpu") || d.client.Platform == "Host"
+}
+
+// Info describes device and plugin.
+func (d *Device) Info() device.Info {
+	hardware := d.client.Devices[0].Kind
+	if d.cpu() {
+		hardware = device.CPU().Model + ", XLA's CPU plugin"
+	}
+	version, _, _ := strings.Cut(d.client.Version, "\n")
+	return device.Info{
+		Name:     name,
+		Hardware: hardware,
+		Library:  strings.TrimSpace(fmt.Sprintf("PJRT %d.%d, %s %s", d.plugin.Major, d.plugin.Minor, d.client.Platform, version)),
+		Layout:   "nhwc",
+		Bfloat16: !d.cpu(),
+		Launch:   max(d.steps, 1),
+	}
+}
+
+// Supports knows the kernels that have an emitter.
+func (d *Device) Supports(k kernel.Kernel) error { return lower.Supports(k) }
+
+// Close frees executables and disconnects. Sessions must be closed before.
+func (d *Device) Close() error {
+	var all []error
+	for key, e := range d.executables {
+		all = append(all, e.Destroy())
+		delete(d.executables, key)
+	}
+	return errors.Join(append(all, d.client.Close())...)
+}
+
+// compile gives the executable of a text: made before, kept on disk, or new.
+func (d *Device) compile(text string, deterministic bool) (*pjrt.Executable, error) {
+	options := compileOptions(d.client.Platform, deterministic)
+	if d.quick && d.cpu() {
+		options = pjrt.CompileOptions{"xla_backend_optimization_level": int64(0)}
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%v\n%v\n%s\n", d.Info(), options, text)
+	if d.cpu() {
+		fmt.Fprintln(h, device.CPU().Flags) // it compiles for the instructions that are here
+	}
+	key := fmt.Sprintf("%x", h.Sum(nil)[:16])
+	if e := d.executables[key]; e != nil {
+		return e, nil
+	}
+	e, err := d.cached(key, func() (*pjrt.Executable, error) { return d.client.Compile(text, options) })
+	if err != nil {
+		return nil, &compileError{text, err}
+	}
+	d.executables[key] = e
+	return e, nil
+}
+
+// compileOptions are XLA's, by platform.
+func compileOptions(platform string, deterministic bool) pjrt.CompileOptions {
+	if platform != "cuda" {
+		return nil
+	}
+	return pjrt.CompileOptions{
+		"xla_gpu_exclude_nondeterministic_ops": deterministic,
+		// What is to be rounded to bfloat16 is: less to write and to read.
+		"xla_allow_excess_precision": false,
+	}
+}

@@ -1,0 +1,154 @@
+package xla
+
+import (
+	"embed"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/xla/hlo"
+	"depthlab/harness/device/xla/lower"
+	"depthlab/harness/device/xla/pjrt"
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+// GPUs as XLA describes them (GpuTargetConfigProto): their data sheets, as in
+// openxla/xla, xla/backends/gpu/target_config/specs.
+//
+//go:embed targets/*.txtpb
+var targets embed.FS
+
+// Targets lists the GPUs that Forecast knows.
+func Targets() []string {
+	files, _ := targets.ReadDir("targets") // embedded: it is there
+	var names []string
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(f.Name(), ".txtpb"))
+	}
+	return names
+}
+
+// Forecast is what XLA makes of one training step for a GPU that need not be
+// there, and the time that follows from two stated numbers.
+type Forecast struct {
+	Net            string           `json:"net"`
+	Precision      device.Precision `json:"precision"`
+	Target         string           `json:"target"`
+	Batch          int              `json:"batch"`
+	ConvLayers     int              `json:"conv_layers"`
+	Convolutions   int              `json:"convolutions"` // forward and both gradients
+	CuDNN          int              `json:"cudnn_calls"`
+	Kernels        int              `json:"kernels_per_step"`
+	PerLayer       float64          `json:"kernels_per_conv_layer"`
+	Kinds          []Kind           `json:"kinds"`
+	Bytes          int64            `json:"bytes_per_step"` // read and written by kernels
+	Temporaries    int64            `json:"temporaries_bytes"`
+	CompileSeconds float64          `json:"compile_seconds"`
+	Bandwidth      float64          `json:"bandwidth_bytes_per_s"`
+	Launch         float64          `json:"launch_seconds"` // of a kernel, at least
+	Bound          float64          `json:"bound_seconds"`  // sum over kernels of the larger of launch and bytes/bandwidth
+}
+
+// Kind is the kernels of one kind.
+type Kind struct {
+	Kind     string  `json:"kind"`
+	Kernels  int     `json:"kernels"`
+	PerLayer float64 `json:"per_conv_layer"`
+	Bytes    int64   `json:"bytes"`
+	Seconds  float64 `json:"bound_seconds"`
+}
+
+// Foretell compiles a training program with the CUDA plugin at path for one of
+// Targets. Launch is the least time of a kernel in seconds, bandwidth that of
+// memory in bytes per second; 0 takes the data sheet's.
+func Foretell(path, target string, p *program.Program, precision device.Precision, launch, bandwidth float64) (*Forecast, error) {
+	config, err := targets.ReadFile("targets/" + target + ".txtpb")
+	if err != nil {
+		return nil, fmt.Errorf("xla: target %q: expected one of %s", target, strings.Join(Targets(), ", "))
+	}
+	module, err := lower.Lower(p, lower.Options{Precision: precision})
+	if err != nil {
+		return nil, err
+	}
+	if err := pjrt.Quiet(); err != nil {
+		return nil, err
+	}
+	plugin, err := pjrt.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	compiled, err := plugin.CompileFor(string(config), module.Text, compileOptions("cuda", false))
+	if err != nil {
+		return nil, &compileError{module.Text, err}
+	}
+	defer compiled.Destroy()
+	f := &Forecast{
+		Precision: precision, Target: target, Batch: module.Batch, Launch: launch, Bandwidth: bandwidth,
+		CompileSeconds: time.Since(start).Seconds(),
+	}
+	f.Net, _, _ = strings.Cut(p.Name, " ")
+	if f.Bandwidth == 0 {
+		f.Bandwidth = dataSheet(string(config))
+	}
+	for _, c := range p.Code {
+		switch c.Kernel.(type) {
+		case kernel.Conv:
+			f.ConvLayers++
+			f.Convolutions++
+		case kernel.ConvGradInput, kernel.ConvGradWeight:
+			f.Convolutions++
+		}
+	}
+	memory, err := compiled.Memory()
+	if err != nil {
+		return nil, err
+	}
+	f.Temporaries = memory.Temporaries
+	optimized, err := compiled.Optimized()
+	if err != nil {
+		return nil, err
+	}
+	kernels, err := hlo.Kernels(optimized)
+	if err != nil {
+		return nil, err
+	}
+	f.count(kernels)
+	return f, nil
+}
+
+func (f *Forecast) count(kernels []hlo.Kernel) {
+	f.Kernels = len(kernels)
+	f.PerLayer = float64(f.Kernels) / float64(f.ConvLayers)
+	for _, kind := range hlo.Kinds {
+		f.Kinds = append(f.Kinds, Kind{Kind: kind})
+	}
+	for _, k := range kernels {
+		x := &f.Kinds[slices.Index(hlo.Kinds, k.Kind)]
+		t := max(f.Launch, float64(k.Bytes)/f.Bandwidth)
+		x.Kernels++
+		x.Bytes += k.Bytes
+		x.Seconds += t
+		f.Bytes += k.Bytes
+		f.Bound += t
+		if k.Kind == hlo.Convolution {
+			f.CuDNN++
+		}
+	}
+	for i := range f.Kinds {
+		f.Kinds[i].PerLayer = float64(f.Kinds[i].Kernels) / float64(f.ConvLayers)
+	}
+}
+
+var sheetBandwidth = regexp.MustCompile(`memory_bandwidth:\s*(\d+)`)
+
+// dataSheet reads the bandwidth of a target in bytes per second.
+func dataSheet(config string) float64 {
+	v, _ := strconv.ParseFloat(sheetBandwidth.FindStringSubmatch(config)[1], 64)
+	return v
+}

@@ -1,0 +1,118 @@
+package xla
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"depthlab/harness/device"
+)
+
+// EnvPlugin names the plugin to open instead of those that Find knows.
+const EnvPlugin = "DEPTHLAB_PJRT"
+
+// Find gives the path of the plugin to open: the one that is given, else what
+// DEPTHLAB_PJRT names; on a machine with an NVIDIA driver the CUDA plugin of
+// python3's jax_plugins, else the one in libDir/pjrt; and last, the CPU plugin
+// in libDir/pjrt, which is for tests.
+func Find(given, libDir string) (string, error) {
+	if given == "" {
+		given = os.Getenv(EnvPlugin)
+	}
+	if given != "" {
+		if _, err := os.Stat(given); err != nil {
+			return "", fmt.Errorf("xla: plugin: %w", err)
+		}
+		return given, nil
+	}
+	if driver := Driver(); driver > 0 {
+		cuda := CUDA(driver)
+		if cuda == 0 {
+			return "", &device.UnsupportedError{Device: name, What: fmt.Sprintf("the NVIDIA driver %d", driver),
+				Hint: fmt.Sprintf("version %d or newer is needed; the device onednn trains on the CPU", oldestDriver)}
+		}
+		for _, root := range append(pythonPath(), filepath.Join(libDir, "pjrt", fmt.Sprintf("cuda%d", cuda))) {
+			for ; cuda >= 12; cuda-- {
+				path := filepath.Join(root, "jax_plugins", fmt.Sprintf("xla_cuda%d", cuda), "xla_cuda_plugin.so")
+				if _, err := os.Stat(path); err == nil {
+					return path, nil
+				}
+			}
+			cuda = CUDA(driver)
+		}
+		return "", &device.UnsupportedError{Device: name, What: "this machine as it is (a GPU, and no plugin)",
+			Hint: fmt.Sprintf("pip install 'jax[cuda%d]', or set %s to an xla_cuda_plugin.so", cuda, EnvPlugin)}
+	}
+	if found, _ := filepath.Glob(filepath.Join(libDir, "pjrt", "cpu", "*", "*", "*.so")); len(found) > 0 {
+		return found[0], nil
+	}
+	return "", &device.UnsupportedError{Device: name, What: "this machine as it is (no GPU driver, and no plugin)",
+		Hint: fmt.Sprintf("./run.sh test fetches XLA's CPU plugin, which is for tests; --plugin or %s name another", EnvPlugin)}
+}
+
+// FindCUDA gives the path of a CUDA plugin, GPU or not, for Foretell: the one
+// that is given, else what DEPTHLAB_PJRT names, else the one in libDir/pjrt.
+func FindCUDA(given, libDir string) (string, error) {
+	if given == "" {
+		given = os.Getenv(EnvPlugin)
+	}
+	if given == "" {
+		given = filepath.Join(libDir, "pjrt", "cuda13", "jax_plugins", "xla_cuda13", "xla_cuda_plugin.so")
+	}
+	if _, err := os.Stat(given); err != nil {
+		return "", &device.UnsupportedError{Device: name, What: "compiling for an absent GPU (no " + given + ")",
+			Hint: "./run.sh explain --for fetches XLA's CUDA plugin where python3 has pip"}
+	}
+	path, err := filepath.Abs(given) // the plugin looks for its tools beside itself
+	return path, err
+}
+
+// oldestDriver runs CUDA 12, and newDriver CUDA 13 (NVIDIA's release notes).
+const (
+	oldestDriver = 525
+	newDriver    = 580
+)
+
+// CUDA is the version of CUDA that a driver runs: 13, 12 or 0 for none.
+func CUDA(driver int) int {
+	switch {
+	case driver >= newDriver:
+		return 13
+	case driver >= oldestDriver:
+		return 12
+	}
+	return 0
+}
+
+// Driver is the major version of the NVIDIA driver, 0 for none.
+func Driver() int {
+	text, err := os.ReadFile("/proc/driver/nvidia/version")
+	if err != nil {
+		return 0
+	}
+	return driverVersion(string(text))
+}
+
+var driverLine = regexp.MustCompile(`NVRM version:.*?\s(\d+)\.\d+`)
+
+func driverVersion(text string) int {
+	m := driverLine.FindStringSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	v, _ := strconv.Atoi(m[1])
+	return v
+}
+
+// pythonPath lists where python3 looks for packages.
+func pythonPath() []string {
+	out, err := exec.Command("python3", "-c", "import sys; print('\\n'.join(sys.path))").Output()
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(out))
+}

@@ -1,0 +1,93 @@
+package xla
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/xla/pjrt"
+)
+
+func TestDriver(t *testing.T) {
+	for text, want := range map[string]int{
+		"NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27 07:13:43 UTC 2025\nGCC version:  gcc 12\n": 580,
+		"NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.15  Release Build\n":                             550,
+		"":                   0,
+		"something else 1.2": 0,
+	} {
+		if got := driverVersion(text); got != want {
+			t.Errorf("driver %d in %q, want %d", got, text, want)
+		}
+	}
+	for driver, want := range map[int]int{470: 0, 525: 12, 579: 12, 580: 13, 600: 13} {
+		if got := CUDA(driver); got != want {
+			t.Errorf("driver %d runs CUDA %d, want %d", driver, got, want)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	t.Setenv(EnvPlugin, "")
+	if Driver() > 0 {
+		t.Skip("a GPU is here")
+	}
+	var no *device.UnsupportedError
+	empty := t.TempDir()
+	if path, err := Find("", empty); !errors.As(err, &no) {
+		t.Errorf("in an empty folder: %q, %v; want an UnsupportedError", path, err)
+	}
+	if _, err := FindCUDA("", empty); !errors.As(err, &no) {
+		t.Errorf("FindCUDA in an empty folder: %v; want an UnsupportedError", err)
+	}
+	if _, err := Find(filepath.Join(empty, "p.so"), empty); err == nil || !strings.Contains(err.Error(), "p.so") {
+		t.Errorf("a plugin that is not there: %v", err)
+	}
+	file := filepath.Join(empty, "text.so")
+	if err := os.WriteFile(file, []byte("no library"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(EnvPlugin, file)
+	path, err := Find("", empty)
+	if path != file || err != nil {
+		t.Errorf("%s is %s, %v", EnvPlugin, path, err)
+	}
+	var bad *pjrt.PluginError
+	if _, err := Open(path, Options{}); !errors.As(err, &bad) {
+		t.Errorf("a file that is no library: %v, want a PluginError", err)
+	}
+}
+
+// A library that the plugin lacks is named, with the command that brings it.
+func TestMissingLibrary(t *testing.T) {
+	var no *device.UnsupportedError
+	err := withHint(&pjrt.PluginError{Path: "/p.so", Problem: "it needs the library libcudnn.so.9", Missing: "libcudnn.so.9"})
+	if !errors.As(err, &no) || !strings.Contains(err.Error(), "libcudnn.so.9") || !strings.Contains(err.Error(), "pip install") {
+		t.Errorf("error %v, want an UnsupportedError with library and command", err)
+	}
+	other := errors.New("another")
+	if withHint(other) != other {
+		t.Error("another error was changed")
+	}
+}
+
+// What XLA will not compile is said in a line, and the text is kept.
+func TestCompileError(t *testing.T) {
+	d := open(t, 0)
+	_, err := d.compile("module @step {\n  frob\n}\n", false)
+	if err == nil {
+		t.Fatal("nonsense compiles")
+	}
+	if strings.Count(err.Error(), "\n") > 0 || len(err.Error()) > 1000 {
+		t.Errorf("the error is long: %v", err)
+	}
+	at := strings.LastIndex(err.Error(), " in ")
+	path := strings.TrimSuffix(err.Error()[at+4:], ")")
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), "frob") {
+		t.Errorf("%s holds %q, %v", path, text, err)
+	}
+	os.Remove(path)
+}

@@ -1,0 +1,69 @@
+package hlo
+
+import (
+	"encoding/binary"
+	"reflect"
+	"testing"
+)
+
+// msg writes protocol buffers: fields of numbers, strings and messages.
+func msg(parts ...any) []byte {
+	var b []byte
+	for i := 0; i < len(parts); i += 2 {
+		field := parts[i].(int)
+		switch v := parts[i+1].(type) {
+		case int:
+			b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(field<<3)), uint64(v))
+		case string:
+			b = append(binary.AppendUvarint(binary.AppendUvarint(b, uint64(field<<3|2)), uint64(len(v))), v...)
+		case []byte:
+			b = append(binary.AppendUvarint(binary.AppendUvarint(b, uint64(field<<3|2)), uint64(len(v))), v...)
+		}
+	}
+	return b
+}
+
+const f32Type = 11
+
+func array(dims ...byte) []byte { return msg(2, f32Type, 3, dims) }
+
+func instr(id int, name, opcode string, shape []byte, more ...any) []byte {
+	return msg(append([]any{1, name, 2, opcode, 3, shape, 35, id}, more...)...)
+}
+
+// A step of a convolution, a fused sum over slices, and a copy, in a loop as
+// in a program without one.
+func TestKernels(t *testing.T) {
+	fused := msg(5, 2, 2, instr(20, "p", "parameter", array(100)), 2, instr(21, "s", "slice", array(10), 36, 20),
+		2, instr(22, "sum", "reduce", array(), 36, 21))
+	body := []any{5, 1,
+		2, instr(10, "w", "parameter", array(100)),
+		2, instr(11, "x", "parameter", array(4, 5)),
+		2, instr(12, "conv", "custom-call", msg(4, array(8), 4, msg(2, 6, 3, []byte{99})), 28, "__cudnn$convForward", 36, []byte{11, 10}, 7, msg(2, "conv1/conv")),
+		2, instr(13, "y", "get-tuple-element", array(8), 36, 12),
+		2, instr(14, "sum", "fusion", array(), 36, 10, 38, 2),
+		2, instr(15, "copy", "copy", array(8), 36, 13),
+	}
+	want := []Kernel{
+		{"conv", Convolution, "conv1/conv", 4*8 + 4*20 + 4*100},
+		{"sum", "reduction", "", 4 + 4*10},
+		{"copy", "copy", "", 2 * 4 * 8},
+	}
+	module := msg(1, msg(3, fused, 3, msg(body...), 6, 1))
+	got, err := Kernels(module)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("kernels %+v, %v; want %+v", got, err, want)
+	}
+
+	entry := msg(5, 9, 2, instr(90, "s", "parameter", array(1)), 2, instr(91, "loop", "while", array(1), 36, 90, 38, []byte{1}))
+	got, err = Kernels(msg(1, msg(3, fused, 3, msg(body...), 3, entry, 6, 9)))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("in a loop %+v, %v; want %+v", got, err, want)
+	}
+
+	for _, bad := range [][]byte{nil, {0xff}, module[:len(module)/2], msg(1, msg(6, 3)), []byte("no program")} {
+		if _, err := Kernels(bad); err == nil {
+			t.Errorf("%q passes for a program", bad)
+		}
+	}
+}

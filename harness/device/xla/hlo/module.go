@@ -1,0 +1,134 @@
+// Package hlo reads what XLA made of a program, and counts the kernels that a
+// GPU will launch for it. Reference: xla/service/hlo.proto.
+package hlo
+
+import "fmt"
+
+// module is HloModuleProto as far as it is needed.
+type module struct {
+	entry        int64
+	computations map[int64]*computation
+}
+
+type computation struct {
+	id           int64
+	instructions []*instruction
+	byID         map[int64]*instruction
+}
+
+type instruction struct {
+	id               int64
+	name, opcode     string
+	shape            shape
+	place            string // metadata.op_name: what the instruction came from
+	target           string // of a custom call
+	operands, called []int64
+}
+
+// shape is an array of some bytes, or a tuple.
+type shape struct {
+	bytes  int64
+	scalar bool
+	parts  []shape
+}
+
+// elementBits by PrimitiveType (xla/xla_data.proto).
+var elementBits = map[uint64]int64{1: 8, 2: 8, 3: 16, 4: 32, 5: 64, 6: 8, 7: 16, 8: 32, 9: 64, 10: 16, 11: 32, 12: 64, 16: 16}
+
+// parse reads a HloModuleProtoWithConfig.
+func parse(raw []byte) (*module, error) {
+	m := &module{computations: map[int64]*computation{}}
+	err := fields(raw, func(field int, _ uint64, b []byte) error {
+		if field != 1 {
+			return nil
+		}
+		return fields(b, func(field int, v uint64, b []byte) error {
+			switch field {
+			case 3:
+				c, err := parseComputation(b)
+				m.computations[c.id] = c
+				return err
+			case 6:
+				m.entry = int64(v)
+			}
+			return nil
+		})
+	})
+	if err == nil && m.computations[m.entry] == nil {
+		err = fmt.Errorf("hlo: no entry computation among %d", len(m.computations))
+	}
+	return m, err
+}
+
+func parseComputation(msg []byte) (*computation, error) {
+	c := &computation{byID: map[int64]*instruction{}}
+	return c, fields(msg, func(field int, v uint64, b []byte) error {
+		switch field {
+		case 2:
+			i, err := parseInstruction(b)
+			c.instructions = append(c.instructions, i)
+			c.byID[i.id] = i
+			return err
+		case 5:
+			c.id = int64(v)
+		}
+		return nil
+	})
+}
+
+func parseInstruction(msg []byte) (*instruction, error) {
+	i := &instruction{}
+	return i, fields(msg, func(field int, v uint64, b []byte) (err error) {
+		switch field {
+		case 1:
+			i.name = string(b)
+		case 2:
+			i.opcode = string(b)
+		case 3:
+			i.shape, err = parseShape(b)
+		case 7:
+			return fields(b, func(field int, _ uint64, b []byte) error {
+				if field == 2 {
+					i.place = string(b)
+				}
+				return nil
+			})
+		case 28:
+			i.target = string(b)
+		case 35:
+			i.id = int64(v)
+		case 36:
+			i.operands = numbers(i.operands, v, b)
+		case 38:
+			i.called = numbers(i.called, v, b)
+		}
+		return err
+	})
+}
+
+func parseShape(msg []byte) (shape, error) {
+	var s shape
+	var kind uint64
+	var dims []int64
+	err := fields(msg, func(field int, v uint64, b []byte) error {
+		switch field {
+		case 2:
+			kind = v
+		case 3:
+			dims = numbers(dims, v, b)
+		case 4:
+			part, err := parseShape(b)
+			s.parts = append(s.parts, part)
+			s.bytes += part.bytes
+			return err
+		}
+		return nil
+	})
+	if bits := elementBits[kind]; bits > 0 {
+		s.bytes, s.scalar = bits/8, len(dims) == 0
+		for _, d := range dims {
+			s.bytes *= d
+		}
+	}
+	return s, err
+}

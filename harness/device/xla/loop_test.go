@@ -1,0 +1,218 @@
+package xla
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+)
+
+// small is a session of a tiny net with random weights and images.
+func small(t *testing.T, d *Device, net string) (device.Session, device.Programs) {
+	t.Helper()
+	a, err := nets.ParseArch(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := compile.Config{
+		Config: nets.Config{Batch: 4, Channels: 3, Size: 8, Classes: 10, Group: 2, Eps: 1e-5},
+		Images: 20, Pad: 2, Momentum: 0.9, Decay: 1e-4,
+	}
+	var p device.Programs
+	if p.Train, err = compile.Compile(a, nets.Train, cfg); err != nil {
+		t.Fatal(err)
+	}
+	evalCfg := cfg
+	evalCfg.Group = 0
+	if p.Eval, err = compile.Compile(a, nets.Eval, evalCfg); err != nil {
+		t.Fatal(err)
+	}
+	s, err := d.Open(p, device.Options{Deterministic: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	graph, err := a.Build(nets.Eval, cfg.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range graph.Params {
+		if err := s.Write(x.Name, nets.Init(x, 1, false)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pixels, labels := make([]uint8, 20*3*8*8), make([]uint8, 20)
+	for i := range pixels {
+		pixels[i] = uint8(i * i >> 4)
+	}
+	for i := range labels {
+		labels[i] = uint8(i % 10)
+	}
+	mean := make([]float32, 3*8*8)
+	for i := range mean {
+		mean[i] = 120
+	}
+	for name, v := range map[string]any{"images": pixels, "labels": labels, "mean": mean, "scale": []float32{0.02, 0.02, 0.02}} {
+		if err := s.Write(name, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s, p
+}
+
+func smallPlan(first, steps int) device.Plan {
+	p := device.Plan{First: first}
+	for i := first; i < first+steps; i++ {
+		for slot := range 4 {
+			p.Rows = append(p.Rows, device.Row{int32((4*i + slot) % 20), int32(i % 5), int32(slot), int32(i % 2)})
+		}
+		p.Rates = append(p.Rates, device.Rates{Learning: 0.02, Statistics: 0.1})
+	}
+	return p
+}
+
+// trained runs steps in calls of these sizes, and gives metrics and state.
+func trained(t *testing.T, s device.Session, p device.Programs, calls ...int) ([]device.Metric, []float32) {
+	t.Helper()
+	var all []device.Metric
+	for _, n := range calls {
+		m := make([]device.Metric, n)
+		if err := s.Train(smallPlan(len(all), n), m); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, m...)
+	}
+	var state []float32
+	for _, name := range []string{"params", "momenta", "stats"} {
+		id, _ := p.Train.Lookup(name)
+		v := make([]float32, p.Train.Buffers[id].Shape.Len())
+		if err := s.Read(name, v); err != nil {
+			t.Fatal(err)
+		}
+		state = append(state, v...)
+	}
+	return all, state
+}
+
+// The loop that a GPU runs: many steps in one launch are as many launches, bit
+// for bit, and close to the single steps without a loop.
+func TestLoop(t *testing.T) {
+	const net = "resnet-8"
+	d := open(t, 4)
+	if n := d.Info().Launch; n != 4 {
+		t.Fatalf("%d steps a launch, want 4", n)
+	}
+	s, p := small(t, d, net)
+	metrics, state := trained(t, s, p, 7) // launches of 4 and 3
+	for _, calls := range [][]int{{1, 1, 1, 1, 1, 1, 1}, {3, 4}} {
+		other, _ := small(t, d, net)
+		m, x := trained(t, other, p, calls...)
+		for i := range m {
+			if m[i] != metrics[i] {
+				t.Errorf("calls of %v: step %d is %+v, in one call %+v", calls, i, m[i], metrics[i])
+			}
+		}
+		for i := range x {
+			if math.Float32bits(x[i]) != math.Float32bits(state[i]) {
+				t.Fatalf("calls of %v: value %d of the state is %v, in one call %v", calls, i, x[i], state[i])
+			}
+		}
+	}
+	single, _ := small(t, open(t, 0), net)
+	m, x := trained(t, single, p, 7)
+	for i := range m {
+		if e := math.Abs(float64(m[i].Loss - metrics[i].Loss)); !(e <= 1e-4*float64(m[i].Loss)) {
+			t.Errorf("step %d: loss %v, without a loop %v", i, metrics[i].Loss, m[i].Loss)
+		}
+	}
+	if len(x) != len(state) || m[6].Loss == m[0].Loss {
+		t.Error("nothing was learned")
+	}
+}
+
+// A loss that is not finite ends the loop in its step, and changes nothing.
+func TestLoopNotFinite(t *testing.T) {
+	d := open(t, 4)
+	good, p := small(t, d, "plain-8")
+	_, state := trained(t, good, p, 1)
+
+	s, _ := small(t, d, "plain-8")
+	trained(t, s, p, 1)
+	w := make([]float32, 16*27)
+	if err := s.Read("conv1.weight", w); err != nil {
+		t.Fatal(err)
+	}
+	keep := w[5]
+	w[5] = float32(math.NaN())
+	if err := s.Write("conv1.weight", w); err != nil {
+		t.Fatal(err)
+	}
+	var nan *device.NonFiniteError
+	m := make([]device.Metric, 4)
+	if err := s.Train(smallPlan(1, 4), m); !errors.As(err, &nan) {
+		t.Fatalf("error %v, want a NonFiniteError", err)
+	}
+	if nan.Step != 1 || nan.Layer != "conv1" || nan.Instr != "parameter conv1.weight" {
+		t.Errorf("%+v, want step 1 and the parameter conv1.weight", *nan)
+	}
+	w[5] = keep
+	if err := s.Write("conv1.weight", w); err != nil {
+		t.Fatal(err)
+	}
+	_, after := trained(t, s, p)
+	for i := range after {
+		if math.Float32bits(after[i]) != math.Float32bits(state[i]) {
+			t.Fatalf("value %d of the state is %v after the failed step, was %v", i, after[i], state[i])
+		}
+	}
+}
+
+// A compiled program is kept on disk and found again; a damaged file is made
+// anew.
+func TestCache(t *testing.T) {
+	path, err := Find("", libDir)
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	var first []float32
+	for _, round := range []string{"compiled", "kept", "damaged"} {
+		d, err := Open(path, Options{Cache: dir, Quick: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, p := small(t, d, "plain-8")
+		_, state := trained(t, s, p, 2)
+		if first == nil {
+			first = state
+		}
+		for i := range state {
+			if math.Float32bits(state[i]) != math.Float32bits(first[i]) {
+				t.Fatalf("%s: value %d of the state is %v, was %v", round, i, state[i], first[i])
+			}
+		}
+		if err := errors.Join(s.Close(), d.Close()); err != nil {
+			t.Fatal(err)
+		}
+		files, _ := filepath.Glob(filepath.Join(dir, "*"))
+		if len(files) != 2 {
+			t.Fatalf("%s: the folder holds %v, want two programs", round, files)
+		}
+		if round == "kept" {
+			for _, f := range files {
+				if err := os.Truncate(f, 100); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}

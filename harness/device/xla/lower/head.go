@@ -1,0 +1,60 @@
+package lower
+
+import "depthlab/nets/kernel"
+
+func (e *emitter) avgPool(in []value) []value {
+	x := e.convert(in[0], f32)
+	return []value{e.times(e.reduce("add", x, 1, 2), 1/float64(x.dims[1]*x.dims[2]))}
+}
+
+func (e *emitter) avgPoolGrad(k kernel.AvgPoolGrad, in []value) []value {
+	dy := e.times(in[0], 1/float64(k.H*k.W))
+	return []value{e.spread(dy, []int{dy.dims[0], k.H, k.W, dy.dims[1]}, 0, 3)}
+}
+
+func (e *emitter) linear(in []value) []value {
+	y := e.dot(in[0], in[1], 1, 1)
+	return []value{e.add(y, e.spread(in[2], y.dims, 1))}
+}
+
+// softmax gives exp(logit - largest) (N,K), its sums (N) and the largest (N).
+func (e *emitter) softmax(logits value) (exp, sum, largest value) {
+	largest = e.reduce("maximum", logits, 1)
+	exp = e.same("exponential", e.sub(logits, e.spread(largest, logits.dims, 0)))
+	return exp, e.reduce("add", exp, 1), largest
+}
+
+// images counts the slots that hold one, at least 1, and says which do: (N).
+func (e *emitter) images(label value) (count, holds value) {
+	holds = e.compare("GE", label, e.constant(0, i32, label.dims...))
+	count = e.reduce("add", e.convert(holds, f32), 0)
+	return e.max(count, e.constant(1, f32)), holds
+}
+
+func (e *emitter) crossEntropy(in []value) []value {
+	logits, label := in[0], in[1]
+	_, sum, largest := e.softmax(logits)
+	count, holds := e.images(label)
+	class := e.iota(i32, 1, logits.dims...)
+	wanted := e.spread(label, logits.dims, 0)
+	zero := e.constant(0, f32, label.dims...)
+	own := e.reduce("add", e.pick(e.compare("EQ", class, wanted), logits, e.constant(0, f32, logits.dims...)), 1)
+	each := e.sub(e.add(e.same("log", sum), largest), own)
+	loss := e.same("divide", e.reduce("add", e.pick(holds, each, zero), 0), count)
+	// Another class wins if its logit is larger, or as large and it comes first.
+	ownAll := e.spread(own, logits.dims, 0)
+	first := e.same("and", e.compare("EQ", logits, ownAll), e.compare("LT", class, wanted))
+	beaten := e.reduce("or", e.same("or", e.compare("GT", logits, ownAll), first), 1)
+	wrong := e.reduce("add", e.convert(e.same("and", beaten, holds), f32), 0)
+	return []value{e.reshape(loss, 1), e.reshape(wrong, 1)}
+}
+
+func (e *emitter) crossEntropyGrad(in []value) []value {
+	logits, label := in[0], in[1]
+	exp, sum, _ := e.softmax(logits)
+	count, holds := e.images(label)
+	p := e.same("divide", exp, e.spread(sum, logits.dims, 0))
+	own := e.compare("EQ", e.iota(i32, 1, logits.dims...), e.spread(label, logits.dims, 0))
+	d := e.same("divide", e.sub(p, e.convert(own, f32)), e.spread(count, logits.dims))
+	return []value{e.pick(e.spread(holds, logits.dims, 0), d, e.constant(0, f32, logits.dims...))}
+}

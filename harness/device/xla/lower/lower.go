@@ -1,0 +1,422 @@
+// Package lower writes a Program as StableHLO text, the input of XLA: one short
+// emitter a kernel, in the files named as those of nets/kernel.
+//
+// What has four axes is held channels-last, images (N,H,W,C) and weights
+// (O,H,W,I) alike; so is what has three: (H,W,C). The packed arenas are one
+// vector each. Work is float32, or bfloat16 for activations where the precision
+// says so. Reference: the StableHLO specification, github.com/openxla/stablehlo.
+package lower
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"depthlab/harness/device"
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+// Name is the device's, in errors.
+const Name = "xla"
+
+// Options of a lowering.
+type Options struct {
+	Precision device.Precision // "" means FP32
+	// Steps is how many steps one launch can do: with 0 exactly one, else any
+	// number up to Steps, in a loop.
+	Steps int
+}
+
+// Module is a Program as text. Its function main takes State, then rows
+// (Steps,N,4), rates (Steps,2) and, with a loop, the number of steps (); it
+// gives the first Written of State again, whose arguments it uses up, then
+// losses (Steps), errors (Steps) and how many steps were good (). A step whose
+// loss is not finite changes no parameters, momenta or statistics, and is
+// the last.
+type Module struct {
+	Text    string
+	State   []Memory
+	Written int
+	Batch   int // rows a step
+	Steps   int // 1 without a loop
+	Loop    bool
+	head    []string // of main
+}
+
+// Memory is an array that outlives the step: a packed arena, by the name of
+// the arena, or an input or metric, by its own.
+type Memory struct {
+	Name  string
+	Arena program.Arena
+	Type  kernel.DType
+	Shape kernel.Shape // as in the Program; as it is held, see Held
+}
+
+// Packed reports whether the memory is a whole arena.
+func Packed(a program.Arena) bool {
+	return a != program.Input && a != program.Metric && a != program.Work
+}
+
+// Held is the shape in which a device holds a buffer of shape s.
+func Held(s kernel.Shape) kernel.Shape {
+	switch len(s) {
+	case 4:
+		return kernel.Shape{s[0], s[2], s[3], s[1]}
+	case 3:
+		return kernel.Shape{s[1], s[2], s[0]}
+	}
+	return s
+}
+
+var elems = map[kernel.DType]elem{kernel.Float32: f32, kernel.Int32: i32, kernel.Uint8: u8}
+
+// emitter writes the body of one step.
+type emitter struct {
+	text
+	p         *program.Program
+	bf16      bool
+	precision string                   // of convolutions
+	values    map[program.BufID]value  // of what is not packed
+	arenas    map[program.Arena]*arena // of what is
+}
+
+// Supports returns nil or an *device.UnsupportedError.
+func Supports(k kernel.Kernel) error {
+	switch k.(type) {
+	case kernel.Conv, kernel.ConvGradInput, kernel.ConvGradWeight,
+		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
+		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.AvgPool, kernel.AvgPoolGrad,
+		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
+		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.SGD:
+		return nil
+	}
+	return &device.UnsupportedError{Device: Name, What: "the operation " + k.String(), Hint: "the device ref computes every operation"}
+}
+
+// kernel writes one instruction's operation. Operands and results are as held,
+// but of any float type.
+func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
+	switch k := k.(type) {
+	case kernel.Conv:
+		return e.conv(k, in)
+	case kernel.ConvGradInput:
+		return e.convGradInput(k, in)
+	case kernel.ConvGradWeight:
+		return e.convGradWeight(k, in)
+	case kernel.BatchNorm:
+		return e.batchNorm(k, in)
+	case kernel.BatchNormGrad:
+		return e.batchNormGrad(k, in)
+	case kernel.BatchNormInfer:
+		return e.batchNormInfer(k, in)
+	case kernel.MovingAverage:
+		return e.movingAverage(k, in)
+	case kernel.Pad:
+		return e.padChannels(k, in)
+	case kernel.PadGrad:
+		return e.padGrad(k, in)
+	case kernel.Add:
+		return []value{e.add(e.convert(in[0], f32), e.convert(in[1], f32))}
+	case kernel.AvgPool:
+		return e.avgPool(in)
+	case kernel.AvgPoolGrad:
+		return e.avgPoolGrad(k, in)
+	case kernel.Linear:
+		return e.linear(in)
+	case kernel.LinearGradInput:
+		return []value{e.dot(in[1], in[0], 1, 0)}
+	case kernel.LinearGradWeight:
+		return []value{e.dot(in[1], in[0], 0, 0)}
+	case kernel.LinearGradBias:
+		return []value{e.reduce("add", in[0], 0)}
+	case kernel.CrossEntropy:
+		return e.crossEntropy(in)
+	case kernel.CrossEntropyGrad:
+		return e.crossEntropyGrad(in)
+	case kernel.Batch:
+		return e.batch(k, in)
+	case kernel.SGD:
+		return e.sgd(k, in)
+	}
+	panic("lower: kernel without emitter") // Lower asks Supports first
+}
+
+// half is the operand of a convolution: bfloat16 where the precision says so.
+func (e *emitter) half(x value) value {
+	if e.bf16 {
+		return e.convert(x, bf16)
+	}
+	return e.convert(x, f32)
+}
+
+// get gives the value of a buffer, as held.
+func (e *emitter) get(id program.BufID) value {
+	b := &e.p.Buffers[id]
+	if a, ok := e.arenas[b.Arena]; ok {
+		return a.read(&e.text, int(b.Offset/4), Held(b.Shape)...)
+	}
+	return e.values[id]
+}
+
+// set stores it, in the buffer's own type.
+func (e *emitter) set(id program.BufID, v value) {
+	b := &e.p.Buffers[id]
+	switch {
+	case b.Arena == program.Work && len(b.Shape) == 4:
+		v = e.half(v)
+	case b.Type == kernel.Float32:
+		v = e.convert(v, f32)
+	}
+	if a, ok := e.arenas[b.Arena]; ok {
+		a.write(int(b.Offset/4), v)
+		return
+	}
+	e.values[id] = v
+}
+
+// instr writes one instruction.
+func (e *emitter) instr(c *program.Instr) {
+	e.place = c.Layer + "/" + c.Kernel.String()
+	in := make([]value, len(c.In))
+	for i, id := range c.In {
+		in[i] = e.get(id)
+	}
+	for i, v := range e.kernel(c.Kernel, in) {
+		e.set(c.Out[i], v)
+	}
+	e.place = ""
+}
+
+// Lower writes a Program as text. What it lacks is an *device.UnsupportedError.
+func Lower(p *program.Program, o Options) (*Module, error) {
+	e, m, ids, err := begin(p, o)
+	if err != nil {
+		return nil, err
+	}
+	state, rows, rates := m.arguments(e)
+	if m.Loop {
+		steps := m.argument("steps", i32, nil, -1)
+		m.finish(e, m.loop(e, ids, state, rows, rates, steps))
+		return m, nil
+	}
+	next, loss, wrong, ok := m.step(e, ids, state, e.reshape(rows, m.Batch, 4), e.reshape(rates, 2))
+	m.finish(e, append(next, loss, wrong, e.convert(ok, i32)))
+	return m, nil
+}
+
+// begin checks what is asked for and lists the module's state.
+func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, error) {
+	e := &emitter{p: p, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}}
+	switch o.Precision {
+	case "", device.FP32:
+		e.precision = "HIGHEST"
+	case device.TF32:
+		e.precision = "DEFAULT"
+	case device.BF16:
+		e.precision, e.bf16 = "DEFAULT", true
+	default:
+		return nil, nil, nil, &device.UnsupportedError{Device: Name, What: "precision " + string(o.Precision), Hint: "use fp32, tf32 or bf16"}
+	}
+	for i := range p.Code {
+		if err := Supports(p.Code[i].Kernel); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	m := &Module{Steps: max(o.Steps, 1), Loop: o.Steps > 0}
+	ids, err := m.memories(p)
+	return e, m, ids, err
+}
+
+// memories lists what the step reads and writes, the written first, and gives
+// for each the buffer that it is (-1 for an arena).
+func (m *Module) memories(p *program.Program) (ids []program.BufID, err error) {
+	type use struct {
+		Memory
+		id      program.BufID
+		written bool
+	}
+	var uses []*use
+	at := map[string]*use{}
+	touch := func(id program.BufID, write bool) {
+		b := &p.Buffers[id]
+		if b.Arena == program.Work || b.Name == "rows" || b.Name == "rates" {
+			return
+		}
+		u := &use{Memory: Memory{b.Name, b.Arena, b.Type, b.Shape}, id: id}
+		if Packed(b.Arena) {
+			u = &use{Memory: Memory{b.Arena.String(), b.Arena, kernel.Float32, kernel.Shape{int(p.Bytes[b.Arena] / 4)}}, id: -1}
+		}
+		if at[u.Name] == nil {
+			at[u.Name] = u
+			uses = append(uses, u)
+		}
+		at[u.Name].written = at[u.Name].written || write
+	}
+	for _, name := range []string{"loss", "wrong"} {
+		id, ok := p.Lookup(name)
+		if !ok {
+			return nil, fmt.Errorf("xla: program %s has no buffer %s", p.Name, name)
+		}
+		touch(id, false)
+	}
+	rows, ok := p.Lookup("rows")
+	if !ok {
+		return nil, fmt.Errorf("xla: program %s has no buffer rows", p.Name)
+	}
+	m.Batch = p.Buffers[rows].Shape[0]
+	for i := range p.Code {
+		for _, id := range p.Code[i].In {
+			touch(id, false)
+		}
+		for _, id := range p.Code[i].Out {
+			touch(id, true)
+		}
+	}
+	slices.SortStableFunc(uses, func(a, b *use) int {
+		switch {
+		case a.written == b.written:
+			return 0
+		case a.written:
+			return -1
+		}
+		return 1
+	})
+	for _, u := range uses {
+		m.State = append(m.State, u.Memory)
+		ids = append(ids, u.id)
+		if u.written {
+			m.Written++
+		}
+	}
+	return ids, nil
+}
+
+// argument adds a parameter of main; the one that becomes result donated (-1:
+// none) is used up.
+func (m *Module) argument(name string, t elem, dims []int, donated int) value {
+	v := value{"%" + name, t, dims}
+	s := v.name + ": " + v.typ()
+	if donated >= 0 {
+		s += fmt.Sprintf(" {tf.aliasing_output = %d : i32}", donated)
+	}
+	m.head = append(m.head, s)
+	return v
+}
+
+// arguments adds state and plan.
+func (m *Module) arguments(e *emitter) (state []value, rows, rates value) {
+	for i, x := range m.State {
+		donated := -1
+		if i < m.Written {
+			donated = i
+		}
+		state = append(state, m.argument(fmt.Sprintf("s%d", i), elems[x.Type], Held(x.Shape), donated))
+	}
+	return state, m.argument("rows", i32, []int{m.Steps, m.Batch, 4}, -1), m.argument("rates", f32, []int{m.Steps, 2}, -1)
+}
+
+// finish puts head, body and results together.
+func (m *Module) finish(e *emitter, results []value) {
+	types := join(results, value.typ)
+	m.Text = fmt.Sprintf("module @step {\n  func.func @main(%s) -> (%s) {\n%s    return %s : %s\n  }\n}\n",
+		strings.Join(m.head, ", "), types, e.String(), join(results, func(v value) string { return v.name }), types)
+}
+
+// bind makes state and plan the values of their buffers.
+func (m *Module) bind(e *emitter, ids []program.BufID, state []value, rows, rates value) {
+	named := map[string]value{"rows": rows, "rates": rates}
+	for i, x := range m.State {
+		if Packed(x.Arena) {
+			e.arenas[x.Arena] = newArena(state[i])
+		} else {
+			e.values[ids[i]] = state[i]
+		}
+	}
+	for i := range e.p.Buffers {
+		if v, ok := named[e.p.Buffers[i].Name]; ok {
+			e.values[program.BufID(i)] = v
+		}
+	}
+}
+
+// step writes the step itself: from state, rows (N,4) and rates (2), to the
+// written state, loss (1), wrong (1) and whether the loss is finite ().
+func (m *Module) step(e *emitter, ids []program.BufID, state []value, rows, rates value) (next []value, loss, wrong, ok value) {
+	m.bind(e, ids, state, rows, rates)
+	for i := range e.p.Code {
+		e.instr(&e.p.Code[i])
+	}
+	e.place = "end of the step"
+	for i, x := range m.State {
+		switch x.Name {
+		case "loss":
+			loss = e.values[ids[i]]
+		case "wrong":
+			wrong = e.values[ids[i]]
+		}
+	}
+	ok = e.line(i1, loss.dims, "is_finite %s : (%s) -> %s", loss.name, loss.typ(), tensor(i1, loss.dims))
+	ok = e.reshape(ok)
+	for i, x := range m.State[:m.Written] {
+		switch {
+		case x.Arena == program.Grad:
+			next = append(next, e.arenas[x.Arena].read(&e.text, 0, x.Shape...))
+		case Packed(x.Arena):
+			v := e.arenas[x.Arena].read(&e.text, 0, x.Shape...)
+			next = append(next, e.pick(e.spread(ok, v.dims), v, state[i]))
+		default:
+			next = append(next, e.values[ids[i]])
+		}
+	}
+	e.place = ""
+	return next, loss, wrong, ok
+}
+
+// loop writes steps in a row: while i < steps and the last loss was finite.
+func (m *Module) loop(e *emitter, ids []program.BufID, state []value, rows, rates, steps value) []value {
+	zero, one := e.constant(0, i32), e.constant(1, i32)
+	none := e.constant(0, f32, m.Steps)
+	yes := e.constant(1, i1)
+	carried := []value{zero, yes, none, none}
+	carried = append(carried, state[:m.Written]...)
+	inside := make([]value, len(carried))
+	for i, v := range carried {
+		inside[i] = value{fmt.Sprintf("%%c%d", i), v.elem, v.dims}
+	}
+	result := fmt.Sprintf("%%w%d", e.next)
+	e.next++
+	var binds []string
+	for i := range carried {
+		binds = append(binds, inside[i].name+" = "+carried[i].name)
+	}
+	typs := join(carried, value.typ)
+	fmt.Fprintf(e, "    %s:%d = stablehlo.while(%s) : %s cond {\n", result, len(carried), strings.Join(binds, ", "), typs)
+	i, ok := inside[0], inside[1]
+	more := e.same("and", e.compare("LT", i, steps), ok)
+	fmt.Fprintf(e, "    stablehlo.return %s : %s\n    } do {\n", more.name, more.typ())
+
+	take := func(x value, dims ...int) value {
+		at, sizes := []string{i.name}, append([]int{1}, x.dims[1:]...)
+		for range x.dims[1:] {
+			at = append(at, zero.name)
+		}
+		v := e.line(x.elem, sizes, "dynamic_slice %s, %s, sizes = %s : (%s%s) -> %s",
+			x.name, strings.Join(at, ", "), list(sizes), x.typ(), strings.Repeat(", tensor<i32>", len(at)), tensor(x.elem, sizes))
+		return e.reshape(v, dims...)
+	}
+	put := func(x, v value) value {
+		return e.line(x.elem, x.dims, "dynamic_update_slice %s, %s, %s : (%s, %s, tensor<i32>) -> %s", x.name, v.name, i.name, x.typ(), v.typ(), x.typ())
+	}
+	all := append(slices.Clone(inside[4:]), state[m.Written:]...)
+	next, loss, wrong, fine := m.step(e, ids, all, take(rows, m.Batch, 4), take(rates, 2))
+	after := append([]value{e.add(i, one), fine, put(inside[2], loss), put(inside[3], wrong)}, next...)
+	fmt.Fprintf(e, "    stablehlo.return %s : %s\n    }\n", join(after, func(v value) string { return v.name }), typs)
+
+	out := make([]value, len(carried))
+	for i, v := range carried {
+		out[i] = value{fmt.Sprintf("%s#%d", result, i), v.elem, v.dims}
+	}
+	good := e.sub(e.add(out[0], e.convert(out[1], i32)), one)
+	return append(out[4:], out[2], out[3], good)
+}

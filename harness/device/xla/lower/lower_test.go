@@ -1,0 +1,180 @@
+package lower
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+var regen = flag.Bool("regen", false, "rewrite golden files")
+
+func compiled(t testing.TB, net string, m nets.Mode, group int) *program.Program {
+	t.Helper()
+	a, err := nets.ParseArch(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := compile.Compile(a, m, compile.Config{
+		Config: nets.Config{Batch: 4, Channels: 3, Size: 32, Classes: 10, Group: group, Eps: 1e-5},
+		Images: 100, Pad: 4, Momentum: 0.9, Decay: 1e-4,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// The golden texts hold the lowering to what it did: read the diff.
+func TestText(t *testing.T) {
+	for _, c := range []struct {
+		file, net string
+		mode      nets.Mode
+		group     int
+		o         Options
+	}{
+		{"resnet-8_B_train_bf16_loop", "resnet-8/B", nets.Train, 2, Options{Precision: device.BF16, Steps: 10}},
+		{"resnet-8_calibrate", "resnet-8", nets.Calibrate, 0, Options{}},
+		{"resnet-8_eval_tf32", "resnet-8", nets.Eval, 0, Options{Precision: device.TF32}},
+	} {
+		m, err := Lower(compiled(t, c.net, c.mode, c.group), c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, c.file, m.Text)
+	}
+}
+
+// Diagnose looks at all that the forward part makes, and at the parameters that
+// it reads, in order.
+func TestDiagnose(t *testing.T) {
+	m, probes, err := Diagnose(compiled(t, "plain-8", nets.Train, 0), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Probe{
+		{"batch", "batch 32x32 p4"},
+		{"conv1", "parameter conv1.weight"}, {"conv1", "conv 3x3 s1 p1 ->16"},
+		{"bn1", "parameter bn1.weight"}, {"bn1", "parameter bn1.bias"},
+		{"bn1", "batchnorm +relu"}, {"bn1", "batchnorm +relu"}, {"bn1", "batchnorm +relu"}, // y, mean, variance
+	}
+	for i, w := range want {
+		if probes[i] != w {
+			t.Errorf("probe %d is %+v, want %+v", i, probes[i], w)
+		}
+	}
+	if m.Written != 0 || strings.Contains(m.Text, "aliasing") || strings.Contains(m.Text, "grad") {
+		t.Error("a diagnosis writes state or goes back")
+	}
+	if flags := fmt.Sprintf("-> (tensor<%dxi1>)", len(probes)); !strings.Contains(m.Text, flags) {
+		t.Errorf("the module does not give %s", flags)
+	}
+}
+
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".mlir")
+	if *regen {
+		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text != string(want) {
+		t.Errorf("%s differs from what was lowered; go test ./harness/device/xla/lower -regen, and read the diff", file)
+	}
+}
+
+// Three kinds of work are bfloat16, and nothing else: activations, weights as
+// operands, and their gradients. The state is float32 in each precision.
+func TestPrecision(t *testing.T) {
+	p := compiled(t, "resnet-8", nets.Train, 0)
+	for precision, operand := range map[device.Precision]string{device.FP32: "xf32>", device.TF32: "xf32>", device.BF16: "xbf16>"} {
+		m, err := Lower(p, Options{Precision: precision})
+		if err != nil {
+			t.Fatal(err)
+		}
+		convolutions := 0
+		for _, line := range strings.Split(m.Text, "\n") {
+			if !strings.Contains(line, "stablehlo.convolution") {
+				continue
+			}
+			convolutions++
+			if strings.Count(line, operand) != 3 {
+				t.Errorf("%s: operands and result are not all %s in %s", precision, operand, line)
+			}
+			if strings.Contains(line, "HIGHEST") != (precision == device.FP32) {
+				t.Errorf("%s: the precision of %s", precision, line)
+			}
+		}
+		if want := 3*7 - 1; convolutions != want {
+			t.Errorf("%s: %d convolutions, want %d", precision, convolutions, want)
+		}
+		head, _, _ := strings.Cut(m.Text, ") -> (")
+		if strings.Contains(head, "bf16") {
+			t.Errorf("%s: the state holds bfloat16: %s", precision, head)
+		}
+	}
+}
+
+func TestUnsupported(t *testing.T) {
+	p := compiled(t, "plain-8", nets.Train, 0)
+	var no *device.UnsupportedError
+	if _, err := Lower(p, Options{Precision: "fp8"}); !errors.As(err, &no) {
+		t.Errorf("precision fp8: %v, want an UnsupportedError", err)
+	}
+	q := *p
+	q.Code = append([]program.Instr(nil), p.Code...)
+	q.Code[3].Kernel = alien{q.Code[3].Kernel}
+	if _, err := Lower(&q, Options{}); !errors.As(err, &no) || !strings.Contains(err.Error(), "alien") {
+		t.Errorf("an unknown kernel: %v, want an UnsupportedError that names it", err)
+	}
+}
+
+type alien struct{ kernel.Kernel }
+
+func (alien) String() string { return "alien" }
+
+// Pieces of an arena, written and read at will, against a plain list.
+func TestArena(t *testing.T) {
+	var b text
+	whole := value{"%s", f32, []int{10}}
+	a := newArena(whole)
+	if v := a.read(&b, 0, 10); v.name != "%s" || b.Len() != 0 {
+		t.Errorf("the whole is %+v after %q", v, b.String())
+	}
+	x, y := value{"%x", f32, []int{2, 2}}, value{"%y", f32, []int{3}}
+	a.write(2, x) // s s x x x x s s s s
+	a.write(5, y) // s s x x x y y y s s
+	if v := a.read(&b, 5, 3); v.name != "%y" || b.Len() != 0 {
+		t.Errorf("what was written is %+v after %q", v, b.String())
+	}
+	a.read(&b, 0, 2, 5)
+	var got []string
+	for _, line := range strings.Split(strings.TrimSpace(b.String()), "\n") {
+		line, _, _ = strings.Cut(strings.TrimSpace(line), " : ")
+		got = append(got, line)
+	}
+	want := []string{
+		"%0 = stablehlo.slice %s [0:2:1]",
+		"%1 = stablehlo.reshape %x", "%2 = stablehlo.slice %1 [0:3:1]",
+		"%3 = stablehlo.slice %s [8:10:1]",
+		"%4 = stablehlo.concatenate %0, %2, %y, %3, dim = 0",
+		"%5 = stablehlo.reshape %4",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("reads\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -1,0 +1,105 @@
+package lower
+
+import "depthlab/nets/kernel"
+
+// grouped is x (N,H,W,C) in float32 as (G,N/G,H,W,C), with what the batch
+// norms need of its extents.
+type grouped struct {
+	value
+	groups, c int
+	count     float64 // elements behind each mean
+}
+
+func (e *emitter) group(x value, group int) grouped {
+	n := x.dims[0]
+	if group == 0 {
+		group = n
+	}
+	dims := []int{n / group, group, x.dims[1], x.dims[2], x.dims[3]}
+	return grouped{e.reshape(e.convert(x, f32), dims...), n / group, x.dims[3], float64(group * x.dims[1] * x.dims[2])}
+}
+
+// like spreads statistics (G,C) over the group's images.
+func (e *emitter) like(g grouped, stat value) value { return e.spread(stat, g.dims, 0, 4) }
+
+// channel spreads a vector (C) over the group's images.
+func (e *emitter) channel(g grouped, v value) value { return e.spread(v, g.dims, 4) }
+
+// groupSums adds over the images and pixels of each group: (G,C) twice.
+func (e *emitter) groupSums(x, y value) (value, value) { return e.sums(x, y, 1, 2, 3) }
+
+// inverse is 1/sqrt(variance + eps).
+func (e *emitter) inverse(variance value, eps float32) value {
+	return e.same("rsqrt", e.add(variance, e.constant(float64(eps), f32, variance.dims...)))
+}
+
+// batchNorm takes mean and variance from one pass, E(x*x) - E(x)*E(x) in
+// float32, and folds statistics, scale and shift into y = x*a + b with vectors
+// a and b: then a layer's forward pass is five kernels on a GPU (convolution,
+// sums in two stages, a and b, y).
+func (e *emitter) batchNorm(k kernel.BatchNorm, in []value) []value {
+	x := e.group(in[0], k.Group)
+	sum, squares := e.groupSums(x.value, e.mul(x.value, x.value))
+	mean, square := e.times(sum, 1/x.count), e.times(squares, 1/x.count)
+	zero := e.constant(0, f32, mean.dims...)
+	variance := e.max(e.sub(square, e.mul(mean, mean)), zero)
+	scale := e.mul(e.inverse(variance, k.Eps), e.spread(in[1], mean.dims, 1))
+	shift := e.sub(e.spread(in[2], mean.dims, 1), e.mul(mean, scale))
+	y := e.add(e.mul(x.value, e.like(x, scale)), e.like(x, shift))
+	return []value{e.finish(y, k.Add, k.ReLU, in[0].dims, in[3:]), mean, variance}
+}
+
+func (e *emitter) batchNormInfer(k kernel.BatchNormInfer, in []value) []value {
+	x := e.group(in[0], 0)
+	scale := e.mul(e.inverse(in[4], k.Eps), in[1])
+	y := e.add(e.mul(e.sub(x.value, e.channel(x, in[3])), e.channel(x, scale)), e.channel(x, in[2]))
+	return []value{e.finish(y, k.Add, k.ReLU, in[0].dims, in[5:])}
+}
+
+// finish adds the shortcut and rectifies.
+func (e *emitter) finish(y value, add, relu bool, dims []int, shortcut []value) value {
+	y = e.reshape(y, dims...)
+	if add {
+		y = e.add(y, e.convert(shortcut[0], f32))
+	}
+	if relu {
+		y = e.max(y, e.constant(0, f32, dims...))
+	}
+	return y
+}
+
+func (e *emitter) batchNormGrad(k kernel.BatchNormGrad, in []value) []value {
+	x, scale, mean, variance := e.group(in[0], k.Group), in[1], in[2], in[3]
+	d := e.convert(in[len(in)-1], f32)
+	if k.ReLU {
+		zero := e.constant(0, f32, d.dims...)
+		d = e.pick(e.compare("GT", e.convert(in[4], f32), zero), d, zero)
+	}
+	dg := e.reshape(d, x.dims...)
+	inv := e.inverse(variance, k.Eps)
+	xhat := e.mul(e.sub(x.value, e.like(x, mean)), e.like(x, inv))
+	shift, slope := e.groupSums(dg, e.mul(dg, xhat))
+	dx := e.sub(e.sub(dg, e.like(x, e.times(shift, 1/x.count))), e.mul(xhat, e.like(x, e.times(slope, 1/x.count))))
+	dx = e.mul(dx, e.like(x, e.mul(inv, e.spread(scale, inv.dims, 1))))
+	out := []value{e.reshape(dx, in[0].dims...), e.reduce("add", slope, 0), e.reduce("add", shift, 0)}
+	if k.Add {
+		out = append(out, d)
+	}
+	return out
+}
+
+func (e *emitter) movingAverage(k kernel.MovingAverage, in []value) []value {
+	bessel := 1.0
+	if k.Count > 1 {
+		bessel = float64(k.Count) / float64(k.Count-1)
+	}
+	share := e.reshape(e.slice(in[4], []int{1}, []int{2}, []int{1}))
+	keep := e.sub(e.constant(1, f32), share)
+	var out []value
+	for i, factor := range []float64{1, bessel} {
+		batch, running := in[i], in[2+i]
+		mean := e.times(e.reduce("add", batch, 0), factor/float64(batch.dims[0]))
+		out = append(out, e.add(e.mul(e.spread(keep, running.dims), running), e.mul(e.spread(share, running.dims), mean)))
+	}
+	return out
+}

@@ -1,0 +1,264 @@
+package lower
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// elem is an element type as MLIR writes it.
+type elem string
+
+const (
+	f32  elem = "f32"
+	bf16 elem = "bf16"
+	i32  elem = "i32"
+	u8   elem = "ui8"
+	i1   elem = "i1"
+)
+
+// value is a tensor in the text: its name, type and extents.
+type value struct {
+	name string
+	elem elem
+	dims []int
+}
+
+func (v value) typ() string { return tensor(v.elem, v.dims) }
+
+// tensor writes a type: tensor<2x3xf32>.
+func tensor(t elem, dims []int) string {
+	var b strings.Builder
+	b.WriteString("tensor<")
+	for _, d := range dims {
+		fmt.Fprintf(&b, "%dx", d)
+	}
+	b.WriteString(string(t) + ">")
+	return b.String()
+}
+
+func length(dims []int) int {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return n
+}
+
+// list writes extents as MLIR does: [1, 2].
+func list(dims []int) string {
+	s := make([]string, len(dims))
+	for i, d := range dims {
+		s[i] = strconv.Itoa(d)
+	}
+	return "[" + strings.Join(s, ", ") + "]"
+}
+
+func join[T any](vs []T, f func(T) string) string {
+	s := make([]string, len(vs))
+	for i, v := range vs {
+		s[i] = f(v)
+	}
+	return strings.Join(s, ", ")
+}
+
+// text is a function body under construction: one operation a line, each with
+// the place that it came from, which XLA carries into what it compiles.
+type text struct {
+	strings.Builder
+	next  int
+	place string // of the instruction being written: "layer1.0.conv1/conv 3x3 s1 p1 ->16"
+}
+
+// line writes one operation with one result.
+func (b *text) line(t elem, dims []int, format string, args ...any) value {
+	v := value{fmt.Sprintf("%%%d", b.next), t, dims}
+	b.next++
+	fmt.Fprintf(b, "    %s = stablehlo.%s", v.name, fmt.Sprintf(format, args...))
+	b.end()
+	return v
+}
+
+func (b *text) end() {
+	if b.place != "" {
+		fmt.Fprintf(b, " loc(%q)", b.place)
+	}
+	b.WriteByte('\n')
+}
+
+// constant is a scalar spread over dims.
+func (b *text) constant(v float64, t elem, dims ...int) value {
+	s := strconv.FormatInt(int64(v), 10)
+	switch {
+	case t == i1:
+		s = strconv.FormatBool(v != 0)
+	case math.IsInf(v, -1):
+		s = "0xFF800000" // MLIR writes infinity by its bits
+	case t == f32 || t == bf16:
+		s = strconv.FormatFloat(v, 'e', -1, 32)
+		if !strings.Contains(s, ".") {
+			s = strings.Replace(s, "e", ".0e", 1)
+		}
+	}
+	return b.line(t, dims, "constant dense<%s> : %s", s, tensor(t, dims))
+}
+
+// same is an operation whose operands and result are all of one type.
+func (b *text) same(op string, vs ...value) value {
+	return b.line(vs[0].elem, vs[0].dims, "%s %s : %s", op, join(vs, func(v value) string { return v.name }), vs[0].typ())
+}
+
+func (b *text) add(x, y value) value { return b.same("add", x, y) }
+func (b *text) sub(x, y value) value { return b.same("subtract", x, y) }
+func (b *text) mul(x, y value) value { return b.same("multiply", x, y) }
+func (b *text) max(x, y value) value { return b.same("maximum", x, y) }
+
+// times multiplies by a constant.
+func (b *text) times(x value, c float64) value { return b.mul(x, b.constant(c, x.elem, x.dims...)) }
+
+// compare gives booleans: EQ, NE, LT, LE, GT, GE.
+func (b *text) compare(how string, x, y value) value {
+	kind := "SIGNED"
+	if x.elem == f32 || x.elem == bf16 {
+		kind = "FLOAT"
+	}
+	return b.line(i1, x.dims, "compare %s, %s, %s, %s : (%s, %s) -> %s", how, x.name, y.name, kind, x.typ(), y.typ(), tensor(i1, x.dims))
+}
+
+// pick is x where p holds, else y.
+func (b *text) pick(p, x, y value) value {
+	return b.line(x.elem, x.dims, "select %s, %s, %s : %s, %s", p.name, x.name, y.name, p.typ(), x.typ())
+}
+
+func (b *text) convert(x value, t elem) value {
+	if x.elem == t {
+		return x
+	}
+	return b.line(t, x.dims, "convert %s : (%s) -> %s", x.name, x.typ(), tensor(t, x.dims))
+}
+
+func (b *text) reshape(x value, dims ...int) value {
+	if slices.Equal(x.dims, dims) {
+		return x
+	}
+	return b.line(x.elem, dims, "reshape %s : (%s) -> %s", x.name, x.typ(), tensor(x.elem, dims))
+}
+
+// spread broadcasts: axis i of x becomes axis axes[i] of the result.
+func (b *text) spread(x value, dims []int, axes ...int) value {
+	return b.line(x.elem, dims, "broadcast_in_dim %s, dims = %s : (%s) -> %s", x.name, list(axes), x.typ(), tensor(x.elem, dims))
+}
+
+// slice takes [from, to) of each axis, every step-th.
+func (b *text) slice(x value, from, to, step []int) value {
+	dims, parts := make([]int, len(from)), make([]string, len(from))
+	for i := range from {
+		dims[i] = (to[i] - from[i] + step[i] - 1) / step[i]
+		parts[i] = fmt.Sprintf("%d:%d:%d", from[i], to[i], step[i])
+	}
+	return b.line(x.elem, dims, "slice %s [%s] : (%s) -> %s", x.name, strings.Join(parts, ", "), x.typ(), tensor(x.elem, dims))
+}
+
+// column is x[:, i] of a matrix, as a vector.
+func (b *text) column(x value, i int) value {
+	return b.reshape(b.slice(x, []int{0, i}, []int{x.dims[0], i + 1}, []int{1, 1}), x.dims[0])
+}
+
+// pad puts zeros around, and between elements.
+func (b *text) pad(x value, low, high, between []int) value {
+	dims := make([]int, len(low))
+	for i := range low {
+		dims[i] = low[i] + high[i] + x.dims[i] + (x.dims[i]-1)*between[i]
+	}
+	zero := b.constant(0, x.elem)
+	return b.line(x.elem, dims, "pad %s, %s, low = %s, high = %s, interior = %s : (%s, %s) -> %s",
+		x.name, zero.name, list(low), list(high), list(between), x.typ(), zero.typ(), tensor(x.elem, dims))
+}
+
+func (b *text) concat(axis int, vs ...value) value {
+	if len(vs) == 1 {
+		return vs[0]
+	}
+	dims := slices.Clone(vs[0].dims)
+	for _, v := range vs[1:] {
+		dims[axis] += v.dims[axis]
+	}
+	return b.line(vs[0].elem, dims, "concatenate %s, dim = %d : (%s) -> %s",
+		join(vs, func(v value) string { return v.name }), axis, join(vs, value.typ), tensor(vs[0].elem, dims))
+}
+
+func (b *text) iota(t elem, axis int, dims ...int) value {
+	return b.line(t, dims, "iota dim = %d : %s", axis, tensor(t, dims))
+}
+
+// reduce folds axes with add, maximum, and, or.
+func (b *text) reduce(op string, x value, axes ...int) value {
+	var dims []int
+	for i, d := range x.dims {
+		if !slices.Contains(axes, i) {
+			dims = append(dims, d)
+		}
+	}
+	first := 0.0
+	switch op {
+	case "maximum":
+		first = math.Inf(-1)
+	case "and":
+		first = 1
+	}
+	start := b.constant(first, x.elem)
+	return b.line(x.elem, dims, "reduce(%s init: %s) applies stablehlo.%s across dimensions = %s : (%s, %s) -> %s",
+		x.name, start.name, op, list(axes), x.typ(), start.typ(), tensor(x.elem, dims))
+}
+
+// sums adds x and y, which are alike, over the same axes at once: one pass, where
+// two reductions end in a kernel each.
+func (b *text) sums(x, y value, axes ...int) (value, value) {
+	var dims []int
+	for i, d := range x.dims {
+		if !slices.Contains(axes, i) {
+			dims = append(dims, d)
+		}
+	}
+	zero := b.constant(0, x.elem)
+	result, out, scalar := fmt.Sprintf("%%%d", b.next), tensor(x.elem, dims), zero.typ()
+	b.next++
+	fmt.Fprintf(b, "    %s:2 = stablehlo.reduce(%s init: %s), (%s init: %s) across dimensions = %s : (%s, %s, %s, %s) -> (%s, %s)\n",
+		result, x.name, zero.name, y.name, zero.name, list(axes), x.typ(), y.typ(), scalar, scalar, out, out)
+	fmt.Fprintf(b, "      reducer(%%x: %s, %%u: %s) (%%y: %s, %%v: %s) {\n", scalar, scalar, scalar, scalar)
+	fmt.Fprintf(b, "        %%xu = stablehlo.add %%x, %%u : %s\n        %%yv = stablehlo.add %%y, %%v : %s\n", scalar, scalar)
+	fmt.Fprintf(b, "        stablehlo.return %%xu, %%yv : %s, %s\n      }", scalar, scalar)
+	b.end()
+	return value{result + "#0", x.elem, dims}, value{result + "#1", x.elem, dims}
+}
+
+// dot contracts an axis of two matrices, in float32.
+func (b *text) dot(x, y value, axisX, axisY int) value {
+	dims := []int{x.dims[1-axisX], y.dims[1-axisY]}
+	return b.line(f32, dims, "dot_general %s, %s, contracting_dims = [%d] x [%d], precision = [HIGHEST, HIGHEST] : (%s, %s) -> %s",
+		x.name, y.name, axisX, axisY, x.typ(), y.typ(), tensor(f32, dims))
+}
+
+// gather takes one slice of x for each index vector (the last axis of at, one
+// entry for each of x's leading axes); out of range, it takes the nearest.
+func (b *text) gather(x, at value) value {
+	n, batch := at.dims[len(at.dims)-1], len(at.dims)-1
+	rest := x.dims[n:]
+	dims := append(slices.Clone(at.dims[:batch]), rest...)
+	var offset, leading, sizes []int
+	for i := range rest {
+		offset = append(offset, batch+i)
+	}
+	for i := range n {
+		leading, sizes = append(leading, i), append(sizes, 1)
+	}
+	sizes = append(sizes, rest...)
+	v := value{fmt.Sprintf("%%%d", b.next), x.elem, dims}
+	b.next++
+	fmt.Fprintf(b, "    %s = \"stablehlo.gather\"(%s, %s) <{dimension_numbers = #stablehlo.gather<offset_dims = %s, collapsed_slice_dims = %s, start_index_map = %s, index_vector_dim = %d>, slice_sizes = array<i64: %s>}> : (%s, %s) -> %s",
+		v.name, x.name, at.name, list(offset), list(leading), list(leading), batch, strings.Trim(list(sizes), "[]"), x.typ(), at.typ(), v.typ())
+	b.end()
+	return v
+}

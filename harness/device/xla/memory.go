@@ -1,0 +1,155 @@
+package xla
+
+import (
+	"fmt"
+	"unsafe"
+
+	"depthlab/harness/device/xla/lower"
+	"depthlab/harness/device/xla/pjrt"
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+// memory is an array that outlives a step, on the host, the device or both.
+// The host's copy has the logical order, the device's is channels-last.
+type memory struct {
+	lower.Memory
+	views []view        // the tensors that it holds
+	host  kernel.Tensor // without Shape where only the device has it
+	dev   *pjrt.Buffer  // nil where only the host has it
+}
+
+// view is a tensor at an element of a memory.
+type view struct {
+	at    int
+	shape kernel.Shape
+}
+
+func newMemory(p *program.Program, m lower.Memory) *memory {
+	x := &memory{Memory: m, views: []view{{0, m.Shape}}}
+	if lower.Packed(m.Arena) {
+		x.views = nil
+		for _, id := range p.Views(m.Arena) {
+			x.views = append(x.views, view{int(p.Buffers[id].Offset / 4), p.Buffers[id].Shape})
+		}
+	}
+	return x
+}
+
+var types = map[kernel.DType]pjrt.Type{kernel.Float32: pjrt.Float32, kernel.Int32: pjrt.Int32, kernel.Uint8: pjrt.Uint8}
+
+// onDevice gives the device's copy, made from the host's if need be.
+func (m *memory) onDevice(c *pjrt.Client) (*pjrt.Buffer, error) {
+	if m.dev != nil {
+		return m.dev, nil
+	}
+	if m.host.Shape == nil {
+		m.host = kernel.New(m.Type, m.Shape...)
+	}
+	held := kernel.New(m.Type, m.Shape...)
+	m.reorder(held, m.host, true)
+	var err error
+	m.dev, err = c.Buffer(types[m.Type], dims(lower.Held(m.Shape)), raw(held))
+	if !lower.Packed(m.Arena) {
+		m.host = kernel.Tensor{} // the data set need not lie twice
+	}
+	return m.dev, err
+}
+
+// onHost gives the host's copy, fetched from the device if need be.
+func (m *memory) onHost() (kernel.Tensor, error) {
+	if m.host.Shape != nil {
+		return m.host, nil
+	}
+	host := kernel.New(m.Type, m.Shape...)
+	if m.dev != nil {
+		held := kernel.New(m.Type, m.Shape...)
+		if err := m.dev.Read(raw(held)); err != nil {
+			return host, err
+		}
+		m.reorder(host, held, false)
+	}
+	m.host = host
+	return host, nil
+}
+
+// written says that the host's copy was changed.
+func (m *memory) written() error {
+	dev := m.dev
+	m.dev = nil
+	if dev == nil {
+		return nil
+	}
+	return dev.Destroy()
+}
+
+// replace takes what a launch wrote.
+func (m *memory) replace(b *pjrt.Buffer) error {
+	old := m.dev
+	m.dev, m.host = b, kernel.Tensor{}
+	return old.Destroy()
+}
+
+// reorder copies src to dst: to the device's order, or back.
+func (m *memory) reorder(dst, src kernel.Tensor, last bool) {
+	for _, v := range m.views {
+		n := v.shape.Len()
+		switch m.Type {
+		case kernel.Float32:
+			exchange(dst.F32[v.at:][:n], src.F32[v.at:][:n], v.shape, last)
+		case kernel.Int32:
+			exchange(dst.I32[v.at:][:n], src.I32[v.at:][:n], v.shape, last)
+		case kernel.Uint8:
+			exchange(dst.U8[v.at:][:n], src.U8[v.at:][:n], v.shape, last)
+		}
+	}
+}
+
+// exchange copies (N,C,H,W) to (N,H,W,C), or back; (C,H,W) likewise. What has
+// fewer axes stays as it is.
+func exchange[T any](dst, src []T, s kernel.Shape, last bool) {
+	if len(s) < 3 {
+		copy(dst, src)
+		return
+	}
+	c, area := s[len(s)-3], s[len(s)-2]*s[len(s)-1]
+	for n := 0; n < len(src); n += c * area {
+		for i := range c {
+			for j := range area {
+				if last {
+					dst[n+j*c+i] = src[n+i*area+j]
+				} else {
+					dst[n+i*area+j] = src[n+j*c+i]
+				}
+			}
+		}
+	}
+}
+
+func dims(s kernel.Shape) []int64 {
+	d := make([]int64, len(s))
+	for i, n := range s {
+		d[i] = int64(n)
+	}
+	return d
+}
+
+// raw is the memory of a tensor.
+func raw(t kernel.Tensor) []byte {
+	switch {
+	case t.F32 != nil:
+		return rawOf(t.F32)
+	case t.I32 != nil:
+		return rawOf(t.I32)
+	case t.U8 != nil:
+		return t.U8
+	}
+	panic(fmt.Sprintf("xla: a tensor %v without elements", t.Shape))
+}
+
+func rawOf[T any](s []T) []byte {
+	if len(s) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), len(s)*int(unsafe.Sizeof(s[0])))
+}

@@ -1,0 +1,257 @@
+package pjrt
+
+import (
+	"errors"
+	"runtime"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+)
+
+// program is PJRT_Program.
+type program struct {
+	header
+	code    unsafe.Pointer
+	n       int
+	format  unsafe.Pointer
+	nformat int
+}
+
+func mlir(pin *runtime.Pinner, text string) *program {
+	p := &program{ // a plugin crashes on no text at all: a space is an error to it
+		code: pinned(pin, []byte(text+" ")), n: len(text) + 1,
+		format: pinned(pin, []byte("mlir")), nformat: len("mlir"),
+	}
+	p.size = unsafe.Sizeof(*p)
+	pin.Pin(p)
+	return p
+}
+
+// Compiled is a program compiled for a device, which need not be there.
+type Compiled struct {
+	plugin *Plugin
+	handle uintptr // PJRT_Executable
+}
+
+// Executable is a program that can be executed here.
+type Executable struct {
+	*Compiled
+	client  *Client
+	loaded  uintptr // PJRT_LoadedExecutable
+	outputs int
+}
+
+// Compile compiles StableHLO text for the client's first device.
+func (c *Client) Compile(text string, o CompileOptions) (*Executable, error) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	options := o.encode()
+	args := struct {
+		header
+		client     uintptr
+		program    *program
+		options    unsafe.Pointer
+		n          int
+		executable uintptr
+	}{client: c.handle, program: mlir(&pin, text), options: pinned(&pin, options), n: len(options)}
+	if err := call(c.plugin, fnClientCompile, &args); err != nil {
+		return nil, err
+	}
+	return c.loaded(args.executable)
+}
+
+// Load takes what Serialize gave on this machine with this plugin.
+func (c *Client) Load(serialized []byte) (*Executable, error) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	args := struct {
+		header
+		client   uintptr
+		bytes    unsafe.Pointer
+		n        int
+		loaded   uintptr
+		options  unsafe.Pointer
+		noptions int
+	}{client: c.handle, bytes: pinned(&pin, serialized), n: len(serialized)}
+	if err := call(c.plugin, fnDeserializeAndLoad, &args); err != nil {
+		return nil, err
+	}
+	return c.loaded(args.loaded)
+}
+
+func (c *Client) loaded(handle uintptr) (*Executable, error) {
+	e := &Executable{Compiled: &Compiled{plugin: c.plugin}, client: c, loaded: handle}
+	args := struct {
+		header
+		loaded, executable uintptr
+	}{loaded: handle}
+	if err := call(c.plugin, fnLoadedExecutable, &args); err != nil {
+		return nil, errors.Join(err, e.Destroy())
+	}
+	e.handle = args.executable
+	count := struct {
+		header
+		executable uintptr
+		outputs    int
+	}{executable: e.handle}
+	if err := call(c.plugin, fnExecutableOutputs, &count); err != nil {
+		return nil, errors.Join(err, e.Destroy())
+	}
+	e.outputs = count.outputs
+	return e, nil
+}
+
+// Destroy frees the executable.
+func (e *Executable) Destroy() error {
+	return errors.Join(e.Compiled.Destroy(), e.plugin.destroy(fnLoadedDestroy, &e.loaded))
+}
+
+// Destroy frees the compiled program.
+func (e *Compiled) Destroy() error { return e.plugin.destroy(fnExecutableDestroy, &e.handle) }
+
+// Event ends when an execution has.
+type Event struct {
+	plugin *Plugin
+	handle uintptr
+}
+
+// Await waits and gives the error of the execution. It can be called once.
+func (e *Event) Await() error {
+	handle := e.handle
+	e.handle = 0
+	return e.plugin.await(handle)
+}
+
+// Execute enqueues one execution and gives the buffers that it will write.
+// Arguments that the program aliases to outputs are donated: they must not be
+// used again, and still be destroyed. The caller must wait for the event.
+func (e *Executable) Execute(args []*Buffer) ([]*Buffer, *Event, error) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	handles := make([]uintptr, len(args))
+	for i, b := range args {
+		handles[i] = b.handle
+	}
+	outputs, events := make([]uintptr, e.outputs), make([]uintptr, 1)
+	options := struct {
+		header
+		send, recv   uintptr
+		nsend, nrecv int
+		launch       int64
+		keep         unsafe.Pointer
+		nkeep        int
+		rest         [5]uintptr // context, call location, tasks: none
+	}{}
+	options.size = unsafe.Sizeof(options)
+	pin.Pin(&options)
+	x := struct {
+		header
+		executable      uintptr
+		options         unsafe.Pointer
+		arguments       unsafe.Pointer // a list for each device
+		devices, nargs  int
+		outputs, events unsafe.Pointer
+		device          uintptr
+	}{
+		executable: e.loaded, options: unsafe.Pointer(&options),
+		arguments: pinned(&pin, []unsafe.Pointer{pinned(&pin, handles)}), devices: 1, nargs: len(args),
+		outputs: pinned(&pin, []unsafe.Pointer{pinned(&pin, outputs)}), events: pinned(&pin, events),
+	}
+	if err := call(e.plugin, fnLoadedExecute, &x); err != nil {
+		return nil, nil, err
+	}
+	out := make([]*Buffer, len(outputs))
+	for i, h := range outputs {
+		out[i] = &Buffer{e.client, h}
+	}
+	return out, &Event{e.plugin, events[0]}, nil
+}
+
+// Memory is what an executable needs on the device, in bytes.
+type Memory struct{ Arguments, Outputs, Aliased, Temporaries int64 }
+
+// Memory gives the bytes that the compiler planned.
+func (e *Compiled) Memory() (Memory, error) {
+	args := struct {
+		header
+		executable                               uintptr
+		code, arguments, outputs, aliases, temps int64
+		host                                     [5]int64
+		peak                                     int64
+	}{executable: e.handle}
+	err := call(e.plugin, fnCompiledMemory, &args)
+	return Memory{args.arguments, args.outputs, args.aliases, args.temps}, err
+}
+
+// Optimized gives the program that XLA made, as HloModuleProtoWithConfig.
+func (e *Compiled) Optimized() ([]byte, error) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	p := &program{}
+	p.size = unsafe.Sizeof(*p)
+	pin.Pin(p)
+	args := struct {
+		header
+		executable uintptr
+		program    *program
+	}{executable: e.handle, program: p}
+	if err := call(e.plugin, fnExecutableOptimized, &args); err != nil { // the first call gives the size
+		return nil, err
+	}
+	text := make([]byte, p.n)
+	p.code = pinned(&pin, text)
+	return text, call(e.plugin, fnExecutableOptimized, &args)
+}
+
+// Serialize gives bytes that Load takes, on the same kind of device and with
+// the same version of the plugin.
+func (e *Compiled) Serialize() ([]byte, error) {
+	args := struct {
+		header
+		executable    uintptr
+		bytes         *byte
+		n             int
+		backing, free uintptr
+	}{executable: e.handle}
+	if err := call(e.plugin, fnExecutableSerialize, &args); err != nil {
+		return nil, err
+	}
+	text := append([]byte(nil), unsafe.Slice(args.bytes, args.n)...)
+	purego.SyscallN(args.free, args.backing)
+	return text, nil
+}
+
+// CompileFor compiles StableHLO text for a GPU that need not be there, from
+// its description (a GpuTargetConfigProto as text). What comes out can be
+// looked at, not executed.
+func (p *Plugin) CompileFor(target, text string, o CompileOptions) (*Compiled, error) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	list := named(&pin, []Option{{"target_config", target}, {"topology", "1x1x1"}})
+	topology := struct {
+		header
+		name     unsafe.Pointer
+		nname    int
+		options  unsafe.Pointer
+		n        int
+		topology uintptr
+	}{name: pinned(&pin, []byte("gpu")), nname: 3, options: pinned(&pin, list), n: len(list)}
+	if err := call(p, fnTopologyCreate, &topology); err != nil {
+		return nil, err
+	}
+	options := o.encode()
+	args := struct {
+		header
+		topology         uintptr
+		program          *program
+		options          unsafe.Pointer
+		n                int
+		client, compiled uintptr
+	}{topology: topology.topology, program: mlir(&pin, text), options: pinned(&pin, options), n: len(options)}
+	err := call(p, fnCompile, &args)
+	err = errors.Join(err, p.destroy(fnTopologyDestroy, &topology.topology))
+	if err != nil {
+		return nil, err
+	}
+	return &Compiled{p, args.compiled}, nil
+}

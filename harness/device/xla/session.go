@@ -1,0 +1,302 @@
+package xla
+
+import (
+	"errors"
+	"fmt"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/xla/lower"
+	"depthlab/harness/device/xla/pjrt"
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+type session struct {
+	d        *Device
+	o        device.Options
+	info     device.Info
+	programs device.Programs
+	machines []*machine
+	memories map[string]*memory
+	failed   error // what ended the session
+}
+
+// machine is a program with its executable and state.
+type machine struct {
+	p      *program.Program
+	module *lower.Module
+	code   *pjrt.Executable
+	state  []*memory
+	rows   kernel.Tensor // of the last step, for Read
+	rates  kernel.Tensor
+}
+
+// Open lowers and compiles the programs.
+func (d *Device) Open(p device.Programs, o device.Options) (device.Session, error) {
+	if len(p.All()) == 0 {
+		return nil, errors.New("xla: no program to open")
+	}
+	s := &session{d: d, o: o, info: d.Info(), programs: p, memories: map[string]*memory{}}
+	if s.o.Precision == "" {
+		s.o.Precision = device.FP32
+	}
+	s.info.Precision = string(s.o.Precision)
+	for _, q := range p.All() {
+		module, err := lower.Lower(q, lower.Options{Precision: o.Precision, Steps: d.steps})
+		if err != nil {
+			return nil, err
+		}
+		m := &machine{p: q, module: module, rows: kernel.New(kernel.Int32, module.Batch, 4), rates: kernel.New(kernel.Float32, 2)}
+		if m.state, err = s.state(q, module.State); err != nil {
+			return nil, err
+		}
+		if m.code, err = d.compile(module.Text, o.Deterministic); err != nil {
+			return nil, fmt.Errorf("xla: program %s: %w", q.Name, err)
+		}
+		s.machines = append(s.machines, m)
+	}
+	return s, nil
+}
+
+// state gives the memories of a module, which programs share by name.
+func (s *session) state(p *program.Program, list []lower.Memory) ([]*memory, error) {
+	var all []*memory
+	for _, m := range list {
+		key := m.Name
+		if !lower.Packed(m.Arena) {
+			key += m.Shape.String() // "input" of another batch is another
+		}
+		x := s.memories[key]
+		if x == nil {
+			x = newMemory(p, m)
+			s.memories[key] = x
+		}
+		if !x.Shape.Equal(m.Shape) {
+			return nil, fmt.Errorf("xla: programs disagree on the %s arena", m.Name)
+		}
+		all = append(all, x)
+	}
+	return all, nil
+}
+
+func (s *session) Info() device.Info        { return s.info }
+func (s *session) Choices() []device.Choice { return nil }
+
+// Close frees the memories.
+func (s *session) Close() error {
+	var all []error
+	for key, m := range s.memories {
+		all = append(all, m.written())
+		delete(s.memories, key)
+	}
+	s.failed = errors.New("xla: the session is closed")
+	return errors.Join(all...)
+}
+
+// find gives the memory that holds a buffer, and where in it.
+func (s *session) find(name string) (*memory, view, error) {
+	if s.failed != nil {
+		return nil, view{}, s.failed
+	}
+	for _, m := range s.machines {
+		id, ok := m.p.Lookup(name)
+		if !ok {
+			continue
+		}
+		b := &m.p.Buffers[id]
+		switch {
+		case b.Arena == program.Work:
+			return nil, view{}, fmt.Errorf("xla: buffer %s is work space, its content does not outlive the step", name)
+		case name == "rows":
+			return &memory{Memory: lower.Memory{Type: b.Type}, host: m.rows}, view{0, b.Shape}, nil
+		case name == "rates":
+			return &memory{Memory: lower.Memory{Type: b.Type}, host: m.rates}, view{0, b.Shape}, nil
+		}
+		where, at := lower.Memory{Name: name, Arena: b.Arena, Type: b.Type, Shape: b.Shape}, view{0, b.Shape}
+		if lower.Packed(b.Arena) {
+			where.Name, where.Shape = b.Arena.String(), kernel.Shape{int(m.p.Bytes[b.Arena] / 4)}
+			at.at = int(b.Offset / 4)
+		}
+		x, err := s.state(m.p, []lower.Memory{where})
+		if err != nil {
+			return nil, view{}, err
+		}
+		return x[0], at, nil
+	}
+	return nil, view{}, fmt.Errorf("xla: no buffer is called %s", name)
+}
+
+// tensor gives a view of the host's copy.
+func (m *memory) tensor(v view) (kernel.Tensor, error) {
+	t, err := m.onHost()
+	n := v.shape.Len()
+	switch {
+	case err != nil:
+		return t, err
+	case t.F32 != nil:
+		return kernel.Tensor{Shape: v.shape, F32: t.F32[v.at:][:n]}, nil
+	}
+	return t, nil // only float32 is packed
+}
+
+func (s *session) Write(name string, src any) error {
+	m, v, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	t, err := m.tensor(v)
+	if err != nil {
+		return err
+	}
+	if err := device.Copy(name, t, src, true); err != nil {
+		return err
+	}
+	return m.written()
+}
+
+func (s *session) Read(name string, dst any) error {
+	m, v, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	t, err := m.tensor(v)
+	if err != nil {
+		return err
+	}
+	return device.Copy(name, t, dst, false)
+}
+
+func (s *session) machine(p *program.Program, what string) (*machine, error) {
+	if s.failed != nil {
+		return nil, s.failed
+	}
+	for _, m := range s.machines {
+		if m.p == p && p != nil {
+			return m, nil
+		}
+	}
+	return nil, fmt.Errorf("xla: the session has no program to %s", what)
+}
+
+func (s *session) Train(plan device.Plan, metrics []device.Metric) error {
+	m, err := s.machine(s.programs.Train, "train")
+	if err != nil {
+		return err
+	}
+	if len(metrics) != len(plan.Rates) {
+		return fmt.Errorf("xla: %d metrics for %d steps", len(metrics), len(plan.Rates))
+	}
+	return s.steps(m, plan, metrics)
+}
+
+func (s *session) Calibrate(plan device.Plan) error {
+	m, err := s.machine(s.programs.Calibrate, "calibrate")
+	if err != nil {
+		return err
+	}
+	if err := s.steps(m, plan, make([]device.Metric, len(plan.Rates))); err != nil {
+		return fmt.Errorf("calibration: %w", err)
+	}
+	return nil
+}
+
+// steps runs a plan in launches, and says where a loss that is not finite came
+// from.
+func (s *session) steps(m *machine, plan device.Plan, metrics []device.Metric) error {
+	batch := m.module.Batch
+	if len(plan.Rows) != batch*len(plan.Rates) {
+		return fmt.Errorf("xla: a plan of %d rows for %d steps of %d images", len(plan.Rows), len(plan.Rates), batch)
+	}
+	if err := m.checkRows(plan.Rows); err != nil {
+		return err
+	}
+	for at := 0; at < len(plan.Rates); {
+		n := min(m.module.Steps, len(plan.Rates)-at)
+		rows, rates := plan.Rows[at*batch:][:n*batch], plan.Rates[at:][:n]
+		good, err := s.launch(m, rows, rates, metrics[at:][:n])
+		if err != nil {
+			return s.fail(err)
+		}
+		if good < n {
+			return s.nonFinite(m, rows[good*batch:][:batch], plan.First+at+good)
+		}
+		at += n
+	}
+	return nil
+}
+
+func (s *session) Eval(rows []device.Row) (device.Counts, error) {
+	var c device.Counts
+	m, err := s.machine(s.programs.Eval, "evaluate")
+	if err != nil {
+		return c, err
+	}
+	batch := m.module.Batch
+	if len(rows)%batch != 0 {
+		return c, fmt.Errorf("xla: %d rows to evaluate are no multiple of the batch of %d", len(rows), batch)
+	}
+	if err := m.checkRows(rows); err != nil {
+		return c, err
+	}
+	for len(rows) > 0 {
+		n := min(m.module.Steps, len(rows)/batch)
+		metrics := make([]device.Metric, n)
+		good, err := s.launch(m, rows[:n*batch], make([]device.Rates, n), metrics)
+		if err != nil {
+			return c, s.fail(err)
+		}
+		n = min(n, good+1) // a loss that is not finite is a result here; after it the loop stops
+		for i := range n {
+			images := 0
+			for _, r := range rows[i*batch:][:batch] {
+				if r[0] >= 0 {
+					images++
+				}
+			}
+			c.Images += images
+			c.Wrong += metrics[i].Wrong
+			c.Loss += float64(metrics[i].Loss) * float64(images)
+		}
+		rows = rows[n*batch:]
+	}
+	return c, nil
+}
+
+// checkRows holds rows against the data set and the padding.
+func (m *machine) checkRows(rows []device.Row) error {
+	var images kernel.Shape
+	var top, left int32
+	for _, c := range m.p.Code {
+		if k, ok := c.Kernel.(kernel.Batch); ok {
+			images = m.p.Buffers[c.In[0]].Shape
+			top, left = int32(images[2]+2*k.Pad-k.Crop), int32(images[3]+2*k.Pad-k.Crop)
+		}
+	}
+	if images == nil {
+		return nil
+	}
+	for i, r := range rows {
+		if r[0] < -1 || int(r[0]) >= images[0] {
+			return fmt.Errorf("xla: row %d asks for image %d of %d", i, r[0], images[0])
+		}
+		if r[1] < 0 || r[1] > top || r[2] < 0 || r[2] > left {
+			return fmt.Errorf("xla: row %d crops at (%d, %d), which is outside the padded image", i, r[1], r[2])
+		}
+	}
+	return nil
+}
+
+// fail ends the session: donated memory is gone.
+func (s *session) fail(err error) error {
+	s.failed = fmt.Errorf("xla: %w", s.explain(err))
+	return s.failed
+}
+
+// explain adds to a lack of memory what there was, and what helps.
+func (s *session) explain(err error) error {
+	if !pjrt.OutOfMemory(err) {
+		return err
+	}
+	limit, used := s.d.client.Memory()
+	return fmt.Errorf("out of memory: %d of %d MiB of the device are in use by this process; a smaller batch, fewer runs at a time (--jobs) or bf16 need less (%w)", used>>20, limit>>20, err)
+}

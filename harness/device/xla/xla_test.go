@@ -1,0 +1,50 @@
+package xla
+
+import (
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/devicetest"
+)
+
+const libDir = "../../../.lib"
+
+// open gives the device on XLA's CPU plugin, or skips. A loop of so many steps
+// is put into each launch, 0 for none.
+func open(t testing.TB, loop int) *Device {
+	t.Helper()
+	path, err := Find("", libDir)
+	if err != nil {
+		t.Skip(err)
+	}
+	d, err := Open(path, Options{Loop: loop, Quick: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// inBF16 is a device that is tried in bfloat16 too: XLA's CPU plugin computes
+// in it, if slowly.
+type inBF16 struct{ device.Device }
+
+func (d inBF16) Info() device.Info {
+	i := d.Device.Info()
+	i.Bfloat16 = true
+	return i
+}
+
+// Close is left to the test's end: the suite starts the device anew for each
+// precision.
+func (d inBF16) Close() error { return nil }
+
+func TestDevice(t *testing.T) {
+	start := func(t testing.TB) device.Device { return inBF16{open(t, 0)} }
+	devicetest.Run(t, start)
+	devicetest.Golden(t, start)
+}
