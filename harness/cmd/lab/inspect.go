@@ -38,7 +38,10 @@ func doctor(_ context.Context, c *call) error {
 		if info.Bfloat16 {
 			native = "fp32, bf16"
 		}
-		fmt.Printf("device %-7s %s, %s; %s\n", name, strings.TrimSpace(info.Library+" "), info.Hardware, native)
+		if info.Library != "" {
+			info.Library += ", "
+		}
+		fmt.Printf("device %-7s %s%s; %s\n", name, info.Library, info.Hardware, native)
 		dev.Close()
 	}
 	if _, why := m.Have(); why["gpu"] != nil {
