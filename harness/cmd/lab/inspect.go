@@ -92,6 +92,8 @@ func arch(name string) (nets.Arch, error) {
 func explain(_ context.Context, c *call) error {
 	net := c.String("net", "", "the net, such as resnet-20 or resnet-56/B")
 	batch := c.Int("batch", 128, "images a step")
+	size := c.Int("size", 32, "pixels on a side of an image; 224 for ImageNet")
+	classes := c.Int("classes", 10, "1000 for ImageNet")
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
@@ -102,8 +104,17 @@ func explain(_ context.Context, c *call) error {
 	if *batch < 1 || *batch > 1<<16 {
 		return usage("--batch %d: expected 1 to 65536", *batch)
 	}
+	if *size < 1 || *size > 1<<12 {
+		return usage("--size %d: expected 1 to 4096", *size)
+	}
+	if *classes < 1 || *classes > 1<<16 {
+		return usage("--classes %d: expected 1 to 65536", *classes)
+	}
+	if err := a.CheckSize(*size); err != nil {
+		return usage("--net %s --size %d: %w", a, *size, err)
+	}
 	cfg := compile.Config{
-		Config: nets.Config{Batch: *batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
+		Config: nets.Config{Batch: *batch, Channels: 3, Size: *size, Classes: *classes, Eps: 1e-5},
 		Images: 60000, Pad: 4, Momentum: 0.9, Decay: 1e-4,
 	}
 	p, err := compile.Compile(a, nets.Train, cfg)
@@ -193,6 +204,26 @@ func evalWeights(_ context.Context, c *call) (err error) {
 		return json.NewEncoder(os.Stdout).Encode(r)
 	}
 	fmt.Printf("%s on the %s set of %s: %.2f %% of %d images wrong, loss %.4f (%s, %s)\n", r.Net, r.Set, r.Data, r.Top1Error, r.Images, r.Loss, r.Device, r.Precision)
+	return nil
+}
+
+func exportWeights(_ context.Context, c *call) error {
+	from := c.String("weights", "", "a file of weights that training wrote")
+	to := c.String("out", "", "the safetensors file to write")
+	if _, err := c.files(0, "no file"); err != nil {
+		return err
+	}
+	if *from == "" {
+		return usage("--weights is missing: results/QUESTION/PROFILE/weights/NET-seed0.safetensors")
+	}
+	if *to == "" {
+		return usage("--out is missing: the file to write")
+	}
+	net, err := harness.Export(*from, *to)
+	if err != nil {
+		return err
+	}
+	say("%s: the state_dict of %s; its images enter as (pixel - input.mean) * input.scale, which %s holds", *to, net, *from)
 	return nil
 }
 
