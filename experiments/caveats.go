@@ -20,6 +20,9 @@ func (r Run) Paper() (paper bool, caveats []string) {
 		}
 	}
 	say(r.Data != "cifar10", "%s data", r.Data)
+	arch := archOf(r.Net)
+	say(arch.ImageNet(), "nets for ImageNet on small images")
+	say(arch.Bottleneck && !arch.ImageNet(), "bottlenecks in a CIFAR net")
 	say(r.Train > 0 && r.Train < dataSets[r.Data].images, "%s training images", thousands(r.TrainImages()))
 	say(r.Validation > 0, "tested on %s held-out training images", thousands(r.Validation))
 	say(r.Batch != want.Batch, "batch %d", r.Batch)
@@ -38,7 +41,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	say(r.Optimizer.Momentum != want.Optimizer.Momentum, "momentum %g", r.Optimizer.Momentum)
 	say(r.Optimizer.Form != want.Optimizer.Form, "%s momentum", r.Optimizer.Form)
 	say(r.Optimizer.Decay != want.Optimizer.Decay, "weight decay %g", r.Optimizer.Decay)
-	caveats = append(caveats, r.Schedule.caveats(archOf(r.Net).Depth)...)
+	caveats = append(caveats, r.Schedule.caveats(arch.Depth)...)
 	say(r.Precision == "bf16" || r.Precision == "tf32", "%s", r.Precision)
 	return len(caveats) == 0, caveats
 }

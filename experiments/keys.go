@@ -30,8 +30,8 @@ var keys = map[string]key{
 	"profiles": {says: "Variants of the question for different machines, best first. The first whose needs are met is run. Each may replace any key of the file."},
 
 	"pairs":        {says: "Nets that are trained both plain and residual."},
-	"pairs.depths": {unique: true, min: 1, max: maxDepth, check: checkDepth, says: "Layers of each pair: 6n+2, so 8, 14, 20, 32, 44, 56, 110, ..."},
-	"nets":         {unique: true, longest: 80, check: checkNet, says: "Nets by name, after the pairs: plain-20, resnet-110, and with a kind of shortcut resnet-20/B."},
+	"pairs.depths": {unique: true, min: 1, max: maxDepth, check: checkDepth, says: "Layers of each pair: 6n+2, so 8, 14, 20, 32, 44, 56, 110, ..., or those of the ImageNet nets: 18, 34, 50, 101, 152."},
+	"nets":         {unique: true, longest: 80, check: checkNet, says: "Nets by name, after the pairs: plain-20, resnet-110, and variants behind slashes: the shortcut in resnet-20/B, resnet-164/bottleneck, resnet-50/v1.5."},
 
 	"data":       {oneOf: []string{"cifar10", "preview"}, says: "cifar10, or the preview set that the program makes itself."},
 	"train":      {min: 0, max: 1e9, says: "Training images to use, chosen by the seed; 0 uses all of them."},

@@ -95,11 +95,16 @@ func TestComplaints(t *testing.T) {
 		{"pad", "data: preview", "data: preview\n    input: {pad: 9}", []string{"q.yaml:11: profiles.small.input.pad: 9: expected at most 8, half of the side of an image of preview"}},
 		{"data not needed", "data: preview", "data: preview\n    needs: [cifar10]", []string{"q.yaml:11: profiles.small.needs: a list of 1: needs cifar10, but its data is preview (leave cifar10 out, or say data: cifar10)"}},
 
-		{"depth", "[20, 32]", "[20, 33]", []string{"q.yaml:2: pairs.depths[1]: 33: depth 33 is not 6n+2 (the nearest are 32 and 38)"}},
+		{"depth", "[20, 32]", "[20, 33]", []string{"q.yaml:2: pairs.depths[1]: 33: depth 33 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152) (the nearest are 32 and 34)"}},
 		{"depth zero", "[20, 32]", "[20, 0]", []string{"q.yaml:2: pairs.depths[1]: 0: expected a whole number from 1 to 12002"}},
 		{"depth twice", "[20, 32]", "[20, 20]", []string{"q.yaml:2: pairs.depths[1]: 20: stands in this list twice (the first is pairs.depths[0])"}},
 		{"net", "batch: 128", "nets: [resent-20]", []string{`q.yaml:3: nets[0]: "resent-20": want plain-DEPTH or resnet-DEPTH, such as plain-20 or resnet-56/B (did you mean resnet-20?)`}},
-		{"net's depth", "batch: 128", "nets: [resnet-54]", []string{`q.yaml:3: nets[0]: "resnet-54": depth 54 is not 6n+2 (the nearest are 50 and 56)`}},
+		{"net's depth", "batch: 128", "nets: [resnet-54]", []string{`q.yaml:3: nets[0]: "resnet-54": depth 54 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152) (the nearest are 50 and 56)`}},
+		{"bottlenecks' depth", "batch: 128", "nets: [resnet-35/bottleneck]", []string{`q.yaml:3: nets[0]: "resnet-35/bottleneck": depth 35 of bottlenecks is not 9n+2 (the nearest are 29 and 38)`}},
+		{"stride of what is not there", "batch: 128", "nets: [resnet-18/v1.5]", []string{`q.yaml:3: nets[0]: "resnet-18/v1.5": v1.5 moves the stride of bottlenecks from the first 1x1 convolution to the 3x3, and a net of 18 layers has none`}},
+		{"pool that is not there", "batch: 128", "nets: [resnet-18/torchvision]", []string{
+			`q.yaml:3: nets[0]: "resnet-18/torchvision": pool-pad1 is about the max-pool, and on images of up to 48 pixels there is none`,
+			`q.yaml:10: profiles.small.data: "preview": pool-pad1 is about the max-pool, and on images of up to 48 pixels there is none`}},
 		{"net twice", "batch: 128", "nets: [resnet-8, resnet-8]", []string{`q.yaml:3: nets[1]: "resnet-8": stands in this list twice (the first is nets[0])`}},
 		{"net by two names", "batch: 128", "nets: [resnet-8, resnet-8/A]", []string{`q.yaml:3: nets[1]: "resnet-8/A": resnet-8 is trained already, by nets[0] (leave it out of one of them)`}},
 		{"net of a pair", "batch: 128", "nets: [resnet-20]", []string{`q.yaml:3: nets[0]: "resnet-20": resnet-20 is trained already, by pairs.depths (leave it out of one of them)`}},

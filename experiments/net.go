@@ -23,7 +23,7 @@ func checkNet(name string) (problem, hint string) {
 	return problem, hint
 }
 
-// checkDepth complains of a depth that is no 6n+2.
+// checkDepth complains of a depth that no pair of nets has.
 func checkDepth(s string) (problem, hint string) {
 	depth, err := strconv.Atoi(s)
 	if err == nil {

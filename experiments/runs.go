@@ -76,7 +76,11 @@ func (d *decoder) netNames(s Spec) []string {
 		}
 	}
 	for i, written := range s.Nets {
-		path, name := fmt.Sprintf("nets[%d]", i), archOf(written).String()
+		arch := archOf(written)
+		path, name := fmt.Sprintf("nets[%d]", i), arch.String()
+		if err := arch.CheckSize(dataSets[s.Data].size); err != nil && d.sound("data") {
+			d.add(d.place(path, "nets", "data"), err.Error(), "")
+		}
 		if other, twice := from[name]; twice {
 			d.add(d.place(path, "nets", "pairs.depths"), name+" is trained already, by "+other, "leave it out of one of them")
 		}

@@ -120,40 +120,63 @@ func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err
 	if err != nil {
 		return r, err
 	}
-	set := &src.Test
-	if o.Set == "train" {
-		set = &src.Train
-	}
-	w, err := readWeights(o.Weights)
+	session, err := o.open(arch, src, dev)
 	if err != nil {
 		return r, err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	c, err := session.Eval(data.EvalRows(data.Indices(o.images(src).N), o.Batch, 0))
+	if err != nil {
+		return r, err
+	}
+	info := session.Info()
+	return EvalResult{
+		Net: arch.String(), Set: o.Set, Data: src.Title, Images: c.Images,
+		Top1Error: 100 * float64(c.Wrong) / float64(c.Images), Loss: c.Loss / float64(c.Images),
+		Device: info.Name, Precision: info.Precision,
+	}, nil
+}
+
+// images is the set to test on.
+func (o EvalOptions) images(src *data.Source) *data.Set {
+	if o.Set == "train" {
+		return &src.Train
+	}
+	return &src.Test
+}
+
+// open prepares a session with the weights and the images in it.
+func (o EvalOptions) open(arch nets.Arch, src *data.Source, dev device.Device) (device.Session, error) {
+	w, err := readWeights(o.Weights)
+	if err != nil {
+		return nil, err
 	}
 	eps := 1e-5
 	if w.info != nil {
 		eps = w.info.Eps
 		if w.info.Net != arch.String() {
-			return r, fmt.Errorf("%s holds the weights of %s, not of %s", o.Weights, w.info.Net, arch)
+			return nil, fmt.Errorf("%s holds the weights of %s, not of %s", o.Weights, w.info.Net, arch)
 		}
 	}
+	set := o.images(src)
 	p, err := compile.Compile(arch, nets.Eval, compile.Config{
 		Config: nets.Config{Batch: o.Batch, Channels: set.Channels, Size: set.Size, Classes: set.Classes, Eps: float32(eps)},
 		Images: set.N,
 	})
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	tensors, err := w.match(o.Weights, p)
 	if err != nil {
-		return r, err
+		return nil, err
+	}
+	mean, scale, err := o.normalisation(w, src)
+	if err != nil {
+		return nil, err
 	}
 	session, err := dev.Open(device.Programs{Eval: p}, device.Options{Precision: o.Precision})
 	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, session.Close()) }()
-	mean, scale, err := o.normalisation(w, src)
-	if err != nil {
-		return r, err
+		return nil, err
 	}
 	to := writer{session: session}
 	to.write("images", set.Images)
@@ -164,18 +187,9 @@ func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err
 		to.write(name, v)
 	}
 	if to.err != nil {
-		return r, to.err
+		return nil, errors.Join(to.err, session.Close())
 	}
-	c, err := session.Eval(data.EvalRows(data.Indices(set.N), o.Batch, 0))
-	if err != nil {
-		return r, err
-	}
-	info := session.Info()
-	return EvalResult{
-		Net: arch.String(), Set: o.Set, Data: src.Title, Images: c.Images,
-		Top1Error: 100 * float64(c.Wrong) / float64(c.Images), Loss: c.Loss / float64(c.Images),
-		Device: info.Name, Precision: info.Precision,
-	}, nil
+	return session, nil
 }
 
 // normalisation of the images: as asked for, as recorded with the weights, or

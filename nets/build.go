@@ -81,15 +81,16 @@ func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 	g.Input = G.NewTensor(g.Expr, G.Float32, 4, G.WithShape(c.Batch, c.Channels, c.Size, c.Size), G.WithName("input"))
 	g.Label = G.NewTensor(g.Expr, tensor.Int32, 1, G.WithShape(c.Batch), G.WithName("label"))
 
-	blocks, width := a.stages()
-	x := b.convNorm("conv1", "bn1", g.Input, width[0], 3, 1, nil, true)
-	for stage, out := range width {
+	stages, width := a.stages()
+	b.err = a.CheckSize(c.Size)
+	x := b.stem(a, g.Input, width)
+	for stage, blocks := range stages {
 		for i := range blocks {
 			stride := 1
 			if stage > 0 && i == 0 {
 				stride = 2
 			}
-			x = b.block(a, fmt.Sprintf("layer%d.%d.", stage+1, i), x, out, stride)
+			x = b.block(a, fmt.Sprintf("layer%d.%d.", stage+1, i), x, width<<stage, stride)
 		}
 	}
 	x = b.apply(kernel.AvgPool{}, "avgpool", x)
@@ -112,21 +113,55 @@ type builder struct {
 	err  error
 }
 
-// block is two 3x3 convolutions, with a shortcut around them in residual nets
-// (paper Figure 2): relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)).
-func (b *builder) block(a Arch, path string, x *G.Node, out, stride int) *G.Node {
-	y := b.convNorm(path+"conv1", path+"bn1", x, out, 3, stride, nil, true)
-	var add *G.Node
-	if a.Residual {
-		add = b.shortcut(a, path, x, out, stride)
+// stem is what comes before the blocks: the 7x7 convolution and the max-pool
+// of Table 1, or the 3x3 convolution of section 4.2, which ImageNet nets on
+// small images have too.
+func (b *builder) stem(a Arch, x *G.Node, width int) *G.Node {
+	if !a.ImageNet() || b.cfg.Size <= smallImage {
+		return b.convNorm("conv1", "bn1", x, width, 3, 1, nil, true)
 	}
-	return b.convNorm(path+"conv2", path+"bn2", y, out, 3, 1, add, true)
+	x = b.convNorm("conv1", "bn1", x, width, 7, 2, nil, true)
+	pool := kernel.MaxPool{Size: 3, Stride: 2, After: 1}
+	if a.PoolPad {
+		pool.Before = 1
+	}
+	return b.apply(pool, "maxpool", x)
 }
 
-// shortcut is the identity where the sizes agree, unless C projects
-// everywhere; elsewhere zero channels (A) or a projection (B, C).
+// block is a block of the net, with a shortcut around it in residual nets.
+func (b *builder) block(a Arch, path string, x *G.Node, width, stride int) *G.Node {
+	if a.Bottleneck {
+		return b.bottleneck(a, path, x, width, stride)
+	}
+	return b.basic(a, path, x, width, stride)
+}
+
+// basic is two 3x3 convolutions (paper Figure 2):
+// relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)).
+func (b *builder) basic(a Arch, path string, x *G.Node, width, stride int) *G.Node {
+	y := b.convNorm(path+"conv1", path+"bn1", x, width, 3, stride, nil, true)
+	add := b.shortcut(a, path, x, width, stride)
+	return b.convNorm(path+"conv2", path+"bn2", y, width, 3, 1, add, true)
+}
+
+// bottleneck is a 3x3 convolution on a quarter of the channels, between 1x1
+// convolutions that reduce and restore them (paper Figure 5).
+func (b *builder) bottleneck(a Arch, path string, x *G.Node, width, stride int) *G.Node {
+	first, second := stride, 1
+	if a.V15 {
+		first, second = 1, stride
+	}
+	y := b.convNorm(path+"conv1", path+"bn1", x, width, 1, first, nil, true)
+	y = b.convNorm(path+"conv2", path+"bn2", y, width, 3, second, nil, true)
+	add := b.shortcut(a, path, x, 4*width, stride)
+	return b.convNorm(path+"conv3", path+"bn3", y, 4*width, 1, 1, add, true)
+}
+
+// shortcut is nil in plain nets. In residual ones it is the identity where the
+// sizes agree, unless C projects everywhere; elsewhere zero channels (A) or a
+// projection (B, C).
 func (b *builder) shortcut(a Arch, path string, x *G.Node, out, stride int) *G.Node {
-	if b.err != nil {
+	if b.err != nil || !a.Residual {
 		return nil
 	}
 	same := stride == 1 && x.Shape()[1] == out

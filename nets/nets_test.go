@@ -60,6 +60,78 @@ func TestCount(t *testing.T) {
 	}
 }
 
+// Parameters and multiply-adds of every ImageNet net (tables 1 and 4 of the
+// reference). Plain nets have those of A; the split of zero channels and the
+// padding of the pool change nothing.
+func TestCountImageNet(t *testing.T) {
+	imagenet := Config{Channels: 3, Size: 224, Classes: 1000, Eps: 1e-5}
+	const unknown = -1 // multiply-adds that no table has
+	for _, w := range []struct {
+		names  string
+		params int64
+		macs   int64
+	}{
+		{"plain-18 resnet-18 resnet-18/split resnet-18/pool-pad1", 11515688, 1794805760},
+		{"resnet-18/B resnet-18/torchvision", 11689512, 1814073344},
+		{"resnet-18/C", 12043816, unknown},
+		{"plain-34 resnet-34 resnet-34/pool-pad1", 21623848, 3644493824},
+		{"resnet-34/B resnet-34/torchvision", 21797672, 3663761408},
+		{"resnet-34/C", 22716840, unknown},
+		{"plain-50 resnet-50/A plain-50/v1.5 resnet-50/A/v1.5", 22780456, unknown},
+		{"resnet-50 resnet-50/pool-pad1", 25557032, 3857973248},
+		{"resnet-50/v1.5 resnet-50/torchvision", 25557032, 4089184256},
+		{"resnet-50/C resnet-50/C/v1.5", 40128552, unknown},
+		{"plain-101 resnet-101/A", 41772584, unknown},
+		{"resnet-101", 44549160, 7570194432},
+		{"resnet-101/torchvision", 44549160, 7801405440},
+		{"resnet-101/C", 76981288, unknown},
+		{"plain-152 resnet-152/A", 57416232, unknown},
+		{"resnet-152", 60192808, 11282415616},
+		{"resnet-152/torchvision", 60192808, 11513626624},
+		{"resnet-152/C", 107335720, unknown},
+	} {
+		for _, name := range strings.Fields(w.names) {
+			params, macs, err := Count(parse(t, name), imagenet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if params != w.params || w.macs != unknown && macs != w.macs {
+				t.Errorf("%s: %d parameters and %d multiply-adds, want %d and %d", name, params, macs, w.params, w.macs)
+			}
+		}
+	}
+}
+
+// CIFAR nets of bottlenecks, by a sum over their layers: n blocks a stage of
+// 1x1 to w, 3x3, 1x1 to 4w, the first from what the stage before left.
+func TestCountBottlenecks(t *testing.T) {
+	for _, n := range []int{1, 2, 18} {
+		convs, channels := 3*3*3*16, 16 // channels: of all batch norms
+		projections, projected := 0, 0
+		in := 16
+		for _, w := range []int{16, 32, 64} {
+			projections += in * 4 * w
+			projected += 4 * w
+			for range n {
+				convs += in*w + 9*w*w + w*4*w
+				channels += 6 * w
+				in = 4 * w
+			}
+		}
+		plain := int64(convs + 2*channels + 256*10 + 10)
+		for variant, want := range map[string]int64{
+			"plain-%d/bottleneck":    plain,
+			"resnet-%d/bottleneck/A": plain,
+			"resnet-%d/bottleneck":   plain + int64(projections+2*projected),
+		} {
+			name := fmt.Sprintf(variant, 9*n+2)
+			if params, _, err := Count(parse(t, name), cifar); err != nil || params != want {
+				t.Errorf("%s: %d parameters, want %d (%v)", name, params, want, err)
+			}
+		}
+	}
+}
+
 func TestParseArch(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -75,6 +147,20 @@ func TestParseArch(t *testing.T) {
 		{"resnet-20/split", Arch{Depth: 20, Residual: true, Shortcut: 'A', Where: kernel.Split}, "resnet-20/split"},
 		{"resnet-20/A/split", Arch{Depth: 20, Residual: true, Shortcut: 'A', Where: kernel.Split}, "resnet-20/split"},
 		{"resnet-20/split/A", Arch{Depth: 20, Residual: true, Shortcut: 'A', Where: kernel.Split}, "resnet-20/split"},
+		{"plain-18", Arch{Depth: 18}, "plain-18"},
+		{"resnet-34", Arch{Depth: 34, Residual: true, Shortcut: 'A'}, "resnet-34"},
+		{"plain-50/v1.5", Arch{Depth: 50, Bottleneck: true, V15: true}, "plain-50/v1.5"},
+		{"resnet-50", Arch{Depth: 50, Residual: true, Bottleneck: true, Shortcut: 'B'}, "resnet-50"},
+		{"resnet-152/B", Arch{Depth: 152, Residual: true, Bottleneck: true, Shortcut: 'B'}, "resnet-152"},
+		{"resnet-101/pool-pad1/A/split", Arch{Depth: 101, Residual: true, Bottleneck: true, Shortcut: 'A', Where: kernel.Split, PoolPad: true}, "resnet-101/A/split/pool-pad1"},
+		{"resnet-50/torchvision", Arch{Depth: 50, Residual: true, Bottleneck: true, Shortcut: 'B', V15: true, PoolPad: true}, "resnet-50/torchvision"},
+		{"resnet-50/B/pool-pad1/v1.5", Arch{Depth: 50, Residual: true, Bottleneck: true, Shortcut: 'B', V15: true, PoolPad: true}, "resnet-50/torchvision"},
+		{"resnet-18/torchvision", Arch{Depth: 18, Residual: true, Shortcut: 'B', PoolPad: true}, "resnet-18/torchvision"},
+		{"resnet-18/B", Arch{Depth: 18, Residual: true, Shortcut: 'B'}, "resnet-18/B"},
+		{"resnet-164", Arch{Depth: 164, Residual: true, Shortcut: 'A'}, "resnet-164"},
+		{"resnet-164/bottleneck", Arch{Depth: 164, Residual: true, Bottleneck: true, Shortcut: 'B'}, "resnet-164/bottleneck"},
+		{"plain-11/bottleneck/v1.5", Arch{Depth: 11, Bottleneck: true, V15: true}, "plain-11/bottleneck/v1.5"},
+		{"resnet-29/A/bottleneck", Arch{Depth: 29, Residual: true, Bottleneck: true, Shortcut: 'A'}, "resnet-29/bottleneck/A"},
 	} {
 		a, err := ParseArch(c.name)
 		if err != nil || a != c.want {
@@ -92,31 +178,46 @@ func TestParseArch(t *testing.T) {
 
 func TestParseArchRefuses(t *testing.T) {
 	for name, hint := range map[string]string{
-		"":                           "such as plain-20",
-		"resnet":                     "want plain-DEPTH or resnet-DEPTH",
-		"vgg-16":                     "want plain-DEPTH or resnet-DEPTH",
-		"ResNet-20":                  "want plain-DEPTH or resnet-DEPTH",
-		" resnet-20":                 "want plain-DEPTH or resnet-DEPTH",
-		"resnet-":                    `depth "" is no number`,
-		"resnet-x":                   `depth "x" is no number`,
-		"resnet-+20":                 "is no number",
-		"resnet-020":                 "is no number",
-		"resnet-20 ":                 "is no number",
-		"resnet-9223372036854775808": "is no number",
-		"resnet-18":                  "the nearest are 14 and 20",
-		"resnet-34":                  "the nearest are 32 and 38",
-		"plain-2":                    "the nearest are 8 and 14",
-		"plain--4":                   "the nearest are 8 and 14",
-		"plain-0":                    "the nearest are 8 and 14",
-		"resnet-12008":               "over 12002",
-		"plain-20/A":                 `a plain net has no shortcuts, so no variant "A"`,
-		"resnet-20/D":                `variant "D" is none of A, B, C`,
-		"resnet-20/b":                `variant "b" is none of A, B, C`,
-		"resnet-20/":                 `variant "" is none of`,
-		"resnet-20/A/B":              `variant "B" is none of`,
-		"resnet-20/split/split":      `variant "split" is none of`,
-		"resnet-20/B/split":          "zero channels of shortcut A, and B has none",
-		"resnet-20/split/C":          "zero channels of shortcut A, and C has none",
+		"":                                "such as plain-20",
+		"resnet":                          "want plain-DEPTH or resnet-DEPTH",
+		"vgg-16":                          "want plain-DEPTH or resnet-DEPTH",
+		"ResNet-20":                       "want plain-DEPTH or resnet-DEPTH",
+		" resnet-20":                      "want plain-DEPTH or resnet-DEPTH",
+		"resnet-":                         `depth "" is no number`,
+		"resnet-x":                        `depth "x" is no number`,
+		"resnet-+20":                      "is no number",
+		"resnet-020":                      "is no number",
+		"resnet-20 ":                      "is no number",
+		"resnet-9223372036854775808":      "is no number",
+		"resnet-35":                       "depth 35 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152); the nearest are 34 and 38",
+		"resnet-19":                       "the nearest are 18 and 20",
+		"plain-100":                       "the nearest are 98 and 101",
+		"resnet-35/bottleneck":            "depth 35 of bottlenecks is not 9n+2; the nearest are 29 and 38",
+		"resnet-8/bottleneck":             "the nearest are 11 and 20",
+		"resnet-50/bottleneck":            "always mean the ImageNet nets",
+		"plain-18/bottleneck":             "always mean the ImageNet nets",
+		"plain-20/split":                  "a plain net has no shortcuts",
+		"resnet-34/v1.5":                  "a net of 34 layers has none",
+		"resnet-20/v1.5":                  "a net of 20 layers has none",
+		"resnet-20/pool-pad1":             "a CIFAR net has none",
+		"resnet-164/bottleneck/pool-pad1": "a CIFAR net has none",
+		"resnet-20/torchvision":           "torchvision has the residual nets of 18, 34, 50, 101 and 152",
+		"plain-18/torchvision":            "torchvision has the residual nets",
+		"resnet-18/B/torchvision":         "stands alone",
+		"resnet-50/split":                 "zero channels of shortcut A, and B has none",
+		"resnet-50/v1.5/v1.5":             `"v1.5" stands there twice`,
+		"plain-2":                         "the nearest are 8 and 14",
+		"plain--4":                        "the nearest are 8 and 14",
+		"plain-0":                         "the nearest are 8 and 14",
+		"resnet-12008":                    "over 12002",
+		"plain-20/A":                      `a plain net has no shortcuts, so no variant "A"`,
+		"resnet-20/D":                     `variant "D" is none of A, B, C`,
+		"resnet-20/b":                     `variant "b" is none of A, B, C`,
+		"resnet-20/":                      `variant "" is none of`,
+		"resnet-20/A/B":                   `variant "B" is a second shortcut beside A`,
+		"resnet-20/split/split":           `variant "split" stands there twice`,
+		"resnet-20/B/split":               "zero channels of shortcut A, and B has none",
+		"resnet-20/split/C":               "zero channels of shortcut A, and C has none",
 	} {
 		_, err := ParseArch(name)
 		if err == nil {
@@ -160,6 +261,73 @@ func TestParameterNames(t *testing.T) {
 	}
 	if names["layer1.0.downsample.0.weight"] || names["layer2.1.downsample.0.weight"] {
 		t.Error("shortcut B projects where the sizes agree")
+	}
+}
+
+// The ImageNet nets are called as torchvision calls them.
+func TestTorchvisionNames(t *testing.T) {
+	c := Config{Channels: 3, Size: 64, Classes: 1000}
+	for name, want := range map[string]struct {
+		params     int // as many tensors as torchvision's has
+		first, mid string
+	}{
+		"resnet-18/torchvision":  {62, "layer1.0.bn2.bias", "layer2.0.downsample.1.weight"},
+		"resnet-50/torchvision":  {161, "layer1.0.downsample.0.weight", "layer3.5.conv3.weight"},
+		"resnet-152/torchvision": {467, "layer1.0.bn3.weight", "layer3.35.bn1.bias"},
+	} {
+		params, _, err := parse(t, name).Leaves(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := map[string]bool{}
+		for _, p := range params {
+			names[p.Name] = true
+		}
+		if len(names) != want.params || !names[want.first] || !names[want.mid] || !names["conv1.weight"] || !names["bn1.weight"] || !names["fc.bias"] {
+			t.Errorf("%s: %d names, want %d with %s and %s", name, len(names), want.params, want.first, want.mid)
+		}
+	}
+}
+
+// The strides of a net: what its batch norms see, from stem to last stage.
+func TestSizes(t *testing.T) {
+	for _, c := range []struct {
+		net  string
+		size int
+		want string // rows after conv1, and after the first two convolutions of each stage
+	}{
+		{"resnet-18", 224, "112 56 56 28 28 14 14 7 7"},
+		{"resnet-18/pool-pad1", 224, "112 56 56 28 28 14 14 7 7"},
+		{"resnet-18", 225, "113 56 56 28 28 14 14 7 7"},
+		{"resnet-18/pool-pad1", 225, "113 57 57 29 29 15 15 8 8"},
+		{"plain-34", 64, "32 16 16 8 8 4 4 2 2"},
+		{"plain-34", 32, "32 32 32 16 16 8 8 4 4"},
+		{"resnet-50", 224, "112 56 56 28 28 14 14 7 7"},
+		{"resnet-50/v1.5", 224, "112 56 56 56 28 28 14 14 7"},
+		{"resnet-50", 32, "32 32 32 16 16 8 8 4 4"},
+		{"resnet-29/bottleneck", 32, "32 32 32 16 16 8 8"},
+		{"resnet-29/bottleneck/v1.5", 32, "32 32 32 32 16 16 8"},
+	} {
+		g, err := parse(t, c.net).Build(Eval, Config{Batch: 1, Channels: 3, Size: c.size, Classes: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := map[string]int{}
+		for _, n := range g.Norms {
+			rows[n.Name] = n.Node.Shape()[2]
+		}
+		got := fmt.Sprint(rows["bn1"])
+		for stage := 1; rows[fmt.Sprintf("layer%d.0.bn1", stage)] > 0; stage++ {
+			for i := 1; i <= 2; i++ {
+				got += fmt.Sprint(" ", rows[fmt.Sprintf("layer%d.0.bn%d", stage, i)])
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s on %d pixels: %s, want %s", c.net, c.size, got, c.want)
+		}
+	}
+	if _, err := parse(t, "resnet-18/torchvision").Build(Eval, cifar); err == nil || !strings.Contains(err.Error(), "on images of up to 48 pixels there is none") {
+		t.Errorf("a padded max-pool where there is none: %v", err)
 	}
 }
 

@@ -39,10 +39,14 @@ func compiled(t testing.TB, net string, m nets.Mode, c Config) *program.Program 
 func TestDump(t *testing.T) {
 	for _, c := range []struct {
 		net  string
+		size int
 		mode nets.Mode
-	}{{"plain-8", nets.Train}, {"resnet-8", nets.Train}, {"resnet-8/B", nets.Train}, {"resnet-8", nets.Eval}, {"resnet-8", nets.Calibrate}} {
+	}{
+		{"plain-8", 32, nets.Train}, {"resnet-8", 32, nets.Train}, {"resnet-8/B", 32, nets.Train}, {"resnet-8", 32, nets.Eval}, {"resnet-8", 32, nets.Calibrate},
+		{"resnet-18", 64, nets.Train}, {"resnet-11/bottleneck", 32, nets.Train},
+	} {
 		cfg := config(4)
-		cfg.Group = 2
+		cfg.Group, cfg.Size = 2, c.size
 		p := compiled(t, c.net, c.mode, cfg)
 		var b strings.Builder
 		p.Dump(&b)

@@ -143,6 +143,15 @@ func gradCases() []gradCase {
 		})
 	}
 
+	for _, k := range []MaxPool{{3, 2, 0, 1}, {3, 2, 1, 1}, {2, 2, 0, 0}, {3, 1, 2, 0}} {
+		cases = append(cases, gradCase{
+			name: k.String(), k: k, in: []Tensor{random(r, 0, 2, 3, 6, 5)},
+			grads: func(t testing.TB, in, _ []Tensor, dy Tensor) []Tensor {
+				return apply(t, MaxPoolGrad{k}, in[0], dy)
+			},
+		})
+	}
+
 	cases = append(cases, gradCase{
 		name: "avgpool", k: AvgPool{}, in: []Tensor{random(r, 0, 2, 3, 3, 4)},
 		grads: func(t testing.TB, _, _ []Tensor, dy Tensor) []Tensor {

@@ -76,6 +76,42 @@ func TestPad(t *testing.T) {
 	equal(t, "split of three", apply(t, Pad{2, 5, Split}, x)[0].F32, join(zero, first, second, zero, zero))
 }
 
+// Windows at the border by hand, of Caffe and of PyTorch: at even extents
+// both have half as many, one pixel apart. Of equal values (-2 in the
+// last window) the first gets the gradient, and NaN hides behind nothing.
+func TestMaxPool(t *testing.T) {
+	caffe, pytorch := MaxPool{3, 2, 0, 1}, MaxPool{3, 2, 1, 1}
+	x := f32(Shape{1, 1, 4, 4},
+		-9, -8, -7, -6,
+		-5, -4, -3, -2,
+		-4, -6, -2, -5,
+		-1, -3, -7, -3)
+	equal(t, "Caffe", apply(t, caffe, x)[0].F32, []float32{-2, -2, -1, -2})
+	equal(t, "PyTorch", apply(t, pytorch, x)[0].F32, []float32{-4, -2, -1, -2})
+	dy := f32(Shape{1, 1, 2, 2}, 1, 10, 100, 1000)
+	equal(t, "Caffe's gradient", apply(t, MaxPoolGrad{caffe}, x, dy)[0].F32, []float32{
+		0, 0, 0, 0,
+		0, 0, 0, 10,
+		0, 0, 1001, 0,
+		100, 0, 0, 0})
+	equal(t, "PyTorch's gradient", apply(t, MaxPoolGrad{pytorch}, x, dy)[0].F32, []float32{
+		0, 0, 0, 0,
+		0, 1, 0, 1010,
+		0, 0, 0, 0,
+		100, 0, 0, 0})
+
+	nan := float32(math.NaN())
+	x = f32(Shape{1, 1, 1, 5}, 5, nan, 3, 3, 3)
+	y := apply(t, MaxPool{1, 1, 0, 0}, x)[0].F32
+	if y[0] != 5 || y[1] == y[1] {
+		t.Errorf("windows of one pixel give %v", y)
+	}
+	x = f32(Shape{1, 1, 3, 5}, 5, nan, 3, 3, 3, 0, 0, 3, 3, 3, 0, 0, 3, 3, 3)
+	if y := apply(t, MaxPool{3, 2, 0, 0}, x)[0].F32; y[0] == y[0] || y[1] != 3 {
+		t.Errorf("a window with NaN and one without give %v, want NaN and 3", y)
+	}
+}
+
 func TestCrossEntropy(t *testing.T) {
 	logits := f32(Shape{4, 2}, 0, 0, 0, 0, 50, 0, 9, 9)
 	for _, c := range []struct {

@@ -21,6 +21,7 @@ var derivatives = map[string]rule{
 	kind(kernel.Conv{}):         {-1, convGrad},
 	kind(kernel.BatchNorm{}):    {-1, batchNormGrad},
 	kind(kernel.Pad{}):          {-1, padGrad},
+	kind(kernel.MaxPool{}):      {-1, maxPoolGrad},
 	kind(kernel.AvgPool{}):      {-1, avgPoolGrad},
 	kind(kernel.Linear{}):       {-1, linearGrad},
 	kind(kernel.CrossEntropy{}): {1, crossEntropyGrad},
@@ -80,6 +81,12 @@ func padGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	x := o.in[0]
 	g := nodes{layer: o.Layer}
 	g.add(kernel.PadGrad{Pad: o.Kernel.(kernel.Pad), C: x[1], H: x[2], W: x[3]}, 0, dy)
+	return g.list, g.err
+}
+
+func maxPoolGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
+	g := nodes{layer: o.Layer}
+	g.add(kernel.MaxPoolGrad{MaxPool: o.Kernel.(kernel.MaxPool)}, 0, in[0], dy)
 	return g.list, g.err
 }
 

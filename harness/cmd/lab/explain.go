@@ -17,6 +17,8 @@ import (
 func explain(_ context.Context, c *call) error {
 	net := c.String("net", "", "the net, such as resnet-20 or resnet-56/B")
 	batch := c.Int("batch", 128, "images a step")
+	size := c.Int("size", 32, "pixels on a side of an image; 224 for ImageNet")
+	classes := c.Int("classes", 10, "1000 for ImageNet")
 	stablehlo := c.Bool("stablehlo", false, "print the program as the text that XLA compiles")
 	target := c.String("for", "", "compile for a GPU that need not be here, and count: h100, a100 or b200")
 	precision := c.String("precision", "", "fp32, tf32 or bf16 (with --for, bf16 unless told otherwise)")
@@ -33,6 +35,15 @@ func explain(_ context.Context, c *call) error {
 	if *batch < 1 || *batch > 1<<16 {
 		return usage("--batch %d: expected 1 to 65536", *batch)
 	}
+	if *size < 1 || *size > 1<<12 {
+		return usage("--size %d: expected 1 to 4096", *size)
+	}
+	if *classes < 1 || *classes > 1<<16 {
+		return usage("--classes %d: expected 1 to 65536", *classes)
+	}
+	if err := a.CheckSize(*size); err != nil {
+		return usage("--net %s --size %d: %w", a, *size, err)
+	}
 	if *launch < 0 || *bandwidth < 0 {
 		return usage("--launch %g --bandwidth %g: expected numbers above 0", *launch, *bandwidth)
 	}
@@ -42,7 +53,7 @@ func explain(_ context.Context, c *call) error {
 		return usage("--precision %q: expected fp32, tf32 or bf16", *precision)
 	}
 	cfg := compile.Config{
-		Config: nets.Config{Batch: *batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
+		Config: nets.Config{Batch: *batch, Channels: 3, Size: *size, Classes: *classes, Eps: 1e-5},
 		Images: 60000, Pad: 4, Momentum: 0.9, Decay: 1e-4,
 	}
 	p, err := compile.Compile(a, nets.Train, cfg)

@@ -176,6 +176,26 @@ func evalWeights(_ context.Context, c *call) (err error) {
 	return nil
 }
 
+func exportWeights(_ context.Context, c *call) error {
+	from := c.String("weights", "", "a file of weights that training wrote")
+	to := c.String("out", "", "the safetensors file to write")
+	if _, err := c.files(0, "no file"); err != nil {
+		return err
+	}
+	if *from == "" {
+		return usage("--weights is missing: results/QUESTION/PROFILE/weights/NET-seed0.safetensors")
+	}
+	if *to == "" {
+		return usage("--out is missing: the file to write")
+	}
+	net, err := harness.Export(*from, *to)
+	if err != nil {
+		return err
+	}
+	say("%s: the state_dict of %s; its images enter as (pixel - input.mean) * input.scale, which %s holds", *to, net, *from)
+	return nil
+}
+
 // channels reads three numbers; nil for an empty text.
 func channels(flag, text string) ([]float32, error) {
 	if text == "" {

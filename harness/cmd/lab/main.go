@@ -40,6 +40,7 @@ func init() { // a variable would refer to itself through help
 		{"data", "cifar10", "download CIFAR-10 (163 MiB) into the project's data folder", fetchData},
 		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain},
 		{"eval", "--net NET --weights FILE", "test weights on a data set", evalWeights},
+		{"export", "--weights FILE --out FILE", "write weights as PyTorch's load_state_dict takes them", exportWeights},
 		{"step", "FILE.yaml --net NET --out DIR", "write what the first training steps see and do, tensor by tensor", stepNet},
 		{"bench", "", "time training steps, beside PyTorch with --against-torch", benchNets},
 		{"gpu-check", "", "try a device on real nets: against ref, in one launch and many, resumed; writes a report", gpuCheck},

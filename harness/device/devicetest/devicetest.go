@@ -63,7 +63,8 @@ func (s *suite) info(t *testing.T) {
 // net is a net with its programs and all that a session starts from.
 type net struct {
 	name     string
-	salt     string // of all values
+	salt     string  // of all values
+	away     float64 // of the shifts from 0, up and down in turn
 	cfg      compile.Config
 	programs device.Programs
 	graph    *nets.Graph
@@ -167,7 +168,7 @@ func (n *net) fill(s *session) {
 }
 
 // firstValue is He's variance 2/fan-in as a uniform distribution; scales
-// around 1, shifts and bias around 0, so that no gradient is missed.
+// around 1, shifts and bias around 0 (or n.away), so that no gradient is missed.
 func (n *net) firstValue(p *nets.Param) []float32 {
 	shape := p.Node.Shape()
 	w := make([]float32, shape.TotalSize())
@@ -175,12 +176,18 @@ func (n *net) firstValue(p *nets.Param) []float32 {
 	switch {
 	case p.Kind.IsWeight():
 		times = math.Sqrt(6 / float64(len(w)/shape[0]))
+		if n.away != 0 && p.Kind == nets.LinearWeight {
+			times /= 16 // as the features are large
+		}
 	case p.Kind == nets.Scale:
 		add = 1
 	case p.Kind == nets.Bias:
 		times = 0.125
 	}
 	for i, u := range uniform(n.salt+p.Name, len(w)) {
+		if p.Kind == nets.Shift {
+			add = n.away * float64(1-2*(i%2))
+		}
 		// The conversion keeps the compiler from fusing: golden.py rounds twice.
 		w[i] = float32(add + float64(u*times))
 	}

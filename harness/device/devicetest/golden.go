@@ -12,7 +12,7 @@ import (
 	"depthlab/harness/device"
 )
 
-//go:embed testdata/*.safetensors
+//go:embed testdata/*.safetensors testdata/imagenet/*.safetensors
 var golden embed.FS
 
 // Golden holds a device to PyTorch: losses, every gradient, and parameters and

@@ -32,10 +32,21 @@ func singles(t testing.TB) []single {
 			all = append(all, single{k, in})
 		}
 	}
-	for _, name := range []string{"plain-20", "resnet-20", "resnet-20/split", "resnet-20/B", "resnet-20/C"} {
-		n := newNet(t, name, 4, 2, 32, "")
+	type real struct {
+		name        string
+		batch, size int
+	}
+	nets := []real{{"plain-20", 4, 32}, {"resnet-20", 4, 32}, {"resnet-20/split", 4, 32}, {"resnet-20/B", 4, 32}, {"resnet-20/C", 4, 32}}
+	if !testing.Short() { // these take ref minutes
+		nets = append(nets, real{"resnet-18", 2, 64}, real{"resnet-50/torchvision", 2, 64})
+	}
+	for _, r := range nets {
+		n := newNet(t, r.name, r.batch, 2, r.size, "")
 		for _, p := range n.programs.All() {
 			for _, c := range p.Code {
+				if _, ok := c.Kernel.(kernel.SGD); ok && r.size > 32 {
+					continue // as on smaller nets, on millions of parameters
+				}
 				var in []kernel.Shape
 				for _, id := range c.In {
 					in = append(in, p.Buffers[id].Shape)
@@ -90,6 +101,19 @@ func singles(t testing.TB) []single {
 		add(k, kernel.Shape{2, 3, 5, 7})
 		add(kernel.PadGrad{Pad: k, C: 3, H: 5, W: 7}, kernel.Shape{2, 8, 3, 4})
 	}
+	for _, k := range []kernel.MaxPool{
+		{Size: 3, Stride: 2, After: 1}, {Size: 3, Stride: 2, Before: 1, After: 1},
+		{Size: 2, Stride: 2}, {Size: 3, Stride: 1, Before: 2, After: 0},
+	} {
+		for _, x := range []kernel.Shape{{2, 5, 8, 7}, {2, 16, 9, 6}} {
+			y, err := k.Shape([]kernel.Shape{x})
+			if err != nil {
+				t.Fatal(err)
+			}
+			add(k, x)
+			add(kernel.MaxPoolGrad{MaxPool: k}, x, y[0])
+		}
+	}
 	add(kernel.AvgPool{}, kernel.Shape{3, 5, 7, 5})
 	add(kernel.AvgPoolGrad{H: 7, W: 5}, kernel.Shape{3, 5})
 	add(kernel.Linear{Out: 7}, kernel.Shape{3, 5}, kernel.Shape{7, 5}, kernel.Shape{7})
@@ -106,6 +130,8 @@ func singles(t testing.TB) []single {
 func bound(k kernel.Kernel, p device.Precision) float64 {
 	const ulp32, ulp16 = 1. / (1 << 24), 1. / (1 << 8) // half a unit in the last place: float32, bfloat16
 	switch k.(type) {
+	case kernel.MaxPool:
+		return 0 // copies of what is exact in bfloat16
 	case kernel.Pad, kernel.PadGrad, kernel.AvgPoolGrad:
 		// Copies, and one division.
 		if p == device.BF16 {
@@ -118,7 +144,7 @@ func bound(k kernel.Kernel, p device.Precision) float64 {
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
 		// Float32 in each precision: an exponential, a sum and a logarithm.
 		return 64 * ulp32
-	case kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.AvgPool, kernel.Add, kernel.Batch:
+	case kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.AvgPool, kernel.MaxPoolGrad, kernel.Add, kernel.Batch:
 		// Sums of at most some hundred terms; in bfloat16 operands and result
 		// are rounded.
 		if p == device.BF16 {
@@ -203,7 +229,7 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		taken[3], phase = "rates", program.Update
 	case kernel.MovingAverage:
 		taken[4], phase = "rates", program.Update
-	case kernel.ConvGradInput, kernel.ConvGradWeight, kernel.BatchNormGrad, kernel.PadGrad, kernel.AvgPoolGrad, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.CrossEntropyGrad:
+	case kernel.ConvGradInput, kernel.ConvGradWeight, kernel.BatchNormGrad, kernel.PadGrad, kernel.MaxPoolGrad, kernel.AvgPoolGrad, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.CrossEntropyGrad:
 		phase = program.Backward
 	}
 	if x.rows == nil {
@@ -337,6 +363,12 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 		xs[2], xs[3] = out[1], out[2]
 		if k.ReLU {
 			xs[4] = out[0]
+		}
+	case kernel.MaxPool, kernel.MaxPoolGrad:
+		// Few values, so that windows have ties; exact in bfloat16, where more
+		// would be ties only once they are rounded.
+		for i, v := range xs[0].F32 {
+			xs[0].F32[i] = float32(math.Round(8 * float64(v)))
 		}
 	case kernel.BatchNormInfer:
 		xs[1], xs[4] = float(1, 1, 0.5), float(4, 1, 0.75)
@@ -566,6 +598,11 @@ func (s *suite) nonfinite(t *testing.T) {
 					}
 					if err != nil {
 						t.Fatal(err)
+					}
+					if _, ok := c.k.(kernel.MaxPool); ok { // and nothing else is hit
+						if j := differ(got[0].F32, want[0].F32); j >= 0 && !(got[0].F32[j] != got[0].F32[j] && want[0].F32[j] != want[0].F32[j]) {
+							t.Fatalf("output %d is %v, want %v", j, got[0].F32[j], want[0].F32[j])
+						}
 					}
 					for i := range want {
 						for j, w := range want[i].F32 {

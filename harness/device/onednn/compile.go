@@ -78,6 +78,7 @@ type compiler struct {
 	tables   map[tableKey]region
 	pads     map[padKey]region
 	masks    map[program.BufID][]mem            // by rectified output: where batch norm's was above 0, group by group
+	largest  map[window]mem                     // which element of each window of a max-pool is the largest
 	unsummed map[program.BufID][2]program.BufID // gradients that are left as two parts
 	after    []op                               // reorders of the instruction's outputs to their homes
 }
@@ -88,7 +89,7 @@ func translate(d *Device, l layout, dtype int32, p *program.Program, persistent 
 	c := &compiler{
 		code: &code{prog: p, backward: -1}, d: d, layout: l, dtype: dtype,
 		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[padKey]region{}, masks: map[program.BufID][]mem{},
-		unsummed: map[program.BufID][2]program.BufID{},
+		largest: map[window]mem{}, unsummed: map[program.BufID][2]program.BufID{},
 	}
 	c.own = d.own(l, dtype)
 	for i := range p.Buffers {

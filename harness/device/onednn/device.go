@@ -74,7 +74,7 @@ func (d *Device) Supports(k kernel.Kernel) error {
 	switch k.(type) {
 	case kernel.Conv, kernel.ConvGradInput, kernel.ConvGradWeight,
 		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
-		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.AvgPool, kernel.AvgPoolGrad,
+		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.MaxPool, kernel.MaxPoolGrad, kernel.AvgPool, kernel.AvgPoolGrad,
 		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
 		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.SGD:
 		return nil

@@ -22,6 +22,10 @@ func (c *compiler) instruction() error {
 		return c.batchNormInfer(k)
 	case kernel.Add:
 		return c.add()
+	case kernel.MaxPool:
+		return c.maxPool(k)
+	case kernel.MaxPoolGrad:
+		return c.maxPoolGrad(k)
 	case kernel.AvgPool:
 		return c.avgPool()
 	case kernel.AvgPoolGrad:

@@ -87,6 +87,7 @@ const (
 	algRelu         = 0x20
 	algReluUseDst   = 0x100
 	algAdd          = 0x1fff0
+	algPoolMax      = 0x1ff
 	algPoolAverage  = 0x3ff // excluding padding, of which there is none
 	normGlobalStats = 1
 	normScale       = 2

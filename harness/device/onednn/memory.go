@@ -51,6 +51,12 @@ func slice[T any](b *block, offset int64, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Add(b.ptr, offset)), n)
 }
 
+// view is slice for bytes that are at hand.
+func view[T any](b []byte) []T {
+	var x T
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(x)))
+}
+
 // tensor views a block in plain layout as the reference kernels see it.
 func (b *block) tensor(t kernel.DType, s kernel.Shape) kernel.Tensor {
 	x := kernel.Tensor{Shape: s}

@@ -55,6 +55,7 @@ func TestDevice(t *testing.T) {
 			start := func(t testing.TB) device.Device { return inLayout{open(t), layout} }
 			devicetest.Run(t, start)
 			devicetest.Golden(t, start)
+			devicetest.GoldenImageNet(t, start, 64, 224)
 		})
 	}
 	suite("rule", "")
@@ -68,14 +69,14 @@ func TestDevice(t *testing.T) {
 
 const batch = 16
 
-func compiled(t testing.TB, net string, m nets.Mode, n int) *program.Program {
+func compiled(t testing.TB, net string, m nets.Mode, n, size int) *program.Program {
 	t.Helper()
 	a, err := nets.ParseArch(net)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p, err := compile.Compile(a, m, compile.Config{
-		Config: nets.Config{Batch: n, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
+		Config: nets.Config{Batch: n, Channels: 3, Size: size, Classes: 10, Eps: 1e-5},
 		Images: 200, Pad: 4, Momentum: 0.9, Decay: 1e-4,
 	})
 	if err != nil {
@@ -135,25 +136,31 @@ func TestImplementations(t *testing.T) {
 	for _, kernels := range []string{"", "library"} {
 		t.Setenv(EnvKernels, kernels)
 		for _, layout := range []string{"", "blocked", "nhwc"} {
-			s, err := d.Open(device.Programs{Train: compiled(t, "resnet-20", nets.Train, 128), Eval: compiled(t, "resnet-20", nets.Eval, 128)}, device.Options{Layout: layout, Profile: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, r := range s.(*Session).Profile() {
-				for _, impl := range r.Impl {
-					if strings.HasPrefix(impl, "ref") || strings.HasPrefix(impl, "simple") || strings.HasPrefix(impl, "gemm") {
-						t.Errorf("layout %q: %s %s runs on %s", layout, r.Layer, r.Kernel, impl)
+			for _, c := range []struct {
+				net         string
+				batch, size int
+			}{{"resnet-20", 128, 32}, {"resnet-18", 4, 224}, {"resnet-50/torchvision", 4, 224}} {
+				s, err := d.Open(device.Programs{Train: compiled(t, c.net, nets.Train, c.batch, c.size), Eval: compiled(t, c.net, nets.Eval, c.batch, c.size)},
+					device.Options{Layout: layout, Profile: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range s.(*Session).Profile() {
+					for _, impl := range r.Impl {
+						if strings.HasPrefix(impl, "ref") || strings.HasPrefix(impl, "simple") || strings.HasPrefix(impl, "gemm") {
+							t.Errorf("layout %q: %s %s runs on %s", layout, r.Layer, r.Kernel, impl)
+						}
 					}
 				}
+				s.Close()
 			}
-			s.Close()
 		}
 	}
 }
 
 func TestErrors(t *testing.T) {
 	d := open(t)
-	p := compiled(t, "resnet-8", nets.Train, batch)
+	p := compiled(t, "resnet-8", nets.Train, batch, 32)
 	var u *device.UnsupportedError
 	if _, err := d.Open(device.Programs{Train: p}, device.Options{Layout: "diagonal"}); !errors.As(err, &u) {
 		t.Errorf("layout: %v", err)
@@ -173,7 +180,7 @@ func TestErrors(t *testing.T) {
 // A step of 270 calls leaves no garbage to speak of.
 func TestAllocations(t *testing.T) {
 	d := open(t)
-	s, err := d.Open(device.Programs{Train: compiled(t, "resnet-8", nets.Train, batch)}, device.Options{})
+	s, err := d.Open(device.Programs{Train: compiled(t, "resnet-8", nets.Train, batch, 32)}, device.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +291,7 @@ func BenchmarkStep(b *testing.B) {
 	for _, layout := range []string{"blocked", "nhwc"} {
 		b.Run(net+"/"+layout, func(b *testing.B) {
 			d := open(b)
-			s, err := d.Open(device.Programs{Train: compiled(b, net, nets.Train, 128)}, device.Options{Layout: layout, Profile: true})
+			s, err := d.Open(device.Programs{Train: compiled(b, net, nets.Train, 128, 32)}, device.Options{Layout: layout, Profile: true})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -18,12 +18,19 @@ import (
 // Program compiled from it. Both call the same references, so whatever the
 // compiler merges, orders or places wrongly shows as a bit.
 func TestWaist(t *testing.T) {
-	const batch, size, images = 4, 16, 6
+	const batch, images = 4, 6
 	for _, c := range []struct {
-		net   string
-		group int
-	}{{"plain-8", 0}, {"resnet-8", 0}, {"resnet-8", 2}, {"resnet-8/split", 0}, {"resnet-8/B", 0}, {"resnet-8/C", 2}, {"resnet-14/C", 0}} {
+		net         string
+		group, size int
+	}{
+		{"plain-8", 0, 16}, {"resnet-8", 0, 16}, {"resnet-8", 2, 16}, {"resnet-8/split", 0, 16}, {"resnet-8/B", 0, 16}, {"resnet-8/C", 2, 16}, {"resnet-14/C", 0, 16},
+		{"resnet-11/bottleneck", 0, 16}, {"resnet-11/bottleneck/A/v1.5", 2, 16}, {"resnet-18", 0, 50},
+	} {
 		t.Run(c.net, func(t *testing.T) {
+			size := c.size
+			if size > 16 && testing.Short() {
+				t.Skip("a net with a max-pool is large: seconds")
+			}
 			arch, err := nets.ParseArch(c.net)
 			if err != nil {
 				t.Fatal(err)

@@ -38,6 +38,7 @@ NETS = {  # file: depth, shortcut, split, group, salt
     "resnet-8_C": (8, "C", False, 0, "176"),
     "resnet-8_split_g2": (8, "A", True, 2, "70"),
 }
+AWAY = 0  # of batch norm's shifts from 0, up and down in turn
 torch.set_default_dtype(torch.float64)
 salt, nearest = "", math.inf
 
@@ -68,12 +69,14 @@ def param(name, *shape):
     u = uniform(name, math.prod(shape))
     if len(shape) > 1:  # He et al. 2015b as a uniform distribution: variance 2 / fan-in
         w = u * math.sqrt(6 / math.prod(shape[1:]))
+        if AWAY and name == "fc.weight":
+            w /= 16  # as the features are large
     elif name == "fc.bias":
         w = u * 0.125
     elif name.endswith(".weight"):
         w = 1 + u * 0.25
     else:
-        w = u * 0.25
+        w = AWAY * (1 - 2 * (np.arange(len(u)) % 2)) + u * 0.25
     w = w.astype(np.float32).astype(np.float64)  # what our side holds
     return torch.tensor(w.reshape(shape), requires_grad=True)
 
@@ -181,7 +184,7 @@ def save(path, tensors):
     """safetensors, by hand: the length of the header, the header, the data."""
     header, data = {"__metadata__": {"made": f"golden.py, torch {torch.__version__}"}}, b""
     for name, x in tensors.items():
-        kind = {"float64": "F64", "float32": "F32", "int32": "I32"}[str(x.dtype)]
+        kind = {"float64": "F64", "float32": "F32", "int32": "I32", "int64": "I64"}[str(x.dtype)]
         header[name] = {"dtype": kind, "shape": list(x.shape), "data_offsets": [len(data), len(data) + x.nbytes]}
         data += x.tobytes()
     text = json.dumps(header, separators=(",", ":")).encode()

@@ -86,7 +86,7 @@ func Supports(k kernel.Kernel) error {
 	switch k.(type) {
 	case kernel.Conv, kernel.ConvGradInput, kernel.ConvGradWeight,
 		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
-		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.AvgPool, kernel.AvgPoolGrad,
+		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.AvgPool, kernel.AvgPoolGrad, kernel.MaxPool, kernel.MaxPoolGrad,
 		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
 		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.SGD:
 		return nil
@@ -118,6 +118,10 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 		return e.padGrad(k, in)
 	case kernel.Add:
 		return []value{e.add(e.convert(in[0], f32), e.convert(in[1], f32))}
+	case kernel.MaxPool:
+		return e.maxPool(k, in)
+	case kernel.MaxPoolGrad:
+		return e.maxPoolGrad(k, in)
 	case kernel.AvgPool:
 		return e.avgPool(in)
 	case kernel.AvgPoolGrad:

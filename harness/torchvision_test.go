@@ -1,0 +1,216 @@
+package harness
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/state"
+	"depthlab/nets"
+)
+
+// The ResNets of torchvision, with weights that are a hash of their names: as
+// a state_dict that PyTorch wrote, and as a file of ours that is exported for
+// PyTorch. Both ways the scores of an image agree: the logarithms of softmax's
+// shares, which are the logits up to what all of them have in common.
+//
+// PyTorch itself is asked where $DEPTHLAB_TORCH, or else python3, is a Python
+// that has it; testdata/torchvision.json has its scores for everyone.
+func TestTorchvision(t *testing.T) {
+	text, err := os.ReadFile("testdata/torchvision.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := map[string][]float64{}
+	if err := json.Unmarshal(text, &golden); err != nil {
+		t.Fatal(err)
+	}
+	python := os.Getenv("DEPTHLAB_TORCH")
+	if python == "" {
+		python = "python3"
+	}
+	all := devices(t)
+	dev := all["onednn"]
+	if dev == nil {
+		dev = all["ref"]
+	}
+	for name, want := range golden {
+		t.Run(name, func(t *testing.T) {
+			if testing.Short() && !strings.Contains(name, "-18/") {
+				t.Skip("large nets take seconds each")
+			}
+			dir := t.TempDir()
+			ours, exported, theirs := filepath.Join(dir, "ours"), filepath.Join(dir, "exported"), filepath.Join(dir, "theirs")
+			writeHashed(t, name, ours)
+			agree(t, "from our file", scores(t, name, ours, dev), want)
+			if net, err := Export(ours, exported); err != nil || net != name {
+				t.Fatalf("export: %s, %v", net, err)
+			}
+			agree(t, "from the exported file", scores(t, name, exported, dev), want)
+			if err := exec.Command(python, "-c", "import torch").Run(); err != nil {
+				t.Skipf("the golden scores agree; SKIPPED: PyTorch itself, which %s lacks (set DEPTHLAB_TORCH to a Python that has it)", python)
+			}
+			cmd := exec.Command(python, "testdata/torchvision.py", name, theirs, exported)
+			cmd.Stderr = os.Stderr
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("PyTorch on the exported file: %v", err)
+			}
+			var got []float64
+			if err := json.Unmarshal(out, &got); err != nil {
+				t.Fatal(err)
+			}
+			agree(t, "PyTorch with the exported file", got, want)
+			agree(t, "from PyTorch's file", scores(t, name, theirs, dev), want)
+		})
+	}
+}
+
+func agree(t *testing.T, what string, got, want []float64) {
+	t.Helper()
+	for i, w := range want {
+		if len(got) != len(want) || !(math.Abs(got[i]-w) <= 1e-4) {
+			t.Fatalf("%s: scores %v, want %v", what, got, want)
+		}
+	}
+}
+
+// imageSide of the image, and classes of its scores.
+const imageSide, classes = 64, 10
+
+// scores of the image: one evaluation for each class that it could be of.
+func scores(t *testing.T, name, weights string, dev device.Device) []float64 {
+	t.Helper()
+	arch, err := nets.ParseArch(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := data.Set{Labels: make([]uint8, 1), N: 1, Channels: 3, Size: imageSide, Classes: classes}
+	for _, h := range hashes("image", 3*imageSide*imageSide) {
+		set.Images = append(set.Images, uint8(h>>24))
+	}
+	o := EvalOptions{
+		Weights: weights, Set: "test", Batch: 1, Precision: device.FP32,
+		Mean: []float32{0.485, 0.456, 0.406}, Std: []float32{0.229, 0.224, 0.225},
+	}
+	session, err := o.open(arch, &data.Source{Train: set, Test: set}, dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	var out []float64
+	for k := range classes {
+		if err := session.Write("labels", []uint8{uint8(k)}); err != nil {
+			t.Fatal(err)
+		}
+		c, err := session.Eval([]device.Row{{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, -c.Loss)
+	}
+	return out
+}
+
+// writeHashed writes a file of weights as training leaves one.
+func writeHashed(t *testing.T, name, path string) {
+	t.Helper()
+	arch, err := nets.ParseArch(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, norms, err := arch.Leaves(nets.Config{Channels: 3, Size: imageSide, Classes: classes, Eps: 1e-5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []state.Tensor
+	put := func(name string, shape []int, add, times float64) {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		w := make([]float32, n)
+		for i, h := range hashes(name, n) {
+			u := float64(h>>8)/(1<<23) - 1
+			w[i] = float32(add + float64(u*times))
+		}
+		out = append(out, state.Float32(name, shape, w))
+	}
+	for _, p := range params {
+		shape := p.Node.Shape()
+		fan := float64(shape.TotalSize() / shape[0])
+		switch p.Kind {
+		case nets.ConvWeight:
+			put(p.Name, shape, 0, math.Sqrt(6/fan))
+		case nets.LinearWeight:
+			put(p.Name, shape, 0, math.Sqrt(1/fan))
+		case nets.Scale:
+			put(p.Name, shape, 0.5, 0.1)
+		default:
+			put(p.Name, shape, 0, 0.1)
+		}
+	}
+	for _, n := range norms {
+		put(n.Name+".running_mean", []int{n.Channels}, 0, 0.1)
+		put(n.Name+".running_var", []int{n.Channels}, 1, 0.2)
+	}
+	put(meanName, []int{3, imageSide, imageSide}, 100, 1)
+	put(scaleName, []int{3}, 1, 0.1)
+	info, err := json.Marshal(preprocessing{Net: name, Steps: 1, Eps: 1e-5, Classes: classes, Size: imageSide, Channels: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := state.WriteFile(path, map[string]string{"depthlab": string(info)}, out); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hashes are those of device/devicetest/testdata/golden.py.
+func hashes(name string, n int) []uint32 {
+	seed := uint32(2166136261)
+	for _, b := range []byte(name) {
+		seed = (seed ^ uint32(b)) * 16777619
+	}
+	h := make([]uint32, n)
+	for i := range h {
+		x := seed + uint32(i)*0x9E3779B9
+		x = (x ^ x>>16) * 0x21F0AAAD
+		x = (x ^ x>>16) * 0x735A2D97
+		h[i] = x ^ x>>15
+	}
+	return h
+}
+
+func TestExportErrors(t *testing.T) {
+	dir := t.TempDir()
+	ours, foreign := filepath.Join(dir, "ours"), filepath.Join(dir, "foreign")
+	writeHashed(t, "resnet-18/torchvision", ours)
+	if err := state.WriteFile(foreign, nil, []state.Tensor{state.Float32("fc.bias", []int{1}, []float32{1})}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ from, to, want string }{
+		{filepath.Join(dir, "nothing"), filepath.Join(dir, "out"), "there is no such file"},
+		{foreign, filepath.Join(dir, "out"), "was not written by a training run here"},
+		{ours, ours, "would overwrite"},
+		{ours, filepath.Join(dir, "no", "folder"), "no"},
+	} {
+		if _, err := Export(c.from, c.to); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("export from %s to %s: %v, want %q", c.from, c.to, err, c.want)
+		}
+	}
+	if w, err := readWeights(ours); err != nil || w.mean == nil {
+		t.Errorf("the weights themselves are damaged: %v", err)
+	}
+	// Weights of another net, and of no net: every name that does not fit.
+	arch, _ := nets.ParseArch("resnet-34/torchvision")
+	_, err := EvalOptions{Weights: ours, Batch: 1}.open(arch, &data.Source{}, nil)
+	if err == nil || !strings.Contains(err.Error(), "holds the weights of resnet-18/torchvision") {
+		t.Errorf("another net: %v", err)
+	}
+}
