@@ -7,27 +7,39 @@ import (
 	"depthlab/nets/kernel"
 )
 
+// maxPool compares by hand: on CPUs XLA's maximum loses NaN.
 func (e *emitter) maxPool(k kernel.MaxPool, in []value) []value {
-	x := in[0]
-	y := []int{x.dims[0], 0, 0, x.dims[3]}
-	for i := 1; i <= 2; i++ {
-		y[i] = (x.dims[i]+k.Before+k.After-k.Size)/k.Stride + 1
-	}
+	x := e.around(k, in[0])
+	y := []int{x.dims[0], (x.dims[1]-k.Size)/k.Stride + 1, (x.dims[2]-k.Size)/k.Stride + 1, x.dims[3]}
 	least := e.constant(math.Inf(-1), f32)
-	return []value{e.windows("reduce_window", k, []value{e.convert(x, f32), least}, y, "        %m = stablehlo.maximum %a, %b : tensor<f32>\n        stablehlo.return %m : tensor<f32>\n")}
+	return []value{e.windows("reduce_window", k, []value{x, least}, y, `        %g = stablehlo.compare GE, %a, %b, FLOAT : (tensor<f32>, tensor<f32>) -> tensor<i1>
+        %n = stablehlo.compare NE, %a, %a, FLOAT : (tensor<f32>, tensor<f32>) -> tensor<i1>
+        %k = stablehlo.or %g, %n : tensor<i1>
+        %m = stablehlo.select %k, %a, %b : tensor<i1>, tensor<f32>
+        stablehlo.return %m : tensor<f32>
+`)}
 }
 
 // maxPoolGrad keeps of two elements the first, unless the second is larger, or
 // NaN; what is kept gets the gradient of its window.
 func (e *emitter) maxPoolGrad(k kernel.MaxPoolGrad, in []value) []value {
-	zero := e.constant(0, f32)
-	return []value{e.windows("select_and_scatter", k.MaxPool, []value{e.convert(in[0], f32), e.convert(in[1], f32), zero}, in[0].dims,
+	x, zero := e.around(k.MaxPool, in[0]), e.constant(0, f32)
+	dx := e.windows("select_and_scatter", k.MaxPool, []value{x, e.convert(in[1], f32), zero}, x.dims,
 		`        %s = stablehlo.compare LT, %a, %b, FLOAT : (tensor<f32>, tensor<f32>) -> tensor<i1>
         %n = stablehlo.compare NE, %b, %b, FLOAT : (tensor<f32>, tensor<f32>) -> tensor<i1>
         %t = stablehlo.or %s, %n : tensor<i1>
         %k = stablehlo.not %t : tensor<i1>
         stablehlo.return %k : tensor<i1>
-`, "        %u = stablehlo.add %a, %b : tensor<f32>\n        stablehlo.return %u : tensor<f32>\n")}
+`, "        %u = stablehlo.add %a, %b : tensor<f32>\n        stablehlo.return %u : tensor<f32>\n")
+	from, to := []int{0, k.Before, k.Before, 0}, []int{x.dims[0], x.dims[1] - k.After, x.dims[2] - k.After, x.dims[3]}
+	return []value{e.slice(dx, from, to, []int{1, 1, 1, 1})}
+}
+
+// around puts what is never the largest around x, in float32. Windows could
+// hang over by themselves, but XLA scatters wrongly where they do so on one
+// side only.
+func (e *emitter) around(k kernel.MaxPool, x value) value {
+	return e.padWith(math.Inf(-1), e.convert(x, f32), []int{0, k.Before, k.Before, 0}, []int{0, k.After, k.After, 0}, []int{0, 0, 0, 0})
 }
 
 // windows writes an operation over the windows of a pool, with its regions on
@@ -35,8 +47,8 @@ func (e *emitter) maxPoolGrad(k kernel.MaxPoolGrad, in []value) []value {
 func (e *emitter) windows(op string, k kernel.MaxPool, in []value, dims []int, regions ...string) value {
 	v := value{fmt.Sprintf("%%%d", e.next), f32, dims}
 	e.next++
-	fmt.Fprintf(e, "    %s = \"stablehlo.%s\"(%s) <{padding = dense<[[0, 0], [%d, %d], [%d, %d], [0, 0]]> : tensor<4x2xi64>, window_dimensions = array<i64: 1, %d, %d, 1>, window_strides = array<i64: 1, %d, %d, 1>}> (",
-		v.name, op, join(in, func(v value) string { return v.name }), k.Before, k.After, k.Before, k.After, k.Size, k.Size, k.Stride, k.Stride)
+	fmt.Fprintf(e, "    %s = \"stablehlo.%s\"(%s) <{window_dimensions = array<i64: 1, %d, %d, 1>, window_strides = array<i64: 1, %d, %d, 1>}> (",
+		v.name, op, join(in, func(v value) string { return v.name }), k.Size, k.Size, k.Stride, k.Stride)
 	for i, r := range regions {
 		if i > 0 {
 			e.WriteString(", ")

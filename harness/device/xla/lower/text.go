@@ -168,13 +168,17 @@ func (b *text) column(x value, i int) value {
 
 // pad puts zeros around, and between elements.
 func (b *text) pad(x value, low, high, between []int) value {
+	return b.padWith(0, x, low, high, between)
+}
+
+func (b *text) padWith(v float64, x value, low, high, between []int) value {
 	dims := make([]int, len(low))
 	for i := range low {
 		dims[i] = low[i] + high[i] + x.dims[i] + (x.dims[i]-1)*between[i]
 	}
-	zero := b.constant(0, x.elem)
+	fill := b.constant(v, x.elem)
 	return b.line(x.elem, dims, "pad %s, %s, low = %s, high = %s, interior = %s : (%s, %s) -> %s",
-		x.name, zero.name, list(low), list(high), list(between), x.typ(), zero.typ(), tensor(x.elem, dims))
+		x.name, fill.name, list(low), list(high), list(between), x.typ(), fill.typ(), tensor(x.elem, dims))
 }
 
 func (b *text) concat(axis int, vs ...value) value {
