@@ -17,9 +17,10 @@ const goldenRow = 15
 // GoldenImageNet holds a device to PyTorch on the ImageNet nets: one training
 // step on images of size x size (64 or 224), the loss, every gradient, and all
 // parameters and running statistics after it, to 1e-4 of the largest element
-// of each tensor and of its norm (testdata/golden_imagenet.py). A few gradients
-// of batch norms are sums that nearly cancel; where PyTorch's own float32 is
-// more than 1e-5 away from its float64, ten times that is allowed.
+// of each tensor and of its norm (testdata/golden_imagenet.py). Gradients in so
+// deep nets are often sums that nearly cancel: where PyTorch's own float32 is
+// more than 1e-5 away from its float64, 30 times that distance is allowed where
+// it is more, as one order of such a sum differs so much from another.
 func GoldenImageNet(t *testing.T, start func(testing.TB) device.Device, sizes ...int) {
 	dev := start(t)
 	defer dev.Close()
@@ -77,7 +78,7 @@ func (s *session) compare(n *net, names []string, rows []float64) (worst float64
 		}
 		bound := 1e-4
 		if noise > 1e-5 {
-			bound = 10 * noise
+			bound = max(bound, 30*noise)
 			cancelled++
 		} else {
 			worst = max(worst, e)
