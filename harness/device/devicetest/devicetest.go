@@ -1,7 +1,7 @@
 // Package devicetest is the conformance suite of devices: what every one of
 // them must do like the kernels' references say. A device's own test is
 //
-//	func TestDevice(t *testing.T) { devicetest.Run(t, start); devicetest.Golden(t, start) }
+//	func TestDevice(t *testing.T) { devicetest.Run(t, start); devicetest.Golden(t, start); devicetest.GoldenImageNet(t, start, 64, 224) }
 //
 // Guard bands lie around what single kernels write. They see a device that
 // keeps the arenas of a Program as they are; where a device has a layout of
