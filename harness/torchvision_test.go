@@ -198,7 +198,7 @@ func TestExportErrors(t *testing.T) {
 		{filepath.Join(dir, "nothing"), filepath.Join(dir, "out"), "there is no such file"},
 		{foreign, filepath.Join(dir, "out"), "was not written by a training run here"},
 		{ours, ours, "would overwrite"},
-		{ours, filepath.Join(dir, "no", "folder"), "no"},
+		{ours, filepath.Join(foreign, "out"), "not a directory"},
 	} {
 		if _, err := Export(c.from, c.to); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("export from %s to %s: %v, want %q", c.from, c.to, err, c.want)
