@@ -59,10 +59,13 @@ func (s Schedule) caveats(depth int) []string {
 	default:
 		out = append(out, fmt.Sprintf("schedule lengthened to %s steps", thousands(s.Stop)))
 	}
-	if !slices.EqualFunc(s.At, []int{first, second}, func(at, paper int) bool { return at*stop == paper*s.Stop }) {
+	switch p := s.Plateau; {
+	case p != nil:
+		out = append(out, fmt.Sprintf("rate divided by %g when the %s stands still", p.Divide, strings.ReplaceAll(p.Of, "_", " ")))
+	case !slices.EqualFunc(s.At, []int{first, second}, func(at, paper int) bool { return at*stop == paper*s.Stop }):
 		out = append(out, "drops of the rate at "+stepList(s.At))
 	}
-	if s.Divide != 10 {
+	if s.Divide != 10 && s.Plateau == nil {
 		out = append(out, fmt.Sprintf("rate divided by %g", s.Divide))
 	}
 	switch w := s.Warmup; {

@@ -140,8 +140,13 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value) {
 	switch target := v.Addr().Interface().(type) {
 	case *profiles:
 		d.profiles(n, target)
+	case *ScheduleSpec:
+		d.mapping(n, path, v)
+		d.drops(n, path, target)
 	case **WarmupSpec:
 		d.warmup(n, path, target)
+	case **PlateauSpec:
+		d.plateau(n, path, target)
 	case *Time:
 		d.text(n, path, timeLike, func(s string) (problem, hint string) {
 			t, problem, hint := parseTime(s)
@@ -325,6 +330,35 @@ func (d *decoder) warmup(n *yaml.Node, path string, target **WarmupSpec) {
 		d.refuse(path, n, "expected rate, and until or for", "such as {rate: 0.01, until: 80 %}")
 	}
 	*target = &w
+}
+
+// plateau reads a mapping over what was said of a plateau before.
+func (d *decoder) plateau(n *yaml.Node, path string, target **PlateauSpec) {
+	p := PlateauSpec{Of: "test_error", Divide: 10}
+	if *target != nil {
+		p = *(*target)
+	}
+	d.mapping(n, path, reflect.ValueOf(&p).Elem())
+	if d.soundBelow(path) && p.Patience == (Time{}) {
+		d.refuse(path, n, "expected patience", "such as {of: test_error, patience: 10 epochs, divide: 10}")
+	}
+	*target = &p
+}
+
+// drops lets the newer of at and plateau replace the other.
+func (d *decoder) drops(n *yaml.Node, path string, s *ScheduleSpec) {
+	written := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		written[n.Content[i].Value] = true
+	}
+	switch {
+	case written["plateau"] && written["at"] && len(s.At) > 0:
+		d.refuse(path, n, "at and plateau contradict each other", "write one of the two")
+	case written["plateau"]:
+		s.At = []Time{}
+	case written["at"]:
+		s.Plateau = nil
+	}
 }
 
 // checkText complains of a text that is empty, too long, of several lines, or

@@ -72,6 +72,13 @@ func TestComplaints(t *testing.T) {
 
 		{"drops not increasing", "[320 steps, 480 steps]", "[480 steps, 320 steps]", []string{"q.yaml:5: schedule.at[1]: \"320 steps\": drops the rate at 320 steps, not after the drop before it, at 480 steps (times of schedule.at increase)"}},
 		{"drop twice", "[320 steps, 480 steps]", "[320 steps, 320 steps]", []string{"q.yaml:5: schedule.at[1]: \"320 steps\": drops the rate at 320 steps, not after the drop before it, at 320 steps (times of schedule.at increase)"}},
+		{"drops and a plateau", "at: [320 steps, 480 steps]", "at: [320 steps], plateau: {patience: 450 steps}", []string{"q.yaml:5: schedule: {...}: at and plateau contradict each other (write one of the two)"}},
+		{"plateau without patience", "at: [320 steps, 480 steps]", "plateau: {divide: 5}", []string{"q.yaml:5: schedule.plateau: {...}: expected patience (such as {of: test_error, patience: 10 epochs, divide: 10})"}},
+		{"plateau of nothing", "at: [320 steps, 480 steps]", "plateau: {of: test, patience: 400 steps}", []string{`q.yaml:5: schedule.plateau.of: "test": expected one of test_error, train_error`}},
+		{"impatient", "at: [320 steps, 480 steps]", "plateau: {of: train_error, patience: 40 steps}", []string{`q.yaml:5: schedule.plateau.patience: "40 steps": a patience of 40 steps, but the error is known every 50 steps only (patience is at least as long as log)`}},
+		{"too patient", "at: [320 steps, 480 steps]", "plateau: {patience: 640 steps}", []string{
+			`q.yaml:5: schedule.plateau.patience: "640 steps": a patience of 640 steps, but training stops at 640 steps`,
+			`q.yaml:11: profiles.small.schedule.stop: "500 steps": a patience of 640 steps, but training stops at 500 steps`}},
 		{"drop after stop", "[320 steps, 480 steps]", "[320 steps, 640 steps]", []string{
 			"q.yaml:5: schedule.at[1]: \"640 steps\": drops the rate at 640 steps, but training stops at 640 steps (schedule.at lies before schedule.stop)",
 			"q.yaml:11: profiles.small.schedule.stop: \"500 steps\": drops the rate at 640 steps, but training stops at 500 steps (schedule.at lies before schedule.stop)"}},

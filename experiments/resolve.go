@@ -41,6 +41,15 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	r.LogEvery = d.interval(s, "log", &s.Log, r.Schedule.Stop)
 	r.EvalEvery = d.interval(s, "evaluate", &s.Evaluate, r.Schedule.Stop)
 	r.SaveEvery = d.interval(s, "save", &s.Save, r.Schedule.Stop)
+	if p := r.Schedule.Plateau; p != nil {
+		path, every := "evaluate", r.EvalEvery
+		if p.Of == "train_error" {
+			path, every = "log", r.LogEvery
+		}
+		if p.Patience > 0 && p.Patience < every && d.sound(path) {
+			d.add(d.place("schedule.plateau.patience", path), fmt.Sprintf("a patience of %d steps, but the error is known every %d steps only", p.Patience, every), "patience is at least as long as "+path)
+		}
+	}
 	return r
 }
 
@@ -106,8 +115,23 @@ func (d *decoder) schedule(s *Spec) Schedule {
 		}
 		s.Schedule.At = drops
 	}
+	if s.Schedule.Plateau != nil {
+		out.Plateau = d.plateauSteps(s, out.Stop)
+	}
 	if s.Schedule.Warmup != nil {
 		out.Warmup = d.warmupSteps(s, out)
+	}
+	return out
+}
+
+// plateauSteps converts the plateau of a schedule that stops at stop steps.
+func (d *decoder) plateauSteps(s *Spec, stop int) *Plateau {
+	const path = "schedule.plateau.patience"
+	p := *s.Schedule.Plateau
+	s.Schedule.Plateau = &p
+	out := &Plateau{Of: p.Of, Patience: d.steps(s, path, &p.Patience), Divide: p.Divide}
+	if stop > 0 && out.Patience >= stop {
+		d.add(d.place(path, "schedule.stop"), fmt.Sprintf("a patience of %d steps, but training stops at %d steps", out.Patience, stop), "")
 	}
 	return out
 }

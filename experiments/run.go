@@ -57,10 +57,19 @@ type Optimizer struct {
 
 // Schedule is the learning rate over time, in steps.
 type Schedule struct {
-	Divide float64 `json:"divide"`
-	At     []int   `json:"at"`
-	Stop   int     `json:"stop"`
-	Warmup *Warmup `json:"warmup,omitempty"` // nil for none
+	Divide  float64  `json:"divide"`
+	At      []int    `json:"at"`
+	Plateau *Plateau `json:"plateau,omitempty"` // nil for none; with one, At is empty
+	Stop    int      `json:"stop"`
+	Warmup  *Warmup  `json:"warmup,omitempty"` // nil for none
+}
+
+// Plateau divides the rate by Divide when the error Of has had no new lowest
+// value for Patience steps, and again after as many more (paper section 3.4).
+type Plateau struct {
+	Of       string  `json:"of"` // "test_error": of the tests; "train_error": running, of the mini-batches
+	Patience int     `json:"patience"`
+	Divide   float64 `json:"divide"`
 }
 
 // Warmup holds the rate at Rate until the running training error (percent,

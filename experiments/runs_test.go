@@ -190,6 +190,41 @@ profiles:
 	}
 }
 
+// TestDropsReplaceEachOther wants the newer of at and plateau alone, also in
+// the file that Resolved writes.
+func TestDropsReplaceEachOther(t *testing.T) {
+	q, err := Parse("q.yaml", []byte(`question: When?
+nets: [resnet-8]
+data: preview
+schedule: {at: [100 steps], stop: 9000 steps}
+profiles:
+  still: {schedule: {plateau: {patience: 10 epochs, divide: 5}}}
+  times: {schedule: {at: [7 steps]}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := q.Resolved("still")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse("q.yaml", text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	for _, p := range []*Plan{q.Plans[0], again.Plans[0]} {
+		if s := p.Runs[0].Schedule; len(s.At) != 0 || s.Plateau == nil || *s.Plateau != (Plateau{"test_error", 1563, 5}) {
+			t.Errorf("%+v, %+v", s, s.Plateau)
+		}
+	}
+	if s := q.Plans[1].Runs[0].Schedule; s.Plateau != nil || !reflect.DeepEqual(s.At, []int{7}) {
+		t.Errorf("%+v", s)
+	}
+	if _, why := q.Plans[0].Runs[0].Paper(); !strings.Contains(strings.Join(why, "; "), "rate divided by 5 when the test error stands still") {
+		t.Errorf("%q", why)
+	}
+}
+
 func TestCaveats(t *testing.T) {
 	q := load(t, "plain_vs_res.yaml")
 	cases := []struct {

@@ -32,12 +32,21 @@ type Pairs struct {
 }
 
 // ScheduleSpec is the learning rate over time: divided by Divide at each time
-// of At, and no more training from Stop on.
+// of At, or where Plateau says so, and no more training from Stop on.
 type ScheduleSpec struct {
-	Divide float64     `json:"divide"`
-	At     []Time      `json:"at"`
-	Stop   Time        `json:"stop"`
-	Warmup *WarmupSpec `json:"warmup"` // nil for "none"
+	Divide  float64      `json:"divide"`
+	At      []Time       `json:"at"`
+	Plateau *PlateauSpec `json:"plateau,omitempty"` // in place of At
+	Stop    Time         `json:"stop"`
+	Warmup  *WarmupSpec  `json:"warmup"` // nil for "none"
+}
+
+// PlateauSpec divides the rate whenever an error has had no new lowest value
+// for as long as Patience.
+type PlateauSpec struct {
+	Of       string  `json:"of"`
+	Patience Time    `json:"patience"`
+	Divide   float64 `json:"divide"`
 }
 
 // WarmupSpec is a lower rate at the start of deep nets. Exactly one of Until

@@ -41,6 +41,7 @@ type progress struct {
 	Window  window
 	Watch   watch
 	Warm    bool
+	Plateau plateau
 	Seconds float64
 }
 
@@ -62,7 +63,7 @@ func (t *trainer) save() error {
 	if err != nil {
 		return err
 	}
-	meta, err := json.Marshal(progress{t.proof, t.window, t.watch, t.warm, t.clock.total.Seconds()})
+	meta, err := json.Marshal(progress{t.proof, t.window, t.watch, t.warm, t.still, t.clock.total.Seconds()})
 	if err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (t *trainer) resume() (warnings []string, err error) {
 		}
 		w.write(b.Name, v)
 	}
-	t.step, t.window, t.watch, t.warm = c.Step, p.Window, p.Watch, p.Warm
+	t.step, t.window, t.watch, t.warm, t.still = c.Step, p.Window, p.Watch, p.Warm, p.Plateau
 	t.clock.total = time.Duration(p.Seconds * float64(time.Second))
 	t.clock.lapStart = t.clock.total
 	return warnings, w.err

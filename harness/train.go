@@ -33,6 +33,7 @@ type trainer struct {
 	window window // since the last "train" event
 	watch  watch
 	warm   bool // the warm-up, if there is one, is over
+	still  plateau
 	clock  stopwatch
 }
 
@@ -65,13 +66,13 @@ func (t *trainer) train(ctx context.Context) error {
 				return err
 			}
 		}
-		if rate := t.rate(t.step); rate != before && t.step < s.Stop {
-			if err := t.sink.Event(record.Event{Kind: "rate", Step: t.step, Rate: exact(rate)}); err != nil {
+		if t.step%t.run.EvalEvery == 0 && t.step < s.Stop {
+			if err := errors.Join(t.watchGradients(), t.test()); err != nil {
 				return err
 			}
 		}
-		if t.step%t.run.EvalEvery == 0 && t.step < s.Stop {
-			if err := errors.Join(t.watchGradients(), t.test()); err != nil {
+		if rate := t.rate(t.step); rate != before && t.step < s.Stop {
+			if err := t.sink.Event(record.Event{Kind: "rate", Step: t.step, Rate: exact(rate)}); err != nil {
 				return err
 			}
 		}
@@ -110,13 +111,22 @@ func (t *trainer) untilEvent(launch int) int {
 // rate is the learning rate of a step, counted from 0.
 func (t *trainer) rate(step int) float32 {
 	s := t.run.Schedule
-	if w := s.Warmup; w != nil && !t.warm && (w.Steps == 0 || step < w.Steps) {
-		return float32(w.Rate)
+	if t.warming(step) {
+		return float32(s.Warmup.Rate)
 	}
-	return float32(rateAt(t.run.Optimizer.Rate, s, step))
+	rate := rateAt(t.run.Optimizer.Rate, s, step)
+	if p := s.Plateau; p != nil {
+		rate /= math.Pow(p.Divide, float64(t.still.Drops))
+	}
+	return float32(rate)
 }
 
-// rateAt is the rate of a step without any warm-up.
+func (t *trainer) warming(step int) bool {
+	w := t.run.Schedule.Warmup
+	return w != nil && !t.warm && (w.Steps == 0 || step < w.Steps)
+}
+
+// rateAt is the rate of a step without any warm-up or plateau.
 func rateAt(rate float64, s experiments.Schedule, step int) float64 {
 	for _, at := range s.At {
 		if step >= at {
@@ -139,6 +149,7 @@ func (t *trainer) log(rate float32) error {
 	if w := t.run.Schedule.Warmup; w != nil && w.Steps == 0 && m.Error < w.Until {
 		t.warm = true
 	}
+	t.notice("train_error", m.Error)
 	e := record.Event{Kind: "train", Step: t.step, Rate: m.Rate, Loss: &m.Loss, Error: &m.Error,
 		Seconds: t.clock.total.Seconds(), ImagesPerS: t.clock.lap(t.window.Steps * t.run.Batch)}
 	steps := t.window.Steps
@@ -155,6 +166,9 @@ func (t *trainer) pass(kind, set string, images []int32) error {
 		return fmt.Errorf("run %s: evaluation on the %s set at step %d: %w", t.run.ID, set, t.step, err)
 	}
 	loss, wrong := c.Loss/float64(c.Images), 100*float64(c.Wrong)/float64(c.Images)
+	if kind == "eval" {
+		t.notice("test_error", wrong)
+	}
 	return t.sink.Event(record.Event{Kind: kind, Step: t.step, Set: set, Loss: &loss, Error: &wrong, Seconds: t.clock.total.Seconds()})
 }
 
@@ -200,6 +214,27 @@ func (t *trainer) fail(err error) error {
 	}
 	return errors.Join(fmt.Errorf("run %s: %w", t.run.ID, err),
 		t.sink.Event(record.Event{Kind: "stop", Step: step, Text: err.Error()}))
+}
+
+// plateau is how far a schedule that waits for one has come. It is part of a
+// checkpoint.
+type plateau struct {
+	Lowest float64 // error, percent
+	Since  int     // step of that, or of the latest drop of the rate; 0: no error yet
+	Drops  int     // of the rate so far
+}
+
+// notice takes an error after the step at hand, and drops the rate from the
+// next on when it is the one that the schedule watches and stands still.
+func (t *trainer) notice(of string, err float64) {
+	p := t.run.Schedule.Plateau
+	switch {
+	case p == nil || p.Of != of || t.warming(t.step):
+	case t.still.Since == 0 || err < t.still.Lowest:
+		t.still.Lowest, t.still.Since = err, t.step
+	case t.step-t.still.Since >= p.Patience:
+		t.still.Since, t.still.Drops = t.step, t.still.Drops+1
+	}
 }
 
 // window sums the mini-batches since the last "train" event. It is part of a
