@@ -17,16 +17,17 @@ import (
 // A value that is wrong is complained of, marked as bad, and not taken over.
 type decoder struct {
 	*collector
-	prefix string           // "profiles.preview." inside a profile
-	line   int              // where what is read begins
-	from   map[string]place // where each value was written, by its path without prefix
-	bad    map[string]bool  // paths that were complained of
+	prefix    string // "profiles.preview." inside a profile
+	line      int    // where what is read begins
+	inVariant bool
+	from      map[string]place // where each value was written, by its path without prefix
+	bad       map[string]bool  // paths that were complained of
 }
 
-// inProfile returns a decoder for what stands under profiles.NAME, on top of
-// what d has read.
-func (d *decoder) inProfile(name string, line int) *decoder {
-	return &decoder{d.collector, "profiles." + name + ".", line, maps.Clone(d.from), maps.Clone(d.bad)}
+// below returns a decoder for a mapping that replaces some of what d has read,
+// a profile or a variant.
+func (d *decoder) below(prefix string, line int) *decoder {
+	return &decoder{collector: d.collector, prefix: prefix, line: line, from: maps.Clone(d.from), bad: maps.Clone(d.bad)}
 }
 
 // note records where the value of path stands.
@@ -124,6 +125,9 @@ func (d *decoder) unknown(name *yaml.Node, path string, names []string) {
 	if d.prefix != "" && path == "" && (name.Value == "question" || name.Value == "profiles") {
 		hint = name.Value + " stands at the top of the file, not in a profile"
 	}
+	if _, ofAll := keys[name.Value]; d.inVariant && path == "" && ofAll {
+		hint = name.Value + " is the same for the whole question"
+	}
 	d.add(at, "unknown key", hint)
 }
 
@@ -140,6 +144,8 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value) {
 	switch target := v.Addr().Interface().(type) {
 	case *profiles:
 		d.profiles(n, target)
+	case *variants:
+		d.variants(n, path, target)
 	case *ScheduleSpec:
 		d.mapping(n, path, v)
 		d.drops(n, path, target)

@@ -72,6 +72,13 @@ func TestComplaints(t *testing.T) {
 
 		{"drops not increasing", "[320 steps, 480 steps]", "[480 steps, 320 steps]", []string{"q.yaml:5: schedule.at[1]: \"320 steps\": drops the rate at 320 steps, not after the drop before it, at 480 steps (times of schedule.at increase)"}},
 		{"drop twice", "[320 steps, 480 steps]", "[320 steps, 320 steps]", []string{"q.yaml:5: schedule.at[1]: \"320 steps\": drops the rate at 320 steps, not after the drop before it, at 320 steps (times of schedule.at increase)"}},
+		{"variants of what is shared", "seeds: [0, 1]", "variants: [{name: few, seeds: [0]}]", []string{"q.yaml:6: variants[0].seeds: unknown key (seeds is the same for the whole question)"}},
+		{"variant without a name", "seeds: [0, 1]", "variants: [{batch: 64}]", []string{"q.yaml:6: variants[0]: expected a name (such as {name: no warm-up, schedule: {warmup: none}})"}},
+		{"variant's name", "seeds: [0, 1]", "variants: [{name: a/b}]", []string{`q.yaml:6: variants[0].name: "a/b": expected a name of 2 to 40 small letters, digits, spaces, points and - (it becomes part of the names of files)`}},
+		{"variants of one name", "seeds: [0, 1]", "variants: [{name: ab}, {name: ab, batch: 64}]", []string{`q.yaml:6: variants[1].name: "ab": stands in this list twice`}},
+		{"variants are a list", "seeds: [0, 1]", "variants: {name: ab}", []string{"q.yaml:6: variants: {...}: expected a list of at most 20 mappings (such as [{name: no warm-up, schedule: {warmup: none}}])"}},
+		{"contradiction in a variant", "seeds: [0, 1]", "variants: [{name: ab, schedule: {stop: 400 steps}}]", []string{
+			`q.yaml:6: variants[0].schedule.stop: "400 steps": drops the rate at 480 steps, but training stops at 400 steps (schedule.at lies before schedule.stop)`}},
 		{"drops and a plateau", "at: [320 steps, 480 steps]", "at: [320 steps], plateau: {patience: 450 steps}", []string{"q.yaml:5: schedule: {...}: at and plateau contradict each other (write one of the two)"}},
 		{"plateau without patience", "at: [320 steps, 480 steps]", "plateau: {divide: 5}", []string{"q.yaml:5: schedule.plateau: {...}: expected patience (such as {of: test_error, patience: 10 epochs, divide: 10})"}},
 		{"plateau of nothing", "at: [320 steps, 480 steps]", "plateau: {of: test, patience: 400 steps}", []string{`q.yaml:5: schedule.plateau.of: "test": expected one of test_error, train_error`}},
@@ -346,6 +353,7 @@ func FuzzLoad(f *testing.F) {
 		"", "a", "[", "? {a: b}\n: c", "question: *a", "<<: {a: 1}", "profiles: {a: {profiles: {}}}", "schedule: {warmup: {for: 1 epoch}}",
 		"question: x\nnets: [resnet-8/B]\nschedule: {at: [1e9 steps], stop: 0 epochs, warmup: none}\nprofiles: {a: {schedule: {warmup: {rate: 1}}}}",
 		"batch: !!binary AA==", "&a question: x", "!!float a: !!int b", "question: x\npairs: {depths: [8]}\nbatch: 100\nlog: 9 epochs\nvalidation: 49950",
+		"question: x\nnets: [resnet-8]\nvariants: [{name: ab, schedule: {plateau: {patience: 1 epoch}}}]\nprofiles: {a: {variants: [{}, 1]}}",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -121,7 +121,7 @@ func (d *decoder) profiles(n *yaml.Node, target *profiles) {
 func (p profileNode) plan(q *Question, base Spec, file *decoder) *Plan {
 	d, spec := file, profileSpec{Spec: base}
 	if p.body != nil {
-		d = file.inProfile(p.name, p.line)
+		d = file.below("profiles."+p.name+".", p.line)
 		d.mapping(p.body, "", reflect.ValueOf(&spec).Elem())
 	}
 	needs := append([]string{}, spec.Needs...)
@@ -140,8 +140,9 @@ func (p profileNode) plan(q *Question, base Spec, file *decoder) *Plan {
 		Caveats:  spec.Caveats,
 		Figures:  spec.Figures,
 	}
+	recipes := d.readVariants(&spec.Spec)
 	plan.recipe = d.resolve(&spec.Spec)
-	plan.Runs = d.runs(spec.Spec, plan.recipe)
+	plan.Runs = d.runs(spec.Spec, plan.recipe, recipes)
 	plan.spec = spec.Spec
 	return plan
 }

@@ -5,9 +5,10 @@ package experiments
 // made from, so its JSON form is stable and its Hash decides whether a
 // checkpoint may be resumed.
 type Run struct {
-	ID   string `json:"id"`  // "resnet-20_B-seed0": file name of its record and checkpoints
-	Net  string `json:"net"` // "resnet-20/B"
-	Seed uint64 `json:"seed"`
+	ID      string `json:"id"`                // "resnet-20_B-seed0": file name of its record and checkpoints
+	Net     string `json:"net"`               // "resnet-20/B"
+	Variant string `json:"variant,omitempty"` // of the recipe: "no warm-up"; "" for the question's own
+	Seed    uint64 `json:"seed"`
 	Recipe
 }
 

@@ -18,9 +18,9 @@ import (
 const maxRuns = 1000
 
 // runs lists what a plan trains: for each seed the pairs, depth by depth and
-// the plain net first, then the nets. So a sweep that is cut short has whole
-// comparisons.
-func (d *decoder) runs(s Spec, recipe Recipe) []Run {
+// the plain net first, then the nets; and all of them again with the recipe of
+// each variant. So a sweep that is cut short has whole comparisons.
+func (d *decoder) runs(s Spec, recipe Recipe, variants []Recipe) []Run {
 	if !d.sound("pairs.depths", "nets", "seeds") {
 		return nil
 	}
@@ -30,14 +30,20 @@ func (d *decoder) runs(s Spec, recipe Recipe) []Run {
 		d.add(d.place("pairs.depths", "nets"), "no net to train", "write pairs: {depths: [20, 56]}, or nets: [resnet-20]")
 	case len(s.Seeds) == 0:
 		d.add(d.place("seeds"), "expected at least one seed", "write seeds: [0]")
-	case len(names)*len(s.Seeds) > maxRuns:
-		d.add(d.place("seeds", "pairs.depths", "nets"), fmt.Sprintf("%d nets with %d seeds are more than %d runs", len(names), len(s.Seeds), maxRuns), "")
+	case len(names)*(1+len(variants))*len(s.Seeds) > maxRuns:
+		d.add(d.place("seeds", "pairs.depths", "nets"), fmt.Sprintf("%d nets, %d recipes and %d seeds make more than %d runs", len(names), 1+len(variants), len(s.Seeds), maxRuns), "")
 		return nil
 	}
 	var runs []Run
 	for _, seed := range s.Seeds {
 		for _, name := range names {
-			runs = append(runs, newRun(name, seed, s, recipe))
+			runs = append(runs, newRun(name, "", seed, s.Schedule.Warmup, recipe))
+		}
+		for i, r := range variants {
+			v := s.Variants[i]
+			for _, name := range names {
+				runs = append(runs, newRun(name, v.Name, seed, v.Schedule.Warmup, r))
+			}
 		}
 	}
 	return runs
@@ -45,9 +51,9 @@ func (d *decoder) runs(s Spec, recipe Recipe) []Run {
 
 // newRun is a run of a net by its shortest name. Its warm-up is that of the
 // recipe, if it is deep enough.
-func newRun(net string, seed uint64, s Spec, recipe Recipe) Run {
-	run := Run{ID: runID(net, seed), Net: net, Seed: seed, Recipe: recipe}
-	if w := s.Schedule.Warmup; w != nil && archOf(net).Depth < w.FromDepth {
+func newRun(net, variant string, seed uint64, w *WarmupSpec, recipe Recipe) Run {
+	run := Run{ID: runID(net, variant, seed), Net: net, Variant: variant, Seed: seed, Recipe: recipe}
+	if w != nil && archOf(net).Depth < w.FromDepth {
 		run.Schedule.Warmup = nil
 	}
 	return run
@@ -60,7 +66,7 @@ func (p *Plan) Run(net string, seed uint64) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	return newRun(arch.String(), seed, p.spec, p.recipe), nil
+	return newRun(arch.String(), "", seed, p.spec.Schedule.Warmup, p.recipe), nil
 }
 
 // netNames lists the nets of the pairs and the others, each by its shortest
@@ -90,10 +96,14 @@ func (d *decoder) netNames(s Spec) []string {
 	return names
 }
 
-// runID names a run: "resnet-20_B-seed0". It never changes for the same net
-// and seed, since it is the name of files.
-func runID(net string, seed uint64) string {
-	return strings.ReplaceAll(net, "/", "_") + "-seed" + strconv.FormatUint(seed, 10)
+// runID names a run: "resnet-20_B-seed0", "resnet-110-no_warm-up-seed0". It
+// never changes for the same net, variant and seed, since it is the name of
+// files.
+func runID(net, variant string, seed uint64) string {
+	if variant != "" {
+		variant = "-" + strings.ReplaceAll(variant, " ", "_")
+	}
+	return strings.ReplaceAll(net, "/", "_") + variant + "-seed" + strconv.FormatUint(seed, 10)
 }
 
 // Hash is the SHA-256 of the run's JSON, in hexadecimal digits. Two runs of

@@ -225,6 +225,55 @@ profiles:
 	}
 }
 
+// TestVariants wants every net with the file's own recipe, under the name that
+// it has without variants, and with what each variant changes of the profile's.
+func TestVariants(t *testing.T) {
+	const text = `question: Which?
+nets: [resnet-8, plain-110]
+data: preview
+seeds: [0, 1]
+schedule: {at: [100 steps], stop: 900 steps}
+variants:
+  - {name: no warm-up, schedule: {warmup: none}}
+  - {name: b.2, batch: 64, schedule: {stop: 2 epochs}}
+profiles:
+  own: {}
+  short: {schedule: {stop: 300 steps}}
+  none: {variants: []}
+`
+	q, err := Parse("q.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "resnet-8-seed0 plain-110-seed0 resnet-8-no_warm-up-seed0 plain-110-no_warm-up-seed0 resnet-8-b.2-seed0 plain-110-b.2-seed0"
+	want += " " + strings.ReplaceAll(want, "seed0", "seed1")
+	for i, want := range []string{want, want, "resnet-8-seed0 plain-110-seed0 resnet-8-seed1 plain-110-seed1"} {
+		if got := ids(q.Plans[i]); got != want {
+			t.Errorf("%s: %s, want %s", q.Plans[i].Profile, got, want)
+		}
+	}
+	runs := q.Plans[1].Runs
+	if base, bare := runs[1].Schedule, runs[3].Schedule; base.Warmup == nil || bare.Warmup != nil || base.Stop != 300 || bare.Stop != 300 {
+		t.Errorf("%+v, %+v", base, bare)
+	}
+	if r := runs[4]; r.Variant != "b.2" || r.Batch != 64 || r.Schedule.Stop != 625 || r.BatchNorm.Group != 64 {
+		t.Errorf("%+v", r)
+	}
+	resolved, err := q.Resolved("short")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse("q.yaml", resolved)
+	if err != nil || !reflect.DeepEqual(again.Plans[0], q.Plans[1]) {
+		t.Errorf("%v: %+v\nwas\n%+v\n%s", err, again, q.Plans[1], resolved)
+	}
+	for i, run := range q.Plans[2].Runs {
+		if with := q.Plans[0].Runs[i/2*6+i%2]; run.Hash() != with.Hash() {
+			t.Errorf("%s is another run for the variants beside it", run.ID)
+		}
+	}
+}
+
 func TestCaveats(t *testing.T) {
 	q := load(t, "plain_vs_res.yaml")
 	cases := []struct {

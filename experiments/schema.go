@@ -21,7 +21,9 @@ func Schema() []byte {
 	whole["$schema"] = "http://json-schema.org/draft-07/schema#"
 	whole["title"] = "A question for Depthlab"
 	whole["required"] = []string{"question"}
-	whole["definitions"] = map[string]any{"profile": schemaOf(reflect.TypeFor[profileSpec](), "", nil)}
+	one := schemaOf(reflect.TypeFor[variantSpec](), "", nil)
+	one["required"] = []string{"name"}
+	whole["definitions"] = map[string]any{"profile": schemaOf(reflect.TypeFor[profileSpec](), "", nil), "variant": one}
 	out, err := json.MarshalIndent(whole, "", "  ")
 	if err != nil {
 		panic("experiments: the schema is no JSON")
@@ -54,6 +56,8 @@ func typeSchema(t reflect.Type, path string, byDefault any) map[string]any {
 			"propertyNames":        map[string]any{"pattern": profilePattern},
 			"additionalProperties": map[string]any{"$ref": "#/definitions/profile"},
 		}
+	case reflect.TypeFor[variants]():
+		return map[string]any{"type": "array", "maxItems": maxVariants, "items": map[string]any{"$ref": "#/definitions/variant"}}
 	case reflect.TypeFor[Time]():
 		return map[string]any{"type": "string", "pattern": timePattern}
 	case reflect.TypeFor[Percent]():

@@ -44,6 +44,7 @@ func TestKeys(t *testing.T) {
 	}
 	walk(reflect.TypeFor[fileSpec](), "")
 	walk(reflect.TypeFor[profileSpec](), "")
+	walk(reflect.TypeFor[variantSpec](), "")
 	for path := range keys {
 		if !fields[path] {
 			t.Errorf("%s is described, but is no key", path)

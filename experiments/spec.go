@@ -7,23 +7,29 @@ import "encoding/json"
 // of the keys are the JSON names of the fields; what each may hold is in the
 // table of keys.go.
 type Spec struct {
-	Pairs      Pairs        `json:"pairs"`
-	Nets       []string     `json:"nets"`
-	Data       string       `json:"data"`
-	Train      int          `json:"train"`
-	Validation int          `json:"validation"`
-	Batch      int          `json:"batch"`
-	Input      Input        `json:"input"`
-	Init       string       `json:"init"`
-	BatchNorm  BatchNorm    `json:"batch_norm"`
-	Optimizer  Optimizer    `json:"optimizer"`
-	Schedule   ScheduleSpec `json:"schedule"`
-	Precision  string       `json:"precision"`
-	Log        Time         `json:"log"`
-	Evaluate   Time         `json:"evaluate"`
-	Save       Time         `json:"save"`
-	Seeds      []uint64     `json:"seeds"`
-	Figures    []string     `json:"figures"`
+	Pairs      Pairs    `json:"pairs"`
+	Nets       []string `json:"nets"`
+	Variants   variants `json:"variants,omitempty"`
+	Data       string   `json:"data"`
+	Train      int      `json:"train"`
+	Validation int      `json:"validation"`
+	Training
+	Seeds   []uint64 `json:"seeds"`
+	Figures []string `json:"figures"`
+}
+
+// Training is what the runs of a question may differ in beside net and seed.
+type Training struct {
+	Batch     int          `json:"batch"`
+	Input     Input        `json:"input"`
+	Init      string       `json:"init"`
+	BatchNorm BatchNorm    `json:"batch_norm"`
+	Optimizer Optimizer    `json:"optimizer"`
+	Schedule  ScheduleSpec `json:"schedule"`
+	Precision string       `json:"precision"`
+	Log       Time         `json:"log"`
+	Evaluate  Time         `json:"evaluate"`
+	Save      Time         `json:"save"`
 }
 
 // Pairs are plain and residual nets of the same depths.
@@ -91,9 +97,19 @@ type fileSpec struct {
 // paper is silent the authors' (Caffe's momentum and decay, 64 images on each
 // of two GPUs) or a common choice. It trains no net.
 func paperSpec() Spec {
-	until := Percent(80)
 	return Spec{
-		Data:      "cifar10",
+		Data:     "cifar10",
+		Training: paperTraining(),
+		Pairs:    Pairs{Depths: []int{}},
+		Nets:     []string{},
+		Seeds:    []uint64{0},
+		Figures:  []string{"training_curves", "error_by_depth"},
+	}
+}
+
+func paperTraining() Training {
+	until := Percent(80)
+	return Training{
 		Batch:     128,
 		Input:     Input{Mean: "pixel", Std: "none", Pad: 4, PadWith: "mean", Flip: true},
 		Init:      "fan_in",
@@ -109,10 +125,6 @@ func paperSpec() Spec {
 		Log:       Steps(50),
 		Evaluate:  Epochs(1),
 		Save:      Steps(1000),
-		Pairs:     Pairs{Depths: []int{}},
-		Nets:      []string{},
-		Seeds:     []uint64{0},
-		Figures:   []string{"training_curves", "error_by_depth"},
 	}
 }
 

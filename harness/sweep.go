@@ -368,7 +368,7 @@ func (s *Sweep) start(run experiments.Run, m *model, info device.Info) *record.S
 		caveats = append(caveats, "CPU")
 	}
 	st := &record.Start{
-		ID: run.ID, Net: run.Net, Depth: arch.Depth, Residual: arch.Residual, Seed: run.Seed,
+		ID: run.ID, Net: run.Net, Variant: run.Variant, Depth: arch.Depth, Residual: arch.Residual, Seed: run.Seed,
 		Params: params, Macs: macs, Steps: run.Schedule.Stop, Batch: run.Batch,
 		Data: s.Data.Title, Precision: run.Precision, Device: info.Name, Paper: paper, Caveats: caveats,
 	}

@@ -3,6 +3,7 @@ package plots
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot/vg"
 
@@ -15,16 +16,17 @@ import (
 func trainingCurves(title string, nets []*net) (*figure, error) {
 	var drawn []*line
 	end := 0.0
-	color, several := palette(nets), len(shortcuts(nets)) > 1
+	color, fs := palette(nets), familiesOf(nets)
 	oneDepth := len(depths(nets)) == 1
 	for _, n := range nets {
 		l := &line{net: n, color: color(n), name: fmt.Sprintf("%d layers", n.Depth)}
-		if several && n.Residual {
+		if fs.shortcuts && n.Residual {
 			l.name = "shortcut " + n.Shortcut
 			if !oneDepth {
 				l.name = fmt.Sprintf("%d layers, %s", n.Depth, n.Shortcut)
 			}
 		}
+		l.name = strings.Join(append([]string{l.name}, fs.tags(n)...), ", ")
 		var train, test [][]record.Point
 		for _, r := range n.shown() {
 			train = append(train, r.TrainCurve())
@@ -155,7 +157,7 @@ func curvePanel(ls []*line, x, y axis, paper bool) *panel {
 		}
 		if paper {
 			for _, l := range ls {
-				train, test := paperCurve(l.Net)
+				train, test := paperCurve(l.net)
 				f.curve(merge([][]record.Point{train}), fade(l.color, 0.35), trainWidth, nil)
 				f.curve(merge([][]record.Point{test}), fade(l.color, 0.35), trainWidth, nil)
 			}

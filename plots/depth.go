@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot/vg"
 
@@ -15,21 +16,19 @@ import (
 // error right, a line for each family of nets. With one depth there is a
 // column for each family instead.
 func errorByDepth(title string, nets []*net) (*figure, error) {
-	several := len(shortcuts(nets)) > 1
-	var done []*net
-	var families []string
+	done := slices.DeleteFunc(slices.Clone(nets), func(n *net) bool { return len(n.done) == 0 })
+	if len(done) == 0 {
+		return nil, fmt.Errorf("error_by_depth: %w: no run is finished", errNothing)
+	}
+	fs := familiesOf(done)
 	color := map[string]rgba{}
-	for _, n := range nets {
-		if len(n.done) == 0 {
-			continue
-		}
-		done = append(done, n)
-		f := family(n, several)
-		if !slices.Contains(families, f) {
-			families = append(families, f)
-		}
+	for _, n := range done {
+		f := fs.name(n)
+		tagged, ok := fs.tagged[f]
 		switch {
-		case several:
+		case ok:
+			color[f] = tagged
+		case fs.shortcuts:
 			color[f] = familyColors[n.Shortcut]
 		case n.Residual:
 			color[f] = familyColors["A"]
@@ -37,37 +36,33 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 			color[f] = familyColors["B"]
 		}
 	}
-	if len(done) == 0 {
-		return nil, fmt.Errorf("error_by_depth: %w: no run is finished", errNothing)
-	}
-
-	x, place := depthAxis(done, families, several)
+	x, place := depthAxis(done, fs)
 	fig := &figure{title: title, notes: notes(done, leftOut(nets, func(n *net) int { return len(n.open) }))}
 	paper := allPaper(done)
 	for _, k := range []struct {
 		heading string
 		of      func(*record.RunRecord) (float64, bool)
-		paper   func(net string) (float64, bool)
+		paper   func(*net) (float64, bool)
 	}{
-		{"Training error at the end", (*record.RunRecord).FinalTrain, func(n string) (float64, bool) { e, _, ok := Paper(n); return e, ok }},
-		{capital(testWord(done)) + " error at the end", (*record.RunRecord).FinalTest, func(n string) (float64, bool) { _, e, ok := Paper(n); return e, ok }},
+		{"Training error at the end", (*record.RunRecord).FinalTrain, func(n *net) (float64, bool) { e, _, ok := n.paper(); return e, ok }},
+		{capital(testWord(done)) + " error at the end", (*record.RunRecord).FinalTest, func(n *net) (float64, bool) { _, e, ok := n.paper(); return e, ok }},
 	} {
 		var runs []trend
 		most := 0.0
-		for i, name := range families {
-			t := trend{name: name, color: color[name], round: name == "plain"}
+		for i, name := range fs.names {
+			t := trend{name: name, color: color[name], round: strings.HasPrefix(name, "plain")}
 			if len(depths(done)) > 1 && maxSeeds(done) > 1 {
-				t.shift = (vg.Length(i) - vg.Length(len(families)-1)/2) * 4 // or the bars hide one another
+				t.shift = (vg.Length(i) - vg.Length(len(fs.names)-1)/2) * 4 // or the bars hide one another
 			}
 			for _, n := range done {
 				xs := n.values(k.of)
-				if family(n, several) != name || len(xs) == 0 {
+				if fs.name(n) != name || len(xs) == 0 {
 					continue
 				}
 				p := point{place(n), mean(xs), slices.Min(xs), slices.Max(xs)}
 				t.points = append(t.points, p)
 				most = max(most, p.hi)
-				if e, ok := k.paper(n.Net); ok && paper {
+				if e, ok := k.paper(n); ok && paper {
 					t.paper = append(t.paper, point{step: place(n), mean: e})
 					most = max(most, e)
 				}
@@ -87,19 +82,19 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 		}
 		fig.panels = append(fig.panels, p)
 	}
-	fig.legend = depthLegend(done, families, color, paper)
+	fig.legend = depthLegend(done, fs.names, color, paper)
 	return fig, nil
 }
 
 // depthAxis gives the x axis and each net's place on it.
-func depthAxis(nets []*net, families []string, several bool) (axis, func(*net) float64) {
+func depthAxis(nets []*net, fs families) (axis, func(*net) float64) {
 	ds := depths(nets)
 	if len(ds) == 1 {
-		x := axis{label: fmt.Sprintf("%d layers", ds[0]), min: -0.6, max: float64(len(families)) - 0.4}
-		for i, f := range families {
-			x.ticks = append(x.ticks, tick{float64(i), f})
+		x := axis{label: fmt.Sprintf("%d layers", ds[0]), min: -0.6, max: float64(len(fs.names)) - 0.4}
+		for i, f := range fs.names {
+			x.ticks = append(x.ticks, tick{float64(i), strings.ReplaceAll(f, ", ", ",\n")})
 		}
-		return x, func(n *net) float64 { return float64(slices.Index(families, family(n, several))) }
+		return x, func(n *net) float64 { return float64(slices.Index(fs.names, fs.name(n))) }
 	}
 	scale := func(d int) float64 { return float64(d) }
 	x := axis{label: "layers"}
@@ -198,7 +193,7 @@ func depthLegend(nets []*net, families []string, color map[string]rgba, paper bo
 	for _, name := range families {
 		keys = append(keys, key{name, func(s sheet, x, y, w vg.Length) {
 			s.line(color[name], 1.6, nil, vg.Point{X: x, Y: y}, vg.Point{X: x + w, Y: y})
-			s.marker(vg.Point{X: x + w/2, Y: y}, color[name], name == "plain", false)
+			s.marker(vg.Point{X: x + w/2, Y: y}, color[name], strings.HasPrefix(name, "plain"), false)
 		}})
 	}
 	if maxSeeds(nets) > 1 {

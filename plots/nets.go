@@ -10,7 +10,7 @@ import (
 	"depthlab/harness/record"
 )
 
-// net is one net of a question with all its seeds.
+// net is one net of a question, trained in one way, with all its seeds.
 type net struct {
 	record.Start                     // of its first seed
 	done         []*record.RunRecord // finished
@@ -26,7 +26,7 @@ func group(recs []*record.RunRecord) ([]*net, error) {
 	for _, r := range recs {
 		s := r.Start
 		var n *net
-		if last := len(nets) - 1; last >= 0 && nets[last].Net == s.Net {
+		if last := len(nets) - 1; last >= 0 && nets[last].Net == s.Net && nets[last].Variant == s.Variant {
 			n = nets[last]
 		} else {
 			n = &net{Start: s}
@@ -38,7 +38,7 @@ func group(recs []*record.RunRecord) ([]*net, error) {
 		}
 		for _, o := range slices.Concat(n.done, n.open) {
 			if o.Start.Seed == s.Seed {
-				return nil, fmt.Errorf("%s: seed %d of %s is in %s, too", r.Path, s.Seed, s.Net, o.Path)
+				return nil, fmt.Errorf("%s: seed %d of %s is in %s, too", r.Path, s.Seed, n.Label(), o.Path)
 			}
 		}
 		if r.Finished() {
@@ -48,6 +48,16 @@ func group(recs []*record.RunRecord) ([]*net, error) {
 		}
 	}
 	return nets, nil
+}
+
+// tags are the words that tell the net from others of its depth and shortcut:
+// what stands behind the slashes of its name, and its variant.
+func (n *net) tags() []string {
+	tags := strings.Split(n.Net, "/")[1:]
+	if n.Variant != "" {
+		tags = append(tags, n.Variant)
+	}
+	return slices.DeleteFunc(tags, func(t string) bool { return t == n.Shortcut })
 }
 
 // shown are the records to draw: the finished, or what there is.

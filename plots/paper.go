@@ -6,7 +6,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 
 	"depthlab/harness/record"
@@ -31,22 +30,19 @@ var paperErrors = map[string]struct{ train, test float64 }{
 	"resnet-1202": {0.08, 7.93},
 }
 
-// Paper gives the paper's final training and test error for a net, percent, on
-// CIFAR-10 with its own recipe. ok is false for nets it has no numbers for.
-func Paper(net string) (train, test float64, ok bool) {
-	e, ok := paperErrors[paperName(net)]
+// paper gives the paper's final training and test error for a net, percent,
+// with its own recipe. ok is false for nets it has no numbers for.
+func (n *net) paper() (train, test float64, ok bool) {
+	e, ok := paperErrors[n.Label()]
 	return e.train, e.test, ok
 }
-
-// paperName takes the shortcut off, where it is the paper's.
-func paperName(net string) string { return strings.TrimSuffix(net, "/A") }
 
 //go:embed paper/fig6_cifar10.csv
 var fig6 []byte
 
 // paperCurve gives a net's curves of Figure 6; none for nets not in it.
-func paperCurve(net string) (train, test []record.Point) {
-	c := paperCurves()[paperName(net)]
+func paperCurve(n *net) (train, test []record.Point) {
+	c := paperCurves()[n.Label()]
 	return c["train"], c["test"]
 }
 

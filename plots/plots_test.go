@@ -94,12 +94,14 @@ func start(net string, depth int, seed uint64) record.Start {
 		Residual: strings.HasPrefix(net, "resnet"), Params: int64(depth)*16203 - 54338}
 	if s.Residual {
 		s.Shortcut = "A"
-		if _, v, ok := strings.Cut(net, "/"); ok {
+		if _, v, ok := strings.Cut(net, "/"); ok && len(v) == 1 {
 			s.Shortcut = v
 		}
 	}
 	return s
 }
+
+func named(name string) *net { return &net{Start: record.Start{Net: name}} }
 
 // The made-up questions. paperRun is Figure 6; preview has seeds; cpu is
 // shortened, with a run under way and one that failed; variants compares
@@ -110,7 +112,7 @@ func paperRun() (Question, []*record.RunRecord) {
 	for _, d := range []int{20, 32, 44, 56, 110} {
 		for _, kind := range []string{"plain", "resnet"} {
 			net := fmt.Sprintf("%s-%d", kind, d)
-			train, test, ok := Paper(net)
+			train, test, ok := named(net).paper()
 			if !ok {
 				continue
 			}
@@ -172,6 +174,25 @@ func variants(ds ...int) (Question, []*record.RunRecord) {
 	return Question{"shortcuts.yaml", "Is it enough that a shortcut is the identity, or must it learn?", []string{"training_curves", "error_by_depth"}, nil}, rs
 }
 
+// ways has nets that differ by their blocks and by their recipe.
+func ways(ds ...int) (Question, []*record.RunRecord) {
+	var rs []*record.RunRecord
+	for _, d := range ds {
+		for i, v := range []string{"plain-%d", "resnet-%d", "resnet-%d/single", "resnet-%d no warm-up"} {
+			net, variant, _ := strings.Cut(fmt.Sprintf(v, d), " ")
+			s := start(net, d, 0)
+			s.Variant, s.Steps, s.Data, s.Precision, s.Device = variant, 8000, "CIFAR-10", "fp32", "onednn"
+			if s.Residual {
+				s.Shortcut = "A"
+			}
+			s.Caveats = []string{"schedule shortened to 1/8", "CPU"}
+			k := float64((i+2)%4) * float64(d) / 20
+			rs = append(rs, fake(shape{start: s, train: 3 + k, test: 9 + k}, 50, 391))
+		}
+	}
+	return Question{"ways.yaml", "Which way is best?", []string{"training_curves", "error_by_depth"}, nil}, rs
+}
+
 // wide has one family over many depths, and more text than fits a line.
 func wide() (Question, []*record.RunRecord) {
 	var rs []*record.RunRecord
@@ -191,6 +212,8 @@ var questions = map[string]func() (Question, []*record.RunRecord){
 	"cpu":        cpu,
 	"shortcuts":  func() (Question, []*record.RunRecord) { return variants(20) },
 	"shortcuts2": func() (Question, []*record.RunRecord) { return variants(20, 56) },
+	"ways":       func() (Question, []*record.RunRecord) { return ways(20) },
+	"ways2":      func() (Question, []*record.RunRecord) { return ways(20, 56) },
 }
 
 // TestLook draws all questions at full size, for eyes.
@@ -223,6 +246,8 @@ func TestGolden(t *testing.T) {
 		{"shortcuts", "training_curves", false},
 		{"shortcuts", "error_by_depth", false},
 		{"wide", "error_by_depth", false},
+		{"ways", "error_by_depth", false},
+		{"ways2", "training_curves", false},
 	} {
 		name := c.question + "_" + c.figure
 		q, rs := questions[c.question]()
@@ -251,7 +276,7 @@ func TestGolden(t *testing.T) {
 			}
 		}
 	}
-	for _, question := range []string{"preview", "cpu", "shortcuts"} {
+	for _, question := range []string{"preview", "cpu", "shortcuts", "ways"} {
 		q, rs := questions[question]()
 		nets, err := group(rs)
 		if err != nil {
@@ -422,7 +447,7 @@ func TestValidationIsNotCalledTest(t *testing.T) {
 // TestPaper holds the table of the paper's errors to the digitised curves.
 func TestPaper(t *testing.T) {
 	for net, want := range paperErrors {
-		train, test := paperCurve(net)
+		train, test := paperCurve(named(net))
 		if len(train) < 30 || len(test) < 30 {
 			t.Errorf("%s: %d and %d points", net, len(train), len(test))
 			continue
@@ -438,13 +463,13 @@ func TestPaper(t *testing.T) {
 			t.Errorf("%s: test error %v, curve ends at %v", net, want.test, e)
 		}
 	}
-	if _, _, ok := Paper("plain-110"); ok {
+	if _, _, ok := named("plain-110").paper(); ok {
 		t.Error("plain-110 has no numbers in the paper")
 	}
-	if a, b, ok := Paper("resnet-20/A"); !ok || a != 0.68 || b != 8.75 {
+	if a, b, ok := named("resnet-20").paper(); !ok || a != 0.68 || b != 8.75 {
 		t.Error(a, b, ok)
 	}
-	if _, _, ok := Paper("resnet-20/B"); ok {
+	if _, _, ok := named("resnet-20/B").paper(); ok {
 		t.Error("the paper has no shortcut B on CIFAR-10")
 	}
 }

@@ -142,6 +142,7 @@ const (
 	legendLine = vg.Length(18)
 	headingRow = vg.Length(17)
 	axisRow    = vg.Length(34) // tick labels and axis label under a frame
+	tickLine   = vg.Length(10) // a further line of tick labels
 )
 
 func (fig *figure) head() head {
@@ -158,9 +159,20 @@ func (fig *figure) head() head {
 	return h
 }
 
+// axisRow is the height of what stands under the frames.
+func (fig *figure) axisRow() vg.Length {
+	more := 0
+	for _, p := range fig.panels {
+		for _, t := range p.x.ticks {
+			more = max(more, strings.Count(t.label, "\n"))
+		}
+	}
+	return axisRow + tickLine*vg.Length(more)
+}
+
 // size is the size of the whole figure.
 func (fig *figure) size() (w, h vg.Length) {
-	return width, 2*margin + fig.head().height + headingRow + panelHeight + axisRow
+	return width, 2*margin + fig.head().height + headingRow + panelHeight + fig.axisRow()
 }
 
 // draw draws the figure on a canvas of its size.
@@ -196,16 +208,17 @@ func (fig *figure) draw(c vg.CanvasSizer) {
 		}
 		room -= lefts[i] + p.right
 	}
+	below := fig.axisRow()
 	each := room / vg.Length(len(fig.panels))
 	x := margin
 	for i, p := range fig.panels {
 		x += lefts[i]
 		area := s.Canvas
 		area.Rectangle = vg.Rectangle{
-			Min: vg.Point{X: x, Y: margin + axisRow},
-			Max: vg.Point{X: x + each, Y: margin + axisRow + panelHeight},
+			Min: vg.Point{X: x, Y: margin + below},
+			Max: vg.Point{X: x + each, Y: margin + below + panelHeight},
 		}
-		frame{sheet{area}, p}.draw(lefts[i])
+		frame{sheet{area}, p}.draw(lefts[i], below)
 		x += each + p.right + gap
 	}
 }
@@ -222,8 +235,8 @@ func (fig *figure) drawLegend(s sheet, y vg.Length) {
 }
 
 // draw draws heading, grid and axes; left is the width of the room for the y
-// axis's text.
-func (f frame) draw(left vg.Length) {
+// axis's text, and below the height of that for the x axis's.
+func (f frame) draw(left, below vg.Length) {
 	lo, hi := f.Min, f.Max
 	f.text(lo.X, hi.Y+6, headSize, true, black, 0, f.p.heading)
 	taken := lo.X + face(headSize, true).Width(f.p.heading) + 8
@@ -244,9 +257,11 @@ func (f frame) draw(left vg.Length) {
 	for _, t := range f.p.x.ticks {
 		x := f.px(t.at)
 		f.line(black, 0.6, nil, vg.Point{X: x, Y: lo.Y}, vg.Point{X: x, Y: lo.Y - 3})
-		f.text(x, lo.Y-12.5, textSize, false, black, 0.5, t.label)
+		for i, l := range strings.Split(t.label, "\n") {
+			f.text(x, lo.Y-12.5-tickLine*vg.Length(i), textSize, false, black, 0.5, l)
+		}
 	}
-	f.text((lo.X+hi.X)/2, lo.Y-27, textSize, false, black, 0.5, f.p.x.label)
+	f.text((lo.X+hi.X)/2, lo.Y-below+7, textSize, false, black, 0.5, f.p.x.label)
 	if f.p.y.label != "" {
 		f.Push()
 		f.Translate(vg.Point{X: lo.X - left + textSize - 1, Y: (lo.Y + hi.Y) / 2})

@@ -95,7 +95,8 @@ func legible(c rgba) rgba {
 	}
 }
 
-// familyColors are of Okabe and Ito's set for colour-blind readers.
+// familyColors are of Okabe and Ito's set for colour-blind readers, and so are
+// tagColors.
 var familyColors = map[string]rgba{
 	"":  hex(0x5a5a5a), // no shortcut: plain
 	"A": hex(0x0072b2),
@@ -103,19 +104,26 @@ var familyColors = map[string]rgba{
 	"C": hex(0x009e73),
 }
 
-// palette gives each net its colour. One shortcut: by depth, the same for the
-// plain and the residual net. Several: by shortcut, shallow nets paler.
+// tagColors are those of families that differ by more than the shortcut.
+var tagColors = []rgba{hex(0xcc79a7), hex(0x009e73), hex(0xe69f00), hex(0x56b4e9)}
+
+// palette gives each net its colour. One plain and one residual family: by
+// depth, the same for the plain and the residual net. More: by family, shallow
+// nets paler.
 func palette(nets []*net) func(*net) rgba {
-	ds, several := depths(nets), len(shortcuts(nets)) > 1
+	ds, fs := depths(nets), familiesOf(nets)
 	return func(n *net) rgba {
 		rank := 0.4 // of an only depth
 		if len(ds) > 1 {
 			rank = 1 - float64(slices.Index(ds, n.Depth))/float64(len(ds)-1)
 		}
-		if !several {
+		if !fs.several {
 			return ramp(rank)
 		}
-		c := familyColors[n.Shortcut]
+		c, tagged := fs.tagged[fs.name(n)]
+		if !tagged {
+			c = familyColors[n.Shortcut]
+		}
 		if len(ds) == 1 {
 			return c
 		}
@@ -123,16 +131,57 @@ func palette(nets []*net) func(*net) rgba {
 	}
 }
 
-// family names what a net is compared as: "plain", "residual" or, where there
-// are several shortcuts, "shortcut A".
-func family(n *net, several bool) string {
-	switch {
-	case !n.Residual:
-		return "plain"
-	case several:
-		return "shortcut " + n.Shortcut
+// families are what the nets of a question are compared as.
+type families struct {
+	shortcuts bool              // there are several
+	shared    map[bool][]string // by Residual: tags that all nets have
+	several   bool              // more than one of plain or of residual nets
+	names     []string          // in their order
+	tagged    map[string]rgba   // colours of those with tags
+}
+
+func familiesOf(nets []*net) families {
+	fs := families{shortcuts: len(shortcuts(nets)) > 1, shared: map[bool][]string{}, tagged: map[string]rgba{}}
+	seen := map[bool]bool{}
+	for _, n := range nets {
+		tags := n.tags()
+		if seen[n.Residual] {
+			tags = slices.DeleteFunc(fs.shared[n.Residual], func(t string) bool { return !slices.Contains(tags, t) })
+		}
+		seen[n.Residual], fs.shared[n.Residual] = true, tags
 	}
-	return "residual"
+	count := map[bool]int{}
+	for _, n := range nets {
+		name, tags := fs.name(n), fs.tags(n)
+		if slices.Contains(fs.names, name) {
+			continue
+		}
+		fs.names = append(fs.names, name)
+		if len(tags) > 0 {
+			fs.tagged[name] = tagColors[len(fs.tagged)%len(tagColors)]
+		}
+		count[n.Residual]++
+	}
+	fs.several = count[false] > 1 || count[true] > 1
+	return fs
+}
+
+// tags are those of the net that not all others have.
+func (fs families) tags(n *net) []string {
+	return slices.DeleteFunc(n.tags(), func(t string) bool { return slices.Contains(fs.shared[n.Residual], t) })
+}
+
+// name is "plain", "residual" or, where there are several shortcuts, "shortcut
+// A", and the net's tags behind it.
+func (fs families) name(n *net) string {
+	name := "plain"
+	switch {
+	case n.Residual && fs.shortcuts:
+		name = "shortcut " + n.Shortcut
+	case n.Residual:
+		name = "residual"
+	}
+	return strings.Join(append([]string{name}, fs.tags(n)...), ", ")
 }
 
 // wrap breaks text into lines no wider than w.

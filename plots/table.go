@@ -39,7 +39,7 @@ func rows(nets []*net) []row {
 			best:       mean(n.values((*record.RunRecord).BestTest)),
 			paperTrain: math.NaN(), paperTest: math.NaN(),
 		}
-		if a, b, ok := Paper(n.Net); ok {
+		if a, b, ok := n.paper(); ok {
 			r.paperTrain, r.paperTest = a, b
 		}
 		rs = append(rs, r)
@@ -68,7 +68,7 @@ func commaSeparated(_ Question, nets []*net) []byte {
 	var b bytes.Buffer
 	b.WriteString("net,seeds,steps,train_error,train_error_std,full_train_error,test_error,test_error_std,best_test_error,paper_train_error,paper_test_error\n")
 	for _, r := range rows(nets) {
-		fields := []string{r.Net, strconv.Itoa(len(r.done)), strconv.Itoa(r.Steps)}
+		fields := []string{r.Label(), strconv.Itoa(len(r.done)), strconv.Itoa(r.Steps)}
 		for _, x := range []float64{r.train, r.trainStd, r.full, r.test, r.testStd, r.best, r.paperTrain, r.paperTest} {
 			fields = append(fields, percent(x, ""))
 		}
@@ -98,7 +98,7 @@ func tableHead(nets []*net) []string {
 
 func (r row) cells(plusMinus, unknown string) []string {
 	return []string{
-		r.Net, thousands(int(r.Params)), strconv.Itoa(len(r.done)), thousands(r.Steps),
+		r.Label(), thousands(int(r.Params)), strconv.Itoa(len(r.done)), thousands(r.Steps),
 		meanStd(r.train, r.trainStd, plusMinus, unknown), percent(r.full, unknown),
 		meanStd(r.test, r.testStd, plusMinus, unknown), percent(r.best, unknown),
 		percent(r.paperTrain, unknown), percent(r.paperTest, unknown),
@@ -161,7 +161,7 @@ func warnings(nets []*net) []string {
 		for _, r := range slices.Concat(n.done, n.open) {
 			for _, e := range r.Events {
 				if e.Kind == "warn" {
-					ls = append(ls, fmt.Sprintf("%s, seed %d, step %s: %s", n.Net, r.Start.Seed, thousands(e.Step), oneLine(e.Text)))
+					ls = append(ls, fmt.Sprintf("%s, seed %d, step %s: %s", n.Label(), r.Start.Seed, thousands(e.Step), oneLine(e.Text)))
 				}
 			}
 		}
@@ -177,9 +177,9 @@ func unfinished(nets []*net) []string {
 	var ls []string
 	for _, n := range nets {
 		for _, r := range n.open {
-			l := fmt.Sprintf("%s, seed %d: at step %s of %s", n.Net, r.Start.Seed, thousands(r.Step()), thousands(n.Steps))
+			l := fmt.Sprintf("%s, seed %d: at step %s of %s", n.Label(), r.Start.Seed, thousands(r.Step()), thousands(n.Steps))
 			if why := r.Stopped(); why != "" {
-				l = fmt.Sprintf("%s, seed %d: stopped at step %s: %s", n.Net, r.Start.Seed, thousands(r.Step()), oneLine(why))
+				l = fmt.Sprintf("%s, seed %d: stopped at step %s: %s", n.Label(), r.Start.Seed, thousands(r.Step()), oneLine(why))
 			}
 			ls = append(ls, l)
 		}

@@ -34,6 +34,7 @@ type Event struct {
 type Start struct {
 	ID        string   `json:"id"`
 	Net       string   `json:"net"`
+	Variant   string   `json:"variant,omitempty"` // of the recipe: "no warm-up"; "" for the question's own
 	Depth     int      `json:"depth"`
 	Residual  bool     `json:"residual"`
 	Shortcut  string   `json:"shortcut,omitempty"` // "A", "B", "C"; "" for plain nets
@@ -47,4 +48,12 @@ type Start struct {
 	Device    string   `json:"device"`
 	Paper     bool     `json:"paper"`   // the recipe and the data are the paper's
 	Caveats   []string `json:"caveats"` // why not, to be printed with every figure and table: "schedule shortened to 1/8", "preview data", "CPU", "bf16"
+}
+
+// Label is the net's name with its variant: "resnet-110 (no warm-up)".
+func (s Start) Label() string {
+	if s.Variant == "" {
+		return s.Net
+	}
+	return s.Net + " (" + s.Variant + ")"
 }

@@ -182,7 +182,7 @@ func number(x *float64) float64 {
 
 // name is "2/8 plain-20 seed 0".
 func (p *Progress) name() string {
-	return fmt.Sprintf("%d/%d %s seed %d", p.run, p.of, p.start.Net, p.start.Seed)
+	return fmt.Sprintf("%d/%d %s seed %d", p.run, p.of, p.start.Label(), p.start.Seed)
 }
 
 // mark notes the step for the speed, and forgets what is too old for it.

@@ -132,7 +132,7 @@ func (c *checker) next(e Event) error {
 }
 
 // ReadDir reads all records (*.jsonl) in dir, in a fixed order: plain nets
-// first, then by depth, name and seed. Runs that have not written a whole line
+// first, then by depth, name, variant and seed. Runs that have not written a whole line
 // yet are left out. A folder that is not there holds no records.
 func ReadDir(dir string) ([]*RunRecord, error) {
 	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.jsonl"))
@@ -177,6 +177,8 @@ func Sort(recs []*RunRecord) {
 			return a.Depth < b.Depth
 		case a.Net != b.Net:
 			return a.Net < b.Net
+		case a.Variant != b.Variant:
+			return a.Variant < b.Variant
 		case a.Seed != b.Seed:
 			return a.Seed < b.Seed
 		}
