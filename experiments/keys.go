@@ -31,7 +31,7 @@ var keys = map[string]key{
 
 	"pairs":        {says: "Nets that are trained both plain and residual."},
 	"pairs.depths": {unique: true, min: 1, max: maxDepth, check: checkDepth, says: "Layers of each pair: 6n+2, so 8, 14, 20, 32, 44, 56, 110, ..., or those of the ImageNet nets: 18, 34, 50, 101, 152."},
-	"nets":         {unique: true, longest: 80, check: checkNet, says: "Nets by name, after the pairs: plain-20, resnet-110, and variants behind slashes: the shortcut in resnet-20/B, resnet-164/bottleneck, resnet-50/v1.5."},
+	"nets":         {unique: true, longest: 80, check: checkNet, says: "Nets by name, after the pairs: plain-20, resnet-110, and variants behind slashes: the shortcut in resnet-20/B, resnet-164/bottleneck, resnet-20/single, resnet-50/v1.5."},
 
 	"variants": {says: "Other recipes, each with a name: every net is trained with each of them, too, and with the file's own. Such as [{name: no warm-up, schedule: {warmup: none}}]."},
 	"name":     {longest: 40, check: checkVariant, says: "What a variant is called in figures and tables."},

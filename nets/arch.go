@@ -16,6 +16,7 @@ type Arch struct {
 	Depth      int             // layers with weights on the longest path
 	Residual   bool            // whether the blocks have shortcuts
 	Bottleneck bool            // blocks of 1x1, 3x3 and 1x1 convolutions (paper Figure 5), not of two 3x3
+	Single     bool            // residual nets: blocks of one 3x3 convolution, not of two (paper section 3.2)
 	Shortcut   byte            // residual nets: 'A', 'B' or 'C' (paper section 4.1, Table 3)
 	Where      kernel.PadWhere // the zero channels of shortcut A
 	V15        bool            // bottlenecks: the stride is on the 3x3, as in torchvision, not on the first 1x1
@@ -43,7 +44,13 @@ func (a Arch) ImageNet() bool { return imagenet[a.Depth] != nil }
 // 2016, "Identity Mappings").
 func (a Arch) stages() (blocks []int, width int) {
 	if a.ImageNet() {
-		return imagenet[a.Depth], 64
+		blocks := slices.Clone(imagenet[a.Depth])
+		for i := range blocks {
+			if a.Single {
+				blocks[i] *= 2
+			}
+		}
+		return blocks, 64
 	}
 	n := (a.Depth - 2) / a.layers()
 	return []int{n, n, n}, 16
@@ -51,8 +58,11 @@ func (a Arch) stages() (blocks []int, width int) {
 
 // layers is the depth of three blocks, one of each stage of a CIFAR net.
 func (a Arch) layers() int {
-	if a.Bottleneck {
+	switch {
+	case a.Bottleneck:
 		return 9
+	case a.Single:
+		return 3
 	}
 	return 6
 }
@@ -63,6 +73,7 @@ func (a Arch) layers() int {
 //
 //	A, B, C      the shortcut; without it A, but B around bottlenecks, as in the paper
 //	split        zero channels of shortcut A on both sides
+//	single       residual nets: blocks of one layer, twice as many; with depths 3n+2
 //	bottleneck   CIFAR nets: of bottlenecks, with depths 9n+2
 //	v1.5         bottlenecks: the stride on the 3x3 convolution
 //	pool-pad1    ImageNet nets: PyTorch's padding of the max-pool
@@ -86,7 +97,7 @@ func parseArch(parts []string) (a Arch, err error) {
 		return a, fmt.Errorf("depth %q is no number", depth)
 	}
 	variants := parts[1:]
-	a.Bottleneck = slices.Contains(variants, "bottleneck")
+	a.Bottleneck, a.Single = slices.Contains(variants, "bottleneck"), slices.Contains(variants, "single")
 	if a.ImageNet() {
 		if a.Bottleneck {
 			return a, fmt.Errorf("%s always mean the ImageNet nets, whose blocks are given; bottleneck is for CIFAR nets of 9n+2 layers, such as resnet-164/bottleneck", imagenetDepths)
@@ -108,7 +119,7 @@ func parseArch(parts []string) (a Arch, err error) {
 				return a, fmt.Errorf("variant %q is a second shortcut beside %c", v, a.Shortcut)
 			}
 			a.Shortcut = v[0]
-		case v == "bottleneck":
+		case v == "bottleneck", v == "single":
 		case v == "split":
 			a.Where = kernel.Split
 		case v == "v1.5":
@@ -121,7 +132,7 @@ func parseArch(parts []string) (a Arch, err error) {
 			}
 			a = a.torchvision()
 		default:
-			return a, fmt.Errorf("variant %q is none of A, B, C, split, bottleneck, v1.5, pool-pad1 and torchvision", v)
+			return a, fmt.Errorf("variant %q is none of A, B, C, split, single, bottleneck, v1.5, pool-pad1 and torchvision", v)
 		}
 	}
 	if a.Residual && a.Shortcut == 0 {
@@ -141,13 +152,17 @@ func (a Arch) usual() byte {
 
 // torchvision is what torchvision makes of a residual ImageNet net.
 func (a Arch) torchvision() Arch {
-	a.Shortcut, a.Where, a.V15, a.PoolPad = 'B', kernel.Trailing, a.Bottleneck, true
+	a.Single, a.Shortcut, a.Where, a.V15, a.PoolPad = false, 'B', kernel.Trailing, a.Bottleneck, true
 	return a
 }
 
 // check refuses variants that have no meaning beside each other.
 func (a Arch) check() error {
 	switch {
+	case a.Single && !a.Residual:
+		return fmt.Errorf("single puts a shortcut around every layer, and a plain net has none")
+	case a.Single && a.Bottleneck:
+		return fmt.Errorf("single puts a shortcut around every layer, and bottlenecks are blocks of three")
 	case a.Where == kernel.Split && !a.Residual:
 		return fmt.Errorf("split is about the zero channels of shortcut A, and a plain net has no shortcuts")
 	case a.Where == kernel.Split && a.Shortcut != 'A':
@@ -178,8 +193,11 @@ func (a Arch) checkDepth() error {
 	}
 	below := max(least, (n-2)/layers*layers+2)
 	above := below + layers
-	if a.Bottleneck {
+	switch {
+	case a.Bottleneck:
 		return fmt.Errorf("depth %d of bottlenecks is not 9n+2; the nearest are %d and %d", n, below, above)
+	case a.Single:
+		return fmt.Errorf("depth %d of single layers is not 3n+2; the nearest are %d and %d", n, below, above)
 	}
 	for d := range imagenet {
 		if d < n {
@@ -223,6 +241,7 @@ func (a Arch) String() string {
 	}{
 		{a.Bottleneck && !a.ImageNet(), "bottleneck"},
 		{a.Residual && a.Shortcut != a.usual(), string(rune(a.Shortcut))},
+		{a.Single, "single"},
 		{a.Where == kernel.Split, "split"},
 		{a.V15, "v1.5"},
 		{a.PoolPad, "pool-pad1"},

@@ -130,8 +130,11 @@ func (b *builder) stem(a Arch, x *G.Node, width int) *G.Node {
 
 // block is a block of the net, with a shortcut around it in residual nets.
 func (b *builder) block(a Arch, path string, x *G.Node, width, stride int) *G.Node {
-	if a.Bottleneck {
+	switch {
+	case a.Bottleneck:
 		return b.bottleneck(a, path, x, width, stride)
+	case a.Single:
+		return b.single(a, path, x, width, stride)
 	}
 	return b.basic(a, path, x, width, stride)
 }
@@ -142,6 +145,13 @@ func (b *builder) basic(a Arch, path string, x *G.Node, width, stride int) *G.No
 	y := b.convNorm(path+"conv1", path+"bn1", x, width, 3, stride, nil, true)
 	add := b.shortcut(a, path, x, width, stride)
 	return b.convNorm(path+"conv2", path+"bn2", y, width, 3, 1, add, true)
+}
+
+// single is one 3x3 convolution: relu(bn(conv(x)) + shortcut(x)), of which the
+// paper has seen no advantage (section 3.2).
+func (b *builder) single(a Arch, path string, x *G.Node, width, stride int) *G.Node {
+	add := b.shortcut(a, path, x, width, stride)
+	return b.convNorm(path+"conv1", path+"bn1", x, width, 3, stride, add, true)
 }
 
 // bottleneck is a 3x3 convolution on a quarter of the channels, between 1x1

@@ -45,6 +45,8 @@ func TestCount(t *testing.T) {
 			{"plain-%d", c.a, c.macsA},
 			{"resnet-%d", c.a, c.macsA},
 			{"resnet-%d/split", c.a, c.macsA},
+			{"resnet-%d/single", c.a, c.macsA}, // the same layers
+			{"resnet-%d/B/single", c.b, c.macsB},
 			{"resnet-%d/B", c.b, c.macsB},
 			{"resnet-%d/C", c.c, macsC},
 		} {
@@ -71,7 +73,7 @@ func TestCountImageNet(t *testing.T) {
 		params int64
 		macs   int64
 	}{
-		{"plain-18 resnet-18 resnet-18/split resnet-18/pool-pad1", 11515688, 1794805760},
+		{"plain-18 resnet-18 resnet-18/single resnet-18/split resnet-18/pool-pad1", 11515688, 1794805760},
 		{"resnet-18/B resnet-18/torchvision", 11689512, 1814073344},
 		{"resnet-18/C", 12043816, unknown},
 		{"plain-34 resnet-34 resnet-34/pool-pad1", 21623848, 3644493824},
@@ -156,6 +158,9 @@ func TestParseArch(t *testing.T) {
 		{"resnet-50/torchvision", Arch{Depth: 50, Residual: true, Bottleneck: true, Shortcut: 'B', V15: true, PoolPad: true}, "resnet-50/torchvision"},
 		{"resnet-50/B/pool-pad1/v1.5", Arch{Depth: 50, Residual: true, Bottleneck: true, Shortcut: 'B', V15: true, PoolPad: true}, "resnet-50/torchvision"},
 		{"resnet-18/torchvision", Arch{Depth: 18, Residual: true, Shortcut: 'B', PoolPad: true}, "resnet-18/torchvision"},
+		{"resnet-20/single/A", Arch{Depth: 20, Residual: true, Single: true, Shortcut: 'A'}, "resnet-20/single"},
+		{"resnet-11/single/B", Arch{Depth: 11, Residual: true, Single: true, Shortcut: 'B'}, "resnet-11/B/single"},
+		{"resnet-18/pool-pad1/B/single", Arch{Depth: 18, Residual: true, Single: true, Shortcut: 'B', PoolPad: true}, "resnet-18/B/single/pool-pad1"},
 		{"resnet-18/B", Arch{Depth: 18, Residual: true, Shortcut: 'B'}, "resnet-18/B"},
 		{"resnet-164", Arch{Depth: 164, Residual: true, Shortcut: 'A'}, "resnet-164"},
 		{"resnet-164/bottleneck", Arch{Depth: 164, Residual: true, Bottleneck: true, Shortcut: 'B'}, "resnet-164/bottleneck"},
@@ -196,6 +201,10 @@ func TestParseArchRefuses(t *testing.T) {
 		"resnet-8/bottleneck":             "the nearest are 11 and 20",
 		"resnet-50/bottleneck":            "always mean the ImageNet nets",
 		"plain-18/bottleneck":             "always mean the ImageNet nets",
+		"plain-20/single":                 "a plain net has none",
+		"resnet-50/single":                "bottlenecks are blocks of three",
+		"resnet-29/bottleneck/single":     "bottlenecks are blocks of three",
+		"resnet-19/single":                "depth 19 of single layers is not 3n+2; the nearest are 17 and 20",
 		"plain-20/split":                  "a plain net has no shortcuts",
 		"resnet-34/v1.5":                  "a net of 34 layers has none",
 		"resnet-20/v1.5":                  "a net of 20 layers has none",

@@ -53,6 +53,7 @@ var wholeNets = []struct {
 	{"resnet-8/C", 8, 4, 8, "3"},
 	{"resnet-20", 6, 0, 8, "70"},
 	{"resnet-11/bottleneck/v1.5", 3, 0, 8, "65"},
+	{"resnet-8/single", 6, 0, 8, "1"},
 }
 
 // probe is a rectified batch norm that also notes how near to 0 it rectifies.
