@@ -20,7 +20,7 @@ type key struct {
 }
 
 // Figures are the figures that a question may ask for.
-var Figures = []string{"training_curves", "error_by_depth"}
+var Figures = []string{"training_curves", "error_by_depth", "generalisation_gap", "layer_responses", "gradient_norms"}
 
 // Needs are what a profile may need of a machine.
 var Needs = []string{"gpu", "cifar10", "onednn"}

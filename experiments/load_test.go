@@ -138,7 +138,7 @@ func TestComplaints(t *testing.T) {
 
 		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, preview (did you mean cifar10?)`}},
 		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, onednn (did you mean gpu?)`}},
-		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth (did you mean training_curves?)`}},
+		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth, generalisation_gap, layer_responses, gradient_norms (did you mean training_curves?)`}},
 		{"precision", "batch: 128", "precision: fp16", []string{`q.yaml:3: precision: "fp16": expected one of auto, fp32, tf32, bf16`}},
 		{"profile's name", "  big:", "  Big GPU:", []string{"q.yaml:8: profiles.Big GPU: expected a name of small letters, digits, - and _ (it becomes the name of a folder)"}},
 		{"profile of nothing", "{needs: [gpu, cifar10]}", "", []string{"q.yaml:8: profiles.big: nothing: expected a mapping of keys to values (a profile that changes nothing is written {needs: []})"}},

@@ -67,8 +67,12 @@ func space(run experiments.Run, params int64) (kept, passing int64) {
 	// Running statistics and the names of tensors are a few percent more.
 	weights := 4*params + 4*params/16 + 1<<16
 	const event = 200 // bytes of a line of the record
+	var looks int64   // a norm of each layer, at every test
+	if arch, err := nets.ParseArch(run.Net); err == nil {
+		looks = int64(run.Schedule.Stop/run.EvalEvery+2) * 10 * int64(arch.Depth)
+	}
 	events := int64(run.Schedule.Stop/run.LogEvery + run.Schedule.Stop/run.EvalEvery + len(run.Schedule.At) + 20)
-	return weights + events*event, (state.Keep + 1) * 2 * weights // with momenta; the old ones stay while the next is written
+	return weights + events*event + looks, (state.Keep + 1) * 2 * weights // with momenta; the old ones stay while the next is written
 }
 
 // measure times a few training steps: seconds per multiply-add of a forward

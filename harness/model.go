@@ -28,6 +28,7 @@ type model struct {
 	mean     []float32
 	scale    []float32
 	classes  int
+	path     path
 }
 
 // open compiles the programs of a run and prepares a session for them. The
@@ -129,6 +130,7 @@ func (m *model) fill(arch nets.Arch, src *data.Source) error {
 	if err != nil {
 		return err
 	}
+	m.path = pathOf(params, norms)
 	for _, p := range params {
 		w.write(p.Name, nets.Init(p, m.run.Seed, m.run.Init == "fan_out"))
 	}

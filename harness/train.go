@@ -66,8 +66,8 @@ func (t *trainer) train(ctx context.Context) error {
 				return err
 			}
 		}
-		if t.step%t.run.EvalEvery == 0 && t.step < s.Stop {
-			if err := errors.Join(t.watchGradients(), t.test()); err != nil {
+		if t.step%t.run.EvalEvery == 0 || t.step == s.Stop {
+			if err := t.look(); err != nil {
 				return err
 			}
 		}
@@ -157,6 +157,15 @@ func (t *trainer) log(rate float32) error {
 	return errors.Join(t.sink.Event(e), t.watchLoss(m.Loss, steps))
 }
 
+// look records the gradients of the latest step and, but for the last one's,
+// which finish makes, a test.
+func (t *trainer) look() error {
+	if err := t.watchGradients(); err != nil || t.step == t.run.Schedule.Stop {
+		return err
+	}
+	return t.test()
+}
+
 // test records the error on the test set with running statistics.
 func (t *trainer) test() error { return t.pass("eval", t.testSet, t.model.test) }
 
@@ -186,6 +195,13 @@ func (t *trainer) finish(ctx context.Context) error {
 		return ErrInterrupted
 	}
 	if err := t.pass("full", "train", t.model.train); err != nil {
+		return err
+	}
+	responses, err := t.responses()
+	if err != nil {
+		return err
+	}
+	if err := t.sink.Event(record.Event{Kind: "responses", Step: t.step, Layers: responses}); err != nil {
 		return err
 	}
 	return t.saveWeights()

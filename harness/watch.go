@@ -3,11 +3,9 @@ package harness
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"depthlab/harness/data"
 	"depthlab/harness/record"
-	"depthlab/nets/program"
 )
 
 // watch looks for what goes wrong without a sound. It only warns, each thing
@@ -47,37 +45,6 @@ func (t *trainer) watchLoss(loss float64, steps int) error {
 	}
 	w.Flat = true
 	return t.warn("the loss of a whole epoch, %.4f, is no better than guessing, %.4f", mean, chance)
-}
-
-// watchGradients warns of a layer that the gradients of the latest step do not
-// reach.
-func (t *trainer) watchGradients() error {
-	if t.watch.Vanished {
-		return nil
-	}
-	grads, err := t.tensors(program.Grad)
-	if err != nil {
-		return nil // a device that does not give them away
-	}
-	var all float64
-	largest := make([]float64, len(grads))
-	for i := range grads {
-		v, err := grads[i].Float32s()
-		if err != nil {
-			return err
-		}
-		for _, g := range v {
-			largest[i] = max(largest[i], math.Abs(float64(g)))
-		}
-		all = max(all, largest[i])
-	}
-	for i, g := range largest {
-		if len(grads[i].Shape) > 1 && g < vanished*all { // weights of a convolution or the classifier
-			t.watch.Vanished = true
-			return t.warn("gradients vanish: the largest of %s is %.2g, of all layers %.2g", strings.TrimPrefix(grads[i].Name, "grad."), g, all)
-		}
-	}
-	return nil
 }
 
 // oneClass warns of training images that are all of one class; "" for others.

@@ -16,17 +16,9 @@ import (
 func trainingCurves(title string, nets []*net) (*figure, error) {
 	var drawn []*line
 	end := 0.0
-	color, fs := palette(nets), familiesOf(nets)
-	oneDepth := len(depths(nets)) == 1
+	color := palette(nets)
 	for _, n := range nets {
-		l := &line{net: n, color: color(n), name: fmt.Sprintf("%d layers", n.Depth)}
-		if fs.shortcuts && n.Residual {
-			l.name = "shortcut " + n.Shortcut
-			if !oneDepth {
-				l.name = fmt.Sprintf("%d layers, %s", n.Depth, n.Shortcut)
-			}
-		}
-		l.name = strings.Join(append([]string{l.name}, fs.tags(n)...), ", ")
+		l := &line{net: n, color: color(n), name: lineName(n, nets)}
 		var train, test [][]record.Point
 		for _, r := range n.shown() {
 			train = append(train, r.TrainCurve())
@@ -44,10 +36,7 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 		return nil, fmt.Errorf("training_curves: %w: no run has logged an error", errNothing)
 	}
 
-	x := axis{label: "iterations", max: end, ticks: ticks(0, end, 7, 1)}
-	if end >= 5000 {
-		x.label, x.ticks = "iterations (× 1,000)", ticks(0, end, 8, 1000)
-	}
+	x := iterations(end)
 	yMax := errorTop(drawn, end)
 	y := axis{label: "error (%)", max: yMax, ticks: ticks(0, yMax, 6, 1)}
 	paper := allPaper(nets)
@@ -72,6 +61,27 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 	}
 	fig.legend = curveLegend(nets, paper)
 	return fig, nil
+}
+
+// lineName is what a net is called beside its line, among others of its
+// panel.
+func lineName(n *net, nets []*net) string {
+	fs, name := familiesOf(nets), fmt.Sprintf("%d layers", n.Depth)
+	if fs.shortcuts && n.Residual {
+		name = "shortcut " + n.Shortcut
+		if len(depths(nets)) > 1 {
+			name = fmt.Sprintf("%d layers, %s", n.Depth, n.Shortcut)
+		}
+	}
+	return strings.Join(append([]string{name}, fs.tags(n)...), ", ")
+}
+
+// iterations is the x axis up to the step end.
+func iterations(end float64) axis {
+	if end >= 5000 {
+		return axis{label: "iterations (× 1,000)", max: end, ticks: ticks(0, end, 8, 1000)}
+	}
+	return axis{label: "iterations", max: end, ticks: ticks(0, end, 7, 1)}
 }
 
 // line is what is drawn of one net.
@@ -208,21 +218,26 @@ func (f frame) cross(at vg.Point, c rgba) {
 	}
 }
 
-func curveLegend(nets []*net, paper bool) []key {
-	straight := func(c rgba, w vg.Length, dash []vg.Length) func(sheet, vg.Length, vg.Length, vg.Length) {
-		return func(s sheet, x, y, n vg.Length) {
-			s.line(c, w, dash, vg.Point{X: x, Y: y}, vg.Point{X: x + n, Y: y})
-		}
+// straight is a sample of a line, for the legend.
+func straight(c rgba, w vg.Length, dash []vg.Length) func(sheet, vg.Length, vg.Length, vg.Length) {
+	return func(s sheet, x, y, n vg.Length) {
+		s.line(c, w, dash, vg.Point{X: x, Y: y}, vg.Point{X: x + n, Y: y})
 	}
+}
+
+// band is a sample of a line in its band.
+func band(s sheet, x, y, w vg.Length) {
+	s.FillPolygon(fade(gray, 0.25), []vg.Point{{X: x, Y: y - 4}, {X: x + w, Y: y - 4}, {X: x + w, Y: y + 4}, {X: x, Y: y + 4}})
+	s.line(gray, testWidth, nil, vg.Point{X: x, Y: y}, vg.Point{X: x + w, Y: y})
+}
+
+func curveLegend(nets []*net, paper bool) []key {
 	keys := []key{
 		{testWord(nets) + " error", straight(gray, testWidth, nil)},
 		{"training error, of the mini-batches", straight(gray, trainWidth, trainDash)},
 	}
 	if maxSeeds(nets) > 1 {
-		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", func(s sheet, x, y, w vg.Length) {
-			s.FillPolygon(fade(gray, 0.25), []vg.Point{{X: x, Y: y - 4}, {X: x + w, Y: y - 4}, {X: x + w, Y: y + 4}, {X: x, Y: y + 4}})
-			s.line(gray, testWidth, nil, vg.Point{X: x, Y: y}, vg.Point{X: x + w, Y: y})
-		}})
+		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", band})
 	}
 	if paper {
 		keys = append(keys, key{"He et al. 2015, Figure 6", straight(fade(gray, 0.4), trainWidth, nil)})

@@ -23,18 +23,7 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 	fs := familiesOf(done)
 	color := map[string]rgba{}
 	for _, n := range done {
-		f := fs.name(n)
-		tagged, ok := fs.tagged[f]
-		switch {
-		case ok:
-			color[f] = tagged
-		case fs.shortcuts:
-			color[f] = familyColors[n.Shortcut]
-		case n.Residual:
-			color[f] = familyColors["A"]
-		default:
-			color[f] = familyColors["B"]
-		}
+		color[fs.name(n)] = fs.color(n)
 	}
 	x, place := depthAxis(done, fs)
 	fig := &figure{title: title, notes: notes(done, leftOut(nets, func(n *net) int { return len(n.open) }))}

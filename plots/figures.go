@@ -24,8 +24,11 @@ type Question struct {
 
 // figures is where a new kind of figure is entered.
 var figures = map[string]func(title string, nets []*net) (*figure, error){
-	"training_curves": trainingCurves,
-	"error_by_depth":  errorByDepth,
+	"training_curves":    trainingCurves,
+	"error_by_depth":     errorByDepth,
+	"generalisation_gap": generalisationGap,
+	"layer_responses":    layerResponses,
+	"gradient_norms":     gradientNorms,
 }
 
 // Names lists the figures there are.

@@ -37,6 +37,35 @@ func (n *net) paper() (train, test float64, ok bool) {
 	return e.train, e.test, ok
 }
 
+//go:embed paper/fig7_responses.csv
+var fig7 []byte
+
+// paperResponses is net -> layer, counted from 1, -> standard deviation of its
+// response in Figure 7.
+var paperResponses = sync.OnceValue(func() map[string][]record.Point {
+	all := map[string][]record.Point{}
+	for _, row := range table(fig7)[1:] {
+		layer, err1 := strconv.Atoi(row[1])
+		std, err2 := strconv.ParseFloat(row[2], 64)
+		if err1 != nil || err2 != nil {
+			panic(fmt.Sprintf("paper/fig7_responses.csv: %q", row))
+		}
+		all[row[0]] = append(all[row[0]], record.Point{Step: layer, Error: std})
+	}
+	return all
+})
+
+// table reads rows of a file that is part of the program.
+func table(text []byte) [][]string {
+	in := csv.NewReader(bytes.NewReader(text))
+	in.Comment = '#'
+	rows, err := in.ReadAll()
+	if err != nil {
+		panic(err)
+	}
+	return rows
+}
+
 //go:embed paper/fig6_cifar10.csv
 var fig6 []byte
 
@@ -48,15 +77,9 @@ func paperCurve(n *net) (train, test []record.Point) {
 
 // paperCurves is net -> "train" or "test" -> points.
 var paperCurves = sync.OnceValue(func() map[string]map[string][]record.Point {
-	in := csv.NewReader(bytes.NewReader(fig6))
-	in.Comment = '#'
-	rows, err := in.ReadAll()
-	if err != nil {
-		panic(err) // it is part of the program
-	}
 	curves := map[string]map[string][]record.Point{}
 	panel := map[string]string{}
-	for _, row := range rows[1:] {
+	for _, row := range table(fig6)[1:] {
 		net, split := row[1], row[2]
 		if panel[net] == "" {
 			panel[net] = row[0]

@@ -77,7 +77,8 @@ func fake(s shape, logEvery, evalEvery int) *record.RunRecord {
 			if step == st.Steps {
 				e = s.test
 			}
-			r.Events = append(r.Events, record.Event{Kind: "eval", Step: step, Set: "test", Error: num(e)})
+			r.Events = append(r.Events, record.Event{Kind: "gradients", Step: step, Layers: fakeLayers(st, 0.05*rate)},
+				record.Event{Kind: "eval", Step: step, Set: "test", Error: num(e)})
 		}
 		if step == s.until {
 			return r
@@ -85,8 +86,22 @@ func fake(s shape, logEvery, evalEvery int) *record.RunRecord {
 	}
 	r.Events = append(r.Events,
 		record.Event{Kind: "full", Step: st.Steps, Set: "train", Error: num(s.train * 0.8)},
+		record.Event{Kind: "responses", Step: st.Steps, Layers: fakeLayers(st, 1)[1:]},
 		record.Event{Kind: "end", Step: st.Steps})
 	return r
+}
+
+// fakeLayers are numbers that fall with the layer, fastest in deep plain nets.
+func fakeLayers(s record.Start, scale float64) []float64 {
+	var all []float64
+	for i := range s.Depth {
+		x := scale * (1 + math.Exp(-float64(i)/5) + 0.1*math.Sin(float64(i)+float64(s.Seed)))
+		if !s.Residual {
+			x *= math.Exp(-float64(i) * 0.002 * float64(s.Depth) / 20)
+		}
+		all = append(all, x)
+	}
+	return all
 }
 
 func start(net string, depth int, seed uint64) record.Start {
@@ -121,7 +136,7 @@ func paperRun() (Question, []*record.RunRecord) {
 			rs = append(rs, fake(shape{start: s, train: train, test: test + 0.2}, 100, 390))
 		}
 	}
-	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"training_curves", "error_by_depth"}, nil}, rs
+	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"training_curves", "error_by_depth", "layer_responses", "gradient_norms", "generalisation_gap"}, nil}, rs
 }
 
 func preview() (Question, []*record.RunRecord) {
@@ -139,7 +154,7 @@ func preview() (Question, []*record.RunRecord) {
 			rs = append(rs, fake(shape{start: s, train: e[0] * up, test: e[1] * up}, 20, 100))
 		}
 	}
-	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"error_by_depth", "training_curves"}, nil}, rs
+	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"error_by_depth", "training_curves", "layer_responses", "gradient_norms", "generalisation_gap"}, nil}, rs
 }
 
 func cpu() (Question, []*record.RunRecord) {
@@ -247,6 +262,9 @@ func TestGolden(t *testing.T) {
 		{"shortcuts", "error_by_depth", false},
 		{"wide", "error_by_depth", false},
 		{"ways", "error_by_depth", false},
+		{"paper", "layer_responses", false},
+		{"preview", "gradient_norms", false},
+		{"preview", "generalisation_gap", false},
 		{"ways2", "training_curves", false},
 	} {
 		name := c.question + "_" + c.figure
@@ -358,7 +376,7 @@ func TestDrawWritesAllFilesTheSameEachTime(t *testing.T) {
 			t.Errorf("%s differs between two drawings", e.Name())
 		}
 	}
-	if s := strings.Join(names, " "); s != "error_by_depth.png error_by_depth.svg table.csv table.md table.tex training_curves.png training_curves.svg" {
+	if s := strings.Join(names, " "); s != "error_by_depth.png error_by_depth.svg generalisation_gap.png generalisation_gap.svg gradient_norms.png gradient_norms.svg layer_responses.png layer_responses.svg table.csv table.md table.tex training_curves.png training_curves.svg" {
 		t.Error(s)
 	}
 }
@@ -390,7 +408,7 @@ func TestDrawSaysWhatIsWrong(t *testing.T) {
 		rs   []*record.RunRecord
 		want string
 	}{
-		{Question{Name: "a.yaml", Figures: []string{"training_curve"}}, rs, `there is no figure "training_curve"; there are error_by_depth, training_curves`},
+		{Question{Name: "a.yaml", Figures: []string{"training_curve"}}, rs, `there is no figure "training_curve"; there are error_by_depth, generalisation_gap, gradient_norms, layer_responses, training_curves`},
 		{q, nil, "nothing to draw yet: no run has been recorded"},
 		{Question{Name: "a.yaml", Figures: []string{"error_by_depth"}}, rs[1:2], "nothing to draw yet: no run is finished"},
 		{q, append(slices.Clone(rs), rs[0]), "seed 0 of plain-20 is in plain-20, too"},
@@ -471,6 +489,26 @@ func TestPaper(t *testing.T) {
 	}
 	if _, _, ok := named("resnet-20/B").paper(); ok {
 		t.Error("the paper has no shortcut B on CIFAR-10")
+	}
+}
+
+// TestPaperResponses holds Figure 7 to what the paper says of it: deeper
+// residual nets respond less, and less than plain nets.
+func TestPaperResponses(t *testing.T) {
+	size := map[string]float64{}
+	for net, layers := range map[string]int{"plain-20": 19, "plain-56": 55, "resnet-20": 19, "resnet-56": 55, "resnet-110": 109} {
+		points := paperResponses()[net]
+		if n := len(points); n < layers-1 || points[0].Step != 1 || points[n-1].Step != layers {
+			t.Fatalf("%s: %d points", net, n)
+		}
+		var all []float64
+		for _, p := range points {
+			all = append(all, p.Error)
+		}
+		size[net] = mean(all)
+	}
+	if !(size["resnet-110"] < size["resnet-56"] && size["resnet-56"] < size["resnet-20"] && size["resnet-20"] < size["plain-20"] && size["resnet-56"] < size["plain-56"]) {
+		t.Error(size)
 	}
 }
 

@@ -184,6 +184,31 @@ func (fs families) name(n *net) string {
 	return strings.Join(append([]string{name}, fs.tags(n)...), ", ")
 }
 
+// color tells families apart in one panel.
+func (fs families) color(n *net) rgba {
+	tagged, ok := fs.tagged[fs.name(n)]
+	switch {
+	case ok:
+		return tagged
+	case fs.shortcuts:
+		return familyColors[n.Shortcut]
+	case n.Residual:
+		return familyColors["A"]
+	}
+	return familyColors["B"]
+}
+
+// shades gives each net the colour of its family, shallow nets paler.
+func (fs families) shades(nets []*net) func(*net) rgba {
+	ds := depths(nets)
+	return func(n *net) rgba {
+		if len(ds) == 1 {
+			return fs.color(n)
+		}
+		return mix(fs.color(n), white, 0.55*(1-float64(slices.Index(ds, n.Depth))/float64(len(ds)-1)))
+	}
+}
+
 // wrap breaks text into lines no wider than w.
 func wrap(f *font.Face, text string, w vg.Length) []string {
 	var lines []string

@@ -106,6 +106,54 @@ func (r *RunRecord) BestTest() (err float64, ok bool) {
 	return err, ok
 }
 
+// GapCurve is test error minus training error, at each test: the mean of the
+// "train" events since the test before, and no point where there is none.
+func (r *RunRecord) GapCurve() []Point {
+	train := r.TrainCurve()
+	var ps []Point
+	for _, p := range r.TestCurve() {
+		var sum float64
+		n := 0
+		for ; n < len(train) && train[n].Step <= p.Step; n++ {
+			sum += train[n].Error
+		}
+		if n > 0 {
+			ps = append(ps, Point{Step: p.Step, Error: p.Error - sum/float64(n), Loss: math.NaN()})
+		}
+		train = train[n:]
+	}
+	return ps
+}
+
+// LayerNorms are the norms of the gradients of all layers at one step.
+type LayerNorms struct {
+	Step  int
+	Norms []float64
+}
+
+// Gradients lists the recorded norms, in the order of their steps.
+func (r *RunRecord) Gradients() []LayerNorms {
+	var all []LayerNorms
+	for _, e := range r.Events {
+		if e.Kind == "gradients" {
+			all = append(all, LayerNorms{e.Step, e.Layers})
+		}
+	}
+	return all
+}
+
+// Responses are the standard deviations of the layers' responses at the end;
+// nil before.
+func (r *RunRecord) Responses() []float64 {
+	var all []float64
+	for _, e := range r.Events {
+		if e.Kind == "responses" {
+			all = e.Layers
+		}
+	}
+	return all
+}
+
 // Finished says whether the run came to its end.
 func (r *RunRecord) Finished() bool { return r.Events[len(r.Events)-1].Kind == "end" }
 

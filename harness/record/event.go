@@ -9,6 +9,8 @@ package record
 //	"rate"   Step, Rate: after Step steps the rate is a new one: at 0, after a drop, after a warm-up
 //	"eval"   Step, Set ("test", "validation"), Error, Loss
 //	"full"   Step, Set ("train"), Error, Loss: a full pass in eval mode at the end
+//	"gradients"  Step, Layers: the Euclidean norm of each layer's gradient at that step, the classifier's last
+//	"responses"  Step, Layers: the standard deviation of each layer's response behind batch norm, at the end
 //	"warn"   Step, Text
 //	"stop"   Step, Text: the run ended early ("NaN ..."), and is not finished
 //	"end"    Step: the run is finished
@@ -25,6 +27,9 @@ type Event struct {
 	Error *float64 `json:"error,omitempty"`
 	Text  string   `json:"text,omitempty"`
 	Start *Start   `json:"start,omitempty"`
+	// Of the layers with weights on the way from the image to the classifier,
+	// in their order: no projections of shortcuts.
+	Layers []float64 `json:"layers,omitempty"`
 
 	Seconds    float64 `json:"seconds,omitempty"`      // training time since the run began, pauses between sessions left out
 	ImagesPerS float64 `json:"images_per_s,omitempty"` // of the training steps since the last "train"

@@ -123,6 +123,10 @@ func (c *checker) next(e Event) error {
 		if e.Step < c.latest {
 			return fmt.Errorf("\"rate\" event: step %d comes after step %d", e.Step, c.latest)
 		}
+	case "gradients", "responses":
+		if len(e.Layers) == 0 {
+			return fmt.Errorf("%q event of step %d without layers", e.Kind, e.Step)
+		}
 	case "full", "warn", "stop", "end":
 	default:
 		return fmt.Errorf("unknown kind of event %q", e.Kind)

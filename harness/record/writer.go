@@ -112,7 +112,7 @@ func (w *Writer) Close() error { return w.f.Close() }
 // resumed run's record equals an undisturbed one's. It drops
 //
 //   - all events of later steps,
-//   - "full", "stop" and "end" events of any step,
+//   - "full", "responses", "stop" and "end" events of any step,
 //   - if step is the run's last, also its "eval" events: the final tests come
 //     after the last checkpoint, and will be made again.
 //
@@ -141,7 +141,7 @@ func Truncate(path string, step int) error {
 
 func dropped(e Event, step, last int) bool {
 	switch e.Kind {
-	case "full", "stop", "end":
+	case "full", "responses", "stop", "end":
 		return true
 	case "eval":
 		return e.Step > step || e.Step == last
