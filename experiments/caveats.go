@@ -20,6 +20,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 		}
 	}
 	say(r.Data != "cifar10", "%s data", r.Data)
+	say(r.Extend != "", "begun as a trained %s", r.Extend)
 	arch := archOf(r.Net)
 	say(arch.ImageNet(), "nets for ImageNet on small images")
 	say(arch.Bottleneck && !arch.ImageNet(), "bottlenecks in a CIFAR net")

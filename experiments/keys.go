@@ -34,6 +34,7 @@ var keys = map[string]key{
 	"nets":         {unique: true, longest: 80, check: checkNet, says: "Nets by name, after the pairs: plain-20, resnet-110, and variants behind slashes: the shortcut in resnet-20/B, resnet-164/bottleneck, resnet-20/single, resnet-50/v1.5."},
 
 	"variants": {says: "Other recipes, each with a name: every net is trained with each of them, too, and with the file's own. Such as [{name: no warm-up, schedule: {warmup: none}}]."},
+	"extend":   {longest: 80, check: checkNet, says: "Begin as this net, trained by the question's own recipe with the same seed, and layers behind it that compute the identity. Trained so are the plain nets that are deeper."},
 	"name":     {longest: 40, check: checkVariant, says: "What a variant is called in figures and tables."},
 
 	"data":       {oneOf: []string{"cifar10", "preview"}, says: "cifar10, or the preview set that the program makes itself."},

@@ -79,6 +79,9 @@ func TestComplaints(t *testing.T) {
 		{"variants are a list", "seeds: [0, 1]", "variants: {name: ab}", []string{"q.yaml:6: variants: {...}: expected a list of at most 20 mappings (such as [{name: no warm-up, schedule: {warmup: none}}])"}},
 		{"contradiction in a variant", "seeds: [0, 1]", "variants: [{name: ab, schedule: {stop: 400 steps}}]", []string{
 			`q.yaml:6: variants[0].schedule.stop: "400 steps": drops the rate at 480 steps, but training stops at 400 steps (schedule.at lies before schedule.stop)`}},
+		{"extension of a net that is not trained", "seeds: [0, 1]", "nets: [plain-44]\nvariants: [{name: ab, extend: plain-26}]", []string{`q.yaml:7: variants[0].extend: "plain-26": expected a net that the question trains (write it into nets)`}},
+		{"extension by no net", "seeds: [0, 1]", "variants: [{name: ab, extend: plain-32}]", []string{`q.yaml:6: variants[0].extend: "plain-32": none of the nets extends it: resnet-32 does not extend plain-32 (plain nets of two-layer blocks extend one another)`}},
+		{"extension of no net", "seeds: [0, 1]", "variants: [{name: ab, extend: plain-21}]", []string{`q.yaml:6: variants[0].extend: "plain-21": depth 21 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152) (the nearest are 20 and 26)`}},
 		{"drops and a plateau", "at: [320 steps, 480 steps]", "at: [320 steps], plateau: {patience: 450 steps}", []string{"q.yaml:5: schedule: {...}: at and plateau contradict each other (write one of the two)"}},
 		{"plateau without patience", "at: [320 steps, 480 steps]", "plateau: {divide: 5}", []string{"q.yaml:5: schedule.plateau: {...}: expected patience (such as {of: test_error, patience: 10 epochs, divide: 10})"}},
 		{"plateau of nothing", "at: [320 steps, 480 steps]", "plateau: {of: test, patience: 400 steps}", []string{`q.yaml:5: schedule.plateau.of: "test": expected one of test_error, train_error`}},

@@ -118,6 +118,9 @@ func (d *decoder) schedule(s *Spec) Schedule {
 	if s.Schedule.Plateau != nil {
 		out.Plateau = d.plateauSteps(s, out.Stop)
 	}
+	if w := s.Schedule.Warmup; w != nil && w.Rate > s.Optimizer.Rate && !d.written("schedule.warmup") {
+		s.Schedule.Warmup = nil // the default is for higher rates
+	}
 	if s.Schedule.Warmup != nil {
 		out.Warmup = d.warmupSteps(s, out)
 	}
@@ -158,7 +161,7 @@ func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
 			d.add(d.place(path+".for", other), fmt.Sprintf("a warm-up of %d steps, but %s at %d steps", out.Steps, what, end), "")
 		}
 	}
-	if d.written(path) && w.Rate > s.Optimizer.Rate && d.sound(path+".rate", "optimizer.rate") {
+	if w.Rate > s.Optimizer.Rate && d.sound(path+".rate", "optimizer.rate") {
 		d.add(d.place(path+".rate", path, "optimizer.rate"), fmt.Sprintf("a warm-up at rate %g lies above optimizer.rate, %g", w.Rate, s.Optimizer.Rate), "")
 	}
 	return out

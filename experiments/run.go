@@ -8,6 +8,7 @@ type Run struct {
 	ID      string `json:"id"`                // "resnet-20_B-seed0": file name of its record and checkpoints
 	Net     string `json:"net"`               // "resnet-20/B"
 	Variant string `json:"variant,omitempty"` // of the recipe: "no warm-up"; "" for the question's own
+	Extend  string `json:"extend,omitempty"`  // begins as this net, trained, and layers that compute the identity; "" begins anew
 	Seed    uint64 `json:"seed"`
 	Recipe
 }

@@ -42,7 +42,12 @@ func (d *decoder) runs(s Spec, recipe Recipe, variants []Recipe) []Run {
 		for i, r := range variants {
 			v := s.Variants[i]
 			for _, name := range names {
-				runs = append(runs, newRun(name, v.Name, seed, v.Schedule.Warmup, r))
+				if v.Extend != "" && extension(name, v.Extend) != nil {
+					continue
+				}
+				run := newRun(name, v.Name, seed, v.Schedule.Warmup, r)
+				run.Extend = v.Extend
+				runs = append(runs, run)
 			}
 		}
 	}
@@ -57,6 +62,20 @@ func newRun(net, variant string, seed uint64, w *WarmupSpec, recipe Recipe) Run 
 		run.Schedule.Warmup = nil
 	}
 	return run
+}
+
+// Source is the ID of the run that the run begins as, extended; "" for none.
+func (r Run) Source() string {
+	if r.Extend == "" {
+		return ""
+	}
+	return runID(r.Extend, "", r.Seed)
+}
+
+// extension says why a net does not extend another; nil where it does.
+func extension(deep, shallow string) error {
+	_, err := archOf(deep).Extension(archOf(shallow))
+	return err
 }
 
 // Run returns the run of any net by name, in the plan or not, with the plan's

@@ -274,6 +274,29 @@ profiles:
 	}
 }
 
+// TestExtendRuns wants the deeper plain nets, each behind the net that it
+// begins as.
+func TestExtendRuns(t *testing.T) {
+	q, err := Parse("q.yaml", []byte(`question: Which?
+pairs: {depths: [8, 14]}
+nets: [plain-20, plain-18]
+data: preview
+seeds: [0, 1]
+variants: [{name: constructed, extend: plain-8, optimizer: {rate: 0.01}}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "plain-8-seed0 resnet-8-seed0 plain-14-seed0 resnet-14-seed0 plain-20-seed0 plain-18-seed0 plain-14-constructed-seed0 plain-20-constructed-seed0"
+	if got := ids(q.Plans[0]); got != want+" "+strings.ReplaceAll(want, "seed0", "seed1") {
+		t.Error(got)
+	}
+	run := q.Plans[0].Runs[15]
+	if run.Source() != "plain-8-seed1" || run.Optimizer.Rate != 0.01 || q.Plans[0].Runs[8].Source() != "" {
+		t.Errorf("%+v", run)
+	}
+}
+
 func TestCaveats(t *testing.T) {
 	q := load(t, "plain_vs_res.yaml")
 	cases := []struct {

@@ -15,7 +15,8 @@ const maxVariants = 20
 
 // variantSpec is another way to train all nets of a question, beside its own.
 type variantSpec struct {
-	Name string `json:"name"`
+	Name   string `json:"name"`
+	Extend string `json:"extend,omitempty"`
 	Training
 }
 
@@ -62,6 +63,10 @@ func (d *decoder) readVariants(s *Spec) []Recipe {
 		in.mapping(v.node, "", reflect.ValueOf(&one).Elem())
 		at := place{v.node.Line, v.path, ""}
 		same := func(v variant) bool { return v.Name == one.Name }
+		if one.Extend != "" && d.sound("pairs.depths", "nets") {
+			one.Extend = archOf(one.Extend).String()
+			d.extends(in.from["extend"], one.Extend, d.netNames(*s))
+		}
 		switch {
 		case one.Name == "" && in.sound("name") && !in.bad[""]:
 			d.add(at, "expected a name", "such as {name: no warm-up, schedule: {warmup: none}}")
@@ -83,4 +88,21 @@ func checkVariant(name string) (problem, hint string) {
 		return "expected a name of 2 to 40 small letters, digits, spaces, points and -", "it becomes part of the names of files"
 	}
 	return "", ""
+}
+
+// extends complains of a net to extend that is not trained, or that none of
+// the nets extends.
+func (d *decoder) extends(at place, shallow string, names []string) {
+	if !slices.Contains(names, shallow) {
+		d.add(at, "expected a net that the question trains", "write it into nets")
+		return
+	}
+	var err error
+	for _, name := range names {
+		if err = extension(name, shallow); err == nil {
+			return
+		}
+	}
+	problem, hint := split(err.Error())
+	d.add(at, "none of the nets extends it: "+problem, hint)
 }

@@ -16,17 +16,18 @@ import (
 // proof is what must be the same for a checkpoint to go on: else the run
 // would be something else from there on.
 type proof struct {
-	Run     string `json:"run"`     // hash of the resolved run
-	Program string `json:"program"` // hash of the training program
-	Data    string `json:"data"`    // checksum of the data set
-	Device  string `json:"device"`  // name and layout: other ones round otherwise
+	Run     string `json:"run"`              // hash of the resolved run
+	Program string `json:"program"`          // hash of the training program
+	Data    string `json:"data"`             // checksum of the data set
+	Source  string `json:"source,omitempty"` // hash of the run that this one extends; "" for none
+	Device  string `json:"device"`           // name and layout: other ones round otherwise
 }
 
 // differs spells out what is not the same.
 func (p proof) differs(q proof) string {
 	var d []string
 	for _, c := range []struct{ what, a, b string }{
-		{"recipe", p.Run, q.Run}, {"program", p.Program, q.Program}, {"data", p.Data, q.Data}, {"device", p.Device, q.Device},
+		{"recipe", p.Run, q.Run}, {"program", p.Program, q.Program}, {"data", p.Data, q.Data}, {"net that it extends", p.Source, q.Source}, {"device", p.Device, q.Device},
 	} {
 		if c.a != c.b {
 			d = append(d, fmt.Sprintf("%s %.12s -> %.12s", c.what, c.a, c.b))

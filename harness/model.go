@@ -66,7 +66,7 @@ func programs(arch nets.Arch, run experiments.Run, set *data.Set, images int) (p
 	if p.Eval, err = compile.Compile(arch, nets.Eval, c); err != nil {
 		return p, err
 	}
-	if run.BatchNorm.Statistics == "calibrated" {
+	if run.BatchNorm.Statistics == "calibrated" || run.Extend != "" {
 		p.Calibrate, err = compile.Compile(arch, nets.Calibrate, c)
 	}
 	return p, err

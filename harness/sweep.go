@@ -33,6 +33,7 @@ type Sweep struct {
 
 	locks  lock.Set
 	counts map[string][2]int64 // of nets: parameters and multiply-adds
+	failed map[string]bool     // runs, by ID
 }
 
 // Run trains what is missing: it skips what is finished, goes on with what was
@@ -47,6 +48,7 @@ func (s *Sweep) Run(ctx context.Context) error {
 		return err
 	}
 	var failed []error
+	s.failed = map[string]bool{}
 	before := 0 // finished when we came
 	todo := make([]int, len(s.Plan.Runs))
 	for i := range todo {
@@ -62,7 +64,7 @@ func (s *Sweep) Run(ctx context.Context) error {
 			var held *lock.HeldError
 			var bad *disk.Error
 			switch {
-			case errors.As(err, &held), errors.Is(err, lock.ErrLost):
+			case errors.As(err, &held), errors.Is(err, lock.ErrLost), errors.Is(err, errEarly):
 				elsewhere = append(elsewhere, i)
 				if round == 0 {
 					s.Say("%s: left to another process for now: %v", s.Plan.Runs[i].ID, err)
@@ -73,6 +75,7 @@ func (s *Sweep) Run(ctx context.Context) error {
 				s.Progress.Close()
 				s.Say("failed: %v", err)
 				failed = append(failed, err)
+				s.failed[s.Plan.Runs[i].ID] = true
 			case skipped && round == 0:
 				before++
 			}
@@ -105,6 +108,9 @@ func (s *Sweep) attend(ctx context.Context, i, round int) (skipped bool, err err
 	}
 	if found == finished {
 		return true, s.tidy(run)
+	}
+	if err := s.ready(run); err != nil {
+		return false, err
 	}
 	held, err := s.locks.Take(lockPath(s.Dir, run.ID))
 	if err != nil {
@@ -210,7 +216,7 @@ func (s *Sweep) find(run experiments.Run) (found, error) {
 	if err != nil {
 		return nothing, err
 	}
-	if old.Proof.Run != run.Hash() || old.Proof.Data != s.Data.Checksum {
+	if old.Proof.Run != run.Hash() || old.Proof.Data != s.Data.Checksum || old.Proof.Source != s.sourceHash(run) {
 		return another, nil
 	}
 	rec, err := record.Read(recordPath(s.Dir, run.ID))
@@ -221,6 +227,42 @@ func (s *Sweep) find(run experiments.Run) (found, error) {
 		return nothing, err
 	}
 	return finished, nil
+}
+
+// source is the run that another begins as; nil for none.
+func (s *Sweep) source(run experiments.Run) *experiments.Run {
+	for i, r := range s.Plan.Runs {
+		if r.ID == run.Source() {
+			return &s.Plan.Runs[i]
+		}
+	}
+	return nil
+}
+
+func (s *Sweep) sourceHash(run experiments.Run) string {
+	if r := s.source(run); r != nil {
+		return r.Hash()
+	}
+	return ""
+}
+
+// errEarly says that the run that one begins as is not finished.
+var errEarly = errors.New("the run that it begins as is not finished yet")
+
+// ready says whether what the run begins as is there.
+func (s *Sweep) ready(run experiments.Run) error {
+	source := s.source(run)
+	if source == nil {
+		return nil
+	}
+	if s.failed[source.ID] {
+		return fmt.Errorf("run %s begins as %s, which failed", run.ID, source.ID)
+	}
+	found, err := s.find(*source)
+	if err == nil && found != finished {
+		err = errEarly
+	}
+	return err
 }
 
 // setAside moves the files of a run to superseded/, where nothing reads them.
@@ -251,7 +293,7 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 		return err
 	}
 	t := &trainer{model: m, dir: s.Dir, held: held, proof: proof{
-		Run: run.Hash(), Program: m.programs.Train.Hash(), Data: s.Data.Checksum,
+		Run: run.Hash(), Program: m.programs.Train.Hash(), Data: s.Data.Checksum, Source: s.sourceHash(run),
 		Device: strings.TrimSpace(info.Name + " " + info.Precision + " " + info.Layout),
 	}}
 	warnings, err := t.resume()
@@ -291,6 +333,11 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	}
 	for _, text := range warnings {
 		if err := t.warn("%s", text); err != nil {
+			return err
+		}
+	}
+	if t.step == 0 && run.Extend != "" {
+		if err := t.extend(run.Source()); err != nil {
 			return err
 		}
 	}
@@ -368,7 +415,7 @@ func (s *Sweep) start(run experiments.Run, m *model, info device.Info) *record.S
 		caveats = append(caveats, "CPU")
 	}
 	st := &record.Start{
-		ID: run.ID, Net: run.Net, Variant: run.Variant, Depth: arch.Depth, Residual: arch.Residual, Seed: run.Seed,
+		ID: run.ID, Net: run.Net, Variant: run.Variant, Extends: run.Source(), Depth: arch.Depth, Residual: arch.Residual, Seed: run.Seed,
 		Params: params, Macs: macs, Steps: run.Schedule.Stop, Batch: run.Batch,
 		Data: s.Data.Title, Precision: run.Precision, Device: info.Name, Paper: paper, Caveats: caveats,
 	}

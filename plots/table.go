@@ -141,6 +141,9 @@ func markdown(q Question, nets []*net) []byte {
 		}
 	}
 	b.WriteString("\n" + meaning(nets) + "\n")
+	if all := begun(nets); len(all) > 0 {
+		b.WriteString("\nBegun as a trained net, extended by layers that compute the identity:\n\n- " + strings.Join(all, "\n- ") + "\n")
+	}
 	if open := unfinished(nets); len(open) > 0 {
 		b.WriteString("\nNot finished, and not counted:\n\n")
 		for _, l := range open {
@@ -172,6 +175,29 @@ func warnings(nets []*net) []string {
 	return ls
 }
 
+// begun lists what the runs that extend others began with, beside what those
+// others ended with.
+func begun(nets []*net) []string {
+	ends := map[string]string{}
+	for _, n := range nets {
+		for _, r := range n.done {
+			test, _ := r.FinalTest()
+			train, _ := r.FullTrain()
+			ends[r.Start.ID] = fmt.Sprintf("%s %% %s error and %s %% on the whole training set", percent(test, ""), testWord(nets), percent(train, ""))
+		}
+	}
+	var ls []string
+	for _, n := range nets {
+		for _, r := range slices.Concat(n.done, n.open) {
+			if from := r.Start.Extends; from != "" {
+				e := r.Began()
+				ls = append(ls, fmt.Sprintf("%s, seed %d: %s %% and %s %% before its first step; %s ended with %s", n.Label(), r.Start.Seed, percent(e.Test, ""), percent(e.Train, ""), from, ends[from]))
+			}
+		}
+	}
+	return ls
+}
+
 // unfinished lists the runs that did not come to their end, and why.
 func unfinished(nets []*net) []string {
 	var ls []string
@@ -195,6 +221,9 @@ func latex(q Question, nets []*net) []byte {
 	var b bytes.Buffer
 	for _, s := range []string{q.Title, conditions(nets), caveat(nets), meaning(nets)} {
 		fmt.Fprintf(&b, "%% %s\n", oneLine(s))
+	}
+	for _, l := range begun(nets) {
+		fmt.Fprintf(&b, "%% Begun as a trained net: %s\n", l)
 	}
 	for _, l := range unfinished(nets) {
 		fmt.Fprintf(&b, "%% Not finished: %s\n", l)

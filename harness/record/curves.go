@@ -79,7 +79,7 @@ func (r *RunRecord) FinalTrain() (err float64, ok bool) {
 // FullTrain is the training error of a full pass in eval mode at the end, percent.
 func (r *RunRecord) FullTrain() (err float64, ok bool) {
 	for _, e := range r.Events {
-		if e.Kind == "full" && e.Error != nil {
+		if e.Kind == "full" && e.Error != nil && e.Step == r.Start.Steps {
 			err, ok = *e.Error, true
 		}
 	}
@@ -104,6 +104,24 @@ func (r *RunRecord) BestTest() (err float64, ok bool) {
 		}
 	}
 	return err, ok
+}
+
+// Errors are what a net does wrong, percent.
+type Errors struct{ Test, Train float64 }
+
+// Began is what a run that begins as a trained net was tested to do before its
+// first step; zeros for others.
+func (r *RunRecord) Began() (e Errors) {
+	for _, v := range r.Events {
+		switch {
+		case v.Step > 0 || v.Error == nil:
+		case v.Kind == "eval":
+			e.Test = *v.Error
+		case v.Kind == "full":
+			e.Train = *v.Error
+		}
+	}
+	return e
 }
 
 // GapCurve is test error minus training error, at each test: the mean of the

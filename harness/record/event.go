@@ -8,7 +8,7 @@ package record
 //	"train"  Step, Rate, Loss, Error: means over the mini-batches since the last "train"
 //	"rate"   Step, Rate: after Step steps the rate is a new one: at 0, after a drop, after a warm-up
 //	"eval"   Step, Set ("test", "validation"), Error, Loss
-//	"full"   Step, Set ("train"), Error, Loss: a full pass in eval mode at the end
+//	"full"   Step, Set ("train"), Error, Loss: a full pass in eval mode at the end, and at step 0 of a run that begins as a trained net
 //	"gradients"  Step, Layers: the Euclidean norm of each layer's gradient at that step, the classifier's last
 //	"responses"  Step, Layers: the standard deviation of each layer's response behind batch norm, at the end
 //	"warn"   Step, Text
@@ -40,6 +40,7 @@ type Start struct {
 	ID        string   `json:"id"`
 	Net       string   `json:"net"`
 	Variant   string   `json:"variant,omitempty"` // of the recipe: "no warm-up"; "" for the question's own
+	Extends   string   `json:"extends,omitempty"` // the run that it begins as, extended by identity layers: "plain-20-seed0"
 	Depth     int      `json:"depth"`
 	Residual  bool     `json:"residual"`
 	Shortcut  string   `json:"shortcut,omitempty"` // "A", "B", "C"; "" for plain nets

@@ -112,9 +112,9 @@ func (w *Writer) Close() error { return w.f.Close() }
 // resumed run's record equals an undisturbed one's. It drops
 //
 //   - all events of later steps,
-//   - "full", "responses", "stop" and "end" events of any step,
-//   - if step is the run's last, also its "eval" events: the final tests come
-//     after the last checkpoint, and will be made again.
+//   - "responses", "stop" and "end" events of any step,
+//   - if step is the run's last, also its "eval" and "full" events: the final
+//     tests come after the last checkpoint, and will be made again.
 //
 // At other steps a run must therefore log all of a step, a new rate too, and
 // save then. The lines that stay are kept byte for byte. The file is replaced
@@ -141,9 +141,9 @@ func Truncate(path string, step int) error {
 
 func dropped(e Event, step, last int) bool {
 	switch e.Kind {
-	case "full", "responses", "stop", "end":
+	case "responses", "stop", "end":
 		return true
-	case "eval":
+	case "eval", "full":
 		return e.Step > step || e.Step == last
 	}
 	return e.Step > step
