@@ -2,6 +2,7 @@ package plots
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -240,7 +241,11 @@ func curveLegend(nets []*net, paper bool) []key {
 		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", band})
 	}
 	if paper {
-		keys = append(keys, key{"He et al. 2015, Figure 6", straight(fade(gray, 0.4), trainWidth, nil)})
+		source := "He et al. 2015, Figure 6"
+		if slices.ContainsFunc(nets, (*net).ofImageNet) {
+			source = "He et al. 2015, Figure 4"
+		}
+		keys = append(keys, key{source, straight(fade(gray, 0.4), trainWidth, nil)})
 	}
 	return keys
 }

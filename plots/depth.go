@@ -31,10 +31,10 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 	for _, k := range []struct {
 		heading string
 		of      func(*record.RunRecord) (float64, bool)
-		paper   func(*net) (float64, bool)
+		paper   func(*net) float64
 	}{
-		{"Training error at the end", (*record.RunRecord).FinalTrain, func(n *net) (float64, bool) { e, _, ok := n.paper(); return e, ok }},
-		{capital(testWord(done)) + " error at the end", (*record.RunRecord).FinalTest, func(n *net) (float64, bool) { _, e, ok := n.paper(); return e, ok }},
+		{"Training error at the end", (*record.RunRecord).FinalTrain, func(n *net) float64 { e, _ := n.paper(); return e }},
+		{capital(testWord(done)) + " error at the end", (*record.RunRecord).FinalTest, func(n *net) float64 { _, e := n.paper(); return e }},
 	} {
 		var runs []trend
 		most := 0.0
@@ -51,7 +51,7 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 				p := point{place(n), mean(xs), slices.Min(xs), slices.Max(xs)}
 				t.points = append(t.points, p)
 				most = max(most, p.hi)
-				if e, ok := k.paper(n); ok && paper {
+				if e := k.paper(n); paper && !math.IsNaN(e) {
 					t.paper = append(t.paper, point{step: place(n), mean: e})
 					most = max(most, e)
 				}

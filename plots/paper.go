@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/csv"
 	"fmt"
+	"math"
 	"strconv"
 	"sync"
 
@@ -30,11 +31,39 @@ var paperErrors = map[string]struct{ train, test float64 }{
 	"resnet-1202": {0.08, 7.93},
 }
 
+// paperImageNet are the paper's top-1 errors on ImageNet, percent. Training:
+// the mean of the last ten points of Figure 4; NaN for nets that are not
+// in it. Test: Tables 2 and 3, on the validation set, ten crops a photo.
+var paperImageNet = map[string]struct{ train, test float64 }{
+	"plain-18":    {31.57, 27.94},
+	"plain-34":    {32.62, 28.54},
+	"resnet-18":   {30.06, 27.88},
+	"resnet-34":   {25.07, 25.03},
+	"resnet-34/B": {math.NaN(), 24.52},
+	"resnet-34/C": {math.NaN(), 24.19},
+	"resnet-50":   {math.NaN(), 22.85},
+	"resnet-101":  {math.NaN(), 21.75},
+	"resnet-152":  {math.NaN(), 21.43},
+}
+
 // paper gives the paper's final training and test error for a net, percent,
-// with its own recipe. ok is false for nets it has no numbers for.
-func (n *net) paper() (train, test float64, ok bool) {
+// with its own recipe and data; NaN where it has none.
+func (n *net) paper() (train, test float64) {
 	e, ok := paperErrors[n.Label()]
-	return e.train, e.test, ok
+	if !ok {
+		e, ok = paperImageNet[n.Label()]
+	}
+	if !ok {
+		return math.NaN(), math.NaN()
+	}
+	return e.train, e.test
+}
+
+// ofImageNet says whether the paper has the net's errors on ImageNet, and not on
+// CIFAR-10.
+func (n *net) ofImageNet() bool {
+	_, ok := paperImageNet[n.Label()]
+	return ok
 }
 
 //go:embed paper/fig7_responses.csv
@@ -69,31 +98,42 @@ func table(text []byte) [][]string {
 //go:embed paper/fig6_cifar10.csv
 var fig6 []byte
 
-// paperCurve gives a net's curves of Figure 6; none for nets not in it.
+//go:embed paper/fig4_imagenet.csv
+var fig4 []byte
+
+// paperCurve gives a net's curves of Figure 6 or 4; none for nets not in them.
 func paperCurve(n *net) (train, test []record.Point) {
 	c := paperCurves()[n.Label()]
 	return c["train"], c["test"]
 }
 
-// paperCurves is net -> "train" or "test" -> points.
+// paperCurves is net -> "train" or "test" -> points. Test errors of Figure 4
+// are of the validation set.
 var paperCurves = sync.OnceValue(func() map[string]map[string][]record.Point {
 	curves := map[string]map[string][]record.Point{}
-	panel := map[string]string{}
-	for _, row := range table(fig6)[1:] {
-		net, split := row[1], row[2]
-		if panel[net] == "" {
-			panel[net] = row[0]
+	add := func(net, split, iteration, err string) {
+		step, err1 := strconv.Atoi(iteration)
+		e, err2 := strconv.ParseFloat(err, 64)
+		if err1 != nil || err2 != nil {
+			panic(fmt.Sprintf("paper: %s, %s: %q, %q", net, split, iteration, err))
+		}
+		if curves[net] == nil {
 			curves[net] = map[string][]record.Point{}
 		}
-		if panel[net] != row[0] {
-			continue // resnet-110 is in two panels
-		}
-		step, err1 := strconv.Atoi(row[3])
-		e, err2 := strconv.ParseFloat(row[4], 64)
-		if err1 != nil || err2 != nil {
-			panic(fmt.Sprintf("paper/fig6_cifar10.csv: %q", row))
-		}
 		curves[net][split] = append(curves[net][split], record.Point{Step: step, Error: e})
+	}
+	panel := map[string]string{}
+	for _, row := range table(fig6)[1:] {
+		net := row[1]
+		if panel[net] == "" {
+			panel[net] = row[0]
+		}
+		if panel[net] == row[0] { // resnet-110 is in two panels
+			add(net, row[2], row[3], row[4])
+		}
+	}
+	for _, row := range table(fig4)[1:] {
+		add(row[0], row[1], row[2], row[3])
 	}
 	return curves
 })

@@ -36,12 +36,9 @@ func rows(nets []*net) []row {
 			train: mean(train), trainStd: std(train),
 			full: mean(n.values((*record.RunRecord).FullTrain)),
 			test: mean(test), testStd: std(test),
-			best:       mean(n.values((*record.RunRecord).BestTest)),
-			paperTrain: math.NaN(), paperTest: math.NaN(),
+			best: mean(n.values((*record.RunRecord).BestTest)),
 		}
-		if a, b, ok := n.paper(); ok {
-			r.paperTrain, r.paperTest = a, b
-		}
+		r.paperTrain, r.paperTest = n.paper()
 		rs = append(rs, r)
 	}
 	return rs
@@ -87,7 +84,20 @@ func meaning(nets []*net) string {
 	if maxSeeds(nets) > 1 {
 		s += " Means over seeds ± sample standard deviation."
 	}
-	return s + " Paper: He et al. 2015, Table 6 and Figure 6, CIFAR-10, 64,000 steps."
+	return s + " Paper: He et al. 2015, " + paperSource(nets)
+}
+
+// paperSource says where the paper's numbers come from.
+func paperSource(nets []*net) string {
+	var from []string
+	photos := func(n *net) bool { return n.ofImageNet() }
+	if !slices.ContainsFunc(nets, photos) || slices.ContainsFunc(nets, func(n *net) bool { _, e := n.paper(); return !photos(n) && !math.IsNaN(e) }) {
+		from = append(from, "Table 6 and Figure 6, CIFAR-10, 64,000 steps")
+	}
+	if slices.ContainsFunc(nets, photos) {
+		from = append(from, "Tables 2 and 3, ImageNet, ten crops of each photo of the validation set; training errors of Figure 4, some 550,000 steps")
+	}
+	return strings.Join(from, "; and ") + "."
 }
 
 // head names the columns of the tables that are for people.
