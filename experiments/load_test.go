@@ -139,7 +139,7 @@ func TestComplaints(t *testing.T) {
 		{"half a batch", "batch: 128", "batch: 12.5", []string{"q.yaml:3: batch: 12.5: expected a whole number from 1 to 65536"}},
 		{"no boolean", "batch: 128", "input: {flip: yes}", []string{`q.yaml:3: input.flip: "yes": expected true or false (write true)`}},
 
-		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, preview (did you mean cifar10?)`}},
+		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, preview, preview64 (did you mean cifar10?)`}},
 		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, onednn (did you mean gpu?)`}},
 		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth, generalisation_gap, layer_responses, gradient_norms (did you mean training_curves?)`}},
 		{"precision", "batch: 128", "precision: fp16", []string{`q.yaml:3: precision: "fp16": expected one of auto, fp32, tf32, bf16`}},

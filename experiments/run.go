@@ -16,7 +16,7 @@ type Run struct {
 // Recipe is how a net is trained. Zero values are not defaults: Load fills
 // every field.
 type Recipe struct {
-	Data       string    `json:"data"`       // "cifar10", "preview"
+	Data       string    `json:"data"`       // "cifar10", "preview", "preview64"
 	Train      int       `json:"train"`      // training images, from the front of a seeded shuffle when fewer than all; 0 = all
 	Validation int       `json:"validation"` // images held out of the training set and tested on in place of the test set; 0 = none
 	Batch      int       `json:"batch"`

@@ -135,8 +135,9 @@ type dataSet struct {
 }
 
 var dataSets = map[string]dataSet{
-	"cifar10": {images: 50000, size: 32},
-	"preview": {images: 20000, size: 16},
+	"cifar10":   {images: 50000, size: 32},
+	"preview":   {images: 20000, size: 16},
+	"preview64": {images: 5000, size: 64},
 }
 
 // TrainImages returns how many images of a data set a recipe trains on, or 0

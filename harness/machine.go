@@ -122,6 +122,8 @@ func (m Machine) Load(name string) (*data.Source, error) {
 	switch name {
 	case "preview":
 		return data.Preview(0, 0), nil
+	case "preview64":
+		return data.Preview64(0, 0), nil
 	case "cifar10":
 		dir, err := m.CIFAR10()
 		if err != nil {
@@ -129,7 +131,7 @@ func (m Machine) Load(name string) (*data.Source, error) {
 		}
 		return data.CIFAR10(dir)
 	}
-	return nil, fmt.Errorf("data set %q: expected cifar10 or preview", name)
+	return nil, fmt.Errorf("data set %q: expected cifar10, preview or preview64", name)
 }
 
 // Resolve settles what a recipe leaves to the machine: precision auto is bf16

@@ -32,7 +32,7 @@ func (s *Set) Image(i int) []uint8 {
 
 // Source is a data set with where it came from.
 type Source struct {
-	Name        string // "cifar10" or "preview": what a question calls it
+	Name        string // "cifar10", "preview" or "preview64": what a question calls it
 	Title       string // for figures and tables; says so when the files are not the canonical ones
 	Train, Test Set
 	Checksum    string // SHA-256, hex, over sizes, labels and images of both sets

@@ -46,7 +46,40 @@ const (
 	PreviewTest  = 2000
 )
 
+// Preview64Train and Preview64Test are how many images of 64 pixels there are.
+const (
+	Preview64Train = 5000
+	Preview64Test  = 1000
+)
+
 const previewClasses = 10
+
+// LargePreview is the same task on images four times as wide, for nets that
+// begin with ImageNet's 7x7 convolution and max-pool.
+var LargePreview = DefaultPreview.enlarged(4)
+
+func (t PreviewTask) enlarged(k float64) PreviewTask {
+	t.Size *= int(k)
+	for i := range t.Frequency {
+		t.Frequency[i] /= k
+	}
+	t.WaveLow, t.WaveHigh, t.RingMargin = t.WaveLow/k, t.WaveHigh/k, t.RingMargin*k
+	return t
+}
+
+// Preview64 generates images of LargePreview; 0 stands for Preview64Train and
+// Preview64Test.
+func Preview64(train, test int) *Source {
+	if train == 0 {
+		train = Preview64Train
+	}
+	if test == 0 {
+		test = Preview64Test
+	}
+	s := LargePreview.Generate(train, test)
+	s.Name, s.Title = "preview64", "preview set at 64x64"
+	return s
+}
 
 // Preview generates the preview set with so many images for training and
 // testing; 0 stands for PreviewTrain and PreviewTest. The bytes are the same

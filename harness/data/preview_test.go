@@ -11,6 +11,7 @@ import (
 // the task is meant to change.
 const (
 	previewSmall   = "13fcb3e0f94794a8dd418726df8297d531af882b0afbb721e6e198cda8448c7f"
+	preview64Small = "b71139f6aa94e935d727b3bf982b5cb052ce62059ffaf948e43b3cb7daa0eaaa"
 	previewDefault = "e50c2e97a332fb89ebb540c928f8597299f6b0971d9a8e329678046efc57c083"
 )
 
@@ -24,6 +25,41 @@ func TestPreviewBits(t *testing.T) {
 	}
 	if s := Preview(0, 0); s.Checksum != previewDefault {
 		t.Errorf("Preview(0, 0) has SHA-256 %s, want %s", s.Checksum, previewDefault)
+	}
+}
+
+// The large preview is the same task, four times as wide.
+func TestPreview64(t *testing.T) {
+	s := Preview64(40, 20)
+	if s.Checksum != preview64Small {
+		t.Errorf("Preview64(40, 20) has SHA-256 %s, want %s", s.Checksum, preview64Small)
+	}
+	if s.Train.Size != 64 || s.Name != "preview64" || s.Train.N != 40 || s.Test.N != 20 {
+		t.Errorf("%s: %d and %d images of %d", s.Name, s.Train.N, s.Test.N, s.Train.Size)
+	}
+	// A pixel of the small one is near the mean of the sixteen in its place:
+	// the pattern is, and the noise is another.
+	small, large := Preview(40, 20).Train, s.Train
+	var sum float64
+	for i := range small.N {
+		a, b := small.Image(i), large.Image(i)
+		for y := range 16 {
+			for x := range 16 {
+				mean := 0.0
+				for dy := range 4 {
+					for dx := range 4 {
+						mean += float64(b[(4*y+dy)*64+4*x+dx]) / 16
+					}
+				}
+				d := float64(a[y*16+x]) - mean
+				sum += d * d / float64(small.N*256)
+			}
+		}
+	}
+	if rms := math.Sqrt(sum); rms > 30 {
+		t.Errorf("the images differ by %.0f grey levels", rms)
+	} else {
+		t.Logf("the images differ by %.0f grey levels", rms)
 	}
 }
 

@@ -108,7 +108,7 @@ func evalWeights(_ context.Context, c *call) (err error) {
 	pad := c.String("shortcut-pad", "", "zero channels of shortcut A: trailing or split")
 	mean := c.String("mean", "", "of each channel, of pixels scaled to [0, 1]: 0.485,0.456,0.406")
 	std := c.String("std", "", "likewise")
-	name := c.String("set-name", "", "cifar10 or preview; without it the weights' own, else cifar10")
+	name := c.String("set-name", "", "cifar10, preview or preview64; without it the weights' own, else cifar10")
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
