@@ -29,6 +29,7 @@ type Device struct {
 	cache       string // folder of executables; "" for none
 	steps       int    // of a launch; 0 for no loop: one step
 	quick       bool
+	unrolled    int // see lower.Options
 	executables map[string]*pjrt.Executable
 }
 

@@ -10,6 +10,7 @@ import (
 	"depthlab/harness/device"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/program"
 )
 
 // small is a session of a tiny net with random weights and images.
@@ -137,6 +138,55 @@ func TestLoop(t *testing.T) {
 	if len(x) != len(state) || m[6].Loss == m[0].Loss {
 		t.Error("nothing was learned")
 	}
+}
+
+// Equal blocks in loops, inside the loop of steps, give what they give one by
+// one: after a step every tensor to 1e-4 of its largest element. (Later the
+// rounding of the first step has grown: nets so deep, on so few pixels, do that.)
+func TestRolled(t *testing.T) {
+	one, rolled := open(t, 0), open(t, 2)
+	rolled.unrolled = 1
+	var sessions [2]device.Session
+	var p device.Programs
+	var metrics [2][]device.Metric
+	for i, d := range []*Device{one, rolled} {
+		sessions[i], p = small(t, d, "resnet-38/B")
+		metrics[i], _ = trained(t, sessions[i], p, 1)
+	}
+	near := func(what string, got, want, bound float64) {
+		t.Helper()
+		if !(math.Abs(got-want) <= bound) {
+			t.Fatalf("%s: %v, one by one %v", what, got, want)
+		}
+	}
+	near("loss", float64(metrics[1][0].Loss), float64(metrics[0][0].Loss), 1e-5)
+	for _, arena := range []program.Arena{program.Param, program.Grad, program.Momentum, program.Stat} {
+		for _, id := range p.Train.Views(arena) {
+			b := &p.Train.Buffers[id]
+			var v [2][]float32
+			for i, s := range sessions {
+				v[i] = make([]float32, b.Shape.Len())
+				if err := s.Read(b.Name, v[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var size float32
+			for _, x := range v[0] {
+				size = max(size, x, -x)
+			}
+			for i := range v[0] {
+				near(b.Name, float64(v[1][i]), float64(v[0][i]), 1e-4*float64(size))
+			}
+		}
+	}
+	var counts [2]device.Counts
+	for i, s := range sessions {
+		var err error
+		if counts[i], err = s.Eval(smallPlan(0, 5).Rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	near("loss of an evaluation", counts[1].Loss, counts[0].Loss, 1e-3*counts[0].Loss)
 }
 
 // A loss that is not finite ends the loop in its step, and changes nothing.

@@ -20,32 +20,20 @@ var Kinds = []string{Convolution, "matrix product", "reduction", "element-wise",
 const Convolution = "convolution (cuDNN)"
 
 // Kernels lists what one step launches, from the HloModuleProtoWithConfig of a
-// program compiled for a GPU. Where there is a loop, the step is its body.
+// program compiled for a GPU. Loops of a known number of turns are in the step;
+// another is one of steps: its body is the step, and its condition too.
 func Kernels(raw []byte) ([]Kernel, error) {
 	m, err := parse(raw)
 	if err != nil {
 		return nil, err
 	}
-	return m.kernels(m.step()), nil
-}
-
-// step is the entry computation or, where that holds a loop, its body: the
-// largest that the loop calls.
-func (m *module) step() *computation {
-	step := m.computations[m.entry]
-	for _, i := range step.instructions {
-		if i.opcode != "while" {
-			continue
+	entry := m.computations[m.entry]
+	for _, i := range entry.instructions {
+		if i.opcode == "while" && i.turns == 0 {
+			return m.called(i), nil
 		}
-		step = &computation{}
-		for _, id := range i.called {
-			if c := m.computations[id]; c != nil && len(c.instructions) > len(step.instructions) {
-				step = c
-			}
-		}
-		break
 	}
-	return step
+	return m.kernels(entry), nil
 }
 
 // free are the opcodes that launch nothing.
@@ -58,13 +46,25 @@ func (m *module) kernels(c *computation) []Kernel {
 		switch {
 		case slices.Contains(free, i.opcode):
 		case i.opcode == "call" || i.opcode == "async-start" || i.opcode == "while" || i.opcode == "conditional":
-			for _, id := range i.called {
-				if c := m.computations[id]; c != nil {
-					all = append(all, m.kernels(c)...)
-				}
+			turn := m.called(i)
+			for range max(i.turns, 1) {
+				all = append(all, turn...)
 			}
 		default:
 			all = append(all, Kernel{i.name, m.kind(i), i.place, m.traffic(c, i)})
+		}
+	}
+	return all
+}
+
+// called lists the kernels of what an instruction calls, once. Of a loop that
+// is its body and then its condition, which is not computed where the number of
+// turns is known.
+func (m *module) called(i *instruction) []Kernel {
+	var all []Kernel
+	for n, id := range i.called {
+		if c := m.computations[id]; c != nil && (n == 0 || i.turns == 0) {
+			all = append(all, m.kernels(c)...)
 		}
 	}
 	return all
@@ -112,18 +112,39 @@ func operation(opcode string) string {
 }
 
 // traffic is the bytes that an instruction reads and writes. Of an operand of
-// which a fusion reads slices or gathers only, those count.
+// which only slices are read, or a result of which only a slice is written in
+// place, those count.
 func (m *module) traffic(c *computation, i *instruction) int64 {
-	bytes := i.shape.bytes
-	if i.target != "" && len(i.shape.parts) > 0 {
-		bytes = i.shape.parts[0].bytes // behind the result comes scratch memory
-	}
+	bytes := m.written(c, i)
 	for n, id := range i.operands {
 		if x := c.byID[id]; x != nil {
 			bytes += m.read(i, n, x.shape.bytes)
 		}
 	}
 	return bytes
+}
+
+func (m *module) written(c *computation, i *instruction) int64 {
+	switch {
+	case i == nil:
+		return 0
+	case i.target != "" && len(i.shape.parts) > 0:
+		return i.shape.parts[0].bytes // behind the result comes scratch memory
+	case i.opcode == "dynamic-update-slice" && len(i.operands) > 1 && c.byID[i.operands[1]] != nil:
+		return c.byID[i.operands[1]].shape.bytes
+	case i.opcode == "bitcast" && len(i.operands) > 0 && c.byID[i.operands[0]] != nil:
+		return m.written(c, c.byID[i.operands[0]])
+	case i.opcode == "tuple":
+		var bytes int64
+		for _, id := range i.operands {
+			bytes += m.written(c, c.byID[id])
+		}
+		return bytes
+	}
+	if inside := m.fused(i); inside != nil && inside.byID[inside.root] != nil {
+		return m.written(inside, inside.byID[inside.root])
+	}
+	return i.shape.bytes
 }
 
 // fused is what a fusion computes, nil for other instructions.
@@ -135,30 +156,44 @@ func (m *module) fused(i *instruction) *computation {
 }
 
 func (m *module) read(i *instruction, operand int, whole int64) int64 {
-	inside := m.fused(i)
-	if inside == nil {
+	switch inside := m.fused(i); {
+	case inside != nil:
+		return inside.read(operand, whole)
+	case operand == 0 && i.opcode == "dynamic-slice":
+		return i.shape.bytes
+	case operand == 0 && i.opcode == "dynamic-update-slice":
+		return 0
+	}
+	return whole
+}
+
+// read is what a fusion reads of an operand.
+func (inside *computation) read(operand int, whole int64) int64 {
+	at := slices.IndexFunc(inside.instructions, func(x *instruction) bool {
+		return x.opcode == "parameter" && x.parameter == int64(operand)
+	})
+	if at < 0 {
 		return whole
 	}
-	var parameters []*instruction
-	for _, x := range inside.instructions {
-		if x.opcode == "parameter" {
-			parameters = append(parameters, x)
-		}
-	}
-	if operand >= len(parameters) {
-		return whole
-	}
-	var part int64
-	for _, x := range inside.instructions {
-		for n, id := range x.operands {
-			if id != parameters[operand].id {
-				continue
-			}
-			if n != 0 || x.opcode != "slice" && x.opcode != "dynamic-slice" && x.opcode != "gather" {
+	return min(inside.used(inside.instructions[at].id, whole), whole)
+}
+
+// used is what instructions read of the result of another.
+func (c *computation) used(id, whole int64) int64 {
+	var bytes int64
+	for _, x := range c.instructions {
+		for n, operand := range x.operands {
+			switch {
+			case operand != id:
+			case x.opcode == "bitcast":
+				bytes += c.used(x.id, whole)
+			case n == 0 && x.opcode == "dynamic-update-slice": // in place
+			case n == 0 && (x.opcode == "slice" || x.opcode == "dynamic-slice" || x.opcode == "gather"):
+				bytes += x.shape.bytes
+			default:
 				return whole
 			}
-			part += x.shape.bytes
 		}
 	}
-	return min(part, whole)
+	return bytes
 }

@@ -2,7 +2,11 @@
 // GPU will launch for it. Reference: xla/service/hlo.proto.
 package hlo
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+)
 
 // module is HloModuleProto as far as it is needed.
 type module struct {
@@ -11,7 +15,7 @@ type module struct {
 }
 
 type computation struct {
-	id           int64
+	id, root     int64
 	instructions []*instruction
 	byID         map[int64]*instruction
 }
@@ -22,6 +26,8 @@ type instruction struct {
 	shape            shape
 	place            string // metadata.op_name: what the instruction came from
 	target           string // of a custom call
+	parameter        int64  // the number of a parameter
+	turns            int    // of a loop, where it is known; else 0
 	operands, called []int64
 }
 
@@ -34,6 +40,9 @@ type shape struct {
 
 // elementBits by PrimitiveType (xla/xla_data.proto).
 var elementBits = map[uint64]int64{1: 8, 2: 8, 3: 16, 4: 32, 5: 64, 6: 8, 7: 16, 8: 32, 9: 64, 10: 16, 11: 32, 12: 64, 16: 16}
+
+// knownTurns is in the backend's configuration of a loop, as JSON.
+var knownTurns = regexp.MustCompile(`"known_trip_count":\{"n":"(\d+)"`)
 
 // parse reads a HloModuleProtoWithConfig.
 func parse(raw []byte) (*module, error) {
@@ -71,6 +80,8 @@ func parseComputation(msg []byte) (*computation, error) {
 			return err
 		case 5:
 			c.id = int64(v)
+		case 6:
+			c.root = int64(v)
 		}
 		return nil
 	})
@@ -93,6 +104,8 @@ func parseInstruction(msg []byte) (*instruction, error) {
 				}
 				return nil
 			})
+		case 9:
+			i.parameter = int64(v)
 		case 28:
 			i.target = string(b)
 		case 35:
@@ -101,6 +114,10 @@ func parseInstruction(msg []byte) (*instruction, error) {
 			i.operands = numbers(i.operands, v, b)
 		case 38:
 			i.called = numbers(i.called, v, b)
+		case 43:
+			if m := knownTurns.FindSubmatch(b); m != nil {
+				i.turns, err = strconv.Atoi(string(m[1]))
+			}
 		}
 		return err
 	})

@@ -48,6 +48,17 @@ func (a *arena) read(b *text, at int, dims ...int) value {
 	return b.reshape(b.concat(0, vs...), dims...)
 }
 
+// span gives the piece that holds n elements from at on, put together if there
+// is no such piece.
+func (a *arena) span(b *text, at, n int) piece {
+	for _, p := range a.pieces {
+		if p.at <= at && at+n <= p.at+p.n {
+			return p
+		}
+	}
+	return piece{at, n, a.read(b, at, n), 0}
+}
+
 // write replaces the elements from at on by those of v.
 func (a *arena) write(at int, v value) {
 	n := length(v.dims)

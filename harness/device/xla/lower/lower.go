@@ -20,12 +20,23 @@ import (
 // Name is the device's, in errors.
 const Name = "xla"
 
+// Unrolled is the most instructions of a Program that are written one by one,
+// unless Options say else: some 290 layers. XLA's time for n instructions grows
+// as n at first, then as n*n (110, 218 and 434 layers for an H100: 23, 47 and 132
+// seconds of one core; 1202 in loops: 11), but each turn of a loop must copy
+// what is to be kept (1202 layers: 17.6 kernels a convolution layer, not 10.2).
+const Unrolled = 2000
+
 // Options of a lowering.
 type Options struct {
 	Precision device.Precision // "" means FP32
 	// Steps is how many steps one launch can do: with 0 exactly one, else any
 	// number up to Steps, in a loop.
 	Steps int
+	// Unrolled is the most instructions of a Program that are written one by
+	// one; of a longer one, the equal blocks that follow each other become
+	// loops. 0 means the constant Unrolled.
+	Unrolled int
 }
 
 // Module is a Program as text. Its function main takes State, then rows
@@ -75,10 +86,13 @@ var elems = map[kernel.DType]elem{kernel.Float32: f32, kernel.Int32: i32, kernel
 type emitter struct {
 	text
 	p         *program.Program
+	code      []program.Instr // the Program's, in an order that suits loops
+	loops     []*loop         // in code, in their order
 	bf16      bool
 	precision string                   // of convolutions
 	values    map[program.BufID]value  // of what is not packed
 	arenas    map[program.Arena]*arena // of what is
+	rolled    map[program.BufID]turn   // what a loop wrote
 }
 
 // Supports returns nil or an *device.UnsupportedError.
@@ -160,18 +174,25 @@ func (e *emitter) get(id program.BufID) value {
 	if a, ok := e.arenas[b.Arena]; ok {
 		return a.read(&e.text, int(b.Offset/4), Held(b.Shape)...)
 	}
+	if t, ok := e.rolled[id]; ok {
+		return t.value(e)
+	}
 	return e.values[id]
+}
+
+// elem is the type that a buffer is held in: activations are bfloat16 where
+// the precision says so.
+func (e *emitter) elem(b *program.Buffer) elem {
+	if e.bf16 && b.Arena == program.Work && len(b.Shape) == 4 {
+		return bf16
+	}
+	return elems[b.Type]
 }
 
 // set stores it, in the buffer's own type.
 func (e *emitter) set(id program.BufID, v value) {
 	b := &e.p.Buffers[id]
-	switch {
-	case b.Arena == program.Work && len(b.Shape) == 4:
-		v = e.half(v)
-	case b.Type == kernel.Float32:
-		v = e.convert(v, f32)
-	}
+	v = e.convert(v, e.elem(b))
 	if a, ok := e.arenas[b.Arena]; ok {
 		a.write(int(b.Offset/4), v)
 		return
@@ -211,7 +232,7 @@ func Lower(p *program.Program, o Options) (*Module, error) {
 
 // begin checks what is asked for and lists the module's state.
 func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, error) {
-	e := &emitter{p: p, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}}
+	e := &emitter{p: p, code: p.Code, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}, rolled: map[program.BufID]turn{}}
 	switch o.Precision {
 	case "", device.FP32:
 		e.precision = "HIGHEST"
@@ -226,6 +247,13 @@ func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, e
 		if err := Supports(p.Code[i].Kernel); err != nil {
 			return nil, nil, nil, err
 		}
+	}
+	if o.Unrolled == 0 {
+		o.Unrolled = Unrolled
+	}
+	if len(p.Code) > o.Unrolled {
+		e.code = early(p)
+		e.loops = findRepeats(p, e.code)
 	}
 	m := &Module{Steps: max(o.Steps, 1), Loop: o.Steps > 0}
 	ids, err := m.memories(p)
@@ -348,8 +376,15 @@ func (m *Module) bind(e *emitter, ids []program.BufID, state []value, rows, rate
 // written state, loss (1), wrong (1) and whether the loss is finite ().
 func (m *Module) step(e *emitter, ids []program.BufID, state []value, rows, rates value) (next []value, loss, wrong, ok value) {
 	m.bind(e, ids, state, rows, rates)
-	for i := range e.p.Code {
-		e.instr(&e.p.Code[i])
+	loops := e.loops
+	for i := 0; i < len(e.code); i++ {
+		if len(loops) > 0 && loops[0].at == i {
+			e.roll(loops[0])
+			i += loops[0].period*loops[0].count - 1
+			loops = loops[1:]
+			continue
+		}
+		e.instr(&e.code[i])
 	}
 	e.place = "end of the step"
 	for i, x := range m.State {
@@ -379,48 +414,17 @@ func (m *Module) step(e *emitter, ids []program.BufID, state []value, rows, rate
 
 // loop writes steps in a row: while i < steps and the last loss was finite.
 func (m *Module) loop(e *emitter, ids []program.BufID, state []value, rows, rates, steps value) []value {
-	zero, one := e.constant(0, i32), e.constant(1, i32)
+	one := e.constant(1, i32)
 	none := e.constant(0, f32, m.Steps)
-	yes := e.constant(1, i1)
-	carried := []value{zero, yes, none, none}
-	carried = append(carried, state[:m.Written]...)
-	inside := make([]value, len(carried))
-	for i, v := range carried {
-		inside[i] = value{fmt.Sprintf("%%c%d", i), v.elem, v.dims}
-	}
-	result := fmt.Sprintf("%%w%d", e.next)
-	e.next++
-	var binds []string
-	for i := range carried {
-		binds = append(binds, inside[i].name+" = "+carried[i].name)
-	}
-	typs := join(carried, value.typ)
-	fmt.Fprintf(e, "    %s:%d = stablehlo.while(%s) : %s cond {\n", result, len(carried), strings.Join(binds, ", "), typs)
-	i, ok := inside[0], inside[1]
-	more := e.same("and", e.compare("LT", i, steps), ok)
-	fmt.Fprintf(e, "    stablehlo.return %s : %s\n    } do {\n", more.name, more.typ())
-
-	take := func(x value, dims ...int) value {
-		at, sizes := []string{i.name}, append([]int{1}, x.dims[1:]...)
-		for range x.dims[1:] {
-			at = append(at, zero.name)
-		}
-		v := e.line(x.elem, sizes, "dynamic_slice %s, %s, sizes = %s : (%s%s) -> %s",
-			x.name, strings.Join(at, ", "), list(sizes), x.typ(), strings.Repeat(", tensor<i32>", len(at)), tensor(x.elem, sizes))
-		return e.reshape(v, dims...)
-	}
-	put := func(x, v value) value {
-		return e.line(x.elem, x.dims, "dynamic_update_slice %s, %s, %s : (%s, %s, tensor<i32>) -> %s", x.name, v.name, i.name, x.typ(), v.typ(), x.typ())
-	}
-	all := append(slices.Clone(inside[4:]), state[m.Written:]...)
-	next, loss, wrong, fine := m.step(e, ids, all, take(rows, m.Batch, 4), take(rates, 2))
-	after := append([]value{e.add(i, one), fine, put(inside[2], loss), put(inside[3], wrong)}, next...)
-	fmt.Fprintf(e, "    stablehlo.return %s : %s\n    }\n", join(after, func(v value) string { return v.name }), typs)
-
-	out := make([]value, len(carried))
-	for i, v := range carried {
-		out[i] = value{fmt.Sprintf("%s#%d", result, i), v.elem, v.dims}
-	}
+	carried := append([]value{e.constant(0, i32), e.constant(1, i1), none, none}, state[:m.Written]...)
+	out := e.while(carried, func(in []value) value {
+		return e.same("and", e.compare("LT", in[0], steps), in[1])
+	}, func(in []value) []value {
+		i := in[0]
+		all := append(slices.Clone(in[4:]), state[m.Written:]...)
+		next, loss, wrong, fine := m.step(e, ids, all, e.row(rows, i), e.row(rates, i))
+		return append([]value{e.add(i, one), fine, e.setRow(in[2], i, e.reshape(loss)), e.setRow(in[3], i, e.reshape(wrong))}, next...)
+	})
 	good := e.sub(e.add(out[0], e.convert(out[1], i32)), one)
 	return append(out[4:], out[2], out[3], good)
 }

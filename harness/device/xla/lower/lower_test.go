@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,12 +46,66 @@ func TestText(t *testing.T) {
 		{"resnet-8_B_train_bf16_loop", "resnet-8/B", nets.Train, 2, Options{Precision: device.BF16, Steps: 10}},
 		{"resnet-8_calibrate", "resnet-8", nets.Calibrate, 0, Options{}},
 		{"resnet-8_eval_tf32", "resnet-8", nets.Eval, 0, Options{Precision: device.TF32}},
+		{"plain-20_eval_rolled", "plain-20", nets.Eval, 0, Options{Unrolled: 1}},
 	} {
 		m, err := Lower(compiled(t, c.net, c.mode, c.group), c.o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		golden(t, c.file, m.Text)
+	}
+}
+
+// Equal blocks become loops: all of a stage on the way there, but for a first
+// one that is not like the others, and on the way back one less, as its input
+// is not the loop's.
+func TestRepeats(t *testing.T) {
+	type found struct {
+		layer                  string
+		period, count, stacked int
+	}
+	for _, c := range []struct {
+		net  string
+		mode nets.Mode
+		want []found
+	}{
+		{"resnet-20", nets.Train, nil},
+		{"resnet-44", nets.Train, []found{
+			{"layer1.0.conv1", 6, 7, 8}, {"layer2.1.conv1", 6, 6, 8}, {"layer3.1.conv1", 6, 6, 8},
+			{"layer3.6.bn2", 7, 5, 0}, {"layer2.6.bn2", 7, 5, 0}, {"layer1.6.bn2", 7, 6, 0},
+		}},
+		{"resnet-44/C", nets.Train, []found{
+			{"layer1.0.conv1", 9, 7, 11}, {"layer2.1.conv1", 9, 6, 11}, {"layer3.1.conv1", 9, 6, 11},
+			{"layer3.6.bn2", 10, 5, 0}, {"layer2.6.bn2", 10, 5, 0}, {"layer1.6.bn2", 10, 6, 0},
+		}},
+		{"plain-20", nets.Calibrate, []found{{"bn1", 3, 6, 0}, {"layer2.0.bn1", 3, 5, 0}, {"layer3.0.bn1", 3, 5, 0}}},
+		{"resnet-152", nets.Eval, []found{{"layer2.1.conv1", 6, 7, 0}, {"layer3.1.conv1", 6, 35, 0}}},
+	} {
+		p := compiled(t, c.net, c.mode, 0)
+		code := early(p)
+		if len(code) != len(p.Code) {
+			t.Fatalf("%s: %d instructions of %d", c.net, len(code), len(p.Code))
+		}
+		var got []found
+		for _, l := range findRepeats(p, code) {
+			got = append(got, found{code[l.at].Layer, l.period, l.count, len(l.stacked)})
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s %s: loops %v, want %v", c.net, c.mode, got, c.want)
+		}
+	}
+}
+
+// What is compiled in bearable time one by one is: loops cost kernels.
+func TestUnrolled(t *testing.T) {
+	for net, loops := range map[string]int{"resnet-110": 0, "resnet-164/bottleneck": 0, "resnet-1202": 6} {
+		m, err := Lower(compiled(t, net, nets.Train, 0), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(m.Text, "stablehlo.while"); n != loops {
+			t.Errorf("%s: %d loops, want %d", net, n, loops)
+		}
 	}
 }
 

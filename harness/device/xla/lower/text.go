@@ -146,6 +146,9 @@ func (b *text) reshape(x value, dims ...int) value {
 	return b.line(x.elem, dims, "reshape %s : (%s) -> %s", x.name, x.typ(), tensor(x.elem, dims))
 }
 
+// flat is x as a vector.
+func (b *text) flat(x value) value { return b.reshape(x, length(x.dims)) }
+
 // spread broadcasts: axis i of x becomes axis axes[i] of the result.
 func (b *text) spread(x value, dims []int, axes ...int) value {
 	return b.line(x.elem, dims, "broadcast_in_dim %s, dims = %s : (%s) -> %s", x.name, list(axes), x.typ(), tensor(x.elem, dims))
@@ -159,6 +162,60 @@ func (b *text) slice(x value, from, to, step []int) value {
 		parts[i] = fmt.Sprintf("%d:%d:%d", from[i], to[i], step[i])
 	}
 	return b.line(x.elem, dims, "slice %s [%s] : (%s) -> %s", x.name, strings.Join(parts, ", "), x.typ(), tensor(x.elem, dims))
+}
+
+// row is x[i], for a number i of the program.
+func (b *text) row(x, i value) value {
+	at, sizes := b.first(x, i), append([]int{1}, x.dims[1:]...)
+	v := b.line(x.elem, sizes, "dynamic_slice %s, %s, sizes = %s : (%s%s) -> %s",
+		x.name, strings.Join(at, ", "), list(sizes), x.typ(), strings.Repeat(", tensor<i32>", len(at)), tensor(x.elem, sizes))
+	return b.reshape(v, x.dims[1:]...)
+}
+
+// setRow is x with v for x[i].
+func (b *text) setRow(x, i, v value) value {
+	at := b.first(x, i)
+	v = b.reshape(v, append([]int{1}, x.dims[1:]...)...)
+	return b.line(x.elem, x.dims, "dynamic_update_slice %s, %s, %s : (%s, %s%s) -> %s",
+		x.name, v.name, strings.Join(at, ", "), x.typ(), v.typ(), strings.Repeat(", tensor<i32>", len(at)), x.typ())
+}
+
+// first names the place of x[i].
+func (b *text) first(x, i value) []string {
+	at := []string{i.name}
+	if len(x.dims) > 1 {
+		zero := b.constant(0, i32)
+		for range x.dims[1:] {
+			at = append(at, zero.name)
+		}
+	}
+	return at
+}
+
+// window is n elements of a vector, from a number of the program on.
+func (b *text) window(x, at value, n int) value {
+	return b.line(x.elem, []int{n}, "dynamic_slice %s, %s, sizes = [%d] : (%s, tensor<i32>) -> %s",
+		x.name, at.name, n, x.typ(), tensor(x.elem, []int{n}))
+}
+
+// while carries values as long as cond holds of them.
+func (b *text) while(start []value, cond func(in []value) value, body func(in []value) []value) []value {
+	name := fmt.Sprintf("%%%d", b.next)
+	b.next++
+	in, out := make([]value, len(start)), make([]value, len(start))
+	var binds []string
+	for i, v := range start {
+		in[i] = value{fmt.Sprintf("%%c%d_%d", b.next-1, i), v.elem, v.dims}
+		out[i] = value{fmt.Sprintf("%s#%d", name, i), v.elem, v.dims}
+		binds = append(binds, in[i].name+" = "+v.name)
+	}
+	types := join(start, value.typ)
+	fmt.Fprintf(b, "    %s:%d = stablehlo.while(%s) : %s cond {\n", name, len(start), strings.Join(binds, ", "), types)
+	more := cond(in)
+	fmt.Fprintf(b, "    stablehlo.return %s : %s\n    } do {\n", more.name, more.typ())
+	next := body(in)
+	fmt.Fprintf(b, "    stablehlo.return %s : %s\n    }\n", join(next, func(v value) string { return v.name }), types)
+	return out
 }
 
 // column is x[:, i] of a matrix, as a vector.
