@@ -2,10 +2,8 @@ package xla
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"depthlab/harness/device/xla/pjrt"
 )
@@ -51,22 +49,4 @@ func store(path string, text []byte) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
-}
-
-// compileError is XLA's complaint about a text.
-type compileError struct {
-	text string
-	err  error
-}
-
-func (e *compileError) Unwrap() error { return e.err }
-
-// Error gives the first line of the complaint, and leaves the text in a file.
-func (e *compileError) Error() string {
-	first, _, _ := strings.Cut(strings.TrimSpace(e.err.Error()), "\n")
-	path := filepath.Join(os.TempDir(), fmt.Sprintf("depthlab-%d.mlir", os.Getpid()))
-	if err := os.WriteFile(path, []byte(e.text), 0o666); err != nil {
-		return "XLA cannot compile it: " + first
-	}
-	return fmt.Sprintf("XLA cannot compile it: %s (the text is in %s)", first, path)
 }

@@ -130,7 +130,7 @@ func (d *Device) compile(text string, deterministic bool) (*pjrt.Executable, err
 	}
 	e, err := d.cached(key, func() (*pjrt.Executable, error) { return d.client.Compile(text, options) })
 	if err != nil {
-		return nil, &compileError{text, err}
+		return nil, cannotCompile(text, err)
 	}
 	d.executables[key] = e
 	return e, nil
@@ -143,6 +143,9 @@ func compileOptions(platform string, deterministic bool) pjrt.CompileOptions {
 	}
 	return pjrt.CompileOptions{
 		"xla_gpu_exclude_nondeterministic_ops": deterministic,
+		// The three matrix products are cuBLAS's: Triton's are chosen by timing,
+		// which a deterministic program is not, and one for an absent GPU cannot be.
+		"xla_gpu_enable_triton_gemm": false,
 		// What is to be rounded to bfloat16 is: less to write and to read.
 		"xla_allow_excess_precision": false,
 	}

@@ -64,14 +64,15 @@ type Kind struct {
 }
 
 // Foretell compiles a training program with the CUDA plugin at path for one of
-// Targets. Launch is the least time of a kernel in seconds, bandwidth that of
-// memory in bytes per second; 0 takes the data sheet's.
-func Foretell(path, target string, p *program.Program, precision device.Precision, launch, bandwidth float64) (*Forecast, error) {
+// Targets, as it is trained: many steps a launch, deterministic. Cost is the
+// least time of a kernel in seconds, bandwidth that of memory in bytes per
+// second; 0 takes the data sheet's.
+func Foretell(path, target string, p *program.Program, precision device.Precision, cost, bandwidth float64) (*Forecast, error) {
 	config, err := targets.ReadFile("targets/" + target + ".txtpb")
 	if err != nil {
 		return nil, fmt.Errorf("xla: target %q: expected one of %s", target, strings.Join(Targets(), ", "))
 	}
-	module, err := lower.Lower(p, lower.Options{Precision: precision})
+	module, err := lower.Lower(p, lower.Options{Precision: precision, Steps: launch})
 	if err != nil {
 		return nil, err
 	}
@@ -83,13 +84,13 @@ func Foretell(path, target string, p *program.Program, precision device.Precisio
 		return nil, err
 	}
 	start := time.Now()
-	compiled, err := plugin.CompileFor(string(config), module.Text, compileOptions("cuda", false))
+	compiled, err := plugin.CompileFor(string(config), module.Text, compileOptions("cuda", true))
 	if err != nil {
-		return nil, &compileError{module.Text, err}
+		return nil, cannotCompile(module.Text, err)
 	}
 	defer compiled.Destroy()
 	f := &Forecast{
-		Precision: precision, Target: target, Batch: module.Batch, Launch: launch, Bandwidth: bandwidth,
+		Precision: precision, Target: target, Batch: module.Batch, Launch: cost, Bandwidth: bandwidth,
 		CompileSeconds: time.Since(start).Seconds(),
 	}
 	f.Net, _, _ = strings.Cut(p.Name, " ")

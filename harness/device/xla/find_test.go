@@ -72,22 +72,3 @@ func TestMissingLibrary(t *testing.T) {
 		t.Error("another error was changed")
 	}
 }
-
-// What XLA will not compile is said in a line, and the text is kept.
-func TestCompileError(t *testing.T) {
-	d := open(t, 0)
-	_, err := d.compile("module @step {\n  frob\n}\n", false)
-	if err == nil {
-		t.Fatal("nonsense compiles")
-	}
-	if strings.Count(err.Error(), "\n") > 0 || len(err.Error()) > 1000 {
-		t.Errorf("the error is long: %v", err)
-	}
-	at := strings.LastIndex(err.Error(), " in ")
-	path := strings.TrimSuffix(err.Error()[at+4:], ")")
-	text, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(text), "frob") {
-		t.Errorf("%s holds %q, %v", path, text, err)
-	}
-	os.Remove(path)
-}

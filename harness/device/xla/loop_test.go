@@ -144,6 +144,9 @@ func TestLoop(t *testing.T) {
 // one: after a step every tensor to 1e-4 of its largest element. (Later the
 // rounding of the first step has grown: nets so deep, on so few pixels, do that.)
 func TestRolled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a deep net twice")
+	}
 	one, rolled := open(t, 0), open(t, 2)
 	rolled.unrolled = 1
 	var sessions [2]device.Session

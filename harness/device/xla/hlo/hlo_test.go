@@ -61,6 +61,31 @@ func TestKernels(t *testing.T) {
 		t.Errorf("in a loop %+v, %v; want %+v", got, err, want)
 	}
 
+	// Of a stack, a loop of three turns reads a row and writes another in place.
+	rows := msg(5, 3, 6, 33,
+		2, instr(30, "p0", "parameter", array(7, 10)),
+		2, instr(31, "p2", "parameter", array(), 9, 2),
+		2, instr(32, "p1", "parameter", array(7, 10), 9, 1),
+		2, instr(34, "row", "bitcast", array(70), 36, 32),
+		2, instr(35, "row", "dynamic-slice", array(10), 36, []byte{34, 31}),
+		2, instr(36, "put", "dynamic-update-slice", array(7, 10), 36, []byte{30, 35, 31}),
+		2, instr(33, "put", "bitcast", array(70), 36, 36))
+	turn := msg(5, 4,
+		2, instr(40, "to", "parameter", array(7, 10)), 2, instr(41, "from", "parameter", array(7, 10)), 2, instr(42, "k", "parameter", array()),
+		2, instr(43, "put", "fusion", array(70), 36, []byte{40, 41, 42}, 38, 3))
+	more := msg(5, 6, 2, instr(60, "less", "compare", array()))
+	entry = msg(5, 8, 2, instr(80, "s", "parameter", array(1)),
+		2, instr(81, "loop", "while", array(1), 36, 80, 38, []byte{4, 6}, 43, `{"known_trip_count":{"n":"3"}}`))
+	put := Kernel{"put", "copy", "", 4*10 + 4*10 + 4}
+	if got, err = Kernels(msg(1, msg(3, rows, 3, turn, 3, more, 3, entry, 6, 8))); err != nil || !reflect.DeepEqual(got, []Kernel{put, put, put}) {
+		t.Errorf("in a loop of three turns %+v, %v; want three of %+v", got, err, put)
+	}
+	// Without a known number of turns it is a loop of steps, whose end is computed.
+	entry = msg(5, 8, 2, instr(80, "s", "parameter", array(1)), 2, instr(81, "loop", "while", array(1), 36, 80, 38, []byte{4, 6}))
+	if got, err = Kernels(msg(1, msg(3, rows, 3, turn, 3, more, 3, entry, 6, 8))); err != nil || len(got) != 2 || got[0] != put || got[1].Name != "less" {
+		t.Errorf("in a loop of steps %+v, %v; want %+v and its condition", got, err, put)
+	}
+
 	for _, bad := range [][]byte{nil, {0xff}, module[:len(module)/2], msg(1, msg(6, 3)), []byte("no program")} {
 		if _, err := Kernels(bad); err == nil {
 			t.Errorf("%q passes for a program", bad)
