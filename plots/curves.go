@@ -181,6 +181,9 @@ func curvePanel(ls []*line, x, y axis, paper bool) *panel {
 			f.curve(thin(l.test, x.max, columns), l.color, testWidth, nil)
 			end := l.last()
 			at := vg.Point{X: f.px(end.step), Y: f.py(min(end.mean, y.max))}
+			if len(l.test) == 1 { // no line
+				f.marker(vg.Point{X: f.px(l.test[0].step), Y: f.py(min(l.test[0].mean, y.max))}, l.color, true, false)
+			}
 			switch {
 			case l.stopped:
 				f.cross(at, l.color)
