@@ -272,11 +272,15 @@ func planQuestion(_ context.Context, c *call) (err error) {
 	for _, r := range reasons {
 		fmt.Println("not " + r)
 	}
-	fmt.Printf("\n%-22s %12s %14s %8s %9s %9s\n", "run", "parameters", "multiply-adds", "steps", "memory", "time")
+	wide := 22
+	for _, e := range estimates {
+		wide = max(wide, len(e.ID))
+	}
+	fmt.Printf("\n%-*s %12s %14s %8s %9s %9s\n", wide, "run", "parameters", "multiply-adds", "steps", "memory", "time")
 	var total float64
 	var disk, memory int64
 	for _, e := range estimates {
-		fmt.Printf("%-22s %12d %14d %8d %5d MiB %9s\n", e.ID, e.Params, e.Macs, e.Steps, e.Memory>>20, duration(e.Time))
+		fmt.Printf("%-*s %12d %14d %8d %5d MiB %9s\n", wide, e.ID, e.Params, e.Macs, e.Steps, e.Memory>>20, duration(e.Time))
 		total += e.Time
 		disk += e.Disk
 		memory = max(memory, e.Memory)
