@@ -30,8 +30,8 @@ build() {
 	(cd "$here" && go build -buildvcs=false -ldflags "-X main.version=$version" -o .bin/lab ./harness/cmd/lab)
 }
 
-# fetch NAME FOLDER REQUIREMENTS: wheels from PyPI, pinned by hash, unpacked
-# side by side into .lib/FOLDER, which is whole or absent.
+# fetch NAME FOLDER REQUIREMENTS OPTIONS: wheels from PyPI, pinned by hash,
+# unpacked side by side into .lib/FOLDER, which is whole or absent.
 fetch() {
 	local name=$1 to=$here/.lib/$2 wheels=$here/.lib/wheels/$2 tmp
 	if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v python3 >/dev/null || ! python3 -m pip --version >/dev/null 2>&1; then
@@ -46,7 +46,7 @@ fetch() {
 	tmp=$(mktemp -d "$here/.lib/fetch.XXXXXX")
 	mkdir "$tmp/whole"
 	# What an interrupted fetch brought stays in .lib/wheels and is not fetched again.
-	if python3 -m pip download --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --find-links "$wheels" -r "$3" -d "$wheels" >&2 &&
+	if python3 -m pip download --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --find-links "$wheels" -r "$3" -d "$wheels" "${@:4}" >&2 &&
 		unpack "$wheels" "$tmp/whole"; then
 		rm -rf "$to" && mv "$tmp/whole" "$to" && rm -rf "$wheels"
 	else
@@ -71,6 +71,14 @@ onednn() {
 	[ -n "$(find "$here/.lib/onednn" -name 'libdnnl.so.3*' -print -quit 2>/dev/null)" ] && return
 	ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 ' && return
 	fetch "oneDNN (39 MB)" onednn "$here/harness/device/onednn/wheels/cpu.txt"
+}
+
+# The wheel turbojpeg holds libturbojpeg.so.0 of libjpeg-turbo 3; the library
+# itself needs no Python.
+turbojpeg() {
+	[ -n "${DEPTHLAB_TURBOJPEG:-}" ] && return
+	[ -n "$(find "$here/.lib/turbojpeg" -name 'libturbojpeg*' -print -quit 2>/dev/null)" ] && return
+	fetch "libjpeg-turbo (0.6 MB)" turbojpeg "$here/harness/data/photo/wheels/turbojpeg.txt" --python-version 3.11 --implementation cp --abi cp311 --platform manylinux2014_x86_64
 }
 
 pinned=$here/harness/device/xla/wheels
@@ -106,6 +114,7 @@ xla_compile() {
 tests() {
 	need_go
 	onednn
+	turbojpeg
 	xla_cpu
 	xla_compile
 	cd "$here"
@@ -137,6 +146,10 @@ test)
 		;;
 	doctor) onednn ;;
 	esac
+	# Questions about photos, and what names a folder of them.
+	if [[ " $* " == *" --crops"* || " $* " == *" --loader"* ]] || { [ $# -gt 0 ] && grep -qs '^ *data: *imagenet' -- "$@"; }; then
+		turbojpeg
+	fi
 	case "$* " in
 	"explain "*"--for"*) xla_compile ;;
 	"gpu-check "*) xla ;;

@@ -19,18 +19,25 @@ func (r Run) Paper() (paper bool, caveats []string) {
 			caveats = append(caveats, fmt.Sprintf(format, args...))
 		}
 	}
-	say(r.Data != "cifar10", "%s data", r.Data)
+	set, arch := dataSets[r.Data], archOf(r.Net)
+	if set.photos {
+		want.forPhotos()
+	}
+	say(set.made, "%s data", r.Data)
 	say(r.Extend != "", "begun as a trained %s", r.Extend)
-	arch := archOf(r.Net)
-	say(arch.ImageNet(), "nets for ImageNet on small images")
+	say(arch.ImageNet() && !set.photos, "nets for ImageNet on small images")
+	say(!arch.ImageNet() && set.photos, "nets for small images on photos")
 	say(arch.Bottleneck && !arch.ImageNet(), "bottlenecks in a CIFAR net")
-	say(r.Train > 0 && r.Train < dataSets[r.Data].images, "%s training images", thousands(r.TrainImages()))
+	say(r.Train > 0 && r.Train < set.images, "%s training images", thousands(r.TrainImages()))
 	say(r.Validation > 0, "tested on %s held-out training images", thousands(r.Validation))
 	say(r.Batch != want.Batch, "batch %d", r.Batch)
-	say(r.Input.Mean != want.Input.Mean, "mean subtracted: %s", r.Input.Mean)
+	say(r.Input.Mean != want.Input.Mean && !set.photos, "mean subtracted: %s", r.Input.Mean)
 	say(r.Input.Std != want.Input.Std, "divided by the deviation")
 	say(r.Data == "cifar10" && r.Input.Pad != want.Input.Pad, "padded by %d", r.Input.Pad)
 	say(r.Input.Flip != want.Input.Flip, "no flips")
+	say(r.Input.Crop != want.Input.Crop, "crops of %d pixels", r.Input.Crop)
+	say(!slices.Equal(r.Input.Scale, want.Input.Scale), "photos resized to %v", r.Input.Scale)
+	say(r.Input.Colour != want.Input.Colour, "colours shifted by %g", r.Input.Colour)
 	switch g := r.BatchNorm.Group; g {
 	case want.BatchNorm.Group:
 	case 0:
@@ -42,24 +49,48 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	say(r.Optimizer.Momentum != want.Optimizer.Momentum, "momentum %g", r.Optimizer.Momentum)
 	say(r.Optimizer.Form != want.Optimizer.Form, "%s momentum", r.Optimizer.Form)
 	say(r.Optimizer.Decay != want.Optimizer.Decay, "weight decay %g", r.Optimizer.Decay)
-	caveats = append(caveats, r.Schedule.caveats(arch.Depth)...)
+	if set.photos {
+		caveats = append(caveats, r.Schedule.photoCaveats()...)
+	} else {
+		caveats = append(caveats, r.Schedule.caveats(arch.Depth)...)
+	}
 	say(r.Precision == "bf16" || r.Precision == "tf32", "%s", r.Precision)
 	return len(caveats) == 0, caveats
+}
+
+// photoCaveats says how a schedule differs from the paper's for ImageNet: up to
+// 60 * 10^4 steps, the rate divided by 10 when the error stands still.
+func (s Schedule) photoCaveats() []string {
+	out := s.length(600000)
+	switch p := s.Plateau; {
+	case p == nil:
+		out = append(out, "drops of the rate at "+stepList(s.At))
+	case p.Divide != 10:
+		out = append(out, fmt.Sprintf("rate divided by %g", p.Divide))
+	}
+	if s.Warmup != nil {
+		out = append(out, "warm-up")
+	}
+	return out
+}
+
+// length says how long a schedule is beside the paper's.
+func (s Schedule) length(stop int) []string {
+	switch {
+	case s.Stop == stop:
+		return nil
+	case s.Stop < stop && stop%s.Stop == 0:
+		return []string{fmt.Sprintf("schedule shortened to 1/%d", stop/s.Stop)}
+	case s.Stop < stop:
+		return []string{fmt.Sprintf("schedule shortened to %s of %s steps", thousands(s.Stop), thousands(stop))}
+	}
+	return []string{fmt.Sprintf("schedule lengthened to %s steps", thousands(s.Stop))}
 }
 
 // caveats says how a schedule differs from the paper's for a net of a depth.
 func (s Schedule) caveats(depth int) []string {
 	const stop, first, second, deep = 64000, 32000, 48000, 110
-	var out []string
-	switch {
-	case s.Stop == stop:
-	case s.Stop < stop && stop%s.Stop == 0:
-		out = append(out, fmt.Sprintf("schedule shortened to 1/%d", stop/s.Stop))
-	case s.Stop < stop:
-		out = append(out, fmt.Sprintf("schedule shortened to %s of %s steps", thousands(s.Stop), thousands(stop)))
-	default:
-		out = append(out, fmt.Sprintf("schedule lengthened to %s steps", thousands(s.Stop)))
-	}
+	out := s.length(stop)
 	switch p := s.Plateau; {
 	case p != nil:
 		out = append(out, fmt.Sprintf("rate divided by %g when the %s stands still", p.Divide, strings.ReplaceAll(p.Of, "_", " ")))

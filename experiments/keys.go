@@ -23,7 +23,7 @@ type key struct {
 var Figures = []string{"training_curves", "error_by_depth", "generalisation_gap", "layer_responses", "gradient_norms"}
 
 // Needs are what a profile may need of a machine.
-var Needs = []string{"gpu", "cifar10", "onednn"}
+var Needs = []string{"gpu", "cifar10", "imagenet", "onednn"}
 
 var keys = map[string]key{
 	"question": {longest: 300, says: "The question, in one sentence. It becomes the title of figures and tables."},
@@ -37,7 +37,7 @@ var keys = map[string]key{
 	"extend":   {longest: 80, check: checkNet, says: "Begin as this net, trained by the question's own recipe with the same seed, and layers behind it that compute the identity. Trained so are the plain nets that are deeper."},
 	"name":     {longest: 40, check: checkVariant, says: "What a variant is called in figures and tables."},
 
-	"data":       {oneOf: []string{"cifar10", "preview", "preview64"}, says: "cifar10, or one of the preview sets that the program makes itself: preview, of 16x16 pixels, or preview64, for nets that begin as for ImageNet."},
+	"data":       {oneOf: []string{"cifar10", "imagenet", "preview", "preview64"}, says: "cifar10; imagenet, a folder of photos (with fewer than ImageNet's, say their number with train); or one of the preview sets that the program makes itself: preview, of 16x16 pixels, or preview64, for nets that begin as for ImageNet."},
 	"train":      {min: 0, max: 1e9, says: "Training images to use, chosen by the seed; 0 uses all of them."},
 	"validation": {min: 0, max: 1e9, says: "Training images to hold out and test on in place of the test set; 0 tests on the test set. The paper found its schedule with 5000."},
 	"batch":      {min: 1, max: 65536, says: "Images in a mini-batch."},
@@ -48,6 +48,9 @@ var keys = map[string]key{
 	"input.pad":      {min: 0, max: 16, says: "Pixels added on each side before a crop of the old size is cut out at random. The paper's: 4."},
 	"input.pad_with": {oneOf: []string{"mean", "black"}, says: "Pad with the mean (zeros after it was subtracted) or with black (zeros before)."},
 	"input.flip":     {says: "Mirror half of the images left to right."},
+	"input.crop":     {min: 8, max: 4096, says: "Photos: pixels on a side of the square that is cut out at random, in tests from the middle. The paper's: 224."},
+	"input.scale":    {min: 8, max: 8192, says: "Photos: least and most pixels of the shorter side, to which a photo is resized at random; in tests to the least. The paper's: [256, 480]."},
+	"input.colour":   {min: 0, max: 10, says: "Photos: deviation of a random shift along the principal axes of the colours (Krizhevsky et al. 2012), 0 for none. The paper's: 0.1."},
 	"init":           {oneOf: []string{"fan_in", "fan_out"}, says: "Which side of a layer its first weights are scaled by (He et al. 2015b)."},
 
 	"batch_norm":            {says: "Batch normalisation."},
@@ -85,7 +88,7 @@ var keys = map[string]key{
 	"figures":   {unique: true, oneOf: Figures, says: "The figures to draw."},
 
 	"says":    {longest: 300, says: "One line that is shown when this profile is chosen."},
-	"needs":   {unique: true, oneOf: Needs, says: "What the machine must have: a GPU, the files of CIFAR-10, the oneDNN library."},
+	"needs":   {unique: true, oneOf: Needs, says: "What the machine must have: a GPU, the files of CIFAR-10 or ImageNet, the oneDNN library."},
 	"caveats": {unique: true, longest: 200, says: "Why the results are not the paper's, to be printed with each figure and table, beside what the program finds itself."},
 }
 
@@ -95,7 +98,7 @@ var belongs = map[string]string{
 	"nesterov": "optimizer.form", "sgd": "optimizer", "batch_size": "batch", "batchsize": "batch", "dataset": "data",
 	"epochs": "schedule.stop", "steps": "schedule.stop", "iterations": "schedule.stop", "milestones": "schedule.at",
 	"gamma": "schedule.divide", "warm_up": "schedule.warmup", "bn": "batch_norm", "seed": "seeds", "net": "nets",
-	"model": "nets", "models": "nets", "depth": "pairs.depths", "crop": "input.pad", "padding": "input.pad",
+	"model": "nets", "models": "nets", "depth": "pairs.depths", "padding": "input.pad",
 	"title": "question", "eval": "evaluate", "checkpoint": "save", "dtype": "precision",
 }
 

@@ -139,9 +139,16 @@ func TestComplaints(t *testing.T) {
 		{"half a batch", "batch: 128", "batch: 12.5", []string{"q.yaml:3: batch: 12.5: expected a whole number from 1 to 65536"}},
 		{"no boolean", "batch: 128", "input: {flip: yes}", []string{`q.yaml:3: input.flip: "yes": expected true or false (write true)`}},
 
-		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, preview, preview64 (did you mean cifar10?)`}},
-		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, onednn (did you mean gpu?)`}},
+		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, imagenet, preview, preview64 (did you mean cifar10?)`}},
+		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, imagenet, onednn (did you mean gpu?)`}},
 		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth, generalisation_gap, layer_responses, gradient_norms (did you mean training_curves?)`}},
+		{"photos' keys", "batch: 128", "input: {crop: 32}", []string{
+			"q.yaml:3: input.crop: 32: is about photos, and the data is cifar10 (say data: imagenet, or leave it out)",
+			"q.yaml:3: input.crop: 32: is about photos, and the data is preview (say data: imagenet, or leave it out)"}},
+		{"padded photos", "data: preview", "data: imagenet\n    input: {pad: 4}", []string{"q.yaml:11: profiles.small.input.pad: 4: photos are not padded: a crop is smaller than the photo (leave it out)"}},
+		{"crop over scale", "data: preview", "data: imagenet\n    input: {scale: [200, 300]}", []string{"q.yaml:11: profiles.small.input.scale: a list of 2: a crop of 224 is larger than a photo whose shorter side has 200 pixels (input.scale is [256, 480] for the paper's crop of 224)"}},
+		{"scale of one", "data: preview", "data: imagenet\n    input: {scale: [256]}", []string{"q.yaml:11: profiles.small.input.scale: a list of 1: expected the least and the most pixels of the shorter side (such as [256, 480])"}},
+		{"need of other data", "{needs: [gpu, cifar10]}", "{needs: [imagenet]}", []string{"q.yaml:8: profiles.big.needs: a list of 1: needs imagenet, but its data is cifar10 (leave imagenet out, or say data: imagenet)"}},
 		{"precision", "batch: 128", "precision: fp16", []string{`q.yaml:3: precision: "fp16": expected one of auto, fp32, tf32, bf16`}},
 		{"profile's name", "  big:", "  Big GPU:", []string{"q.yaml:8: profiles.Big GPU: expected a name of small letters, digits, - and _ (it becomes the name of a folder)"}},
 		{"profile of nothing", "{needs: [gpu, cifar10]}", "", []string{"q.yaml:8: profiles.big: nothing: expected a mapping of keys to values (a profile that changes nothing is written {needs: []})"}},

@@ -70,6 +70,8 @@ func (p *Plan) missing(have map[string]bool) []string {
 			why = "needs a GPU, none was found"
 		case "cifar10":
 			why = "needs the files of CIFAR-10, none were found"
+		case "imagenet":
+			why = "needs ImageNet as folders, none were found"
 		case "onednn":
 			why = "needs the oneDNN library, none was found"
 		}
@@ -125,11 +127,13 @@ func (p profileNode) plan(q *Question, base Spec, file *decoder) *Plan {
 		d.mapping(p.body, "", reflect.ValueOf(&spec).Elem())
 	}
 	needs := append([]string{}, spec.Needs...)
-	if spec.Data == "cifar10" && !slices.Contains(needs, "cifar10") {
-		needs = append(needs, "cifar10")
+	if !dataSets[spec.Data].made && !slices.Contains(needs, spec.Data) {
+		needs = append(needs, spec.Data)
 	}
-	if spec.Data != "cifar10" && slices.Contains(needs, "cifar10") && d.sound("data", "needs") {
-		d.add(d.place("needs"), "needs cifar10, but its data is "+spec.Data, "leave cifar10 out, or say data: cifar10")
+	for _, need := range needs {
+		if _, set := dataSets[need]; set && need != spec.Data && d.sound("data", "needs") {
+			d.add(d.place("needs"), "needs "+need+", but its data is "+spec.Data, "leave "+need+" out, or say data: "+need)
+		}
 	}
 	plan := &Plan{
 		Question: q.Text,

@@ -25,6 +25,7 @@ func (d *decoder) place(paths ...string) place {
 // resolve converts the times of s to steps, in s too, and complains of what
 // contradicts each other. The warm-up is that of the deep nets.
 func (d *decoder) resolve(s *Spec) Recipe {
+	d.photos(s)
 	d.images(s)
 	if !d.written("batch_norm.group") && s.Batch%s.BatchNorm.Group != 0 {
 		s.BatchNorm.Group = 0
@@ -53,6 +54,46 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	return r
 }
 
+// photos fills in the paper's recipe for photos where the file says nothing
+// (sections 3.4 and 4.1), and complains of what does not fit the data.
+func (d *decoder) photos(s *Spec) {
+	in := &s.Input
+	if !dataSets[s.Data].photos {
+		for _, path := range []string{"input.crop", "input.scale", "input.colour"} {
+			if d.written(path) && d.sound("data", path) {
+				d.add(d.place(path), "is about photos, and the data is "+s.Data, "say data: imagenet, or leave it out")
+			}
+		}
+		in.Crop, in.Scale, in.Colour = 0, nil, 0
+		return
+	}
+	paper := paperSpec()
+	paper.forPhotos()
+	for path, set := range map[string]func(){
+		"batch":            func() { s.Batch = paper.Batch },
+		"batch_norm.group": func() { s.BatchNorm.Group = paper.BatchNorm.Group },
+		"input.pad":        func() { in.Pad = paper.Input.Pad },
+		"input.crop":       func() { in.Crop = paper.Input.Crop },
+		"input.scale":      func() { in.Scale = paper.Input.Scale },
+		"input.colour":     func() { in.Colour = paper.Input.Colour },
+	} {
+		if !d.written(path) {
+			set()
+		}
+	}
+	if !d.sound("input.pad", "input.crop", "input.scale") {
+		return
+	}
+	switch {
+	case in.Pad > 0:
+		d.add(d.place("input.pad"), "photos are not padded: a crop is smaller than the photo", "leave it out")
+	case len(in.Scale) != 2 || in.Scale[0] > in.Scale[1]:
+		d.add(d.place("input.scale"), "expected the least and the most pixels of the shorter side", "such as [256, 480]")
+	case in.Crop > in.Scale[0]:
+		d.add(d.place("input.crop", "input.scale"), fmt.Sprintf("a crop of %d is larger than a photo whose shorter side has %d pixels", in.Crop, in.Scale[0]), "input.scale is [256, 480] for the paper's crop of 224")
+	}
+}
+
 // images complains of parts of the training set that do not fit it.
 func (d *decoder) images(s *Spec) {
 	if !d.sound("data", "train", "validation", "batch") {
@@ -69,7 +110,7 @@ func (d *decoder) images(s *Spec) {
 	case s.Batch > images:
 		d.add(d.place("batch", "train", "validation", "data"), fmt.Sprintf("a batch of %d is more than the %d training images", s.Batch, images), "")
 	}
-	if size := dataSets[s.Data].size; s.Input.Pad > size/2 && d.sound("input.pad") {
+	if size := dataSets[s.Data].size; !dataSets[s.Data].photos && s.Input.Pad > size/2 && d.sound("input.pad") {
 		d.add(d.place("input.pad", "data"), fmt.Sprintf("expected at most %d, half of the side of an image of %s", size/2, s.Data), "")
 	}
 }

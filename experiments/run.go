@@ -16,7 +16,7 @@ type Run struct {
 // Recipe is how a net is trained. Zero values are not defaults: Load fills
 // every field.
 type Recipe struct {
-	Data       string    `json:"data"`       // "cifar10", "preview", "preview64"
+	Data       string    `json:"data"`       // "cifar10", "imagenet", "preview", "preview64"
 	Train      int       `json:"train"`      // training images, from the front of a seeded shuffle when fewer than all; 0 = all
 	Validation int       `json:"validation"` // images held out of the training set and tested on in place of the test set; 0 = none
 	Batch      int       `json:"batch"`
@@ -38,6 +38,11 @@ type Input struct {
 	Pad     int    `json:"pad"`      // pixels on each side before the random crop back to size
 	PadWith string `json:"pad_with"` // "mean" (zeros after normalisation) or "black" (zeros before)
 	Flip    bool   `json:"flip"`     // left-right with probability 1/2
+
+	// Of photos only (paper section 3.4), else zero.
+	Crop   int     `json:"crop,omitempty"`   // pixels on a side of what the net sees
+	Scale  []int   `json:"scale,omitempty"`  // least and most pixels of the shorter side of a training photo; tests take the least
+	Colour float64 `json:"colour,omitempty"` // deviation of the shift along the principal axes of the colours, in parts of their variance; 0 for none
 }
 
 // BatchNorm: paper section 3.4, and the authors' later notes (paper.md 2c).

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -107,6 +108,31 @@ func ids(p *Plan) string {
 		all = append(all, run.ID)
 	}
 	return strings.Join(all, " ")
+}
+
+// Photos have the paper's recipe for ImageNet.
+func TestPhotos(t *testing.T) {
+	const text = "question: Photos?\nnets: [resnet-34]\ndata: imagenet\nschedule: {plateau: {of: test_error, patience: 10 epochs}, stop: 600000 steps}\n"
+	q, err := Parse("p.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := q.Plans[0]
+	run := p.Runs[0]
+	in := run.Input
+	if run.Batch != 256 || run.BatchNorm.Group != 32 || in.Pad != 0 || in.Crop != 224 || !slices.Equal(in.Scale, []int{256, 480}) || in.Colour != 0.1 || run.EvalEvery != 5005 {
+		t.Errorf("%+v", run)
+	}
+	if paper, why := run.Paper(); !paper || !slices.Contains(p.Needs, "imagenet") {
+		t.Errorf("not the paper's: %q; needs %q", why, p.Needs)
+	}
+	if q, err = Parse("p.yaml", []byte(text+"train: 252\nbatch: 32\ninput: {crop: 64, scale: [72, 96], colour: 0}\n")); err != nil {
+		t.Fatal(err)
+	}
+	_, why := q.Plans[0].Runs[0].Paper()
+	if got := strings.Join(why, "; "); got != "252 training images; batch 32; crops of 64 pixels; photos resized to [72 96]; colours shifted by 0" {
+		t.Errorf("caveats %q", got)
+	}
 }
 
 func TestRuns(t *testing.T) {

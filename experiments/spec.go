@@ -128,16 +128,26 @@ func paperTraining() Training {
 	}
 }
 
+// forPhotos makes the paper's recipe for CIFAR-10 that for ImageNet (sections
+// 3.4 and 4.1), but for the schedule. Its 256 images lay on eight GPUs.
+func (s *Spec) forPhotos() {
+	s.Batch, s.BatchNorm.Group = 256, 32
+	s.Input.Pad, s.Input.Crop, s.Input.Scale, s.Input.Colour = 0, 224, []int{256, 480}, 0.1
+}
+
 // dataSet is what the schedule has to know of a data set.
 type dataSet struct {
 	images int // to train on
-	size   int // pixels on a side
+	size   int // pixels on a side; of photos, of what a net sees of them
+	photos bool
+	made   bool // by the program itself
 }
 
 var dataSets = map[string]dataSet{
 	"cifar10":   {images: 50000, size: 32},
-	"preview":   {images: 20000, size: 16},
-	"preview64": {images: 5000, size: 64},
+	"imagenet":  {images: 1281167, size: 224, photos: true},
+	"preview":   {images: 20000, size: 16, made: true},
+	"preview64": {images: 5000, size: 64, made: true},
 }
 
 // TrainImages returns how many images of a data set a recipe trains on, or 0

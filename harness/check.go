@@ -63,7 +63,7 @@ func (c *Checked) first(dev device.Device, steps int) (m []device.Metric, err er
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, x.session.Close()) }()
+	defer func() { err = errors.Join(err, x.close()) }()
 	return x.steps(0, steps, steps)
 }
 
@@ -71,8 +71,12 @@ func (c *Checked) first(dev device.Device, steps int) (m []device.Metric, err er
 func (m *model) steps(first, n, each int) ([]device.Metric, error) {
 	var all []device.Metric
 	for n > 0 {
-		k := min(n, each)
-		plan := device.Plan{First: first, Rows: m.rows(first, k)}
+		k := min(n, each, m.launch)
+		rows, err := m.rows(first, k)
+		if err != nil {
+			return nil, err
+		}
+		plan := device.Plan{First: first, Rows: rows}
 		for range k {
 			plan.Rates = append(plan.Rates, device.Rates{Learning: 0.01, Statistics: 0.1})
 		}
@@ -119,7 +123,7 @@ func (c *Checked) run(each, carry int) (state [][]float32, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, m.session.Close()) }()
+	defer func() { err = errors.Join(err, m.close()) }()
 	if carry > 0 {
 		if _, err := m.steps(0, carry, each); err != nil {
 			return nil, err
@@ -128,7 +132,7 @@ func (c *Checked) run(each, carry int) (state [][]float32, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := m.session.Close(); err != nil {
+		if err := m.close(); err != nil {
 			return nil, err
 		}
 		if m, err = open(c.Run, c.Data, c.Device); err != nil {
@@ -175,7 +179,7 @@ func (c *Checked) evaluate() (_ string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, m.session.Close()) }()
+	defer func() { err = errors.Join(err, m.close()) }()
 	start := time.Now()
 	n, err := m.evaluate(m.test)
 	if err != nil {

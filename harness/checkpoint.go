@@ -163,6 +163,7 @@ type preprocessing struct {
 	Classes  int     `json:"classes"`
 	Size     int     `json:"size"`
 	Channels int     `json:"channels"`
+	Side     int     `json:"side,omitempty"` // of photos: the shorter side in tests
 }
 
 // Names of the preprocessing in a file of weights: (pixel - mean) * scale.
@@ -179,10 +180,14 @@ func (t *trainer) saveWeights() error {
 	id, _ := t.programs.Train.Lookup("mean")
 	shape := input[id].Shape
 	tensors = append(tensors, state.Float32(meanName, shape, t.mean), state.Float32(scaleName, []int{len(t.scale)}, t.scale))
-	meta, err := json.Marshal(preprocessing{
+	info := preprocessing{
 		Net: t.run.Net, Data: t.run.Data, Steps: t.step, Eps: t.run.BatchNorm.Eps,
 		Classes: t.classes, Size: shape[1], Channels: shape[0],
-	})
+	}
+	if t.feed != nil {
+		info.Side = t.run.Input.Scale[0]
+	}
+	meta, err := json.Marshal(info)
 	if err != nil {
 		return err
 	}

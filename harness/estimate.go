@@ -38,7 +38,8 @@ func Estimates(p *experiments.Plan, src *data.Source, dev device.Device) ([]Esti
 		if err != nil {
 			return nil, err
 		}
-		progs, err := programs(arch, run, &src.Train, src.Train.N+src.Test.N)
+		images, _ := held(run, src, dev)
+		progs, err := programs(arch, run, &src.Train, images)
 		if err != nil {
 			return nil, err
 		}
@@ -82,9 +83,13 @@ func measure(run experiments.Run, src *data.Source, dev device.Device, macs int6
 	if err != nil {
 		return 0, err
 	}
-	defer m.session.Close()
+	defer m.close()
 	step := func(n int) error {
-		plan := device.Plan{First: n, Rows: m.rows(n, 1), Rates: []device.Rates{{}}} // rate 0: nothing is learned
+		rows, err := m.rows(n, 1)
+		if err != nil {
+			return err
+		}
+		plan := device.Plan{First: n, Rows: rows, Rates: []device.Rates{{}}} // rate 0: nothing is learned
 		return m.session.Train(plan, make([]device.Metric, 1))
 	}
 	if err := step(0); err != nil {

@@ -42,12 +42,12 @@ func smallSweep(t *testing.T, dir string) *Sweep {
 	s := sweep(t, small, dir, ref.New(), "")
 	set := func(n int, seed uint64) data.Set {
 		r := rand.New(rand.NewPCG(seed, 0))
-		set := data.Set{N: n, Channels: 3, Size: 4, Classes: 10, Images: make([]uint8, n*3*4*4), Labels: make([]uint8, n)}
+		set := data.Set{N: n, Channels: 3, Size: 4, Classes: 10, Images: make([]uint8, n*3*4*4), Labels: make([]int32, n)}
 		for i := range set.Images {
 			set.Images[i] = uint8(r.Uint32())
 		}
 		for i := range set.Labels {
-			set.Labels[i] = uint8(i % 10)
+			set.Labels[i] = int32(i % 10)
 		}
 		return set
 	}

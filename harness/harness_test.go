@@ -112,7 +112,7 @@ func outcome(t *testing.T, dir string) map[string]any {
 	}
 	for _, r := range records {
 		for i := range r.Events {
-			r.Events[i].Seconds, r.Events[i].ImagesPerS = 0, 0
+			r.Events[i].Seconds, r.Events[i].ImagesPerS, r.Events[i].Waited = 0, 0, 0
 		}
 		text, err := json.Marshal(r.Events)
 		if err != nil {

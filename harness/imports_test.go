@@ -16,7 +16,7 @@ func TestImports(t *testing.T) {
 	libraries := map[string]string{
 		"gorgonia.org/":                     "nets nets/ops nets/compile",
 		"github.com/chewxy/hm":              "nets/ops",
-		"github.com/ebitengine/purego":      "harness/device/onednn harness/device/xla/pjrt",
+		"github.com/ebitengine/purego":      "harness/data/photo harness/device/onednn harness/device/xla/pjrt",
 		"gonum.org/v1/plot":                 "plots",
 		"gopkg.in/yaml.v3":                  "experiments",
 		"github.com/schollz/progressbar/v3": "harness/record",
@@ -34,7 +34,8 @@ func TestImports(t *testing.T) {
 		"harness/lock":             "harness/disk",
 		"harness/record":           "harness/disk",
 		"harness/state":            "harness/disk",
-		"harness/data":             "harness/disk",
+		"harness/data":             "harness/disk harness/data/photo",
+		"harness/data/photo":       "",
 		"harness/device":           "nets/kernel nets/program",
 		"harness/device/ref":       "harness/device nets/kernel nets/program",
 		"harness/device/onednn":    "harness/device nets/kernel nets/program",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,17 +29,21 @@ func Steps(run experiments.Run, src *data.Source, dev device.Device, n int, dir 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.session.Close()) }()
+	defer func() { err = errors.Join(err, m.close()) }()
 	t := &trainer{model: m}
 	for step := range n {
 		before, err := m.tensors(program.Param)
 		if err != nil {
 			return err
 		}
+		rows, err := m.rows(step, 1)
+		if err != nil {
+			return err
+		}
 		rate := t.rate(step)
 		metric := make([]device.Metric, 1)
 		err = m.session.Train(device.Plan{
-			First: step, Rows: m.rows(step, 1),
+			First: step, Rows: rows,
 			Rates: []device.Rates{{Learning: rate, Statistics: float32(run.BatchNorm.Momentum)}},
 		}, metric)
 		if err != nil {
@@ -100,6 +105,10 @@ type EvalOptions struct {
 	Mean, Std []float32 // of each channel, of pixels scaled to [0, 1]; nil: those recorded with the weights, else the paper's
 	Batch     int
 	Precision device.Precision
+
+	// Of photos only.
+	Crops  string // of Crops
+	Scores string // a safetensors file to write the scores to; "" for none
 }
 
 // EvalResult is what eval prints.
@@ -108,10 +117,13 @@ type EvalResult struct {
 	Set       string  `json:"set"`
 	Data      string  `json:"data"`
 	Images    int     `json:"images"`
-	Top1Error float64 `json:"top1_error"` // percent
-	Loss      float64 `json:"loss"`       // mean cross-entropy
+	Crops     string  `json:"crops,omitempty"` // of photos
+	Top1Error float64 `json:"top1_error"`      // percent
+	Loss      float64 `json:"loss"`            // mean cross-entropy
 	Device    string  `json:"device"`
 	Precision string  `json:"precision"`
+
+	Top5Error *float64 `json:"top5_error,omitempty"` // of photos of more than five classes
 }
 
 // Eval tests weights from a file on a data set.
@@ -120,12 +132,26 @@ func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err
 	if err != nil {
 		return r, err
 	}
-	session, err := o.open(arch, src, dev)
+	w, err := readWeights(o.Weights)
+	if err != nil {
+		return r, err
+	}
+	set := o.images(src)
+	if set.Photos != nil {
+		return o.photos(w, arch, src, dev)
+	}
+	session, err := o.open(w, arch, src, set, set.N, o.Batch, dev)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	c, err := session.Eval(data.EvalRows(data.Indices(o.images(src).N), o.Batch, 0))
+	to := writer{session: session}
+	to.write("images", set.Images)
+	to.write("labels", set.Labels)
+	if to.err != nil {
+		return r, to.err
+	}
+	c, err := session.Eval(data.EvalRows(data.Indices(set.N), o.Batch, 0))
 	if err != nil {
 		return r, err
 	}
@@ -145,12 +171,9 @@ func (o EvalOptions) images(src *data.Source) *data.Set {
 	return &src.Test
 }
 
-// open prepares a session with the weights and the images in it.
-func (o EvalOptions) open(arch nets.Arch, src *data.Source, dev device.Device) (device.Session, error) {
-	w, err := readWeights(o.Weights)
-	if err != nil {
-		return nil, err
-	}
+// open prepares a session with the weights in it, for batches of a set of which
+// the device holds so many images.
+func (o EvalOptions) open(w *weights, arch nets.Arch, src *data.Source, set *data.Set, images, batch int, dev device.Device) (device.Session, error) {
 	eps := 1e-5
 	if w.info != nil {
 		eps = w.info.Eps
@@ -158,10 +181,9 @@ func (o EvalOptions) open(arch nets.Arch, src *data.Source, dev device.Device) (
 			return nil, fmt.Errorf("%s holds the weights of %s, not of %s", o.Weights, w.info.Net, arch)
 		}
 	}
-	set := o.images(src)
 	p, err := compile.Compile(arch, nets.Eval, compile.Config{
-		Config: nets.Config{Batch: o.Batch, Channels: set.Channels, Size: set.Size, Classes: set.Classes, Eps: float32(eps)},
-		Images: set.N,
+		Config: nets.Config{Batch: batch, Channels: set.Channels, Size: set.Size, Classes: set.Classes, Eps: float32(eps)},
+		Images: images,
 	})
 	if err != nil {
 		return nil, err
@@ -170,7 +192,7 @@ func (o EvalOptions) open(arch nets.Arch, src *data.Source, dev device.Device) (
 	if err != nil {
 		return nil, err
 	}
-	mean, scale, err := o.normalisation(w, src)
+	mean, scale, err := o.normalisation(w, src, set.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -179,8 +201,6 @@ func (o EvalOptions) open(arch nets.Arch, src *data.Source, dev device.Device) (
 		return nil, err
 	}
 	to := writer{session: session}
-	to.write("images", set.Images)
-	to.write("labels", set.Labels)
 	to.write("mean", mean)
 	to.write("scale", scale)
 	for name, v := range tensors {
@@ -192,21 +212,30 @@ func (o EvalOptions) open(arch nets.Arch, src *data.Source, dev device.Device) (
 	return session, nil
 }
 
-// normalisation of the images: as asked for, as recorded with the weights, or
-// the paper's per-pixel mean of the training set.
-func (o EvalOptions) normalisation(w *weights, src *data.Source) (mean, scale []float32, err error) {
+// normalisation of images of size x size: as asked for, as recorded with the
+// weights, or the paper's per-pixel mean of the training set. A mean of another
+// size becomes one of each channel.
+func (o EvalOptions) normalisation(w *weights, src *data.Source, size int) (mean, scale []float32, err error) {
 	set := &src.Train
-	area := set.Size * set.Size
 	if o.Mean == nil && o.Std == nil {
-		if w.mean != nil {
-			if len(w.mean) != set.Channels*area || len(w.scale) != set.Channels {
-				return nil, nil, fmt.Errorf("%s: its preprocessing is for other images than %dx%dx%d", o.Weights, set.Channels, set.Size, set.Size)
+		mean, scale = w.mean, w.scale
+		if mean == nil {
+			stats := data.Statistics{}
+			if set.Photos == nil {
+				stats = set.Statistics(nil)
+			} else if photos, err := set.PhotoStatistics(data.Indices(set.N), o.side(w, set.Size)); err == nil {
+				stats = photos.Statistics
+			} else {
+				return nil, nil, err
 			}
-			return w.mean, w.scale, nil
+			mean, scale, _ = normalisation(experiments.Input{Mean: "pixel", Std: "none"}, set, stats)
 		}
-		mean, scale, _ = normalisation(experiments.Input{Mean: "pixel", Std: "none"}, set, nil)
-		return mean, scale, nil
+		if len(mean) != set.Channels*set.Size*set.Size || len(scale) != set.Channels {
+			return nil, nil, fmt.Errorf("%s: its preprocessing is for other images than %dx%dx%d", o.Weights, set.Channels, set.Size, set.Size)
+		}
+		return resized(mean, set.Channels, size), scale, nil
 	}
+	area := size * size
 	mean, scale = make([]float32, set.Channels*area), make([]float32, set.Channels)
 	for c := range set.Channels {
 		scale[c] = 1
@@ -220,6 +249,26 @@ func (o EvalOptions) normalisation(w *weights, src *data.Source) (mean, scale []
 		}
 	}
 	return mean, scale, nil
+}
+
+// resized is a mean image of size x size: of one number for each channel where
+// the mean at hand has another size.
+func resized(mean []float32, channels, size int) []float32 {
+	old, area := len(mean)/channels, size*size
+	if old == area {
+		return mean
+	}
+	out := make([]float32, channels*area)
+	for c := range channels {
+		sum := 0.0
+		for _, v := range mean[c*old:][:old] {
+			sum += float64(v)
+		}
+		for i := range area {
+			out[c*area+i] = float32(sum / float64(old))
+		}
+	}
+	return out
 }
 
 // weights is a file of weights, ours or PyTorch's.
@@ -266,7 +315,7 @@ func readWeights(path string) (*weights, error) {
 // match pairs the tensors of the file with the parameters and statistics of
 // the program, and refuses all that is missing, unknown or misshapen at once.
 func (w *weights) match(path string, p *program.Program) (map[string][]float32, error) {
-	out := map[string][]float32{}
+	out, left := map[string][]float32{}, maps.Clone(w.tensors)
 	var faults []string
 	for _, a := range []program.Arena{program.Param, program.Stat} {
 		for _, id := range p.Views(a) {
@@ -276,7 +325,7 @@ func (w *weights) match(path string, p *program.Program) (map[string][]float32, 
 				faults = append(faults, "missing "+b.Name)
 				continue
 			}
-			delete(w.tensors, b.Name)
+			delete(left, b.Name)
 			if !slices.Equal(t.Shape, b.Shape) {
 				faults = append(faults, fmt.Sprintf("%s has shape %v, want %v", b.Name, t.Shape, []int(b.Shape)))
 				continue
@@ -290,7 +339,7 @@ func (w *weights) match(path string, p *program.Program) (map[string][]float32, 
 		}
 	}
 	var unknown []string
-	for name := range w.tensors {
+	for name := range left {
 		unknown = append(unknown, "unknown "+name)
 	}
 	slices.Sort(unknown)
@@ -300,12 +349,12 @@ func (w *weights) match(path string, p *program.Program) (map[string][]float32, 
 	return out, nil
 }
 
-// DataOf is the data set that weights were trained on, as far as their file
-// says, else cifar10.
-func DataOf(path string) string {
+// DataOf is the data set that weights were trained on, and its images' size, as
+// far as their file says.
+func DataOf(path string) (name string, size int) {
 	w, err := readWeights(path)
 	if err != nil || w.info == nil {
-		return "cifar10"
+		return "", 0
 	}
-	return w.info.Data
+	return w.info.Data, w.info.Size
 }

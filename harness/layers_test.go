@@ -70,7 +70,11 @@ func TestResponses(t *testing.T) {
 			t.Fatal(err)
 		}
 		const steps = 12
-		plan := device.Plan{Rows: m.rows(0, steps)}
+		rows, err := m.rows(0, steps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := device.Plan{Rows: rows}
 		for i := range steps {
 			rate := float32(0.1)
 			if i == steps-1 {

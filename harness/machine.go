@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
+	"depthlab/harness/data/photo"
 	"depthlab/harness/device"
 	"depthlab/harness/device/onednn"
 	"depthlab/harness/device/ref"
@@ -48,6 +50,37 @@ func (m Machine) CIFAR10() (string, error) {
 	return data.Find(append(dirs, m.DataHome())...)
 }
 
+// ImageNet finds the folder that has ImageNet's photos: with train and val, or
+// with val alone for tests.
+func (m Machine) ImageNet() (string, error) {
+	dirs := []string{m.DataDir} // a folder that was named is the one that is meant
+	if m.DataDir == "" {
+		dirs = []string{os.Getenv("DEPTHLAB_IMAGENET"), filepath.Join(m.Root, ".data", "imagenet")}
+	}
+	var looked []string
+	for _, dir := range dirs {
+		if dir == "" {
+			continue
+		}
+		for _, part := range []string{"train", "val"} {
+			if info, err := os.Stat(filepath.Join(dir, part)); err == nil && info.IsDir() {
+				return dir, nil
+			}
+		}
+		looked = append(looked, dir)
+	}
+	return "", fmt.Errorf("ImageNet not found (looked in %s); --data DIR or $DEPTHLAB_IMAGENET names a folder with train/n01440764/*.JPEG and val", strings.Join(looked, ", "))
+}
+
+// TurboJPEG opens the library that decodes photos.
+func (m Machine) TurboJPEG() (*photo.Library, error) {
+	path, err := photo.Find(m.LibDir())
+	if err != nil {
+		return nil, err
+	}
+	return photo.Open(path)
+}
+
 // OneDNN finds the library.
 func (m Machine) OneDNN() (string, error) { return onednn.Find(m.LibDir()) }
 
@@ -71,6 +104,7 @@ func (m Machine) gpu() error {
 func (m Machine) Have() (have map[string]bool, why map[string]error) {
 	have, why = map[string]bool{}, map[string]error{}
 	_, why["cifar10"] = m.CIFAR10()
+	_, why["imagenet"] = m.ImageNet()
 	_, why["onednn"] = m.OneDNN()
 	why["gpu"] = m.gpu()
 	for need, err := range why {
@@ -117,8 +151,9 @@ func (m Machine) Open(name string) (dev device.Device, warning string, err error
 	return nil, "", fmt.Errorf("--device %q: expected auto, ref, onednn or xla", name)
 }
 
-// Load reads the data set that a question names.
-func (m Machine) Load(name string) (*data.Source, error) {
+// Load reads the data set that a question names; of photos, nets see a square
+// of size x size. Progress may be nil.
+func (m Machine) Load(name string, size int, progress func(done, total int)) (*data.Source, error) {
 	switch name {
 	case "preview":
 		return data.Preview(0, 0), nil
@@ -130,8 +165,21 @@ func (m Machine) Load(name string) (*data.Source, error) {
 			return nil, err
 		}
 		return data.CIFAR10(dir)
+	case "imagenet":
+		dir, err := m.ImageNet()
+		if err != nil {
+			return nil, err
+		}
+		o := data.FolderOptions{Size: size, Cache: filepath.Join(m.Root, ".cache", "photos"), Progress: progress}
+		var slow error
+		o.Library, slow = m.TurboJPEG()
+		src, err := data.ImageFolder(dir, o)
+		if err == nil && slow != nil {
+			src.Warning = strings.TrimPrefix(src.Warning+"\n", "\n") + "photos are decoded by Go's decoder, several times slower: " + slow.Error()
+		}
+		return src, err
 	}
-	return nil, fmt.Errorf("data set %q: expected cifar10, preview or preview64", name)
+	return nil, fmt.Errorf("data set %q: expected cifar10, imagenet, preview or preview64", name)
 }
 
 // Resolve settles what a recipe leaves to the machine: precision auto is bf16

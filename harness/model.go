@@ -25,6 +25,9 @@ type model struct {
 	train    []int32 // images trained on, as rows of the resident data set
 	test     []int32 // images tested on
 	testSet  string  // "test" or "validation"
+	launch   int     // steps that one Train call may hold
+	feed     *feed   // of photos; nil where the data set is resident
+	look     data.Look
 	mean     []float32
 	scale    []float32
 	classes  int
@@ -32,7 +35,7 @@ type model struct {
 }
 
 // open compiles the programs of a run and prepares a session for them. The
-// resident data set is the training set followed by the test set.
+// data set, resident or not, is the training set followed by the test set.
 func open(run experiments.Run, src *data.Source, dev device.Device) (*model, error) {
 	arch, err := nets.ParseArch(run.Net)
 	if err != nil {
@@ -42,15 +45,20 @@ func open(run experiments.Run, src *data.Source, dev device.Device) (*model, err
 	if err := m.split(src); err != nil {
 		return nil, err
 	}
-	if m.programs, err = programs(arch, run, &src.Train, src.Train.N+src.Test.N); err != nil {
+	images, launch := held(run, src, dev)
+	m.launch = launch
+	if m.programs, err = programs(arch, run, &src.Train, images); err != nil {
 		return nil, err
 	}
 	m.session, err = dev.Open(m.programs, device.Options{Precision: device.Precision(run.Precision), Deterministic: true})
 	if err != nil {
 		return nil, err
 	}
+	if src.Train.Photos != nil {
+		m.feed = newFeed(m.session, data.Join(&src.Train, &src.Test), run.Batch, launch)
+	}
 	if err := m.fill(arch, src); err != nil {
-		m.session.Close()
+		m.close()
 		return nil, err
 	}
 	return m, nil
@@ -95,6 +103,14 @@ func geometry(src *data.Source) nets.Config {
 
 // split says which images are trained and tested on.
 func (m *model) split(src *data.Source) error {
+	if in := m.run.Input; src.Train.Photos != nil {
+		switch n := src.Train.N; {
+		case m.run.Train == 0 && n != data.ImageNetTrain:
+			return fmt.Errorf("%s has %d photos to train on, ImageNet %d, by which the question counts epochs: write train: %d into it", src.Train.Photos.Dir, n, data.ImageNetTrain, n-m.run.Validation)
+		case src.Train.Size != in.Crop:
+			return fmt.Errorf("run %s: a crop of %d, but the question's other runs have %d", m.run.ID, in.Crop, src.Train.Size)
+		}
+	}
 	train, held, err := data.Split(src.Train.N, m.run.Train, m.run.Validation)
 	if err != nil {
 		return err
@@ -119,10 +135,16 @@ func (m *model) split(src *data.Source) error {
 func (m *model) fill(arch nets.Arch, src *data.Source) error {
 	m.classes = src.Train.Classes
 	w := writer{session: m.session}
-	w.write("images", slices.Concat(src.Train.Images, src.Test.Images))
-	w.write("labels", slices.Concat(src.Train.Labels, src.Test.Labels))
+	stats, err := m.statistics(src)
+	if err != nil {
+		return err
+	}
+	if m.feed == nil {
+		w.write("images", slices.Concat(src.Train.Images, src.Test.Images))
+		w.write("labels", slices.Concat(src.Train.Labels, src.Test.Labels))
+	}
 	var fill []float32
-	m.mean, m.scale, fill = normalisation(m.run.Input, &src.Train, m.train)
+	m.mean, m.scale, fill = normalisation(m.run.Input, &src.Train, stats)
 	w.write("mean", m.mean)
 	w.write("scale", m.scale)
 	w.write("fill", fill)
@@ -144,6 +166,38 @@ func (m *model) fill(arch nets.Arch, src *data.Source) error {
 	return w.err
 }
 
+// statistics are of the images trained on; with those of photos comes how
+// training sees them.
+func (m *model) statistics(src *data.Source) (data.Statistics, error) {
+	if m.feed == nil {
+		return src.Train.Statistics(m.train), nil
+	}
+	in := m.run.Input
+	stats, err := src.Train.PhotoStatistics(m.train, in.Scale[0])
+	m.look = data.Look{Size: in.Crop, Scale: [2]int(in.Scale), Axes: stats.Axes}
+	for i, v := range stats.Spread {
+		// Krizhevsky et al. 2012, section 4.1, with pixels in [0, 1].
+		m.look.Shift[i] = in.Colour * v / 255
+	}
+	return stats.Statistics, err
+}
+
+// decoder names what decodes photos: others round otherwise.
+func (m *model) decoder() string {
+	if m.feed == nil {
+		return ""
+	}
+	return m.feed.photos.Photos.Library.String()
+}
+
+// close ends the session and what feeds it.
+func (m *model) close() error {
+	if m.feed != nil {
+		m.feed.close()
+	}
+	return m.session.Close()
+}
+
 // writer keeps the first error of a row of writes.
 type writer struct {
 	session device.Session
@@ -157,9 +211,8 @@ func (w *writer) write(name string, src any) {
 }
 
 // normalisation gives what the Batch kernel subtracts (C,H,W), multiplies with
-// (C) and puts outside of the image (C), from the images trained on.
-func normalisation(in experiments.Input, set *data.Set, images []int32) (mean, scale, fill []float32) {
-	stats := set.Statistics(images)
+// (C) and puts outside of the image (C).
+func normalisation(in experiments.Input, set *data.Set, stats data.Statistics) (mean, scale, fill []float32) {
 	area := set.Size * set.Size
 	mean, scale, fill = make([]float32, set.Channels*area), make([]float32, set.Channels), make([]float32, set.Channels)
 	for c := range set.Channels {
@@ -183,17 +236,25 @@ func normalisation(in experiments.Input, set *data.Set, images []int32) (mean, s
 	return mean, scale, fill
 }
 
-// rows are the batches of steps first to first+n.
-func (m *model) rows(first, n int) []device.Row {
+// rows are the batches of steps first to first+n. Photos are on the device
+// then, until the next call.
+func (m *model) rows(first, n int) ([]device.Row, error) {
+	if m.feed != nil {
+		return m.feed.train(m.plan, m.look, first, n)
+	}
 	rows := make([]device.Row, 0, n*m.run.Batch)
 	for step := first; step < first+n; step++ {
 		rows = m.plan.Rows(step, rows)
 	}
-	return rows
+	return rows, nil
 }
 
-// evaluate classifies images of the resident data set.
+// evaluate classifies images of the data set.
 func (m *model) evaluate(images []int32) (device.Counts, error) {
+	if m.feed != nil {
+		in := m.run.Input
+		return m.feed.evaluate(data.Shots(images, []data.Shot{data.Centre(in.Crop, in.Scale[0])}))
+	}
 	return m.session.Eval(data.EvalRows(images, m.run.Batch, m.run.Input.Pad))
 }
 
@@ -202,12 +263,19 @@ func (m *model) evaluate(images []int32) (device.Counts, error) {
 // batch enters with the share 1/k (the authors' README on test statistics).
 func (m *model) calibrate() error {
 	n := max(1, min(200, len(m.train)/m.run.Batch))
-	p := device.Plan{Rows: m.rows(m.run.Schedule.Stop, n), First: m.run.Schedule.Stop}
-	for k := range n {
-		p.Rates = append(p.Rates, device.Rates{Statistics: 1 / float32(k+1)})
-	}
-	if err := m.session.Calibrate(p); err != nil {
-		return fmt.Errorf("calibrating batch norm: %w", err)
+	for k := 0; k < n; {
+		p := device.Plan{First: m.run.Schedule.Stop + k}
+		var err error
+		if p.Rows, err = m.rows(p.First, min(m.launch, n-k)); err != nil {
+			return err
+		}
+		for range len(p.Rows) / m.run.Batch {
+			k++
+			p.Rates = append(p.Rates, device.Rates{Statistics: 1 / float32(k)})
+		}
+		if err := m.session.Calibrate(p); err != nil {
+			return fmt.Errorf("calibrating batch norm: %w", err)
+		}
 	}
 	return nil
 }

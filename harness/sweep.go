@@ -287,14 +287,14 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	if err != nil {
 		return fmt.Errorf("run %s: %w", run.ID, err)
 	}
-	defer func() { err = errors.Join(err, m.session.Close()) }()
+	defer func() { err = errors.Join(err, m.close()) }()
 	info := m.session.Info()
 	if err := s.removeTemporaries(run); err != nil {
 		return err
 	}
 	t := &trainer{model: m, dir: s.Dir, held: held, proof: proof{
 		Run: run.Hash(), Program: m.programs.Train.Hash(), Data: s.Data.Checksum, Source: s.sourceHash(run),
-		Device: strings.TrimSpace(info.Name + " " + info.Precision + " " + info.Layout),
+		Device: strings.TrimSpace(strings.Join([]string{info.Name, info.Precision, info.Layout, m.decoder()}, " ")),
 	}}
 	warnings, err := t.resume()
 	var changed *changedError
@@ -341,8 +341,12 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 			return err
 		}
 	}
+	before := t.clock.total.Seconds()
 	if err := t.train(ctx); err != nil {
 		return err
+	}
+	if text := t.slowData(before); text != "" {
+		s.Say("%s", text)
 	}
 	origin.Finished, origin.Seconds = time.Now().UTC().Format(time.RFC3339), t.clock.total.Seconds()
 	if err := origin.write(s.Dir); err != nil {

@@ -84,14 +84,14 @@ func agree(t *testing.T, what string, got, want []float64) {
 // imageSide of the image, and classes of its scores.
 const imageSide, classes = 64, 10
 
-// scores of the image: one evaluation for each class that it could be of.
+// scores of the image: the logarithms of the softmax.
 func scores(t *testing.T, name, weights string, dev device.Device) []float64 {
 	t.Helper()
 	arch, err := nets.ParseArch(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := data.Set{Labels: make([]uint8, 1), N: 1, Channels: 3, Size: imageSide, Classes: classes}
+	set := data.Set{Labels: make([]int32, 1), N: 1, Channels: 3, Size: imageSide, Classes: classes}
 	for _, h := range hashes("image", 3*imageSide*imageSide) {
 		set.Images = append(set.Images, uint8(h>>24))
 	}
@@ -99,21 +99,34 @@ func scores(t *testing.T, name, weights string, dev device.Device) []float64 {
 		Weights: weights, Set: "test", Batch: 1, Precision: device.FP32,
 		Mean: []float32{0.485, 0.456, 0.406}, Std: []float32{0.229, 0.224, 0.225},
 	}
-	session, err := o.open(arch, &data.Source{Train: set, Test: set}, dev)
+	w, err := readWeights(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := o.open(w, arch, &data.Source{Train: set, Test: set}, &set, 1, 1, dev)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer session.Close()
+	to := writer{session: session}
+	to.write("images", set.Images)
+	if to.err != nil {
+		t.Fatal(to.err)
+	}
+	if _, err := session.Eval([]device.Row{{}}); err != nil {
+		t.Fatal(err)
+	}
+	logits := make([]float32, classes)
+	if err := session.Read("logits", logits); err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, v := range logits {
+		sum += math.Exp(float64(v))
+	}
 	var out []float64
-	for k := range classes {
-		if err := session.Write("labels", []uint8{uint8(k)}); err != nil {
-			t.Fatal(err)
-		}
-		c, err := session.Eval([]device.Row{{}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, -c.Loss)
+	for _, v := range logits {
+		out = append(out, float64(v)-math.Log(sum))
 	}
 	return out
 }
@@ -204,12 +217,13 @@ func TestExportErrors(t *testing.T) {
 			t.Errorf("export from %s to %s: %v, want %q", c.from, c.to, err, c.want)
 		}
 	}
-	if w, err := readWeights(ours); err != nil || w.mean == nil {
+	w, err := readWeights(ours)
+	if err != nil || w.mean == nil {
 		t.Errorf("the weights themselves are damaged: %v", err)
 	}
 	// Weights of another net, and of no net: every name that does not fit.
 	arch, _ := nets.ParseArch("resnet-34/torchvision")
-	_, err := EvalOptions{Weights: ours, Batch: 1}.open(arch, &data.Source{}, nil)
+	_, err = EvalOptions{Weights: ours}.open(w, arch, &data.Source{}, &data.Set{}, 1, 1, nil)
 	if err == nil || !strings.Contains(err.Error(), "holds the weights of resnet-18/torchvision") {
 		t.Errorf("another net: %v", err)
 	}

@@ -41,17 +41,19 @@ type trainer struct {
 // what is measured lies between the two bars.
 func (t *trainer) train(ctx context.Context) error {
 	s := t.run.Schedule
-	launch := max(1, t.session.Info().Launch)
-	metrics := make([]device.Metric, launch)
+	metrics := make([]device.Metric, t.launch)
 	for t.step < s.Stop {
-		n := t.untilEvent(launch)
-		plan := device.Plan{First: t.step, Rows: t.rows(t.step, n)}
+		n := t.untilEvent(t.launch)
+		plan := device.Plan{First: t.step}
 		for i := range n {
 			plan.Rates = append(plan.Rates, device.Rates{Learning: t.rate(t.step + i), Statistics: float32(t.run.BatchNorm.Momentum)})
 		}
 		// ------------------------------------------------------ training
+		var err error
 		t.clock.start()
-		err := t.session.Train(plan, metrics[:n])
+		if plan.Rows, err = t.rows(t.step, n); err == nil {
+			err = t.session.Train(plan, metrics[:n])
+		}
 		t.clock.stop()
 		// ---------------------------------------------------------------
 		if err != nil {
@@ -151,10 +153,10 @@ func (t *trainer) log(rate float32) error {
 	}
 	t.notice("train_error", m.Error)
 	e := record.Event{Kind: "train", Step: t.step, Rate: m.Rate, Loss: &m.Loss, Error: &m.Error,
-		Seconds: t.clock.total.Seconds(), ImagesPerS: t.clock.lap(t.window.Steps * t.run.Batch)}
+		Seconds: t.clock.total.Seconds(), Waited: t.waited(), ImagesPerS: t.clock.lap(t.window.Steps * t.run.Batch)}
 	steps := t.window.Steps
 	t.window = window{}
-	return errors.Join(t.sink.Event(e), t.watchLoss(m.Loss, steps))
+	return errors.Join(t.sink.Event(e), t.watchLoss(m.Loss, steps), t.watchPhotos())
 }
 
 // look records the gradients of the latest step and, but for the last one's,

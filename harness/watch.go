@@ -16,6 +16,8 @@ type watch struct {
 	Loss     float64 // summed over them
 	Flat     bool    // said
 	Vanished bool    // said
+
+	Unreadable []string // photos that were named
 }
 
 const (

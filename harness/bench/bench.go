@@ -250,14 +250,14 @@ func randomNet(s device.Session, arch nets.Arch, images int) error {
 	if err != nil {
 		return err
 	}
-	pixels, labels := make([]uint8, images*3*32*32), make([]uint8, images)
+	pixels, labels := make([]uint8, images*3*32*32), make([]int32, images)
 	state := uint32(1)
 	for i := range pixels {
 		state = state*1664525 + 1013904223
 		pixels[i] = uint8(state >> 24)
 	}
 	for i := range labels {
-		labels[i] = uint8(i % 10)
+		labels[i] = int32(i % 10)
 	}
 	mean, scale := make([]float32, 3*32*32), []float32{1, 1, 1}
 	for i := range mean {

@@ -201,14 +201,16 @@ func readCIFARFile(root *os.Root, name string, set *Set, first, rows int) (sum s
 
 // parseCIFAR reads exactly rows records, and that must be all there is.
 func parseCIFAR(r io.Reader, set *Set, first, rows int) error {
+	label := make([]byte, 1)
 	for row := range rows {
 		i := first + row
-		if _, err := io.ReadFull(r, set.Labels[i:i+1]); err != nil {
+		if _, err := io.ReadFull(r, label); err != nil {
 			return fmt.Errorf("row %d of %d: %w", row, rows, noEOF(err))
 		}
-		if l := set.Labels[i]; int(l) >= set.Classes {
-			return fmt.Errorf("row %d has label %d, expected 0 to %d: damaged, or not CIFAR-10's binary version; %s", row, l, set.Classes-1, howToGet)
+		if int(label[0]) >= set.Classes {
+			return fmt.Errorf("row %d has label %d, expected 0 to %d: damaged, or not CIFAR-10's binary version; %s", row, label[0], set.Classes-1, howToGet)
 		}
+		set.Labels[i] = int32(label[0])
 		if _, err := io.ReadFull(r, set.Image(i)); err != nil {
 			return fmt.Errorf("row %d of %d: %w", row, rows, noEOF(err))
 		}

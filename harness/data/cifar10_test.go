@@ -60,7 +60,7 @@ func TestCIFARIsReadInOrder(t *testing.T) {
 				set, at = &s.Test, i-5*testRows
 			}
 			record := cifarBytes(i/testRows, testRows)[i%testRows*cifarRecord:][:cifarRecord]
-			if set.Labels[at] != record[0] || !bytes.Equal(set.Image(at), record[1:]) {
+			if set.Labels[at] != int32(record[0]) || !bytes.Equal(set.Image(at), record[1:]) {
 				t.Errorf("image %d is not the one of the file", i)
 			}
 		}

@@ -7,19 +7,22 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"maps"
+	"slices"
 )
 
 // Set is a number of images of one size with their labels.
 type Set struct {
-	Images                     []uint8 // (N, Channels, Size, Size), planar
-	Labels                     []uint8 // (N), each under Classes
+	Images                     []uint8 // (N, Channels, Size, Size), planar; nil for photos
+	Labels                     []int32 // (N), each under Classes
 	N, Channels, Size, Classes int
+	Photos                     *Photos // in place of Images; nil for a set in memory
 }
 
 // newSet allocates a set of n images.
 func newSet(n, channels, size, classes int) Set {
 	return Set{
-		Images: make([]uint8, n*channels*size*size), Labels: make([]uint8, n),
+		Images: make([]uint8, n*channels*size*size), Labels: make([]int32, n),
 		N: n, Channels: channels, Size: size, Classes: classes,
 	}
 }
@@ -30,12 +33,28 @@ func (s *Set) Image(i int) []uint8 {
 	return s.Images[i*n : (i+1)*n : (i+1)*n]
 }
 
+// Join gives the photos of s and then those of t as one set.
+func Join(s, t *Set) *Set {
+	all := *s
+	all.N += t.N
+	all.Labels = slices.Concat(s.Labels, t.Labels)
+	photos := *s.Photos
+	photos.Names = slices.Concat(s.Photos.Names, t.Photos.Names)
+	photos.Broken = map[int32]string{}
+	maps.Copy(photos.Broken, s.Photos.Broken)
+	for i, why := range t.Photos.Broken {
+		photos.Broken[int32(s.N)+i] = why
+	}
+	all.Photos = &photos
+	return &all
+}
+
 // Source is a data set with where it came from.
 type Source struct {
-	Name        string // "cifar10", "preview" or "preview64": what a question calls it
+	Name        string // "cifar10", "imagenet", "preview" or "preview64": what a question calls it
 	Title       string // for figures and tables; says so when the files are not the canonical ones
 	Train, Test Set
-	Checksum    string // SHA-256, hex, over sizes, labels and images of both sets
+	Checksum    string // SHA-256, hex, over sizes, labels and images of both sets; of photos, names and sizes of the files
 	Canonical   bool   // the bytes are known to be those that the name promises
 	Warning     string // "" or one line for the user: what is unusual about these data
 }
@@ -49,7 +68,11 @@ func checksum(sets ...*Set) string {
 			binary.LittleEndian.PutUint64(b[8*i:], uint64(v))
 		}
 		h.Write(b[:])
-		h.Write(s.Labels)
+		labels := make([]byte, s.N) // in these sets no label is above 255
+		for i, l := range s.Labels {
+			labels[i] = byte(l)
+		}
+		h.Write(labels)
 		h.Write(s.Images)
 	}
 	return hex.EncodeToString(h.Sum(nil))

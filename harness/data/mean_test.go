@@ -8,7 +8,7 @@ import (
 
 func TestStatistics(t *testing.T) {
 	// Four images of two channels, 1x1.
-	s := Set{Images: []uint8{0, 10, 255, 10, 3, 10, 100, 10}, Labels: make([]uint8, 4), N: 4, Channels: 2, Size: 1, Classes: 1}
+	s := Set{Images: []uint8{0, 10, 255, 10, 3, 10, 100, 10}, Labels: make([]int32, 4), N: 4, Channels: 2, Size: 1, Classes: 1}
 	for _, test := range []struct {
 		images    []int32
 		mean, std float64

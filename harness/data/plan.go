@@ -38,6 +38,7 @@ const (
 	forOrder uint64 = iota + 1
 	forAugment
 	forSplit
+	forView
 )
 
 // Epoch is the number of samples of one epoch.

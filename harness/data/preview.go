@@ -118,7 +118,7 @@ func (t PreviewTask) set(split uint64, n int) Set {
 					return
 				}
 				for i := first; i < min(first+chunk, n); i++ {
-					s.Labels[i] = uint8(i % previewClasses)
+					s.Labels[i] = int32(i % previewClasses)
 					t.paint(s.Image(i), i%previewClasses, keyed(t.Seed, split, uint64(i)))
 				}
 			}

@@ -17,7 +17,7 @@ package record
 //
 // Step counts finished steps: 1 after the first. Errors are percent of images
 // whose top-1 class is wrong. Two runs of the same question on the same
-// machine write the same lines but for the last two fields.
+// machine write the same lines but for the last three fields.
 type Event struct {
 	Kind  string   `json:"kind"`
 	Step  int      `json:"step"`
@@ -33,6 +33,7 @@ type Event struct {
 
 	Seconds    float64 `json:"seconds,omitempty"`      // training time since the run began, pauses between sessions left out
 	ImagesPerS float64 `json:"images_per_s,omitempty"` // of the training steps since the last "train"
+	Waited     float64 `json:"waited,omitempty"`       // share of their time that the device waited for photos to be decoded
 }
 
 // Start describes a run well enough to draw and tabulate it alone.

@@ -46,7 +46,7 @@ func (l *lowering) id(name string) program.BufID {
 func (l *lowering) inputs() {
 	c := l.cfg
 	l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Size)
-	l.buffer("labels", kernel.Uint8, program.Input, c.Images)
+	l.buffer("labels", kernel.Int32, program.Input, c.Images)
 	l.buffer("rows", kernel.Int32, program.Input, c.Batch, 4)
 	l.buffer("rates", kernel.Float32, program.Input, 2)
 	l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Size)
@@ -55,6 +55,9 @@ func (l *lowering) inputs() {
 	l.values = map[*G.Node]program.BufID{
 		l.graph.Input: l.buffer("input", kernel.Float32, program.Input, c.Batch, c.Channels, c.Size, c.Size),
 		l.graph.Label: l.buffer("label", kernel.Int32, program.Input, c.Batch),
+	}
+	if l.mode == nets.Eval {
+		l.buffer("logits", kernel.Float32, program.Input, c.Batch, c.Classes) // for the host to read
 	}
 }
 
@@ -187,7 +190,11 @@ func (l *lowering) call(n *G.Node, op *ops.Op, ph program.Phase, in []program.Bu
 		l.emit(op.Kernel, op.Layer, ph, out, in)
 	}
 	id := l.p.Code[i].Out[op.Output]
-	if name, ok := l.grads[n]; ok {
+	name, ok := l.grads[n]
+	if n == l.graph.Logits && l.mode == nets.Eval {
+		name, ok = "logits", true
+	}
+	if ok {
 		id = l.id(name)
 		l.p.Code[i].Out[op.Output] = id
 	}

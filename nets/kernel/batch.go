@@ -3,7 +3,7 @@ package kernel
 import "fmt"
 
 // Batch selects images of the resident data set and augments them by the
-// plan: images uint8 (D,C,H,W), labels uint8 (D), rows int32 (N,4),
+// plan: images uint8 (D,C,H,W), labels int32 (D), rows int32 (N,4),
 // mean (C,H,W), scale (C), fill (C) -> input (N,C,Crop,Crop), label int32 (N).
 //
 // A row is the image's index, the top and left of the crop in the image padded
@@ -51,7 +51,7 @@ func (k Batch) Ref(out, in []Tensor) {
 			return
 		}
 		d := int(row[0])
-		label[n] = int32(labels.U8[d])
+		label[n] = labels.I32[d]
 		for c := range C {
 			for h := range k.Crop {
 				iy := h + int(row[1]) - k.Pad

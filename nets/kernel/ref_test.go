@@ -139,7 +139,7 @@ func TestBatch(t *testing.T) {
 		1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16,
 		101, 102, 103, 104, 105, 106, 111, 112, 113, 114, 115, 116,
 	}}
-	label := Tensor{Shape: Shape{2}, U8: []uint8{7, 9}}
+	label := Tensor{Shape: Shape{2}, I32: []int32{7, 999}}
 	mean := f32(Shape{2, 2, 3}, 0, 0, 0, 0, 0, 6, 10, 10, 10, 10, 10, 10) // of the pixel, not of its place in the crop
 	scale, fill := f32(Shape{2}, 1, 2), f32(Shape{2}, -1, -2)
 	rows := Tensor{Shape: Shape{4, 4}, I32: []int32{
@@ -155,7 +155,7 @@ func TestBatch(t *testing.T) {
 		-1, -1, -1, 101, -2, -2, -2, 202,
 		0, 0, 0, 0, 0, 0, 0, 0,
 	})
-	for i, want := range []int32{7, 7, 9, -1} {
+	for i, want := range []int32{7, 7, 999, -1} {
 		if out[1].I32[i] != want {
 			t.Errorf("label %d is %d, want %d", i, out[1].I32[i], want)
 		}

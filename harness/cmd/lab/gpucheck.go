@@ -94,7 +94,7 @@ func gpuCheck(_ context.Context, c *call) (err error) {
 // checkData is CIFAR-10 where it is, else generated images.
 func checkData(m harness.Machine) (*data.Source, string, error) {
 	if _, err := m.CIFAR10(); err == nil {
-		src, err := load(m, "cifar10")
+		src, err := load(m, "cifar10", 0)
 		return src, "cifar10", err
 	}
 	return data.Preview(1000, 256), "preview", nil

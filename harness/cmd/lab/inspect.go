@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,6 +47,16 @@ func doctor(_ context.Context, c *call) error {
 	}
 	if _, why := m.Have(); why["gpu"] != nil {
 		fmt.Printf("gpu            none: %v\n", why["gpu"])
+	}
+	if lib, err := m.TurboJPEG(); err != nil {
+		fmt.Printf("photos         Go's decoder: %v\n", err)
+	} else {
+		fmt.Printf("photos         %s\n", lib)
+	}
+	if dir, err := m.ImageNet(); err != nil {
+		fmt.Printf("data   imagenet missing: %v\n", err)
+	} else {
+		fmt.Printf("data   imagenet in %s\n", dir)
 	}
 	dir, err := m.CIFAR10()
 	if err != nil {
@@ -108,7 +119,9 @@ func evalWeights(_ context.Context, c *call) (err error) {
 	pad := c.String("shortcut-pad", "", "zero channels of shortcut A: trailing or split")
 	mean := c.String("mean", "", "of each channel, of pixels scaled to [0, 1]: 0.485,0.456,0.406")
 	std := c.String("std", "", "likewise")
-	name := c.String("set-name", "", "cifar10, preview or preview64; without it the weights' own, else cifar10")
+	name := c.String("set-name", "", "cifar10, imagenet, preview or preview64; without it the weights' own, else what --data has, else cifar10")
+	c.StringVar(&o.Crops, "crops", "1", "of a photo: 1, 10 or multi (scores averaged over five scales)")
+	c.StringVar(&o.Scores, "scores", "", "safetensors file to write the scores of photos to")
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
@@ -148,18 +161,34 @@ func evalWeights(_ context.Context, c *call) (err error) {
 			return usage("--std %s: expected numbers above 0", *std)
 		}
 	}
-	if *name == "" {
-		*name = harness.DataOf(o.Weights)
+	if !slices.Contains(harness.Crops, o.Crops) {
+		return usage("--crops %q: expected %s", o.Crops, strings.Join(harness.Crops, ", "))
 	}
 	m := c.machine()
+	trained, size := harness.DataOf(o.Weights)
+	if trained != "imagenet" {
+		size = 224
+	}
+	if *name == "" {
+		*name = trained
+	}
+	if _, err := m.ImageNet(); *name == "" && err == nil && m.DataDir != "" {
+		*name = "imagenet"
+	}
+	if *name == "" {
+		*name = "cifar10"
+	}
 	dev, err := flags.open(m)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	src, err := load(m, *name)
+	src, err := load(m, *name, size)
 	if err != nil {
 		return err
+	}
+	if src.Test.Photos == nil && (o.Crops != "1" || o.Scores != "") {
+		return usage("--crops and --scores are about photos, and %s has none", src.Title)
 	}
 	o.Precision = device.FP32
 	if *flags.precision == "bf16" || *flags.precision == "auto" && dev.Info().Bfloat16 {
@@ -173,6 +202,9 @@ func evalWeights(_ context.Context, c *call) (err error) {
 		return json.NewEncoder(os.Stdout).Encode(r)
 	}
 	fmt.Printf("%s on the %s set of %s: %.2f %% of %d images wrong, loss %.4f (%s, %s)\n", r.Net, r.Set, r.Data, r.Top1Error, r.Images, r.Loss, r.Device, r.Precision)
+	if r.Top5Error != nil {
+		fmt.Printf("crops %s; %.2f %% wrong in the first five\n", r.Crops, *r.Top5Error)
+	}
 	return nil
 }
 
@@ -251,7 +283,7 @@ func stepNet(_ context.Context, c *call) (err error) {
 		return err
 	}
 	harness.Resolve(&run, dev, *flags.precision)
-	src, err := load(m, run.Data)
+	src, err := load(m, run.Data, run.Input.Crop)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"depthlab/experiments"
 	"depthlab/harness"
@@ -147,7 +148,7 @@ func newCall(cmd command, args []string) *call {
 		c.SetOutput(os.Stdout)
 		c.PrintDefaults()
 	}
-	dataDir := c.String("data", "", "folder of the CIFAR-10 binary files (else $DEPTHLAB_DATA, else .data/cifar10)")
+	dataDir := c.String("data", "", "folder of the CIFAR-10 binary files (else $DEPTHLAB_DATA, else .data/cifar10), or of ImageNet's train and val (else $DEPTHLAB_IMAGENET, else .data/imagenet)")
 	c.machine = func() harness.Machine { return harness.NewMachine(*dataDir) }
 	c.profile = c.String("profile", "", "profile of the question; without it the first whose needs are met")
 	c.json = c.Bool("json", false, "print JSON on standard output, and nothing else there")
@@ -188,9 +189,23 @@ func (c *call) files(n int, what string) ([]string, error) {
 // holds results only.
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
+// indexed shows how far an index of photos is.
+func indexed() func(done, total int) {
+	last := time.Now()
+	return func(done, total int) {
+		if time.Since(last) > time.Second || done == total {
+			last = time.Now()
+			fmt.Fprintf(os.Stderr, "\rlooked into %d of %d photos", done, total)
+		}
+		if done == total {
+			fmt.Fprintln(os.Stderr)
+		}
+	}
+}
+
 // load reads a data set and passes on what is unusual about it.
-func load(m harness.Machine, name string) (*data.Source, error) {
-	src, err := m.Load(name)
+func load(m harness.Machine, name string, size int) (*data.Source, error) {
+	src, err := m.Load(name, size, indexed())
 	if err == nil && src.Warning != "" {
 		say("warning: %s", src.Warning)
 	}

@@ -82,7 +82,7 @@ func (q question) open(m harness.Machine, flags deviceFlags) (device.Device, *da
 	for i := range q.plan.Runs {
 		harness.Resolve(&q.plan.Runs[i], dev, *flags.precision)
 	}
-	src, err := load(m, q.plan.Runs[0].Data)
+	src, err := load(m, q.plan.Runs[0].Data, q.plan.Runs[0].Input.Crop)
 	if err != nil {
 		return nil, nil, errors.Join(err, dev.Close())
 	}

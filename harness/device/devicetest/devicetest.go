@@ -143,9 +143,9 @@ func (n *net) fill(s *session) {
 	c := n.cfg
 	pixels := c.Channels * c.Size * c.Size
 	s.write("images", bytesOf(n.salt+"images", c.Images*pixels))
-	labels := make([]uint8, c.Images)
+	labels := make([]int32, c.Images)
 	for i := range labels {
-		labels[i] = uint8(i % c.Classes)
+		labels[i] = int32(i % c.Classes)
 	}
 	s.write("labels", labels)
 	mean := make([]float32, pixels)

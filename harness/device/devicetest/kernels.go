@@ -235,7 +235,7 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 	if x.rows == nil {
 		x.rows = []device.Row{{-1}}
 		buffer("images", kernel.Uint8, program.Input, kernel.Shape{1, 1, 1, 1})
-		buffer("labels", kernel.Uint8, program.Input, kernel.Shape{1})
+		buffer("labels", kernel.Int32, program.Input, kernel.Shape{1})
 		buffer("rows", kernel.Int32, program.Input, kernel.Shape{1, 4})
 	}
 	var in []program.BufID
@@ -386,7 +386,10 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 		xs[1].I32[len(xs[1].I32)/2] = -1
 	case kernel.Batch:
 		xs[0] = kernel.Tensor{Shape: c.in[0], U8: bytesOf("images", c.in[0].Len())}
-		xs[1] = kernel.Tensor{Shape: c.in[1], U8: bytesOf("labels", c.in[1].Len())}
+		xs[1] = kernel.New(kernel.Int32, c.in[1]...)
+		for i, h := range hashes("labels", len(xs[1].I32)) {
+			xs[1].I32[i] = int32(h % 1000)
+		}
 		xs[2] = kernel.New(kernel.Int32, c.in[2]...)
 		images := c.in[0]
 		for i := range c.in[2][0] {

@@ -113,7 +113,7 @@ func (c *compiler) batch(k kernel.Batch) error {
 // loadBatch is kernel.Batch row by row: a row of the crop is a piece of the
 // image's row between two margins.
 func loadBatch(k kernel.Batch, out, in []kernel.Tensor) {
-	images, labels, rows := in[0], in[1].U8, in[2].I32
+	images, labels, rows := in[0], in[1].I32, in[2].I32
 	mean, scale, fill := in[3].F32, in[4].F32, in[5].F32
 	C, H, W := images.Shape[1], images.Shape[2], images.Shape[3]
 	x, label := out[0].F32, out[1].I32
@@ -126,7 +126,7 @@ func loadBatch(k kernel.Batch, out, in []kernel.Tensor) {
 			clear(x[n*C*area:][:C*area])
 			continue
 		}
-		label[n] = int32(labels[d])
+		label[n] = labels[d]
 		left := int(row[2]) - k.Pad // image column of the crop's column 0
 		begin, end := min(max(0, -left), k.Crop), max(0, min(k.Crop, W-left))
 		for c := range C {

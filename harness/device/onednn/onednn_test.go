@@ -94,9 +94,9 @@ func start(t testing.TB, s device.Session, net string) {
 		}
 	}
 	r := rand.New(rand.NewPCG(3, 4))
-	images, labels := make([]uint8, 200*3*32*32), make([]uint8, 200)
+	images, labels := make([]uint8, 200*3*32*32), make([]int32, 200)
 	for i := range labels {
-		labels[i] = uint8(r.IntN(10))
+		labels[i] = int32(r.IntN(10))
 	}
 	for i := range images {
 		images[i] = uint8(r.IntN(256))

@@ -43,14 +43,14 @@ func TestLearning(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	pixels, labels := make([]uint8, batch*3*size*size), make([]uint8, batch)
+	pixels, labels := make([]uint8, batch*3*size*size), make([]int32, batch)
 	state := uint32(1)
 	for i := range pixels {
 		state = state*1664525 + 1013904223
 		pixels[i] = uint8(state >> 24)
 	}
 	for i := range labels {
-		labels[i] = uint8(i)
+		labels[i] = int32(i)
 	}
 	mean := make([]float32, 3*size*size)
 	for i := range mean {

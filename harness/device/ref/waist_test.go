@@ -62,7 +62,7 @@ func TestWaist(t *testing.T) {
 				pixels[i] = uint8(i * i >> 3)
 			}
 			must(s.Write("images", pixels))
-			must(s.Write("labels", []uint8{3, 1, 4, 1, 5, 9}))
+			must(s.Write("labels", []int32{3, 1, 4, 1, 5, 9}))
 			must(s.Write("scale", []float32{0.01, 0.02, 0.03}))
 			values := map[*G.Node]tensor.Tensor{}
 			for _, p := range graph.Params {

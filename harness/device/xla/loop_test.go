@@ -51,12 +51,12 @@ func small(t *testing.T, d *Device, net string) (device.Session, device.Programs
 			t.Fatal(err)
 		}
 	}
-	pixels, labels := make([]uint8, 20*3*8*8), make([]uint8, 20)
+	pixels, labels := make([]uint8, 20*3*8*8), make([]int32, 20)
 	for i := range pixels {
 		pixels[i] = uint8(i * i >> 4)
 	}
 	for i := range labels {
-		labels[i] = uint8(i % 10)
+		labels[i] = int32(i % 10)
 	}
 	mean := make([]float32, 3*8*8)
 	for i := range mean {

@@ -144,6 +144,9 @@ func (s *session) Write(name string, src any) error {
 	if err != nil {
 		return err
 	}
+	if m.host.Shape == nil && v.shape.Equal(m.Shape) {
+		m.host = kernel.New(m.Type, m.Shape...) // what is replaced whole need not be fetched
+	}
 	t, err := m.tensor(v)
 	if err != nil {
 		return err

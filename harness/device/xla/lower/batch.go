@@ -30,6 +30,6 @@ func (e *emitter) batch(k kernel.Batch, in []value) []value {
 
 	empty := e.compare("LT", index, e.constant(0, i32, n))
 	v = e.pick(e.spread(empty, out, 0), e.constant(0, f32, out...), v)
-	label := e.convert(e.gather(labels, e.reshape(index, n, 1)), i32)
+	label := e.gather(labels, e.reshape(index, n, 1))
 	return []value{v, e.pick(empty, e.constant(-1, i32, n), label)}
 }

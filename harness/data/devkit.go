@@ -1,0 +1,225 @@
+package data
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The devkit of ILSVRC 2012 numbers the classes in an order of its own.
+const (
+	truthFile = "ILSVRC2012_validation_ground_truth.txt" // line i: the number of photo i
+	metaFile  = "meta.mat"                               // which class has which number
+)
+
+// groundTruth reads the devkit beside a flat val folder, and gives what tells
+// the class of ILSVRC2012_val_00000001.JPEG and on by that number. Photos of
+// classes that train does not have belong to none.
+func groundTruth(dir string, classes []string) (func(int, string) (int, bool), error) {
+	var found string
+	for _, pattern := range []string{"", "data", "*devkit*", "*devkit*/data"} {
+		matches, _ := filepath.Glob(filepath.Join(dir, pattern, truthFile))
+		if len(matches) > 0 {
+			found = matches[0]
+			break
+		}
+	}
+	if found == "" {
+		return nil, fmt.Errorf("%s has no folders for the classes, so the devkit is needed beside it: %s and %s, which lie in ILSVRC2012_devkit_t12/data", filepath.Join(dir, "val"), truthFile, metaFile)
+	}
+	meta := filepath.Join(filepath.Dir(found), metaFile)
+	text, err := os.ReadFile(meta)
+	if err != nil {
+		return nil, fmt.Errorf("%w; it comes with %s", err, truthFile)
+	}
+	numbers, err := synsets(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", meta, err)
+	}
+	byNumber := map[int]int{} // -1: a class that train does not have
+	for wnid, n := range numbers {
+		byNumber[n] = slices.Index(classes, wnid)
+	}
+	for _, c := range classes {
+		if _, ok := numbers[c]; !ok {
+			return nil, fmt.Errorf("train/%s: %s has no class of that name", c, meta)
+		}
+	}
+	if text, err = os.ReadFile(found); err != nil {
+		return nil, err
+	}
+	lines := strings.Fields(string(text))
+	labels := make([]int, len(lines))
+	for i, line := range lines {
+		n, err := strconv.Atoi(line)
+		class, ok := byNumber[n]
+		if err != nil || !ok {
+			return nil, fmt.Errorf("%s, line %d: label %q is outside of the %d classes of %s", found, i+1, line, len(numbers), metaFile)
+		}
+		labels[i] = class
+	}
+	return func(_ int, name string) (int, bool) {
+		stem := strings.TrimSuffix(name, filepath.Ext(name))
+		n, err := strconv.Atoi(stem[strings.LastIndexByte(stem, '_')+1:])
+		if err != nil || n < 1 || n > len(labels) || labels[n-1] < 0 {
+			return 0, false
+		}
+		return labels[n-1], true
+	}, nil
+}
+
+// synsets reads ILSVRC2012_ID and WNID of the leaves from the devkit's
+// meta.mat, a MAT-file of level 5 with one array of structs.
+func synsets(file []byte) (map[string]int, error) {
+	const header = 128
+	if len(file) < header+8 || string(file[126:128]) != "IM" {
+		return nil, errors.New("no MAT-file of level 5")
+	}
+	kind, body, _, err := matElement(file[header:])
+	if err != nil {
+		return nil, err
+	}
+	const compressed = 15
+	if kind == compressed {
+		z, err := zlib.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		if body, err = io.ReadAll(io.LimitReader(z, 1<<26)); err != nil {
+			return nil, err
+		}
+		if _, body, _, err = matElement(body); err != nil {
+			return nil, err
+		}
+	}
+	parts, err := matElements(body)
+	if err != nil {
+		return nil, err
+	}
+	// Flags, dimensions, the array's name, length of a field's name, names; then
+	// the fields of the first struct, of the second, ...
+	if len(parts) < 5 || len(parts[3]) < 4 {
+		return nil, errors.New("no array of structs")
+	}
+	width := int(binary.LittleEndian.Uint32(parts[3]))
+	if width < 1 || len(parts[4])%width != 0 {
+		return nil, errors.New("fields without names")
+	}
+	var fields []string
+	for at := 0; at < len(parts[4]); at += width {
+		name, _, _ := strings.Cut(string(parts[4][at:at+width]), "\x00")
+		fields = append(fields, name)
+	}
+	id, wnid, children := slices.Index(fields, "ILSVRC2012_ID"), slices.Index(fields, "WNID"), slices.Index(fields, "num_children")
+	if id < 0 || wnid < 0 || children < 0 {
+		return nil, fmt.Errorf("fields %s, expected ILSVRC2012_ID, WNID and num_children", strings.Join(fields, ", "))
+	}
+	out := map[string]int{}
+	for values := parts[5:]; len(values) >= len(fields); values = values[len(fields):] {
+		n, err := matNumber(values[id])
+		if err != nil {
+			return nil, err
+		}
+		below, err := matNumber(values[children])
+		if err != nil {
+			return nil, err
+		}
+		name, err := matText(values[wnid])
+		if err != nil {
+			return nil, err
+		}
+		if below == 0 {
+			out[name] = n
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("no classes")
+	}
+	return out, nil
+}
+
+// matElement splits the first data element off: its type and content.
+func matElement(b []byte) (kind uint32, body, rest []byte, err error) {
+	if len(b) < 8 {
+		return 0, nil, nil, io.ErrUnexpectedEOF
+	}
+	kind = binary.LittleEndian.Uint32(b)
+	if n := kind >> 16; n != 0 { // a small one: type, length and content in 8 bytes
+		if n > 4 {
+			return 0, nil, nil, errors.New("damaged")
+		}
+		return kind & 0xffff, b[4 : 4+n], b[8:], nil
+	}
+	n := uint64(binary.LittleEndian.Uint32(b[4:]))
+	if n > uint64(len(b)-8) {
+		return 0, nil, nil, io.ErrUnexpectedEOF
+	}
+	body = b[8 : 8+n]
+	padded := min((n+7)/8*8, uint64(len(b)-8))
+	return kind, body, b[8+padded:], nil
+}
+
+func matElements(b []byte) (bodies [][]byte, err error) {
+	for len(b) > 0 {
+		var body []byte
+		if _, body, b, err = matElement(b); err != nil {
+			return nil, err
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies, nil
+}
+
+// matValue is the content of an array: behind flags, dimensions and name.
+func matValue(array []byte) (kind uint32, body []byte, err error) {
+	for range 4 {
+		if kind, body, array, err = matElement(array); err != nil {
+			return 0, nil, err
+		}
+	}
+	return kind, body, nil
+}
+
+// matNumber is an array's only number; MATLAB stores small ones as bytes.
+func matNumber(array []byte) (int, error) {
+	kind, b, err := matValue(array)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case (kind == 1 || kind == 2) && len(b) == 1:
+		return int(b[0]), nil
+	case (kind == 3 || kind == 4) && len(b) == 2:
+		return int(binary.LittleEndian.Uint16(b)), nil
+	case (kind == 5 || kind == 6) && len(b) == 4:
+		return int(binary.LittleEndian.Uint32(b)), nil
+	case kind == 9 && len(b) == 8:
+		return int(math.Float64frombits(binary.LittleEndian.Uint64(b))), nil
+	}
+	return 0, fmt.Errorf("a number of type %d in %d bytes", kind, len(b))
+}
+
+// matText is an array of characters, of one or two bytes each.
+func matText(array []byte) (string, error) {
+	kind, b, err := matValue(array)
+	if err != nil {
+		return "", err
+	}
+	if kind != 4 && kind != 17 {
+		return string(b), nil
+	}
+	var text []byte
+	for i := 0; i+1 < len(b); i += 2 {
+		text = append(text, b[i])
+	}
+	return string(text), nil
+}

@@ -1,0 +1,259 @@
+package data
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// shot is a photo of one grey with a bright corner.
+func shot(t testing.TB, w, h int, grey uint8) []byte {
+	t.Helper()
+	m := image.NewGray(image.Rect(0, 0, w, h))
+	for i := range m.Pix {
+		m.Pix[i] = grey
+	}
+	for i := range w * h / 16 {
+		m.SetGray(i%(w/4+1), i/(w/4+1), color.Gray{255})
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, m, nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func put(t testing.TB, dir, name string, content []byte) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// folder has classes n01 to n03 of n photos each, for training and validation.
+func folder(t testing.TB, n int) string {
+	t.Helper()
+	dir := t.TempDir()
+	for class := 1; class <= 3; class++ {
+		for i := range n {
+			photo := shot(t, 60+7*class, 50+i%13, uint8(60*class+i%30))
+			put(t, dir, fmt.Sprintf("train/n0%d/%03d.JPEG", class, i), photo)
+			put(t, dir, fmt.Sprintf("val/n0%d/%03d.JPEG", class, i), photo)
+		}
+	}
+	return dir
+}
+
+func options(t testing.TB) FolderOptions {
+	return FolderOptions{Size: 32, Cache: filepath.Join(t.TempDir(), "cache")}
+}
+
+func TestImageFolder(t *testing.T) {
+	dir, o := folder(t, 4), options(t)
+	put(t, dir, "train/notes.txt", []byte("not a class"))
+	put(t, dir, "train/n02/notes.txt", []byte("not a photo"))
+	s, err := ImageFolder(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Train.N != 12 || s.Test.N != 12 || s.Train.Classes != 3 || s.Train.Size != 32 || s.Canonical || s.Warning != "" {
+		t.Errorf("%d + %d photos of %d classes, %d pixels, warning %q", s.Train.N, s.Test.N, s.Train.Classes, s.Train.Size, s.Warning)
+	}
+	if s.Train.Photos.Names[4] != filepath.Join("train", "n02", "000.JPEG") || s.Train.Labels[4] != 1 {
+		t.Errorf("photo 4 is %s of class %d", s.Train.Photos.Names[4], s.Train.Labels[4])
+	}
+}
+
+// A second time nothing is looked into but what changed.
+func TestIndexIsKept(t *testing.T) {
+	dir, o := folder(t, 3), options(t)
+	looked := 0
+	o.Progress = func(_, total int) { looked = total }
+	for _, c := range []struct {
+		change func()
+		want   int
+	}{
+		{func() {}, 18},
+		{func() {}, 0},
+		{func() { put(t, dir, "train/n03/more.jpg", shot(t, 50, 50, 1)) }, 4},
+		{func() { damageIndex(t, o.Cache) }, 19},
+	} {
+		c.change()
+		looked = 0
+		if _, err := ImageFolder(dir, o); err != nil {
+			t.Fatal(err)
+		}
+		if looked != c.want {
+			t.Errorf("%d files looked into, want %d", looked, c.want)
+		}
+	}
+}
+
+func damageIndex(t *testing.T, cache string) {
+	files, err := filepath.Glob(filepath.Join(cache, "*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	if err := os.Truncate(files[0], 100); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestChecksumOfPhotos(t *testing.T) {
+	dir, o := folder(t, 2), options(t)
+	sum := func() string {
+		s, err := ImageFolder(dir, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Checksum
+	}
+	first := sum()
+	put(t, dir, "val/n01/zzz.png", shot(t, 50, 50, 1))
+	// Some file systems count in seconds or worse.
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, "val", "n01"), later, later); err != nil {
+		t.Fatal(err)
+	}
+	if sum() == first {
+		t.Error("another photo, the same checksum")
+	}
+}
+
+func TestBadFolders(t *testing.T) {
+	good := shot(t, 50, 50, 9)
+	for name, c := range map[string]struct {
+		make func(dir string)
+		says []string
+	}{
+		"nothing":       {func(dir string) { os.RemoveAll(filepath.Join(dir, "train")) }, []string{"train is missing", "train/n01440764"}},
+		"no classes":    {func(dir string) { os.RemoveAll(filepath.Join(dir, "train")); put(t, dir, "train/a.JPEG", good) }, []string{"has no folders"}},
+		"no val":        {func(dir string) { os.RemoveAll(filepath.Join(dir, "val")) }, []string{"val is missing"}},
+		"class missing": {func(dir string) { os.RemoveAll(filepath.Join(dir, "val", "n02")) }, []string{"lacks 1 of the 3", "n02"}},
+		"class too many": {func(dir string) { put(t, dir, "val/n09/a.JPEG", good); os.RemoveAll(filepath.Join(dir, "val", "n01")) },
+			[]string{"1 classes that train has not: n09", "lacks 1 of the 3 classes of train: n01"}},
+		"empty class": {func(dir string) {
+			os.RemoveAll(filepath.Join(dir, "train", "n02"))
+			put(t, dir, "train/n02/readme.txt", nil)
+		}, []string{"1 of 3 classes have no photo", "n02"}},
+		"many broken": {func(dir string) { put(t, dir, "train/n01/000.JPEG", shot(t, 300, 300, 9)[:1200]) }, []string{"1 of 6 files are unreadable", "000.JPEG (cut short)"}},
+	} {
+		dir := folder(t, 2)
+		c.make(dir)
+		_, err := ImageFolder(dir, options(t))
+		if err == nil {
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		for _, says := range c.says {
+			if !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: %v, want %q", name, err, says)
+			}
+		}
+	}
+}
+
+// A few broken files are named and left out.
+func TestBrokenFiles(t *testing.T) {
+	dir := folder(t, 101)
+	put(t, dir, "train/n01/000.JPEG", nil)
+	put(t, dir, "train/n02/001.JPEG", []byte("<html>"))
+	put(t, dir, "train/n03/002.JPEG", shot(t, 50, 50, 9)[:300])
+	s, err := ImageFolder(dir, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Train.N != 303 || len(s.Train.Photos.Broken) != 3 || s.Train.Photos.Broken[0] != "empty" {
+		t.Errorf("%d photos, broken %v", s.Train.N, s.Train.Photos.Broken)
+	}
+	for _, says := range []string{"3 unreadable", "000.JPEG (empty)", "001.JPEG (image: unknown format)"} {
+		if !strings.Contains(s.Warning, says) {
+			t.Errorf("warning %q, want %q", s.Warning, says)
+		}
+	}
+}
+
+// The validation set as it comes: one folder, and the devkit.
+func TestGroundTruth(t *testing.T) {
+	flat := func(t *testing.T, truth string) string {
+		dir := folder(t, 1)
+		if err := os.RemoveAll(filepath.Join(dir, "val")); err != nil {
+			t.Fatal(err)
+		}
+		for i := 1; i <= 4; i++ {
+			put(t, dir, fmt.Sprintf("val/ILSVRC2012_val_%08d.JPEG", i), shot(t, 50, 50, 9))
+		}
+		meta, err := os.ReadFile(filepath.Join("testdata", "meta.mat")) // n03 is 1, n01 is 2, n02 is 300
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, dir, "ILSVRC2012_devkit_t12/data/meta.mat", meta)
+		put(t, dir, "ILSVRC2012_devkit_t12/data/"+truthFile, []byte(truth))
+		return dir
+	}
+	s, err := ImageFolder(flat(t, "300\n1\n2\n1\n"), options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(s.Test.Labels); got != "[1 2 0 2]" {
+		t.Errorf("labels %s", got)
+	}
+	dir := flat(t, "300\n1\n2\n1\n")
+	if err := os.RemoveAll(filepath.Join(dir, "train", "n03")); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = ImageFolder(dir, options(t)); err != nil || fmt.Sprint(s.Test.Labels) != "[1 0]" {
+		t.Errorf("a subset of the classes: %v, %v", s, err)
+	}
+	for _, c := range []struct{ truth, says string }{
+		{"1\n4\n2\n1\n", `line 2: label "4" is outside of the 3 classes`},
+		{"1\nx\n2\n1\n", `line 2: label "x"`},
+		{"301\n", "line 1"}, // has children
+	} {
+		if _, err := ImageFolder(flat(t, c.truth), options(t)); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("ground truth %q: %v, want %q", c.truth, err, c.says)
+		}
+	}
+	dir = flat(t, "1\n2\n2\n1\n")
+	put(t, dir, "train/n07/a.JPEG", shot(t, 50, 50, 9))
+	if _, err := ImageFolder(dir, options(t)); err == nil || !strings.Contains(err.Error(), "n07") {
+		t.Errorf("a class that the devkit does not know: %v", err)
+	}
+	for name := range map[string]bool{"meta.mat": true, truthFile: true} {
+		dir := flat(t, "1\n")
+		if err := os.Remove(filepath.Join(dir, "ILSVRC2012_devkit_t12", "data", name)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ImageFolder(dir, options(t)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
+}
+
+// No damage to meta.mat makes it panic.
+func TestDamagedMeta(t *testing.T) {
+	file, err := os.ReadFile(filepath.Join("testdata", "meta.mat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := synsets(file); err != nil || len(got) != 3 || got["n02"] != 300 {
+		t.Fatal(got, err)
+	}
+	for i := range file {
+		synsets(file[:i])
+		other := bytes.Clone(file)
+		other[i] ^= 0x55
+		synsets(other)
+	}
+}

@@ -1,0 +1,285 @@
+package photo
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// scene is a picture with edges and slopes.
+func scene(w, h int) *image.RGBA {
+	m := image.NewRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			m.Set(x, y, color.RGBA{uint8(x * 255 / w), uint8(y * 255 / h), uint8((x/17 + y/11) % 2 * 200), 255})
+		}
+	}
+	return m
+}
+
+func encode(t testing.TB, m image.Image, quality int) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func library(t testing.TB) *Library {
+	t.Helper()
+	path, err := Find(filepath.Join("..", "..", "..", ".lib"))
+	if err != nil {
+		t.Skip(err)
+	}
+	l, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func cut(t testing.TB, l *Library, file []byte, v View) []uint8 {
+	t.Helper()
+	c, err := NewCutter(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	dst := make([]uint8, 3*v.Crop*v.Crop)
+	if err := c.Cut(dst, file, v); err != nil {
+		t.Fatal(err)
+	}
+	return dst
+}
+
+// furthest is the largest difference of two squares, and how many differ.
+func furthest(a, b []uint8) (most, n int) {
+	for i := range a {
+		d := max(int(a[i])-int(b[i]), int(b[i])-int(a[i]))
+		most = max(most, d)
+		if d > 0 {
+			n++
+		}
+	}
+	return most, n
+}
+
+// What is decoded in part is what is decoded in full.
+func TestPartOfAnImage(t *testing.T) {
+	l := library(t)
+	for _, size := range [][2]int{{500, 375}, {375, 500}, {333, 333}, {640, 130}} {
+		file := encode(t, scene(size[0], size[1]), 90)
+		for _, at := range [][2]float64{{0, 0}, {0.3, 0.7}, {0.5, 0.5}, {0.99, 0.99}} {
+			v := View{Side: 128, Crop: 112, X: at[0], Y: at[1]}
+			if min(size[0], size[1]) >= 256 {
+				v.Side = 250 // no scaled decoding
+			}
+			part := cut(t, l, file, v)
+			whole, err := NewCutter(l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole.turbo.entire = true
+			full := make([]uint8, len(part))
+			if err := whole.Cut(full, file, v); err != nil {
+				t.Fatal(err)
+			}
+			whole.Close()
+			if most, n := furthest(part, full); most > 0 {
+				t.Errorf("%v at %v: %d bytes differ by up to %d from those of the whole image", size, at, n, most)
+			}
+		}
+	}
+}
+
+// The two decoders round differently, no more.
+func TestDecodersAgree(t *testing.T) {
+	l := library(t)
+	grey := image.NewGray(image.Rect(0, 0, 90, 70))
+	for i := range grey.Pix {
+		grey.Pix[i] = uint8(i)
+	}
+	var shot bytes.Buffer
+	if err := png.Encode(&shot, scene(80, 90)); err != nil {
+		t.Fatal(err)
+	}
+	for name, file := range map[string][]byte{
+		"colour": encode(t, scene(300, 200), 95), "grey": encode(t, grey, 95), "png": shot.Bytes(),
+		"narrow": encode(t, scene(1, 200), 90), "low": encode(t, scene(200, 1), 90), "dot": encode(t, scene(1, 1), 90),
+	} {
+		v := View{Side: 64, Crop: 48, X: 0.5, Y: 0.5, Exact: true}
+		a, b := cut(t, l, file, v), cut(t, nil, file, v)
+		// Go repeats chroma where libjpeg-turbo interpolates.
+		sum := 0
+		for i := range a {
+			sum += max(int(a[i])-int(b[i]), int(b[i])-int(a[i]))
+		}
+		if mean := float64(sum) / float64(len(a)); mean > 2.5 {
+			t.Errorf("%s: the decoders differ by %.2f levels on average", name, mean)
+		}
+	}
+}
+
+// An eighth of a large photo is enough for a small view.
+func TestScaledDecoding(t *testing.T) {
+	l := library(t)
+	file := encode(t, scene(1600, 1200), 95)
+	v := View{Side: 140, Crop: 128, X: 0.4, Y: 0.6}
+	scaled := cut(t, l, file, v)
+	v.X, v.Y, v.Exact = 18.0/46, 7.0/12, true // the same place
+	full := cut(t, l, file, v)
+	sum := 0
+	for i := range full {
+		sum += max(int(full[i])-int(scaled[i]), int(scaled[i])-int(full[i]))
+	}
+	if mean := float64(sum) / float64(len(full)); mean > 4 || mean == 0 {
+		t.Errorf("scaled decoding differs by %.2f levels on average", mean)
+	}
+}
+
+// The vectorised loops have the bits of the plain ones.
+func TestVector(t *testing.T) {
+	if !vector {
+		t.Skip("no AVX2")
+	}
+	var tp taps
+	for _, c := range []struct{ in, out, first, n int }{{100, 100, 0, 100}, {100, 37, 3, 30}, {100, 333, 50, 101}, {1, 50, 0, 50}, {1000, 64, 0, 64}} {
+		touched := tp.set(c.in, c.out, c.first, c.n)
+		src := make([]uint8, (c.in+tp.n)*4*7+slack)
+		for i := range src {
+			src[i] = uint8(i*i>>5 ^ i)
+		}
+		want, got := make([]uint8, 4*c.n), make([]uint8, 4*c.n)
+		acrossGo(want, src, tp.offset, tp.weight, tp.n, touched.from)
+		acrossAVX2(got, src, tp.offset, tp.weight, tp.n, touched.from)
+		if !slices.Equal(got, want) {
+			t.Errorf("across %v differs", c)
+		}
+		const pitch = 4 * 7
+		long := make([]uint8, pitch+slack)
+		want, got = make([]uint8, pitch), long[:pitch]
+		for y := range c.n {
+			w := tp.weight[y*tp.n:][:tp.n]
+			downGo(want, src[int(tp.offset[y])*pitch:], pitch, w)
+			downAVX2(got, src[int(tp.offset[y])*pitch:], pitch, w)
+			if !slices.Equal(got, want) {
+				t.Fatalf("down %v differs in row %d", c, y)
+			}
+		}
+	}
+}
+
+// Splitting with shifts that reach black and white, whatever is left of 16.
+func TestSplit(t *testing.T) {
+	if !vector {
+		t.Skip("no AVX2")
+	}
+	src := make([]uint8, 4*50+slack)
+	for i := range src {
+		src[i] = uint8(i * 37)
+	}
+	for _, shift := range [][3]int{{}, {10, -20, 100}, {-255, 255, 300}} {
+		var got, want [3][50]uint8
+		split(got[0][:], got[1][:], got[2][:], src, shift)
+		splitGo(want[0][:], want[1][:], want[2][:], src, shift)
+		if got != want {
+			t.Errorf("shift %v differs", shift)
+		}
+	}
+}
+
+// Where nothing is resized, pixels stay, and shifts stop at black and white.
+func TestShift(t *testing.T) {
+	m := image.NewRGBA(image.Rect(0, 0, 8, 8))
+	for i := range 64 {
+		copy(m.Pix[4*i:], []uint8{uint8(i), uint8(200 + i%56), 100, 255})
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	got := cut(t, nil, b.Bytes(), View{Side: 8, Crop: 8, Shift: [3]int{-10, 20, 3}})
+	for i := range 64 {
+		if got[i] != uint8(max(0, i-10)) || got[64+i] != uint8(min(255, 220+i%56)) || got[128+i] != 103 {
+			t.Fatalf("pixel %d is %d %d %d", i, got[i], got[64+i], got[128+i])
+		}
+	}
+}
+
+// An axis of one pixel, or a crop at the far end of a long one.
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct {
+		v    View
+		n    int
+		want int
+	}{
+		{View{Exact: true}, 3, 2}, {View{Exact: true}, 5, 2}, {View{Exact: true}, 4, 2},
+		{View{}, 3, 2}, {View{}, 4, 2},
+	} {
+		if got := c.v.place(0.5, c.n); got != c.want {
+			t.Errorf("the middle of %d is %d (exact %v), want %d", c.n, got, c.v.Exact, c.want)
+		}
+	}
+	if got := (View{}).place(0.999999, 7); got != 7 {
+		t.Errorf("the end is %d", got)
+	}
+}
+
+func TestBroken(t *testing.T) {
+	file := encode(t, scene(300, 200), 90)
+	huge := slices.Clone(file)
+	at := bytes.Index(huge, []byte{0xff, 0xc0}) + 5
+	copy(huge[at:], []byte{0xff, 0xff, 0xff, 0xff})
+	libs := map[string]*Library{"Go": nil}
+	if path, err := Find(filepath.Join("..", "..", "..", ".lib")); err == nil {
+		if libs["turbo"], err = Open(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for decoder, l := range libs {
+		for name, c := range map[string]struct {
+			file []byte
+			says string
+		}{
+			"empty": {nil, ""}, "text": {[]byte("<html>not found</html>"), "unknown format"},
+			"cut short": {file[:len(file)/2], ""}, "header only": {file[:300], ""}, "huge": {huge, "65535"},
+		} {
+			c2, err := NewCutter(l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := View{Side: 64, Crop: 48, X: 0.5, Y: 0.9, Exact: true}
+			err = c2.Cut(make([]uint8, 3*48*48), c.file, v)
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s, %s: %v", decoder, name, err)
+			}
+			// The next photo is not affected.
+			if err := c2.Cut(make([]uint8, 3*48*48), file, v); err != nil {
+				t.Errorf("%s, after %s: %v", decoder, name, err)
+			}
+			c2.Close()
+		}
+	}
+}
+
+func TestNoLibrary(t *testing.T) {
+	t.Setenv(EnvLibrary, "/nowhere/libturbojpeg.so.0")
+	if _, err := Find(""); err == nil || !strings.Contains(err.Error(), "/nowhere") {
+		t.Errorf("a library that is not there: %v", err)
+	}
+	text := filepath.Join(t.TempDir(), "libturbojpeg.so.0")
+	if err := os.WriteFile(text, []byte("no library"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(text); err == nil {
+		t.Error("a text was opened as a library")
+	}
+}

@@ -1,0 +1,141 @@
+package photo
+
+import "math"
+
+// taps are the weights of the pixels of one axis that make those of a crop:
+// a triangle as wide as two pixels of the coarser of the two images (Pillow's
+// and torchvision's antialiased bilinear filter), in units of 2^-14.
+type taps struct {
+	n       int // taps of each output, even; those that are not needed weigh 0
+	offset  []int32
+	weight  []int16 // n for each output
+	exact   []float64
+	touched span
+}
+
+// span is what the taps touch.
+type span struct{ from, to int }
+
+const (
+	weightBits = 14
+	// slack is what may be read behind the last pixel, by taps of weight 0 and
+	// whole vectors.
+	slack = 64
+)
+
+// set makes the taps for the outputs first to first+n of an axis of in pixels
+// resized to out.
+func (t *taps) set(in, out, first, n int) span {
+	scale := float64(in) / float64(out)
+	support := max(scale, 1)
+	t.n = (int(math.Ceil(support))*2 + 1 + 1) / 2 * 2
+	t.offset, t.weight = t.offset[:0], t.weight[:0]
+	t.touched = span{in, 0}
+	for i := range n {
+		centre := (float64(first+i) + 0.5) * scale
+		from, to := max(0, int(centre-support+0.5)), min(in, int(centre+support+0.5))
+		t.exact = t.exact[:0]
+		sum := 0.0
+		for j := from; j < to; j++ {
+			w := max(0, 1-math.Abs((float64(j)-centre+0.5)/support))
+			t.exact = append(t.exact, w)
+			sum += w
+		}
+		for j := range t.n {
+			w := 0.0
+			if j < to-from {
+				w = t.exact[j] / sum
+			}
+			t.weight = append(t.weight, int16(math.Round(w*(1<<weightBits))))
+		}
+		t.offset = append(t.offset, int32(from))
+		t.touched.from, t.touched.to = min(t.touched.from, from), max(t.touched.to, to)
+	}
+	return t.touched
+}
+
+// resize makes the view of the decoded region: across, then down, rounding to
+// bytes between, as Pillow does.
+func (c *Cutter) resize(dst []uint8, region rectangle, v View) {
+	n, pitch := v.Crop, 4*v.Crop
+	rows := span{c.down.touched.from - region.y, c.down.touched.to - region.y}
+	// Taps of weight 0 may reach a few rows further down.
+	c.narrow = grow(c.narrow, (rows.to-rows.from+c.down.n)*pitch+slack)
+	c.row = grow(c.row, pitch+slack)
+	for y := rows.from; y < rows.to; y++ {
+		across(c.narrow[(y-rows.from)*pitch:][:pitch], c.pixels[4*y*region.w:], c.across.offset, c.across.weight, c.across.n, region.x)
+	}
+	area := n * n
+	for y := range n {
+		from := int(c.down.offset[y]) - c.down.touched.from
+		down(c.row[:pitch], c.narrow[from*pitch:], pitch, c.down.weight[y*c.down.n:][:c.down.n])
+		split(dst[y*n:][:n], dst[area+y*n:][:n], dst[2*area+y*n:][:n], c.row, v.Shift)
+	}
+}
+
+func across(dst, src []uint8, offset []int32, weight []int16, n, left int) {
+	if vector {
+		acrossAVX2(dst, src, offset, weight, n, left)
+	} else {
+		acrossGo(dst, src, offset, weight, n, left)
+	}
+}
+
+func down(dst, src []uint8, pitch int, weight []int16) {
+	if vector {
+		downAVX2(dst, src, pitch, weight)
+	} else {
+		downGo(dst, src, pitch, weight)
+	}
+}
+
+// split makes three rows of one of RGBX, and adds a shift to each.
+func split(r, g, b, src []uint8, shift [3]int) {
+	done := 0
+	if vector {
+		done = len(r) / 16 * 16
+		splitAVX2(r[:done], g, b, src, shift)
+	}
+	splitGo(r[done:], g[done:], b[done:], src[4*done:], shift)
+}
+
+func splitGo(r, g, b, src []uint8, shift [3]int) {
+	for k, dst := range [3][]uint8{r, g, b} {
+		for i := range dst {
+			dst[i] = uint8(min(max(int(src[4*i+k])+shift[k], 0), 255))
+		}
+	}
+}
+
+// acrossGo makes pixels of weighted neighbours in a row of pixels that begins
+// with pixel left.
+func acrossGo(dst, src []uint8, offset []int32, weight []int16, n, left int) {
+	for i, from := range offset {
+		w := weight[i*n:][:n]
+		pixels := src[4*(int(from)-left):]
+		for k := range 4 {
+			sum := int32(1) << (weightBits - 1)
+			for j, w := range w {
+				if w != 0 {
+					sum += int32(w) * int32(pixels[4*j+k])
+				}
+			}
+			dst[4*i+k] = clamp(sum >> weightBits)
+		}
+	}
+}
+
+// downGo makes a row of weighted rows.
+func downGo(dst, src []uint8, pitch int, weight []int16) {
+	for i := range dst {
+		sum := int32(1) << (weightBits - 1)
+		for j, w := range weight {
+			if w != 0 {
+				sum += int32(w) * int32(src[j*pitch+i])
+			}
+		}
+		dst[i] = clamp(sum >> weightBits)
+	}
+}
+
+func clamp(v int32) uint8 { return uint8(min(max(v, 0), 255)) }

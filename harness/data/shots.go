@@ -1,0 +1,78 @@
+package data
+
+import (
+	"math"
+
+	"depthlab/harness/data/photo"
+)
+
+// Shot is one slot of a batch of photos.
+type Shot struct {
+	Image int32 // -1 for an empty slot
+	Flip  bool
+	View  photo.View
+}
+
+// Look is what training sees of a photo (paper section 3.4).
+type Look struct {
+	Size  int        // of the crop
+	Scale [2]int     // the shorter side is uniform in Scale[0] to Scale[1]
+	Shift [3]float64 // deviation of the shift of all pixels along each of Axes, in grey levels; zeros for none
+	Axes  [3][3]float64
+}
+
+// Shots appends the slots of a step of photos to dst: the images and flips are
+// those of Rows, the rest is drawn from (Seed, step, slot) likewise.
+func (p *Plan) Shots(step int, look Look, dst []Shot) []Shot {
+	for slot, row := range p.Rows(step, nil) {
+		r := keyed(p.Seed, forView, uint64(step)*uint64(p.Batch)+uint64(slot))
+		v := photo.View{Crop: look.Size}
+		v.Side = look.Scale[0] + int(r.below(uint64(look.Scale[1]-look.Scale[0]+1)))
+		v.X, v.Y = r.unit(), r.unit()
+		var shift [3]float64
+		for axis, deviation := range look.Shift {
+			a := mul(r.normal(), deviation)
+			for c := range shift {
+				shift[c] += mul(a, look.Axes[axis][c])
+			}
+		}
+		for c := range shift {
+			v.Shift[c] = int(math.Round(shift[c]))
+		}
+		dst = append(dst, Shot{row[0], row[3] != 0, v})
+	}
+	return dst
+}
+
+// Shots is every image in every one of the views.
+func Shots(images []int32, views []Shot) []Shot {
+	all := make([]Shot, 0, len(images)*len(views))
+	for _, i := range images {
+		for _, v := range views {
+			v.Image = i
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// Centre is the view that tests take of a photo whose shorter side is resized
+// to side: the square of size x size in the middle.
+func Centre(size, side int) Shot { return view(0.5, 0.5, size, side) }
+
+// TenCrops are the centre and the four corners, each as it is and mirrored
+// (Krizhevsky et al. 2012).
+func TenCrops(size, side int) []Shot {
+	var all []Shot
+	for _, at := range [][2]float64{{0, 0}, {1, 0}, {0, 1}, {1, 1}, {0.5, 0.5}} {
+		v := view(at[0], at[1], size, side)
+		mirrored := v
+		mirrored.Flip = true
+		all = append(all, v, mirrored)
+	}
+	return all
+}
+
+func view(x, y float64, size, side int) Shot {
+	return Shot{View: photo.View{Side: side, Crop: size, X: x, Y: y, Exact: true}}
+}

@@ -1,0 +1,166 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/state"
+	"depthlab/nets"
+)
+
+// Crops are the ways to test on photos (paper section 3.4): the centre; the
+// centre and the corners, each as it is and mirrored; and, as the nets are
+// convolutions up to their global pooling, the whole square in the middle at
+// five scales.
+var Crops = []string{"1", "10", "multi"}
+
+// scales are the sides of "multi" for nets of 224 pixels.
+var scales = []int{224, 256, 384, 480, 640}
+
+// pass is a number of views of one size.
+type pass struct {
+	size  int
+	views []data.Shot
+}
+
+// passes of nets that were trained on crops of size from photos whose shorter
+// side tests resize to side.
+func passes(crops string, size, side int) []pass {
+	switch crops {
+	case "10":
+		return []pass{{size, data.TenCrops(size, side)}}
+	case "multi":
+		var all []pass
+		for _, s := range scales {
+			s = (s*size/224 + 4) / 8 * 8
+			all = append(all, pass{s, []data.Shot{data.Centre(s, s)}})
+		}
+		return all
+	}
+	return []pass{{size, []data.Shot{data.Centre(size, side)}}}
+}
+
+// tally sums the softmax scores of each image over its views.
+type tally struct {
+	scores []float32 // (N, Classes)
+	views  []int     // (N) that were readable
+}
+
+// photos tests weights on photos by the mean scores of their views.
+func (o EvalOptions) photos(w *weights, arch nets.Arch, src *data.Source, dev device.Device) (r EvalResult, err error) {
+	set := o.images(src)
+	images, classes := data.Indices(set.N), set.Classes
+	t := tally{make([]float32, set.N*classes), make([]int, set.N)}
+	for _, p := range passes(o.Crops, set.Size, o.side(w, set.Size)) {
+		info, err := o.pass(w, arch, src, dev, p, images, &t)
+		if err != nil {
+			return r, err
+		}
+		r.Device, r.Precision = info.Name, info.Precision
+	}
+	r.Net, r.Set, r.Data, r.Crops = arch.String(), o.Set, src.Title, o.Crops
+	t.judge(&r, set.Labels, classes)
+	if r.Images == 0 {
+		return r, fmt.Errorf("%s: no photo of the %s set can be read", set.Photos.Dir, o.Set)
+	}
+	if o.Scores != "" {
+		err = state.WriteFile(o.Scores, map[string]string{"net": r.Net, "data": r.Data, "crops": r.Crops},
+			[]state.Tensor{state.Float32("scores", []int{set.N, classes}, t.scores), state.Int32("labels", []int{set.N}, set.Labels)})
+	}
+	return r, err
+}
+
+// side is what tests resize the shorter side to: as recorded with the weights,
+// else 256 for crops of 224.
+func (o EvalOptions) side(w *weights, size int) int {
+	if w.info != nil && w.info.Side > 0 {
+		return w.info.Side
+	}
+	return size * 256 / 224
+}
+
+func (o EvalOptions) pass(w *weights, arch nets.Arch, src *data.Source, dev device.Device, p pass, images []int32, t *tally) (info device.Info, err error) {
+	set := *o.images(src)
+	set.Size = p.size
+	batch := min(o.Batch, max(1, o.Batch*224*224/(p.size*p.size))) // memory as at 224 pixels
+	session, err := o.open(w, arch, src, &set, batch, batch, dev)
+	if err != nil {
+		return info, err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	f := newFeed(session, &set, batch, 1)
+	logits := make([]float32, batch*set.Classes)
+	at := 0 // the shot that the next row is
+	shots := data.Shots(images, p.views)
+	err = f.each(shots, func(rows []device.Row) error {
+		if _, err := session.Eval(rows); err != nil {
+			return err
+		}
+		if err := session.Read("logits", logits); err != nil {
+			return err
+		}
+		for slot, row := range rows {
+			if row[0] >= 0 {
+				t.add(int(shots[at].Image), logits[slot*set.Classes:][:set.Classes])
+			}
+			at++
+		}
+		return nil
+	})
+	return session.Info(), err
+}
+
+// add takes the logits of one view of an image.
+func (t *tally) add(image int, logits []float32) {
+	scores := t.scores[image*len(logits):][:len(logits)]
+	largest := float64(slices.Max(logits))
+	sum := 0.0
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - largest)
+	}
+	for i, v := range logits {
+		scores[i] += float32(math.Exp(float64(v)-largest) / sum)
+	}
+	t.views[image]++
+}
+
+// judge makes the sums means and counts errors by them.
+func (t *tally) judge(r *EvalResult, labels []int32, classes int) {
+	wrong, beyond := 0, 0
+	for i, n := range t.views {
+		if n == 0 {
+			continue
+		}
+		scores := t.scores[i*classes:][:classes]
+		above := 0 // classes that come before the label
+		label := labels[i]
+		for c := range scores {
+			scores[c] /= float32(n)
+		}
+		for c, s := range scores {
+			if s > scores[label] || s == scores[label] && c < int(label) {
+				above++
+			}
+		}
+		if above > 0 {
+			wrong++
+		}
+		if above > 4 {
+			beyond++
+		}
+		r.Images++
+		r.Loss -= math.Log(max(float64(scores[label]), math.SmallestNonzeroFloat32))
+	}
+	if r.Images > 0 {
+		n := float64(r.Images)
+		r.Top1Error, r.Loss = 100*float64(wrong)/n, r.Loss/n
+		if classes > 5 {
+			top5 := 100 * float64(beyond) / n
+			r.Top5Error = &top5
+		}
+	}
+}

@@ -1,0 +1,216 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/device/ref"
+	"depthlab/harness/state"
+	"depthlab/nets"
+)
+
+const photoQuestion = `
+question: Does it see photos?
+nets: [resnet-8]
+data: imagenet
+train: 18
+batch: 4
+input: {crop: 16, scale: [18, 24]}
+batch_norm: {group: 0, statistics: calibrated}
+schedule: {at: [6 steps], stop: 9 steps, warmup: none}
+log: 2 steps
+evaluate: 4 steps
+save: 3 steps
+precision: fp32
+`
+
+// photoFolder has three classes of six photos, for training and validation.
+func photoFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for class := range 3 {
+		for i := range 6 {
+			m := image.NewRGBA(image.Rect(0, 0, 30+5*i, 40-2*i))
+			for p := range len(m.Pix) / 4 {
+				x, y := p%m.Rect.Dx(), p/m.Rect.Dx()
+				m.Set(x, y, color.RGBA{uint8(80*class + 5*x), uint8(9 * y * (i + 1)), uint8(x*y + 40*i), 255})
+			}
+			var b bytes.Buffer
+			if err := jpeg.Encode(&b, m, nil); err != nil {
+				t.Fatal(err)
+			}
+			for _, part := range []string{"train", "val"} {
+				path := filepath.Join(dir, part, fmt.Sprint("n", class), fmt.Sprintf("%d.JPEG", i))
+				if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	return dir
+}
+
+func loadPhotos(t *testing.T, dir string) *data.Source {
+	t.Helper()
+	src, err := data.ImageFolder(dir, data.FolderOptions{Size: 16, Cache: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
+}
+
+// A run on photos that was stopped and resumed is one that was not.
+func TestResumeOnPhotos(t *testing.T) {
+	src := loadPhotos(t, photoFolder(t))
+	for name, dev := range devices(t) {
+		t.Run(name, func(t *testing.T) {
+			train := func(n int) map[string]any {
+				dir := t.TempDir()
+				for {
+					s := sweep(t, photoQuestion, dir, dev, "fp32")
+					s.Data = src
+					err := s.Run(&stopAfter{context.Background(), 0, n})
+					if err == nil {
+						return outcome(t, dir)
+					}
+					if !errors.Is(err, ErrInterrupted) {
+						t.Fatal(err)
+					}
+				}
+			}
+			want, got := train(1<<30), train(9)
+			if len(want) != 2 {
+				t.Fatalf("%d files", len(want))
+			}
+			for file, v := range want {
+				if fmt.Sprint(v) != fmt.Sprint(got[file]) {
+					t.Errorf("%s differs", file)
+				}
+			}
+		})
+	}
+}
+
+// ImageNet's number of photos is not that of any folder.
+func TestNumberOfPhotos(t *testing.T) {
+	src := loadPhotos(t, photoFolder(t))
+	s := sweep(t, strings.Replace(photoQuestion, "train: 18\n", "", 1), t.TempDir(), ref.New(), "fp32")
+	s.Data = src
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "write train: 18 into it") {
+		t.Errorf("18 photos for ImageNet: %v", err)
+	}
+}
+
+// A photo that breaks is named in the record; too many stop the run.
+func TestPhotosBreak(t *testing.T) {
+	dir := photoFolder(t)
+	src := loadPhotos(t, dir)
+	if err := os.Truncate(filepath.Join(dir, "train", "n1", "3.JPEG"), 200); err != nil {
+		t.Fatal(err)
+	}
+	s := sweep(t, photoQuestion, t.TempDir(), ref.New(), "fp32")
+	s.Data = src
+	err := s.Run(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "1 of 36 photos are unreadable") || !strings.Contains(err.Error(), filepath.Join("train", "n1", "3.JPEG")) {
+		t.Errorf("1 of 36 photos is broken: %v", err)
+	}
+}
+
+// Weights tested on photos: the centre as training tests it; ten crops and five
+// scales as the mean of what each view scores alone.
+func TestEvalPhotos(t *testing.T) {
+	src := loadPhotos(t, photoFolder(t))
+	dir := t.TempDir()
+	s := sweep(t, photoQuestion, dir, ref.New(), "fp32")
+	s.Data = src
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	o := EvalOptions{Net: "resnet-8", Weights: weightsPath(dir, "resnet-8-seed0"), Set: "test", Batch: 5, Crops: "1", Precision: device.FP32}
+	one, err := Eval(o, src, ref.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := open(s.Plan.Runs[0], src, ref.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	w, err := readWeights(o.Weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensors, err := w.match(o.Weights, m.programs.Eval)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := writer{session: m.session}
+	for name, v := range tensors {
+		to.write(name, v)
+	}
+	if to.err != nil {
+		t.Fatal(to.err)
+	}
+	c, err := m.evaluate(m.test)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.Images != c.Images || math.Abs(one.Loss-c.Loss/float64(c.Images)) > 1e-6 || one.Top1Error != 100*float64(c.Wrong)/float64(c.Images) {
+		t.Errorf("%+v, training says %+v", one, c)
+	}
+
+	arch, _ := nets.ParseArch("resnet-8")
+	for _, crops := range []string{"10", "multi"} {
+		o.Crops, o.Scores = crops, filepath.Join(dir, crops)
+		if _, err := Eval(o, src, ref.New()); err != nil {
+			t.Fatal(err)
+		}
+		f, err := state.ReadFile(o.Scores)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scores := slices.IndexFunc(f.Tensors, func(x state.Tensor) bool { return x.Name == "scores" })
+		got, err := f.Tensors[scores].Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := make([]float64, len(got))
+		views := 0
+		for _, p := range passes(crops, 16, 18) {
+			for _, v := range p.views {
+				views++
+				single := tally{make([]float32, len(got)), make([]int, 18)}
+				if _, err := o.pass(w, arch, src, ref.New(), pass{p.size, []data.Shot{v}}, data.Indices(18), &single); err != nil {
+					t.Fatal(err)
+				}
+				for i, s := range single.scores {
+					want[i] += float64(s)
+				}
+			}
+		}
+		if views != map[string]int{"10": 10, "multi": 5}[crops] {
+			t.Errorf("%s: %d views", crops, views)
+		}
+		for i := range got {
+			if math.Abs(float64(got[i])-want[i]/float64(views)) > 1e-6 {
+				t.Fatalf("%s: score %d is %v, the mean of its views %v", crops, i, got[i], want[i]/float64(views))
+			}
+		}
+	}
+}
