@@ -532,6 +532,57 @@ func TestPaperResponses(t *testing.T) {
 	}
 }
 
+// The table says where the paper's numbers are from, and has them for no
+// variant.
+func TestPaperSource(t *testing.T) {
+	for nets, want := range map[string][2]bool{
+		"plain-20 resnet-20":           {true, false},
+		"plain-34 resnet-34/B":         {false, true},
+		"resnet-20 resnet-50":          {true, true},
+		"plain-8 resnet-164":           {true, false}, // none in the paper
+		"resnet-18/single resnet-34/C": {false, true},
+	} {
+		var all []*net
+		for _, name := range strings.Fields(nets) {
+			all = append(all, named(name))
+		}
+		text := paperSource(all)
+		if got := [2]bool{strings.Contains(text, "CIFAR-10"), strings.Contains(text, "ImageNet")}; got != want {
+			t.Errorf("%s: %s", nets, text)
+		}
+	}
+	varied := named("resnet-110")
+	varied.Variant = "no warm-up"
+	if _, e := varied.paper(); !math.IsNaN(e) || varied.ofImageNet() {
+		t.Error("the paper has no number for a variant")
+	}
+}
+
+// What a run that extends another began with stands beside what that one ended
+// with.
+func TestBegun(t *testing.T) {
+	shallow := start("plain-20", 20, 1)
+	shallow.Steps, shallow.Data = 200, "CIFAR-10"
+	deep := start("plain-56", 56, 1)
+	deep.Steps, deep.Data, deep.Variant, deep.Extends = 200, "CIFAR-10", "constructed", shallow.ID
+	a, b := fake(shape{start: shallow, train: 2, test: 9.75}, 10, 50), fake(shape{start: deep, train: 2, test: 8}, 10, 50)
+	test, train := 9.75, 1.6
+	b.Events = slices.Insert(b.Events, 1, record.Event{Kind: "eval", Set: "test", Error: &test}, record.Event{Kind: "full", Set: "train", Error: &train})
+	nets, err := group([]*record.RunRecord{a, b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "plain-56 (constructed), seed 1: 9.75 % and 1.60 % before its first step; plain-20-seed1 ended with 9.75 % test error and 1.60 % on the whole training set"
+	if got := begun(nets); len(got) != 1 || got[0] != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for name, write := range tables {
+		if has := strings.Contains(string(write(Question{}, nets)), want); has != (name != "table.csv") {
+			t.Errorf("%s: %v", name, has)
+		}
+	}
+}
+
 func TestSpread(t *testing.T) {
 	for _, want := range [][]float64{{0, 0, 0, 0}, {50, 50.1, 50.2}, {1, 30, 31, 99}, {10, 20, 29, 36, 41}, {}, {100}} {
 		got := spread(want, 10, 5, 95)
