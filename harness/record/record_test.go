@@ -37,6 +37,8 @@ func write(t *testing.T, path string, from, to int, late float64) {
 	if from == 0 {
 		put(Event{Kind: "start", Start: &Start{ID: "plain-8-seed0", Net: "plain-8", Depth: 8, Steps: 200, Batch: 128}})
 		put(Event{Kind: "rate", Rate: 0.1})
+		put(Event{Kind: "eval", Set: "test", Error: num(95)})
+		put(Event{Kind: "full", Set: "train", Error: num(94)})
 	}
 	for s := from + 1; s <= to; s++ {
 		if s%10 == 0 {
@@ -45,6 +47,9 @@ func write(t *testing.T, path string, from, to int, late float64) {
 		if s == 100 {
 			put(Event{Kind: "rate", Step: s, Rate: 0.01})
 		}
+		if s%50 == 0 {
+			put(Event{Kind: "gradients", Step: s, Layers: []float64{float64(s), 2}})
+		}
 		if s%50 == 0 && s < 200 {
 			put(Event{Kind: "eval", Step: s, Set: "test", Error: num(float64(90 - s/10))})
 		}
@@ -52,6 +57,7 @@ func write(t *testing.T, path string, from, to int, late float64) {
 	if to == 200 {
 		put(Event{Kind: "eval", Step: 200, Set: "test", Error: num(75)})
 		put(Event{Kind: "full", Step: 200, Set: "train", Error: num(0.5)})
+		put(Event{Kind: "responses", Step: 200, Layers: []float64{3}})
 		put(Event{Kind: "end", Step: 200})
 	}
 	if err := w.Close(); err != nil {
@@ -137,6 +143,17 @@ func TestSummary(t *testing.T) {
 	if n := len(r.TrainCurve()); n != 20 {
 		t.Error(n)
 	}
+	if got := r.Began(); got != (Errors{Test: 95, Train: 94}) {
+		t.Error(got)
+	}
+	if g := r.Gradients(); len(g) != 4 || g[3].Step != 200 || g[3].Norms[0] != 200 || len(r.Responses()) != 1 {
+		t.Error(g, r.Responses())
+	}
+	gaps := r.GapCurve() // none before the first mini-batch
+	want := 75 - (100/160.0+100/170.0+100/180.0+100/190.0+100/200.0)/5
+	if len(gaps) != 4 || gaps[0].Step != 50 || math.Abs(gaps[3].Error-want) > 1e-12 {
+		t.Errorf("%v, want %v at the end", gaps, want)
+	}
 }
 
 func TestFinalTrainIsWeighted(t *testing.T) {
@@ -169,6 +186,7 @@ func TestReadIsStrict(t *testing.T) {
 		{start + `{"kind":"trian","step":1}` + "\n", `:2: unknown kind of event "trian"`},
 		{start + `{"kind":"train","step":10}` + "\n" + `{"kind":"train","step":10}` + "\n", ":3: \"train\" event: step 10 comes after step 10"},
 		{start + `{"kind":"train","step":101}` + "\n", ":2: \"train\" event: step 101 is after the last, 100"},
+		{start + `{"kind":"gradients","step":1}` + "\n", ":2: \"gradients\" event of step 1 without layers"},
 		{start + `{"kind":"warn","step":-1}` + "\n", ":2: \"warn\" event: step -1"},
 		{start + `{"kind":"train","step":10}` + "\n" + `{"kind":"rate","step":9,"rate":0.1}` + "\n", ":3: \"rate\" event: step 9 comes after step 10"},
 		{`{"kind":"start","step":0}` + "\n", ":1: \"start\" event without"},
