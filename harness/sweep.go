@@ -415,7 +415,7 @@ func (s *Sweep) start(run experiments.Run, m *model, info device.Info) *record.S
 		paper = false
 		caveats = append(caveats, s.Data.Title)
 	}
-	if info.Name != "xla" {
+	if !info.GPU {
 		caveats = append(caveats, "CPU")
 	}
 	st := &record.Start{

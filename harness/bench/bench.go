@@ -1,11 +1,17 @@
+// Package bench times training steps, alone and side by side with other
+// frameworks in one run.
 package bench
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"depthlab/harness/data"
@@ -25,25 +31,39 @@ type Options struct {
 	Rounds    int           // of ours and theirs in turn; the medians count
 	Round     time.Duration // how long a round of ours is to take
 	Torch     string        // a Python with PyTorch; "" for none
+	Compiled  bool          // PyTorch compiled, too: minutes on top
+	JAX       string        // a Python with JAX; "" for none
 	Threads   int           // of PyTorch
+	// More are further devices, for a last measurement of all at a time.
+	More []device.Device
 }
 
 // Result is a row of the benchmark. Speeds are medians over the rounds, of
 // whole training steps: batch selection, augmentation, forward, backward,
-// update, loss and error read by the host.
+// update, loss and error read by the host. Start and compilation are not in
+// them.
 type Result struct {
-	Net         string  `json:"net"`
-	Precision   string  `json:"precision"`
-	Device      string  `json:"device"`
-	Batch       int     `json:"batch"`
-	ImagesPerS  float64 `json:"images_per_s"`
-	MsPerStep   float64 `json:"ms_per_step"`
-	Torch       string  `json:"torch,omitempty"` // version
-	TorchImages float64 `json:"torch_images_per_s,omitempty"`
-	Ratio       float64 `json:"ratio,omitempty"`       // median of the rounds' ratios
-	StartToStep float64 `json:"start_to_step_seconds"` // compile, open and first step
-	Parts       []Part  `json:"parts,omitempty"`
-	Peak        *Part   `json:"peak,omitempty"` // what the library's best reach here
+	Net           string            `json:"net"`
+	Precision     string            `json:"precision"`
+	Device        string            `json:"device"`
+	Hardware      string            `json:"hardware"`
+	Batch         int               `json:"batch"`
+	ImagesPerS    float64           `json:"images_per_s"`
+	MsPerStep     float64           `json:"ms_per_step"`
+	UsPerLayer    float64           `json:"us_per_conv_layer"` // of a step
+	Jobs          int               `json:"jobs,omitempty"`    // trained at a time for the next number
+	JobsImages    float64           `json:"jobs_images_per_s,omitempty"`
+	Torch         string            `json:"torch,omitempty"`              // version
+	TorchImages   float64           `json:"torch_images_per_s,omitempty"` // eager
+	TorchCompiled float64           `json:"torch_compiled_images_per_s,omitempty"`
+	JAX           string            `json:"jax,omitempty"` // version
+	JAXImages     float64           `json:"jax_images_per_s,omitempty"`
+	Ratio         float64           `json:"ratio,omitempty"`         // to eager PyTorch: median of the rounds' ratios
+	RatioBest     float64           `json:"ratio_to_best,omitempty"` // to the fastest of compiled PyTorch and JAX
+	Skipped       map[string]string `json:"skipped,omitempty"`       // who could not be compared with, and why
+	StartToStep   float64           `json:"start_to_step_seconds"`   // compile, open and first step
+	Parts         []Part            `json:"parts,omitempty"`
+	Peak          *Part             `json:"peak,omitempty"` // what the library's best reach here
 }
 
 // Part is the time of one kind of instruction in a step.
@@ -147,13 +167,62 @@ func peak(dev device.Device, precision device.Precision) (*Part, error) {
 	return best, nil
 }
 
-// Step times the training step of a net on random images of 32x32.
-func Step(dev device.Device, o Options) (r Result, err error) {
+// Rivals, by their names in Result.Skipped.
+const (
+	eager    = "torch"
+	compiled = "torch compiled"
+	jax      = "jax"
+)
+
+// stepper is a net under training.
+type stepper struct {
+	device.Session
+	plan   data.Plan
+	launch int // steps of a Train call
+	done   int // steps
+}
+
+func newStepper(dev device.Device, arch nets.Arch, p *program.Program, o Options) (*stepper, error) {
+	session, err := dev.Open(device.Programs{Train: p}, device.Options{Precision: o.Precision, Deterministic: true, Profile: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := randomNet(session, arch, images); err != nil {
+		session.Close()
+		return nil, err
+	}
+	s := &stepper{Session: session, launch: max(1, session.Info().Launch)}
+	s.plan = data.Plan{Seed: 1, N: images, Batch: o.Batch, Pad: 4, Flip: true}
+	return s, nil
+}
+
+// run takes n steps.
+func (s *stepper) run(n int) (time.Duration, error) {
+	start := time.Now()
+	for n > 0 {
+		steps := device.Plan{First: s.done}
+		for range min(n, s.launch) {
+			steps.Rows = s.plan.Rows(s.done, steps.Rows)
+			steps.Rates = append(steps.Rates, device.Rates{Learning: 0.01, Statistics: 0.1})
+			s.done++
+		}
+		if err := s.Train(steps, make([]device.Metric, len(steps.Rates))); err != nil {
+			return 0, err
+		}
+		n -= len(steps.Rates)
+	}
+	return time.Since(start), nil
+}
+
+const images = 10000 // of the data set
+
+// Step times the training step of a net on random images of 32x32. What has
+// not begun when ctx ends is left out.
+func Step(ctx context.Context, dev device.Device, o Options) (r Result, err error) {
 	arch, err := nets.ParseArch(o.Net)
 	if err != nil {
 		return r, err
 	}
-	const images = 10000
 	started := time.Now()
 	p, err := compile.Compile(arch, nets.Train, compile.Config{
 		Config: nets.Config{Batch: o.Batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
@@ -162,83 +231,149 @@ func Step(dev device.Device, o Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	session, err := dev.Open(device.Programs{Train: p}, device.Options{Precision: o.Precision, Profile: true})
+	us, err := newStepper(dev, arch, p, o)
 	if err != nil {
 		return r, err
 	}
-	defer session.Close()
-	if err := randomNet(session, arch, images); err != nil {
+	defer us.Close()
+	if _, err := us.run(1); err != nil {
 		return r, err
 	}
-	plan := data.Plan{Seed: 1, N: images, Batch: o.Batch, Pad: 4, Flip: true}
-	done, launch := 0, max(1, session.Info().Launch)
-	run := func(n int) (time.Duration, error) {
-		start := time.Now()
-		for n > 0 {
-			steps := device.Plan{First: done}
-			for range min(n, launch) {
-				steps.Rows = plan.Rows(done, steps.Rows)
-				steps.Rates = append(steps.Rates, device.Rates{Learning: 0.01, Statistics: 0.1})
-				done++
-			}
-			if err := session.Train(steps, make([]device.Metric, len(steps.Rates))); err != nil {
-				return 0, err
-			}
-			n -= len(steps.Rates)
-		}
-		return time.Since(start), nil
+	info := us.Info()
+	r = Result{
+		Net: arch.String(), Precision: string(o.Precision), Device: info.Name, Hardware: info.Hardware, Batch: o.Batch,
+		StartToStep: time.Since(started).Seconds(), Skipped: map[string]string{},
 	}
-	if _, err := run(1); err != nil {
+	if _, err := us.run(us.launch); err != nil { // warm
 		return r, err
 	}
-	info := session.Info()
-	r = Result{Net: arch.String(), Precision: string(o.Precision), Device: info.Name, Batch: o.Batch, StartToStep: time.Since(started).Seconds()}
-	warm, err := run(2)
+	warm, err := us.run(2 * us.launch)
 	if err != nil {
 		return r, err
 	}
-	steps := max(1, int(o.Round*2/max(warm, 1)))
-	var other *torch
-	if o.Torch != "" {
-		if other, err = startTorch(o.Torch, o.Net, o.Batch, r.Precision, o.Threads); err != nil {
-			return r, err
-		}
-		defer other.close()
-		if _, err := other.run(2); err != nil {
-			return r, err
-		}
-		r.Torch = other.version
-	}
-	var ours, theirs, ratios []float64
-	for range o.Rounds {
-		d, err := run(steps)
+	steps := max(1, int(o.Round*time.Duration(2*us.launch)/max(warm, 1)))
+	rivals, stop := o.rivals(ctx, info.GPU, &r)
+	defer stop()
+	speeds, ratios := map[string][]float64{}, map[string][]float64{}
+	for i := 0; i < o.Rounds && (i == 0 || ctx.Err() == nil); i++ {
+		d, err := us.run(steps)
 		if err != nil {
 			return r, err
 		}
-		ours = append(ours, float64(steps*o.Batch)/d.Seconds())
-		if other == nil {
-			continue
+		ours := float64(steps*o.Batch) / d.Seconds()
+		speeds[""] = append(speeds[""], ours)
+		for _, other := range rivals {
+			n := max(1, steps/2) // the slower ones
+			d, err := other.run(n)
+			if err != nil {
+				if len(speeds[other.name]) == 0 {
+					r.Skipped[other.name] = err.Error()
+				}
+				continue
+			}
+			theirs := float64(n*o.Batch) / d.Seconds()
+			speeds[other.name], ratios[other.name] = append(speeds[other.name], theirs), append(ratios[other.name], ours/theirs)
 		}
-		n := max(1, steps/2) // it is the slower one
-		d, err = other.run(n)
-		if err != nil {
+	}
+	r.ImagesPerS, r.MsPerStep = median(speeds[""]), 1000*float64(o.Batch)/median(speeds[""])
+	r.UsPerLayer = 1000 * r.MsPerStep / float64(convolutions(p))
+	r.TorchImages, r.TorchCompiled, r.JAXImages = median(speeds[eager]), median(speeds[compiled]), median(speeds[jax])
+	r.Ratio = median(ratios[eager])
+	for _, name := range []string{compiled, jax} {
+		if ratio := median(ratios[name]); ratio > 0 && (r.RatioBest == 0 || ratio < r.RatioBest) {
+			r.RatioBest = ratio
+		}
+	}
+	stop()
+	if len(o.More) > 0 {
+		r.Jobs = 1 + len(o.More)
+		if r.JobsImages, err = together(us, arch, p, steps, o); err != nil {
 			return r, err
 		}
-		theirs = append(theirs, float64(n*o.Batch)/d.Seconds())
-		ratios = append(ratios, ours[len(ours)-1]/theirs[len(theirs)-1])
 	}
-	r.ImagesPerS, r.MsPerStep = median(ours), 1000*float64(o.Batch)/median(ours)
-	if other != nil {
-		r.TorchImages, r.Ratio = median(theirs), median(ratios)
-	}
-	if p, ok := session.(*onednn.Session); ok {
+	if p, ok := us.Session.(*onednn.Session); ok {
 		r.Parts = parts(p.Profile(), o.Precision)
 		r.Peak, err = peak(dev, o.Precision)
 	}
 	return r, err
 }
 
+// rivals starts those that were asked for, one after the other: each chooses
+// its kernels by timing. Whoever does not start is skipped.
+func (o Options) rivals(ctx context.Context, gpu bool, r *Result) (all []*rival, stop func()) {
+	where := "cpu"
+	if gpu {
+		where = "cuda"
+	}
+	args := []string{r.Net, strconv.Itoa(o.Batch), r.Precision, where, strconv.Itoa(o.Threads)}
+	for _, c := range []struct {
+		name, python string
+		script       []byte
+		more         []string
+		version      *string
+	}{
+		{eager, o.Torch, torchStep, nil, &r.Torch},
+		{jax, o.JAX, jaxStep, nil, &r.JAX},
+		{compiled, o.Torch, torchStep, []string{"compiled"}, &r.Torch},
+	} {
+		if c.python == "" || c.name == compiled && !o.Compiled {
+			continue
+		}
+		other, err := startRival(ctx, c.name, c.python, c.script, append(args, c.more...)...)
+		if err != nil {
+			r.Skipped[c.name] = err.Error()
+			continue
+		}
+		*c.version = other.version
+		all = append(all, other)
+	}
+	return all, sync.OnceFunc(func() {
+		for _, other := range all {
+			other.close()
+		}
+	})
+}
+
+// together trains on all devices at a time, and gives the images per second of
+// all.
+func together(us *stepper, arch nets.Arch, p *program.Program, steps int, o Options) (float64, error) {
+	all := []*stepper{us}
+	for _, dev := range o.More {
+		s, err := newStepper(dev, arch, p, o)
+		if err != nil {
+			return 0, err
+		}
+		defer s.Close()
+		if _, err := s.run(s.launch); err != nil { // warm
+			return 0, err
+		}
+		all = append(all, s)
+	}
+	var group sync.WaitGroup
+	errs := make([]error, len(all))
+	start := time.Now()
+	for i, s := range all {
+		group.Go(func() { _, errs[i] = s.run(steps) })
+	}
+	group.Wait()
+	return float64(len(all)*steps*o.Batch) / time.Since(start).Seconds(), errors.Join(errs...)
+}
+
+// convolutions counts the layers of convolution of a training program.
+func convolutions(p *program.Program) (n int) {
+	for _, c := range p.Code {
+		if _, ok := c.Kernel.(kernel.Conv); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// median of the values; 0 of none.
 func median(x []float64) float64 {
+	if len(x) == 0 {
+		return 0
+	}
 	x = slices.Clone(x)
 	sort.Float64s(x)
 	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2

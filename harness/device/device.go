@@ -17,6 +17,7 @@ type Info struct {
 	Precision string `json:"precision,omitempty"` // the precision in use, set by a Session
 	Layout    string `json:"layout,omitempty"`    // the activation layout in use and the rule that chose it, and kernels that round in their own way
 	Bfloat16  bool   `json:"bfloat16"`            // whether bf16 is native here, and so worth choosing
+	GPU       bool   `json:"gpu,omitempty"`       // or another device that is no CPU
 	Launch    int    `json:"-"`                   // steps that one Train call should hold: 1 on a CPU
 }
 

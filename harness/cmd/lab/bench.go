@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,31 +17,50 @@ import (
 	"depthlab/harness/device"
 )
 
-func benchNets(_ context.Context, c *call) (err error) {
+const benchHelp = `What is measured: whole training steps on random images of 32x32 that lie on the
+device: choosing and augmenting the batch, forward, backward, update, loss and
+error. Ours and the others take turns in one run, each warm; medians over the
+rounds are printed. Starting and compiling are not in them.
+
+  torch     PyTorch eager: channels_last; autocast for bf16. The ratio is ours to it.
+  compiled  the same under torch.compile(mode="max-autotune"), on a GPU with CUDA graphs
+  jax       a JAX step; on a GPU all steps of a round are one jitted loop
+  us/layer  microseconds per layer of convolution and step
+  jobs      images/s of all nets together when so many are trained at a time
+`
+
+func benchNets(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	list := c.String("net", "resnet-20,resnet-56", "nets to time, with commas between")
 	batch := c.Int("batch", 128, "images a step")
 	torch := c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us")
+	compiled := c.Bool("compiled", false, "PyTorch compiled, too: takes minutes to compile; on a GPU it always is")
+	jax := c.String("against-jax", "", "a Python with JAX, to be timed in turn with us")
+	jobs := c.Int("jobs", 1, "nets to train at a time, for one more measurement (xla)")
 	rounds := c.Int("rounds", 7, "of ours and theirs in turn; medians are printed")
+	c.about(benchHelp)
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
-	if *batch < 1 || *rounds < 1 {
-		return usage("--batch %d --rounds %d: expected 1 or more", *batch, *rounds)
+	if *batch < 1 || *rounds < 1 || *jobs < 1 {
+		return usage("--batch %d --rounds %d --jobs %d: expected 1 or more", *batch, *rounds, *jobs)
 	}
 	for _, net := range strings.Split(*list, ",") {
 		if _, err := arch(net); err != nil {
 			return err
 		}
 	}
-	dev, err := flags.open(c.machine())
+	devices, err := flags.openAll(c.machine(), *jobs)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, dev.Close()) }()
-	info := dev.Info()
+	defer func() { err = errors.Join(err, closeAll(devices)) }()
+	info := devices[0].Info()
 	say("%s %s on %s; batch %d, images of 32x32", info.Name, info.Library, info.Hardware, *batch)
 	precisions := []device.Precision{device.FP32, device.BF16}
+	if info.GPU {
+		precisions = []device.Precision{device.TF32, device.BF16}
+	}
 	if p := *flags.precision; p == "fp32" || p == "tf32" || p == "bf16" {
 		precisions = []device.Precision{device.Precision(p)}
 	}
@@ -47,13 +69,13 @@ func benchNets(_ context.Context, c *call) (err error) {
 		precisions = precisions[:1]
 	}
 	if !*c.json {
-		fmt.Printf("%-14s %-5s %-7s %10s %9s %15s %7s %9s\n", "net", "prec", "device", "images/s", "ms/step", "torch images/s", "ratio", "start, s")
+		fmt.Println(benchHeader)
 	}
 	for _, net := range strings.Split(*list, ",") {
 		for _, p := range precisions {
-			r, err := bench.Step(dev, bench.Options{
+			r, err := bench.Step(ctx, devices[0], bench.Options{
 				Net: net, Precision: p, Batch: *batch, Rounds: *rounds, Round: 3 * time.Second,
-				Torch: *torch, Threads: runtime.GOMAXPROCS(0),
+				Torch: *torch, Compiled: *compiled || info.GPU, JAX: *jax, Threads: runtime.GOMAXPROCS(0), More: devices[1:],
 			})
 			if err != nil {
 				return fmt.Errorf("bench %s %s: %w", net, p, err)
@@ -64,14 +86,37 @@ func benchNets(_ context.Context, c *call) (err error) {
 				}
 				continue
 			}
-			fmt.Printf("%-14s %-5s %-7s %10.0f %9.1f %15.0f %7.2f %9.2f\n", r.Net, r.Precision, r.Device, r.ImagesPerS, r.MsPerStep, r.TorchImages, r.Ratio, r.StartToStep)
-			if r.Peak != nil {
-				fmt.Printf("    %-34s             %8.1f GFLOP/s %7.1f GB/s\n", "the library's best here", r.Peak.GFlops, r.Peak.GBytes)
-			}
-			for _, part := range r.Parts {
-				fmt.Printf("    %-34s %8.2f ms %8.1f GFLOP/s %7.1f GB/s\n", part.Kind, part.Ms, part.GFlops, part.GBytes)
-			}
+			printResult(os.Stdout, r)
 		}
 	}
 	return nil
+}
+
+var benchHeader = fmt.Sprintf("%-14s %-5s %-7s %10s %9s %9s %10s %10s %10s %7s %9s",
+	"net", "prec", "device", "images/s", "ms/step", "us/layer", "torch", "compiled", "jax", "ratio", "start, s")
+
+func printResult(w io.Writer, r bench.Result) {
+	speed := func(x float64) string {
+		if x == 0 {
+			return "-"
+		}
+		return fmt.Sprintf("%.0f", x)
+	}
+	fmt.Fprintf(w, "%-14s %-5s %-7s %10.0f %9.2f %9.1f %10s %10s %10s %7.2f %9.2f\n", r.Net, r.Precision, r.Device, r.ImagesPerS, r.MsPerStep, r.UsPerLayer,
+		speed(r.TorchImages), speed(r.TorchCompiled), speed(r.JAXImages), r.Ratio, r.StartToStep)
+	if r.Jobs > 1 {
+		fmt.Fprintf(w, "    %d at a time: %.0f images/s, %.2f of one alone\n", r.Jobs, r.JobsImages, r.JobsImages/r.ImagesPerS)
+	}
+	if r.RatioBest > 0 {
+		fmt.Fprintf(w, "    %.2f of the fastest of compiled PyTorch and JAX\n", r.RatioBest)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Skipped)) {
+		fmt.Fprintf(w, "    skipped %s: %s\n", name, r.Skipped[name])
+	}
+	if r.Peak != nil {
+		fmt.Fprintf(w, "    %-34s             %8.1f GFLOP/s %7.1f GB/s\n", "the library's best here", r.Peak.GFlops, r.Peak.GBytes)
+	}
+	for _, part := range r.Parts {
+		fmt.Fprintf(w, "    %-34s %8.2f ms %8.1f GFLOP/s %7.1f GB/s\n", part.Kind, part.Ms, part.GFlops, part.GBytes)
+	}
 }

@@ -12,9 +12,15 @@ import (
 	"depthlab/harness"
 )
 
-// divert sends what C libraries print to a log file: descriptor 2 becomes the
-// file, and what this program says goes on to the terminal.
+var diverted bool
+
+// divert sends what C libraries print to a log file, once: descriptor 2 becomes
+// the file, and what this program says goes on to the terminal.
 func divert(m harness.Machine) (err error) {
+	if diverted {
+		return nil
+	}
+	diverted = true
 	path := filepath.Join(m.Root, ".cache", "xla", "log.txt")
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err

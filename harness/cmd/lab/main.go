@@ -43,7 +43,7 @@ func init() { // a variable would refer to itself through help
 		{"eval", "--net NET --weights FILE", "test weights on a data set", evalWeights},
 		{"export", "--weights FILE --out FILE", "write weights as PyTorch's load_state_dict takes them", exportWeights},
 		{"step", "FILE.yaml --net NET --out DIR", "write what the first training steps see and do, tensor by tensor", stepNet},
-		{"bench", "", "time training steps, beside PyTorch with --against-torch", benchNets},
+		{"bench", "", "time training steps, beside PyTorch (--against-torch) and JAX (--against-jax)", benchNets},
 		{"gpu-check", "", "try a device on real nets: against ref, in one launch and many, resumed; writes a report", gpuCheck},
 		{"schema", "", "the JSON Schema of question files", schema},
 	}
@@ -154,6 +154,15 @@ func newCall(cmd command, args []string) *call {
 	c.json = c.Bool("json", false, "print JSON on standard output, and nothing else there")
 	c.rest = args
 	return c
+}
+
+// about adds to what --help says.
+func (c *call) about(text string) {
+	usage := c.Usage
+	c.Usage = func() {
+		usage()
+		fmt.Fprintf(os.Stdout, "\n%s", text)
+	}
 }
 
 // plugin is the option that names a PJRT plugin.

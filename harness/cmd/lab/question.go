@@ -72,6 +72,30 @@ func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
 	return dev, err
 }
 
+// openAll opens a device n times over, for as many runs at a time.
+func (d deviceFlags) openAll(m harness.Machine, n int) (all []device.Device, err error) {
+	m.Plugin = *d.plugin
+	if name := m.Device(*d.name); n > 1 && name != "xla" {
+		return nil, usage("--jobs %d: only the device xla trains several nets at a time; on the others a single one uses all CPUs", n)
+	}
+	for range n {
+		dev, err := d.open(m)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(all))
+		}
+		all = append(all, dev)
+	}
+	return all, nil
+}
+
+func closeAll(devices []device.Device) error {
+	var all []error
+	for _, dev := range devices {
+		all = append(all, dev.Close())
+	}
+	return errors.Join(all...)
+}
+
 // open gives the device and the data that the plan's runs need, and settles
 // their precision.
 func (q question) open(m harness.Machine, flags deviceFlags) (device.Device, *data.Source, error) {

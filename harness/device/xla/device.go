@@ -96,6 +96,7 @@ func (d *Device) Info() device.Info {
 		Library:  strings.TrimSpace(fmt.Sprintf("PJRT %d.%d, %s %s", d.plugin.Major, d.plugin.Minor, d.client.Platform, version)),
 		Layout:   "nhwc",
 		Bfloat16: !d.cpu(),
+		GPU:      !d.cpu(),
 		Launch:   max(d.steps, 1),
 	}
 }

@@ -1,0 +1,80 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/ref"
+)
+
+// fakePython is an interpreter that runs its own script whatever it is given.
+func fakePython(t *testing.T, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "python")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Whoever starts is compared with; of the others the reason is kept.
+func TestStep(t *testing.T) {
+	python := fakePython(t, `[ "$7" = compiled ] && { echo "skip no compiler"; exit; }
+echo ready 2.11
+while read n; do echo $n; done`) // a second a step
+	r, err := Step(context.Background(), ref.New(), Options{
+		Net: "plain-8", Precision: device.FP32, Batch: 4, Rounds: 2, Round: time.Millisecond,
+		Torch: python, Compiled: true, JAX: python, More: []device.Device{ref.New()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.TorchImages != 4 || r.JAXImages != 4 || r.TorchCompiled != 0 {
+		t.Errorf("%v, %v and %v images/s of the others, want 4, 4 and none", r.TorchImages, r.JAXImages, r.TorchCompiled)
+	}
+	if r.Torch != "2.11" || r.Skipped["torch compiled"] != "no compiler" || len(r.Skipped) != 1 {
+		t.Errorf("version %q, skipped %v", r.Torch, r.Skipped)
+	}
+	if r.ImagesPerS <= 0 || r.Ratio <= 0 || r.Ratio != r.RatioBest || r.Jobs != 2 || r.JobsImages <= 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestRivalErrors(t *testing.T) {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, c := range []struct {
+		ctx                  context.Context
+		python, script, want string
+	}{
+		{context.Background(), "", "echo skip no PyTorch", "no PyTorch"},
+		{context.Background(), "", "echo first >&2; echo broken >&2; exit 3", "exit status 3): broken"},
+		{context.Background(), "/no/python", "", "no such file"},
+		{ended, "", "sleep 100", "in the time"},
+	} {
+		if c.python == "" {
+			c.python = fakePython(t, c.script)
+		}
+		_, err := startRival(c.ctx, "torch", c.python, torchStep)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: error %v, want %q", c.script, err, c.want)
+		}
+	}
+	r, err := startRival(context.Background(), "torch", fakePython(t, "echo ready 1; read n; exit 4"), torchStep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	if _, err := r.run(1); err == nil || !strings.Contains(err.Error(), "exit status 4") {
+		t.Errorf("one that dies: %v", err)
+	}
+	if got := fmt.Sprint(median(nil), median([]float64{3, 1}), median([]float64{3, 1, 7})); got != "0 2 3" {
+		t.Errorf("medians %s", got)
+	}
+}

@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed torch_step.py
+var torchStep []byte
+
+//go:embed jax_step.py
+var jaxStep []byte
+
+// rival is another framework in a process of its own, which takes steps when
+// it is told to. It speaks lines: "ready VERSION" or "skip REASON", then
+// seconds for each number of steps (torch_step.py, jax_step.py).
+type rival struct {
+	name    string
+	version string
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Scanner
+	log     bytes.Buffer // what it says on standard error
+	dir     string
+}
+
+// startRival starts a script with the interpreter python and waits until it is
+// warm. Its error says why there is nothing to compare with.
+func startRival(ctx context.Context, name, python string, script []byte, args ...string) (_ *rival, err error) {
+	r := &rival{name: name}
+	if r.dir, err = os.MkdirTemp("", "depthlab-bench"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	file := filepath.Join(r.dir, "step.py")
+	if err := os.WriteFile(file, script, 0o666); err != nil {
+		return nil, err
+	}
+	r.cmd = exec.CommandContext(ctx, python, append([]string{file}, args...)...)
+	r.cmd.Stderr, r.cmd.WaitDelay = &r.log, time.Second
+	if r.in, err = r.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := r.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	r.out = bufio.NewScanner(out)
+	var line string
+	if err = r.cmd.Start(); err == nil {
+		line, err = r.line()
+	}
+	if ctx.Err() != nil {
+		return nil, errors.New("it was not ready in the time that there was")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if reason, skip := strings.CutPrefix(line, "skip "); skip {
+		return nil, errors.New(reason)
+	}
+	r.version = strings.TrimPrefix(line, "ready ")
+	return r, nil
+}
+
+// line is the next line that the process says.
+func (r *rival) line() (string, error) {
+	if r.out.Scan() {
+		return r.out.Text(), nil
+	}
+	r.cmd.Wait() // its last words are there then
+	words := strings.TrimSpace(r.log.String())
+	return "", fmt.Errorf("it stopped (%v): %s", r.cmd.ProcessState, words[strings.LastIndexByte(words, '\n')+1:])
+}
+
+// run takes n steps.
+func (r *rival) run(n int) (time.Duration, error) {
+	if _, err := fmt.Fprintln(r.in, n); err != nil {
+		return 0, err
+	}
+	line, err := r.line()
+	if err != nil {
+		return 0, err
+	}
+	seconds, err := strconv.ParseFloat(line, 64)
+	return time.Duration(seconds * float64(time.Second)), err
+}
+
+func (r *rival) close() {
+	if r.in != nil {
+		r.in.Close()
+	}
+	if r.cmd != nil && r.cmd.Process != nil {
+		r.cmd.Wait()
+	}
+	os.RemoveAll(r.dir)
+}
