@@ -14,15 +14,18 @@ import (
 )
 
 // Checks are what a device must show on real nets, in the order in which they
-// are run. Each gives a line for the report, or says what is wrong.
+// are run. Each gives a line for the report, or says what is wrong; an
+// *device.UnsupportedError that it cannot be tried here.
 var Checks = []struct {
 	Name string
 	Run  func(c *Checked) (string, error)
+	Once bool // in fp32 alone: ref has one precision
 }{
-	{"first losses against ref", (*Checked).losses},
-	{"one launch against many", (*Checked).launches},
-	{"resume", (*Checked).resume},
-	{"evaluation", (*Checked).evaluate},
+	{"first losses against ref", (*Checked).losses, true},
+	{"one launch against many", (*Checked).launches, false},
+	{"resume", (*Checked).resume, false},
+	{"evaluation", (*Checked).evaluate, false},
+	{"memory", (*Checked).memory, false},
 }
 
 // Checked is a device under check, with the run that it is tried on.
@@ -190,4 +193,44 @@ func (c *Checked) evaluate() (_ string, err error) {
 	}
 	work := m.programs.Train.Bytes[program.Work]
 	return fmt.Sprintf("%d images in %.1f s; the step has %d MiB of work space in float32", n.Images, time.Since(start).Seconds(), work>>20), nil
+}
+
+// memory opens, trains and closes a session again and again: what the device
+// holds must not grow.
+func (c *Checked) memory() (string, error) {
+	dev, ok := c.Device.(interface{ Memory() (limit, used int64) })
+	var limit, before int64
+	if ok {
+		limit, before = dev.Memory()
+	}
+	if limit == 0 {
+		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "asking how much memory is in use"}
+	}
+	var open, closed []int64
+	for range 3 {
+		during, err := c.held(dev.Memory)
+		if err != nil {
+			return "", err
+		}
+		_, after := dev.Memory()
+		open, closed = append(open, during), append(closed, after)
+	}
+	if closed[2] > closed[1] {
+		return "", fmt.Errorf("%d bytes in use before, %d, %d and %d behind one, two and three sessions: memory is lost", before, closed[0], closed[1], closed[2])
+	}
+	return fmt.Sprintf("%s, %s: %d of %d MiB in use between launches, %d after the session", c.Run.Net, c.Run.Precision, open[2]>>20, limit>>20, closed[2]>>20), nil
+}
+
+// held is the memory in use after a few steps, with the session still open.
+func (c *Checked) held(memory func() (limit, used int64)) (used int64, err error) {
+	m, err := open(c.Run, c.Data, c.Device)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, m.session.Close()) }()
+	if _, err := m.steps(0, 2, 2); err != nil {
+		return 0, err
+	}
+	_, used = memory()
+	return used, nil
 }

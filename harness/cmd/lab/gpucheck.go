@@ -1,94 +1,350 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"depthlab/experiments"
 	"depthlab/harness"
+	"depthlab/harness/bench"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/disk"
 )
 
-// checkQuestion is what gpu-check trains: the paper's recipe.
+const gpuCheckHelp = `Every part runs in a process of its own, so that one that crashes or hangs
+takes no other with it, and has a share of the time; what it leaves goes to the
+parts behind it. The folder gets report.md, results.jsonl with a line for each
+part, and log/ with what each part said.
+`
+
+// checkFlags are the options of gpu-check.
+type checkFlags struct {
+	deviceFlags
+	net, nets, torch, jax, out *string
+	batch, jobs                *int
+}
+
+// gpuCheck shows all that a device must, and writes a report.
+func gpuCheck(ctx context.Context, c *call) error {
+	f := checkFlags{
+		deviceFlags: c.deviceFlags(),
+		net:         c.String("net", "resnet-20", "the net to check with"),
+		nets:        c.String("bench-net", "resnet-20,resnet-56", "the nets to time"),
+		batch:       c.Int("batch", 128, "images a step"),
+		jobs:        c.Int("jobs", 4, "nets to train at a time, for the benchmark's last number"),
+		torch:       c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us"),
+		jax:         c.String("against-jax", "", "a Python with JAX, likewise"),
+		out:         c.String("out", "gpu-check", "folder for the report"),
+	}
+	minutes := c.Float64("minutes", 9, "for all parts together")
+	part := c.String("part", "", "run this part alone, and print what came out as JSON")
+	seconds := c.Float64("seconds", 60, "for that part")
+	c.about(gpuCheckHelp)
+	if _, err := c.files(0, "no file"); err != nil {
+		return err
+	}
+	for _, net := range strings.Split(*f.net+","+*f.nets, ",") {
+		if _, err := arch(net); err != nil {
+			return err
+		}
+	}
+	if *f.batch < 1 || *f.jobs < 1 || !(*minutes > 0) {
+		return usage("--batch %d --jobs %d --minutes %g: expected more than 0", *f.batch, *f.jobs, *minutes)
+	}
+	if *f.name == "auto" {
+		*f.name = "xla"
+	}
+	parts := f.parts()
+	if *part == "" {
+		return f.all(ctx, c, parts, time.Duration(*minutes*float64(time.Minute)))
+	}
+	i := slices.IndexFunc(parts, func(p checkPart) bool { return p.Name == *part })
+	if i < 0 {
+		return usage("--part %q: there is no such part", *part)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(*seconds*float64(time.Second)))
+	defer cancel()
+	return f.one(ctx, c.machine(), parts[i])
+}
+
+// outcome is what came out of a part.
+type outcome struct {
+	Part    string        `json:"part"`
+	Status  string        `json:"status"` // "passed", "failed", "skipped"
+	Seconds float64       `json:"seconds"`
+	Text    string        `json:"text"`            // what was shown, or why not
+	Bench   *bench.Result `json:"bench,omitempty"` // of the parts that time
+}
+
+// set takes what a part gave: an error that says Unsupported skips it.
+func (o *outcome) set(text string, err error) {
+	var no *device.UnsupportedError
+	switch {
+	case err == nil:
+		o.Status, o.Text = "passed", text
+	case errors.As(err, &no):
+		o.Status, o.Text = "skipped", err.Error()
+	default:
+		o.Status, o.Text = "failed", err.Error()
+	}
+}
+
+// checkPart is a part of gpu-check.
+type checkPart struct {
+	Name  string
+	Share float64 // of the time, beside the others'
+	run   func(ctx context.Context, f checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error)
+	read  func(printed string) (string, error) // for what is no JSON
+}
+
+// parts lists them in the order in which they run.
+func (f checkFlags) parts() []checkPart {
+	all := []checkPart{{Name: "device", Share: 0.5, run: describe}}
+	for _, check := range harness.Checks {
+		all = append(all, checkPart{Name: check.Name, Share: 1, run: func(_ context.Context, f checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error) {
+			text, err := f.check(m, dev, check.Run, check.Once)
+			return text, nil, err
+		}})
+	}
+	all = append(all,
+		checkPart{Name: "devicetest", Share: 2, run: conformance("-test.skip=TestDevice/.*/kernels"), read: summarise},
+		checkPart{Name: "devicetest kernels", Share: 1, run: conformance("-test.run=TestDevice/.*/kernels"), read: summarise})
+	for _, p := range []device.Precision{device.BF16, device.TF32} {
+		for _, net := range strings.Split(*f.nets, ",") {
+			name := fmt.Sprintf("bench %s %s", net, p)
+			all = append(all, checkPart{Name: name, Share: 2, run: func(ctx context.Context, f checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error) {
+				return f.time(ctx, m, dev, net, p)
+			}})
+		}
+	}
+	return all
+}
+
+// one runs a part in this process.
+func (f checkFlags) one(ctx context.Context, m harness.Machine, p checkPart) (err error) {
+	o := outcome{Part: p.Name}
+	dev, err := f.open(m)
+	if err == nil {
+		defer func() { err = errors.Join(err, dev.Close()) }()
+		var text string
+		text, o.Bench, err = p.run(ctx, f, m, dev)
+		o.set(text, err)
+	} else {
+		o.Status, o.Text = "failed", err.Error()
+	}
+	return json.NewEncoder(os.Stdout).Encode(o)
+}
+
+// all runs every part in a process of its own.
+func (f checkFlags) all(ctx context.Context, c *call, parts []checkPart, limit time.Duration) error {
+	if err := disk.MakeDir(filepath.Join(*f.out, "log")); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	end := time.Now().Add(limit)
+	var done []outcome
+	dead := ""
+	for i, p := range parts {
+		shares := 0.0
+		for _, q := range parts[i:] {
+			shares += q.Share
+		}
+		o := outcome{Part: p.Name, Status: "skipped"}
+		share := time.Duration(float64(time.Until(end)) * p.Share / shares)
+		switch {
+		case ctx.Err() != nil:
+			o.Text = "interrupted"
+		case dead != "":
+			o.Text = "no device"
+		case i > 0 && share < time.Second:
+			o.Text = "out of time"
+		default:
+			say("%s ...", p.Name)
+			o = child(ctx, self, append(slices.Clone(c.rest), "--part", p.Name, "--seconds", fmt.Sprint(share.Seconds())), p, *f.out, share)
+			say("  %s after %.1f s: %s", o.Status, o.Seconds, o.Text)
+		}
+		if i == 0 && o.Status == "failed" {
+			dead = o.Text
+		}
+		done = append(done, o)
+		if err := writeReport(*f.out, done); err != nil {
+			return err
+		}
+	}
+	failed := 0
+	for _, o := range done {
+		if o.Status == "failed" {
+			failed++
+		}
+	}
+	say("the report is in %s", filepath.Join(*f.out, "report.md"))
+	if failed > 0 {
+		return fmt.Errorf("%d of %d parts failed", failed, len(done))
+	}
+	if ctx.Err() != nil {
+		return errors.New("interrupted: the parts that were left are not in the report")
+	}
+	return nil
+}
+
+// child runs a part as a process and gives it some seconds more than its share
+// to end by itself.
+func child(ctx context.Context, self string, args []string, p checkPart, out string, share time.Duration) outcome {
+	o := outcome{Part: p.Name, Status: "failed"}
+	log, err := os.Create(filepath.Join(out, "log", strings.NewReplacer(" ", "_", "/", "_").Replace(p.Name)+".txt"))
+	if err != nil {
+		o.Text = err.Error()
+		return o
+	}
+	defer log.Close()
+	ctx, cancel := context.WithTimeout(ctx, share+max(share/5, 5*time.Second))
+	defer cancel()
+	var said bytes.Buffer
+	cmd := exec.CommandContext(ctx, self, append([]string{"gpu-check"}, args...)...)
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = io.MultiWriter(&said, log), log, time.Second
+	start := time.Now()
+	err = cmd.Run()
+	o.Seconds = time.Since(start).Seconds()
+	seconds := o.Seconds
+	text := bytes.TrimSpace(said.Bytes())
+	switch { // what came out is the last line
+	case p.read != nil && len(text) > 0:
+		o.set(p.read(string(text)))
+	case json.Unmarshal(text[bytes.LastIndexByte(text, '\n')+1:], &o) == nil:
+		o.Seconds = seconds
+	case ctx.Err() != nil:
+		o.Text = fmt.Sprintf("it was not done after its share of %.0f s", share.Seconds())
+	default:
+		o.Text = fmt.Sprintf("it ended without a result (%v); %s has its last words", cmp.Or(err, errors.New("exit status 0")), log.Name())
+	}
+	return o
+}
+
+// writeReport writes both forms of the report.
+func writeReport(dir string, all []outcome) error {
+	var lines, md bytes.Buffer
+	fmt.Fprintf(&md, "# gpu-check\n\nlab %s, %s\n\n| part | | seconds | |\n|---|---|---:|---|\n", version, time.Now().UTC().Format(time.RFC3339))
+	var table bytes.Buffer
+	for _, o := range all {
+		text, err := json.Marshal(o)
+		if err != nil {
+			return err
+		}
+		lines.Write(append(text, '\n'))
+		cell := strings.NewReplacer("\n", "<br>", "|", "\\|").Replace(strings.TrimSpace(o.Text))
+		fmt.Fprintf(&md, "| %s | %s | %.1f | %s |\n", o.Part, o.Status, o.Seconds, cell)
+		if o.Bench != nil {
+			printResult(&table, *o.Bench)
+		}
+	}
+	if table.Len() > 0 {
+		fmt.Fprintf(&md, "\n    %s\n    %s\n%s", benchHeader, strings.ReplaceAll(strings.TrimRight(table.String(), "\n"), "\n", "\n    "), "\n"+benchHelp)
+	}
+	return errors.Join(disk.Write(filepath.Join(dir, "results.jsonl"), lines.Bytes()), disk.Write(filepath.Join(dir, "report.md"), md.Bytes()))
+}
+
+// describe says what device and data are here.
+func describe(_ context.Context, _ checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error) {
+	info := dev.Info()
+	src, _, err := checkData(m)
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("%s %s\n%s\n%s", info.Name, info.Library, info.Hardware, src.Title), nil, nil
+}
+
+// checkQuestion is what is trained: the paper's recipe.
 const checkQuestion = `
 question: Does this device compute what it should?
 nets: [%s]
 data: %s
 `
 
-// gpuCheck tries a device on real nets and writes a report.
-func gpuCheck(_ context.Context, c *call) (err error) {
-	flags := c.deviceFlags()
-	net := c.String("net", "resnet-20", "the net to try")
-	batch := c.Int("batch", 128, "images a step")
-	out := c.String("out", "gpu-check", "folder for the report")
-	if _, err := c.files(0, "no file"); err != nil {
-		return err
-	}
-	if _, err := arch(*net); err != nil {
-		return err
-	}
-	if *batch < 1 {
-		return usage("--batch %d: expected 1 or more", *batch)
-	}
-	if *flags.name == "auto" {
-		*flags.name = "xla"
-	}
-	m := c.machine()
-	dev, err := flags.open(m)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dev.Close()) }()
+// check tries the device on a real net, in every precision that it has or, once
+// set, in fp32 alone.
+func (f checkFlags) check(m harness.Machine, dev device.Device, run func(*harness.Checked) (string, error), once bool) (string, error) {
 	src, name, err := checkData(m)
 	if err != nil {
-		return err
+		return "", err
 	}
-	q, err := experiments.Parse("gpu-check", fmt.Appendf(nil, checkQuestion, *net, name))
+	q, err := experiments.Parse("gpu-check", fmt.Appendf(nil, checkQuestion, *f.net, name))
 	if err != nil {
-		return err
+		return "", err
 	}
-	run := q.Plans[0].Runs[0]
-	run.Batch, run.BatchNorm.Group = *batch, 0
-	if err := os.MkdirAll(*out, 0o777); err != nil {
-		return err
-	}
-	report, err := os.Create(filepath.Join(*out, "report.txt"))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, report.Close()) }()
-	w := io.MultiWriter(os.Stdout, report)
-	info := dev.Info()
-	fmt.Fprintf(w, "lab %s\n%s, %s\n%s\n%s\n\n", version, info.Hardware, info.Library, src.Title, time.Now().UTC().Format(time.RFC3339))
-	failed := 0
-	precisions := []device.Precision{device.FP32, device.BF16}
-	for i, check := range harness.Checks {
-		for _, p := range precisions {
-			if i == 0 && p != device.FP32 {
-				continue // ref has one precision
-			}
-			run.Precision = string(p)
-			start := time.Now()
-			line, err := check.Run(&harness.Checked{Run: run, Data: src, Device: dev})
-			if err != nil {
-				failed++
-				line = "FAILED: " + err.Error()
-			}
-			fmt.Fprintf(w, "%-26s %-5s %6.1f s  %s\n", check.Name, p, time.Since(start).Seconds(), line)
+	checked := harness.Checked{Run: q.Plans[0].Runs[0], Data: src, Device: dev}
+	checked.Run.Batch, checked.Run.BatchNorm.Group = *f.batch, 0
+	var lines []string
+	for _, p := range precisionsOf(dev.Info()) {
+		if once && p != device.FP32 {
+			continue
 		}
+		checked.Run.Precision = string(p)
+		line, err := run(&checked)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", p, err)
+		}
+		lines = append(lines, line)
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d checks failed; the report is in %s", failed, *out)
+	return strings.Join(lines, "\n"), nil
+}
+
+func precisionsOf(i device.Info) []device.Precision {
+	switch {
+	case i.GPU:
+		return []device.Precision{device.FP32, device.TF32, device.BF16}
+	case i.Bfloat16 || i.Name == "xla": // slow there, but it computes in it
+		return []device.Precision{device.FP32, device.BF16}
 	}
-	say("all checks passed; the report is in %s", *out)
-	return nil
+	return []device.Precision{device.FP32}
+}
+
+// time runs the benchmark of a net.
+func (f checkFlags) time(ctx context.Context, m harness.Machine, dev device.Device, net string, p device.Precision) (string, *bench.Result, error) {
+	info := dev.Info()
+	if !slices.Contains(precisionsOf(info), p) {
+		return "", nil, &device.UnsupportedError{Device: info.Name, What: fmt.Sprintf("timing in %s on %s", p, info.Hardware)}
+	}
+	devices := []device.Device{dev}
+	for info.Name == "xla" && len(devices) < *f.jobs {
+		other, err := f.open(m)
+		if err != nil {
+			return "", nil, err
+		}
+		defer other.Close()
+		devices = append(devices, other)
+	}
+	r, err := bench.Step(ctx, dev, bench.Options{
+		Net: net, Precision: p, Batch: *f.batch, Rounds: 5, Round: time.Second,
+		Torch: *f.torch, Compiled: info.GPU, JAX: *f.jax, Threads: runtime.GOMAXPROCS(0), More: devices[1:],
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	r.Parts = nil // oneDNN's, of no interest here
+	text := fmt.Sprintf("%.0f images/s, %.1f us a layer and step", r.ImagesPerS, r.UsPerLayer)
+	if r.Jobs > 1 {
+		text += fmt.Sprintf("; %.0f images/s with %d at a time", r.JobsImages, r.Jobs)
+	}
+	if r.Ratio > 0 {
+		text += fmt.Sprintf("; %.2f of eager PyTorch", r.Ratio)
+	}
+	return text, &r, nil
 }
 
 // checkData is CIFAR-10 where it is, else generated images.

@@ -44,7 +44,7 @@ func init() { // a variable would refer to itself through help
 		{"export", "--weights FILE --out FILE", "write weights as PyTorch's load_state_dict takes them", exportWeights},
 		{"step", "FILE.yaml --net NET --out DIR", "write what the first training steps see and do, tensor by tensor", stepNet},
 		{"bench", "", "time training steps, beside PyTorch (--against-torch) and JAX (--against-jax)", benchNets},
-		{"gpu-check", "", "try a device on real nets: against ref, in one launch and many, resumed; writes a report", gpuCheck},
+		{"gpu-check", "", "all that a device must show, in 9 minutes: devicetest, real nets against ref, resumed; speed; writes a report", gpuCheck},
 		{"schema", "", "the JSON Schema of question files", schema},
 	}
 }

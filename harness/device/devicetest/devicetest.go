@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
@@ -100,6 +101,20 @@ func newNet(t testing.TB, name string, batch, group, size int, salt string) *net
 	return n
 }
 
+// End is when tests begin no more, but are skipped as OutOfTime; its zero value
+// is never. gpu-check runs the suite with little time.
+var End time.Time
+
+// OutOfTime is what tests that are skipped for lack of time say.
+const OutOfTime = "out of time"
+
+func late(t testing.TB) {
+	t.Helper()
+	if !End.IsZero() && time.Now().After(End) {
+		t.Skip(OutOfTime)
+	}
+}
+
 // session is a device.Session whose errors end the test.
 type session struct {
 	device.Session
@@ -115,6 +130,7 @@ func (s *suite) open(t testing.TB, n *net, choices ...device.Choice) *session {
 
 func open(t testing.TB, dev device.Device, n *net, o device.Options) *session {
 	t.Helper()
+	late(t)
 	raw, err := dev.Open(n.programs, o)
 	var no *device.UnsupportedError
 	if errors.As(err, &no) {

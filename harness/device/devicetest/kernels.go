@@ -441,6 +441,7 @@ func reference1(t testing.TB, k kernel.Kernel, in []kernel.Tensor) []kernel.Tens
 // checks guards and inputs. A nil result with a nil error was skipped.
 func (x *tiny) run(t testing.TB, s *suite) ([]kernel.Tensor, error) {
 	t.Helper()
+	late(t)
 	raw, err := s.dev.Open(device.Programs{Train: x.p}, device.Options{Precision: s.precision, Deterministic: true})
 	var no *device.UnsupportedError
 	if errors.As(err, &no) {

@@ -101,6 +101,10 @@ func (d *Device) Info() device.Info {
 	}
 }
 
+// Memory gives the bytes of memory that this process may use on the device,
+// and those that it does; 0 where the plugin does not say.
+func (d *Device) Memory() (limit, used int64) { return d.client.Memory() }
+
 // Supports knows the kernels that have an emitter.
 func (d *Device) Supports(k kernel.Kernel) error { return lower.Supports(k) }
 

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"depthlab/harness"
+	"depthlab/harness/bench"
+	"depthlab/harness/device"
+	"depthlab/harness/device/devicetest"
+)
+
+// conformance runs tests of devicetest as "go test" would, printing to standard
+// output, and exits. What begins after the time is over is skipped.
+func conformance(flags ...string) func(context.Context, checkFlags, harness.Machine, device.Device) (string, *bench.Result, error) {
+	return func(ctx context.Context, _ checkFlags, _ harness.Machine, dev device.Device) (string, *bench.Result, error) {
+		devicetest.End, _ = ctx.Deadline()
+		os.Args = append([]string{os.Args[0], "-test.v", "-test.short"}, flags...)
+		start := func(testing.TB) device.Device { return borrowed{dev} }
+		testing.Main(regexp.MatchString, []testing.InternalTest{{Name: "TestDevice", F: func(t *testing.T) {
+			devicetest.Golden(t, start)
+			devicetest.Run(t, start)
+		}}}, nil, nil)
+		panic("unreachable")
+	}
+}
+
+// borrowed is a device that stays open.
+type borrowed struct{ device.Device }
+
+func (borrowed) Close() error { return nil }
+
+// summarise counts the tests of a log of "go test -v" that hold no others.
+func summarise(log string) (string, error) {
+	passed, skipped := 0, 0
+	var failed []string
+	lines := strings.Split(log, "\n")
+	ended := false
+	for i, line := range lines {
+		ended = ended || line == "PASS" || line == "FAIL"
+		result, rest, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		name, _, _ := strings.Cut(rest, " ")
+		if !ok || !strings.HasPrefix(result, "--- ") || i+1 < len(lines) && strings.Contains(lines[i+1], ": "+name+"/") {
+			continue
+		}
+		switch result {
+		case "--- PASS":
+			passed++
+		case "--- FAIL":
+			failed = append(failed, name)
+		case "--- SKIP":
+			skipped++
+		}
+	}
+	text := fmt.Sprintf("%d tests passed, %d skipped, %d of them for lack of time", passed, skipped, strings.Count(log, devicetest.OutOfTime))
+	switch {
+	case len(failed) > 0:
+		return "", fmt.Errorf("%s; failed: %s", text, strings.Join(failed, ", "))
+	case !ended || passed == 0:
+		return "", fmt.Errorf("%s; it did not come to its end", text)
+	}
+	return text, nil
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A part's process may say what came out, die, or hang: the others go on.
+func TestChild(t *testing.T) {
+	for _, c := range []struct {
+		script       string
+		read         func(string) (string, error)
+		status, text string
+	}{
+		{`echo chatter; echo '{"part":"x","status":"passed","seconds":9,"text":"all is well"}'`, nil, "passed", "all is well"},
+		{`echo '{"part":"x","status":"skipped","seconds":9,"text":"no"}'`, nil, "skipped", "no"},
+		{`echo out of words >&2; exit 7`, nil, "failed", "exit status 7"},
+		{`exit 0`, nil, "failed", "without a result (exit status 0)"},
+		{`kill -SEGV $$`, nil, "failed", "segmentation fault"},
+		{`echo "--- PASS: TestDevice (1.0s)"; echo PASS`, summarise, "passed", "1 tests passed"},
+		{`echo "--- FAIL: TestDevice (1.0s)"; echo FAIL; exit 1`, summarise, "failed", "failed: TestDevice"},
+		{`exit 3`, summarise, "failed", "exit status 3"},
+	} {
+		self := filepath.Join(t.TempDir(), "lab")
+		if err := os.WriteFile(self, []byte("#!/bin/sh\n"+c.script+"\n"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		out := t.TempDir()
+		if err := os.Mkdir(filepath.Join(out, "log"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		o := child(context.Background(), self, nil, checkPart{Name: "x", read: c.read}, out, time.Hour)
+		if o.Part != "x" || o.Status != c.status || !strings.Contains(o.Text, c.text) || o.Seconds == 9 {
+			t.Errorf("%s: %+v, want %s and %q", c.script, o, c.status, c.text)
+		}
+		if strings.HasPrefix(c.script, "echo") && len(readText(t, filepath.Join(out, "log", "x.txt"))) == 0 {
+			t.Errorf("%s: nothing in the log", c.script)
+		}
+	}
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestSummarise(t *testing.T) {
+	const log = `=== RUN   TestDevice
+--- FAIL: TestDevice (3.00s)
+    --- PASS: TestDevice/golden (1.00s)
+        --- PASS: TestDevice/golden/a (0.50s)
+        --- PASS: TestDevice/golden/b (0.50s)
+    --- FAIL: TestDevice/fp32 (2.00s)
+        --- PASS: TestDevice/fp32/info (0.00s)
+        --- FAIL: TestDevice/fp32/steps (0.00s)
+    --- SKIP: TestDevice/bf16 (0.00s)
+        devicetest.go:1: out of time
+FAIL
+`
+	text, err := summarise(log)
+	if want := "3 tests passed, 1 skipped, 1 of them for lack of time; failed: TestDevice/fp32/steps"; err == nil || err.Error() != want {
+		t.Errorf("%q, %v; want %q", text, err, want)
+	}
+	good := strings.ReplaceAll(log, "FAIL", "PASS")
+	if text, err := summarise(good); err != nil || !strings.HasPrefix(text, "4 tests passed") {
+		t.Errorf("%q, %v", text, err)
+	}
+	if text, err := summarise(strings.TrimSuffix(good, "PASS\n")); err == nil {
+		t.Errorf("a log that breaks off is taken: %q", text)
+	}
+}
+
+// The report has every part, whatever came of it, and the exit status tells of
+// a failure.
+func TestGPUCheck(t *testing.T) {
+	for _, c := range []struct {
+		args   []string
+		status string // of the first part
+		others string // of those behind it, where they are all alike
+	}{
+		{[]string{"--device", "xla", "--plugin", "no/plugin.so"}, "failed", "skipped"},
+		{[]string{"--device", "ref", "--minutes", "0.1"}, "passed", ""},
+	} {
+		root := t.TempDir()
+		out := filepath.Join(root, "report")
+		cmd, _, said := lab(root, append([]string{"gpu-check", "--net", "plain-8", "--bench-net", "plain-8", "--batch", "2", "--out", out}, c.args...)...)
+		err := cmd.Run()
+		if c.status == "failed" && (err == nil || !strings.Contains(said.String(), "parts failed")) {
+			t.Errorf("%v: error %v; said %s", c.args, err, said)
+		}
+		f, err := os.Open(filepath.Join(out, "results.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		var all []outcome
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			var o outcome
+			if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, o)
+		}
+		if len(all) != 10 || all[0].Status != c.status {
+			t.Fatalf("%v: %+v", c.args, all)
+		}
+		report := readText(t, filepath.Join(out, "report.md"))
+		for _, o := range all {
+			if !strings.Contains(report, "| "+o.Part+" | "+o.Status+" |") || o.Text == "" {
+				t.Errorf("%v: %+v, and the report\n%s", c.args, o, report)
+			}
+		}
+		for _, o := range all[1:] {
+			if c.others != "" && o.Status != c.others {
+				t.Errorf("%v: %+v, want it %s", c.args, o, c.others)
+			}
+		}
+	}
+}
