@@ -1,14 +1,12 @@
 package harness
 
 import (
-	"time"
+	"runtime"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
-	"depthlab/harness/device"
 	"depthlab/harness/state"
 	"depthlab/nets"
-	"depthlab/nets/program"
 )
 
 // Estimate is what a run will take on this machine.
@@ -18,48 +16,90 @@ type Estimate struct {
 	Params int64   `json:"params"`
 	Macs   int64   `json:"macs"`
 	Steps  int     `json:"steps"`
-	Memory int64   `json:"memory_bytes"` // of the session: activations, parameters, data
-	Disk   int64   `json:"disk_bytes"`   // checkpoints while it is trained, weights and record
-	Time   float64 `json:"seconds"`      // of training; 0 where it was not measured
+	Memory int64   `json:"memory_bytes"`  // of the process; on a GPU, of the card
+	Disk   int64   `json:"disk_bytes"`    // weights and record
+	Passes int64   `json:"passing_bytes"` // checkpoints while it is trained, on top of that
+	Time   float64 `json:"seconds"`       // from start to end, tests and checkpoints too; 0 where nothing is known
+	Rough  bool    `json:"rough"`         // not measured on this machine with such data and precision
 }
 
-// Estimates describes every run of a plan. The time is measured: a few steps
-// of the first net, and by the multiply-adds for the others. It is rough.
-func Estimates(p *experiments.Plan, src *data.Source, dev device.Device) ([]Estimate, error) {
+// roughly is how many multiply-adds, counted forward, a thread of a server's
+// CPU trains in a second: a guess where nothing was measured.
+var roughly = map[string]float64{"onednn": 2e10, "ref": 2e8}
+
+// Estimates describes every run of a plan, by what was measured on the device;
+// of the data only the sizes are needed.
+func Estimates(p *experiments.Plan, src *data.Source, c Calibration) ([]Estimate, error) {
 	var out []Estimate
-	var secondsPerMac float64
+	known := map[string]Estimate{}
 	for _, run := range p.Runs {
-		arch, err := nets.ParseArch(run.Net)
-		if err != nil {
-			return nil, err
-		}
-		e := Estimate{ID: run.ID, Net: run.Net, Steps: run.Schedule.Stop}
-		e.Params, e.Macs, err = nets.Count(arch, geometry(src))
-		if err != nil {
-			return nil, err
-		}
-		images, _ := held(run, src, dev)
-		progs, err := programs(arch, run, &src.Train, images)
-		if err != nil {
-			return nil, err
-		}
-		for a, n := range progs.Train.Bytes {
-			if program.Arena(a) == program.Work && run.Precision == string(device.BF16) {
-				n /= 2
-			}
-			e.Memory += n
-		}
-		kept, passing := space(run, e.Params)
-		e.Disk = kept + passing
-		if secondsPerMac == 0 {
-			if secondsPerMac, err = measure(run, src, dev, e.Macs); err != nil {
+		same := run // but for the seed
+		same.ID, same.Seed = "", 0
+		e, again := known[same.Hash()]
+		if !again {
+			var err error
+			if e, err = estimate(run, src, c); err != nil {
 				return nil, err
 			}
+			known[same.Hash()] = e
 		}
-		e.Time = secondsPerMac * float64(e.Macs) * float64(run.Batch) * float64(run.Schedule.Stop)
+		e.ID = run.ID
 		out = append(out, e)
 	}
 	return out, nil
+}
+
+func estimate(run experiments.Run, src *data.Source, c Calibration) (e Estimate, err error) {
+	arch, err := nets.ParseArch(run.Net)
+	if err != nil {
+		return e, err
+	}
+	e = Estimate{Net: run.Net, Steps: run.Schedule.Stop}
+	if e.Params, e.Macs, err = nets.Count(arch, geometry(src)); err != nil {
+		return e, err
+	}
+	held, _ := held(run, src, c.Device)
+	progs, err := programs(arch, run, &src.Train, held)
+	if err != nil {
+		return e, err
+	}
+	p := Point{Net: run.Net, Data: run.Data, Precision: run.Precision, Batch: run.Batch, Macs: e.Macs, Bytes: bytesOf(progs.Train, run.Precision)}
+	points, rough := c.like(p, arch)
+	e.Rough = rough
+	if speed := roughly[c.Device.Name] * float64(runtime.GOMAXPROCS(0)); len(points) > 0 {
+		p = between(points, p)
+	} else if speed > 0 {
+		p.Step, p.Image = p.work()/speed, float64(p.Macs)/speed/3
+	}
+	e.Time = p.seconds(run, src)
+	if e.Memory = p.Peak; rough || p.Peak == 0 {
+		e.Memory = p.Bytes
+		if roughly[c.Device.Name] > 0 { // the process has the images, too, and twice for a moment
+			e.Memory += 2*int64(held*src.Train.Channels*src.Train.Size*src.Train.Size) + 64<<20
+		}
+	}
+	e.Disk, e.Passes = space(run, e.Params)
+	return e, nil
+}
+
+// seconds puts a run together from its parts.
+func (p Point) seconds(run experiments.Run, src *data.Source) float64 {
+	train, tested := run.Train, src.Test.N
+	if train == 0 {
+		train = src.Train.N - run.Validation
+	}
+	if run.Validation > 0 {
+		tested = run.Validation
+	}
+	whole := func(images int) float64 { return float64((images + run.Batch - 1) / run.Batch * run.Batch) }
+	stop := run.Schedule.Stop
+	tests := (stop-1)/run.EvalEvery + 1
+	saves := (stop-1)/run.SaveEvery + 2 // with the weights
+	images := float64(tests)*whole(tested) + whole(train)
+	if run.BatchNorm.Statistics == "calibrated" {
+		images += float64(min(200, max(1, train/run.Batch)) * run.Batch)
+	}
+	return p.Open + float64(stop)*p.Step + images*p.Image + float64(saves)*p.Save
 }
 
 // space is what a run of a net of so many parameters takes on disk, in bytes:
@@ -74,37 +114,4 @@ func space(run experiments.Run, params int64) (kept, passing int64) {
 	}
 	events := int64(run.Schedule.Stop/run.LogEvery + run.Schedule.Stop/run.EvalEvery + len(run.Schedule.At) + 20)
 	return weights + events*event + looks, (state.Keep + 1) * 2 * weights // with momenta; the old ones stay while the next is written
-}
-
-// measure times a few training steps: seconds per multiply-add of a forward
-// pass of one image.
-func measure(run experiments.Run, src *data.Source, dev device.Device, macs int64) (float64, error) {
-	m, err := open(run, src, dev)
-	if err != nil {
-		return 0, err
-	}
-	defer m.close()
-	step := func(n int) error {
-		rows, err := m.rows(n, 1)
-		if err != nil {
-			return err
-		}
-		plan := device.Plan{First: n, Rows: rows, Rates: []device.Rates{{}}} // rate 0: nothing is learned
-		return m.session.Train(plan, make([]device.Metric, 1))
-	}
-	if err := step(0); err != nil {
-		return 0, err
-	}
-	best := time.Duration(0)
-	began := time.Now()
-	for n := 1; n <= 3 && (n == 1 || time.Since(began) < 2*time.Second); n++ {
-		start := time.Now()
-		if err := step(n); err != nil {
-			return 0, err
-		}
-		if d := time.Since(start); best == 0 || d < best {
-			best = d
-		}
-	}
-	return best.Seconds() / float64(macs) / float64(run.Batch), nil
 }

@@ -39,8 +39,8 @@ const ringBytes = 256 << 20
 
 // held is how many images the device holds, and how many steps a launch may
 // have: all images and as many as the device likes where they are resident.
-func held(run experiments.Run, src *data.Source, dev device.Device) (images, launch int) {
-	launch = max(1, dev.Info().Launch)
+func held(run experiments.Run, src *data.Source, info device.Info) (images, launch int) {
+	launch = max(1, info.Launch)
 	if src.Train.Photos == nil {
 		return src.Train.N + src.Test.N, launch
 	}

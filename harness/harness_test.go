@@ -74,7 +74,7 @@ func sweep(t *testing.T, text, dir string, dev device.Device, precision string) 
 		t.Fatal(err)
 	}
 	for i := range q.Plans[0].Runs {
-		Resolve(&q.Plans[0].Runs[i], dev, precision)
+		Resolve(&q.Plans[0].Runs[i], dev.Info(), precision)
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {

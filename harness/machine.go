@@ -185,13 +185,13 @@ func (m Machine) Load(name string, size int, progress func(done, total int)) (*d
 // Resolve settles what a recipe leaves to the machine: precision auto is bf16
 // where the device computes in it natively, else fp32. A precision given on
 // the command line ("" for none) replaces the file's.
-func Resolve(r *experiments.Run, dev device.Device, precision string) {
+func Resolve(r *experiments.Run, info device.Info, precision string) {
 	if precision != "" {
 		r.Precision = precision
 	}
 	if r.Precision == "auto" {
 		r.Precision = string(device.FP32)
-		if dev.Info().Bfloat16 {
+		if info.Bfloat16 {
 			r.Precision = string(device.BF16)
 		}
 	}

@@ -45,7 +45,7 @@ func open(run experiments.Run, src *data.Source, dev device.Device) (*model, err
 	if err := m.split(src); err != nil {
 		return nil, err
 	}
-	images, launch := held(run, src, dev)
+	images, launch := held(run, src, dev.Info())
 	m.launch = launch
 	if m.programs, err = programs(arch, run, &src.Train, images); err != nil {
 		return nil, err

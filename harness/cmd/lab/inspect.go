@@ -282,7 +282,7 @@ func stepNet(_ context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	harness.Resolve(&run, dev, *flags.precision)
+	harness.Resolve(&run, dev.Info(), *flags.precision)
 	src, err := load(m, run.Data, run.Input.Crop)
 	if err != nil {
 		return err

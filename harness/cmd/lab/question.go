@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"depthlab/experiments"
@@ -53,11 +53,19 @@ func (c *call) deviceFlags() deviceFlags {
 	}
 }
 
+func (d deviceFlags) check() error {
+	if !slices.Contains([]string{"auto", "ref", "onednn", "xla"}, *d.name) {
+		return usage("--device %q: expected auto, ref, onednn or xla", *d.name)
+	}
+	if !slices.Contains([]string{"", "auto", "fp32", "tf32", "bf16"}, *d.precision) {
+		return usage("--precision %q: expected auto, fp32, tf32 or bf16", *d.precision)
+	}
+	return nil
+}
+
 func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
-	switch *d.precision {
-	case "", "auto", "fp32", "tf32", "bf16":
-	default:
-		return nil, usage("--precision %q: expected auto, fp32, tf32 or bf16", *d.precision)
+	if err := d.check(); err != nil {
+		return nil, err
 	}
 	m.Plugin = *d.plugin
 	if m.Device(*d.name) == "xla" {
@@ -103,14 +111,19 @@ func (q question) open(m harness.Machine, flags deviceFlags) (device.Device, *da
 	if err != nil {
 		return nil, nil, err
 	}
-	for i := range q.plan.Runs {
-		harness.Resolve(&q.plan.Runs[i], dev, *flags.precision)
-	}
+	q.resolve(dev.Info(), *flags.precision)
 	src, err := load(m, q.plan.Runs[0].Data, q.plan.Runs[0].Input.Crop)
 	if err != nil {
 		return nil, nil, errors.Join(err, dev.Close())
 	}
 	return dev, src, nil
+}
+
+// resolve settles the precision of the plan's runs.
+func (q question) resolve(info device.Info, precision string) {
+	for i := range q.plan.Runs {
+		harness.Resolve(&q.plan.Runs[i], info, precision)
+	}
 }
 
 func runQuestion(ctx context.Context, c *call) (err error) {
@@ -264,65 +277,6 @@ func plotQuestion(ctx context.Context, c *call) error {
 		return fmt.Errorf("%s has no records yet; ./run.sh %s trains the nets", loaded.Name, files[0])
 	}
 	return nil
-}
-
-func planQuestion(_ context.Context, c *call) (err error) {
-	flags := c.deviceFlags()
-	files, err := c.files(1, "one question file")
-	if err != nil {
-		return err
-	}
-	q, reasons, err := c.choose(files[0])
-	if err != nil {
-		return err
-	}
-	m := c.machine()
-	dev, src, err := q.open(m, flags)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dev.Close()) }()
-	estimates, err := harness.Estimates(q.plan, src, dev)
-	if err != nil {
-		return err
-	}
-	if *c.json {
-		return json.NewEncoder(os.Stdout).Encode(map[string]any{
-			"question": q.plan.Question, "profile": q.plan.Profile, "not": reasons, "device": dev.Info(), "data": src.Title, "runs": estimates,
-		})
-	}
-	info := dev.Info()
-	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.plan.Profile, src.Title, info.Name, info.Hardware, q.plan.Runs[0].Precision)
-	for _, r := range reasons {
-		fmt.Println("not " + r)
-	}
-	wide := 22
-	for _, e := range estimates {
-		wide = max(wide, len(e.ID))
-	}
-	fmt.Printf("\n%-*s %12s %14s %8s %9s %9s\n", wide, "run", "parameters", "multiply-adds", "steps", "memory", "time")
-	var total float64
-	var disk, memory int64
-	for _, e := range estimates {
-		fmt.Printf("%-*s %12d %14d %8d %5d MiB %9s\n", wide, e.ID, e.Params, e.Macs, e.Steps, e.Memory>>20, duration(e.Time))
-		total += e.Time
-		disk += e.Disk
-		memory = max(memory, e.Memory)
-	}
-	fmt.Printf("\n%d runs, about %s in all (measured on a few steps just now: rough, and tests come on top), %d MiB of memory, %d MiB of disk in %s\n",
-		len(estimates), duration(total), memory>>20, disk>>20+1, q.dir)
-	return nil
-}
-
-func duration(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < time.Minute:
-		return d.Round(time.Second).String()
-	case d < 48*time.Hour:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
-	}
-	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
 
 func schema(_ context.Context, c *call) error {
