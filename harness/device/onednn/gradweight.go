@@ -47,10 +47,11 @@ const (
 	column = 64 // bytes of a block's pixel in float32, or pair in bfloat16
 )
 
-// wide reports whether these functions take the gradient of a
-// convolution of x to y.
+// wide reports whether these functions take the gradient of a convolution of x
+// to y. Of stride 1 and many channels oneDNN's are as fast, and have fewer
+// sums to add up.
 func (c *compiler) wide(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.wide && k.Size == 3 && k.Pad == 1 && k.Stride <= 2 && x[1]%16 == 0 && y[1]%16 == 0 &&
+	return c.own.wide && k.Size == 3 && k.Pad == 1 && (k.Stride == 2 || k.Stride == 1 && x[1] < 256) && x[1]%16 == 0 && y[1]%16 == 0 &&
 		(c.dtype == f32 || x[3]%(2*k.Stride) == 0 && x[3] >= 4*k.Stride)
 }
 
@@ -84,7 +85,7 @@ func (c *compiler) wideGradWeight(k kernel.Conv) error {
 	if err != nil {
 		return err
 	}
-	chunks := min(x[0], 2*c.d.threads)
+	chunks := c.chunks(x)
 	pixel := int64(column)
 	t := wideTask{count: int64(chunks), chunk: dw.desc.size, images: int64(x[0]),
 		inBlocks: int64(x[1] / 16), xRows: int64(x[2]), rows: int64(y[2]), steps: int64(y[3])}

@@ -30,6 +30,12 @@ func (c *compiler) instruction() error {
 		return c.avgPool()
 	case kernel.AvgPoolGrad:
 		return c.avgPoolGrad()
+	case kernel.Linear:
+		return c.linear(k)
+	case kernel.LinearGradInput:
+		return c.linearGradInput()
+	case kernel.LinearGradWeight:
+		return c.linearGradWeight()
 	case kernel.Pad:
 		return c.pad(k, 0, 0, c.inShape(0), c.outShape(0), false)
 	case kernel.PadGrad:
@@ -37,8 +43,8 @@ func (c *compiler) instruction() error {
 	case kernel.Batch:
 		return c.batch(k)
 	}
-	// The classifier, the loss and the updates are below a hundredth of a
-	// step: their definition is fast enough.
+	// The loss and the updates are below a hundredth of a step: their
+	// definition is fast enough.
 	return c.reference()
 }
 

@@ -54,6 +54,7 @@ type library struct {
 	binary          func(pd *uintptr, engine uintptr, alg int32, src0, src1, dst, attr uintptr) status
 	poolForward     func(pd *uintptr, engine uintptr, prop, alg int32, src, dst uintptr, strides, kernel, dilation, padL, padR *dims, attr uintptr) status
 	poolBackward    func(pd *uintptr, engine uintptr, alg int32, dsrc, ddst uintptr, strides, kernel, dilation, padL, padR *dims, hint, attr uintptr) status
+	matmul          func(pd *uintptr, engine uintptr, src, weights, bias, dst, attr uintptr) status
 	reorder         func(pd *uintptr, src, srcEngine, dst, dstEngine, attr uintptr) status
 
 	execute  uintptr // dnnl_primitive_execute, called by address: it is the hot path
@@ -76,6 +77,7 @@ const (
 	tagNChw16c      = 78
 	tagNChw8c       = 102
 	tagNHWC         = 22
+	tagTransposed   = 14 // of a matrix: dnnl_ba
 	tagOIhw8i8o     = 107
 	tagOIhw8o8i     = 100
 	tagOIhw16i16o   = 79
@@ -98,6 +100,7 @@ const (
 	argSrc1        = 2
 	argDst         = 17
 	argWeights     = 33
+	argBias        = 41
 	argMean        = 49
 	argVariance    = 50
 	argScale       = 51
@@ -227,6 +230,7 @@ func openLibrary(path string) (*library, error) {
 		{"dnnl_eltwise_forward_primitive_desc_create", &l.eltForward}, {"dnnl_eltwise_backward_primitive_desc_create", &l.eltBackward},
 		{"dnnl_binary_primitive_desc_create", &l.binary},
 		{"dnnl_pooling_forward_primitive_desc_create", &l.poolForward}, {"dnnl_pooling_backward_primitive_desc_create", &l.poolBackward},
+		{"dnnl_matmul_primitive_desc_create", &l.matmul},
 		{"dnnl_reorder_primitive_desc_create", &l.reorder},
 		{"omp_set_num_threads", &l.setThreads}, {"omp_get_max_threads", &l.maxThreads},
 	} {

@@ -33,7 +33,6 @@ type winogradTask struct {
 	// the tiles of an image.
 	images, group    int64 // group: images that pass together through the cache
 	chunk            int64 // of one chunk's sums
-	steps            int64 // tiles or, in bfloat16, pairs of tiles of an image
 	tileRow          int64 // of a block of a group's transformed tiles
 	gradientPosition int64
 }
@@ -63,10 +62,16 @@ func (c *compiler) winograd(k kernel.Conv, x, y kernel.Shape) bool {
 }
 
 // winogradGrad reports whether they take the gradient by the weight. In
-// bfloat16 the transforms of 16 channels cost more than they save.
+// bfloat16 tiles go in pairs, if need be of two images of a chunk, and the
+// transforms of 16 channels cost more than they save.
 func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.winograd(k, x, y) && y[2]*y[3]/4%tileGroup == 0 && (c.dtype == f32 || x[1] > 16)
+	pairs := y[2]*y[3]/4%2 == 0 || x[0]%(2*c.chunks(x)) == 0
+	return c.winograd(k, x, y) && (c.dtype == f32 || pairs && x[1] > 16)
 }
+
+// chunks is the number of parts with sums of their own that the images of x
+// are cut into for a gradient by the weight.
+func (c *compiler) chunks(x kernel.Shape) int { return min(x[0], 2*c.d.threads) }
 
 // winogradForward: x, w -> y.
 func (c *compiler) winogradForward() error {
@@ -106,7 +111,7 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 	if err != nil {
 		return err
 	}
-	table, groups, err := c.tiles(y, size)
+	table, groups, err := c.tiles(y, size, tileGroup)
 	if err != nil {
 		return err
 	}
@@ -157,20 +162,22 @@ func (c *compiler) winogradGradWeight() error {
 	}
 	tiles := int64(y[2] * y[3] / 4)
 	perImage := 16 * tiles * 16 * size * (t.inBlocks + t.outBlocks) // transformed
-	t.groups, t.steps = tiles, tiles*size/4
-	t.images, t.group = int64(x[0]), min(max(1, transformedBytes/perImage), int64(x[0]))
+	t.groups, t.images = tiles, int64(x[0])
+	t.group = min(max(1, transformedBytes/perImage), t.images)
+	if tiles%2 != 0 {
+		t.group += t.group % 2
+	}
 	t.tileRow = t.group * tiles * 16 * size
 	t.position, t.gradientPosition = t.inBlocks*t.tileRow, t.outBlocks*t.tileRow
 	t.transformed = 16 * t.position
 	t.threadScratch = t.padded + t.transformed + 16*t.gradientPosition
-	chunks := min(x[0], 2*c.d.threads)
-	blocks := t.inBlocks * t.outBlocks
+	chunks, blocks := c.chunks(x), t.inBlocks*t.outBlocks
 	t.count, t.chunk = int64(chunks), blocks*16*16*16*4
 	scratch, err := c.padded(padKey{product, 1, x[1], x[2], x[3]}, t.threadScratch)
 	if err != nil {
 		return err
 	}
-	table, _, err := c.tiles(y, size)
+	table, _, err := c.tiles(y, size, 1)
 	if err != nil {
 		return err
 	}
@@ -220,20 +227,21 @@ func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
 }
 
 // tiles gives, group by group, where each tile of y begins: int32 byte offsets
-// in a block of the padded image, of float32, and in a block of y.
-func (c *compiler) tiles(y kernel.Shape, size int64) (table region, groups int, err error) {
+// in a block of the padded image, of float32, and in a block of y. The last of
+// the groups of size group overlaps the one before.
+func (c *compiler) tiles(y kernel.Shape, size int64, group int) (table region, groups int, err error) {
 	across, all := y[3]/2, y[2]*y[3]/4
-	groups = (all + tileGroup - 1) / tileGroup
-	key := tableKey{0, y[2], y[3]}
+	groups = (all + group - 1) / group
+	key := tableKey{-group, y[2], y[3]}
 	if table = c.tables[key]; table != nil {
 		return table, groups, nil
 	}
-	if table, err = c.keep(int64(groups * tileGroup * 8)); err != nil {
+	if table, err = c.keep(int64(groups * group * 8)); err != nil {
 		return nil, 0, err
 	}
-	at := unsafe.Slice((*[2]int32)(table.at(0)), groups*tileGroup)
+	at := unsafe.Slice((*[2]int32)(table.at(0)), groups*group)
 	for i := range at {
-		t := min(i/tileGroup*tileGroup, all-tileGroup) + i%tileGroup // the last group overlaps
+		t := min(i/group*group, all-group) + i%group
 		row, column := 2*(t/across), 2*(t%across)
 		at[i] = [2]int32{int32((row*(y[3]+2) + column) * 64), int32((row*y[3]+column)*16) * int32(size)}
 	}

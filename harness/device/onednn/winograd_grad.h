@@ -64,7 +64,9 @@ group:
 	CMOVQGT 40(SP), AX
 	MOVQ    AX, 32(SP)
 	SUBQ    24(SP), AX
-	IMULQ   208(DI), AX
+	IMULQ   160(DI), AX
+	IMULQ   $TILE, AX
+	SHRQ    $6, AX           // a step is a tile, or a pair
 	MOVQ    AX, 144(SP)
 	MOVQ    8(SP), AX
 	MOVQ    AX, 104(SP)
@@ -99,7 +101,7 @@ inputTile:
 	DECQ R15
 	JNZ  inputTile
 	ADDQ 120(DI), R8
-	ADDQ 216(DI), R12
+	ADDQ 208(DI), R12
 	DECQ R14
 	JNZ  inputBlock
 
@@ -110,7 +112,7 @@ inputTile:
 	IMULQ 96(DI), R8
 	ADDQ  32(DI), R8
 	MOVQ  176(DI), R10       // its row
-	MOVQ  224(DI), R11
+	MOVQ  216(DI), R11
 	MOVQ  112(SP), R12
 	MOVQ  136(DI), R14
 
@@ -185,7 +187,7 @@ outputTile:
 	DECQ R15
 	JNZ  outputTile
 	ADDQ 104(DI), R8
-	ADDQ 216(DI), R12
+	ADDQ 208(DI), R12
 	DECQ R14
 	JNZ  outputBlock
 
@@ -208,10 +210,10 @@ outBlock:
 
 inBlock:
 	MOVQ  128(SP), R8
-	IMULQ 216(DI), R8
+	IMULQ 208(DI), R8
 	ADDQ  8(SP), R8
 	MOVQ  120(SP), R9
-	IMULQ 216(DI), R9
+	IMULQ 208(DI), R9
 	ADDQ  16(SP), R9
 	MOVQ  $16, R10
 
@@ -296,7 +298,7 @@ step:
 	VMOVUPS Z15, 960(R15)
 	ADDQ $1024, R15
 	ADDQ 168(DI), R8
-	ADDQ 224(DI), R9
+	ADDQ 216(DI), R9
 	DECQ R10
 	JNZ  position
 	MOVQ 128(SP), AX
