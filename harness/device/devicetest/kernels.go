@@ -66,6 +66,8 @@ func singles(t testing.TB) []single {
 		{kernel.Conv{Size: 3, Stride: 2, Pad: 1, Out: 24}, kernel.Shape{1, 16, 7, 5}},
 		{kernel.Conv{Size: 1, Stride: 2, Out: 20}, kernel.Shape{2, 10, 7, 9}},
 		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 1}, kernel.Shape{1, 1, 1, 1}},
+		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 32}, kernel.Shape{8, 32, 14, 14}},
+		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{3, 32, 10, 12}},
 	} {
 		w := kernel.Shape{c.k.Out, c.x[1], c.k.Size, c.k.Size}
 		y, err := c.k.Shape([]kernel.Shape{c.x, w})
@@ -117,6 +119,9 @@ func singles(t testing.TB) []single {
 	add(kernel.AvgPool{}, kernel.Shape{3, 5, 7, 5})
 	add(kernel.AvgPoolGrad{H: 7, W: 5}, kernel.Shape{3, 5})
 	add(kernel.Linear{Out: 7}, kernel.Shape{3, 5}, kernel.Shape{7, 5}, kernel.Shape{7})
+	add(kernel.Linear{Out: 1000}, kernel.Shape{4, 512}, kernel.Shape{1000, 512}, kernel.Shape{1000})
+	add(kernel.LinearGradInput{}, kernel.Shape{1000, 512}, kernel.Shape{4, 1000})
+	add(kernel.LinearGradWeight{}, kernel.Shape{4, 512}, kernel.Shape{4, 1000})
 	add(kernel.CrossEntropy{}, kernel.Shape{3, 1000}, kernel.Shape{3})
 	add(kernel.CrossEntropyGrad{}, kernel.Shape{3, 1000}, kernel.Shape{3})
 	add(kernel.Add{}, kernel.Shape{3, 5, 7, 5}, kernel.Shape{3, 5, 7, 5})

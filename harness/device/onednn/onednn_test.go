@@ -270,7 +270,7 @@ func TestOffsets(t *testing.T) {
 		{"wideTask.column2", unsafe.Offsetof(w.column2), 176}, {"wideTask.runs", unsafe.Offsetof(w.runs), 200},
 		{"wideRun", unsafe.Sizeof(wideRun{}), 32}, {"wideTask.xStep", unsafe.Offsetof(w.xStep), 328},
 		{"winogradTask.scratch", unsafe.Offsetof(p.scratch), 56}, {"winogradTask.yRow", unsafe.Offsetof(p.yRow), 176},
-		{"winogradTask.gradientPosition", unsafe.Offsetof(p.gradientPosition), 224},
+		{"winogradTask.gradientPosition", unsafe.Offsetof(p.gradientPosition), 216},
 		{"winogradSumTask.chunk", unsafe.Offsetof(winogradSumTask{}.chunk), 40},
 		{"winogradTask.padRow", unsafe.Offsetof(p.padRow), 112}, {"winogradWeightsTask.uIn", unsafe.Offsetof(q.uIn), 80},
 		{"normTask.group", unsafe.Offsetof(n.group), 120}, {"normTask.floor", unsafe.Offsetof(n.floor), 132},
@@ -278,6 +278,25 @@ func TestOffsets(t *testing.T) {
 	} {
 		if x.got != x.want {
 			t.Errorf("%s: %d, want %d", x.name, x.got, x.want)
+		}
+	}
+}
+
+func TestAllFinite(t *testing.T) {
+	for _, size := range []int{2, 4} {
+		for n := 0; n <= 20; n += size {
+			for at := size - 2; at < n; at += size {
+				for _, c := range []struct {
+					low, high byte
+					want      bool
+				}{{0x7f, 0x7f, true}, {0x7f, 0xff, true}, {0x80, 0x7f, false}, {0x80, 0xff, false}, {0xc0, 0x7f, false}, {0xff, 0xff, false}} {
+					data := make([]byte, n)
+					data[at], data[at+1] = c.low, c.high
+					if got := allFinite(data, size); got != c.want {
+						t.Errorf("%x in elements of %d bytes: %v", data, size, got)
+					}
+				}
+			}
 		}
 	}
 }

@@ -503,24 +503,29 @@ func (c *code) finiteAll(ids []program.BufID, only program.Arena) bool {
 		if home == nil || only != program.NumArenas && c.prog.Buffers[id].Arena != only {
 			continue
 		}
-		b, n := c.blocks[id], c.prog.Buffers[id].Shape.Len()
-		if home.size == int64(n)*2 {
-			if !allFinite(slice[uint16](b, 0, n), 0x7f80) {
-				return false
-			}
-		} else if !allFinite(slice[uint32](b, 0, n), 0x7f800000) {
+		size := 4
+		if home.size == 2*int64(c.prog.Buffers[id].Shape.Len()) {
+			size = 2
+		}
+		if !allFinite(slice[byte](c.blocks[id], 0, int(home.size)), size) {
 			return false
 		}
 	}
 	return true
 }
 
-// allFinite looks for an exponent of all ones: NaN or Inf.
-func allFinite[T uint16 | uint32](bits []T, exponent T) bool {
-	for _, v := range bits {
-		if v&exponent == exponent {
+// allFinite looks for an exponent of all ones, NaN or Inf, in elements of size
+// bytes: eight bytes at a time, where one more carries into the sign's place.
+func allFinite(data []byte, size int) bool {
+	exponent, one := uint64(0x7f80_7f80_7f80_7f80), uint64(0x0080_0080_0080_0080)
+	if size == 4 {
+		exponent, one = 0x7f80_0000_7f80_0000, 0x0080_0000_0080_0000
+	}
+	whole := len(data) &^ 7
+	for _, v := range view[uint64](data[:whole]) {
+		if (v&exponent+one)&(exponent+one) != 0 {
 			return false
 		}
 	}
-	return true
+	return whole == len(data) || allFinite(append(make([]byte, 0, 8), data[whole:]...)[:8], size)
 }
