@@ -85,7 +85,7 @@ var keys = map[string]key{
 	"evaluate":  {says: "Time between two tests."},
 	"save":      {says: "Time between two checkpoints: at most this much is lost when a run is killed."},
 	"seeds":     {unique: true, min: 0, max: 1 << 53, says: "Every net is trained once with each seed. With several, figures show their spread."},
-	"figures":   {unique: true, oneOf: Figures, says: "The figures to draw."},
+	"figures":   {unique: true, oneOf: Figures, says: "The figures to draw: errors over iterations (the paper's Figures 4 and 6) and over depth, test less training error, the responses of layers (Figure 7) and the norms of their gradients."},
 
 	"says":    {longest: 300, says: "One line that is shown when this profile is chosen."},
 	"needs":   {unique: true, oneOf: Needs, says: "What the machine must have: a GPU, the files of CIFAR-10 or ImageNet, the oneDNN library."},
