@@ -187,12 +187,13 @@ func newStepper(dev device.Device, arch nets.Arch, p *program.Program, o Options
 	if err != nil {
 		return nil, err
 	}
-	if err := randomNet(session, arch, images); err != nil {
+	set := dataOf(arch)
+	if err := randomNet(session, arch, set); err != nil {
 		session.Close()
 		return nil, err
 	}
 	s := &stepper{Session: session, launch: max(1, session.Info().Launch)}
-	s.plan = data.Plan{Seed: 1, N: images, Batch: o.Batch, Pad: 4, Flip: true}
+	s.plan = data.Plan{Seed: 1, N: set.images, Batch: o.Batch, Pad: set.pad, Flip: true}
 	return s, nil
 }
 
@@ -214,19 +215,36 @@ func (s *stepper) run(n int) (time.Duration, error) {
 	return time.Since(start), nil
 }
 
-const images = 10000 // of the data set
+// dataSet is what a net is timed on: as many images as fit into memory easily.
+type dataSet struct{ images, size, pad, classes int }
 
-// Step times the training step of a net on random images of 32x32. What has
-// not begun when ctx ends is left out.
+func dataOf(a nets.Arch) dataSet {
+	if a.ImageNet() {
+		return dataSet{images: 256, size: 224, classes: 1000}
+	}
+	return dataSet{images: 10000, size: 32, pad: 4, classes: 10}
+}
+
+// Batch is how many images a net is timed with unless told otherwise.
+func Batch(a nets.Arch) int {
+	if a.ImageNet() {
+		return 32
+	}
+	return 128
+}
+
+// Step times the training step of a net on random images, of the size of
+// CIFAR-10 (32x32) or ImageNet (224x224), as the net is for. What has not begun
+// when ctx ends is left out.
 func Step(ctx context.Context, dev device.Device, o Options) (r Result, err error) {
 	arch, err := nets.ParseArch(o.Net)
 	if err != nil {
 		return r, err
 	}
-	started := time.Now()
+	started, set := time.Now(), dataOf(arch)
 	p, err := compile.Compile(arch, nets.Train, compile.Config{
-		Config: nets.Config{Batch: o.Batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
-		Images: images, Pad: 4, Momentum: 0.9, Decay: 1e-4, Form: kernel.PyTorch,
+		Config: nets.Config{Batch: o.Batch, Channels: 3, Size: set.size, Classes: set.classes, Eps: 1e-5},
+		Images: set.images, Pad: set.pad, Momentum: 0.9, Decay: 1e-4, Form: kernel.PyTorch,
 	})
 	if err != nil {
 		return r, err
@@ -380,21 +398,22 @@ func median(x []float64) float64 {
 }
 
 // randomNet writes first weights and random images.
-func randomNet(s device.Session, arch nets.Arch, images int) error {
-	params, norms, err := arch.Leaves(nets.Config{Channels: 3, Size: 32, Classes: 10})
+func randomNet(s device.Session, arch nets.Arch, set dataSet) error {
+	params, norms, err := arch.Leaves(nets.Config{Channels: 3, Size: set.size, Classes: set.classes})
 	if err != nil {
 		return err
 	}
-	pixels, labels := make([]uint8, images*3*32*32), make([]int32, images)
+	image := 3 * set.size * set.size
+	pixels, labels := make([]uint8, set.images*image), make([]int32, set.images)
 	state := uint32(1)
 	for i := range pixels {
 		state = state*1664525 + 1013904223
 		pixels[i] = uint8(state >> 24)
 	}
 	for i := range labels {
-		labels[i] = int32(i % 10)
+		labels[i] = int32(i % set.classes)
 	}
-	mean, scale := make([]float32, 3*32*32), []float32{1, 1, 1}
+	mean, scale := make([]float32, image), []float32{1, 1, 1}
 	for i := range mean {
 		mean[i] = 128
 	}

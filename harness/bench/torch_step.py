@@ -1,5 +1,4 @@
-# The training step of a CIFAR net in PyTorch, to be timed beside ours: the
-# same net, batch, precision, recipe and augmentation, channels_last, autocast
+# The training step of a net in PyTorch, to be timed beside ours: the same net, batch, precision, recipe and augmentation, channels_last, autocast
 # for bf16, batch norm over the whole batch.
 #
 #   python torch_step.py NET BATCH fp32|tf32|bf16 cpu|cuda THREADS [compiled]
@@ -15,9 +14,12 @@ import time
 net, batch, precision, device, threads = sys.argv[1], int(sys.argv[2]), *sys.argv[3:5], int(sys.argv[5])
 compiled = sys.argv[6:] == ["compiled"]
 parts = net.split("/")
-family, depth = parts[0].split("-")
-if set(parts[1:]) - set("ABC") - {"split"} or (int(depth) - 2) % 6:
-    sys.exit(print(f"skip {net} is not written in PyTorch here: only CIFAR nets of basic blocks are"))
+family, depth = parts[0].split("-")[0], int(parts[0].split("-")[1])
+if "torchvision" in parts:
+    parts += ["B", "v1.5", "pool-pad1"]
+imagenet = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}.get(depth)
+if "bottleneck" in parts or "single" in parts:
+    sys.exit(print(f"skip {net} is not written in PyTorch here: CIFAR nets of basic blocks and ImageNet nets are"))
 try:
     import torch
     import torch.nn as nn
@@ -32,23 +34,36 @@ torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precis
 torch.backends.cudnn.benchmark = True
 torch.manual_seed(0)
 torch.set_default_device(device)
-shortcut = "none" if family == "plain" else next((p for p in parts[1:] if p in "ABC"), "A")
+bottleneck = imagenet and depth >= 50
+usual = "B" if bottleneck else "A"
+shortcut = "none" if family == "plain" else next((p for p in parts[1:] if p in ("A", "B", "C")), usual)
 split = "split" in parts
+classes, size, pad, count = (1000, 224, 0, 256) if imagenet else (10, 32, 4, 10000)
+
+
+class ConvNorm(nn.Sequential):
+    def __init__(self, i, o, size, stride=1):
+        super().__init__(nn.Conv2d(i, o, size, stride, size // 2, bias=False), nn.BatchNorm2d(o))
 
 
 class Block(nn.Module):
-    def __init__(self, i, o, stride):
+    def __init__(self, i, width, stride):
         super().__init__()
-        self.conv1 = nn.Conv2d(i, o, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(o)
-        self.conv2 = nn.Conv2d(o, o, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(o)
-        self.more, self.stride = o - i, stride
+        o = 4 * width if bottleneck else width
+        if bottleneck:
+            first, second = (1, stride) if "v1.5" in parts else (stride, 1)
+            layers = ConvNorm(i, width, 1, first), ConvNorm(width, width, 3, second), ConvNorm(width, o, 1)
+        else:
+            layers = ConvNorm(i, o, 3, stride), ConvNorm(o, o, 3)
+        self.layers, self.more, self.stride = nn.ModuleList(layers), o - i, stride
         project = shortcut == "C" or (shortcut == "B" and i != o)
-        self.downsample = nn.Sequential(nn.Conv2d(i, o, 1, stride, bias=False), nn.BatchNorm2d(o)) if project else None
+        self.downsample = ConvNorm(i, o, 1, stride) if project else None
 
     def forward(self, x):
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
+        y = x
+        for layer in self.layers[:-1]:
+            y = F.relu(layer(y), inplace=True)
+        y = self.layers[-1](y)
         if shortcut == "none":
             return F.relu(y, inplace=True)
         if self.downsample is not None:
@@ -60,36 +75,41 @@ class Block(nn.Module):
 
 
 class Net(nn.Module):
-    def __init__(self, n):
+    def __init__(self):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-        blocks, i = [], 16
-        for o in (16, 32, 64):
+        width = 64 if imagenet else 16
+        self.stem = ConvNorm(3, width, 7, 2) if imagenet else ConvNorm(3, width, 3)
+        blocks, i = [], width
+        for stage, n in enumerate(imagenet or [(depth - 2) // 6] * 3):
             for k in range(n):
-                blocks.append(Block(i, o, 2 if k == 0 and o > 16 else 1))
-                i = o
-        self.blocks, self.fc = nn.Sequential(*blocks), nn.Linear(64, 10)
+                blocks.append(Block(i, width << stage, 2 if stage and k == 0 else 1))
+                i = (width << stage) * (4 if bottleneck else 1)
+        self.blocks, self.fc = nn.Sequential(*blocks), nn.Linear(i, classes)
 
     def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.stem(x), inplace=True)
+        if imagenet and "pool-pad1" in parts:
+            x = F.max_pool2d(x, 3, 2, 1)
+        elif imagenet:  # Caffe's
+            x = F.max_pool2d(x, 3, 2, ceil_mode=True)
         return self.fc(self.blocks(x).mean((2, 3)))
 
 
-model = Net((int(depth) - 2) // 6).to(memory_format=torch.channels_last)
+model = Net().to(memory_format=torch.channels_last)
 for m in model.modules():
     if isinstance(m, nn.Conv2d):
         nn.init.kaiming_normal_(m.weight, mode="fan_in", nonlinearity="relu")
 fastest = {"fused": True} if device == "cuda" else {"foreach": True}
 sgd = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=1e-4, **fastest)
 # The data set, padded and normalised once: cheaper than what we do each step.
-images = F.pad(torch.randint(0, 256, (10000, 3, 32, 32)).float() - 128, (4, 4, 4, 4)).contiguous(memory_format=torch.channels_last)
-labels = torch.randint(0, 10, (10000,))
-places = torch.arange(32)
+images = F.pad(torch.randint(0, 256, (count, 3, size, size)).float() - 128, (pad,) * 4).contiguous(memory_format=torch.channels_last)
+labels = torch.randint(0, classes, (count,))
+places = torch.arange(size)
 
 
 def augmented():
     index = torch.randint(0, len(images), (batch,))
-    top, left = torch.randint(0, 9, (2, batch))
+    top, left = torch.randint(0, 2 * pad + 1, (2, batch))
     flip = torch.rand(batch) < 0.5
     columns = torch.where(flip[:, None], places.flip(0)[None], places[None]) + left[:, None]
     rows = places[None] + top[:, None]

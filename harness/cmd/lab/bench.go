@@ -15,11 +15,12 @@ import (
 
 	"depthlab/harness/bench"
 	"depthlab/harness/device"
+	"depthlab/nets"
 )
 
-const benchHelp = `What is measured: whole training steps on random images of 32x32 that lie on the
-device: choosing and augmenting the batch, forward, backward, update, loss and
-error. Ours and the others take turns in one run, each warm; medians over the
+const benchHelp = `What is measured: whole training steps on random images that lie on the device,
+of 32x32 pixels for CIFAR nets and 224x224 for ImageNet nets: choosing and
+augmenting the batch, forward, backward, update, loss and error. Ours and the others take turns in one run, each warm; medians over the
 rounds are printed. Starting and compiling are not in them.
 
   torch     PyTorch eager: channels_last; autocast for bf16. The ratio is ours to it.
@@ -32,7 +33,7 @@ rounds are printed. Starting and compiling are not in them.
 func benchNets(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	list := c.String("net", "resnet-20,resnet-56", "nets to time, with commas between")
-	batch := c.Int("batch", 128, "images a step")
+	batch := c.Int("batch", 0, "images a step; 0 for 128, and 32 for ImageNet nets")
 	torch := c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us")
 	compiled := c.Bool("compiled", false, "PyTorch compiled, too: takes minutes to compile; on a GPU it always is")
 	jax := c.String("against-jax", "", "a Python with JAX, to be timed in turn with us")
@@ -42,13 +43,16 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
-	if *batch < 1 || *rounds < 1 || *jobs < 1 {
-		return usage("--batch %d --rounds %d --jobs %d: expected 1 or more", *batch, *rounds, *jobs)
+	if *batch < 0 || *rounds < 1 || *jobs < 1 {
+		return usage("--batch %d --rounds %d --jobs %d: expected numbers above 0", *batch, *rounds, *jobs)
 	}
+	var all []nets.Arch
 	for _, net := range strings.Split(*list, ",") {
-		if _, err := arch(net); err != nil {
+		a, err := arch(net)
+		if err != nil {
 			return err
 		}
+		all = append(all, a)
 	}
 	devices, err := flags.openAll(c.machine(), *jobs)
 	if err != nil {
@@ -56,7 +60,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeAll(devices)) }()
 	info := devices[0].Info()
-	say("%s %s on %s; batch %d, images of 32x32", info.Name, info.Library, info.Hardware, *batch)
+	say("%s %s on %s", info.Name, info.Library, info.Hardware)
 	precisions := []device.Precision{device.FP32, device.BF16}
 	if info.GPU {
 		precisions = []device.Precision{device.TF32, device.BF16}
@@ -71,10 +75,14 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	if !*c.json {
 		fmt.Println(benchHeader)
 	}
-	for _, net := range strings.Split(*list, ",") {
+	for _, net := range all {
+		n := *batch
+		if n == 0 {
+			n = bench.Batch(net)
+		}
 		for _, p := range precisions {
 			r, err := bench.Step(ctx, devices[0], bench.Options{
-				Net: net, Precision: p, Batch: *batch, Rounds: *rounds, Round: 3 * time.Second,
+				Net: net.String(), Precision: p, Batch: n, Rounds: *rounds, Round: 3 * time.Second,
 				Torch: *torch, Compiled: *compiled || info.GPU, JAX: *jax, Threads: runtime.GOMAXPROCS(0), More: devices[1:],
 			})
 			if err != nil {
@@ -92,8 +100,8 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	return nil
 }
 
-var benchHeader = fmt.Sprintf("%-14s %-5s %-7s %10s %9s %9s %10s %10s %10s %7s %9s",
-	"net", "prec", "device", "images/s", "ms/step", "us/layer", "torch", "compiled", "jax", "ratio", "start, s")
+var benchHeader = fmt.Sprintf("%-14s %-5s %-7s %5s %10s %9s %9s %10s %10s %10s %7s %9s",
+	"net", "prec", "device", "batch", "images/s", "ms/step", "us/layer", "torch", "compiled", "jax", "ratio", "start, s")
 
 func printResult(w io.Writer, r bench.Result) {
 	speed := func(x float64) string {
@@ -102,7 +110,7 @@ func printResult(w io.Writer, r bench.Result) {
 		}
 		return fmt.Sprintf("%.0f", x)
 	}
-	fmt.Fprintf(w, "%-14s %-5s %-7s %10.0f %9.2f %9.1f %10s %10s %10s %7.2f %9.2f\n", r.Net, r.Precision, r.Device, r.ImagesPerS, r.MsPerStep, r.UsPerLayer,
+	fmt.Fprintf(w, "%-14s %-5s %-7s %5d %10.0f %9.2f %9.1f %10s %10s %10s %7.2f %9.2f\n", r.Net, r.Precision, r.Device, r.Batch, r.ImagesPerS, r.MsPerStep, r.UsPerLayer,
 		speed(r.TorchImages), speed(r.TorchCompiled), speed(r.JAXImages), r.Ratio, r.StartToStep)
 	if r.Jobs > 1 {
 		fmt.Fprintf(w, "    %d at a time: %.0f images/s, %.2f of one alone\n", r.Jobs, r.JobsImages, r.JobsImages/r.ImagesPerS)
