@@ -21,13 +21,20 @@ need_go() {
 }
 
 build() {
-	need_go
-	local version=unknown
+	local version=unknown made
 	if git -C "$here" rev-parse --git-dir >/dev/null 2>&1; then
 		version=$(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)
 	fi
+	# What the program is made of, by size and time of change of each file: go
+	# build would find out by itself, but takes longer for that.
+	made=$(find "$here"/{experiments,harness,nets,plots,go.mod,go.sum} "$(readlink -f "$(command -v go)")" -printf '%p %s %C@\n' 2>/dev/null | sort | cksum) || made=
+	made="$version ${made:-unknown $$}"
+	[ -x "$here/.bin/lab" ] && [ "$made" = "$(cat "$here/.bin/made" 2>/dev/null)" ] && return
+	need_go
 	[ -x "$here/.bin/lab" ] || echo "building the program (a minute or two the first time)" >&2
+	rm -f "$here/.bin/made"
 	(cd "$here" && go build -buildvcs=false -ldflags "-X main.version=$version" -o .bin/lab ./harness/cmd/lab)
+	echo "$made" >"$here/.bin/made"
 }
 
 # fetch NAME FOLDER REQUIREMENTS OPTIONS: wheels from PyPI, pinned by hash,

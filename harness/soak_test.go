@@ -101,6 +101,9 @@ func TestSoakSteps(t *testing.T) {
 	dir := t.TempDir()
 	s := smallSweep(t, dir)
 	s.Plan.Runs = s.Plan.Runs[:1]
+	if dev := devices(t)["onednn"]; dev != nil {
+		s.Device = dev
+	}
 	r := &s.Plan.Runs[0]
 	r.Batch, r.Schedule.Stop, r.LogEvery, r.EvalEvery, r.SaveEvery = 2, steps, 50, 5000, 5000
 	var before usage

@@ -23,8 +23,12 @@ type View struct {
 }
 
 // mostPixels bounds what a header may claim; the largest photo of ImageNet has
-// 10^8.
-const mostPixels = 1 << 28
+// 10^8. mostDense bounds it by the size of the file: one colour all over takes
+// a JPEG a byte for some hundred pixels.
+const (
+	mostPixels = 1 << 28
+	mostDense  = 1 << 10
+)
 
 // Cutter decodes and cuts, for one goroutine. It keeps its memory from photo to
 // photo.
@@ -70,7 +74,7 @@ func (c *Cutter) Cut(dst []uint8, file []byte, v View) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSize(config.Width, config.Height); err != nil {
+	if err := checkSize(config.Width, config.Height, file); err != nil {
 		return err
 	}
 	img, _, err := image.Decode(bytes.NewReader(file))
@@ -88,7 +92,7 @@ func (c *Cutter) Cut(dst []uint8, file []byte, v View) error {
 // quarter or an eighth where that is still as large as the view, and then only
 // the MCUs under the crop.
 func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error {
-	if err := checkSize(w, h); err != nil {
+	if err := checkSize(w, h, file); err != nil {
 		return err
 	}
 	shrink := 1
@@ -116,9 +120,9 @@ func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error
 	return nil
 }
 
-func checkSize(w, h int) error {
-	if w < 1 || h < 1 || w > mostPixels/h {
-		return fmt.Errorf("an image of %d x %d pixels", w, h)
+func checkSize(w, h int, file []byte) error {
+	if w < 1 || h < 1 || w > min(mostPixels, mostDense*len(file))/h {
+		return fmt.Errorf("an image of %d x %d pixels in %d bytes", w, h, len(file))
 	}
 	return nil
 }

@@ -128,6 +128,14 @@ func (t *turbo) param(p uintptr) int {
 // open reads the header of a file. ok is false for what other decoders have to
 // take: CMYK, and what is unusual.
 func (t *turbo) open(file []byte) (width, height, mcu int, ok bool) {
+	// A stream that ends before its image succeeds, and leaves a decompressor
+	// the size and the pixels of the photo before: so each gets a new one.
+	fresh, err := t.new()
+	if err != nil {
+		return 0, 0, 0, false
+	}
+	t.close()
+	t.handle = fresh.handle
 	purego.SyscallN(t.set, t.handle, paramScans, mostScans)
 	r, _, _ := purego.SyscallN(t.header, t.handle, address(file), uintptr(len(file)))
 	runtime.KeepAlive(file)

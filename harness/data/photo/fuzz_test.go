@@ -1,0 +1,60 @@
+package photo
+
+import (
+	"bytes"
+	"image/png"
+	"path/filepath"
+	"testing"
+)
+
+// Whatever a file holds, a cut is refused or whole, writes nothing beside its
+// square, and is the same whatever was cut before.
+func FuzzCut(f *testing.F) {
+	whole := encode(f, scene(40, 24), 90)
+	f.Add(whole, 16, 8, 0.5, 0.5)
+	f.Add(whole[:len(whole)/2], 16, 8, 0.0, 1.0)
+	f.Add(encode(f, scene(64, 64), 10), 8, 8, 1.0, 0.0)
+	var b bytes.Buffer
+	if err := png.Encode(&b, scene(24, 40)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes(), 20, 16, 0.3, 0.7)
+	f.Add([]byte{}, 1, 1, 0.0, 0.0)
+	f.Add([]byte("\xff\xd8\xff\xd9"), 8, 8, 0.0, 0.0)
+	decoders := map[string]*Library{"Go": nil}
+	if path, err := Find(filepath.Join("..", "..", "..", ".lib")); err == nil {
+		if decoders["turbo"], err = Open(path); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Fuzz(func(t *testing.T, file []byte, side, crop int, x, y float64) {
+		if crop < 1 || crop > 32 || side < crop || side > 64 || !(x >= 0 && x <= 1 && y >= 0 && y <= 1) {
+			t.Skip() // what a question's file cannot ask for
+		}
+		v := View{Side: side, Crop: crop, X: x, Y: y}
+		for name, lib := range decoders {
+			c, err := NewCutter(lib)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			n := 3 * crop * crop
+			dst := bytes.Repeat([]byte{7}, n+64)
+			failed := c.Cut(dst[:n], file, v)
+			if !bytes.Equal(dst[n:], bytes.Repeat([]byte{7}, 64)) {
+				t.Fatalf("%s: wrote beyond the square", name)
+			}
+			other := make([]byte, 3*8*8)
+			if err := c.Cut(other, whole, View{Side: 16, Crop: 8, X: 0.5, Y: 0.5}); err != nil {
+				t.Fatalf("%s: a sound photo after this one: %v", name, err)
+			}
+			again := make([]byte, n)
+			if err := c.Cut(again, file, v); (err == nil) != (failed == nil) {
+				t.Fatalf("%s: first %v, then %v", name, failed, err)
+			}
+			if failed == nil && !bytes.Equal(dst[:n], again) {
+				t.Fatalf("%s: another square the second time", name)
+			}
+		}
+	})
+}
