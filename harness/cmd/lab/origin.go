@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +30,9 @@ func showOrigin(_ context.Context, c *call) error {
 		text, err = os.ReadFile(filepath.Join(filepath.Dir(path), "provenance.json"))
 	default:
 		err = usage("show %s: expected a .png, .svg, table.csv, .md or .tex", path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("show %s: %w; expected a figure or table in results/NAME/PROFILE", files[0], err)
 	}
 	if err != nil {
 		return err

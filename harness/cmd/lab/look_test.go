@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"depthlab/harness"
+)
+
+// What only looks, at the published results and at a folder as a killed, a
+// failed and a finished run leave it.
+func TestLook(t *testing.T) {
+	published, err := filepath.Abs("../../../results/published/plain_vs_res/preview-seeds")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(id string) string { return filepath.Join(published, "runs", id) }
+	dir := t.TempDir()
+	results := filepath.Join(dir, "results", "q", "default", "runs")
+	if err := os.MkdirAll(results, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	start := `{"kind":"start","start":{"id":"ID","net":"plain-8","depth":8,"seed":0,"steps":20,"batch":4}}` + "\n"
+	for id, events := range map[string]string{
+		"a": `{"kind":"train","step":10,"error":50,"images_per_s":2}` + "\n" + `{"kind":"eval","step":10,"set":"test","error":60}` + "\n" + `{"kind":"train","st`,
+		"b": `{"kind":"stop","step":3,"text":"NaN first in layer conv1"}` + "\n",
+		"c": `{"kind":"train","step":20,"error":5}` + "\n" + `{"kind":"end","step":20}` + "\n",
+		"d": "nonsense\n",
+	} {
+		text := strings.ReplaceAll(start, "ID", id) + events
+		if err := os.WriteFile(filepath.Join(results, id+".jsonl"), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	picture := filepath.Join(dir, "other.png")
+	if err := os.WriteFile(picture, []byte("\x89PNG\r\n\x1a\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want []string // in this order
+	}{
+		{"show " + published + "/training_curves.png", 0, []string{"Do deeper plain nets", "profile preview-seeds", "plain-20-seed0: seed 0, 1000 steps, bf16, finished 2026-", "data preview set e50c2e97a332", "onednn, oneDNN", "resnet-44-seed4"}},
+		{"show " + published + "/error_by_depth.svg", 0, []string{"profile preview-seeds", "plain-20-seed0: seed 0", "resnet-44-seed4"}},
+		{"show " + published + "/table.csv", 0, []string{"profile preview-seeds", "plain-20-seed0: seed 0", "resnet-44-seed4"}},
+		{"show --json " + published + "/table.md", 0, []string{"{", `"runs"`, "}"}},
+		{"show " + picture, 1, []string{picture}},
+		{"show " + dir + "/none.png", 1, []string{"none.png"}},
+		{"show " + dir + "/notes.md", 1, []string{"notes.md", "provenance.json", "results/NAME/PROFILE"}},
+		{"show go.mod", 2, []string{"go.mod", "expected a .png, .svg"}},
+		{"show", 2, []string{"expected one figure"}},
+
+		{"diff " + run("plain-20-seed0") + " " + run("plain-20-seed0.json"), 0, []string{"no difference"}},
+		{"diff " + run("plain-20-seed0.jsonl") + " " + run("resnet-20-seed1.json"), 0, []string{"run.net", "plain-20 -> resnet-20", "run.seed", "0 -> 1", "train_error"}},
+		{"diff --json " + run("plain-20-seed0") + " " + run("plain-20-seed1"), 0, []string{`"differences":[`, `"run.seed"`}},
+		{"diff " + run("plain-20-seed0") + " " + run("plain-21-seed0"), 1, []string{"plain-21-seed0", "no such file"}},
+		{"diff " + run("plain-20-seed0"), 2, []string{"expected two runs"}},
+
+		{"status " + published, 0, []string{"train", "images/s", "plain-20-seed0", "finished", "1000/1000", "resnet-44-seed4", "30 runs: 30 finished"}},
+		{"status " + dir, 0, []string{"interrupted", "10/20", "50.00 %", "60.00 %", "20s", "failed", "finished", "20/20", "b: NaN first in layer conv1", "d: ", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
+		{"status --json " + dir, 0, []string{`"id":"a"`, `"state":"interrupted"`, `"id":"b"`, `"why":"NaN`, `"id":"c"`, `"state":"finished"`}},
+		{"status " + dir + "/nothing", 1, []string{"nothing", "no such"}},
+		{"status " + filepath.Dir(dir) + "/" + filepath.Base(dir) + "/results/q/default/runs/a.jsonl", 1, []string{"holds no results"}},
+		{"status", 2, []string{"expected one folder"}},
+	} {
+		cmd, out, say := lab(dir, strings.Fields(c.args)...)
+		err := cmd.Run()
+		all := out.String() + say.String()
+		if got := code(err); got != c.code {
+			t.Errorf("lab %s: exit code %d, want %d\n%s", c.args, got, c.code, all)
+		}
+		rest := all
+		for _, w := range c.want {
+			_, after, found := strings.Cut(rest, w)
+			if !found {
+				t.Errorf("lab %s: lacks %q, or in another order:\n%.2000s", c.args, w, all)
+				break
+			}
+			rest = after
+		}
+		if c.code == 0 && strings.Contains(c.args, "--json") && !json.Valid(out.Bytes()) {
+			t.Errorf("lab %s: no JSON:\n%.200s", c.args, out)
+		}
+	}
+}
+
+// A plan says that its estimate is rough, until it was measured; it writes
+// nothing into the results.
+func TestPlan(t *testing.T) {
+	dir := t.TempDir()
+	file := write(t, dir, "plain-8", "8")
+	plan := func(args ...string) (string, harness.Estimate) {
+		t.Helper()
+		cmd, out, say := lab(dir, append([]string{"plan", "--device", "ref", file}, args...)...)
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("%v: %s", err, say)
+		}
+		var all struct{ Runs []harness.Estimate }
+		if len(args) > 0 && json.Unmarshal(out.Bytes(), &all) == nil && len(all.Runs) == 1 {
+			return out.String(), all.Runs[0]
+		}
+		return out.String(), harness.Estimate{}
+	}
+	if text, _ := plan(); !strings.Contains(text, "rough") || !strings.Contains(text, "plan --measure") {
+		t.Errorf("does not say that it is rough:\n%s", text)
+	}
+	if _, e := plan("--json", "--measure"); e.Rough || e.Time <= 0 || e.Memory <= 0 {
+		t.Errorf("measured: %+v", e)
+	}
+	if text, _ := plan(); strings.Contains(text, "rough") {
+		t.Errorf("measured before, and yet:\n%s", text)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "results")); err == nil {
+		t.Error("plan made results")
+	}
+	for _, args := range [][]string{{"--device", "gpu"}, {"--precision", "fp8"}} {
+		cmd, _, say := lab(dir, append([]string{"plan", file}, args...)...)
+		if err := cmd.Run(); code(err) != 2 || !strings.Contains(say.String(), args[1]) {
+			t.Errorf("%v: %v, %s", args, err, say)
+		}
+	}
+}
