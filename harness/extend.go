@@ -20,6 +20,10 @@ import (
 // in tests, the net so computes what the shallow one does. In training each
 // batch is normalised by its own statistics and given those of all: nearly the
 // identity, and from there on it is trained like any other.
+//
+// A fast convolution may round on its way to the same number. In float32 that
+// decides no image; in bfloat16 it may one that was near the line, which compare
+// then says.
 func (t *trainer) extend(source string) error {
 	deep, err := nets.ParseArch(t.run.Net)
 	if err != nil {
