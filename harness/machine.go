@@ -151,9 +151,9 @@ func (m Machine) Open(name string) (dev device.Device, warning string, err error
 	return nil, "", fmt.Errorf("--device %q: expected auto, ref, onednn or xla", name)
 }
 
-// Load reads the data set that a question names; of photos, nets see a square
-// of size x size. Progress may be nil.
-func (m Machine) Load(name string, size int, progress func(done, total int)) (*data.Source, error) {
+// Load reads the data set that a question names. What photos says is filled in
+// with what the machine has, and is for photos alone.
+func (m Machine) Load(name string, photos data.FolderOptions) (*data.Source, error) {
 	switch name {
 	case "preview":
 		return data.Preview(0, 0), nil
@@ -170,10 +170,10 @@ func (m Machine) Load(name string, size int, progress func(done, total int)) (*d
 		if err != nil {
 			return nil, err
 		}
-		o := data.FolderOptions{Size: size, Cache: filepath.Join(m.Root, ".cache", "photos"), Progress: progress}
 		var slow error
-		o.Library, slow = m.TurboJPEG()
-		src, err := data.ImageFolder(dir, o)
+		photos.Cache = filepath.Join(m.Root, ".cache", "photos")
+		photos.Library, slow = m.TurboJPEG()
+		src, err := data.ImageFolder(dir, photos)
 		if err == nil && slow != nil {
 			src.Warning = strings.TrimPrefix(src.Warning+"\n", "\n") + "photos are decoded by Go's decoder, several times slower: " + slow.Error()
 		}

@@ -48,6 +48,7 @@ type FolderOptions struct {
 	Library  *photo.Library        // decodes; nil for Go's decoder
 	Cache    string                // folder where the index is kept
 	Progress func(done, total int) // files looked into; may be nil
+	TestOnly bool                  // val alone will do
 }
 
 // ImageFolder reads a data set in the form of ImageNet: train/CLASS/*.JPEG,
@@ -60,12 +61,18 @@ type FolderOptions struct {
 // training and tests, unless they are more than MostBroken of a set.
 func ImageFolder(dir string, o FolderOptions) (*Source, error) {
 	classes, err := classesOf(filepath.Join(dir, "train"))
+	only := o.TestOnly && errors.Is(err, fs.ErrNotExist)
+	if only {
+		classes, err = classesOf(filepath.Join(dir, "val"))
+	}
 	if err != nil {
 		return nil, err
 	}
-	folders := make([]string, len(classes))
-	for i, c := range classes {
-		folders[i] = filepath.Join("train", c)
+	var folders []string
+	for _, c := range classes {
+		if !only {
+			folders = append(folders, filepath.Join("train", c))
+		}
 	}
 	val, truth, err := valFolders(dir, classes)
 	if err != nil {
@@ -106,13 +113,10 @@ func ImageFolder(dir string, o FolderOptions) (*Source, error) {
 
 // classesOf lists the folders under train.
 func classesOf(train string) ([]string, error) {
-	const form = "expected a folder for each class in it: train/n01440764/*.JPEG"
+	const form = "expected a folder for each class in it, such as n01440764"
 	entries, err := os.ReadDir(train)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is missing; %s", train, form)
-	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; %s", err, form)
 	}
 	var classes []string
 	for _, e := range entries {
@@ -197,6 +201,9 @@ func someOf(list []string) string {
 // newPhotoSet makes a set of the files of folders.
 func newPhotoSet(dir string, o FolderOptions, classes []string, listed []*listing, class func(folder int, name string) (int, bool)) (Set, error) {
 	s := Set{Channels: 3, Size: o.Size, Classes: len(classes), Photos: &Photos{Dir: dir, Broken: map[int32]string{}, Library: o.Library, cache: o.Cache}}
+	if len(listed) == 0 {
+		return s, nil
+	}
 	per := make([]int, len(classes))
 	for f, l := range listed {
 		for _, file := range l.Files {

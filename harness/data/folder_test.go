@@ -137,7 +137,7 @@ func TestBadFolders(t *testing.T) {
 		make func(dir string)
 		says []string
 	}{
-		"nothing":       {func(dir string) { os.RemoveAll(filepath.Join(dir, "train")) }, []string{"train is missing", "train/n01440764"}},
+		"nothing":       {func(dir string) { os.RemoveAll(filepath.Join(dir, "train")) }, []string{"train: no such file", "n01440764"}},
 		"no classes":    {func(dir string) { os.RemoveAll(filepath.Join(dir, "train")); put(t, dir, "train/a.JPEG", good) }, []string{"has no folders"}},
 		"no val":        {func(dir string) { os.RemoveAll(filepath.Join(dir, "val")) }, []string{"val is missing"}},
 		"class missing": {func(dir string) { os.RemoveAll(filepath.Join(dir, "val", "n02")) }, []string{"lacks 1 of the 3", "n02"}},
@@ -161,6 +161,19 @@ func TestBadFolders(t *testing.T) {
 				t.Errorf("%s: %v, want %q", name, err, says)
 			}
 		}
+	}
+}
+
+// For tests, val alone will do.
+func TestValAlone(t *testing.T) {
+	dir, o := folder(t, 2), options(t)
+	if err := os.RemoveAll(filepath.Join(dir, "train")); err != nil {
+		t.Fatal(err)
+	}
+	o.TestOnly = true
+	s, err := ImageFolder(dir, o)
+	if err != nil || s.Train.N != 0 || s.Test.N != 6 || s.Test.Classes != 3 || s.Test.Labels[5] != 2 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"depthlab/harness/bench"
+	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/nets"
 )
@@ -39,12 +40,16 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	jax := c.String("against-jax", "", "a Python with JAX, to be timed in turn with us")
 	jobs := c.Int("jobs", 1, "nets to train at a time, for one more measurement (xla)")
 	rounds := c.Int("rounds", 7, "of ours and theirs in turn; medians are printed")
+	loader := c.Bool("loader", false, "time how photos become training crops instead; --data names ImageNet's folder, --against-torch a Python with torchvision, too")
 	c.about(benchHelp)
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
 	if *batch < 0 || *rounds < 1 || *jobs < 1 {
 		return usage("--batch %d --rounds %d --jobs %d: expected numbers above 0", *batch, *rounds, *jobs)
+	}
+	if *loader {
+		return benchLoader(ctx, c, *rounds, *torch)
 	}
 	var all []nets.Arch
 	for _, net := range strings.Split(*list, ",") {
@@ -127,4 +132,24 @@ func printResult(w io.Writer, r bench.Result) {
 	for _, part := range r.Parts {
 		fmt.Fprintf(w, "    %-34s %8.2f ms %8.1f GFLOP/s %7.1f GB/s\n", part.Kind, part.Ms, part.GFlops, part.GBytes)
 	}
+}
+
+func benchLoader(ctx context.Context, c *call, rounds int, torch string) error {
+	src, err := load(c.machine(), "imagenet", data.FolderOptions{Size: 224})
+	if err != nil {
+		return err
+	}
+	r, err := bench.Loader(ctx, src, 2000, rounds, torch)
+	if err != nil {
+		return fmt.Errorf("bench --loader: %w", err)
+	}
+	if *c.json {
+		return json.NewEncoder(os.Stdout).Encode(r)
+	}
+	fmt.Printf("photos/s, crops of 224 from a shorter side of 256 to 480, %d threads: %.0f (%s)\n", r.Threads, r.Photos, r.Decoder)
+	if r.Torch != "" {
+		fmt.Printf("torchvision %s, %d processes: %.0f by Pillow, %.0f by decode_jpeg and tensors; ratio to the faster %.2f\n",
+			r.Torch, r.Threads, r.TorchBy["pil"], r.TorchBy["tensor"], r.RatioBest)
+	}
+	return nil
 }

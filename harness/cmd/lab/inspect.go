@@ -183,7 +183,7 @@ func evalWeights(_ context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	src, err := load(m, *name, size)
+	src, err := load(m, *name, data.FolderOptions{Size: size, TestOnly: o.Set == "test"})
 	if err != nil {
 		return err
 	}
@@ -283,7 +283,7 @@ func stepNet(_ context.Context, c *call) (err error) {
 		return err
 	}
 	harness.Resolve(&run, dev.Info(), *flags.precision)
-	src, err := load(m, run.Data, run.Input.Crop)
+	src, err := load(m, run.Data, data.FolderOptions{Size: run.Input.Crop})
 	if err != nil {
 		return err
 	}

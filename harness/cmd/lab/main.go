@@ -213,8 +213,9 @@ func indexed() func(done, total int) {
 }
 
 // load reads a data set and passes on what is unusual about it.
-func load(m harness.Machine, name string, size int) (*data.Source, error) {
-	src, err := m.Load(name, size, indexed())
+func load(m harness.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
+	photos.Progress = indexed()
+	src, err := m.Load(name, photos)
 	if err == nil && src.Warning != "" {
 		say("warning: %s", src.Warning)
 	}

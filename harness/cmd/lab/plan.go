@@ -102,7 +102,7 @@ func (q question) calibration(m harness.Machine, flags deviceFlags, measure bool
 	if q.resolve(c.Device, *flags.precision); !measure {
 		return c, nil
 	}
-	src, err := load(m, q.plan.Runs[0].Data, q.plan.Runs[0].Input.Crop)
+	src, err := load(m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
 	if err != nil {
 		return c, err
 	}

@@ -112,7 +112,7 @@ func (q question) open(m harness.Machine, flags deviceFlags) (device.Device, *da
 		return nil, nil, err
 	}
 	q.resolve(dev.Info(), *flags.precision)
-	src, err := load(m, q.plan.Runs[0].Data, q.plan.Runs[0].Input.Crop)
+	src, err := load(m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
 	if err != nil {
 		return nil, nil, errors.Join(err, dev.Close())
 	}

@@ -156,14 +156,6 @@ func (c *compiler) act(s kernel.Shape) (*desc, error) {
 	return c.d.desc(s, c.dtype, tag)
 }
 
-// size is the bytes of an element of an activation.
-func (c *compiler) size() int {
-	if c.dtype == bf16 {
-		return 2
-	}
-	return 4
-}
-
 func (c *compiler) shape(id program.BufID) kernel.Shape { return c.prog.Buffers[id].Shape }
 
 // inShape and outShape are the shapes of the instruction's operands.

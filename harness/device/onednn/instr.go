@@ -227,7 +227,10 @@ func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) 
 type strides struct{ block, c, h, w, size int }
 
 func (c *compiler) strides(s kernel.Shape) strides {
-	st := strides{block: 1, c: s[1], h: s[2], w: s[3], size: c.size()}
+	st := strides{block: 1, c: s[1], h: s[2], w: s[3], size: 4}
+	if c.dtype == bf16 {
+		st.size = 2
+	}
 	if c.layout.fits(s) {
 		st.block = c.layout.block
 		if st.block == 0 {

@@ -98,9 +98,9 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 	if err != nil {
 		return err
 	}
-	size, product, weights := int64(c.size()), entryWinograd32, entryWinogradWeights32
+	size, product, weights := int64(4), entryWinograd32, entryWinogradWeights32
 	if c.dtype == bf16 {
-		product, weights = entryWinograd16, entryWinogradWeights16
+		size, product, weights = 2, entryWinograd16, entryWinogradWeights16
 	}
 	t := c.newWinograd(x, y)
 	t.count = int64(x[0])
@@ -156,9 +156,9 @@ func (c *compiler) winogradGradWeight() error {
 		return err
 	}
 	t := c.newWinograd(x, y)
-	size, product := int64(c.size()), entryWinogradGradWeight32
+	size, product := int64(4), entryWinogradGradWeight32
 	if c.dtype == bf16 {
-		product = entryWinogradGradWeight16
+		size, product = 2, entryWinogradGradWeight16
 	}
 	tiles := int64(y[2] * y[3] / 4)
 	perImage := 16 * tiles * 16 * size * (t.inBlocks + t.outBlocks) // transformed
@@ -213,7 +213,10 @@ const (
 
 // newWinograd gives what the tasks of a convolution of x to y share.
 func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
-	size := int64(c.size())
+	size := int64(4)
+	if c.dtype == bf16 {
+		size = 2
+	}
 	t := winogradTask{inBlocks: int64(x[1] / 16), outBlocks: int64(y[1] / 16),
 		rows: int64(x[2]), pixels: int64(x[3]), padRow: int64(x[3]+2) * 64}
 	t.xImage, t.yBlock, t.yRow = int64(x[1]*x[2]*x[3])*size, int64(y[2]*y[3]*16)*size, int64(y[3]*16)*size

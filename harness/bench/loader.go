@@ -1,0 +1,117 @@
+package bench
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"depthlab/harness/data"
+)
+
+//go:embed torch_loader.py
+var torchLoader []byte
+
+// routes are the ways of torchvision, as its script names them.
+var routes = []string{"pil", "tensor"}
+
+// LoaderResult is how fast photos become training crops, in photos a second:
+// medians over rounds of ours and theirs in turn, all files in the page cache.
+type LoaderResult struct {
+	Decoder   string             `json:"decoder"`
+	Threads   int                `json:"threads"` // and processes of torchvision
+	Photos    float64            `json:"photos_per_s"`
+	Torch     string             `json:"torchvision,omitempty"`         // version
+	TorchBy   map[string]float64 `json:"torchvision_per_s,omitempty"`   // by route: "pil", "tensor"
+	RatioBest float64            `json:"ratio_to_the_faster,omitempty"` // median of the rounds' ratios to the faster route
+}
+
+// Loader times the paper's training transform of photos, without the device:
+// of src, in rounds of n photos.
+func Loader(ctx context.Context, src *data.Source, n, rounds int, python string) (r LoaderResult, err error) {
+	set := &src.Train
+	r.Decoder, r.Threads = set.Photos.Library.String(), runtime.GOMAXPROCS(0)
+	look := data.Look{Size: set.Size, Scale: [2]int{256, 480}, Shift: [3]float64{3, 1, 1}, Axes: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}
+	theirs := map[string]*rival{}
+	if python != "" {
+		for _, route := range routes {
+			t, err := startRival(ctx, route, python, torchLoader, filepath.Join(set.Photos.Dir, "train"), route,
+				strconv.Itoa(r.Threads), strconv.Itoa(look.Size), strconv.Itoa(look.Scale[0]), strconv.Itoa(look.Scale[1]))
+			if err != nil {
+				return r, fmt.Errorf("torchvision: %w", err)
+			}
+			defer t.close()
+			theirs[route], r.Torch = t, t.version
+		}
+	}
+	if _, err := ourRound(set, look, n); err != nil { // into the page cache
+		return r, err
+	}
+	var ours, ratios []float64
+	by := map[string][]float64{}
+	for range rounds {
+		d, err := ourRound(set, look, n)
+		if err != nil {
+			return r, err
+		}
+		speed := float64(n) / d.Seconds()
+		ours = append(ours, speed)
+		best := 0.0
+		for _, route := range routes {
+			t, ok := theirs[route]
+			if !ok {
+				continue
+			}
+			d, err := t.run(n)
+			if err != nil {
+				return r, err
+			}
+			their := float64(n) / d.Seconds()
+			by[route] = append(by[route], their)
+			best = max(best, their)
+		}
+		if best > 0 {
+			ratios = append(ratios, speed/best)
+		}
+	}
+	r.Photos = median(ours)
+	if len(ratios) > 0 {
+		r.RatioBest, r.TorchBy = median(ratios), map[string]float64{}
+		for route, speeds := range by {
+			r.TorchBy[route] = median(speeds)
+		}
+	}
+	return r, nil
+}
+
+// ourRound makes n crops with the loader that feeds devices.
+func ourRound(set *data.Set, look data.Look, n int) (time.Duration, error) {
+	const batch = 32
+	plan := data.Plan{Seed: 1, N: set.N, Batch: batch, Flip: true}
+	began := time.Now()
+	l, err := data.NewLoader(set, batch, 8, func(k int, dst []data.Shot) []data.Shot {
+		if k*batch >= n {
+			return dst
+		}
+		return plan.Shots(k, look, dst)
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	made := 0
+	for {
+		b, err := l.Next()
+		if err != nil {
+			break // io.EOF
+		}
+		if len(b.Failed) > 0 {
+			return 0, b.Failed[0]
+		}
+		made += len(b.Rows)
+	}
+	return time.Duration(float64(time.Since(began)) * float64(n) / float64(made)), nil
+}
