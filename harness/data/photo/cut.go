@@ -113,6 +113,7 @@ func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error
 		region.w, region.h = right-region.x, below-region.y
 	}
 	c.pixels = grow(c.pixels, 4*region.w*region.h+slack)
+	clear(c.pixels[:4*region.w*region.h]) // a damaged file may leave some unwritten: not what the photo before had there
 	if err := c.turbo.decode(file, shrink, region, c.pixels); err != nil {
 		return err
 	}

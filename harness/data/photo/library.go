@@ -150,6 +150,8 @@ func (t *turbo) open(file []byte) (width, height, mcu int, ok bool) {
 // 1/shrink (1, 2, 4 or 8), into rows of RGBX. The region's left is a multiple
 // of the MCU's width in the scaled image.
 func (t *turbo) decode(file []byte, shrink int, region rectangle, dst []byte) error {
+	runtime.LockOSThread() // the library keeps the text of a warning for each thread
+	defer runtime.UnlockOSThread()
 	purego.SyscallN(t.scale, t.handle, 1|uintptr(shrink)<<32)
 	r, _, _ := purego.SyscallN(t.crop, t.handle,
 		uintptr(region.x)|uintptr(region.y)<<32, uintptr(region.w)|uintptr(region.h)<<32)
