@@ -128,6 +128,35 @@ func TestDecodersAgree(t *testing.T) {
 	}
 }
 
+// Files that other programs write: CMYK, which libjpeg-turbo hands back, and
+// progressive scans. The colours are Pillow's (testdata/cmyk.py).
+func TestForeign(t *testing.T) {
+	libs := []*Library{nil}
+	if path, err := Find(filepath.Join("..", "..", "..", ".lib")); err == nil {
+		l, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		libs = append(libs, l)
+	}
+	for name, want := range map[string][3]int{"cmyk.jpg": {49, 190, 216}, "progressive.jpg": {201, 120, 41}} {
+		file, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range libs {
+			got := cut(t, l, file, View{Side: 24, Crop: 20, X: 0.5, Y: 0.5})
+			for c, w := range want {
+				for i, v := range got[c*400:][:400] {
+					if d := int(v) - w; d < -2 || d > 2 {
+						t.Fatalf("%s by %s: byte %d of colour %d is %d, want %d", name, l, i, c, v, w)
+					}
+				}
+			}
+		}
+	}
+}
+
 // An eighth of a large photo is enough for a small view.
 func TestScaledDecoding(t *testing.T) {
 	l := library(t)
