@@ -95,7 +95,7 @@ func Foretell(path, target string, p *program.Program, precision device.Precisio
 	}
 	f.Net, _, _ = strings.Cut(p.Name, " ")
 	if f.Bandwidth == 0 {
-		f.Bandwidth = dataSheet(string(config))
+		f.Bandwidth = sheet(string(config), "memory_bandwidth")
 	}
 	for _, c := range p.Code {
 		switch c.Kernel.(type) {
@@ -146,10 +146,8 @@ func (f *Forecast) count(kernels []hlo.Kernel) {
 	}
 }
 
-var sheetBandwidth = regexp.MustCompile(`memory_bandwidth:\s*(\d+)`)
-
-// dataSheet reads the bandwidth of a target in bytes per second.
-func dataSheet(config string) float64 {
-	v, _ := strconv.ParseFloat(sheetBandwidth.FindStringSubmatch(config)[1], 64)
+// sheet reads a number of a target's data sheet, in bytes or bytes per second.
+func sheet(config, name string) float64 {
+	v, _ := strconv.ParseFloat(regexp.MustCompile(name + `:\s*(\d+)`).FindStringSubmatch(config)[1], 64)
 	return v
 }

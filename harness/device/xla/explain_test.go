@@ -3,6 +3,7 @@ package xla
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"testing"
 
 	"depthlab/harness/device"
@@ -12,25 +13,41 @@ import (
 	"depthlab/nets/program"
 )
 
-var study = flag.Bool("study", false, "foretell every net of the study, for three cards, in two precisions (half an hour)")
+var study = flag.Bool("study", false, "foretell every net of the study, for three cards, in two precisions (an hour; -timeout 0)")
 
-func training(t testing.TB, net string, batch int) *program.Program {
+// cifar and imagenet are what nets are trained on.
+func cifar(batch int) compile.Config {
+	return compile.Config{
+		Config: nets.Config{Batch: batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
+		Images: 50000, Pad: 4, Momentum: 0.9, Decay: 1e-4, Form: kernel.Caffe,
+	}
+}
+
+func imagenet(batch int) compile.Config {
+	c := cifar(batch)
+	c.Size, c.Classes, c.Images, c.Pad = 224, 1000, 4*batch, 0 // a ring of batches
+	return c
+}
+
+func compiled(t testing.TB, net string, m nets.Mode, c compile.Config) *program.Program {
 	t.Helper()
 	a, err := nets.ParseArch(net)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := compile.Compile(a, nets.Train, compile.Config{
-		Config: nets.Config{Batch: batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
-		Images: 50000, Pad: 4, Momentum: 0.9, Decay: 1e-4, Form: kernel.Caffe,
-	})
+	p, err := compile.Compile(a, m, c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func foretell(t testing.TB, net, target string, precision device.Precision) *Forecast {
+func training(t testing.TB, net string, batch int) *program.Program {
+	t.Helper()
+	return compiled(t, net, nets.Train, cifar(batch))
+}
+
+func foretell(t testing.TB, p *program.Program, target string, precision device.Precision) *Forecast {
 	t.Helper()
 	path, err := FindCUDA("", libDir)
 	var no *device.UnsupportedError
@@ -40,17 +57,17 @@ func foretell(t testing.TB, net, target string, precision device.Precision) *For
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := Foretell(path, target, training(t, net, 128), precision, 3e-6, 0)
+	f, err := Foretell(path, target, p, precision, 3e-6, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%s %s for %s: %d kernels, %.2f a convolution layer, %d MiB of temporaries, %d MiB moved, compiled in %.1f s",
-		net, precision, target, f.Kernels, f.PerLayer, f.Temporaries>>20, f.Bytes>>20, f.CompileSeconds)
+		p.Name, precision, target, f.Kernels, f.PerLayer, f.Temporaries>>20, f.Bytes>>20, f.CompileSeconds)
 	for _, k := range f.Kinds {
 		t.Logf("    %-20s %4d", k.Kind, k.Kernels)
 	}
 	if f.CuDNN != f.Convolutions {
-		t.Errorf("%s: %d of %d convolutions are cuDNN calls", net, f.CuDNN, f.Convolutions)
+		t.Errorf("%s: %d of %d convolutions are cuDNN calls", p.Name, f.CuDNN, f.Convolutions)
 	}
 	return f
 }
@@ -75,7 +92,7 @@ func TestForetell(t *testing.T) {
 		{"plain-110", 109, 1120, 600},
 		{"resnet-110", 109, 1120, 600},
 	} {
-		f := foretell(t, c.net, "h100", device.BF16)
+		f := foretell(t, training(t, c.net, 128), "h100", device.BF16)
 		if f.ConvLayers != c.layers || f.Convolutions != 3*c.layers-1 {
 			t.Errorf("%s: %d layers and %d convolutions, want %d and %d", c.net, f.ConvLayers, f.Convolutions, c.layers, 3*c.layers-1)
 		}
@@ -91,15 +108,29 @@ func TestForetell(t *testing.T) {
 	}
 }
 
+// Every program of the study, and the largest of ImageNet: every convolution is
+// a cuDNN call, and what it needs fits in the card's memory.
 func TestForetellStudy(t *testing.T) {
 	if !*study {
 		t.Skip("-study was not given")
 	}
 	t.Setenv(EnvPlugin, "")
-	for _, net := range []string{"plain-20", "plain-32", "plain-44", "plain-56", "resnet-20", "resnet-32", "resnet-44", "resnet-56", "resnet-110"} {
-		for _, target := range Targets() {
-			for _, p := range []device.Precision{device.FP32, device.BF16} {
-				foretell(t, net, target, p)
+	try := func(net string, m nets.Mode, c compile.Config, target string, p device.Precision) {
+		t.Run(fmt.Sprintf("%s/%s/%s/%s", target, p, net, m), func(t *testing.T) {
+			f := foretell(t, compiled(t, net, m, c), target, p)
+			config, err := targets.ReadFile("targets/" + target + ".txtpb")
+			if memory := sheet(string(config), "device_memory_size"); err != nil || float64(f.Temporaries) > memory {
+				t.Errorf("%d MiB of temporaries, %.0f MiB of memory (%v)", f.Temporaries>>20, memory/(1<<20), err)
+			}
+		})
+	}
+	try("resnet-50", nets.Train, imagenet(256), "h100", device.BF16)
+	try("resnet-152", nets.Train, imagenet(64), "h100", device.BF16)
+	for _, target := range []string{"h100", "a100", "b200"} {
+		for _, p := range []device.Precision{device.BF16, device.FP32} {
+			for _, net := range []string{"plain-20", "plain-32", "plain-44", "plain-56", "resnet-20", "resnet-32", "resnet-44", "resnet-56", "resnet-110"} {
+				try(net, nets.Eval, cifar(125), target, p)
+				try(net, nets.Train, cifar(128), target, p)
 			}
 		}
 	}

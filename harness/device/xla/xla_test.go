@@ -48,3 +48,7 @@ func TestDevice(t *testing.T) {
 	devicetest.Run(t, start)
 	devicetest.Golden(t, start)
 }
+
+func TestGoldenImageNet(t *testing.T) {
+	devicetest.GoldenImageNet(t, func(t testing.TB) device.Device { return open(t, 0) }, 64)
+}

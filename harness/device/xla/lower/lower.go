@@ -33,6 +33,10 @@ type Options struct {
 	// Steps is how many steps one launch can do: with 0 exactly one, else any
 	// number up to Steps, in a loop.
 	Steps int
+	// Staged sums of batch norm add up one axis after another. XLA's code for
+	// CPUs adds in one chain, whose rounding grows with its length; that for
+	// GPUs in a tree, for which this would only be more kernels.
+	Staged bool
 	// Unrolled is the most instructions of a Program that are written one by
 	// one; of a longer one, the equal blocks that follow each other become
 	// loops. 0 means the constant Unrolled.
@@ -86,6 +90,7 @@ var elems = map[kernel.DType]elem{kernel.Float32: f32, kernel.Int32: i32, kernel
 type emitter struct {
 	text
 	p         *program.Program
+	staged    bool
 	code      []program.Instr // the Program's, in an order that suits loops
 	loops     []*loop         // in code, in their order
 	bf16      bool
@@ -232,7 +237,7 @@ func Lower(p *program.Program, o Options) (*Module, error) {
 
 // begin checks what is asked for and lists the module's state.
 func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, error) {
-	e := &emitter{p: p, code: p.Code, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}, rolled: map[program.BufID]turn{}}
+	e := &emitter{p: p, staged: o.Staged, code: p.Code, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}, rolled: map[program.BufID]turn{}}
 	switch o.Precision {
 	case "", device.FP32:
 		e.precision = "HIGHEST"

@@ -26,7 +26,15 @@ func (e *emitter) like(g grouped, stat value) value { return e.spread(stat, g.di
 func (e *emitter) channel(g grouped, v value) value { return e.spread(v, g.dims, 4) }
 
 // groupSums adds over the images and pixels of each group: (G,C) twice.
-func (e *emitter) groupSums(x, y value) (value, value) { return e.sums(x, y, 1, 2, 3) }
+func (e *emitter) groupSums(x, y value) (value, value) {
+	if !e.staged {
+		return e.sums(x, y, 1, 2, 3)
+	}
+	for axis := 3; axis >= 1; axis-- {
+		x, y = e.sums(x, y, axis)
+	}
+	return x, y
+}
 
 // inverse is 1/sqrt(variance + eps).
 func (e *emitter) inverse(variance value, eps float32) value {
