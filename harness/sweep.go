@@ -1,12 +1,14 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"depthlab/experiments"
@@ -21,17 +23,25 @@ import (
 
 // Sweep is all runs of a question on this machine.
 type Sweep struct {
-	Plan     *experiments.Plan // precisions resolved
-	Dir      string            // results/NAME/PROFILE
-	Data     *data.Source
-	Device   device.Device
+	Plan   *experiments.Plan // precisions resolved
+	Dir    string            // results/NAME/PROFILE
+	Data   *data.Source
+	Device device.Device
+	// Open opens the same device again, for more runs at a time and in place of
+	// one that was lost; it may be nil where Jobs is 1.
+	Open     func() (device.Device, error)
+	Jobs     int // runs at a time; 0: on a GPU as many as fit and are worth it, elsewhere 1
 	Progress *record.Progress
 	Say      func(format string, args ...any) // one line to the user
 	Version  string                           // of the program
 
 	TensorBoard bool // write tensorboard/ID, too
 
+	opened []device.Device // the device, and those that the sweep opened
+
+	mu     sync.Mutex // guards what follows: several runs are under way
 	locks  lock.Set
+	ahead  map[int]float64     // runs that have not begun, by index: multiply-adds
 	counts map[string][2]int64 // of nets: parameters and multiply-adds
 	failed map[string]bool     // runs, by ID
 }
@@ -42,9 +52,14 @@ type Sweep struct {
 // failed; it is ErrInterrupted when ctx ended.
 //
 // A disk that cannot be written to ends the sweep: the other runs would fail
-// of it, too. What was saved before stays valid.
-func (s *Sweep) Run(ctx context.Context) error {
+// of it, too. So does the loss of the last device. What was saved before stays
+// valid.
+func (s *Sweep) Run(ctx context.Context) (err error) {
 	if err := s.checkSpace(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.closeOpened()) }()
+	if err := s.devices(); err != nil {
 		return err
 	}
 	var failed []error
@@ -54,31 +69,27 @@ func (s *Sweep) Run(ctx context.Context) error {
 	for i := range todo {
 		todo[i] = i
 	}
+	s.lookAhead()
 	for round := 0; len(todo) > 0; round++ {
 		var elsewhere []int
-		for _, i := range todo {
-			if ctx.Err() != nil {
-				return ErrInterrupted
-			}
-			skipped, err := s.attend(ctx, i, round)
+		err := s.round(ctx, todo, round, func(i int, skipped bool, err error) {
 			var held *lock.HeldError
-			var bad *disk.Error
 			switch {
 			case errors.As(err, &held), errors.Is(err, lock.ErrLost), errors.Is(err, errEarly):
 				elsewhere = append(elsewhere, i)
-				if round == 0 {
-					s.Say("%s: left to another process for now: %v", s.Plan.Runs[i].ID, err)
+				if round == 0 && !errors.Is(err, errEarly) {
+					s.say("%s: left to another process for now: %v", s.Plan.Runs[i].ID, err)
 				}
-			case errors.Is(err, ErrInterrupted), errors.As(err, &bad):
-				return err
 			case err != nil:
-				s.Progress.Close()
-				s.Say("failed: %v", err)
+				s.say("failed: %v", err)
 				failed = append(failed, err)
-				s.failed[s.Plan.Runs[i].ID] = true
+				s.fail(s.Plan.Runs[i].ID)
 			case skipped && round == 0:
 				before++
 			}
+		})
+		if err != nil {
+			return errors.Join(err, errors.Join(failed...))
 		}
 		if len(elsewhere) == len(todo) {
 			select {
@@ -98,9 +109,92 @@ func (s *Sweep) Run(ctx context.Context) error {
 	return nil
 }
 
-// attend brings the i-th run to its end; skipped says that it was there
+// round attends to the runs of todo, one on each device at a time, and hands
+// what came of each to took. After an error that ends the sweep it begins no
+// more, waits for those under way and gives that error.
+func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i int, skipped bool, err error)) (halt error) {
+	type outcome struct {
+		i, device int
+		skipped   bool
+		err       error
+	}
+	var idle []int // devices
+	for i := range s.opened {
+		idle = append(idle, i)
+	}
+	done := make(chan outcome)
+	for busy := 0; ; {
+		for halt == nil && len(todo) > 0 && len(idle) > 0 {
+			if ctx.Err() != nil {
+				halt = ErrInterrupted
+				break
+			}
+			i, d := todo[0], idle[0]
+			todo, idle = todo[1:], idle[1:]
+			busy++
+			go func() {
+				skipped, err := s.attend(ctx, i, round, s.opened[d])
+				done <- outcome{i, d, skipped, err}
+			}()
+		}
+		if busy == 0 {
+			return halt
+		}
+		o := <-done
+		busy--
+		var bad *disk.Error
+		var lost *device.LostError
+		switch {
+		case errors.As(o.err, &bad):
+			halt = o.err
+		case errors.Is(o.err, ErrInterrupted):
+			halt = cmp.Or(halt, o.err)
+		default:
+			took(o.i, o.skipped, o.err)
+		}
+		if !errors.As(o.err, &lost) {
+			idle = append(idle, o.device)
+		} else if err := s.replace(o.device); err == nil {
+			idle = append(idle, o.device)
+		} else if busy == 0 && len(idle) == 0 && len(todo) > 0 {
+			halt = cmp.Or(halt, fmt.Errorf("%d runs were not begun, as no device is left (%w); the same command goes on from the last checkpoints", len(todo), err))
+		}
+	}
+}
+
+// replace opens a device in place of a lost one, which cannot even be closed.
+func (s *Sweep) replace(i int) error {
+	if s.Open == nil {
+		return errors.New("it is lost")
+	}
+	dev, err := s.Open()
+	if err == nil {
+		s.opened[i] = dev
+	}
+	return err
+}
+
+// say prints a line to the user, with the progress bar out of its way.
+func (s *Sweep) say(format string, args ...any) {
+	s.Progress.Aside(func() { s.Say(format, args...) })
+}
+
+func (s *Sweep) fail(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed[id] = true
+}
+
+func (s *Sweep) take(path string) (*lock.Lock, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.locks.Take(path)
+}
+
+// attend brings the i-th run to its end on a device; skipped says that it was there
 // already. It is a *lock.HeldError that another process has it in hand.
-func (s *Sweep) attend(ctx context.Context, i, round int) (skipped bool, err error) {
+func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (skipped bool, err error) {
+	defer s.begun(i)
 	run := s.Plan.Runs[i]
 	found, err := s.find(run)
 	if err != nil {
@@ -112,7 +206,7 @@ func (s *Sweep) attend(ctx context.Context, i, round int) (skipped bool, err err
 	if err := s.ready(run); err != nil {
 		return false, err
 	}
-	held, err := s.locks.Take(lockPath(s.Dir, run.ID))
+	held, err := s.take(lockPath(s.Dir, run.ID))
 	if err != nil {
 		return false, err
 	}
@@ -131,7 +225,7 @@ func (s *Sweep) attend(ctx context.Context, i, round int) (skipped bool, err err
 			return false, fmt.Errorf("run %s: another process stopped it: %s", run.ID, rec.Stopped())
 		}
 	}
-	return false, s.train(ctx, i, run, held)
+	return false, s.train(ctx, i, run, held, dev)
 }
 
 // tidy removes what a process that was killed at the very end left of a
@@ -141,7 +235,7 @@ func (s *Sweep) tidy(run experiments.Run) error {
 	if _, err := lock.Read(path); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	held, err := s.locks.Take(path)
+	held, err := s.take(path)
 	var other *lock.HeldError
 	if errors.As(err, &other) {
 		return nil // it is just about to
@@ -181,7 +275,7 @@ func (s *Sweep) checkSpace() error {
 		return err
 	}
 	need := int64(8 << 20) // figures, tables, logs
-	var most int64         // of checkpoints: one run at a time has them
+	var most int64         // of checkpoints: runs have them while they are trained
 	for _, run := range s.Plan.Runs {
 		if f, err := s.find(run); err == nil && f == finished {
 			continue
@@ -191,6 +285,7 @@ func (s *Sweep) checkSpace() error {
 		need += kept
 		most = max(most, passing)
 	}
+	most *= int64(cmp.Or(s.Jobs, 1))
 	need += most
 	if free, known := disk.Free(s.Dir); known && free < need {
 		return fmt.Errorf("%s has %d MiB free, this sweep needs about %d MiB (%d for checkpoints): make room, or let results be a link to a larger disk",
@@ -255,7 +350,10 @@ func (s *Sweep) ready(run experiments.Run) error {
 	if source == nil {
 		return nil
 	}
-	if s.failed[source.ID] {
+	s.mu.Lock()
+	failed := s.failed[source.ID]
+	s.mu.Unlock()
+	if failed {
 		return fmt.Errorf("run %s begins as %s, which failed", run.ID, source.ID)
 	}
 	found, err := s.find(*source)
@@ -277,13 +375,13 @@ func (s *Sweep) setAside(run experiments.Run, why string) error {
 			return err
 		}
 	}
-	s.Say("%s: %s; the old run was moved to %s.", run.ID, why, to)
+	s.say("%s: %s; the old run was moved to %s.", run.ID, why, to)
 	return nil
 }
 
 // train takes the i-th run from where it stands to its end.
-func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *lock.Lock) (err error) {
-	m, err := open(run, s.Data, s.Device)
+func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *lock.Lock, dev device.Device) (err error) {
+	m, err := open(run, s.Data, dev)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", run.ID, err)
 	}
@@ -318,8 +416,10 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	if err := origin.write(s.Dir); err != nil {
 		return err
 	}
-	s.Progress.Begin(i+1, len(s.Plan.Runs), *start, t.step, s.left(i))
-	t.sink, t.show = record.Tee(w, s.Progress), s.Progress.Step
+	s.begun(i)
+	shown := s.Progress.Begin(i+1, len(s.Plan.Runs), *start, t.step, s.left(i))
+	defer shown.Close()
+	t.sink, t.show = record.Tee(w, shown), shown.Step
 	if s.TensorBoard {
 		board, failed := s.tensorBoard(run.ID)
 		if failed != nil {
@@ -346,7 +446,7 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 		return err
 	}
 	if text := t.slowData(before); text != "" {
-		s.Say("%s", text)
+		s.say("%s", text)
 	}
 	origin.Finished, origin.Seconds = time.Now().UTC().Format(time.RFC3339), t.clock.total.Seconds()
 	if err := origin.write(s.Dir); err != nil {
@@ -370,28 +470,47 @@ func (s *Sweep) removeTemporaries(run experiments.Run) error {
 	return errors.Join(disk.RemoveTemporaries(filepath.Join(s.Dir, "runs"), mine), disk.RemoveTemporaries(filepath.Join(s.Dir, "weights"), mine))
 }
 
-// left estimates the time of the runs behind the i-th, from its speed: a
-// step's work is taken to be that of its multiply-adds.
-func (s *Sweep) left(i int) func(imagesPerS float64) time.Duration {
-	macs := func(run experiments.Run) float64 {
-		_, n := s.count(run.Net)
-		return float64(n)
-	}
-	this := macs(s.Plan.Runs[i])
-	var images float64 // of the others, in images of this net
-	for _, run := range s.Plan.Runs[i+1:] {
-		if f, err := s.find(run); err == nil && f != finished && this > 0 {
-			images += macs(run) / this * float64(run.Schedule.Stop*run.Batch)
+// lookAhead notes the work of the runs that are to be trained.
+func (s *Sweep) lookAhead() {
+	ahead := map[int]float64{}
+	for i, run := range s.Plan.Runs {
+		if f, err := s.find(run); err == nil && f != finished {
+			_, macs := s.count(run.Net)
+			ahead[i] = float64(macs) * float64(run.Schedule.Stop*run.Batch)
 		}
 	}
+	s.mu.Lock()
+	s.ahead = ahead
+	s.mu.Unlock()
+}
+
+// begun takes the i-th run from those ahead.
+func (s *Sweep) begun(i int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ahead, i)
+}
+
+// left estimates the time of the runs ahead from the speed of the i-th: a
+// step's work is taken to be that of its multiply-adds.
+func (s *Sweep) left(i int) func(imagesPerS float64) time.Duration {
+	_, macs := s.count(s.Plan.Runs[i].Net)
 	return func(imagesPerS float64) time.Duration {
-		return time.Duration(images / imagesPerS * float64(time.Second))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		work := 0.0
+		for _, w := range s.ahead {
+			work += w
+		}
+		return time.Duration(work / max(1, float64(macs)) / imagesPerS * float64(time.Second))
 	}
 }
 
 // count is nets.Count, remembered; zeros for a net that cannot be built, which
 // fails with a message of its own when it is opened.
 func (s *Sweep) count(net string) (params, macs int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	c, known := s.counts[net]
 	if !known {
 		if arch, err := nets.ParseArch(net); err == nil {

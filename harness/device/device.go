@@ -137,6 +137,15 @@ func (e *UnsupportedError) Error() string {
 	return s
 }
 
+// LostError says that a device computes no more: it was taken away, or broke. A
+// new one may be opened; nothing of the old one can be read.
+type LostError struct{ Err error }
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("the device was lost: %v; what the last checkpoint holds is safe", e.Err)
+}
+func (e *LostError) Unwrap() error { return e.Err }
+
 // NonFiniteError says that a step produced NaN or Inf, and where it did first.
 type NonFiniteError struct {
 	Step  int    // counted from 0

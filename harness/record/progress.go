@@ -1,11 +1,14 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -18,9 +21,8 @@ type Metric struct {
 	Error      float64 // percent
 }
 
-// Progress shows how a question gets on: on a terminal a bar for the run under
-// way, elsewhere plain lines. Begin a run, then call Step as often as you like
-// and Event with what is recorded.
+// Progress shows how a question gets on: on a terminal a bar for the runs under
+// way, elsewhere plain lines. It may be used by several goroutines.
 type Progress struct {
 	// Every is the least time between two plain lines of training; tests,
 	// warnings and ends are always written. 0 writes a line per "train" event.
@@ -31,6 +33,16 @@ type Progress struct {
 	lines []io.Writer // plain lines go here
 	now   func() time.Time
 
+	mu    sync.Mutex
+	runs  []*Shown // under way
+	drawn time.Time
+	pb    *progressbar.ProgressBar
+}
+
+// Shown is the display of a run under way: call Step as often as you like, and
+// Event with what is recorded.
+type Shown struct {
+	p       *Progress
 	run, of int
 	start   Start
 	left    func(imagesPerS float64) time.Duration
@@ -39,10 +51,7 @@ type Progress struct {
 	test    float64 // the last test error, percent; NaN
 	set     string
 	began   time.Time
-	first   int // the step that the run was begun or gone on with at
-	drawn   time.Time
 	printed time.Time
-	pb      *progressbar.ProgressBar
 	marks   []mark // the last moments, for the speed
 }
 
@@ -80,91 +89,116 @@ func NewProgress(out *os.File, log io.Writer) *Progress {
 }
 
 // Begin starts the display of a run, the run-th of of, which has done steps
-// behind it. left gives the time that the runs after this one will take if
-// this one trains at imagesPerS; nil where it is not known.
-func (p *Progress) Begin(run, of int, s Start, done int, left func(imagesPerS float64) time.Duration) {
-	p.clear()
-	nan := math.NaN()
-	p.run, p.of, p.start, p.left = run, of, s, left
-	p.step, p.first = done, done
-	p.metric, p.test, p.set = Metric{nan, nan, nan}, nan, ""
-	p.began = p.now()
-	p.drawn, p.printed = time.Time{}, p.began
-	p.marks = []mark{{p.began, done}}
-	p.pb = nil
-	if p.bar != nil {
-		p.pb = progressbar.NewOptions(s.Steps,
-			progressbar.OptionSetWriter(p.bar),
-			progressbar.OptionFullWidth(),
-			progressbar.OptionShowDescriptionAtLineEnd(),
-			progressbar.OptionSetPredictTime(false),
-			progressbar.OptionSetElapsedTime(false),
-			progressbar.OptionUseANSICodes(true),
-			progressbar.OptionSetTheme(progressbar.ThemeASCII))
-		p.draw()
+// behind it. left gives the time that the runs not yet begun will take if each
+// trains as this one would at imagesPerS, one at a time; nil where it is not
+// known.
+func (p *Progress) Begin(run, of int, s Start, done int, left func(imagesPerS float64) time.Duration) *Shown {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	nan, now := math.NaN(), p.now()
+	r := &Shown{
+		p: p, run: run, of: of, start: s, left: left, step: done,
+		metric: Metric{nan, nan, nan}, test: nan, began: now, printed: now, marks: []mark{{now, done}},
 	}
+	p.clear()
+	p.runs = append(p.runs, r)
+	p.draw()
 	from := ""
 	if done > 0 {
 		from = fmt.Sprintf(", goes on after step %d", done)
 	}
-	p.print(fmt.Sprintf("%s: begins, %d steps%s", p.name(), s.Steps, from))
+	p.print(fmt.Sprintf("%s: begins, %d steps%s", r.name(), s.Steps, from))
+	return r
 }
 
 // Step says that step steps are done. What m does not know stays as it was. A
 // call costs next to nothing when the display was drawn a moment ago.
-func (p *Progress) Step(step int, m Metric) {
-	p.step = step
-	p.metric = Metric{known(m.Rate, p.metric.Rate), known(m.Loss, p.metric.Loss), known(m.Error, p.metric.Error)}
+func (r *Shown) Step(step int, m Metric) {
+	p := r.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r.step = step
+	r.metric = Metric{known(m.Rate, r.metric.Rate), known(m.Loss, r.metric.Loss), known(m.Error, r.metric.Error)}
 	now := p.now()
-	if now.Sub(p.drawn) < redraw && step < p.start.Steps {
+	if now.Sub(p.drawn) < redraw && step < r.start.Steps {
 		return
 	}
+	r.mark(now)
 	p.drawn = now
-	p.mark(now)
 	p.draw()
 }
 
 // Event shows what is recorded. A bar is left standing under lines about it.
-func (p *Progress) Event(e Event) error {
+func (r *Shown) Event(e Event) error {
+	p := r.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := p.now()
 	switch e.Kind {
 	case "train":
-		p.step = e.Step
-		p.metric = Metric{e.Rate, number(e.Loss), number(e.Error)}
-		p.mark(now)
-		if now.Sub(p.printed) >= p.Every || e.Step == p.start.Steps {
-			p.printed = now
-			p.print(p.name() + ": " + strings.Join(p.status(), ", "))
+		r.step = e.Step
+		r.metric = Metric{e.Rate, number(e.Loss), number(e.Error)}
+		r.mark(now)
+		if now.Sub(r.printed) >= p.Every || e.Step == r.start.Steps {
+			r.printed = now
+			p.print(r.name() + ": " + strings.Join(r.status(), ", "))
 		}
 	case "rate":
-		p.metric.Rate = e.Rate
-		p.print(fmt.Sprintf("%s: step %d, rate is now %g", p.name(), e.Step, e.Rate))
+		r.metric.Rate = e.Rate
+		p.print(fmt.Sprintf("%s: step %d, rate is now %g", r.name(), e.Step, e.Rate))
 	case "eval":
-		p.test, p.set = number(e.Error), e.Set
-		p.print(fmt.Sprintf("%s: step %d, %s error %.2f %%", p.name(), e.Step, e.Set, p.test))
+		r.test, r.set = number(e.Error), e.Set
+		p.print(fmt.Sprintf("%s: step %d, %s error %.2f %%", r.name(), e.Step, e.Set, r.test))
 	case "full":
-		p.print(fmt.Sprintf("%s: step %d, error on the whole %s set %.2f %%", p.name(), e.Step, e.Set, number(e.Error)))
+		p.print(fmt.Sprintf("%s: step %d, error on the whole %s set %.2f %%", r.name(), e.Step, e.Set, number(e.Error)))
 	case "warn":
-		p.say(fmt.Sprintf("%s: step %d, warning: %s", p.name(), e.Step, e.Text))
+		p.say(fmt.Sprintf("%s: step %d, warning: %s", r.name(), e.Step, e.Text))
 	case "stop":
-		p.say(fmt.Sprintf("%s: stopped at step %d: %s", p.name(), e.Step, e.Text))
-		p.clear()
+		p.say(fmt.Sprintf("%s: stopped at step %d: %s", r.name(), e.Step, e.Text))
+		p.end(r)
 	case "end":
-		s := fmt.Sprintf("%s: finished", p.name())
-		if !math.IsNaN(p.metric.Error) {
-			s += fmt.Sprintf(", training error %.2f %%", p.metric.Error)
+		s := fmt.Sprintf("%s: finished", r.name())
+		if !math.IsNaN(r.metric.Error) {
+			s += fmt.Sprintf(", training error %.2f %%", r.metric.Error)
 		}
-		if !math.IsNaN(p.test) {
-			s += fmt.Sprintf(", %s error %.2f %%", p.set, p.test)
+		if !math.IsNaN(r.test) {
+			s += fmt.Sprintf(", %s error %.2f %%", r.set, r.test)
 		}
-		p.say(s + ", took " + clock(now.Sub(p.began)))
-		p.clear()
+		p.say(s + ", took " + clock(now.Sub(r.began)))
+		p.end(r)
 	}
 	return nil
 }
 
-// Close takes the bar away, as after an interrupt.
-func (p *Progress) Close() { p.clear() }
+// Close takes the run from the display, whatever became of it.
+func (r *Shown) Close() {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	r.p.end(r)
+}
+
+func (p *Progress) end(r *Shown) {
+	p.clear()
+	p.runs = slices.DeleteFunc(p.runs, func(x *Shown) bool { return x == r })
+	p.draw()
+}
+
+// Close takes all runs from the display.
+func (p *Progress) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	p.runs = nil
+}
+
+// Aside calls f, which writes to the terminal, with the bar out of its way.
+func (p *Progress) Aside(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	f()
+	p.draw()
+}
 
 func known(x, otherwise float64) float64 {
 	if math.IsNaN(x) {
@@ -181,56 +215,65 @@ func number(x *float64) float64 {
 }
 
 // name is "2/8 plain-20 seed 0".
-func (p *Progress) name() string {
-	return fmt.Sprintf("%d/%d %s seed %d", p.run, p.of, p.start.Label(), p.start.Seed)
+func (r *Shown) name() string {
+	return fmt.Sprintf("%d/%d %s seed %d", r.run, r.of, r.start.Label(), r.start.Seed)
 }
 
 // mark notes the step for the speed, and forgets what is too old for it.
-func (p *Progress) mark(now time.Time) {
-	last := p.marks[len(p.marks)-1]
-	if p.step <= last.step {
+func (r *Shown) mark(now time.Time) {
+	last := r.marks[len(r.marks)-1]
+	if r.step <= last.step {
 		return
 	}
-	if len(p.marks) > 1 && now.Sub(p.marks[len(p.marks)-2].at) < redraw {
-		p.marks = p.marks[:len(p.marks)-1]
+	if len(r.marks) > 1 && now.Sub(r.marks[len(r.marks)-2].at) < redraw {
+		r.marks = r.marks[:len(r.marks)-1]
 	}
-	p.marks = append(p.marks, mark{now, p.step})
-	for len(p.marks) > 2 && now.Sub(p.marks[1].at) > window {
-		p.marks = p.marks[1:]
+	r.marks = append(r.marks, mark{now, r.step})
+	for len(r.marks) > 2 && now.Sub(r.marks[1].at) > window {
+		r.marks = r.marks[1:]
 	}
 }
 
 // speed is in images per second, 0 while unknown.
-func (p *Progress) speed() float64 {
-	a, b := p.marks[0], p.marks[len(p.marks)-1]
+func (r *Shown) speed() float64 {
+	a, b := r.marks[0], r.marks[len(r.marks)-1]
 	if s := b.at.Sub(a.at).Seconds(); s > 0 {
-		return float64((b.step-a.step)*p.start.Batch) / s
+		return float64((b.step-a.step)*r.start.Batch) / s
 	}
 	return 0
 }
 
+// rest is the time that the run still takes at a speed.
+func (r *Shown) rest(imagesPerS float64) time.Duration {
+	return time.Duration(float64((r.start.Steps-r.step)*r.start.Batch) / imagesPerS * float64(time.Second))
+}
+
 // status is what is known of the run, the most telling first.
-func (p *Progress) status() []string {
-	parts := []string{fmt.Sprintf("step %d/%d", p.step, p.start.Steps)}
+func (r *Shown) status() []string {
+	parts := []string{fmt.Sprintf("step %d/%d", r.step, r.start.Steps)}
 	add := func(format string, x float64) {
 		if !math.IsNaN(x) {
 			parts = append(parts, fmt.Sprintf(format, x))
 		}
 	}
-	add("error %.2f %%", p.metric.Error)
-	v := p.speed()
+	add("error %.2f %%", r.metric.Error)
+	v := r.speed()
 	if v > 0 {
-		run := time.Duration(float64((p.start.Steps-p.step)*p.start.Batch) / v * float64(time.Second))
+		run := r.rest(v)
 		parts = append(parts, clock(run)+" left")
-		if p.left != nil && p.run < p.of {
-			parts = append(parts, clock(run+p.left(v))+" for all")
+		if r.left != nil && r.run < r.of {
+			all := r.left(v)
+			for _, x := range r.p.runs {
+				all += x.rest(cmp.Or(x.speed(), v))
+			}
+			parts = append(parts, clock(all/time.Duration(max(1, len(r.p.runs))))+" for all")
 		}
 	}
-	add("loss %.4f", p.metric.Loss)
+	add("loss %.4f", r.metric.Loss)
 	if v > 0 {
 		add("%.0f images/s", v)
 	}
-	add("rate %g", p.metric.Rate)
+	add("rate %g", r.metric.Rate)
 	return parts
 }
 
@@ -247,28 +290,48 @@ func clock(d time.Duration) string {
 }
 
 // draw redraws the bar with as much of the status as the terminal has room for:
-// a line that wraps could not be drawn over.
+// a line that wraps could not be drawn over. Of several runs it shows the sum
+// of their steps, and of each what is most telling.
 func (p *Progress) draw() {
-	if p.pb == nil {
+	if p.bar == nil || len(p.runs) == 0 {
 		return
+	}
+	steps, done, speed := 0, 0, 0.0
+	var words []string
+	for _, r := range p.runs {
+		steps, done, speed = steps+r.start.Steps, done+r.step, speed+r.speed()
+		parts := r.status()
+		words = append(words, r.name()+" "+strings.Join(parts[:min(2, len(parts))], ", "))
+	}
+	separator := "; "
+	if len(p.runs) == 1 {
+		separator, words = ", ", append([]string{p.runs[0].name()}, p.runs[0].status()...)
+	} else if speed > 0 {
+		words = slices.Insert(words, 0, fmt.Sprintf("%.0f images/s", speed))
+	}
+	if p.pb == nil {
+		p.pb = progressbar.NewOptions(steps,
+			progressbar.OptionSetWriter(p.bar),
+			progressbar.OptionFullWidth(),
+			progressbar.OptionShowDescriptionAtLineEnd(),
+			progressbar.OptionSetPredictTime(false),
+			progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionUseANSICodes(true),
+			progressbar.OptionSetTheme(progressbar.ThemeASCII))
 	}
 	const bar = 22 // "100% [........]" and some air
 	room := p.width() - bar
-	text := p.name()
-	for _, s := range p.status() {
-		if len(text)+2+len(s) > room {
+	text := words[0]
+	for _, s := range words[1:] {
+		if len(text)+len(separator)+len(s) > room {
 			break
 		}
-		text += ", " + s
+		text += separator + s
 	}
 	if len(text) > room {
 		text = text[:max(room, 0)]
 	}
-	done := p.step
-	if done >= p.start.Steps { // a full bar would end its line and be drawn no more
-		done = p.start.Steps - 1
-	}
-	p.pb.Set(done)
+	p.pb.Set(min(done, steps-1)) // a full bar would end its line and be drawn no more
 	p.pb.Describe(text)
 }
 
@@ -289,7 +352,7 @@ func (p *Progress) print(line string) {
 // say writes a line that also a person at the terminal should see stay.
 func (p *Progress) say(line string) {
 	if p.pb != nil {
-		p.pb.Clear()
+		p.clear()
 		fmt.Fprintln(p.bar, line)
 		p.draw()
 	}

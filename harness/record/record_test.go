@@ -254,21 +254,21 @@ func TestNoNumberIsLeftOut(t *testing.T) {
 func play(p *Progress) {
 	at := time.Date(2015, 12, 10, 0, 0, 0, 0, time.UTC)
 	p.now = func() time.Time { return at }
-	p.Begin(2, 8, Start{Net: "resnet-20", Seed: 3, Steps: 1000, Batch: 128}, 500, func(v float64) time.Duration {
+	r := p.Begin(2, 8, Start{Net: "resnet-20", Seed: 3, Steps: 1000, Batch: 128}, 500, func(v float64) time.Duration {
 		return time.Duration(6 * 128 * 1000 / v * float64(time.Second))
 	})
 	for s := 501; s <= 1000; s++ {
 		at = at.Add(20 * time.Millisecond)
-		p.Step(s, Metric{0.1, math.NaN(), math.NaN()})
+		r.Step(s, Metric{0.1, math.NaN(), math.NaN()})
 		if s%50 == 0 {
-			p.Event(Event{Kind: "train", Step: s, Rate: 0.1, Loss: num(0.25), Error: num(7.5)})
+			r.Event(Event{Kind: "train", Step: s, Rate: 0.1, Loss: num(0.25), Error: num(7.5)})
 		}
 		if s == 700 {
-			p.Event(Event{Kind: "rate", Step: s, Rate: 0.01})
-			p.Event(Event{Kind: "eval", Step: s, Set: "test", Error: num(9.25)})
+			r.Event(Event{Kind: "rate", Step: s, Rate: 0.01})
+			r.Event(Event{Kind: "eval", Step: s, Set: "test", Error: num(9.25)})
 		}
 	}
-	p.Event(Event{Kind: "end", Step: 1000})
+	r.Event(Event{Kind: "end", Step: 1000})
 }
 
 func TestPlainLines(t *testing.T) {
@@ -312,6 +312,44 @@ func TestBarFitsItsLine(t *testing.T) {
 	}
 }
 
+// Several runs share the bar, and each takes its part of it away.
+func TestSeveralRuns(t *testing.T) {
+	var b bytes.Buffer
+	at := time.Date(2015, 12, 10, 0, 0, 0, 0, time.UTC)
+	p := &Progress{bar: &b, width: func() int { return 200 }, now: func() time.Time { return at }}
+	var all []*Shown
+	for i, net := range []string{"plain-20", "resnet-20"} {
+		all = append(all, p.Begin(i+1, 3, Start{Net: net, Steps: 100, Batch: 128}, 0, func(v float64) time.Duration {
+			return time.Duration(128 * 100 / v * float64(time.Second))
+		}))
+	}
+	at = at.Add(time.Second)
+	for i, r := range all {
+		r.Step(10*(i+1), Metric{0.1, 2, 50})
+	}
+	at = at.Add(time.Second)
+	all[1].Step(21, Metric{0.1, 2, 50})
+	for _, want := range []string{"2624 images/s", "1/3 plain-20 seed 0 step 10/100", "2/3 resnet-20 seed 0 step 21/100"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in %q", want, &b)
+		}
+	}
+	// 90 steps at 10/s, 79 at 10.5/s and 100 at 10.5/s, two at a time.
+	if got := strings.Join(all[1].status(), ", "); !strings.Contains(got, "8s left, 13s for all") {
+		t.Errorf("status %q", got)
+	}
+	all[0].Event(Event{Kind: "end", Step: 100})
+	b.Reset()
+	all[1].Step(100, Metric{0.1, 2, 50})
+	if s := b.String(); strings.Contains(s, "plain-20") || !strings.Contains(s, "resnet-20") {
+		t.Errorf("after the end of one: %q", s)
+	}
+	all[1].Close()
+	if len(p.runs) > 0 || p.pb != nil {
+		t.Error("something is still shown")
+	}
+}
+
 func TestProgressOnAFileWritesLines(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
@@ -332,7 +370,7 @@ func TestTee(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.jsonl")
 	w, _ := Create(path)
 	w.Close()
-	s := Tee(w, &Progress{lines: []io.Writer{&b}, now: time.Now})
+	s := Tee(w, (&Progress{lines: []io.Writer{&b}, now: time.Now}).Begin(1, 1, Start{}, 0, nil))
 	if err := s.Event(Event{Kind: "warn", Text: "odd"}); err == nil || !strings.Contains(b.String(), "odd") {
 		t.Error(err, b.String())
 	}

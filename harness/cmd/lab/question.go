@@ -82,9 +82,8 @@ func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
 
 // openAll opens a device n times over, for as many runs at a time.
 func (d deviceFlags) openAll(m harness.Machine, n int) (all []device.Device, err error) {
-	m.Plugin = *d.plugin
-	if name := m.Device(*d.name); n > 1 && name != "xla" {
-		return nil, usage("--jobs %d: only the device xla trains several nets at a time; on the others a single one uses all CPUs", n)
+	if err := d.several(m, n); err != nil {
+		return nil, err
 	}
 	for range n {
 		dev, err := d.open(m)
@@ -94,6 +93,16 @@ func (d deviceFlags) openAll(m harness.Machine, n int) (all []device.Device, err
 		all = append(all, dev)
 	}
 	return all, nil
+}
+
+// several refuses more than one run at a time where they would be in each
+// other's way.
+func (d deviceFlags) several(m harness.Machine, n int) error {
+	m.Plugin = *d.plugin
+	if n > 1 && m.Device(*d.name) != "xla" {
+		return usage("--jobs %d: only the device xla trains several nets at a time; on the others a single one uses all CPUs", n)
+	}
+	return nil
 }
 
 func closeAll(devices []device.Device) error {
@@ -130,8 +139,15 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
 	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
+	jobs := c.Int("jobs", 0, "runs to train at a time (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
 	files, err := c.files(1, "one question file")
 	if err != nil {
+		return err
+	}
+	if *jobs < 0 {
+		return usage("--jobs %d: expected a number of runs", *jobs)
+	}
+	if err := flags.several(c.machine(), *jobs); err != nil {
 		return err
 	}
 	if *every < 0 {
@@ -158,9 +174,13 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	if *every > 0 {
-		dev = harness.Validating{Device: dev, Every: *every}
+	validated := func(dev device.Device, err error) (device.Device, error) {
+		if *every > 0 && err == nil {
+			dev = harness.Validating{Device: dev, Every: *every}
+		}
+		return dev, err
 	}
+	dev, _ = validated(dev, nil)
 	if err := q.writeResolved(ctx); err != nil {
 		return err
 	}
@@ -171,6 +191,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	defer log.Close()
 	s := &harness.Sweep{
 		Plan: q.plan, Dir: q.dir, Data: src, Device: dev, Version: version,
+		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
 		Progress: record.NewProgress(os.Stderr, log),
 		Say:      say, TensorBoard: *board,
 	}

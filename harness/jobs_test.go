@@ -1,0 +1,228 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/ref"
+	"depthlab/harness/device/xla"
+	"depthlab/harness/record"
+	"depthlab/nets"
+)
+
+// Jobs are added while each doubling brings a tenth, and fit.
+func TestEnough(t *testing.T) {
+	for _, c := range []struct {
+		speeds [3]float64 // of 1, 2 and 4 at a time
+		limit  int
+		want   int
+		asked  int
+	}{
+		{[3]float64{100, 180, 300}, 9, 4, 3},
+		{[3]float64{100, 180, 190}, 9, 2, 3},
+		{[3]float64{100, 105, 300}, 9, 1, 2},
+		{[3]float64{100, 90, 0}, 9, 1, 2},
+		{[3]float64{100, 180, 300}, 3, 2, 2},
+		{[3]float64{100, 180, 300}, 1, 1, 1},
+	} {
+		asked := 0
+		got, err := enough(c.limit, func(n int) (float64, error) {
+			asked++
+			return c.speeds[map[int]int{1: 0, 2: 1, 4: 2}[n]], nil
+		})
+		if err != nil || got != c.want || asked != c.asked {
+			t.Errorf("%+v: %d jobs after %d questions, %v", c, got, asked, err)
+		}
+	}
+	if _, err := enough(4, func(int) (float64, error) { return 0, errors.New("broken") }); err == nil {
+		t.Error("an error is lost")
+	}
+}
+
+// several is question with three small runs.
+var several = strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\nseeds: [0, 1, 2]", "batch: 8", "batch: 4", "train: 64", "train: 32").Replace(question)
+
+func openRef() (device.Device, error) { return ref.New(), nil }
+
+// How many runs are trained at a time changes nothing in any of them, however
+// often all are interrupted.
+func TestJobs(t *testing.T) {
+	alone, together := t.TempDir(), t.TempDir()
+	if err := sweep(t, several, alone, ref.New(), "").Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	stops := 0
+	for n := 4; ; n += 6 {
+		s := sweep(t, several, together, ref.New(), "")
+		s.Open, s.Jobs = openRef, 3
+		err := s.Run(&stopAll{Context: context.Background(), left: int64(n)})
+		if err == nil {
+			break
+		}
+		if stops++; !errors.Is(err, ErrInterrupted) || stops > 50 {
+			t.Fatal(err)
+		}
+	}
+	if stops < 2 {
+		t.Errorf("stopped only %d times", stops)
+	}
+	want, got := outcome(t, alone), outcome(t, together)
+	if len(want) != 6 || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d and %d results of three runs differ", len(want), len(got))
+	}
+}
+
+// stopAll is a context that ends for all at once, after it was asked so often.
+type stopAll struct {
+	context.Context
+	left int64
+}
+
+func (s *stopAll) Err() error {
+	if atomic.AddInt64(&s.left, -1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// losing is a device that is lost in the midst of training a net, for good.
+type losing struct {
+	device.Device
+	step int
+}
+
+type losingSession struct {
+	device.Session
+	step int
+}
+
+func (d losing) Open(p device.Programs, o device.Options) (device.Session, error) {
+	s, err := d.Device.Open(p, o)
+	return &losingSession{s, d.step}, err
+}
+
+func (s *losingSession) Train(p device.Plan, m []device.Metric) error {
+	if p.First >= s.step {
+		return fmt.Errorf("xla: %w", &device.LostError{Err: errors.New("CUDA_ERROR_LAUNCH_FAILED")})
+	}
+	return s.Session.Train(p, m)
+}
+
+// A run whose device is lost keeps its checkpoint, and the others go on with a
+// new device; without one the sweep ends and says so. Then all goes on.
+func TestLostDevice(t *testing.T) {
+	whole := t.TempDir()
+	if err := sweep(t, several, whole, ref.New(), "").Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		open func() (device.Device, error)
+		jobs int
+		want string
+		runs int // that have a record
+	}{
+		{openRef, 1, "1 of 3 runs failed", 3},
+		{openRef, 2, "1 of 3 runs failed", 3},
+		{func() (device.Device, error) { return nil, errors.New("no GPU") }, 1, "2 runs were not begun, as no device is left (no GPU)", 1},
+	} {
+		dir := t.TempDir()
+		s := sweep(t, several, dir, losing{ref.New(), 5}, "")
+		s.Open, s.Jobs = c.open, c.jobs
+		err := s.Run(context.Background())
+		var lost *device.LostError
+		if !errors.As(err, &lost) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want a LostError and %q", err, c.want)
+		}
+		records, err := record.ReadDir(filepath.Join(dir, "runs"))
+		if err != nil || len(records) != c.runs {
+			t.Errorf("%d records, want %d; %v", len(records), c.runs, err)
+		}
+		if files, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*-step000003.*")); len(files) == 0 {
+			all, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*"))
+			t.Errorf("no checkpoint of step 3 among %v", all)
+		}
+		if err := sweep(t, several, dir, ref.New(), "").Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(outcome(t, dir), outcome(t, whole)) {
+			t.Error("what went on after the loss ended otherwise")
+		}
+	}
+}
+
+// On a device that tells its memory the largest net counts.
+type roomy struct {
+	device.Device
+	limit, used int64
+}
+
+func (r roomy) Memory() (limit, used int64) { return r.limit, r.used }
+
+func TestFit(t *testing.T) {
+	s := sweep(t, question, t.TempDir(), ref.New(), "")
+	images, _ := held(s.Plan.Runs[1], s.Data, s.Device.Info())
+	arch, err := nets.ParseArch(s.Plan.Runs[1].Net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	progs, err := programs(arch, s.Plan.Runs[1], &s.Data.Train, images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := bytesOf(progs.Train, s.Plan.Runs[1].Precision) * 3 / 2
+	for _, c := range []struct {
+		dev  device.Device
+		want int
+	}{
+		{ref.New(), 2}, // not known: no limit but the runs
+		{roomy{ref.New(), 0, 0}, 2},
+		{roomy{ref.New(), 10*one + 5, 7*one + 3}, 3},
+		{roomy{ref.New(), one, one / 2}, 1},
+	} {
+		s.Device = c.dev
+		if got, err := s.fit(s.unfinished()); got != c.want || err != nil {
+			t.Errorf("%+v: %d fit, want %d; %v", c.dev, got, c.want, err)
+		}
+	}
+}
+
+// Several clients of XLA's in one process: they train at the same time, and
+// the same bits as one alone.
+func TestJobsOnXLA(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles for a minute")
+	}
+	path, err := xla.Find("", filepath.Join("..", ".lib"))
+	if err != nil {
+		t.Skip(err)
+	}
+	start := func() (device.Device, error) { return xla.Open(path, xla.Options{Quick: true}) }
+	var results []map[string]any
+	for _, jobs := range []int{1, 2} {
+		dev, err := start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		s := sweep(t, question, dir, dev, "")
+		s.Open, s.Jobs = start, jobs
+		s.opened = []device.Device{dev}
+		if v, err := s.speed(s.Plan.Runs[0], jobs); err != nil || v <= 0 {
+			t.Errorf("%d jobs: %v images/s, %v", jobs, v, err)
+		}
+		if err := errors.Join(s.closeOpened(), s.Run(context.Background()), dev.Close()); err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, outcome(t, dir))
+	}
+	if len(results[0]) != 4 || !reflect.DeepEqual(results[0], results[1]) {
+		t.Error("two at a time end otherwise than one alone")
+	}
+}
