@@ -99,10 +99,12 @@ driver() {
 xla() {
 	[ -n "${DEPTHLAB_PJRT:-}" ] && return
 	if [ "$(driver)" -gt 0 ]; then
-		[ -e "$here/.lib/pjrt/cuda13/nvidia/cudnn" ] && return
-		python3 -c 'import importlib.util as u, sys; sys.exit(not (u.find_spec("jax_plugins.xla_cuda13") or u.find_spec("jax_plugins.xla_cuda12")))' 2>/dev/null && return
-		[ "$(driver)" -ge 580 ] || return 0 # CUDA 12: lab says what to install
-		fetch "XLA's CUDA plugin, cuDNN and their like (3.5 GB when unpacked)" pjrt/cuda13 "$pinned/cuda13.txt"
+		local cuda=cuda13 size="3.5 GB" usable="xla_cuda13 xla_cuda12"
+		[ "$(driver)" -ge 525 ] || return 0 # lab says what is needed
+		[ "$(driver)" -ge 580 ] || { cuda=cuda12 size="5.2 GB" usable=xla_cuda12; }
+		[ -e "$here/.lib/pjrt/$cuda/nvidia/cudnn" ] && return
+		python3 -c 'import importlib.util as u, sys; sys.exit(not any(u.find_spec("jax_plugins." + p) for p in sys.argv[1:]))' $usable 2>/dev/null && return
+		fetch "XLA's CUDA plugin, cuDNN and their like ($size when unpacked)" "pjrt/$cuda" "$pinned/$cuda.txt"
 	else
 		xla_cpu
 	fi

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"depthlab/harness/device"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
 	"depthlab/nets/program"
@@ -39,6 +40,7 @@ func (p proof) differs(q proof) string {
 // progress is what a checkpoint holds beside tensors.
 type progress struct {
 	Proof   proof
+	Choices []device.Choice
 	Window  window
 	Watch   watch
 	Warm    bool
@@ -64,7 +66,7 @@ func (t *trainer) save() error {
 	if err != nil {
 		return err
 	}
-	meta, err := json.Marshal(progress{t.proof, t.window, t.watch, t.warm, t.still, t.clock.total.Seconds()})
+	meta, err := json.Marshal(progress{t.proof, t.session.Choices(), t.window, t.watch, t.warm, t.still, t.clock.total.Seconds()})
 	if err != nil {
 		return err
 	}
@@ -102,6 +104,14 @@ func (t *trainer) resume() (warnings []string, err error) {
 	}
 	if p.Proof != t.proof {
 		return warnings, &changedError{ID: t.run.ID, Step: c.Step, What: p.Proof.differs(t.proof)}
+	}
+	for _, now := range t.session.Choices() {
+		for _, then := range p.Choices {
+			if now.Key == then.Key && now.Value != then.Value {
+				warnings = append(warnings, fmt.Sprintf("%s was compiled anew since the checkpoint (%s, was %s): algorithms are chosen by timing, and others may give other last bits than a run that was not stopped",
+					now.Key, now.Value, then.Value))
+			}
+		}
 	}
 	have := map[string]*state.Tensor{}
 	for i := range c.Tensors {

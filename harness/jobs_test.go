@@ -226,3 +226,54 @@ func TestJobsOnXLA(t *testing.T) {
 		t.Error("two at a time end otherwise than one alone")
 	}
 }
+
+// choosy is a device that chooses anew each time.
+type choosy struct {
+	device.Device
+	made *int
+}
+
+type choosySession struct {
+	device.Session
+	choice device.Choice
+}
+
+func (d choosy) Open(p device.Programs, o device.Options) (device.Session, error) {
+	s, err := d.Device.Open(p, o)
+	*d.made++
+	return choosySession{s, device.Choice{Key: "train", Value: fmt.Sprint(*d.made)}}, err
+}
+
+func (s choosySession) Choices() []device.Choice { return []device.Choice{s.choice} }
+
+// What a device chose by timing is in the provenance, and a run that goes on
+// with another choice says so.
+func TestChoices(t *testing.T) {
+	dir, made := t.TempDir(), 0
+	dev := choosy{ref.New(), &made}
+	question := strings.Replace(several, "seeds: [0, 1, 2]", "seeds: [0]", 1)
+	err := sweep(t, question, dir, dev, "").Run(&stopAll{Context: context.Background(), left: 3}) // it saves after two steps
+	if !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	if err := sweep(t, question, dir, dev, "").Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := readProvenance(dir, "plain-8-seed0")
+	if err != nil || len(p.Choices) != 1 || p.Choices[0] != (device.Choice{Key: "train", Value: "2"}) {
+		t.Errorf("choices in the provenance: %v, %v", p.Choices, err)
+	}
+	rec, err := record.Read(recordPath(dir, "plain-8-seed0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	for _, e := range rec.Events {
+		if e.Kind == "warn" {
+			said += e.Text
+		}
+	}
+	if !strings.Contains(said, "train was compiled anew since the checkpoint (2, was 1)") {
+		t.Errorf("the record warns %q", said)
+	}
+}

@@ -303,7 +303,7 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 		}
 	}
 	stop()
-	if len(o.More) > 0 {
+	if len(o.More) > 0 && ctx.Err() == nil {
 		r.Jobs = 1 + len(o.More)
 		if r.JobsImages, err = together(us, arch, p, steps, o); err != nil {
 			return r, err

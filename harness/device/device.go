@@ -61,12 +61,13 @@ const (
 type Options struct {
 	Precision     Precision // "" means FP32
 	Deterministic bool
-	Layout        string   // onednn: "blocked", "nhwc"; "" follows the rule
-	Profile       bool     // onednn: take the time of each instruction
-	Choices       []Choice // what an earlier session of this run chose by timing
+	Layout        string // onednn: "blocked", "nhwc"; "" follows the rule
+	Profile       bool   // onednn: take the time of each instruction
 }
 
-// Choice is an algorithm that a device chose by timing; saved in checkpoints.
+// Choice is a program, by name, and a fingerprint of the algorithms that the
+// device chose for it by timing; saved in checkpoints. Where all are the same,
+// so are the bits.
 type Choice struct{ Key, Value string }
 
 // Row selects and augments one image of the resident data set: its index, the
@@ -121,6 +122,7 @@ type Session interface {
 	// Calibrate runs batches forward with their own statistics and averages
 	// these into the running ones at the plan's Statistics rates.
 	Calibrate(p Plan) error
+	// Choices is empty where nothing is chosen by timing.
 	Choices() []Choice
 	Close() error
 }

@@ -123,9 +123,9 @@ type session struct {
 
 // open starts a session of the net on the device, and writes data set and
 // first values into it.
-func (s *suite) open(t testing.TB, n *net, choices ...device.Choice) *session {
+func (s *suite) open(t testing.TB, n *net) *session {
 	t.Helper()
-	return open(t, s.dev, n, device.Options{Precision: s.precision, Deterministic: true, Choices: choices})
+	return open(t, s.dev, n, device.Options{Precision: s.precision, Deterministic: true})
 }
 
 func open(t testing.TB, dev device.Device, n *net, o device.Options) *session {

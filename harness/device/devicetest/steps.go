@@ -178,7 +178,7 @@ func (s *suite) launch(t *testing.T) {
 		pieces []int
 	}{{"one by one", []int{1, 1, 1, 1, 1}}, {"in pieces", []int{2, 3}}, {"with nothing between", []int{2, 0, 3}}} {
 		t.Run(c.name, func(t *testing.T) {
-			many := s.open(t, n, one.Choices()...)
+			many := s.open(t, n)
 			at := 0
 			for i, k := range c.pieces {
 				for j, m := range many.train(n.plan(at, k, 0.05)) {
@@ -207,7 +207,7 @@ func (s *suite) repeat(t *testing.T) {
 	half := first.state(n)
 	m = append(m, first.train(n.plan(2, 2, 0.05))...)
 
-	second := s.open(t, n, first.Choices()...)
+	second := s.open(t, n)
 	for i, got := range second.train(n.plan(0, 4, 0.05)) {
 		if got != m[i] {
 			t.Errorf("step %d: %+v, first %+v", i, got, m[i])
@@ -215,7 +215,7 @@ func (s *suite) repeat(t *testing.T) {
 	}
 	sameBits(t, "repeated", second.state(n), first.state(n))
 
-	third := s.open(t, n, first.Choices()...)
+	third := s.open(t, n)
 	for name, v := range half {
 		third.write(name, v)
 	}
@@ -556,7 +556,7 @@ func (s *suite) nan(t *testing.T) {
 		good := s.open(t, n)
 		want := good.train(device.Plan{Rows: plan.Rows[:2*n.cfg.Batch], Rates: plan.Rates[:2]})
 
-		h := s.open(t, n, good.Choices()...)
+		h := s.open(t, n)
 		m := make([]device.Metric, 4)
 		fails(t, h, plan, m, 2, "")
 		if m[0] != want[0] || m[1] != want[1] {
@@ -569,7 +569,7 @@ func (s *suite) nan(t *testing.T) {
 		h.write("momenta", zero)
 		h.write("stats", make([]float32, n.programs.Train.Bytes[program.Stat]/4))
 		n.fill(h)
-		fresh := s.open(t, n, good.Choices()...)
+		fresh := s.open(t, n)
 		for i, m := range h.train(n.plan(0, 2, 0.05)) {
 			if w := fresh.train(n.plan(i, 1, 0.05))[0]; m != w {
 				t.Errorf("step %d after the failure is %+v, want %+v", i, m, w)

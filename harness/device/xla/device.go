@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/xla/lower"
@@ -30,7 +31,7 @@ type Device struct {
 	steps       int    // of a launch; 0 for no loop: one step
 	quick       bool
 	unrolled    int // see lower.Options
-	executables map[string]*pjrt.Executable
+	executables map[string]*executable
 }
 
 // Options of a device.
@@ -60,9 +61,9 @@ func Open(path string, o Options) (*Device, error) {
 	}
 	client, err := plugin.Client(options...)
 	if err != nil {
-		return nil, fmt.Errorf("xla: no device: %w; is a GPU of this plugin's kind here, and free?", err)
+		return nil, noClient(err)
 	}
-	d := &Device{plugin: plugin, client: client, cache: o.Cache, steps: o.Loop, quick: o.Quick, executables: map[string]*pjrt.Executable{}}
+	d := &Device{plugin: plugin, client: client, cache: o.Cache, steps: o.Loop, quick: o.Quick, executables: map[string]*executable{}}
 	if d.steps == 0 && !d.cpu() {
 		d.steps = launch
 	}
@@ -119,7 +120,7 @@ func (d *Device) Close() error {
 }
 
 // compile gives the executable of a text: made before, kept on disk, or new.
-func (d *Device) compile(text string, deterministic bool) (*pjrt.Executable, error) {
+func (d *Device) compile(text string, deterministic bool) (*executable, error) {
 	options := compileOptions(d.client.Platform, deterministic)
 	if d.quick && d.cpu() {
 		options = pjrt.CompileOptions{"xla_backend_optimization_level": int64(0)}
@@ -133,6 +134,10 @@ func (d *Device) compile(text string, deterministic bool) (*pjrt.Executable, err
 	if e := d.executables[key]; e != nil {
 		return e, nil
 	}
+	if !d.cpu() {
+		timing.Lock()
+		defer timing.Unlock()
+	}
 	e, err := d.cached(key, func() (*pjrt.Executable, error) { return d.client.Compile(text, options) })
 	if err != nil {
 		return nil, cannotCompile(text, err)
@@ -140,6 +145,11 @@ func (d *Device) compile(text string, deterministic bool) (*pjrt.Executable, err
 	d.executables[key] = e
 	return e, nil
 }
+
+// timing is held alone while a program is compiled for a GPU, which chooses
+// algorithms by timing them, and shared by launches: several clients may be on
+// one GPU.
+var timing sync.RWMutex
 
 // compileOptions are XLA's, by platform.
 func compileOptions(platform string, deterministic bool) pjrt.CompileOptions {

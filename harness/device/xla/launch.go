@@ -18,11 +18,8 @@ func (s *session) launch(m *machine, rows []device.Row, rates []device.Rates, me
 	if err != nil {
 		return 0, err
 	}
-	out, done, err := m.code.Execute(args)
+	out, err := m.code.run(args)
 	if err != nil {
-		return 0, err
-	}
-	if err := done.Await(); err != nil {
 		return 0, err
 	}
 	for i, x := range m.state[:m.module.Written] {
@@ -45,6 +42,17 @@ func (s *session) launch(m *machine, rows []device.Row, rates []device.Rates, me
 	copyRows(m.rows.I32, rows[last*m.module.Batch:][:m.module.Batch])
 	m.rates.F32[0], m.rates.F32[1] = rates[last].Learning, rates[last].Statistics
 	return int(count[0]), nil
+}
+
+// run executes and waits, while no program is being compiled for a GPU.
+func (e *executable) run(args []*pjrt.Buffer) ([]*pjrt.Buffer, error) {
+	timing.RLock()
+	defer timing.RUnlock()
+	out, done, err := e.Execute(args)
+	if err != nil {
+		return nil, err
+	}
+	return out, done.Await()
 }
 
 func copyRows(dst []int32, rows []device.Row) {
@@ -128,10 +136,10 @@ func (s *session) nonFinite(m *machine, rows []device.Row, step int) error {
 }
 
 // look executes a module with one output and reads it.
-func (s *session) look(code *pjrt.Executable, args []*pjrt.Buffer, dst []byte) error {
-	out, done, err := code.Execute(args)
+func (s *session) look(code *executable, args []*pjrt.Buffer, dst []byte) error {
+	out, err := code.run(args)
 	if err != nil {
 		return err
 	}
-	return errors.Join(done.Await(), out[0].Read(dst), out[0].Destroy())
+	return errors.Join(out[0].Read(dst), out[0].Destroy())
 }

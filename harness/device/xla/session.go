@@ -6,7 +6,6 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/xla/lower"
-	"depthlab/harness/device/xla/pjrt"
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
@@ -25,7 +24,7 @@ type session struct {
 type machine struct {
 	p      *program.Program
 	module *lower.Module
-	code   *pjrt.Executable
+	code   *executable
 	state  []*memory
 	rows   kernel.Tensor // of the last step, for Read
 	rates  kernel.Tensor
@@ -51,7 +50,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 			return nil, err
 		}
 		if m.code, err = d.compile(module.Text, o.Deterministic); err != nil {
-			return nil, fmt.Errorf("xla: program %s: %w", q.Name, err)
+			return nil, fmt.Errorf("xla: program %s: %w", q.Name, s.explain(err))
 		}
 		s.machines = append(s.machines, m)
 	}
@@ -79,8 +78,19 @@ func (s *session) state(p *program.Program, list []lower.Memory) ([]*memory, err
 	return all, nil
 }
 
-func (s *session) Info() device.Info        { return s.info }
-func (s *session) Choices() []device.Choice { return nil }
+func (s *session) Info() device.Info { return s.info }
+
+// Choices are the fingerprints of what the programs were compiled to. On a CPU
+// nothing is chosen by timing.
+func (s *session) Choices() []device.Choice {
+	var all []device.Choice
+	for _, m := range s.machines {
+		if !s.d.cpu() && m.code.fingerprint != "" {
+			all = append(all, device.Choice{Key: m.p.Name, Value: m.code.fingerprint})
+		}
+	}
+	return all
+}
 
 // Close frees the memories.
 func (s *session) Close() error {
@@ -287,19 +297,4 @@ func (m *machine) checkRows(rows []device.Row) error {
 		}
 	}
 	return nil
-}
-
-// fail ends the session: donated memory is gone.
-func (s *session) fail(err error) error {
-	s.failed = fmt.Errorf("xla: %w", s.explain(err))
-	return s.failed
-}
-
-// explain adds to a lack of memory what there was, and what helps.
-func (s *session) explain(err error) error {
-	if !pjrt.OutOfMemory(err) {
-		return err
-	}
-	limit, used := s.d.client.Memory()
-	return fmt.Errorf("out of memory: %d of %d MiB of the device are in use by this process; a smaller batch, fewer runs at a time (--jobs) or bf16 need less (%w)", used>>20, limit>>20, err)
 }

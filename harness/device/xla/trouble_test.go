@@ -1,0 +1,89 @@
+package xla
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/xla/pjrt"
+)
+
+// What CUDA and XLA say is turned into what to do.
+func TestNoClient(t *testing.T) {
+	for words, want := range map[string]string{
+		"INTERNAL: no supported devices found: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH: system has unsupported display driver / cuda driver combination": "restart of the machine",
+		"CUDA driver version is insufficient for CUDA runtime version":                                                                             "driver is too old",
+		"CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image is available for execution on the device":                                                   "card is too old",
+		"CUDA_ERROR_UNSUPPORTED_PTX_VERSION: the provided PTX was compiled with an unsupported toolchain":                                          "driver is too old",
+		"RESOURCE_EXHAUSTED: CUDA_ERROR_OUT_OF_MEMORY":                                                                                             "memory is taken",
+		"FAILED_PRECONDITION: DNN library initialization failed":                                                                                   "cuDNN is missing",
+		"No visible GPU devices.":                                  "CUDA_VISIBLE_DEVICES",
+		"CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected": "CUDA_VISIBLE_DEVICES",
+		"something else":                                           "of this plugin's kind",
+	} {
+		cause := errors.New(words)
+		err := noClient(cause)
+		if !errors.Is(err, cause) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), words) {
+			t.Errorf("%q gives %q, want %q in it", words, err, want)
+		}
+	}
+}
+
+// A lack of memory, a lost device and other failures are told apart.
+func TestExplain(t *testing.T) {
+	s := &session{d: open(t, 0)}
+	for _, c := range []struct {
+		code int
+		text string
+		lost bool
+		want string
+	}{
+		{8, "Out of memory while trying to allocate 123 bytes", false, "out of memory: the program needs"},
+		{13, "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure", true, "the device was lost"},
+		{14, "device is gone", true, "last checkpoint"},
+		{13, "an assertion of the compiler", false, "an assertion"},
+		{3, "a bad argument", false, "a bad argument"},
+	} {
+		err := s.explain(&pjrt.Error{Code: c.code, Text: c.text})
+		var lost *device.LostError
+		if errors.As(err, &lost) != c.lost || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%d %s: %v", c.code, c.text, err)
+		}
+	}
+	err := outOfMemory(errors.New("full"), 900<<20, 1000<<20, 700<<20)
+	for _, want := range []string{"needs 900 MiB", "300 of 1000 MiB are free", "batch", "--jobs", "bf16"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+}
+
+// The cache keeps an executable, and with it the algorithms that were chosen.
+func TestFingerprint(t *testing.T) {
+	d := open(t, 0)
+	d.cache = t.TempDir()
+	const text = "module @m {\n  func.func @main(%a: tensor<3xf32>) -> tensor<3xf32> {\n    return %a : tensor<3xf32>\n  }\n}\n"
+	made, compiled := []string{}, 0
+	for range 2 {
+		e, err := d.cached("key", func() (*pjrt.Executable, error) {
+			compiled++
+			return d.client.Compile(text, nil)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, e.fingerprint)
+		if err := e.Destroy(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if made[0] == "" || made[0] != made[1] || compiled != 1 {
+		t.Errorf("fingerprints %q after %d compilations, want one", made, compiled)
+	}
+	if files, _ := os.ReadDir(d.cache); len(files) != 1 || filepath.Ext(files[0].Name()) != ".pjrt" {
+		t.Errorf("the cache holds %v", files)
+	}
+}
