@@ -70,7 +70,10 @@ func planQuestion(_ context.Context, c *call) (err error) {
 		total = 0
 	}
 	fmt.Printf("\n%d runs, %s in all, %d MiB of memory, %d MiB of disk in %s\n", len(estimates), about(total), memory>>20, (disk+passing)>>20+1, q.dir)
-	if rough {
+	switch {
+	case unknown:
+		fmt.Printf("How long it takes is not known, and its memory is rough: nothing was measured on this device; plan --measure does, in %v.\n", measuring)
+	case rough:
 		fmt.Printf("The estimate is rough: not measured with these data on this machine; plan --measure does, in %v.\n", measuring)
 	}
 	return nil
