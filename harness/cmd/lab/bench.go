@@ -21,8 +21,9 @@ import (
 
 const benchHelp = `What is measured: whole training steps on random images that lie on the device,
 of 32x32 pixels for CIFAR nets and 224x224 for ImageNet nets: choosing and
-augmenting the batch, forward, backward, update, loss and error. Ours and the others take turns in one run, each warm; medians over the
-rounds are printed. Starting and compiling are not in them.
+augmenting the batch, forward, backward, update, loss and error. Ours and the
+others take turns in one run, each warm; medians over the rounds are printed.
+Starting and compiling are not in them.
 
   torch     PyTorch eager: channels_last; autocast for bf16. The ratio is ours to it.
   compiled  the same under torch.compile(mode="max-autotune"), on a GPU with CUDA graphs
