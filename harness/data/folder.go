@@ -329,7 +329,9 @@ func (ix *index) read(folders []string, progress func(done, total int)) ([]*list
 	}
 	saved := time.Now()
 	for _, l := range fresh {
-		ix.look(l)
+		if err := ix.look(l); err != nil {
+			return nil, err
+		}
 		ix.kept[l.Path] = l
 		done += len(l.Files)
 		progress(done, total)
@@ -384,8 +386,14 @@ func (ix *index) list(folder string) (l *listing, known bool, err error) {
 	return l, false, nil
 }
 
-// look fills in size and soundness of a folder's files.
-func (ix *index) look(l *listing) {
+// look fills in size and soundness of a folder's files. The folder may be a
+// link as a whole; the files must be its own.
+func (ix *index) look(l *listing) error {
+	root, err := os.OpenRoot(filepath.Join(ix.dir, l.Path))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	const workers = 16 // for disks that answer many at once
 	var wait sync.WaitGroup
 	for w := range min(workers, len(l.Files)) {
@@ -393,33 +401,33 @@ func (ix *index) look(l *listing) {
 			for i := w; i < len(l.Files); i += workers {
 				f := &l.Files[i]
 				var err error
-				if f.Size, err = lookInto(filepath.Join(ix.dir, l.Path, f.Name)); err != nil {
+				if f.Size, err = lookInto(root, f.Name); err != nil {
 					f.Broken = err.Error()
 				}
 			}
 		})
 	}
 	wait.Wait()
+	return nil
 }
 
 // lookInto reads a photo's header and its end.
-func lookInto(path string) (size int64, err error) {
-	f, err := os.Open(path)
+func lookInto(root *os.Root, name string) (size int64, err error) {
+	info, err := root.Stat(name) // before it is opened: a pipe would be waited for
+	switch {
+	case err != nil: // a link out of the folder, too
+		return 0, errors.Unwrap(err)
+	case !info.Mode().IsRegular():
+		return 0, errors.New("no regular file")
+	case info.Size() == 0:
+		return 0, errors.New("empty")
+	}
+	f, err := root.Open(name)
 	if err != nil {
 		return 0, errors.Unwrap(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
 	size = info.Size()
-	switch {
-	case !info.Mode().IsRegular():
-		return size, errors.New("no regular file")
-	case size == 0:
-		return size, errors.New("empty")
-	}
 	config, format, err := image.DecodeConfig(io.LimitReader(f, size))
 	if err != nil {
 		return size, err

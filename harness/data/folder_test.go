@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -179,18 +181,23 @@ func TestValAlone(t *testing.T) {
 
 // A few broken files are named and left out.
 func TestBrokenFiles(t *testing.T) {
-	dir := folder(t, 101)
+	dir := folder(t, 135)
 	put(t, dir, "train/n01/000.JPEG", nil)
 	put(t, dir, "train/n02/001.JPEG", []byte("<html>"))
 	put(t, dir, "train/n03/002.JPEG", shot(t, 50, 50, 9)[:300])
+	put(t, dir, "elsewhere.JPEG", shot(t, 50, 50, 9))
+	out, pipe := filepath.Join(dir, "train/n03/003.JPEG"), filepath.Join(dir, "val/n03/000.JPEG")
+	if err := errors.Join(os.Remove(out), os.Symlink("../../elsewhere.JPEG", out), os.Remove(pipe), syscall.Mkfifo(pipe, 0o666)); err != nil {
+		t.Fatal(err)
+	}
 	s, err := ImageFolder(dir, options(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Train.N != 303 || len(s.Train.Photos.Broken) != 3 || s.Train.Photos.Broken[0] != "empty" {
+	if s.Train.N != 405 || len(s.Train.Photos.Broken) != 4 || s.Train.Photos.Broken[0] != "empty" {
 		t.Errorf("%d photos, broken %v", s.Train.N, s.Train.Photos.Broken)
 	}
-	for _, says := range []string{"3 unreadable", "000.JPEG (empty)", "001.JPEG (image: unknown format)"} {
+	for _, says := range []string{"5 unreadable", "000.JPEG (empty)", "003.JPEG (path escapes", "000.JPEG (no regular file)", "001.JPEG (image: unknown format)"} {
 		if !strings.Contains(s.Warning, says) {
 			t.Errorf("warning %q, want %q", s.Warning, says)
 		}
