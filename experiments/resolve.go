@@ -33,6 +33,7 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	r := Recipe{
 		Data: s.Data, Train: s.Train, Validation: s.Validation, Batch: s.Batch,
 		Input: s.Input, Init: s.Init, BatchNorm: s.BatchNorm, Optimizer: s.Optimizer, Precision: s.Precision,
+		AnyOrder: !s.Deterministic,
 	}
 	if g := s.BatchNorm.Group; g > 0 && s.Batch%g != 0 && d.sound("batch_norm.group", "batch") {
 		d.add(d.place("batch_norm.group", "batch"), fmt.Sprintf("groups of %d images do not divide a batch of %d", g, s.Batch),

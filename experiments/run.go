@@ -25,10 +25,11 @@ type Recipe struct {
 	BatchNorm  BatchNorm `json:"batch_norm"`
 	Optimizer  Optimizer `json:"optimizer"`
 	Schedule   Schedule  `json:"schedule"`
-	Precision  string    `json:"precision"`  // "fp32", "tf32", "bf16", or "auto": bf16 where the CPU or GPU has it
-	LogEvery   int       `json:"log_every"`  // steps that one running training error is averaged over
-	EvalEvery  int       `json:"eval_every"` // steps between tests
-	SaveEvery  int       `json:"save_every"` // steps between checkpoints
+	Precision  string    `json:"precision"`           // "fp32", "tf32", "bf16", or "auto": bf16 where the CPU or GPU has it
+	AnyOrder   bool      `json:"any_order,omitempty"` // a GPU may add up in any order, so that the last bits differ from run to run
+	LogEvery   int       `json:"log_every"`           // steps that one running training error is averaged over
+	EvalEvery  int       `json:"eval_every"`          // steps between tests
+	SaveEvery  int       `json:"save_every"`          // steps between checkpoints
 }
 
 // Input is what happens to an image before the net sees it.

@@ -361,4 +361,20 @@ func TestHash(t *testing.T) {
 	if other.Hash() == run.Hash() {
 		t.Error("two seeds have one hash")
 	}
+	other = run
+	if other.AnyOrder = true; other.Hash() == run.Hash() {
+		t.Error("with and without determinism there is one hash")
+	}
+}
+
+func TestDeterministic(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "deterministic: true": false, "deterministic: false": true} {
+		q, err := Parse("q.yaml", []byte("question: Any order?\nnets: [plain-8]\n"+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := q.Plans[0].Runs[0].AnyOrder; got != want {
+			t.Errorf("%q: any order %v", text, got)
+		}
+	}
 }

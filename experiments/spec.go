@@ -20,16 +20,17 @@ type Spec struct {
 
 // Training is what the runs of a question may differ in beside net and seed.
 type Training struct {
-	Batch     int          `json:"batch"`
-	Input     Input        `json:"input"`
-	Init      string       `json:"init"`
-	BatchNorm BatchNorm    `json:"batch_norm"`
-	Optimizer Optimizer    `json:"optimizer"`
-	Schedule  ScheduleSpec `json:"schedule"`
-	Precision string       `json:"precision"`
-	Log       Time         `json:"log"`
-	Evaluate  Time         `json:"evaluate"`
-	Save      Time         `json:"save"`
+	Batch         int          `json:"batch"`
+	Input         Input        `json:"input"`
+	Init          string       `json:"init"`
+	BatchNorm     BatchNorm    `json:"batch_norm"`
+	Optimizer     Optimizer    `json:"optimizer"`
+	Schedule      ScheduleSpec `json:"schedule"`
+	Precision     string       `json:"precision"`
+	Deterministic bool         `json:"deterministic"`
+	Log           Time         `json:"log"`
+	Evaluate      Time         `json:"evaluate"`
+	Save          Time         `json:"save"`
 }
 
 // Pairs are plain and residual nets of the same depths.
@@ -121,10 +122,11 @@ func paperTraining() Training {
 			Stop:   Steps(64000),
 			Warmup: &WarmupSpec{Rate: 0.01, Until: &until, FromDepth: 110},
 		},
-		Precision: "auto",
-		Log:       Steps(50),
-		Evaluate:  Epochs(1),
-		Save:      Steps(1000),
+		Precision:     "auto",
+		Deterministic: true,
+		Log:           Steps(50),
+		Evaluate:      Epochs(1),
+		Save:          Steps(1000),
 	}
 }
 

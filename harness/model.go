@@ -50,7 +50,7 @@ func open(run experiments.Run, src *data.Source, dev device.Device) (*model, err
 	if m.programs, err = programs(arch, run, &src.Train, images); err != nil {
 		return nil, err
 	}
-	m.session, err = dev.Open(m.programs, device.Options{Precision: device.Precision(run.Precision), Deterministic: true})
+	m.session, err = dev.Open(m.programs, device.Options{Precision: device.Precision(run.Precision), Deterministic: !run.AnyOrder})
 	if err != nil {
 		return nil, err
 	}
