@@ -90,9 +90,12 @@ turbojpeg() {
 
 pinned=$here/harness/device/xla/wheels
 
-# driver prints the major version of the NVIDIA driver, 0 for none.
+# driver prints the major version of the NVIDIA driver, 0 for none. Not every
+# container shows the kernel's file.
 driver() {
-	[[ $(cat /proc/driver/nvidia/version 2>/dev/null) =~ \ ([0-9]+)\.[0-9]+ ]] && echo "${BASH_REMATCH[1]}" || echo 0
+	local text
+	text=$({ cat /proc/driver/nvidia/version || echo " $(nvidia-smi --query-gpu=driver_version --format=csv,noheader)"; } 2>/dev/null)
+	[[ $text =~ \ ([0-9]+)\.[0-9]+ ]] && echo "${BASH_REMATCH[1]}" || echo 0
 }
 
 # A plugin of XLA for what is here: an NVIDIA GPU, or for tests the CPU.

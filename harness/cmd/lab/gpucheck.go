@@ -176,7 +176,9 @@ func (f checkFlags) all(ctx context.Context, c *call, parts []checkPart, limit t
 			o.Text = "out of time"
 		default:
 			say("%s ...", p.Name)
-			o = child(ctx, self, append(slices.Clone(c.rest), "--part", p.Name, "--seconds", fmt.Sprint(share.Seconds())), p, *f.out, share)
+			// A part whose programs take long to compile may take from the others.
+			most := min(3*share, time.Until(end))
+			o = child(ctx, self, append(slices.Clone(c.rest), "--part", p.Name, "--seconds", fmt.Sprint(0.9*share.Seconds())), p, *f.out, most)
 			say("  %s after %.1f s: %s", o.Status, o.Seconds, o.Text)
 		}
 		if i == 0 && o.Status == "failed" {
@@ -203,9 +205,8 @@ func (f checkFlags) all(ctx context.Context, c *call, parts []checkPart, limit t
 	return nil
 }
 
-// child runs a part as a process and gives it some seconds more than its share
-// to end by itself.
-func child(ctx context.Context, self string, args []string, p checkPart, out string, share time.Duration) outcome {
+// child runs a part as a process, for so long at most.
+func child(ctx context.Context, self string, args []string, p checkPart, out string, most time.Duration) outcome {
 	o := outcome{Part: p.Name, Status: "failed"}
 	log, err := os.Create(filepath.Join(out, "log", strings.NewReplacer(" ", "_", "/", "_").Replace(p.Name)+".txt"))
 	if err != nil {
@@ -213,7 +214,7 @@ func child(ctx context.Context, self string, args []string, p checkPart, out str
 		return o
 	}
 	defer log.Close()
-	ctx, cancel := context.WithTimeout(ctx, share+max(share/5, 5*time.Second))
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	var said bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, append([]string{"gpu-check"}, args...)...)
@@ -229,7 +230,7 @@ func child(ctx context.Context, self string, args []string, p checkPart, out str
 	case json.Unmarshal(text[bytes.LastIndexByte(text, '\n')+1:], &o) == nil:
 		o.Seconds = seconds
 	case ctx.Err() != nil:
-		o.Text = fmt.Sprintf("it was not done after its share of %.0f s", share.Seconds())
+		o.Text = fmt.Sprintf("it was not done after %.0f s", most.Seconds())
 	default:
 		o.Text = fmt.Sprintf("it ended without a result (%v); %s has its last words", cmp.Or(err, errors.New("exit status 0")), log.Name())
 	}

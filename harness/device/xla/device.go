@@ -8,6 +8,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -50,12 +53,13 @@ func Open(path string, o Options) (*Device, error) {
 	if err := pjrt.Quiet(); err != nil {
 		return nil, err
 	}
+	pjrt.Preload(beside(path))
 	plugin, err := pjrt.Open(path)
 	if err != nil {
 		return nil, withHint(err)
 	}
 	var options []pjrt.Option
-	if strings.Contains(path, "cuda") {
+	if strings.Contains(filepath.Base(path), "cuda") {
 		// Several runs may share a card: no process takes all its memory at once.
 		options = []pjrt.Option{{Name: "preallocate", Value: false}}
 	}
@@ -138,7 +142,9 @@ func (d *Device) compile(text string, deterministic bool) (*executable, error) {
 		timing.Lock()
 		defer timing.Unlock()
 	}
-	e, err := d.cached(key, func() (*pjrt.Executable, error) { return d.client.Compile(text, options) })
+	e, err := d.cached(key, func() (*pjrt.Executable, error) {
+		return withKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, o) })
+	})
 	if err != nil {
 		return nil, cannotCompile(text, err)
 	}
@@ -150,6 +156,25 @@ func (d *Device) compile(text string, deterministic bool) (*executable, error) {
 // algorithms by timing them, and shared by launches: several clients may be on
 // one GPU.
 var timing sync.RWMutex
+
+var unknownOption = regexp.MustCompile(`No such compile option: '(\w+)'`)
+
+// withKnown compiles with the options that a plugin knows: another version may
+// have dropped one. What is to be true, though, must hold.
+func withKnown[T any](options pjrt.CompileOptions, compile func(pjrt.CompileOptions) (T, error)) (T, error) {
+	options = maps.Clone(options)
+	for {
+		x, err := compile(options)
+		if err == nil {
+			return x, nil
+		}
+		m := unknownOption.FindStringSubmatch(err.Error())
+		if m == nil || options[m[1]] != false {
+			return x, err
+		}
+		delete(options, m[1])
+	}
+}
 
 // compileOptions are XLA's, by platform.
 func compileOptions(platform string, deterministic bool) pjrt.CompileOptions {

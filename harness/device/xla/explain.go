@@ -84,7 +84,9 @@ func Foretell(path, target string, p *program.Program, precision device.Precisio
 		return nil, err
 	}
 	start := time.Now()
-	compiled, err := plugin.CompileFor(string(config), module.Text, compileOptions("cuda", true))
+	compiled, err := withKnown(compileOptions("cuda", true), func(o pjrt.CompileOptions) (*pjrt.Compiled, error) {
+		return plugin.CompileFor(string(config), module.Text, o)
+	})
 	if err != nil {
 		return nil, cannotCompile(module.Text, err)
 	}

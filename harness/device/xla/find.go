@@ -1,6 +1,7 @@
 package xla
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"depthlab/harness/device"
 )
@@ -27,7 +30,7 @@ func Find(given, libDir string) (string, error) {
 		if _, err := os.Stat(given); err != nil {
 			return "", fmt.Errorf("xla: plugin: %w", err)
 		}
-		return given, nil
+		return filepath.Abs(given) // the plugin looks for its tools beside itself
 	}
 	if driver := Driver(); driver > 0 {
 		cuda := CUDA(driver)
@@ -39,7 +42,7 @@ func Find(given, libDir string) (string, error) {
 			for ; cuda >= 12; cuda-- {
 				path := filepath.Join(root, "jax_plugins", fmt.Sprintf("xla_cuda%d", cuda), "xla_cuda_plugin.so")
 				if _, err := os.Stat(path); err == nil {
-					return path, nil
+					return filepath.Abs(path)
 				}
 			}
 			cuda = CUDA(driver)
@@ -48,7 +51,7 @@ func Find(given, libDir string) (string, error) {
 			Hint: fmt.Sprintf("pip install 'jax[cuda%d]', or set %s to an xla_cuda_plugin.so", cuda, EnvPlugin)}
 	}
 	if found, _ := filepath.Glob(filepath.Join(libDir, "pjrt", "cpu", "*", "*", "*.so")); len(found) > 0 {
-		return found[0], nil
+		return filepath.Abs(found[0])
 	}
 	return "", &device.UnsupportedError{Device: name, What: "this machine as it is (no GPU driver, and no plugin)",
 		Hint: fmt.Sprintf("./run.sh test fetches XLA's CPU plugin, which is for tests; --plugin or %s name another", EnvPlugin)}
@@ -67,8 +70,7 @@ func FindCUDA(given, libDir string) (string, error) {
 		return "", &device.UnsupportedError{Device: name, What: "compiling for an absent GPU (no " + given + ")",
 			Hint: "./run.sh explain --for fetches XLA's CUDA plugin where python3 has pip"}
 	}
-	path, err := filepath.Abs(given) // the plugin looks for its tools beside itself
-	return path, err
+	return filepath.Abs(given)
 }
 
 // oldestDriver runs CUDA 12, and newDriver CUDA 13 (NVIDIA's release notes).
@@ -88,13 +90,26 @@ func CUDA(driver int) int {
 	return 0
 }
 
-// Driver is the major version of the NVIDIA driver, 0 for none.
-func Driver() int {
+// Driver is the major version of the NVIDIA driver, 0 for none. Some containers
+// and WSL do not show the kernel's file: there nvidia-smi asks the driver.
+var Driver = sync.OnceValue(func() int {
 	text, err := os.ReadFile("/proc/driver/nvidia/version")
+	if err != nil {
+		return askDriver()
+	}
+	return driverVersion(string(text))
+})
+
+func askDriver() int {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").Output()
 	if err != nil {
 		return 0
 	}
-	return driverVersion(string(text))
+	major, _, _ := strings.Cut(string(out), ".")
+	v, _ := strconv.Atoi(major)
+	return v
 }
 
 var driverLine = regexp.MustCompile(`NVRM version:.*?\s(\d+)\.\d+`)
@@ -114,5 +129,21 @@ func pythonPath() []string {
 	if err != nil {
 		return nil
 	}
-	return strings.Fields(string(out))
+	return strings.FieldsFunc(string(out), func(c rune) bool { return c == '\n' })
+}
+
+// beside lists libraries of the wheels that lie beside a CUDA plugin. It finds
+// its own, but cuDNN looks for some of these by name only, and not everywhere:
+// so JAX loads them first, too.
+func beside(plugin string) []string {
+	cuda, ok := strings.CutPrefix(filepath.Base(filepath.Dir(plugin)), "xla_cuda")
+	if !ok {
+		return nil
+	}
+	var all []string
+	for _, name := range []string{"cudart", "nvrtc", "cublasLt", "cublas"} {
+		found, _ := filepath.Glob(filepath.Join(filepath.Dir(plugin), "..", "..", "nvidia", "*", "lib", "lib"+name+".so."+cuda))
+		all = append(all, found...)
+	}
+	return all
 }

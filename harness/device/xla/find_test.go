@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +27,56 @@ func TestDriver(t *testing.T) {
 		if got := CUDA(driver); got != want {
 			t.Errorf("driver %d runs CUDA %d, want %d", driver, got, want)
 		}
+	}
+}
+
+func TestAskDriver(t *testing.T) {
+	for script, want := range map[string]int{
+		"echo 580.159.04":                    580,
+		"echo 550.54.15; echo 550.54.15":     550,
+		"echo NVIDIA-SMI has failed; exit 9": 0,
+		"echo No devices were found":         0,
+	} {
+		dir := t.TempDir()
+		t.Setenv("PATH", dir)
+		if got := askDriver(); got != 0 {
+			t.Errorf("without nvidia-smi: driver %d", got)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "nvidia-smi"), []byte("#!/bin/sh\n"+script+"\n"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if got := askDriver(); got != want {
+			t.Errorf("%s: driver %d, want %d", script, got, want)
+		}
+	}
+}
+
+// Where wheels of two CUDA versions lie together, the plugin's are loaded.
+func TestBeside(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"cu13/lib/libnvrtc.so.13", "cu13/lib/libcudart.so.13", "cuda_nvrtc/lib/libnvrtc.so.12", "cudnn/lib/libcudnn.so.9"} {
+		path := filepath.Join(root, "nvidia", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for plugin, want := range map[string][]string{
+		"jax_plugins/xla_cuda13/xla_cuda_plugin.so": {"cu13/lib/libcudart.so.13", "cu13/lib/libnvrtc.so.13"},
+		"jax_plugins/xla_cuda12/xla_cuda_plugin.so": {"cuda_nvrtc/lib/libnvrtc.so.12"},
+		"xla_cpu_pjrt/lib/plugin.so":                nil,
+	} {
+		var full []string
+		for _, name := range want {
+			full = append(full, filepath.Join(root, "nvidia", name))
+		}
+		got := beside(filepath.Join(root, plugin))
+		if !slices.Equal(got, full) {
+			t.Errorf("%s: %q, want %q", plugin, got, full)
+		}
+		pjrt.Preload(got) // no libraries: that is no matter
 	}
 }
 

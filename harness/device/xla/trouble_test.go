@@ -61,6 +61,25 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// An option that a plugin does not know is left out, unless it must hold.
+func TestUnknownOption(t *testing.T) {
+	d := open(t, 0)
+	const text = "module @m {\n  func.func @main(%a: tensor<3xf32>) -> tensor<3xf32> {\n    return %a : tensor<3xf32>\n  }\n}\n"
+	for _, must := range []bool{false, true} {
+		options := pjrt.CompileOptions{"xla_no_such_option": must, "xla_nor_this": false, "xla_allow_excess_precision": false}
+		e, err := withKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, o) })
+		if err == nil {
+			err = e.Destroy()
+		}
+		if must != (err != nil) || must && !strings.Contains(err.Error(), "xla_no_such_option") {
+			t.Errorf("an unknown option that is %v: error %v", must, err)
+		}
+		if len(options) != 3 {
+			t.Errorf("the caller's options are now %v", options)
+		}
+	}
+}
+
 // The cache keeps an executable, and with it the algorithms that were chosen.
 func TestFingerprint(t *testing.T) {
 	d := open(t, 0)

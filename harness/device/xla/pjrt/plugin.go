@@ -125,6 +125,14 @@ func Open(path string) (*Plugin, error) {
 	return p, nil
 }
 
+// Preload loads libraries that a plugin will look for by name, and that the
+// system may not find by it. One that cannot be loaded is left to the plugin.
+func Preload(paths []string) {
+	for _, path := range paths {
+		_, _ = purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	}
+}
+
 var missingLibrary = regexp.MustCompile(`(\S+): cannot open shared object file`)
 
 func loadError(path string, err error) error {
