@@ -28,11 +28,14 @@ type proof struct {
 func (p proof) differs(q proof) string {
 	var d []string
 	for _, c := range []struct{ what, a, b string }{
-		{"recipe", p.Run, q.Run}, {"program", p.Program, q.Program}, {"data", p.Data, q.Data}, {"net that it extends", p.Source, q.Source}, {"device", p.Device, q.Device},
+		{"recipe", p.Run, q.Run}, {"program", p.Program, q.Program}, {"data", p.Data, q.Data}, {"net that it extends", p.Source, q.Source},
 	} {
 		if c.a != c.b {
-			d = append(d, fmt.Sprintf("%s %.12s -> %.12s", c.what, c.a, c.b))
+			d = append(d, fmt.Sprintf("%s %.12s -> %.12s", c.what, c.a, c.b)) // the hashes' beginnings
 		}
+	}
+	if p.Device != q.Device {
+		d = append(d, fmt.Sprintf("device %s -> %s", p.Device, q.Device))
 	}
 	return strings.Join(d, ", ")
 }

@@ -2,13 +2,70 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"depthlab/harness/device"
 	"depthlab/harness/record"
 )
+
+// laidOut is a device that says that its layout is another.
+type laidOut struct{ device.Device }
+
+type laidOutSession struct{ device.Session }
+
+func (d laidOut) Open(p device.Programs, o device.Options) (device.Session, error) {
+	s, err := d.Device.Open(p, o)
+	return laidOutSession{s}, err
+}
+
+func (s laidOutSession) Info() device.Info {
+	info := s.Session.Info()
+	info.Layout = "channels last"
+	return info
+}
+
+// A run that was stopped does not go on as something else: it is set aside with
+// its checkpoints, and the change is spelled out.
+func TestResumedOtherwise(t *testing.T) {
+	for says, change := range map[string]func(s *Sweep){
+		"precision: fp32 -> tf32": func(s *Sweep) {
+			s.Device = tensorCores{s.Device}
+			for i := range s.Plan.Runs {
+				s.Plan.Runs[i].Precision = string(device.TF32)
+			}
+		},
+		"seed: 0 -> 1":            func(s *Sweep) { s.Plan.Runs[0].Seed = 1 },
+		"data: noise (noise) -> ": func(s *Sweep) { s.Data.Checksum = "other noise" },
+		"device ref fp32 nchw -> ref fp32 channels last": func(s *Sweep) { s.Device = laidOut{s.Device} },
+	} {
+		dir := t.TempDir()
+		if err := smallSweep(t, dir).Run(&stopAfter{Context: context.Background(), n: 5}); !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+		s := smallSweep(t, dir)
+		change(s)
+		var said []string
+		s.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+		if err := s.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if len(said) != 1 || !strings.HasPrefix(said[0], "plain-8-seed0: ") || !strings.Contains(said[0], says) {
+			t.Errorf("said %q, want %q", said, says)
+		}
+		if old, _ := filepath.Glob(filepath.Join(dir, "superseded", "plain-8-seed0-*", "*.safetensors")); len(old) == 0 {
+			t.Errorf("%s: its checkpoints are gone", says)
+		}
+	}
+	a := proof{Run: "a", Program: "b", Data: "c", Device: "onednn bf16 blocked"}
+	b := proof{Run: "a", Program: "d", Data: "c", Device: "onednn bf16 channels last"}
+	if got, want := a.differs(b), "program b -> d, device onednn bf16 blocked -> onednn bf16 channels last"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
 
 // Two runs of one recipe do not differ; of two recipes, in what was changed and
 // in what came out. A run that is asked for otherwise is set aside with the

@@ -35,6 +35,7 @@ func (e *DiffersError) Error() string {
 // kernel or memory is off by far more.
 var validBounds = map[device.Precision]struct{ loss, step, stat float64 }{
 	device.FP32: {1e-4, 2e-2, 1e-3},
+	device.TF32: {0.1, 1, 0.15}, // bfloat16's, as no such device was at hand: its products keep three bits more
 	device.BF16: {0.1, 1, 0.15},
 }
 

@@ -141,6 +141,14 @@ func TestVanishingGradients(t *testing.T) {
 	}
 }
 
+// tensorCores is a device that takes tf32 and computes in float32.
+type tensorCores struct{ device.Device }
+
+func (d tensorCores) Open(p device.Programs, o device.Options) (device.Session, error) {
+	o.Precision = device.FP32
+	return d.Device.Open(p, o)
+}
+
 // Devices that are right pass, to the same bits as without; a wrong loss,
 // parameter or statistic is found at the step that is looked at, and named.
 func TestValidate(t *testing.T) {
@@ -152,6 +160,14 @@ func TestValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, dir, want)
+	s = smallSweep(t, t.TempDir())
+	for i := range s.Plan.Runs {
+		s.Plan.Runs[i].Precision = string(device.TF32)
+	}
+	s.Device = Validating{tensorCores{ref.New()}, 2}
+	if err := s.Run(context.Background()); err != nil {
+		t.Error(err)
+	}
 	for name, dev := range devices(t) {
 		if name == "ref" {
 			continue

@@ -98,6 +98,9 @@ func (s *Set) Take(path string) (*Lock, error) {
 		if err != nil {
 			return nil, err
 		}
+		if holder.Token == me.Token { // the answer of a network file system was lost, and its second is that the name is taken: by us
+			return s.hold(path, me.Token), nil
+		}
 		if !s.abandoned(path, holder) {
 			return nil, &HeldError{path, holder}
 		}

@@ -246,3 +246,25 @@ func TestDiskFails(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A network file system whose answer was lost asks its server again, which then
+// says that the name is taken: the lock is ours all the same.
+func TestAnswerLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	t.Cleanup(func() { disk.Fault = nil })
+	disk.Fault = func(op, _ string, _ int) (int, error) {
+		if op == "rename" { // just before the link is made
+			temp, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".x.lock.tmp*"))
+			return 0, os.Link(temp[0], path)
+		}
+		return 0, nil
+	}
+	var s Set
+	l := taken(t, &s, path)
+	if err := errors.Join(l.Check(), l.Release()); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 0 {
+		t.Errorf("left %q", left)
+	}
+}

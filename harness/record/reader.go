@@ -35,21 +35,19 @@ func Read(path string) (*RunRecord, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return read(path, f)
+}
+
+func read(path string, from io.Reader) (*RunRecord, error) {
 	rec := &RunRecord{Path: path}
 	var check checker
-	in := bufio.NewReaderSize(f, maxLine)
-	for n := 1; ; n++ {
-		line, err := in.ReadSlice('\n')
-		if err == io.EOF {
-			break
-		}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			return nil, fmt.Errorf("%s:%d: line longer than %d bytes", path, n, maxLine)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
-		}
-		e, err := parse(line)
+	in := bufio.NewScanner(from)
+	in.Buffer(nil, maxLine)
+	in.Split(wholeLine)
+	n := 0
+	for in.Scan() {
+		n++
+		e, err := parse(in.Bytes())
 		if err == nil {
 			err = check.next(e)
 		}
@@ -58,11 +56,24 @@ func Read(path string) (*RunRecord, error) {
 		}
 		rec.Events = append(rec.Events, e)
 	}
-	if len(rec.Events) == 0 {
+	switch err := in.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("%s:%d: line longer than %d bytes", path, n+1, maxLine)
+	case err != nil:
+		return nil, fmt.Errorf("%s:%d: %w", path, n+1, err)
+	case len(rec.Events) == 0:
 		return nil, fmt.Errorf("%s: %w", path, ErrEmpty)
 	}
 	rec.Start = *rec.Events[0].Start
 	return rec, nil
+}
+
+// wholeLine is a bufio.SplitFunc for lines that have their end.
+func wholeLine(b []byte, _ bool) (advance int, line []byte, err error) {
+	if n := bytes.IndexByte(b, '\n') + 1; n > 0 {
+		return n, b[:n], nil
+	}
+	return 0, nil, nil
 }
 
 func parse(line []byte) (Event, error) {
