@@ -15,9 +15,10 @@ import (
 var diverted bool
 
 // divert sends what C libraries print to a log file, once: descriptor 2 becomes
-// the file, and what this program says goes on to the terminal.
+// the file, and what this program says goes on to the terminal. Where it is a
+// file already, as of a part of gpu-check, all stays together.
 func divert(m harness.Machine) (err error) {
-	if diverted {
+	if info, err := os.Stderr.Stat(); diverted || err == nil && info.Mode().IsRegular() {
 		return nil
 	}
 	diverted = true

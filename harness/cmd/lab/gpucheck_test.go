@@ -45,6 +45,28 @@ func TestChild(t *testing.T) {
 	}
 }
 
+// What C libraries say is kept from the terminal, but not from a log.
+func TestDivert(t *testing.T) {
+	for _, logged := range []bool{false, true} {
+		root := t.TempDir()
+		cmd, _, _ := lab(root, "gpu-check", "--part", "device", "--plugin", "no/plugin.so")
+		if logged {
+			log, err := os.Create(filepath.Join(root, "log.txt"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer log.Close()
+			cmd.Stderr = log
+		}
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(root, ".cache", "xla", "log.txt")); os.IsNotExist(err) != logged {
+			t.Errorf("standard error a file: %v; XLA's log: %v", logged, err)
+		}
+	}
+}
+
 func readText(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
