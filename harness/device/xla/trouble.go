@@ -55,7 +55,7 @@ func (s *session) fail(err error) error {
 // explain adds to a lack of memory what there was and what helps, and tells the
 // loss of the device from other failures.
 func (s *session) explain(err error) error {
-	if pjrt.OutOfMemory(err) {
+	if pjrt.OutOfMemory(err) || strings.Contains(err.Error(), "CUDA_ERROR_OUT_OF_MEMORY") {
 		limit, used := s.d.client.Memory()
 		return outOfMemory(err, s.need(), limit, used)
 	}
