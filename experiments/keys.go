@@ -42,6 +42,8 @@ var keys = map[string]key{
 	"validation": {min: 0, max: 1e9, says: "Training images to hold out and test on in place of the test set; 0 tests on the test set. The paper found its schedule with 5000."},
 	"batch":      {min: 1, max: 65536, says: "Images in a mini-batch."},
 
+	"micro_batch": {min: 0, max: 65536, says: "Images of a batch that go through the net at a time, their gradients added up; a divisor of batch that splits no group of batch norm. 0: all."},
+
 	"input":          {says: "What happens to an image before the net sees it."},
 	"input.mean":     {oneOf: []string{"pixel", "channel", "none"}, says: "The mean to subtract: one for each place and channel (the paper's), or one for each channel."},
 	"input.std":      {oneOf: []string{"none", "channel"}, says: "Divide by nothing (the paper's), or by the deviation of each channel."},
@@ -96,7 +98,7 @@ var keys = map[string]key{
 // belongs maps names that people bring from other programs to ours.
 var belongs = map[string]string{
 	"lr": "optimizer.rate", "learning_rate": "optimizer.rate", "weight_decay": "optimizer.decay", "wd": "optimizer.decay",
-	"nesterov": "optimizer.form", "sgd": "optimizer", "batch_size": "batch", "batchsize": "batch", "dataset": "data",
+	"nesterov": "optimizer.form", "sgd": "optimizer", "batch_size": "batch", "microbatch": "micro_batch", "batchsize": "batch", "dataset": "data",
 	"epochs": "schedule.stop", "steps": "schedule.stop", "iterations": "schedule.stop", "milestones": "schedule.at",
 	"gamma": "schedule.divide", "warm_up": "schedule.warmup", "bn": "batch_norm", "seed": "seeds", "net": "nets",
 	"model": "nets", "models": "nets", "depth": "pairs.depths", "padding": "input.pad",

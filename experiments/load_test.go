@@ -101,6 +101,8 @@ func TestComplaints(t *testing.T) {
 		{"long warm-up", "stop: 640 steps", "stop: 640 steps, warmup: {for: 320 steps}", []string{"q.yaml:5: schedule.warmup.for: \"320 steps\": a warm-up of 320 steps, but the rate drops at 320 steps"}},
 		{"hot warm-up", "stop: 640 steps", "stop: 640 steps, warmup: {rate: 0.5}", []string{"q.yaml:5: schedule.warmup.rate: 0.5: a warm-up at rate 0.5 lies above optimizer.rate, 0.1"}},
 		{"warm-up of a word", "stop: 640 steps", "stop: 640 steps, warmup: off", []string{"q.yaml:5: schedule.warmup: \"off\": expected a mapping such as {rate: 0.01, until: 80 %}, or none"}},
+		{"micro-batch", "batch: 128", "batch: 128\nmicro_batch: 48", []string{"q.yaml:4: micro_batch: 48: micro-batches of 48 images do not divide a batch of 128 (micro_batch is a divisor of batch)"}},
+		{"micro-batch less than a group", "batch: 128", "batch: 128\nmicro_batch: 32", []string{"q.yaml:4: micro_batch: 32: micro-batches of 32 images split groups of 64, which share the statistics of batch norm (micro_batch is a multiple of batch_norm.group)"}},
 		{"group", "batch: 128", "batch: 128\nbatch_norm: {group: 48}", []string{"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group is a divisor of batch, or 0 for the whole batch)"}},
 		{"rare tests", "batch: 128", "batch: 128\nevaluate: 600 steps", []string{"q.yaml:12: profiles.small.schedule.stop: \"500 steps\": evaluate every 600 steps, but training stops at 500 steps"}},
 		{"validation", "batch: 128", "batch: 128\nvalidation: 50000", []string{

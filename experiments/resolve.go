@@ -31,13 +31,22 @@ func (d *decoder) resolve(s *Spec) Recipe {
 		s.BatchNorm.Group = 0
 	}
 	r := Recipe{
-		Data: s.Data, Train: s.Train, Validation: s.Validation, Batch: s.Batch,
+		Data: s.Data, Train: s.Train, Validation: s.Validation, Batch: s.Batch, Micro: s.Micro,
 		Input: s.Input, Init: s.Init, BatchNorm: s.BatchNorm, Optimizer: s.Optimizer, Precision: s.Precision,
 		AnyOrder: !s.Deterministic,
 	}
 	if g := s.BatchNorm.Group; g > 0 && s.Batch%g != 0 && d.sound("batch_norm.group", "batch") {
 		d.add(d.place("batch_norm.group", "batch"), fmt.Sprintf("groups of %d images do not divide a batch of %d", g, s.Batch),
 			"batch_norm.group is a divisor of batch, or 0 for the whole batch")
+	}
+	if m := s.Micro; m > 0 && d.sound("micro_batch", "batch", "batch_norm.group") {
+		switch g := s.BatchNorm.Group; {
+		case s.Batch%m != 0:
+			d.add(d.place("micro_batch", "batch"), fmt.Sprintf("micro-batches of %d images do not divide a batch of %d", m, s.Batch), "micro_batch is a divisor of batch")
+		case g > 0 && m%g != 0:
+			d.add(d.place("micro_batch", "batch_norm.group"), fmt.Sprintf("micro-batches of %d images split groups of %d, which share the statistics of batch norm", m, g),
+				"micro_batch is a multiple of batch_norm.group")
+		}
 	}
 	r.Schedule = d.schedule(s)
 	r.LogEvery = d.interval(s, "log", &s.Log, r.Schedule.Stop)

@@ -378,3 +378,38 @@ func TestDeterministic(t *testing.T) {
 		}
 	}
 }
+
+// What says nothing of micro-batches has the hash of before there were any; one
+// that does is another run, and is resolved to itself.
+func TestMicroBatch(t *testing.T) {
+	const text = "question: Small?\nnets: [plain-8]\nbatch: 64\nbatch_norm: {group: 16}\n"
+	parse := func(text string) *Question {
+		q, err := Parse("q.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	whole := parse(text).Plans[0]
+	for _, c := range []struct {
+		more string
+		want int
+	}{{"micro_batch: 0\n", 0}, {"micro_batch: 32\n", 32}, {"micro_batch: 64\n", 64}} {
+		q := parse(text + c.more)
+		run := q.Plans[0].Runs[0]
+		if run.Micro != c.want || (run.Hash() == whole.Runs[0].Hash()) != (c.want == 0) {
+			t.Errorf("%q: micro-batches of %d, hash %s", c.more, run.Micro, run.Hash())
+		}
+		resolved, err := q.Resolved("default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := parse(string(resolved)).Plans[0].Runs[0]; again.Hash() != run.Hash() {
+			t.Errorf("%q is resolved to\n%s", c.more, resolved)
+		}
+	}
+	// Statistics of each micro-batch, where no group is said.
+	if run := parse("question: Small?\nnets: [plain-8]\nbatch: 64\nbatch_norm: {group: 0}\nmicro_batch: 16\n").Plans[0].Runs[0]; run.Micro != 16 || run.BatchNorm.Group != 0 {
+		t.Errorf("%+v", run.Recipe)
+	}
+}

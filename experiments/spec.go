@@ -21,6 +21,7 @@ type Spec struct {
 // Training is what the runs of a question may differ in beside net and seed.
 type Training struct {
 	Batch         int          `json:"batch"`
+	Micro         int          `json:"micro_batch,omitempty"`
 	Input         Input        `json:"input"`
 	Init          string       `json:"init"`
 	BatchNorm     BatchNorm    `json:"batch_norm"`

@@ -111,7 +111,7 @@ func (c *Calibration) Measure(p *experiments.Plan, src *data.Source, dev device.
 	for i, t := range todo {
 		if c.Device.Name == "ref" { // slow, and as slow for each image
 			t.run.Batch = min(t.run.Batch, max(8, 2*runtime.GOMAXPROCS(0)))
-			t.run.BatchNorm.Group = 0
+			t.run.BatchNorm.Group, t.run.Micro = 0, 0
 		}
 		expected := 0.0
 		switch this := float64(t.macs) * float64(t.run.Batch); {

@@ -25,6 +25,10 @@ import (
 // NAME param.NAME, grad.NAME (without weight decay) and after.NAME, and for
 // the running statistics stats_after.NAME.
 func Steps(run experiments.Run, src *data.Source, dev device.Device, n int, dir string) (err error) {
+	if run.BatchNorm.Group == 0 {
+		run.BatchNorm.Group = run.Micro
+	}
+	run.Micro = 0 // the whole batch is to be seen
 	m, err := open(run, src, dev)
 	if err != nil {
 		return err

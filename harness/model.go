@@ -5,6 +5,7 @@ package harness
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
@@ -85,12 +86,16 @@ func compileConfig(run experiments.Run, set *data.Set, images int) compile.Confi
 	if run.Optimizer.Form == "pytorch" {
 		form = kernel.PyTorch
 	}
+	group := run.BatchNorm.Group
+	if group == 0 {
+		group = run.Micro // then statistics are those of a micro-batch
+	}
 	return compile.Config{
 		Config: nets.Config{
 			Batch: run.Batch, Channels: set.Channels, Size: set.Size, Classes: set.Classes,
-			Group: run.BatchNorm.Group, Eps: float32(run.BatchNorm.Eps),
+			Group: group, Eps: float32(run.BatchNorm.Eps),
 		},
-		Images: images, Pad: run.Input.Pad,
+		Images: images, Pad: run.Input.Pad, MicroBatch: run.Micro,
 		Momentum: float32(run.Optimizer.Momentum), Decay: float32(run.Optimizer.Decay),
 		Form: form, WeightsOnly: run.Optimizer.Decays == "weights",
 	}
@@ -289,7 +294,9 @@ func (m *model) views(arenas ...program.Arena) []program.Buffer {
 	var views []program.Buffer
 	for _, a := range arenas {
 		for _, id := range p.Views(a) {
-			views = append(views, p.Buffers[id])
+			if b := p.Buffers[id]; !strings.HasPrefix(b.Name, "part.") { // of the latest micro-batch alone
+				views = append(views, b)
+			}
 		}
 	}
 	return views

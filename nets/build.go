@@ -23,7 +23,8 @@ func (m Mode) String() string { return [...]string{"train", "eval", "calibrate"}
 
 // Config is what a graph needs to know beside the net.
 type Config struct {
-	Batch    int // images a step: N
+	Batch    int // images a step: N; of a batch that is cut, a micro-batch
+	Whole    int // images of the batch that is cut; 0 for one that is not
 	Channels int // of an image
 	Size     int // rows and columns of an image
 	Classes  int
@@ -95,7 +96,7 @@ func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 	}
 	x = b.apply(kernel.AvgPool{}, "avgpool", x)
 	g.Logits = b.linear("fc", x, c.Classes)
-	g.Loss = b.apply(kernel.CrossEntropy{}, "loss", g.Logits, g.Label)
+	g.Loss = b.apply(kernel.CrossEntropy{Of: c.Whole}, "loss", g.Logits, g.Label)
 	if b.err == nil && m == Train {
 		b.differentiate()
 	}

@@ -1,6 +1,7 @@
 // Package compile turns the graph of a net into a Program: it lowers the
 // nodes to instructions, adds batch selection before them and the update
-// after them, and places the buffers.
+// after them, and places the buffers. A batch that is cut goes through the
+// nodes once for each micro-batch.
 package compile
 
 import (
@@ -18,6 +19,7 @@ type Config struct {
 	Pad    int // pixels around an image before the crop
 
 	// Mode Train only.
+	MicroBatch      int // images that go forward and back at a time, a divisor of Batch; 0 = all of them
 	Momentum, Decay float32
 	Form            kernel.MomentumForm
 	WeightsOnly     bool // decay weights and leave scales, shifts and bias alone
@@ -26,20 +28,30 @@ type Config struct {
 // Compile makes the closed step of a net. The programs of one net and Config
 // have the same Param and Stat arenas in every mode.
 func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
-	g, err := a.Build(m, c.Config)
+	parts, part := 1, c.Config // micro-batches, and the net of one
+	if m == nets.Train && c.MicroBatch > 0 && c.MicroBatch < c.Batch {
+		if c.Batch%c.MicroBatch != 0 {
+			return nil, fmt.Errorf("compile %s: micro-batches of %d images do not divide a batch of %d", a, c.MicroBatch, c.Batch)
+		}
+		parts, part.Batch, part.Whole = c.Batch/c.MicroBatch, c.MicroBatch, c.Batch
+	}
+	g, err := a.Build(m, part)
 	if err != nil {
 		return nil, err
 	}
 	l := &lowering{
 		p:     &program.Program{Name: fmt.Sprintf("%s %s batch %d", a, m, c.Batch)},
-		graph: g, cfg: c, mode: m,
-		names: map[string]program.BufID{}, calls: map[string]int{}, writer: map[program.BufID]int{},
+		graph: g, cfg: c, mode: m, parts: parts,
+		names: map[string]program.BufID{}, writer: map[program.BufID]int{}, statistics: map[string][]program.BufID{},
 	}
 	l.inputs()
 	l.params()
-	l.load()
-	if err := l.nodes(); err != nil {
-		return nil, fmt.Errorf("compile %s: %w", a, err)
+	for l.part = range parts {
+		l.load()
+		if err := l.nodes(); err != nil {
+			return nil, fmt.Errorf("compile %s: %w", a, err)
+		}
+		l.keep()
 	}
 	l.update()
 	place(l.p)

@@ -116,6 +116,46 @@ func TestArenasAgree(t *testing.T) {
 	}
 }
 
+// A batch that is cut needs the work space of a micro-batch, and the statistics
+// of the others; its instructions are those of a micro-batch each time, and two
+// sums of metrics and one of gradients between.
+func TestMicroBatches(t *testing.T) {
+	c := config(32)
+	c.Group = 4
+	for _, net := range []string{"plain-20", "resnet-20/B"} {
+		c.MicroBatch = 32
+		whole := compiled(t, net, nets.Train, c)
+		c.MicroBatch = 0
+		if other := compiled(t, net, nets.Train, c); other.Hash() != whole.Hash() {
+			t.Errorf("%s: one micro-batch is not the whole batch", net)
+		}
+		update := 0
+		for _, i := range whole.Code {
+			if i.Phase == program.Update {
+				update++
+			}
+		}
+		for _, parts := range []int{2, 4, 8} {
+			c.MicroBatch = 32 / parts
+			p := compiled(t, net, nets.Train, c)
+			if got, want := float64(p.Bytes[program.Work]), float64(whole.Bytes[program.Work])/float64(parts); got > 1.03*want {
+				t.Errorf("%s in %d: %.0f bytes of work, want about %.0f", net, parts, got, want)
+			}
+			if p.Bytes[program.Grad] != 2*whole.Bytes[program.Grad] {
+				t.Errorf("%s in %d: %d bytes of gradients, want twice %d", net, parts, p.Bytes[program.Grad], whole.Bytes[program.Grad])
+			}
+			if got, want := len(p.Code), (len(whole.Code)-update)*parts+3*(parts-1)+update; got != want {
+				t.Errorf("%s in %d: %d instructions, want %d", net, parts, got, want)
+			}
+		}
+	}
+	a, _ := nets.ParseArch("plain-20")
+	c.MicroBatch = 12
+	if _, err := Compile(a, nets.Train, c); err == nil {
+		t.Error("32 images are cut in twelves")
+	}
+}
+
 func TestCompileTime(t *testing.T) {
 	start := time.Now()
 	p := compiled(t, "resnet-1202", nets.Train, config(128))

@@ -19,12 +19,16 @@ type lowering struct {
 	graph *nets.Graph
 	cfg   Config
 	mode  nets.Mode
+	parts int // micro-batches
+	part  int // the one at hand
 
 	values map[*G.Node]program.BufID // what each node's value is in
 	calls  map[string]int            // kernel and operands -> instruction
 	grads  map[*G.Node]string        // nodes that are the gradient of a parameter
 	names  map[string]program.BufID
 	writer map[program.BufID]int // the instruction that wrote a buffer
+
+	statistics map[string][]program.BufID // of each batch norm: mean and variance of each micro-batch
 }
 
 func (l *lowering) buffer(name string, t kernel.DType, a program.Arena, shape ...int) program.BufID {
@@ -52,10 +56,8 @@ func (l *lowering) inputs() {
 	l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Size)
 	l.buffer("scale", kernel.Float32, program.Input, c.Channels)
 	l.buffer("fill", kernel.Float32, program.Input, c.Channels)
-	l.values = map[*G.Node]program.BufID{
-		l.graph.Input: l.buffer("input", kernel.Float32, program.Input, c.Batch, c.Channels, c.Size, c.Size),
-		l.graph.Label: l.buffer("label", kernel.Int32, program.Input, c.Batch),
-	}
+	l.buffer("input", kernel.Float32, program.Input, l.graph.Input.Shape()...)
+	l.buffer("label", kernel.Int32, program.Input, l.graph.Label.Shape()...)
 	if l.mode == nets.Eval {
 		l.buffer("logits", kernel.Float32, program.Input, c.Batch, c.Classes) // for the host to read
 	}
@@ -72,7 +74,6 @@ func (l *lowering) params() {
 			}
 		}
 	}
-	l.grads = map[*G.Node]string{}
 	arenas := []struct {
 		arena        program.Arena
 		span, prefix string
@@ -83,10 +84,7 @@ func (l *lowering) params() {
 	for _, a := range arenas {
 		at, weights := 0, 0
 		for _, p := range ordered {
-			id := l.view(a.prefix+p.Name, a.arena, at, p.Node.Shape()...)
-			if a.arena == program.Param {
-				l.values[p.Node] = id
-			}
+			l.view(a.prefix+p.Name, a.arena, at, p.Node.Shape()...)
 			at += p.Node.Shape().TotalSize()
 			if p.Kind.IsWeight() {
 				weights = at
@@ -97,22 +95,50 @@ func (l *lowering) params() {
 		l.view(a.span+"[vectors]", a.arena, weights, at-weights)
 		l.p.Bytes[a.arena] = int64(at) * 4
 	}
+	if l.parts > 1 {
+		size := l.p.Bytes[program.Grad]
+		for _, p := range ordered {
+			at := l.p.Buffers[l.id("grad."+p.Name)].Offset
+			l.view("part."+p.Name, program.Grad, int(size+at)/4, p.Node.Shape()...)
+		}
+		l.view("parts", program.Grad, int(size)/4, int(size)/4)
+		l.p.Bytes[program.Grad] = 2 * size
+	}
 	at := 0
 	for _, n := range l.graph.Norms {
-		mean := l.view(n.Name+".running_mean", program.Stat, at, n.Channels)
-		variance := l.view(n.Name+".running_var", program.Stat, at+n.Channels, n.Channels)
+		l.view(n.Name+".running_mean", program.Stat, at, n.Channels)
+		l.view(n.Name+".running_var", program.Stat, at+n.Channels, n.Channels)
 		at += 2 * n.Channels
-		if l.mode == nets.Eval {
-			l.values[n.Mean], l.values[n.Variance] = mean, variance
-		}
 	}
 	l.view("stats", program.Stat, 0, at)
 	l.p.Bytes[program.Stat] = int64(at) * 4
-	if l.mode == nets.Train {
-		for _, p := range l.graph.Params {
-			l.grads[p.Grad] = "grad." + p.Name
+}
+
+// leaves says where the values of the graph's leaves are, and where the
+// gradients go: of the first micro-batch to their sum.
+func (l *lowering) leaves() {
+	l.values, l.calls, l.grads = map[*G.Node]program.BufID{}, map[string]int{}, map[*G.Node]string{}
+	l.values[l.graph.Input], l.values[l.graph.Label] = l.id("input"), l.id("label")
+	for _, p := range l.graph.Params {
+		l.values[p.Node] = l.id(p.Name)
+		if l.mode == nets.Train {
+			l.grads[p.Grad] = l.summed("grad.", "part.") + p.Name
 		}
 	}
+	if l.mode == nets.Eval {
+		for _, n := range l.graph.Norms {
+			l.values[n.Mean], l.values[n.Variance] = l.id(n.Name+".running_mean"), l.id(n.Name+".running_var")
+		}
+	}
+}
+
+// summed is where the micro-batch at hand writes what is summed over all: the
+// first to the sum itself.
+func (l *lowering) summed(sum, part string) string {
+	if l.part == 0 {
+		return sum
+	}
+	return part
 }
 
 // view makes a buffer at element at of a packed arena.
@@ -126,12 +152,18 @@ func (l *lowering) emit(k kernel.Kernel, layer string, ph program.Phase, out, in
 	l.p.Code = append(l.p.Code, program.Instr{Kernel: k, Out: out, In: in, Layer: layer, Phase: ph})
 }
 
+// load selects the micro-batch.
 func (l *lowering) load() {
+	l.leaves()
 	var in []program.BufID
 	for _, name := range []string{"images", "labels", "rows", "mean", "scale", "fill"} {
 		in = append(in, l.id(name))
 	}
 	k := kernel.Batch{Crop: l.cfg.Size, Pad: l.cfg.Pad}
+	if l.parts > 1 {
+		k.Images = l.cfg.MicroBatch
+		k.First = l.part * k.Images
+	}
 	l.emit(k, "batch", program.Load, []program.BufID{l.id("input"), l.id("label")}, in)
 }
 
@@ -188,6 +220,10 @@ func (l *lowering) call(n *G.Node, op *ops.Op, ph program.Phase, in []program.Bu
 			l.writer[id] = i
 		}
 		l.emit(op.Kernel, op.Layer, ph, out, in)
+		if _, ok := op.Kernel.(kernel.CrossEntropy); ok {
+			l.accumulate(ph, "loss", "part.loss")
+			l.accumulate(ph, "wrong", "part.wrong")
+		}
 	}
 	id := l.p.Code[i].Out[op.Output]
 	name, ok := l.grads[n]
@@ -204,10 +240,14 @@ func (l *lowering) call(n *G.Node, op *ops.Op, ph program.Phase, in []program.Bu
 // outputs makes the buffers that a kernel writes.
 func (l *lowering) outputs(k kernel.Kernel, layer string, in []program.BufID) []program.BufID {
 	if _, ok := k.(kernel.CrossEntropy); ok {
-		return []program.BufID{
-			l.buffer("loss", kernel.Float32, program.Metric, 1),
-			l.buffer("wrong", kernel.Float32, program.Metric, 1),
+		var ids []program.BufID
+		for _, name := range []string{l.summed("loss", "part.loss"), l.summed("wrong", "part.wrong")} {
+			if _, ok := l.names[name]; !ok {
+				l.buffer(name, kernel.Float32, program.Metric, 1)
+			}
+			ids = append(ids, l.id(name))
 		}
+		return ids
 	}
 	var shapes []kernel.Shape
 	for _, id := range in {
@@ -228,6 +268,27 @@ func (l *lowering) outputs(k kernel.Kernel, layer string, in []program.BufID) []
 	return ids
 }
 
+// accumulate adds what a micro-batch but the first has written to the sum.
+func (l *lowering) accumulate(ph program.Phase, sum, part string) {
+	if l.part > 0 {
+		l.emit(kernel.Accumulate{}, "sum", ph, []program.BufID{l.id(sum)}, []program.BufID{l.id(sum), l.id(part)})
+	}
+}
+
+// keep ends a micro-batch: it keeps what the update needs of it.
+func (l *lowering) keep() {
+	if l.mode == nets.Train {
+		l.accumulate(program.Backward, "grads", "parts")
+	}
+	if l.mode == nets.Eval {
+		return
+	}
+	for _, n := range l.graph.Norms {
+		out := l.p.Code[l.writer[l.values[n.Node]]].Out
+		l.statistics[n.Name] = append(l.statistics[n.Name], out[1], out[2])
+	}
+}
+
 // update adds what changes parameters and running statistics.
 func (l *lowering) update() {
 	if l.mode == nets.Eval {
@@ -235,12 +296,12 @@ func (l *lowering) update() {
 	}
 	rates := l.id("rates")
 	for _, n := range l.graph.Norms {
-		out := l.p.Code[l.writer[l.values[n.Node]]].Out
-		y := l.p.Buffers[out[0]].Shape
-		g := l.p.Buffers[out[1]].Shape[0]
+		in := l.statistics[n.Name]
+		y := n.Node.Shape()
+		g := l.p.Buffers[in[0]].Shape[0]
 		running := []program.BufID{l.id(n.Name + ".running_mean"), l.id(n.Name + ".running_var")}
 		l.emit(kernel.MovingAverage{Count: y[0] / g * y[2] * y[3]}, n.Name, program.Update,
-			running, []program.BufID{out[1], out[2], running[0], running[1], rates})
+			running, append(in, running[0], running[1], rates))
 	}
 	if l.mode != nets.Train {
 		return

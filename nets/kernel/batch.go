@@ -5,14 +5,33 @@ import "fmt"
 // Batch selects images of the resident data set and augments them by the
 // plan: images uint8 (D,C,H,W), labels int32 (D), rows int32 (N,4),
 // mean (C,H,W), scale (C), fill (C) -> input (N,C,Crop,Crop), label int32 (N).
+// Of a batch that is cut, input and label are the micro-batch of Images rows
+// from First on.
 //
 // A row is the image's index, the top and left of the crop in the image padded
 // by Pad on each side, and 1 to flip it. A pixel inside the image becomes
 // (pixel - mean) * scale, one outside it fill. Index -1 is an empty slot: zeros, and
 // label -1.
-type Batch struct{ Crop, Pad int }
+type Batch struct {
+	Crop, Pad     int
+	First, Images int // Images 0: all rows
+}
 
-func (k Batch) String() string { return fmt.Sprintf("batch %dx%d p%d", k.Crop, k.Crop, k.Pad) }
+func (k Batch) String() string {
+	s := fmt.Sprintf("batch %dx%d p%d", k.Crop, k.Crop, k.Pad)
+	if k.Images > 0 {
+		s += fmt.Sprintf(" rows %d-%d", k.First, k.First+k.Images-1)
+	}
+	return s
+}
+
+// images is the extent N of the outputs, from the rows' shape.
+func (k Batch) images(rows Shape) int {
+	if k.Images > 0 {
+		return k.Images
+	}
+	return rows[0]
+}
 
 func (k Batch) Shape(in []Shape) ([]Shape, error) {
 	if err := rank(k.String(), in, 4, 1, 2, 3, 1, 1); err != nil {
@@ -22,10 +41,12 @@ func (k Batch) Shape(in []Shape) ([]Shape, error) {
 	switch {
 	case in[1][0] != images[0], in[2][1] != 4, !in[3].Equal(images[1:]), in[4][0] != c, in[5][0] != c:
 		return nil, fmt.Errorf("%s: shapes %v do not fit", k, in)
+	case k.First < 0 || k.First+k.Images > in[2][0]:
+		return nil, fmt.Errorf("%s: there are %d rows", k, in[2][0])
 	case k.Crop > images[2]+2*k.Pad || k.Crop > images[3]+2*k.Pad:
 		return nil, fmt.Errorf("%s: the crop is larger than the padded image of %v", k, images)
 	}
-	n := in[2][0]
+	n := k.images(in[2])
 	return []Shape{{n, c, k.Crop, k.Crop}, {n}}, nil
 }
 
@@ -33,13 +54,13 @@ func (k Batch) Shape(in []Shape) ([]Shape, error) {
 func (k Batch) Types() []DType { return []DType{Float32, Int32} }
 
 func (k Batch) Cost(in []Shape) (flops, bytes int64) {
-	n := int64(in[2][0] * in[0][1] * k.Crop * k.Crop)
+	n := int64(k.images(in[2]) * in[0][1] * k.Crop * k.Crop)
 	return 2 * n, 5 * n
 }
 
 // Ref is float32 only: there is no gradient to check.
 func (k Batch) Ref(out, in []Tensor) {
-	images, labels, rows := in[0], in[1], in[2].I32
+	images, labels, rows := in[0], in[1], in[2].I32[k.First*4:]
 	mean, scale, fill := in[3].F32, in[4].F32, in[5].F32
 	C, H, W := images.Shape[1], images.Shape[2], images.Shape[3]
 	x, label := out[0].F32, out[1].I32

@@ -235,9 +235,19 @@ func linearGradBiasRef[T Float](dbt, dyt Tensor) {
 // label int32 (N) -> loss (1), the mean over the images, and wrong (1), how
 // many have a first-largest logit that is not their label's. Images of label
 // -1 are empty slots and count in neither.
-type CrossEntropy struct{}
+//
+// Of a batch that is cut, Of is the number of its images, and loss the share
+// of a micro-batch in their mean: its sum, divided by Of. 0: no cut.
+type CrossEntropy struct{ Of int }
 
-func (k CrossEntropy) String() string { return "cross entropy" }
+func (k CrossEntropy) String() string { return "cross entropy" + ofWhole(k.Of) }
+
+func ofWhole(images int) string {
+	if images == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" of %d", images)
+}
 
 func (k CrossEntropy) Shape(in []Shape) ([]Shape, error) {
 	if err := labelled(k.String(), in); err != nil {
@@ -262,13 +272,13 @@ func (k CrossEntropy) Cost(in []Shape) (flops, bytes int64) {
 
 func (k CrossEntropy) Ref(out, in []Tensor) {
 	if is64(in) {
-		crossEntropyRef[float64](out, in)
+		crossEntropyRef[float64](k, out, in)
 	} else {
-		crossEntropyRef[float32](out, in)
+		crossEntropyRef[float32](k, out, in)
 	}
 }
 
-func crossEntropyRef[T Float](out, in []Tensor) {
+func crossEntropyRef[T Float](k CrossEntropy, out, in []Tensor) {
 	logits, label := floats[T](in[0]), in[1].I32
 	K := in[0].Shape[1]
 	var loss float64
@@ -284,6 +294,9 @@ func crossEntropyRef[T Float](out, in []Tensor) {
 		if top != int(l) {
 			wrong++
 		}
+	}
+	if k.Of > 0 {
+		images = k.Of
 	}
 	floats[T](out[0])[0] = T(loss / float64(max(images, 1)))
 	floats[T](out[1])[0] = T(wrong)
@@ -304,10 +317,11 @@ func softmaxSum[T Float](row []T) (top int, sum float64) {
 }
 
 // CrossEntropyGrad is the gradient of the loss: logits (N,K), label (N) ->
-// dlogits (N,K) = (softmax - onehot) / images; zero in empty slots.
-type CrossEntropyGrad struct{}
+// dlogits (N,K) = (softmax - onehot) / images; zero in empty slots. Of a batch
+// that is cut, images is Of, as in CrossEntropy.
+type CrossEntropyGrad struct{ Of int }
 
-func (k CrossEntropyGrad) String() string { return "cross entropy grad" }
+func (k CrossEntropyGrad) String() string { return "cross entropy grad" + ofWhole(k.Of) }
 
 func (k CrossEntropyGrad) Shape(in []Shape) ([]Shape, error) {
 	if err := labelled(k.String(), in); err != nil {
@@ -322,13 +336,13 @@ func (k CrossEntropyGrad) Cost(in []Shape) (flops, bytes int64) {
 
 func (k CrossEntropyGrad) Ref(out, in []Tensor) {
 	if is64(in) {
-		crossEntropyGradRef[float64](out[0], in)
+		crossEntropyGradRef[float64](k, out[0], in)
 	} else {
-		crossEntropyGradRef[float32](out[0], in)
+		crossEntropyGradRef[float32](k, out[0], in)
 	}
 }
 
-func crossEntropyGradRef[T Float](dt Tensor, in []Tensor) {
+func crossEntropyGradRef[T Float](k CrossEntropyGrad, dt Tensor, in []Tensor) {
 	d, logits, label := floats[T](dt), floats[T](in[0]), in[1].I32
 	K := in[0].Shape[1]
 	images := 0
@@ -336,6 +350,9 @@ func crossEntropyGradRef[T Float](dt Tensor, in []Tensor) {
 		if l >= 0 {
 			images++
 		}
+	}
+	if k.Of > 0 {
+		images = k.Of
 	}
 	clear(d)
 	for n, l := range label {

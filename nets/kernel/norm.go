@@ -301,6 +301,10 @@ func batchNormInferRef[T Float](k BatchNormInfer, out, in []Tensor) {
 // mean (G,C), variance (G,C), running mean (C), running variance (C),
 // rates (2) -> running mean, running variance, in place. The running variance
 // is the unbiased one, as in PyTorch and Caffe.
+//
+// Of a batch that is cut, mean and variance of each micro-batch stand in a row
+// before the rest. The average is over the groups of all of them: one step
+// moves the statistics once, whether it is cut or not.
 type MovingAverage struct {
 	Count int // elements behind each mean: images of a group x H x W
 }
@@ -308,11 +312,20 @@ type MovingAverage struct {
 func (k MovingAverage) String() string { return fmt.Sprintf("moving average of %d", k.Count) }
 
 func (k MovingAverage) Shape(in []Shape) ([]Shape, error) {
-	if err := rank(k.String(), in, 2, 2, 1, 1, 1); err != nil {
+	n := max(len(in)-3, 2) / 2 * 2 // statistics
+	ranks := []int{1, 1, 1}
+	for range n {
+		ranks = append([]int{2}, ranks...)
+	}
+	if err := rank(k.String(), in, ranks...); err != nil {
 		return nil, err
 	}
 	c := Shape{in[0][1]}
-	if !in[0].Equal(in[1]) || !in[2].Equal(c) || !in[3].Equal(c) || !in[4].Equal(Shape{2}) {
+	fit := in[n].Equal(c) && in[n+1].Equal(c) && in[n+2].Equal(Shape{2})
+	for _, s := range in[:n] {
+		fit = fit && s.Equal(in[0])
+	}
+	if !fit {
 		return nil, fmt.Errorf("%s: shapes %v do not fit", k, in)
 	}
 	return []Shape{c, c}, nil
@@ -331,20 +344,24 @@ func (k MovingAverage) Ref(out, in []Tensor) {
 }
 
 func movingAverageRef[T Float](k MovingAverage, out, in []Tensor) {
-	r := float64(floats[T](in[4])[1])
+	n := len(in) - 3
+	r := float64(floats[T](in[n+2])[1])
 	bessel := 1.0
 	if k.Count > 1 {
 		bessel = float64(k.Count) / float64(k.Count-1)
 	}
 	for s, factor := range []float64{1, bessel} {
-		batch, run, dst := floats[T](in[s]), floats[T](in[2+s]), floats[T](out[s])
+		run, dst := floats[T](in[n+s]), floats[T](out[s])
 		G, C := in[s].Shape[0], in[s].Shape[1]
 		for c := range C {
 			var sum float64
-			for g := range G {
-				sum += float64(batch[g*C+c])
+			for i := s; i < n; i += 2 {
+				batch := floats[T](in[i])
+				for g := range G {
+					sum += float64(batch[g*C+c])
+				}
 			}
-			dst[c] = T((1-r)*float64(run[c]) + r*factor*sum/float64(G))
+			dst[c] = T((1-r)*float64(run[c]) + r*factor*sum/float64(G*n/2))
 		}
 	}
 }

@@ -108,6 +108,6 @@ func linearGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 // constant 1, because the loss is what is differentiated.
 func crossEntropyGrad(o *Op, in G.Nodes, _, _ *G.Node) (G.Nodes, error) {
 	g := nodes{layer: o.Layer}
-	g.add(kernel.CrossEntropyGrad{}, 0, in...)
+	g.add(kernel.CrossEntropyGrad{Of: o.Kernel.(kernel.CrossEntropy).Of}, 0, in...)
 	return append(g.list, nil), g.err
 }

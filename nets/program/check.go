@@ -50,7 +50,7 @@ func (p *Program) checkCode() error {
 		fault := func(format string, args ...any) error {
 			return fmt.Errorf("program %s: instruction %d (%s, layer %s): %s", p.Name, i, c.Kernel, c.Layer, fmt.Sprintf(format, args...))
 		}
-		if c.Phase < phase {
+		if c.Phase < phase && !(c.Phase == Load && phase == Backward) { // the next micro-batch
 			return fault("phase %s after %s", c.Phase, phase)
 		}
 		phase = c.Phase
@@ -116,7 +116,7 @@ func (p *Program) checkCode() error {
 // updates reports whether a kernel's outputs are operands too.
 func updates(k kernel.Kernel) bool {
 	switch k.(type) {
-	case kernel.SGD, kernel.MovingAverage:
+	case kernel.SGD, kernel.MovingAverage, kernel.Accumulate:
 		return true
 	}
 	return false

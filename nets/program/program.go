@@ -28,13 +28,16 @@ const (
 	// of them, "params[weights]" and "params[vectors]" the two parts; every
 	// other buffer is a view of one parameter, "layer1.0.conv1.weight".
 	Param
-	// Grad mirrors Param: "grads", and "grad.NAME" at the offset of NAME.
+	// Grad mirrors Param: "grads", and "grad.NAME" at the offset of NAME. Where
+	// the batch is cut, "parts" and "part.NAME" behind it are the gradients of
+	// one micro-batch, before they are added to those of the ones before.
 	Grad
 	// Momentum mirrors Param: "momenta", and "momentum.NAME".
 	Momentum
 	// Stat holds batch norm's running statistics, packed: "stats" is all.
 	Stat
-	// Metric holds what the host reads after a step: "loss" and "wrong".
+	// Metric holds what the host reads after a step: "loss" and "wrong"; of the
+	// latest micro-batch of a batch that is cut, "part.loss" and "part.wrong".
 	Metric
 	// Work holds activations and their gradients, placed by liveness: two
 	// buffers may share bytes when they are never alive together.
@@ -46,7 +49,9 @@ func (a Arena) String() string {
 	return [...]string{"input", "param", "grad", "momentum", "stat", "metric", "work"}[a]
 }
 
-// Phase is the part of the step that an instruction belongs to.
+// Phase is the part of the step that an instruction belongs to. Each
+// micro-batch of a batch that is cut is loaded, sent forward and back; the
+// update comes once, at the end.
 type Phase uint8
 
 const (
@@ -77,7 +82,7 @@ type Buffer struct {
 func (b *Buffer) Bytes() int64 { return int64(b.Shape.Len()) * int64(b.Type.Size()) }
 
 // Instr is one kernel applied to buffers. A buffer may be in Out and In at
-// once only where the kernel updates in place (SGD, MovingAverage).
+// once only where the kernel updates in place (SGD, MovingAverage, Accumulate).
 type Instr struct {
 	Kernel  kernel.Kernel
 	Out, In []BufID
@@ -117,9 +122,19 @@ func (p *Program) Views(a Arena) []BufID {
 	return ids
 }
 
+// ForwardEnd is the instruction behind the last one of the forward phase:
+// there the loss is known, of all micro-batches.
+func (p *Program) ForwardEnd() int {
+	end := len(p.Code)
+	for end > 0 && p.Code[end-1].Phase > Forward {
+		end--
+	}
+	return end
+}
+
 func isSpan(name string) bool {
 	name, _, _ = strings.Cut(name, "[")
-	return name == "params" || name == "grads" || name == "momenta" || name == "stats"
+	return name == "params" || name == "grads" || name == "parts" || name == "momenta" || name == "stats"
 }
 
 // Dump writes the program as text, one line a buffer and one an instruction:

@@ -17,6 +17,7 @@ import (
 func explain(_ context.Context, c *call) error {
 	net := c.String("net", "", "the net, such as resnet-20 or resnet-56/B")
 	batch := c.Int("batch", 128, "images a step")
+	micro := c.Int("micro-batch", 0, "images of the batch that go through the net at a time, a divisor of it; 0: all")
 	size := c.Int("size", 32, "pixels on a side of an image; 224 for ImageNet")
 	classes := c.Int("classes", 10, "1000 for ImageNet")
 	stablehlo := c.Bool("stablehlo", false, "print the program as the text that XLA compiles")
@@ -34,6 +35,9 @@ func explain(_ context.Context, c *call) error {
 	}
 	if *batch < 1 || *batch > 1<<16 {
 		return usage("--batch %d: expected 1 to 65536", *batch)
+	}
+	if *micro < 0 || *micro > 0 && *batch%*micro != 0 {
+		return usage("--micro-batch %d: expected a divisor of the batch of %d, or 0", *micro, *batch)
 	}
 	if *size < 1 || *size > 1<<12 {
 		return usage("--size %d: expected 1 to 4096", *size)
@@ -54,7 +58,7 @@ func explain(_ context.Context, c *call) error {
 	}
 	cfg := compile.Config{
 		Config: nets.Config{Batch: *batch, Channels: 3, Size: *size, Classes: *classes, Eps: 1e-5},
-		Images: 60000, Pad: 4, Momentum: 0.9, Decay: 1e-4,
+		Images: 60000, Pad: 4, MicroBatch: *micro, Momentum: 0.9, Decay: 1e-4,
 	}
 	p, err := compile.Compile(a, nets.Train, cfg)
 	if err != nil {

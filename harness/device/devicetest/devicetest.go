@@ -36,6 +36,7 @@ func Run(t *testing.T, start func(testing.TB) device.Device) {
 			t.Run("kernels", s.kernels)
 			t.Run("nonfinite", s.nonfinite)
 			t.Run("steps", s.steps)
+			t.Run("micro-batches", s.microBatches)
 			t.Run("launch", s.launch)
 			t.Run("repeat", s.repeat)
 			t.Run("eval", s.eval)
@@ -99,6 +100,21 @@ func newNet(t testing.TB, name string, batch, group, size int, salt string) *net
 		}
 	}
 	return n
+}
+
+// cut is the same net, trained in micro-batches.
+func (n *net) cut(t testing.TB, images int) *net {
+	t.Helper()
+	arch, err := nets.ParseArch(n.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := *n
+	c.cfg.MicroBatch = images
+	if c.programs.Train, err = compile.Compile(arch, nets.Train, c.cfg); err != nil {
+		t.Fatal(err)
+	}
+	return &c
 }
 
 // End is when tests begin no more, but are skipped as OutOfTime; its zero value

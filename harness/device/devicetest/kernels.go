@@ -124,6 +124,13 @@ func singles(t testing.TB) []single {
 	add(kernel.LinearGradWeight{}, kernel.Shape{4, 512}, kernel.Shape{4, 1000})
 	add(kernel.CrossEntropy{}, kernel.Shape{3, 1000}, kernel.Shape{3})
 	add(kernel.CrossEntropyGrad{}, kernel.Shape{3, 1000}, kernel.Shape{3})
+	// Of a batch that is cut.
+	add(kernel.CrossEntropy{Of: 6}, kernel.Shape{3, 1000}, kernel.Shape{3})
+	add(kernel.CrossEntropyGrad{Of: 6}, kernel.Shape{3, 1000}, kernel.Shape{3})
+	add(kernel.Accumulate{}, kernel.Shape{37}, kernel.Shape{37})
+	stat, c := kernel.Shape{2, 5}, kernel.Shape{5}
+	add(kernel.MovingAverage{Count: 12}, stat, stat, stat, stat, c, c, kernel.Shape{2})
+	add(kernel.Batch{Crop: 8, Pad: 2, First: 1, Images: 3}, kernel.Shape{9, 3, 8, 8}, kernel.Shape{9}, kernel.Shape{6, 4}, kernel.Shape{3, 8, 8}, kernel.Shape{3}, kernel.Shape{3})
 	add(kernel.Add{}, kernel.Shape{3, 5, 7, 5}, kernel.Shape{3, 5, 7, 5})
 	add(kernel.SGD{Momentum: 0.9, Decay: 1e-4, Form: kernel.PyTorch}, kernel.Shape{37}, kernel.Shape{37}, kernel.Shape{37}, kernel.Shape{2})
 	return all
@@ -143,7 +150,7 @@ func bound(k kernel.Kernel, p device.Precision) float64 {
 			return 2 * ulp16
 		}
 		return 2 * ulp32
-	case kernel.SGD, kernel.MovingAverage:
+	case kernel.SGD, kernel.MovingAverage, kernel.Accumulate:
 		// Float32 in each precision: three roundings or, fused, two.
 		return 8 * ulp32
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
@@ -233,7 +240,7 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 	case kernel.SGD:
 		taken[3], phase = "rates", program.Update
 	case kernel.MovingAverage:
-		taken[4], phase = "rates", program.Update
+		taken[len(c.in)-1], phase = "rates", program.Update
 	case kernel.ConvGradInput, kernel.ConvGradWeight, kernel.BatchNormGrad, kernel.PadGrad, kernel.MaxPoolGrad, kernel.AvgPoolGrad, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.CrossEntropyGrad:
 		phase = program.Backward
 	}
@@ -275,7 +282,9 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 	case kernel.SGD:
 		out = []program.BufID{in[0], in[2]}
 	case kernel.MovingAverage:
-		out = []program.BufID{in[2], in[3]}
+		out = in[len(in)-3:][:2]
+	case kernel.Accumulate:
+		out = in[:1]
 	case kernel.CrossEntropy:
 		out = []program.BufID{buffer("loss", kernel.Float32, program.Metric, shapes[0]), buffer("wrong", kernel.Float32, program.Metric, shapes[1])}
 	default:
@@ -378,8 +387,11 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 	case kernel.BatchNormInfer:
 		xs[1], xs[4] = float(1, 1, 0.5), float(4, 1, 0.75)
 	case kernel.MovingAverage:
-		xs[1], xs[3] = float(1, 1, 0.5), float(3, 1, 0.5)
-		xs[4].F32[0], xs[4].F32[1] = rates.Learning, rates.Statistics
+		n := len(xs) - 1
+		for i := 1; i < n; i += 2 {
+			xs[i] = float(i, 1, 0.5)
+		}
+		xs[n].F32[0], xs[n].F32[1] = rates.Learning, rates.Statistics
 	case kernel.SGD:
 		xs[3].F32[0], xs[3].F32[1] = rates.Learning, rates.Statistics
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
@@ -428,7 +440,9 @@ func reference1(t testing.TB, k kernel.Kernel, in []kernel.Tensor) []kernel.Tens
 	case kernel.SGD:
 		out = []kernel.Tensor{copies[0], copies[2]}
 	case kernel.MovingAverage:
-		out = []kernel.Tensor{copies[2], copies[3]}
+		out = copies[len(copies)-3:][:2]
+	case kernel.Accumulate:
+		out = copies[:1]
 	default:
 		for i, s := range outs {
 			dt := kernel.Float32

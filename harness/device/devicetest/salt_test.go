@@ -4,27 +4,39 @@ import (
 	"flag"
 	"fmt"
 	"testing"
+
+	"depthlab/harness/device"
 )
 
 var search = flag.Int("search", 0, "try this many salts for each of the whole nets, and print the best")
 
-// TestSalts looks for salts: see probe. A change of wholeNets, of the values
+// TestSalts looks for salts: see probe. A change of wholeNets or cutNets, of the values
 // that they start from or of the plan needs it.
 func TestSalts(t *testing.T) {
 	if *search == 0 {
 		t.Skip("for -search")
 	}
-	for _, c := range wholeNets {
+	find := func(what string, net func(salt string) *net, first func(n *net) device.Plan) {
 		best, salt := 0.0, ""
 		for i := range *search {
-			n, nearest := newNet(t, c.name, c.batch, c.group, c.size, fmt.Sprint(i)).probed()
+			n, nearest := net(fmt.Sprint(i)).probed()
 			h := reference(t, n)
-			h.train(firstStep(n))
+			h.train(first(n))
 			h.train(n.plan(1, 2, 0.02))
 			if *nearest > best {
 				best, salt = *nearest, n.salt
 			}
 		}
-		fmt.Printf("%s batch %d group %d size %d: salt %s, %.2g from a kink\n", c.name, c.batch, c.group, c.size, salt, best)
+		fmt.Printf("%s: salt %s, %.2g from a kink\n", what, salt, best)
+	}
+	for _, c := range wholeNets {
+		find(fmt.Sprintf("%s batch %d group %d size %d", c.name, c.batch, c.group, c.size), func(salt string) *net {
+			return newNet(t, c.name, c.batch, c.group, c.size, salt)
+		}, firstStep)
+	}
+	for _, c := range cutNets {
+		find(c.name+" in micro-batches", func(salt string) *net { return newNet(t, c.name, 8, 2, 8, salt) }, func(n *net) device.Plan {
+			return n.plan(0, 1, 0.02)
+		})
 	}
 }

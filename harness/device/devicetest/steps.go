@@ -2,6 +2,7 @@ package devicetest
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"sort"
 	"strings"
@@ -116,55 +117,96 @@ func firstStep(n *net) device.Plan {
 // steps trains three steps beside ref: the gradients of the first, each
 // parameter's by itself, and what has become of everything after the third.
 func (s *suite) steps(t *testing.T) {
-	tol := s.tolerance()
 	for _, c := range wholeNets {
 		t.Run(c.name, func(t *testing.T) {
 			n := newNet(t, c.name, c.batch, c.group, c.size, c.salt)
-			probed, nearest := n.probed()
-			dev, ref := s.open(t, n), reference(t, probed)
-			before := ref.state(n)
-			plan := firstStep(n)
-			s.metrics(t, dev.train(plan), ref.train(plan))
-			var away []float64
-			for _, p := range n.graph.Params {
-				size := p.Node.Shape().TotalSize()
-				d := distance(dev.read("grad."+p.Name, size), ref.read("grad."+p.Name, size))
-				away = append(away, d)
-				if !(d <= tol.grad) {
-					t.Errorf("grad.%s: distance %.2g, bound %.2g", p.Name, d, tol.grad)
-				}
-			}
-			sort.Float64s(away)
-			if median := away[len(away)/2]; !(median <= tol.grads) {
-				t.Errorf("gradients: median distance %.2g, bound %.2g", median, tol.grads)
-			}
-
-			plan = n.plan(1, 2, 0.02)
-			s.metrics(t, dev.train(plan), ref.train(plan))
-			got, want := dev.state(n), ref.state(n)
-			p := n.programs.Train
-			worst := 0.0
-			for _, a := range []program.Arena{program.Param, program.Momentum, program.Stat} {
-				for _, id := range p.Views(a) {
-					name := p.Buffers[id].Name
-					diff, size := largest(got[name], want[name])
-					bound := tol.stat
-					if a != program.Stat {
-						size, _ = largest(want[name], before[name]) // of the change
-						bound = tol.param
-					}
-					worst = max(worst, diff/size)
-					if !(diff <= bound*size) {
-						t.Errorf("%s: error %.2g, bound %.2g", name, diff/size, bound)
-					}
-				}
-			}
-			t.Logf("gradients up to %.2g away, state %.2g; nearest to a kink %.2g", away[len(away)-1], worst, *nearest)
-			if *nearest < margin {
-				t.Errorf("the nearest to a kink is %.2g: choose another salt", *nearest)
-			}
+			s.beside(t, n, n, firstStep(n))
 		})
 	}
+}
+
+// beside trains three steps of a net, and on ref of one that is to do the same.
+func (s *suite) beside(t *testing.T, n, same *net, plan device.Plan) {
+	t.Helper()
+	tol := s.tolerance()
+	probed, nearest := same.probed()
+	dev, ref := s.open(t, n), reference(t, probed)
+	before := ref.state(n)
+	s.metrics(t, dev.train(plan), ref.train(plan))
+	var away []float64
+	for _, p := range n.graph.Params {
+		size := p.Node.Shape().TotalSize()
+		d := distance(dev.read("grad."+p.Name, size), ref.read("grad."+p.Name, size))
+		away = append(away, d)
+		if !(d <= tol.grad) {
+			t.Errorf("grad.%s: distance %.2g, bound %.2g", p.Name, d, tol.grad)
+		}
+	}
+	sort.Float64s(away)
+	if median := away[len(away)/2]; !(median <= tol.grads) {
+		t.Errorf("gradients: median distance %.2g, bound %.2g", median, tol.grads)
+	}
+
+	plan = n.plan(1, 2, 0.02)
+	s.metrics(t, dev.train(plan), ref.train(plan))
+	got, want := dev.state(n), ref.state(n)
+	p := n.programs.Train
+	worst := 0.0
+	for _, a := range []program.Arena{program.Param, program.Momentum, program.Stat} {
+		for _, id := range p.Views(a) {
+			name := p.Buffers[id].Name
+			diff, size := largest(got[name], want[name])
+			bound := tol.stat
+			if a != program.Stat {
+				size, _ = largest(want[name], before[name]) // of the change
+				bound = tol.param
+			}
+			worst = max(worst, diff/size)
+			if !(diff <= bound*size) {
+				t.Errorf("%s: error %.2g, bound %.2g", name, diff/size, bound)
+			}
+		}
+	}
+	t.Logf("gradients up to %.2g away, state %.2g; nearest to a kink %.2g", away[len(away)-1], worst, *nearest)
+	if *nearest < margin {
+		t.Errorf("the nearest to a kink is %.2g: choose another salt", *nearest)
+	}
+}
+
+// cutNets are what is trained in micro-batches.
+var cutNets = []struct{ name, salt string }{{"plain-8", "12"}, {"resnet-8", "29"}}
+
+// microBatches: a step that is cut in micro-batches, none of which splits a
+// group of batch norm, is the step that is not cut, on ref: loss, gradients,
+// parameters and statistics.
+func (s *suite) microBatches(t *testing.T) {
+	for _, c := range cutNets {
+		n := newNet(t, c.name, 8, 2, 8, c.salt)
+		for _, images := range []int{4, 2} {
+			t.Run(fmt.Sprintf("%s in %d", c.name, 8/images), func(t *testing.T) {
+				s.beside(t, n.cut(t, images), n, n.plan(0, 1, 0.02))
+			})
+		}
+	}
+	t.Run("not finite", func(t *testing.T) {
+		n := newNet(t, "plain-8", 8, 2, 8, "").cut(t, 4)
+		h := s.open(t, n)
+		mean := make([]float32, 3*8*8)
+		mean[0] = float32(math.NaN()) // the first pixel: only the sixth crop has it
+		h.write("mean", mean)
+		plan := n.plan(3, 1, 0.02)
+		for i := range plan.Rows {
+			plan.Rows[i][1], plan.Rows[i][2] = 4, 4
+		}
+		plan.Rows[5][1], plan.Rows[5][2] = 2, 2
+		before := h.state(n)
+		err := h.Train(plan, make([]device.Metric, 1))
+		var nan *device.NonFiniteError
+		if !errors.As(err, &nan) || nan.Step != 3 || nan.Layer != "batch" {
+			t.Fatalf("error %v, want a NonFiniteError of layer batch in step 3", err)
+		}
+		sameBits(t, "after the failed step", h.state(n), before)
+	})
 }
 
 // launch: n steps in one call are n calls of one step, bit for bit; so is a

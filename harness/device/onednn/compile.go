@@ -13,7 +13,7 @@ import (
 type code struct {
 	prog     *program.Program
 	ops      []op
-	backward int // the first op that is neither Load nor Forward
+	backward int // the op behind the last of the forward phase
 	blocks   []*block
 	home     []*desc // layout of each buffer; nil where it holds no floats
 	args     region
@@ -87,7 +87,7 @@ type compiler struct {
 // the step; the rest is placed by liveness, and its extent is returned.
 func translate(d *Device, l layout, dtype int32, p *program.Program, persistent func(program.BufID) *block) (*code, []*block, error) {
 	c := &compiler{
-		code: &code{prog: p, backward: -1}, d: d, layout: l, dtype: dtype,
+		code: &code{prog: p}, d: d, layout: l, dtype: dtype,
 		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[padKey]region{}, masks: map[program.BufID][]mem{},
 		largest: map[window]mem{}, unsummed: map[program.BufID][2]program.BufID{},
 	}
@@ -108,11 +108,9 @@ func translate(d *Device, l layout, dtype int32, p *program.Program, persistent 
 		}
 		c.home, c.blocks = append(c.home, home), append(c.blocks, at)
 	}
+	forward := p.ForwardEnd()
 	for i := range p.Code {
 		c.at, c.instr = i, &p.Code[i]
-		if c.backward < 0 && c.instr.Phase > program.Forward {
-			c.backward = len(c.ops)
-		}
 		if err := c.d.Supports(c.instr.Kernel); err != nil {
 			return nil, nil, err
 		}
@@ -122,9 +120,9 @@ func translate(d *Device, l layout, dtype int32, p *program.Program, persistent 
 		c.ops = append(c.ops, c.after...)
 		c.after = nil
 		c.forget()
-	}
-	if c.backward < 0 {
-		c.backward = len(c.ops)
+		if i+1 == forward {
+			c.backward = len(c.ops)
+		}
 	}
 	return c.code, c.work, nil
 }

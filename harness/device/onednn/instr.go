@@ -119,7 +119,7 @@ func (c *compiler) batch(k kernel.Batch) error {
 // loadBatch is kernel.Batch row by row: a row of the crop is a piece of the
 // image's row between two margins.
 func loadBatch(k kernel.Batch, out, in []kernel.Tensor) {
-	images, labels, rows := in[0], in[1].I32, in[2].I32
+	images, labels, rows := in[0], in[1].I32, in[2].I32[k.First*4:]
 	mean, scale, fill := in[3].F32, in[4].F32, in[5].F32
 	C, H, W := images.Shape[1], images.Shape[2], images.Shape[3]
 	x, label := out[0].F32, out[1].I32

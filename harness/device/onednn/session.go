@@ -469,9 +469,9 @@ func (s *Session) finite() bool {
 	return !math.IsNaN(v) && !math.IsInf(v, 0)
 }
 
-// blame repeats the forward phase of a step, instruction by instruction, to
-// name the first one that is not finite. It changes no state: the statistics
-// that outlive a step are moved in its Update phase.
+// blame repeats a step up to its loss, instruction by instruction, to name the
+// first one of the forward phase that is not finite. It changes no state: the
+// statistics that outlive a step are moved in its Update phase.
 func (s *Session) blame(c *code, step int) error {
 	checked := -1
 	for i := 0; i < c.backward; i++ {
@@ -488,7 +488,7 @@ func (s *Session) blame(c *code, step int) error {
 		if i+1 < c.backward && c.ops[i+1].instr == o.instr {
 			continue
 		}
-		if instr := &c.prog.Code[o.instr]; !c.finiteAll(instr.Out, program.NumArenas) {
+		if instr := &c.prog.Code[o.instr]; instr.Phase <= program.Forward && !c.finiteAll(instr.Out, program.NumArenas) {
 			return &device.NonFiniteError{Step: step, Layer: instr.Layer, Instr: instr.Kernel.String()}
 		}
 	}

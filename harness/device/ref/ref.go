@@ -117,21 +117,11 @@ func (m *machine) value(name string) kernel.Tensor {
 	return m.values[id]
 }
 
-// forwardEnd is the first instruction behind the forward phase.
-func (m *machine) forwardEnd() int {
-	for i := range m.p.Code {
-		if m.p.Code[i].Phase > program.Forward {
-			return i
-		}
-	}
-	return len(m.p.Code)
-}
-
-// firstNonFinite runs the forward phase again and names the first layer whose
-// parameters or outputs are not finite.
+// firstNonFinite runs the step again, up to the loss, and names the first layer
+// whose parameters or outputs are not finite.
 func (m *machine) firstNonFinite(step int) error {
 	e := &device.NonFiniteError{Step: step, Layer: "loss", Instr: "cross entropy"}
-	m.run(0, m.forwardEnd(), func(c *program.Instr, in, out []kernel.Tensor) bool {
+	m.run(0, m.p.ForwardEnd(), func(c *program.Instr, in, out []kernel.Tensor) bool {
 		for j, id := range c.In {
 			if b := &m.p.Buffers[id]; b.Arena == program.Param && !finite(in[j].F32) {
 				e.Layer, e.Instr = c.Layer, "parameter "+b.Name
@@ -139,6 +129,9 @@ func (m *machine) firstNonFinite(step int) error {
 			}
 		}
 		for _, t := range out {
+			if c.Phase > program.Forward {
+				break // of a micro-batch before: it has no part in the loss
+			}
 			if !finite(t.F32) {
 				e.Layer, e.Instr = c.Layer, c.Kernel.String()
 				return false

@@ -69,7 +69,7 @@ func (s *session) Train(plan device.Plan, metrics []device.Metric) error {
 	if len(metrics) != len(plan.Rates) {
 		return fmt.Errorf("ref: %d metrics for %d steps", len(metrics), len(plan.Rates))
 	}
-	forward := m.forwardEnd()
+	forward := m.p.ForwardEnd()
 	return steps(m, plan, func(i int) error {
 		m.run(0, forward, nil)
 		loss := m.value("loss").F32

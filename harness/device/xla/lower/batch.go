@@ -6,6 +6,9 @@ import "depthlab/nets/kernel"
 // mean (H,W,C), scale (C), fill (C).
 func (e *emitter) batch(k kernel.Batch, in []value) []value {
 	images, labels, rows := in[0], in[1], in[2]
+	if k.Images > 0 {
+		rows = e.slice(rows, []int{k.First, 0}, []int{k.First + k.Images, 4}, []int{1, 1})
+	}
 	n, h, w, c := rows.dims[0], images.dims[1], images.dims[2], images.dims[3]
 	pixels := []int{n, k.Crop, k.Crop}
 	index := e.column(rows, 0)

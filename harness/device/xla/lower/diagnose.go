@@ -9,7 +9,7 @@ import (
 // parameter that it reads.
 type Probe struct{ Layer, Instr string }
 
-// Diagnose writes the forward part of a Program as a module that tells where a
+// Diagnose writes the forward parts of a Program as a module that tells where a
 // value that is not finite came from: main takes State, rows (1,N,4) and rates
 // (1,2), uses up nothing, and gives one boolean for each probe, true where all
 // is finite.
@@ -32,7 +32,7 @@ func Diagnose(p *program.Program, o Options) (*Module, []Probe, error) {
 	for i := range p.Code {
 		c := &p.Code[i]
 		if c.Phase > program.Forward {
-			break
+			continue
 		}
 		for _, id := range c.In {
 			if b := &p.Buffers[id]; b.Arena == program.Param {

@@ -25,16 +25,20 @@ func (e *emitter) softmax(logits value) (exp, sum, largest value) {
 }
 
 // images counts the slots that hold one, at least 1, and says which do: (N).
-func (e *emitter) images(label value) (count, holds value) {
+// Of a batch that is cut it counts all images, of.
+func (e *emitter) images(label value, of int) (count, holds value) {
 	holds = e.compare("GE", label, e.constant(0, i32, label.dims...))
+	if of > 0 {
+		return e.constant(float64(of), f32), holds
+	}
 	count = e.reduce("add", e.convert(holds, f32), 0)
 	return e.max(count, e.constant(1, f32)), holds
 }
 
-func (e *emitter) crossEntropy(in []value) []value {
+func (e *emitter) crossEntropy(k kernel.CrossEntropy, in []value) []value {
 	logits, label := in[0], in[1]
 	_, sum, largest := e.softmax(logits)
-	count, holds := e.images(label)
+	count, holds := e.images(label, k.Of)
 	class := e.iota(i32, 1, logits.dims...)
 	wanted := e.spread(label, logits.dims, 0)
 	zero := e.constant(0, f32, label.dims...)
@@ -49,10 +53,10 @@ func (e *emitter) crossEntropy(in []value) []value {
 	return []value{e.reshape(loss, 1), e.reshape(wrong, 1)}
 }
 
-func (e *emitter) crossEntropyGrad(in []value) []value {
+func (e *emitter) crossEntropyGrad(k kernel.CrossEntropyGrad, in []value) []value {
 	logits, label := in[0], in[1]
 	exp, sum, _ := e.softmax(logits)
-	count, holds := e.images(label)
+	count, holds := e.images(label, k.Of)
 	p := e.same("divide", exp, e.spread(sum, logits.dims, 0))
 	own := e.compare("EQ", e.iota(i32, 1, logits.dims...), e.spread(label, logits.dims, 0))
 	d := e.same("divide", e.sub(p, e.convert(own, f32)), e.spread(count, logits.dims))

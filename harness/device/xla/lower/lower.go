@@ -99,6 +99,8 @@ type emitter struct {
 	values    map[program.BufID]value  // of what is not packed
 	arenas    map[program.Arena]*arena // of what is
 	rolled    map[program.BufID]turn   // what a loop wrote
+	parts     *parts                   // micro-batches in a loop; nil for none
+	part      *value                   // the number of its turn, in it
 }
 
 // Supports returns nil or an *device.UnsupportedError.
@@ -108,7 +110,7 @@ func Supports(k kernel.Kernel) error {
 		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
 		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.AvgPool, kernel.AvgPoolGrad, kernel.MaxPool, kernel.MaxPoolGrad,
 		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
-		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.SGD:
+		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.SGD, kernel.Accumulate:
 		return nil
 	}
 	return &device.UnsupportedError{Device: Name, What: "the operation " + k.String(), Hint: "the device ref computes every operation"}
@@ -136,6 +138,8 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 		return e.padChannels(k, in)
 	case kernel.PadGrad:
 		return e.padGrad(k, in)
+	case kernel.Accumulate:
+		return []value{e.add(in[0], in[1])}
 	case kernel.Add:
 		return []value{e.add(e.convert(in[0], f32), e.convert(in[1], f32))}
 	case kernel.MaxPool:
@@ -155,9 +159,9 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 	case kernel.LinearGradBias:
 		return []value{e.reduce("add", in[0], 0)}
 	case kernel.CrossEntropy:
-		return e.crossEntropy(in)
+		return e.crossEntropy(k, in)
 	case kernel.CrossEntropyGrad:
-		return e.crossEntropyGrad(in)
+		return e.crossEntropyGrad(k, in)
 	case kernel.Batch:
 		return e.batch(k, in)
 	case kernel.SGD:
@@ -213,10 +217,35 @@ func (e *emitter) instr(c *program.Instr) {
 	for i, id := range c.In {
 		in[i] = e.get(id)
 	}
-	for i, v := range e.kernel(c.Kernel, in) {
+	k := c.Kernel
+	if b, ok := k.(kernel.Batch); ok && e.part != nil {
+		first := e.add(e.mul(*e.part, e.constant(float64(b.Images), i32)), e.constant(float64(b.First), i32))
+		in[2] = e.rows(in[2], first, b.Images)
+		k = kernel.Batch{Crop: b.Crop, Pad: b.Pad}
+	} else if ok && b.First > 0 {
+		// Not before the micro-batch before is over, and its activations forgotten.
+		if grads, ok := e.p.Lookup("grads"); ok {
+			in[2] = e.after(in[2], e.get(grads))
+		}
+	}
+	for i, v := range e.kernel(k, in) {
 		e.set(c.Out[i], v)
 	}
 	e.place = ""
+}
+
+// instrs writes a stretch of the code, equal blocks as loops. No loop crosses
+// its ends.
+func (e *emitter) instrs(from, to int) {
+	for i := from; i < to; i++ {
+		at := slices.IndexFunc(e.loops, func(l *loop) bool { return l.at == i })
+		if at < 0 {
+			e.instr(&e.code[i])
+			continue
+		}
+		e.roll(e.loops[at])
+		i += e.loops[at].period*e.loops[at].count - 1
+	}
 }
 
 // Lower writes a Program as text. What it lacks is an *device.UnsupportedError.
@@ -257,9 +286,14 @@ func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, e
 	if o.Unrolled == 0 {
 		o.Unrolled = Unrolled
 	}
+	e.parts = findParts(p, p.Code)
 	if len(p.Code) > o.Unrolled {
-		e.code = early(p)
-		e.loops = findRepeats(p, e.code)
+		if l := e.parts; l != nil {
+			e.loops = findRepeats(p, e.code, l.at+l.period) // the other turns are not written
+		} else {
+			e.code = early(p)
+			e.loops = findRepeats(p, e.code, len(e.code))
+		}
 	}
 	m := &Module{Steps: max(o.Steps, 1), Loop: o.Steps > 0}
 	ids, err := m.memories(p)
@@ -382,16 +416,13 @@ func (m *Module) bind(e *emitter, ids []program.BufID, state []value, rows, rate
 // written state, loss (1), wrong (1) and whether the loss is finite ().
 func (m *Module) step(e *emitter, ids []program.BufID, state []value, rows, rates value) (next []value, loss, wrong, ok value) {
 	m.bind(e, ids, state, rows, rates)
-	loops := e.loops
-	for i := 0; i < len(e.code); i++ {
-		if len(loops) > 0 && loops[0].at == i {
-			e.roll(loops[0])
-			i += loops[0].period*loops[0].count - 1
-			loops = loops[1:]
-			continue
-		}
-		e.instr(&e.code[i])
+	at := 0
+	if l := e.parts; l != nil {
+		e.instrs(at, l.at)
+		e.microBatches(l)
+		at = l.at + l.period*l.count
 	}
+	e.instrs(at, len(e.code))
 	e.place = "end of the step"
 	for i, x := range m.State {
 		switch x.Name {

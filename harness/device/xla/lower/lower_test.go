@@ -56,6 +56,33 @@ func TestText(t *testing.T) {
 	}
 }
 
+// Of a batch that is cut two micro-batches are written, however many there are.
+func TestMicroBatches(t *testing.T) {
+	a, err := nets.ParseArch("resnet-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ images, convolutions, loops int }{{12, 20, 0}, {6, 2 * 20, 0}, {3, 2 * 20, 1}, {1, 2 * 20, 1}} {
+		p, err := compile.Compile(a, nets.Train, compile.Config{
+			Config: nets.Config{Batch: 12, Channels: 3, Size: 32, Classes: 10, Group: 1, Eps: 1e-5},
+			Images: 100, Pad: 4, MicroBatch: c.images,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Lower(p, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(m.Text, "stablehlo.convolution"); n != c.convolutions {
+			t.Errorf("micro-batches of %d: %d convolutions, want %d", c.images, n, c.convolutions)
+		}
+		if n := strings.Count(m.Text, "stablehlo.while"); n != c.loops {
+			t.Errorf("micro-batches of %d: %d loops, want %d", c.images, n, c.loops)
+		}
+	}
+}
+
 // Equal blocks become loops: all of a stage on the way there, but for a first
 // one that is not like the others, and on the way back one less, as its input
 // is not the loop's.
@@ -87,7 +114,7 @@ func TestRepeats(t *testing.T) {
 			t.Fatalf("%s: %d instructions of %d", c.net, len(code), len(p.Code))
 		}
 		var got []found
-		for _, l := range findRepeats(p, code) {
+		for _, l := range findRepeats(p, code, len(code)) {
 			got = append(got, found{code[l.at].Layer, l.period, l.count, len(l.stacked)})
 		}
 		if !slices.Equal(got, c.want) {

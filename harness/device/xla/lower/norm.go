@@ -97,15 +97,20 @@ func (e *emitter) batchNormGrad(k kernel.BatchNormGrad, in []value) []value {
 }
 
 func (e *emitter) movingAverage(k kernel.MovingAverage, in []value) []value {
+	n := len(in) - 3 // means and variances, one after the other
 	bessel := 1.0
 	if k.Count > 1 {
 		bessel = float64(k.Count) / float64(k.Count-1)
 	}
-	share := e.reshape(e.slice(in[4], []int{1}, []int{2}, []int{1}))
+	share := e.reshape(e.slice(in[n+2], []int{1}, []int{2}, []int{1}))
 	keep := e.sub(e.constant(1, f32), share)
 	var out []value
 	for i, factor := range []float64{1, bessel} {
-		batch, running := in[i], in[2+i]
+		var parts []value
+		for j := i; j < n; j += 2 {
+			parts = append(parts, in[j])
+		}
+		batch, running := e.concat(0, parts...), in[n+i]
 		mean := e.times(e.reduce("add", batch, 0), factor/float64(batch.dims[0]))
 		out = append(out, e.add(e.mul(e.spread(keep, running.dims), running), e.mul(e.spread(share, running.dims), mean)))
 	}

@@ -67,7 +67,8 @@ type repeats struct {
 	loops  []*loop
 }
 
-func findRepeats(p *program.Program, code []program.Instr) []*loop {
+// findRepeats looks for loops that begin before the to-th instruction.
+func findRepeats(p *program.Program, code []program.Instr, to int) []*loop {
 	r := &repeats{p: p, code: code, writer: map[program.BufID]port{}}
 	for i := range code {
 		for n, id := range code[i].Out {
@@ -76,7 +77,7 @@ func findRepeats(p *program.Program, code []program.Instr) []*loop {
 			}
 		}
 	}
-	for i := 0; i < len(code); {
+	for i := 0; i < to; {
 		var best *loop
 		for period := 1; period <= longest; period++ {
 			l := r.match(i, period)
@@ -330,7 +331,7 @@ func early(p *program.Program) []program.Instr {
 	behind := map[program.BufID]program.Instr{}
 	for _, c := range p.Code {
 		if _, ok := c.Kernel.(kernel.MovingAverage); ok {
-			behind[c.In[0]] = c
+			behind[c.In[len(c.In)-4]] = c // the last variance
 		}
 	}
 	var code []program.Instr

@@ -165,11 +165,13 @@ func (b *text) slice(x value, from, to, step []int) value {
 }
 
 // row is x[i], for a number i of the program.
-func (b *text) row(x, i value) value {
-	at, sizes := b.first(x, i), append([]int{1}, x.dims[1:]...)
-	v := b.line(x.elem, sizes, "dynamic_slice %s, %s, sizes = %s : (%s%s) -> %s",
+func (b *text) row(x, i value) value { return b.reshape(b.rows(x, i, 1), x.dims[1:]...) }
+
+// rows are n of x, from x[i] on.
+func (b *text) rows(x, i value, n int) value {
+	at, sizes := b.first(x, i), append([]int{n}, x.dims[1:]...)
+	return b.line(x.elem, sizes, "dynamic_slice %s, %s, sizes = %s : (%s%s) -> %s",
 		x.name, strings.Join(at, ", "), list(sizes), x.typ(), strings.Repeat(", tensor<i32>", len(at)), tensor(x.elem, sizes))
-	return b.reshape(v, x.dims[1:]...)
 }
 
 // setRow is x with v for x[i].
@@ -216,6 +218,15 @@ func (b *text) while(start []value, cond func(in []value) value, body func(in []
 	next := body(in)
 	fmt.Fprintf(b, "    stablehlo.return %s : %s\n    }\n", join(next, func(v value) string { return v.name }), types)
 	return out
+}
+
+// after is x, but not before y is there: what is made from it waits.
+func (b *text) after(x, y value) value {
+	name := fmt.Sprintf("%%%d", b.next)
+	b.next++
+	fmt.Fprintf(b, "    %s:2 = stablehlo.optimization_barrier %s, %s : %s, %s", name, x.name, y.name, x.typ(), y.typ())
+	b.end()
+	return value{name + "#0", x.elem, x.dims}
 }
 
 // column is x[:, i] of a matrix, as a vector.
