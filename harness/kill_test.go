@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"depthlab/harness/data"
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/plots"
@@ -40,20 +41,7 @@ func TestSmallProcess(t *testing.T) {
 	if dir == "" {
 		t.Skip("only started by other tests")
 	}
-	killAt, _ := strconv.Atoi(os.Getenv(envKill))
-	ops, dying := 0, false
-	disk.Fault = func(op, _ string, bytes int) (int, error) {
-		ops++
-		if dying || ops == killAt && op != "write" {
-			syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
-		}
-		if ops == killAt { // a write: killed when half of it is done
-			dying = true
-			return bytes / 2, errors.New("about to be killed")
-		}
-		return 0, nil
-	}
+	ops := mortal()
 	s := smallSweep(t, dir)
 	s.Say = func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 	if err := s.Run(context.Background()); err != nil {
@@ -67,14 +55,39 @@ func TestSmallProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println("operations", ops)
+	fmt.Println("operations", *ops)
+}
+
+// mortal counts this process's file operations and kills it in that of envKill.
+func mortal() (ops *int) {
+	killAt, _ := strconv.Atoi(os.Getenv(envKill))
+	ops = new(int)
+	dying := false
+	disk.Fault = func(op, _ string, bytes int) (int, error) {
+		*ops++
+		if dying || *ops == killAt && op != "write" {
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+		if *ops == killAt { // a write: killed when half of it is done
+			dying = true
+			return bytes / 2, errors.New("about to be killed")
+		}
+		return 0, nil
+	}
+	return ops
 }
 
 // smallProcess starts TestSmallProcess, to be killed at a file operation, 0
 // for none. out is complete after Wait.
 func smallProcess(t *testing.T, dir string, killAt int) (cmd *exec.Cmd, out *bytes.Buffer) {
 	t.Helper()
-	cmd, out = exec.Command(os.Args[0], "-test.run=^TestSmallProcess$"), new(bytes.Buffer)
+	return process(t, "TestSmallProcess", dir, killAt)
+}
+
+func process(t *testing.T, test, dir string, killAt int) (cmd *exec.Cmd, out *bytes.Buffer) {
+	t.Helper()
+	cmd, out = exec.Command(os.Args[0], "-test.run=^"+test+"$"), new(bytes.Buffer)
 	cmd.Env = append(os.Environ(), envDir+"="+dir, envKill+"="+strconv.Itoa(killAt))
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
@@ -229,4 +242,46 @@ func TestTakesOverFromTheDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, dir, want)
+}
+
+// Killed in any operation on its files, the index of photos is made anew, or
+// is whole, and nothing is left over.
+func TestKilledWhileIndexing(t *testing.T) {
+	index := func(root string) (*data.Source, error) {
+		return Machine{Root: root}.Load(context.Background(), "imagenet", data.FolderOptions{Size: 16})
+	}
+	if root := os.Getenv(envDir); root != "" {
+		mortal()
+		if _, err := index(root); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Setenv("DEPTHLAB_IMAGENET", photoFolder(t))
+	want, err := index(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := 1
+	for ; ; at++ {
+		root := t.TempDir()
+		cmd, out := process(t, "TestKilledWhileIndexing", root, at)
+		err := cmd.Wait()
+		if err != nil && !killed(err) {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		got, failed := index(root)
+		if failed != nil || got.Checksum != want.Checksum {
+			t.Errorf("killed in operation %d: %v", at, failed)
+		}
+		if left, _ := os.ReadDir(filepath.Join(root, ".cache", "photos")); len(left) != 1 {
+			t.Errorf("killed in operation %d: %v is left, want the index", at, left)
+		}
+		if err == nil {
+			break
+		}
+	}
+	if at < 10 { // a lock, and an index
+		t.Errorf("only %d file operations", at)
+	}
 }

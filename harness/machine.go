@@ -1,6 +1,8 @@
 package harness
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,13 +15,15 @@ import (
 	"depthlab/harness/device/onednn"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
+	"depthlab/harness/lock"
 )
 
 // Machine is where things lie and what is there: devices, libraries, data.
 type Machine struct {
-	Root    string // the project's folder
-	DataDir string // --data; "" for none given
-	Plugin  string // --plugin: a PJRT plugin for the device xla; "" for none given
+	Root    string                           // the project's folder
+	DataDir string                           // --data; "" for none given
+	Plugin  string                           // --plugin: a PJRT plugin for the device xla; "" for none given
+	Say     func(format string, args ...any) // one line to the user; may be nil
 }
 
 // NewMachine takes the project's folder from $DEPTHLAB_ROOT, which run.sh
@@ -152,8 +156,10 @@ func (m Machine) Open(name string) (dev device.Device, warning string, err error
 }
 
 // Load reads the data set that a question names. What photos says is filled in
-// with what the machine has, and is for photos alone.
-func (m Machine) Load(name string, photos data.FolderOptions) (*data.Source, error) {
+// with what the machine has, and is for photos alone. Where ctx ends before all
+// of them were looked into, the error is ErrInterrupted, and the next time it
+// goes on from there.
+func (m Machine) Load(ctx context.Context, name string, photos data.FolderOptions) (*data.Source, error) {
 	switch name {
 	case "preview":
 		return data.Preview(0, 0), nil
@@ -173,7 +179,17 @@ func (m Machine) Load(name string, photos data.FolderOptions) (*data.Source, err
 		var slow error
 		photos.Cache = filepath.Join(m.Root, ".cache", "photos")
 		photos.Library, slow = m.TurboJPEG()
-		src, err := data.ImageFolder(dir, photos)
+		if h, err := lock.Read(alonePath(photos.Cache)); err == nil && !h.Dead() && m.Say != nil {
+			m.Say("waiting for %v, which looks into photos", h)
+		}
+		var src *data.Source
+		err = Alone(ctx, photos.Cache, func() (err error) {
+			src, err = data.ImageFolder(ctx, dir, photos)
+			return err
+		})
+		if errors.Is(err, context.Canceled) {
+			err = ErrInterrupted
+		}
 		if err == nil && slow != nil {
 			src.Warning = strings.TrimPrefix(src.Warning+"\n", "\n") + "photos are decoded by Go's decoder, several times slower: " + slow.Error()
 		}

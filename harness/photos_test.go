@@ -69,7 +69,7 @@ func photoFolder(t *testing.T) string {
 
 func loadPhotos(t *testing.T, dir string) *data.Source {
 	t.Helper()
-	src, err := data.ImageFolder(dir, data.FolderOptions{Size: 16, Cache: t.TempDir()})
+	src, err := data.ImageFolder(context.Background(), dir, data.FolderOptions{Size: 16, Cache: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -246,13 +246,13 @@ func (s *Sweep) tidy(run experiments.Run) error {
 	return errors.Join(s.removeTemporaries(run), state.Remove(checkpoints(s.Dir), run.ID), held.Release())
 }
 
-// Alone runs f while no other process is in Alone for dir, the folder of a
-// plan's results: for what all its processes write there, figures, tables and
-// the question. Before, it removes what a killed one left half written.
+// Alone runs f while no other process is in Alone for dir: for what several
+// write there, as figures, tables and the question in a folder of results.
+// Before, it removes what a killed one left half written.
 func Alone(ctx context.Context, dir string, f func() error) (err error) {
 	var locks lock.Set
 	for {
-		held, err := locks.Take(filepath.Join(dir, "drawing.lock"))
+		held, err := locks.Take(alonePath(dir))
 		var other *lock.HeldError
 		if err == nil {
 			all := func(string) bool { return true }
@@ -268,6 +268,8 @@ func Alone(ctx context.Context, dir string, f func() error) (err error) {
 		}
 	}
 }
+
+func alonePath(dir string) string { return filepath.Join(dir, "alone.lock") }
 
 // checkSpace refuses to begin a sweep that the disk has no room for.
 func (s *Sweep) checkSpace() error {

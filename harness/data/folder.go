@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -57,9 +58,10 @@ type FolderOptions struct {
 // them, in the order of their names. All complaints come at once.
 //
 // Every file is looked into once: what is found is kept in the cache, and only
-// folders that changed are read again. Unreadable files are left out of
+// folders that changed are read again. When ctx ends before, its error is
+// returned; what was looked into by then is kept. Unreadable files are left out of
 // training and tests, unless they are more than MostBroken of a set.
-func ImageFolder(dir string, o FolderOptions) (*Source, error) {
+func ImageFolder(ctx context.Context, dir string, o FolderOptions) (*Source, error) {
 	classes, err := classesOf(filepath.Join(dir, "train"))
 	only := o.TestOnly && errors.Is(err, fs.ErrNotExist)
 	if only {
@@ -82,7 +84,7 @@ func ImageFolder(dir string, o FolderOptions) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	listed, err := ix.read(append(folders, val...), o.Progress)
+	listed, err := ix.read(ctx, append(folders, val...), o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -309,7 +311,7 @@ func openIndex(dir, cache string) (*index, error) {
 
 // read lists folders, looking into every file of those that changed. What it
 // has is kept every half minute, so that a build that is stopped goes on.
-func (ix *index) read(folders []string, progress func(done, total int)) ([]*listing, error) {
+func (ix *index) read(ctx context.Context, folders []string, progress func(done, total int)) ([]*listing, error) {
 	if progress == nil {
 		progress = func(int, int) {}
 	}
@@ -329,6 +331,9 @@ func (ix *index) read(folders []string, progress func(done, total int)) ([]*list
 	}
 	saved := time.Now()
 	for _, l := range fresh {
+		if ctx.Err() != nil {
+			return nil, errors.Join(ctx.Err(), ix.save())
+		}
 		if err := ix.look(l); err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -65,7 +66,7 @@ func TestImageFolder(t *testing.T) {
 	dir, o := folder(t, 4), options(t)
 	put(t, dir, "train/notes.txt", []byte("not a class"))
 	put(t, dir, "train/n02/notes.txt", []byte("not a photo"))
-	s, err := ImageFolder(dir, o)
+	s, err := ImageFolder(context.Background(), dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,12 +94,31 @@ func TestIndexIsKept(t *testing.T) {
 	} {
 		c.change()
 		looked = 0
-		if _, err := ImageFolder(dir, o); err != nil {
+		if _, err := ImageFolder(context.Background(), dir, o); err != nil {
 			t.Fatal(err)
 		}
 		if looked != c.want {
 			t.Errorf("%d files looked into, want %d", looked, c.want)
 		}
+	}
+}
+
+// An index whose making was stopped goes on where it was.
+func TestIndexIsStopped(t *testing.T) {
+	dir, o := folder(t, 3), options(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	o.Progress = func(done, _ int) {
+		if done == 6 {
+			cancel()
+		}
+	}
+	if _, err := ImageFolder(ctx, dir, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	looked := 0
+	o.Progress = func(_, total int) { looked = total }
+	if _, err := ImageFolder(context.Background(), dir, o); err != nil || looked != 12 {
+		t.Errorf("%d files looked into, %v; want the 12 that were left", looked, err)
 	}
 }
 
@@ -115,7 +135,7 @@ func damageIndex(t *testing.T, cache string) {
 func TestChecksumOfPhotos(t *testing.T) {
 	dir, o := folder(t, 2), options(t)
 	sum := func() string {
-		s, err := ImageFolder(dir, o)
+		s, err := ImageFolder(context.Background(), dir, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +173,7 @@ func TestBadFolders(t *testing.T) {
 	} {
 		dir := folder(t, 2)
 		c.make(dir)
-		_, err := ImageFolder(dir, options(t))
+		_, err := ImageFolder(context.Background(), dir, options(t))
 		if err == nil {
 			t.Errorf("%s: no error", name)
 			continue
@@ -173,7 +193,7 @@ func TestValAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.TestOnly = true
-	s, err := ImageFolder(dir, o)
+	s, err := ImageFolder(context.Background(), dir, o)
 	if err != nil || s.Train.N != 0 || s.Test.N != 6 || s.Test.Classes != 3 || s.Test.Labels[5] != 2 {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -190,7 +210,7 @@ func TestBrokenFiles(t *testing.T) {
 	if err := errors.Join(os.Remove(out), os.Symlink("../../elsewhere.JPEG", out), os.Remove(pipe), syscall.Mkfifo(pipe, 0o666)); err != nil {
 		t.Fatal(err)
 	}
-	s, err := ImageFolder(dir, options(t))
+	s, err := ImageFolder(context.Background(), dir, options(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +242,7 @@ func TestGroundTruth(t *testing.T) {
 		put(t, dir, "ILSVRC2012_devkit_t12/data/"+truthFile, []byte(truth))
 		return dir
 	}
-	s, err := ImageFolder(flat(t, "300\n1\n2\n1\n"), options(t))
+	s, err := ImageFolder(context.Background(), flat(t, "300\n1\n2\n1\n"), options(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +253,7 @@ func TestGroundTruth(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "train", "n03")); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = ImageFolder(dir, options(t)); err != nil || fmt.Sprint(s.Test.Labels) != "[1 0]" {
+	if s, err = ImageFolder(context.Background(), dir, options(t)); err != nil || fmt.Sprint(s.Test.Labels) != "[1 0]" {
 		t.Errorf("a subset of the classes: %v, %v", s, err)
 	}
 	for _, c := range []struct{ truth, says string }{
@@ -241,13 +261,13 @@ func TestGroundTruth(t *testing.T) {
 		{"1\nx\n2\n1\n", `line 2: label "x"`},
 		{"301\n", "line 1"}, // has children
 	} {
-		if _, err := ImageFolder(flat(t, c.truth), options(t)); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := ImageFolder(context.Background(), flat(t, c.truth), options(t)); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("ground truth %q: %v, want %q", c.truth, err, c.says)
 		}
 	}
 	dir = flat(t, "1\n2\n2\n1\n")
 	put(t, dir, "train/n07/a.JPEG", shot(t, 50, 50, 9))
-	if _, err := ImageFolder(dir, options(t)); err == nil || !strings.Contains(err.Error(), "n07") {
+	if _, err := ImageFolder(context.Background(), dir, options(t)); err == nil || !strings.Contains(err.Error(), "n07") {
 		t.Errorf("a class that the devkit does not know: %v", err)
 	}
 	for name := range map[string]bool{"meta.mat": true, truthFile: true} {
@@ -255,7 +275,7 @@ func TestGroundTruth(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, "ILSVRC2012_devkit_t12", "data", name)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ImageFolder(dir, options(t)); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := ImageFolder(context.Background(), dir, options(t)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("without %s: %v", name, err)
 		}
 	}

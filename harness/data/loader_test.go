@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"math"
 	"os"
@@ -53,7 +54,7 @@ func TestShotsOfPlan(t *testing.T) {
 
 func photos(t *testing.T, n int) *Source {
 	t.Helper()
-	s, err := ImageFolder(folder(t, n), options(t))
+	s, err := ImageFolder(context.Background(), folder(t, n), options(t))
 	if err != nil {
 		t.Fatal(err)
 	}

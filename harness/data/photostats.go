@@ -38,7 +38,7 @@ func (s *Set) PhotoStatistics(images []int32, side int) (out PhotoStatistics, er
 	for _, i := range images {
 		fmt.Fprintln(h, s.Photos.Names[i])
 	}
-	path := filepath.Join(s.Photos.cache, fmt.Sprintf("statistics-%x.json", h.Sum(nil)[:8]))
+	path := filepath.Join(s.Photos.cache, "statistics", fmt.Sprintf("%x.json", h.Sum(nil)[:8]))
 	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &out) == nil {
 		return out, nil
 	}

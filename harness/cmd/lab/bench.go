@@ -136,7 +136,7 @@ func printResult(w io.Writer, r bench.Result) {
 }
 
 func benchLoader(ctx context.Context, c *call, rounds int, torch string) error {
-	src, err := load(c.machine(), "imagenet", data.FolderOptions{Size: 224})
+	src, err := load(ctx, c.machine(), "imagenet", data.FolderOptions{Size: 224})
 	if err != nil {
 		return err
 	}

@@ -351,7 +351,7 @@ func (f checkFlags) time(ctx context.Context, m harness.Machine, dev device.Devi
 // checkData is CIFAR-10 where it is, else generated images.
 func checkData(m harness.Machine) (*data.Source, string, error) {
 	if _, err := m.CIFAR10(); err == nil {
-		src, err := load(m, "cifar10", data.FolderOptions{})
+		src, err := load(context.Background(), m, "cifar10", data.FolderOptions{})
 		return src, "cifar10", err
 	}
 	return data.Preview(1000, 256), "preview", nil

@@ -109,7 +109,7 @@ func arch(name string) (nets.Arch, error) {
 	return a, nil
 }
 
-func evalWeights(_ context.Context, c *call) (err error) {
+func evalWeights(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	o := harness.EvalOptions{}
 	c.StringVar(&o.Net, "net", "", "the net, such as resnet-20")
@@ -183,7 +183,7 @@ func evalWeights(_ context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	src, err := load(m, *name, data.FolderOptions{Size: size, TestOnly: o.Set == "test"})
+	src, err := load(ctx, m, *name, data.FolderOptions{Size: size, TestOnly: o.Set == "test"})
 	if err != nil {
 		return err
 	}
@@ -248,7 +248,7 @@ func channels(flag, text string) ([]float32, error) {
 	return out, nil
 }
 
-func stepNet(_ context.Context, c *call) (err error) {
+func stepNet(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	net := c.String("net", "", "any net by name, in the file or not")
 	seed := c.Uint64("seed", 0, "of weights and plan")
@@ -283,7 +283,7 @@ func stepNet(_ context.Context, c *call) (err error) {
 		return err
 	}
 	harness.Resolve(&run, dev.Info(), *flags.precision)
-	src, err := load(m, run.Data, data.FolderOptions{Size: run.Input.Crop})
+	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})
 	if err != nil {
 		return err
 	}

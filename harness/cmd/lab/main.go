@@ -149,7 +149,11 @@ func newCall(cmd command, args []string) *call {
 		c.PrintDefaults()
 	}
 	dataDir := c.String("data", "", "folder of the CIFAR-10 binary files (else $DEPTHLAB_DATA, else .data/cifar10), or of ImageNet's train and val (else $DEPTHLAB_IMAGENET, else .data/imagenet)")
-	c.machine = func() harness.Machine { return harness.NewMachine(*dataDir) }
+	c.machine = func() harness.Machine {
+		m := harness.NewMachine(*dataDir)
+		m.Say = say
+		return m
+	}
 	c.profile = c.String("profile", "", "profile of the question; without it the first whose needs are met")
 	c.json = c.Bool("json", false, "print JSON on standard output, and nothing else there")
 	c.rest = args
@@ -213,9 +217,9 @@ func indexed() func(done, total int) {
 }
 
 // load reads a data set and passes on what is unusual about it.
-func load(m harness.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
+func load(ctx context.Context, m harness.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
 	photos.Progress = indexed()
-	src, err := m.Load(name, photos)
+	src, err := m.Load(ctx, name, photos)
 	if err == nil && src.Warning != "" {
 		say("warning: %s", src.Warning)
 	}

@@ -19,7 +19,7 @@ import (
 // measuring is how long plan --measure takes at most.
 const measuring = 10 * time.Second
 
-func planQuestion(_ context.Context, c *call) (err error) {
+func planQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	measure := c.Bool("measure", false, "train the nets for moments, 10 s in all, and keep for this machine what that took")
 	files, err := c.files(1, "one question file")
@@ -30,7 +30,7 @@ func planQuestion(_ context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	kept, err := q.calibration(c.machine(), flags, *measure)
+	kept, err := q.calibration(ctx, c.machine(), flags, *measure)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func planQuestion(_ context.Context, c *call) (err error) {
 
 // calibration gives what nets were measured to take: now, or before. It settles
 // the precision of the plan's runs.
-func (q question) calibration(m harness.Machine, flags deviceFlags, measure bool) (c harness.Calibration, err error) {
+func (q question) calibration(ctx context.Context, m harness.Machine, flags deviceFlags, measure bool) (c harness.Calibration, err error) {
 	m.Plugin = *flags.plugin
 	if err := flags.check(); err != nil {
 		return c, err
@@ -105,7 +105,7 @@ func (q question) calibration(m harness.Machine, flags deviceFlags, measure bool
 	if q.resolve(c.Device, *flags.precision); !measure {
 		return c, nil
 	}
-	src, err := load(m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
+	src, err := load(ctx, m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
 	if err != nil {
 		return c, err
 	}

@@ -115,13 +115,13 @@ func closeAll(devices []device.Device) error {
 
 // open gives the device and the data that the plan's runs need, and settles
 // their precision.
-func (q question) open(m harness.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
+func (q question) open(ctx context.Context, m harness.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
 	dev, err := flags.open(m)
 	if err != nil {
 		return nil, nil, err
 	}
 	q.resolve(dev.Info(), *flags.precision)
-	src, err := load(m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
+	src, err := load(ctx, m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
 	if err != nil {
 		return nil, nil, errors.Join(err, dev.Close())
 	}
@@ -169,7 +169,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	if have, _ := m.Have(); q.plan.Runs[0].Data == "preview" && !have["cifar10"] {
 		say("  CIFAR-10 was not found: ./run.sh data cifar10 downloads it; --data DIR or $DEPTHLAB_DATA name a folder that has it.")
 	}
-	dev, src, err := q.open(m, flags)
+	dev, src, err := q.open(ctx, m, flags)
 	if err != nil {
 		return err
 	}
