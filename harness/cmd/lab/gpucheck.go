@@ -21,6 +21,7 @@ import (
 	"depthlab/harness/bench"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/device/xla"
 	"depthlab/harness/disk"
 )
 
@@ -114,7 +115,7 @@ type checkPart struct {
 func (f checkFlags) parts() []checkPart {
 	all := []checkPart{{Name: "device", Share: 0.5, run: describe}}
 	for _, check := range harness.Checks {
-		all = append(all, checkPart{Name: check.Name, Share: 1, run: func(_ context.Context, f checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error) {
+		all = append(all, checkPart{Name: check.Name, Share: 2, run: func(_ context.Context, f checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error) {
 			text, err := f.check(m, dev, check.Run, check.Once)
 			return text, nil, err
 		}})
@@ -261,13 +262,23 @@ func writeReport(dir string, all []outcome) error {
 }
 
 // describe says what device and data are here.
-func describe(_ context.Context, _ checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error) {
+func describe(_ context.Context, f checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error) {
 	info := dev.Info()
+	lines := []string{info.Name + " " + info.Library, info.Hardware}
+	if x, ok := dev.(*xla.Device); ok {
+		m.Plugin = *f.plugin
+		path, err := m.XLA()
+		if err != nil {
+			return "", nil, err
+		}
+		limit, used := x.Memory()
+		lines = append(lines, "plugin "+path, fmt.Sprintf("NVIDIA driver %d (0: none); %d of %d MiB in use", xla.Driver(), used>>20, limit>>20))
+	}
 	src, _, err := checkData(m)
 	if err != nil {
 		return "", nil, err
 	}
-	return fmt.Sprintf("%s %s\n%s\n%s", info.Name, info.Library, info.Hardware, src.Title), nil, nil
+	return strings.Join(append(lines, src.Title), "\n"), nil, nil
 }
 
 // checkQuestion is what is trained: the paper's recipe.

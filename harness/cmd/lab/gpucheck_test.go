@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"depthlab/harness/device/xla"
 )
 
 // A part's process may say what came out, die, or hang: the others go on.
@@ -41,6 +43,28 @@ func TestChild(t *testing.T) {
 		}
 		if strings.HasPrefix(c.script, "echo") && len(readText(t, filepath.Join(out, "log", "x.txt"))) == 0 {
 			t.Errorf("%s: nothing in the log", c.script)
+		}
+	}
+}
+
+// The report says which plugin was opened.
+func TestDescribe(t *testing.T) {
+	libs, err := filepath.Abs("../../../.lib")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin, err := xla.Find("", libs)
+	if err != nil {
+		t.Skip(err)
+	}
+	cmd, out, said := lab(t.TempDir(), "gpu-check", "--part", "device", "--plugin", plugin)
+	var o outcome
+	if err := cmd.Run(); err != nil || json.Unmarshal(out.Bytes(), &o) != nil {
+		t.Fatalf("%v: %s%s", err, out, said)
+	}
+	for _, want := range []string{"xla PJRT", "plugin " + plugin, "driver"} {
+		if o.Status != "passed" || !strings.Contains(o.Text, want) {
+			t.Errorf("%+v, want %q in it", o, want)
 		}
 	}
 }
