@@ -52,8 +52,8 @@ func (s *session) fail(err error) error {
 	return s.failed
 }
 
-// explain adds to a lack of memory what there was and what helps, and tells the
-// loss of the device from other failures.
+// explain adds to a lack of memory or of cuDNN what helps, and tells the loss of
+// the device from other failures.
 func (s *session) explain(err error) error {
 	if pjrt.OutOfMemory(err) || strings.Contains(err.Error(), "CUDA_ERROR_OUT_OF_MEMORY") {
 		limit, used := s.d.client.Memory()
@@ -61,6 +61,12 @@ func (s *session) explain(err error) error {
 	}
 	if lost(err) {
 		return &device.LostError{Err: err}
+	}
+	// A client starts without cuDNN; the first convolution asks for it.
+	for _, words := range []string{"DNN library", "libcudnn", "CUDNN_STATUS_NOT_INITIALIZED"} {
+		if strings.Contains(err.Error(), words) {
+			return fmt.Errorf("%s (%w)", noCuDNN, err)
+		}
 	}
 	return err
 }

@@ -44,6 +44,7 @@ func TestExplain(t *testing.T) {
 		{8, "Out of memory while trying to allocate 123 bytes", false, "out of memory: the program needs"},
 		{13, "failed to instantiate a graph: CUDA_ERROR_OUT_OF_MEMORY: out of memory", false, "out of memory: the program needs"},
 		{13, "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure", true, "the device was lost"},
+		{9, "DNN library initialization failed. Look at the errors above for more details.", false, "pip install 'jax[cuda13]'"},
 		{14, "device is gone", true, "last checkpoint"},
 		{13, "an assertion of the compiler", false, "an assertion"},
 		{3, "a bad argument", false, "a bad argument"},
