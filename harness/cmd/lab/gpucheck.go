@@ -137,6 +137,7 @@ func (f checkFlags) parts() []checkPart {
 // one runs a part in this process.
 func (f checkFlags) one(ctx context.Context, m harness.Machine, p checkPart) (err error) {
 	o := outcome{Part: p.Name}
+	diverted = true // standard error is the part's log
 	dev, err := f.open(m)
 	if err == nil {
 		defer func() { err = errors.Join(err, dev.Close()) }()

@@ -42,6 +42,9 @@ func (c *call) choose(file string) (q question, reasons []string, err error) {
 	return q, reasons, nil
 }
 
+// diverted says that what C libraries print goes to a log already.
+var diverted bool
+
 // deviceFlags are the options of commands that compute.
 type deviceFlags struct{ name, precision, plugin *string }
 
