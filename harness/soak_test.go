@@ -52,12 +52,12 @@ func flatUsage(t *testing.T, before, later usage) {
 type counting struct {
 	device.Device
 	at func(n int)
-	n  *int
+	n  int
 }
 
-func (c counting) Open(p device.Programs, o device.Options) (device.Session, error) {
-	*c.n++
-	c.at(*c.n)
+func (c *counting) Open(p device.Programs, o device.Options) (device.Session, error) {
+	c.n++
+	c.at(c.n)
 	return c.Device.Open(p, o)
 }
 
@@ -80,11 +80,11 @@ func TestSoakRuns(t *testing.T) {
 		s.Plan.Runs = append(s.Plan.Runs, run)
 	}
 	var before usage
-	s.Device = counting{ref.New(), func(n int) {
+	s.Device = &counting{ref.New(), func(n int) {
 		if n == runs/10 {
 			before = used(t)
 		}
-	}, new(int)}
+	}, 0}
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
