@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -30,6 +31,7 @@ const launch = 100
 type Device struct {
 	plugin      *pjrt.Plugin
 	client      *pjrt.Client
+	build       string // of the plugin: its file's name and bytes
 	cache       string // folder of executables; "" for none
 	steps       int    // of a launch; 0 for no loop: one step
 	quick       bool
@@ -67,11 +69,20 @@ func Open(path string, o Options) (*Device, error) {
 	if err != nil {
 		return nil, noClient(err)
 	}
-	d := &Device{plugin: plugin, client: client, cache: o.Cache, steps: o.Loop, quick: o.Quick, executables: map[string]*executable{}}
+	d := &Device{plugin: plugin, client: client, build: buildOf(path), cache: o.Cache, steps: o.Loop, quick: o.Quick, executables: map[string]*executable{}}
 	if d.steps == 0 && !d.cpu() {
 		d.steps = launch
 	}
 	return d, nil
+}
+
+// buildOf tells one plugin from another of the same interface.
+func buildOf(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return path
+	}
+	return fmt.Sprint(info.Name(), " ", info.Size())
 }
 
 // withHint adds to a plugin's lack of a library what brings it.
@@ -130,7 +141,7 @@ func (d *Device) compile(text string, deterministic bool) (*executable, error) {
 		options = pjrt.CompileOptions{"xla_backend_optimization_level": int64(0)}
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%v\n%v\n%s\n", d.Info(), options, text)
+	fmt.Fprintf(h, "%v\n%s\n%v\n%s\n", d.Info(), d.build, options, text)
 	if d.cpu() {
 		fmt.Fprintln(h, device.CPU().Flags) // it compiles for the instructions that are here
 	}
