@@ -42,7 +42,7 @@ var keys = map[string]key{
 	"validation": {min: 0, max: 1e9, says: "Training images to hold out and test on in place of the test set; 0 tests on the test set. The paper found its schedule with 5000."},
 	"batch":      {min: 1, max: 65536, says: "Images in a mini-batch."},
 
-	"micro_batch": {min: 0, max: 65536, says: "Images of a batch that go through the net at a time, their gradients added up; a divisor of batch that splits no group of batch norm. 0: all."},
+	"micro_batch": {min: 0, max: 65536, says: "Images of a batch that go through the net at a time, their gradients added up; a divisor of batch that splits no group of batch norm. 0: all, or what there is memory for."},
 
 	"input":          {says: "What happens to an image before the net sees it."},
 	"input.mean":     {oneOf: []string{"pixel", "channel", "none"}, says: "The mean to subtract: one for each place and channel (the paper's), or one for each channel."},

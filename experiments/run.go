@@ -20,7 +20,7 @@ type Recipe struct {
 	Train      int       `json:"train"`      // training images, from the front of a seeded shuffle when fewer than all; 0 = all
 	Validation int       `json:"validation"` // images held out of the training set and tested on in place of the test set; 0 = none
 	Batch      int       `json:"batch"`
-	Micro      int       `json:"micro_batch,omitempty"` // images of a batch that go through the net at a time; 0 = all
+	Micro      int       `json:"micro_batch,omitempty"` // images of a batch that go through the net at a time; 0 = all, or what there is memory for
 	Input      Input     `json:"input"`
 	Init       string    `json:"init"` // "fan_in" or "fan_out" (He et al. 2015b, normal)
 	BatchNorm  BatchNorm `json:"batch_norm"`

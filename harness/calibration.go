@@ -184,6 +184,9 @@ func candidates(p *experiments.Plan, src *data.Source) ([]candidate, error) {
 // are 0.
 func measure(run experiments.Run, macs int64, src *data.Source, dev device.Device, dir string) (p Point, err error) {
 	p = Point{Net: run.Net, Data: run.Data, Precision: run.Precision, Batch: run.Batch, Macs: macs}
+	if run.Micro, err = fitting(run, src, dev.Info(), room(dev)); err != nil {
+		return p, err
+	}
 	watched := resetPeak()
 	p.Base = resident("VmRSS")
 	began := time.Now()
@@ -268,12 +271,15 @@ func bytesOf(p *program.Program, precision string) (sum int64) {
 func resetPeak() bool { return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) == nil }
 
 // resident reads a line of /proc/self/status, in bytes; 0 where there is none.
-func resident(line string) int64 {
-	text, _ := os.ReadFile("/proc/self/status")
+func resident(line string) int64 { return kibibytes("/proc/self/status", line) << 10 }
+
+// kibibytes reads the number behind the name of a line, but the first.
+func kibibytes(path, line string) int64 {
+	text, _ := os.ReadFile(path)
 	_, rest, _ := strings.Cut(string(text), "\n"+line+":")
 	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	kib, _ := strconv.ParseInt(number, 10, 64)
-	return kib << 10
+	n, _ := strconv.ParseInt(number, 10, 64)
+	return n
 }
 
 // like finds points to estimate a net by: those of itself, else of its kind,

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"fmt"
 	"runtime"
 
 	"depthlab/experiments"
@@ -16,11 +17,13 @@ type Estimate struct {
 	Params int64   `json:"params"`
 	Macs   int64   `json:"macs"`
 	Steps  int     `json:"steps"`
-	Memory int64   `json:"memory_bytes"`  // of the process; on a GPU, of the card
-	Disk   int64   `json:"disk_bytes"`    // weights and record
-	Passes int64   `json:"passing_bytes"` // checkpoints while it is trained, on top of that
-	Time   float64 `json:"seconds"`       // from start to end, tests and checkpoints too; 0 where nothing is known
-	Rough  bool    `json:"rough"`         // not measured on this machine with such data and precision
+	Memory int64   `json:"memory_bytes"`          // of the process; on a GPU, of the card
+	Disk   int64   `json:"disk_bytes"`            // weights and record
+	Passes int64   `json:"passing_bytes"`         // checkpoints while it is trained, on top of that
+	Time   float64 `json:"seconds"`               // from start to end, tests and checkpoints too; 0 where nothing is known
+	Micro  int     `json:"micro_batch,omitempty"` // images at a time, where not all of the batch fit
+	Cut    string  `json:"cut,omitempty"`         // of a batch that does not fit: what becomes of it
+	Rough  bool    `json:"rough"`                 // not measured on this machine with such data and precision
 }
 
 // roughly is how many multiply-adds, counted forward, a thread of a server's
@@ -59,6 +62,16 @@ func estimate(run experiments.Run, src *data.Source, c Calibration) (e Estimate,
 		return e, err
 	}
 	held, _ := held(run, src, c.Device)
+	if _, cpu := roughly[c.Device.Name]; cpu {
+		micro, err := fitting(run, src, c.Device, available())
+		switch {
+		case err != nil:
+			e.Cut = fmt.Sprintf("%s: %v", run.Net, err)
+		case micro != run.Micro:
+			e.Cut = cutText(run.Net, run.Batch, micro)
+		}
+		e.Micro, run.Micro = micro, micro
+	}
 	progs, err := programs(arch, run, &src.Train, held)
 	if err != nil {
 		return e, err

@@ -128,6 +128,10 @@ func (s *Sweep) speed(run experiments.Run, n int) (float64, error) {
 	if err := s.open(n); err != nil {
 		return 0, err
 	}
+	run, err := s.cut(run, s.Device)
+	if err != nil {
+		return 0, err
+	}
 	var all []*model
 	for _, dev := range s.opened[:n] {
 		m, err := open(run, s.Data, dev)

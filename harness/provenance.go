@@ -26,6 +26,7 @@ type provenance struct {
 	Run      experiments.Run `json:"run"`
 	Question string          `json:"question"`
 	Profile  string          `json:"profile"`
+	Micro    int             `json:"micro_batch,omitempty"` // images at a time, as the question or the memory at hand had it; 0 = all
 	Device   device.Info     `json:"device"`
 	Choices  []device.Choice `json:"choices,omitempty"`
 	Data     string          `json:"data"`

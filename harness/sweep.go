@@ -383,7 +383,14 @@ func (s *Sweep) setAside(run experiments.Run, why string) error {
 
 // train takes the i-th run from where it stands to its end.
 func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *lock.Lock, dev device.Device) (err error) {
-	m, err := open(run, s.Data, dev)
+	cut, err := s.cut(run, dev)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", run.ID, err)
+	}
+	if cut.Micro != run.Micro {
+		s.say("%s", cutText(run.ID, run.Batch, cut.Micro))
+	}
+	m, err := open(cut, s.Data, dev)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", run.ID, err)
 	}
@@ -415,6 +422,7 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	defer func() { err = errors.Join(err, w.Close()) }()
 	t.rec = w
 	origin := s.provenance(t, info)
+	origin.Run, origin.Micro = run, cut.Micro
 	if err := origin.write(s.Dir); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,8 +60,12 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	var total float64
 	var disk, passing, memory int64
 	rough, unknown := false, false
+	var cuts []string
 	for _, e := range estimates {
 		fmt.Printf("%-*s %12d %14d %8d %5d MiB %9s\n", wide, e.ID, e.Params, e.Macs, e.Steps, e.Memory>>20, about(e.Time))
+		if e.Cut != "" && !slices.Contains(cuts, e.Cut) {
+			cuts = append(cuts, e.Cut)
+		}
 		total += e.Time
 		disk += e.Disk
 		passing, memory = max(passing, e.Passes), max(memory, e.Memory)
@@ -68,6 +73,9 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	}
 	if unknown {
 		total = 0
+	}
+	for _, text := range cuts {
+		fmt.Println(text)
 	}
 	fmt.Printf("\n%d runs, %s in all, %d MiB of memory, %d MiB of disk in %s\n", len(estimates), about(total), memory>>20, (disk+passing)>>20+1, q.dir)
 	switch {

@@ -1,0 +1,94 @@
+package harness
+
+import (
+	"fmt"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/state"
+	"depthlab/nets"
+)
+
+// room is the memory that is left for a device's programs, in bytes; 0 where
+// that is not known.
+func room(dev device.Device) int64 {
+	if d, ok := dev.(interface{ Memory() (limit, used int64) }); ok {
+		if limit, used := d.Memory(); limit > 0 {
+			return max(limit-used, 1)
+		}
+	}
+	if dev.Info().GPU {
+		return 0
+	}
+	return available()
+}
+
+// available is the memory that this machine has left, in bytes; 0 for not known.
+func available() int64 { return kibibytes("/proc/meminfo", "MemAvailable") << 10 }
+
+// fitting gives the images that go through a run's net at a time: as many as its
+// question says (0: all), else all if free bytes hold that, else the largest
+// divisor of the batch that they do hold, and that splits no group of batch
+// norm. It is an error that there is none, and that statistics are of the
+// whole batch, which no cut leaves as they are. Free is 0 where it is not known.
+func fitting(run experiments.Run, src *data.Source, info device.Info, free int64) (int, error) {
+	if run.Micro > 0 || free == 0 {
+		return run.Micro, nil
+	}
+	arch, err := nets.ParseArch(run.Net)
+	if err != nil {
+		return 0, err
+	}
+	images, _ := held(run, src, info)
+	need := func(n int) (most int64, err error) {
+		same := run
+		same.Micro = n
+		progs, err := programs(arch, same, &src.Train, images)
+		if err != nil {
+			return 0, err
+		}
+		for _, p := range progs.All() { // they share their memory
+			most = max(most, bytesOf(p, run.Precision))
+		}
+		if info.GPU {
+			most += most / 2 // what the compiler adds
+		}
+		return most, nil
+	}
+	whole, err := need(0)
+	if err != nil || whole <= free {
+		return 0, err
+	}
+	few := fmt.Errorf("a batch of %d needs about %d MiB of memory, and %d are free", run.Batch, whole>>20, free>>20)
+	group := run.BatchNorm.Group
+	if group == 0 {
+		return 0, fmt.Errorf("%w; it is not cut, since batch norm's statistics are of all its images: write micro_batch: N for statistics of N at a time, or batch_norm: {group: N}", few)
+	}
+	for n := run.Batch / 2; n >= group; n-- {
+		if run.Batch%n != 0 || n%group != 0 {
+			continue
+		}
+		if bytes, err := need(n); err != nil || bytes <= free {
+			return n, err
+		}
+	}
+	return 0, fmt.Errorf("%w; nor do %d at a time fit, the images that share statistics of batch norm: a smaller batch_norm.group, or bf16, needs less", few, group)
+}
+
+// cut is the run as it is trained here: as it was begun, else as the memory at
+// hand has it.
+func (s *Sweep) cut(run experiments.Run, dev device.Device) (experiments.Run, error) {
+	old, err := readProvenance(s.Dir, run.ID)
+	if err == nil && old.Proof.Run == run.Hash() && len(state.Files(checkpoints(s.Dir), run.ID)) > 0 {
+		run.Micro = old.Micro
+		return run, nil
+	}
+	run.Micro, err = fitting(run, s.Data, dev.Info(), room(dev))
+	return run, err
+}
+
+// cutText tells of a batch that is cut for lack of memory.
+func cutText(what string, batch, micro int) string {
+	return fmt.Sprintf("%s: a batch of %d does not fit in the memory that is free; %d images at a time, their gradients added up", what, batch, micro)
+}
