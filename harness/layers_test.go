@@ -112,7 +112,7 @@ func TestLayersAreRecorded(t *testing.T) {
 	dir := t.TempDir()
 	s := smallSweep(t, dir)
 	seen := map[string][]float64{}
-	s.Device = spying{ref.New(), seen}
+	s.Device = &spying{ref.New(), seen} // devices can be compared
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
