@@ -39,7 +39,7 @@ type Options struct {
 	// GPUs in a tree, for which this would only be more kernels.
 	Staged bool
 	// Unrolled is the most instructions of a Program that are written one by
-	// one; of a longer one, the equal blocks that follow each other become
+	// one, micro-batches but the first two left out; of a longer one, the equal blocks that follow each other become
 	// loops. 0 means the constant Unrolled.
 	Unrolled int
 }
@@ -287,7 +287,11 @@ func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, e
 		o.Unrolled = Unrolled
 	}
 	e.parts = findParts(p, p.Code)
-	if len(p.Code) > o.Unrolled {
+	written := len(p.Code)
+	if l := e.parts; l != nil {
+		written -= l.period * (l.count - 1)
+	}
+	if written > o.Unrolled {
 		if l := e.parts; l != nil {
 			e.loops = findRepeats(p, e.code, l.at+l.period) // the other turns are not written
 		} else {
