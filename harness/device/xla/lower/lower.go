@@ -39,8 +39,8 @@ type Options struct {
 	// GPUs in a tree, for which this would only be more kernels.
 	Staged bool
 	// Unrolled is the most instructions of a Program that are written one by
-	// one, micro-batches but the first two left out; of a longer one, the equal blocks that follow each other become
-	// loops. 0 means the constant Unrolled.
+	// one, micro-batches but the first two left out; of a longer one, the equal
+	// blocks that follow each other become loops. 0 means the constant Unrolled.
 	Unrolled int
 }
 
