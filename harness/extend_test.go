@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"errors"
 	"math"
 	"path/filepath"
 	"reflect"
@@ -80,15 +79,7 @@ func TestExtendInSweep(t *testing.T) {
 	if err := begin(whole, "", "").Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	for n := 3; ; n = n%5 + 4 {
-		err := begin(cut, "", "").Run(&stopAfter{Context: context.Background(), n: n})
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, ErrInterrupted) {
-			t.Fatal(err)
-		}
-	}
+	interrupted(t, func() *Sweep { return begin(cut, "", "") })
 	if !reflect.DeepEqual(outcome(t, cut), outcome(t, whole)) {
 		t.Error("an interrupted run is another")
 	}

@@ -101,6 +101,24 @@ func (s *stopAfter) Err() error {
 	return nil
 }
 
+// interrupted runs the sweeps that begin gives, all of one folder, each stopped
+// in another place than the one before, until one comes to its end.
+func interrupted(t *testing.T, begin func() *Sweep) (stops int) {
+	t.Helper()
+	for n := 1; ; n = n%7 + 3 {
+		err := begin().Run(&stopAfter{Context: context.Background(), n: n})
+		if err == nil {
+			return stops
+		}
+		if !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+		if stops++; stops > 50 {
+			t.Fatal("the sweep never ends")
+		}
+	}
+}
+
 // outcome is what must be the same however often a sweep was interrupted: the
 // weights, and the records but for time and speed.
 func outcome(t *testing.T, dir string) map[string]any {
@@ -154,19 +172,8 @@ func TestResume(t *testing.T) {
 				if len(want) != 4 {
 					t.Fatalf("%d results of two runs, want a record and weights of each", len(want))
 				}
-				dir, stops := t.TempDir(), 0
-				for n := 1; ; n = n%7 + 3 { // stops in ever other places
-					err := sweep(t, question, dir, dev, precision).Run(&stopAfter{Context: context.Background(), n: n})
-					if err == nil {
-						break
-					}
-					if !errors.Is(err, ErrInterrupted) {
-						t.Fatal(err)
-					}
-					if stops++; stops > 50 {
-						t.Fatal("the sweep never ends")
-					}
-				}
+				dir := t.TempDir()
+				stops := interrupted(t, func() *Sweep { return sweep(t, question, dir, dev, precision) })
 				if stops < 3 {
 					t.Errorf("stopped only %d times", stops)
 				}

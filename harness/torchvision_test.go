@@ -11,6 +11,7 @@ import (
 
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/device/devicetest"
 	"depthlab/harness/state"
 	"depthlab/nets"
 )
@@ -92,7 +93,7 @@ func scores(t *testing.T, name, weights string, dev device.Device) []float64 {
 		t.Fatal(err)
 	}
 	set := data.Set{Labels: make([]int32, 1), N: 1, Channels: 3, Size: imageSide, Classes: classes}
-	for _, h := range hashes("image", 3*imageSide*imageSide) {
+	for _, h := range devicetest.Hashes("image", 3*imageSide*imageSide) {
 		set.Images = append(set.Images, uint8(h>>24))
 	}
 	o := EvalOptions{
@@ -149,7 +150,7 @@ func writeHashed(t *testing.T, name, path string) {
 			n *= d
 		}
 		w := make([]float32, n)
-		for i, h := range hashes(name, n) {
+		for i, h := range devicetest.Hashes(name, n) {
 			u := float64(h>>8)/(1<<23) - 1
 			w[i] = float32(add + float64(u*times))
 		}
@@ -182,22 +183,6 @@ func writeHashed(t *testing.T, name, path string) {
 	if err := state.WriteFile(path, map[string]string{"depthlab": string(info)}, out); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// hashes are those of device/devicetest/testdata/golden.py.
-func hashes(name string, n int) []uint32 {
-	seed := uint32(2166136261)
-	for _, b := range []byte(name) {
-		seed = (seed ^ uint32(b)) * 16777619
-	}
-	h := make([]uint32, n)
-	for i := range h {
-		x := seed + uint32(i)*0x9E3779B9
-		x = (x ^ x>>16) * 0x21F0AAAD
-		x = (x ^ x>>16) * 0x735A2D97
-		h[i] = x ^ x>>15
-	}
-	return h
 }
 
 func TestExportErrors(t *testing.T) {

@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"testing"
 
@@ -29,15 +28,7 @@ func TestPlateau(t *testing.T) {
 		if err := still(whole).Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		for n := 3; ; n = n%5 + 4 {
-			err := still(cut).Run(&stopAfter{Context: context.Background(), n: n})
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, ErrInterrupted) {
-				t.Fatal(err)
-			}
-		}
+		interrupted(t, func() *Sweep { return still(cut) })
 		if !reflect.DeepEqual(outcome(t, cut), outcome(t, whole)) {
 			t.Errorf("%s: an interrupted run is another", of)
 		}

@@ -48,15 +48,7 @@ func TestWarnings(t *testing.T) {
 	if len(all) != 1 || !strings.Contains(all[0], "no better than guessing, 2.3026") {
 		t.Errorf("warnings %q, want one of a loss at chance", all)
 	}
-	for n := 3; ; n = n%5 + 4 {
-		err := still(cut).Run(&stopAfter{Context: context.Background(), n: n})
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, ErrInterrupted) {
-			t.Fatal(err)
-		}
-	}
+	interrupted(t, func() *Sweep { return still(cut) })
 	if !reflect.DeepEqual(outcome(t, cut), outcome(t, whole)) {
 		t.Error("an interrupted run warns otherwise")
 	}

@@ -231,7 +231,7 @@ func (n *net) plan(first, steps int, rate float32) device.Plan {
 	p := device.Plan{First: first}
 	for step := first; step < first+steps; step++ {
 		for slot := range n.cfg.Batch {
-			h := hashes(fmt.Sprintf("%srow %d %d", n.salt, step, slot), 3)
+			h := Hashes(fmt.Sprintf("%srow %d %d", n.salt, step, slot), 3)
 			around := uint32(2*n.cfg.Pad + 1)
 			index := (step*n.cfg.Batch + slot) % n.cfg.Images
 			p.Rows = append(p.Rows, device.Row{int32(index), int32(h[0] % around), int32(h[1] % around), int32(h[2] % 2)})
@@ -325,9 +325,9 @@ func distance(got, want []float32) float64 {
 	return math.Sqrt(d / n)
 }
 
-// hashes are n 32-bit numbers, a function of the name: FNV-1a, then an integer
+// Hashes are n 32-bit numbers, a function of the name: FNV-1a, then an integer
 // mixer on seed and index. testdata/golden.py has the same function.
-func hashes(name string, n int) []uint32 {
+func Hashes(name string, n int) []uint32 {
 	seed := uint32(2166136261)
 	for _, b := range []byte(name) {
 		seed = (seed ^ uint32(b)) * 16777619
@@ -345,7 +345,7 @@ func hashes(name string, n int) []uint32 {
 // uniform values in [-1, 1): multiples of 2^-23, exact in float32.
 func uniform(name string, n int) []float64 {
 	u := make([]float64, n)
-	for i, h := range hashes(name, n) {
+	for i, h := range Hashes(name, n) {
 		u[i] = float64(h>>8)/(1<<23) - 1
 	}
 	return u
@@ -353,7 +353,7 @@ func uniform(name string, n int) []float64 {
 
 func bytesOf(name string, n int) []uint8 {
 	b := make([]uint8, n)
-	for i, h := range hashes(name, n) {
+	for i, h := range Hashes(name, n) {
 		b[i] = uint8(h >> 24)
 	}
 	return b

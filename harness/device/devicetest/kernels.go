@@ -397,20 +397,20 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
 		xs[0] = float(0, 0, 4)
 		xs[1] = kernel.New(kernel.Int32, c.in[1]...)
-		for i, h := range hashes(c.String(), len(xs[1].I32)) {
+		for i, h := range Hashes(c.String(), len(xs[1].I32)) {
 			xs[1].I32[i] = int32(h % uint32(c.in[0][1]))
 		}
 		xs[1].I32[len(xs[1].I32)/2] = -1
 	case kernel.Batch:
 		xs[0] = kernel.Tensor{Shape: c.in[0], U8: bytesOf("images", c.in[0].Len())}
 		xs[1] = kernel.New(kernel.Int32, c.in[1]...)
-		for i, h := range hashes("labels", len(xs[1].I32)) {
+		for i, h := range Hashes("labels", len(xs[1].I32)) {
 			xs[1].I32[i] = int32(h % 1000)
 		}
 		xs[2] = kernel.New(kernel.Int32, c.in[2]...)
 		images := c.in[0]
 		for i := range c.in[2][0] {
-			h := hashes(fmt.Sprint("row", i), 4)
+			h := Hashes(fmt.Sprint("row", i), 4)
 			for j, n := range []int{images[0], images[2] + 2*k.Pad - k.Crop + 1, images[3] + 2*k.Pad - k.Crop + 1, 2} {
 				xs[2].I32[i*4+j] = int32(h[j] % uint32(n))
 			}
