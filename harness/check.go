@@ -198,21 +198,17 @@ func (c *Checked) evaluate() (_ string, err error) {
 // memory opens, trains and closes a session again and again: what the device
 // holds must not grow.
 func (c *Checked) memory() (string, error) {
-	dev, ok := c.Device.(interface{ Memory() (limit, used int64) })
-	var limit, before int64
-	if ok {
-		limit, before = dev.Memory()
-	}
+	limit, before := memory(c.Device)
 	if limit == 0 {
 		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "asking how much memory is in use"}
 	}
 	var open, closed []int64
 	for range 3 {
-		during, err := c.held(dev.Memory)
+		during, err := c.held()
 		if err != nil {
 			return "", err
 		}
-		_, after := dev.Memory()
+		_, after := memory(c.Device)
 		open, closed = append(open, during), append(closed, after)
 	}
 	if closed[2] > closed[1] {
@@ -222,7 +218,7 @@ func (c *Checked) memory() (string, error) {
 }
 
 // held is the memory in use after a few steps, with the session still open.
-func (c *Checked) held(memory func() (limit, used int64)) (used int64, err error) {
+func (c *Checked) held() (used int64, err error) {
 	m, err := open(c.Run, c.Data, c.Device)
 	if err != nil {
 		return 0, err
@@ -231,6 +227,6 @@ func (c *Checked) held(memory func() (limit, used int64)) (used int64, err error
 	if _, err := m.steps(0, 2, 2); err != nil {
 		return 0, err
 	}
-	_, used = memory()
+	_, used = memory(c.Device)
 	return used, nil
 }

@@ -10,13 +10,38 @@ import (
 	"depthlab/nets"
 )
 
+// memory is what this process may use of a device's own memory, and what it
+// does, in bytes; 0 where the device does not say.
+func memory(dev device.Device) (limit, used int64) {
+	if d, ok := dev.(interface{ Memory() (limit, used int64) }); ok {
+		return d.Memory()
+	}
+	return 0, 0
+}
+
+// footprint is the memory that the programs of a run share on a device, in
+// bytes, without what its compiler adds.
+func footprint(run experiments.Run, src *data.Source, info device.Info) (most int64, err error) {
+	arch, err := nets.ParseArch(run.Net)
+	if err != nil {
+		return 0, err
+	}
+	images, _ := held(run, src, info)
+	progs, err := programs(arch, run, &src.Train, images)
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range progs.All() {
+		most = max(most, bytesOf(p, run.Precision))
+	}
+	return most, nil
+}
+
 // room is the memory that is left for a device's programs, in bytes; 0 where
 // that is not known.
 func room(dev device.Device) int64 {
-	if d, ok := dev.(interface{ Memory() (limit, used int64) }); ok {
-		if limit, used := d.Memory(); limit > 0 {
-			return max(limit-used, 1)
-		}
+	if limit, used := memory(dev); limit > 0 {
+		return max(limit-used, 1)
 	}
 	if dev.Info().GPU {
 		return 0
@@ -36,25 +61,14 @@ func fitting(run experiments.Run, src *data.Source, info device.Info, free int64
 	if run.Micro > 0 || free == 0 {
 		return run.Micro, nil
 	}
-	arch, err := nets.ParseArch(run.Net)
-	if err != nil {
-		return 0, err
-	}
-	images, _ := held(run, src, info)
-	need := func(n int) (most int64, err error) {
+	need := func(n int) (int64, error) {
 		same := run
 		same.Micro = n
-		progs, err := programs(arch, same, &src.Train, images)
-		if err != nil {
-			return 0, err
-		}
-		for _, p := range progs.All() { // they share their memory
-			most = max(most, bytesOf(p, run.Precision))
-		}
+		bytes, err := footprint(same, src, info)
 		if info.GPU {
-			most += most / 2 // what the compiler adds
+			bytes += bytes / 2 // what the compiler adds
 		}
-		return most, nil
+		return bytes, err
 	}
 	whole, err := need(0)
 	if err != nil || whole <= free {

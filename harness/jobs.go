@@ -8,7 +8,6 @@ import (
 
 	"depthlab/experiments"
 	"depthlab/harness/device"
-	"depthlab/nets"
 )
 
 // devices opens as many devices as runs are to be trained at a time. Each is a
@@ -98,26 +97,17 @@ func (s *Sweep) unfinished() []experiments.Run {
 // fit is how many of the largest run's programs the free memory holds, with
 // half as much again for what the compiler adds; many where it is not known.
 func (s *Sweep) fit(runs []experiments.Run) (int, error) {
-	dev, ok := s.Device.(interface{ Memory() (limit, used int64) })
-	if !ok {
-		return len(runs), nil
-	}
-	limit, used := dev.Memory()
+	limit, used := memory(s.Device)
 	if limit == 0 {
 		return len(runs), nil
 	}
 	var most int64
 	for _, run := range runs {
-		arch, err := nets.ParseArch(run.Net)
+		bytes, err := footprint(run, s.Data, s.Device.Info())
 		if err != nil {
 			return 0, err
 		}
-		images, _ := held(run, s.Data, s.Device.Info())
-		progs, err := programs(arch, run, &s.Data.Train, images)
-		if err != nil {
-			return 0, err
-		}
-		most = max(most, bytesOf(progs.Train, run.Precision))
+		most = max(most, bytes)
 	}
 	return max(1, int((limit-used)/(most+most/2))), nil
 }

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"math"
 	"runtime"
 	"sync"
@@ -70,13 +71,7 @@ func (t PreviewTask) enlarged(k float64) PreviewTask {
 // Preview64 generates images of LargePreview; 0 stands for Preview64Train and
 // Preview64Test.
 func Preview64(train, test int) *Source {
-	if train == 0 {
-		train = Preview64Train
-	}
-	if test == 0 {
-		test = Preview64Test
-	}
-	s := LargePreview.Generate(train, test)
+	s := LargePreview.Generate(cmp.Or(train, Preview64Train), cmp.Or(test, Preview64Test))
 	s.Name, s.Title = "preview64", "preview set at 64x64"
 	return s
 }
@@ -85,13 +80,7 @@ func Preview64(train, test int) *Source {
 // testing; 0 stands for PreviewTrain and PreviewTest. The bytes are the same
 // on every machine.
 func Preview(train, test int) *Source {
-	if train == 0 {
-		train = PreviewTrain
-	}
-	if test == 0 {
-		test = PreviewTest
-	}
-	return DefaultPreview.Generate(train, test)
+	return DefaultPreview.Generate(cmp.Or(train, PreviewTrain), cmp.Or(test, PreviewTest))
 }
 
 // Generate makes a Source of this task. Image i is a function of (t, split, i)

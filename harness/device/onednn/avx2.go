@@ -159,7 +159,7 @@ func (c *compiler) ownGradWeight() error {
 	if err != nil {
 		return err
 	}
-	chunks := min(x[0], 2*c.d.threads) // two a thread, since threads are not equally fast
+	chunks := c.chunks(x)
 	sums := &block{size: dw.desc.size * int64(chunks), first: c.at, last: c.at}
 	c.work = append(c.work, sums)
 	m, err := c.keep(int64(unsafe.Sizeof(gradTask{})))

@@ -70,7 +70,8 @@ func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
 }
 
 // chunks is the number of parts with sums of their own that the images of x
-// are cut into for a gradient by the weight.
+// are cut into for a gradient by the weight: two a thread, since threads are
+// not equally fast.
 func (c *compiler) chunks(x kernel.Shape) int { return min(x[0], 2*c.d.threads) }
 
 // winogradForward: x, w -> y.
