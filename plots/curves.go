@@ -48,20 +48,35 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 		}
 		return len(n.open)
 	}))}
-	for _, residual := range []bool{false, true} {
-		var ls []*line
-		for _, l := range drawn {
-			if l.Residual == residual {
-				ls = append(ls, l)
-			}
-		}
-		if len(ls) > 0 {
-			fig.panels = append(fig.panels, curvePanel(ls, x, y, paper))
-			y.label = "" // once is enough
-		}
-	}
+	fig.panels = pair(x, y, drawn, (*line).named, func(p *panel, ls []*line) { curves(p, ls, paper) })
 	fig.legend = curveLegend(nets, paper)
 	return fig, nil
+}
+
+// pair makes a panel of the plain nets and one of the residual nets, of those
+// that there are, on the same axes. named gives the net of what is drawn and
+// the name beside it, and fill draws what belongs to one panel.
+func pair[T any](x, y axis, all []T, named func(T) (*net, string), fill func(p *panel, these []T)) (panels []*panel) {
+	for _, residual := range []bool{false, true} {
+		var these []T
+		var names []string
+		for _, t := range all {
+			if n, name := named(t); n.Residual == residual {
+				these, names = append(these, t), append(names, name)
+			}
+		}
+		if len(these) == 0 {
+			continue
+		}
+		p := &panel{heading: "Plain nets", x: x, y: y, right: labelRoom(names)}
+		if residual {
+			p.heading = "Residual nets"
+		}
+		fill(p, these)
+		panels = append(panels, p)
+		y.label = "" // once is enough
+	}
+	return panels
 }
 
 // lineName is what a net is called beside its line, among others of its
@@ -93,6 +108,8 @@ type line struct {
 	stopped     bool
 	train, test []point
 }
+
+func (l *line) named() (*net, string) { return l.net, l.name }
 
 // note marks in its name that a net did not come to its end.
 func (l *line) note() {
@@ -140,16 +157,9 @@ func errorTop(ls []*line, end float64) float64 {
 	return top(min(most, 100))
 }
 
-func curvePanel(ls []*line, x, y axis, paper bool) *panel {
-	p := &panel{heading: "Plain nets", x: x, y: y}
-	if ls[0].Residual {
-		p.heading = "Residual nets"
-	}
-	var texts []string
-	for _, l := range ls {
-		texts = append(texts, l.name)
-	}
-	p.right = labelRoom(texts)
+// curves draws lines over the iterations, and when the rate was lowered.
+func curves(p *panel, ls []*line, paper bool) {
+	x, y := p.x, p.y
 	drops := rateDrops(ls)
 	for _, d := range drops {
 		p.above = append(p.above, mark{float64(d.Step), "rate ÷ " + strconv.FormatFloat(d.From/d.To, 'g', 3, 64)})
@@ -194,7 +204,6 @@ func curvePanel(ls []*line, x, y axis, paper bool) *panel {
 		}
 		f.labels(labels)
 	}
-	return p
 }
 
 // rateDrops are the steps at which the rate was lowered, of any net.

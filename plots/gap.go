@@ -43,21 +43,7 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 	y.min, y.max = step*math.Floor(lo/step), step*math.Ceil(hi/step)
 	y.ticks = ticks(y.min, y.max, 6, 1)
 	fig := &figure{title: title, notes: notes(nets, "")}
-	for _, residual := range []bool{false, true} {
-		var ls []*line
-		var texts []string
-		for _, l := range drawn {
-			if l.Residual == residual {
-				ls, texts = append(ls, l), append(texts, l.name)
-			}
-		}
-		if len(ls) == 0 {
-			continue
-		}
-		p := &panel{heading: "Plain nets", x: x, y: y, right: labelRoom(texts)}
-		if residual {
-			p.heading = "Residual nets"
-		}
+	fig.panels = pair(x, y, drawn, (*line).named, func(p *panel, ls []*line) {
 		p.paint = func(f frame) {
 			f.line(dropGray, 0.6, nil, vg.Point{X: f.Min.X, Y: f.py(0)}, vg.Point{X: f.Max.X, Y: f.py(0)})
 			var labels []label
@@ -71,9 +57,7 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 			}
 			f.labels(labels)
 		}
-		fig.panels = append(fig.panels, p)
-		y.label = ""
-	}
+	})
 	fig.legend = []key{{testWord(nets) + " error, less that of the mini-batches since the test before", straight(gray, testWidth, nil)}}
 	if maxSeeds(nets) > 1 {
 		fig.legend = append(fig.legend, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", band})

@@ -121,21 +121,8 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 		y.ticks = append(y.ticks, tick{e, strings.Replace(strconv.FormatFloat(math.Pow(10, e), 'g', -1, 64), "e-0", "e-", 1)})
 	}
 	fig := &figure{title: title, notes: notes(nets, "")}
-	for _, residual := range []bool{false, true} {
-		var ds []drawn
-		var texts []string
-		for _, d := range all {
-			if d.Residual == residual {
-				ds, texts = append(ds, d), append(texts, d.last.name)
-			}
-		}
-		if len(ds) == 0 {
-			continue
-		}
-		p := &panel{heading: "Plain nets", x: layerAxis(deepest), y: y, right: labelRoom(texts)}
-		if residual {
-			p.heading = "Residual nets"
-		}
+	named := func(d drawn) (*net, string) { return d.net, d.last.name }
+	fig.panels = pair(layerAxis(deepest), y, all, named, func(p *panel, ds []drawn) {
 		p.paint = func(f frame) {
 			var labels []label
 			for _, d := range ds {
@@ -145,9 +132,7 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 			}
 			f.labels(labels)
 		}
-		fig.panels = append(fig.panels, p)
-		y.label = ""
-	}
+	})
 	fig.legend = []key{
 		{"at the end", straight(gray, testWidth, nil)},
 		{"at the first test", straight(gray, trainWidth, trainDash)},
