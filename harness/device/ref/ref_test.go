@@ -13,5 +13,4 @@ func start(testing.TB) device.Device { return ref.New() }
 func TestRef(t *testing.T)    { devicetest.Run(t, start) }
 func TestGolden(t *testing.T) { devicetest.Golden(t, start) }
 
-// At 224 x 224 a step takes ref minutes; the other devices are held to both.
-func TestGoldenImageNet(t *testing.T) { devicetest.GoldenImageNet(t, start, 64) }
+func TestGoldenImageNet(t *testing.T) { devicetest.GoldenImageNet(t, start, 64, 224) }

@@ -84,13 +84,13 @@ func TestForetell(t *testing.T) {
 		layers, kernels  int
 		temporariesBelow int64 // MiB
 	}{
-		{"resnet-1202", 1201, 20248, 6000},
-		{"plain-20", 19, 216, 600},
-		{"resnet-20", 19, 216, 600},
-		{"plain-56", 55, 577, 600},
-		{"resnet-56", 55, 577, 600},
-		{"plain-110", 109, 1120, 600},
-		{"resnet-110", 109, 1120, 600},
+		{"resnet-1202", 1201, 20644, 6000},
+		{"plain-20", 19, 204, 600},
+		{"resnet-20", 19, 204, 600},
+		{"plain-56", 55, 542, 600},
+		{"resnet-56", 55, 542, 600},
+		{"plain-110", 109, 1048, 600},
+		{"resnet-110", 109, 1048, 600},
 	} {
 		f := foretell(t, training(t, c.net, 128), "h100", device.BF16)
 		if f.ConvLayers != c.layers || f.Convolutions != 3*c.layers-1 {

@@ -50,5 +50,5 @@ func TestDevice(t *testing.T) {
 }
 
 func TestGoldenImageNet(t *testing.T) {
-	devicetest.GoldenImageNet(t, func(t testing.TB) device.Device { return open(t, 0) }, 64)
+	devicetest.GoldenImageNet(t, func(t testing.TB) device.Device { return open(t, 0) }, 64, 224)
 }

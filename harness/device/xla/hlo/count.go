@@ -185,7 +185,7 @@ func (c *computation) used(id, whole int64) int64 {
 		for n, operand := range x.operands {
 			switch {
 			case operand != id:
-			case x.opcode == "bitcast":
+			case x.opcode == "bitcast" || x.opcode == "convert":
 				bytes += c.used(x.id, whole)
 			case n == 0 && x.opcode == "dynamic-update-slice": // in place
 			case n == 0 && (x.opcode == "slice" || x.opcode == "dynamic-slice" || x.opcode == "gather"):

@@ -27,13 +27,38 @@ func (e *emitter) channel(g grouped, v value) value { return e.spread(v, g.dims,
 
 // groupSums adds over the images and pixels of each group: (G,C) twice.
 func (e *emitter) groupSums(x, y value) (value, value) {
-	if !e.staged {
-		return e.sums(x, y, 1, 2, 3)
+	return e.sums(x, y, 1, 2, 3)
+}
+
+// first is the first pixel of each group (G,C).
+func (e *emitter) first(x grouped) value {
+	one := e.slice(x.value, []int{0, 0, 0, 0, 0}, []int{x.groups, 1, 1, 1, x.c}, []int{1, 1, 1, 1, 1})
+	return e.reshape(one, x.groups, x.c)
+}
+
+// pieces of a group, and the most pixels of a piece: see shortSums.
+const pieces, pieceMost = 32, 1024
+
+// shortSums are groupSums for vectors that follow. XLA adds in two kernels and
+// fuses the second with nothing after it. Where few pieces keep the first quick,
+// their sum is written as plain additions, which become part of what follows.
+func (e *emitter) shortSums(x, y value) (value, value) {
+	n := x.dims[1] * x.dims[2] * x.dims[3]
+	if n%pieces > 0 || n/pieces > pieceMost {
+		return e.groupSums(x, y)
 	}
-	for axis := 3; axis >= 1; axis-- {
-		x, y = e.sums(x, y, axis)
+	g, c := x.dims[0], x.dims[4]
+	x, y = e.sums(e.reshape(x, g, pieces, n/pieces, c), e.reshape(y, g, pieces, n/pieces, c), 2)
+	for n := pieces / 2; n > 0; n /= 2 {
+		x, y = e.halves(x, n), e.halves(y, n)
 	}
-	return x, y
+	return e.reshape(x, g, c), e.reshape(y, g, c)
+}
+
+// halves adds the two halves of x (G,2n,C).
+func (e *emitter) halves(x value, n int) value {
+	g, c, one := x.dims[0], x.dims[2], []int{1, 1, 1}
+	return e.add(e.slice(x, []int{0, 0, 0}, []int{g, n, c}, one), e.slice(x, []int{0, n, 0}, []int{g, 2 * n, c}, one))
 }
 
 // inverse is 1/sqrt(variance + eps).
@@ -41,16 +66,20 @@ func (e *emitter) inverse(variance value, eps float32) value {
 	return e.same("rsqrt", e.add(variance, e.constant(float64(eps), f32, variance.dims...)))
 }
 
-// batchNorm takes mean and variance from one pass, E(x*x) - E(x)*E(x) in
-// float32, and folds statistics, scale and shift into y = x*a + b with vectors
-// a and b: then a layer's forward pass is five kernels on a GPU (convolution,
-// sums in two stages, a and b, y).
+// batchNorm takes mean and variance from one pass, E(d*d) - E(d)*E(d) in
+// float32, where d is the distance from the first pixel: of x itself, whose mean
+// may be many deviations from zero, the difference would leave few digits (Chan,
+// Golub and LeVeque 1983: shifted data). Statistics, scale and shift are folded
+// into y = x*a + b with vectors a and b: then a layer's forward pass is four or
+// five kernels on a GPU (convolution, sums in one or two stages, a and b, y).
 func (e *emitter) batchNorm(k kernel.BatchNorm, in []value) []value {
 	x := e.group(in[0], k.Group)
-	sum, squares := e.groupSums(x.value, e.mul(x.value, x.value))
-	mean, square := e.times(sum, 1/x.count), e.times(squares, 1/x.count)
-	zero := e.constant(0, f32, mean.dims...)
-	variance := e.max(e.sub(square, e.mul(mean, mean)), zero)
+	first := e.first(x)
+	d := e.sub(x.value, e.like(x, first))
+	sum, squares := e.shortSums(d, e.mul(d, d))
+	off, square := e.times(sum, 1/x.count), e.times(squares, 1/x.count)
+	mean, zero := e.add(first, off), e.constant(0, f32, off.dims...)
+	variance := e.max(e.sub(square, e.mul(off, off)), zero)
 	scale := e.mul(e.inverse(variance, k.Eps), e.spread(in[1], mean.dims, 1))
 	shift := e.sub(e.spread(in[2], mean.dims, 1), e.mul(mean, scale))
 	y := e.add(e.mul(x.value, e.like(x, scale)), e.like(x, shift))
@@ -77,7 +106,7 @@ func (e *emitter) finish(y value, add, relu bool, dims []int, shortcut []value) 
 }
 
 func (e *emitter) batchNormGrad(k kernel.BatchNormGrad, in []value) []value {
-	x, scale, mean, variance := e.group(in[0], k.Group), in[1], in[2], in[3]
+	x, scale, mean, variance := e.group(in[0], k.Group), in[1], e.hold(in[2]), in[3]
 	d := e.convert(in[len(in)-1], f32)
 	if k.ReLU {
 		zero := e.constant(0, f32, d.dims...)

@@ -220,6 +220,11 @@ func (b *text) while(start []value, cond func(in []value) value, body func(in []
 	return out
 }
 
+// hold is x, computed once: what is made from it does not compute it again.
+func (b *text) hold(x value) value {
+	return b.line(x.elem, x.dims, "optimization_barrier %s : %s", x.name, x.typ())
+}
+
 // after is x, but not before y is there: what is made from it waits.
 func (b *text) after(x, y value) value {
 	name := fmt.Sprintf("%%%d", b.next)
