@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -57,6 +58,15 @@ func weightsPath(dir, id string) string {
 }
 func recordPath(dir, id string) string { return filepath.Join(dir, "runs", id+".jsonl") }
 func lockPath(dir, id string) string   { return filepath.Join(dir, "runs", id+".lock") }
+
+// compiledPath is the folder beside a run's checkpoints that holds what the
+// device compiled: other compilations may choose other algorithms.
+func compiledPath(dir, id string) string { return filepath.Join(checkpoints(dir), id+"-compiled") }
+
+// removeCheckpoints removes what a finished run needs no more.
+func removeCheckpoints(dir, id string) error {
+	return errors.Join(state.Remove(checkpoints(dir), id), os.RemoveAll(compiledPath(dir, id)))
+}
 
 // save writes a checkpoint: parameters, momenta and running statistics, and
 // where the run stands. The record is made to last first: it may be ahead of

@@ -39,7 +39,7 @@ func TestImports(t *testing.T) {
 		"harness/device":           "nets/kernel nets/program",
 		"harness/device/ref":       "harness/device nets/kernel nets/program",
 		"harness/device/onednn":    "harness/device nets/kernel nets/program",
-		"harness/device/xla":       "harness/device harness/device/xla/hlo harness/device/xla/lower harness/device/xla/pjrt nets/kernel nets/program",
+		"harness/device/xla":       "harness/device harness/disk harness/device/xla/hlo harness/device/xla/lower harness/device/xla/pjrt nets/kernel nets/program",
 		"harness/device/xla/hlo":   "",
 		"harness/device/xla/lower": "harness/device nets/kernel nets/program",
 		"harness/device/xla/pjrt":  "",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
+	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/nets"
 )
@@ -227,7 +229,8 @@ func TestJobsOnXLA(t *testing.T) {
 	}
 }
 
-// choosy is a device that chooses anew each time.
+// choosy is a device that chooses anew each time, unless the run has a folder
+// with what was chosen.
 type choosy struct {
 	device.Device
 	made *int
@@ -240,40 +243,59 @@ type choosySession struct {
 
 func (d choosy) Open(p device.Programs, o device.Options) (device.Session, error) {
 	s, err := d.Device.Open(p, o)
+	if err != nil {
+		return nil, err
+	}
 	*d.made++
-	return choosySession{s, device.Choice{Key: "train", Value: fmt.Sprint(*d.made)}}, err
+	choice := fmt.Sprint(*d.made)
+	if path := filepath.Join(o.Folder, "choice"); o.Folder != "" {
+		if kept, err := os.ReadFile(path); err == nil {
+			choice = string(kept)
+		} else if err := disk.Write(path, []byte(choice)); err != nil {
+			return nil, err
+		}
+	}
+	return choosySession{s, device.Choice{Key: "train", Value: choice}}, nil
 }
 
 func (s choosySession) Choices() []device.Choice { return []device.Choice{s.choice} }
 
-// What a device chose by timing is in the provenance, and a run that goes on
-// with another choice says so.
+// What a device chose by timing is in the provenance. A deterministic run goes
+// on with it; another, which may go on with another choice, says so.
 func TestChoices(t *testing.T) {
-	dir, made := t.TempDir(), 0
-	dev := choosy{ref.New(), &made}
-	question := strings.Replace(several, "seeds: [0, 1, 2]", "seeds: [0]", 1)
-	err := sweep(t, question, dir, dev, "").Run(&stopAll{Context: context.Background(), left: 3}) // it saves after two steps
-	if !errors.Is(err, ErrInterrupted) {
-		t.Fatal(err)
-	}
-	if err := sweep(t, question, dir, dev, "").Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	p, err := readProvenance(dir, "plain-8-seed0")
-	if err != nil || len(p.Choices) != 1 || p.Choices[0] != (device.Choice{Key: "train", Value: "2"}) {
-		t.Errorf("choices in the provenance: %v, %v", p.Choices, err)
-	}
-	rec, err := record.Read(recordPath(dir, "plain-8-seed0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := ""
-	for _, e := range rec.Events {
-		if e.Kind == "warn" {
-			said += e.Text
+	for _, c := range []struct{ deterministic, choice, said string }{
+		{"true", "1", ""},
+		{"false", "2", "train was compiled anew since the checkpoint (2, was 1)"},
+	} {
+		dir, made := t.TempDir(), 0
+		dev := choosy{ref.New(), &made}
+		question := strings.Replace(several, "seeds: [0, 1, 2]", "seeds: [0]\ndeterministic: "+c.deterministic, 1)
+		err := sweep(t, question, dir, dev, "").Run(&stopAll{Context: context.Background(), left: 3}) // it saves after two steps
+		if !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
 		}
-	}
-	if !strings.Contains(said, "train was compiled anew since the checkpoint (2, was 1)") {
-		t.Errorf("the record warns %q", said)
+		if err := sweep(t, question, dir, dev, "").Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		p, err := readProvenance(dir, "plain-8-seed0")
+		if err != nil || len(p.Choices) != 1 || p.Choices[0] != (device.Choice{Key: "train", Value: c.choice}) {
+			t.Errorf("deterministic %s: choices in the provenance: %v, %v; want %s", c.deterministic, p.Choices, err, c.choice)
+		}
+		rec, err := record.Read(recordPath(dir, "plain-8-seed0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for _, e := range rec.Events {
+			if e.Kind == "warn" && strings.Contains(e.Text, "chosen by timing") {
+				said += e.Text
+			}
+		}
+		if !strings.HasPrefix(said, c.said) || c.said == "" && said != "" {
+			t.Errorf("deterministic %s: the record warns %q, want %q", c.deterministic, said, c.said)
+		}
+		if left, _ := filepath.Glob(filepath.Join(checkpoints(dir), "*")); len(left) > 0 {
+			t.Errorf("a finished run leaves %v", left)
+		}
 	}
 }

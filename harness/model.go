@@ -38,6 +38,12 @@ type model struct {
 // open compiles the programs of a run and prepares a session for them. The
 // data set, resident or not, is the training set followed by the test set.
 func open(run experiments.Run, src *data.Source, dev device.Device) (*model, error) {
+	return openIn("", run, src, dev)
+}
+
+// openIn is open for a run that has a folder for what the device compiles, if
+// it is to be deterministic.
+func openIn(folder string, run experiments.Run, src *data.Source, dev device.Device) (*model, error) {
 	arch, err := nets.ParseArch(run.Net)
 	if err != nil {
 		return nil, err
@@ -51,8 +57,11 @@ func open(run experiments.Run, src *data.Source, dev device.Device) (*model, err
 	if m.programs, err = programs(arch, run, &src.Train, images); err != nil {
 		return nil, err
 	}
-	m.session, err = dev.Open(m.programs, device.Options{Precision: device.Precision(run.Precision), Deterministic: !run.AnyOrder})
-	if err != nil {
+	o := device.Options{Precision: device.Precision(run.Precision), Deterministic: !run.AnyOrder}
+	if o.Deterministic {
+		o.Folder = folder
+	}
+	if m.session, err = dev.Open(m.programs, o); err != nil {
 		return nil, err
 	}
 	if src.Train.Photos != nil {

@@ -243,7 +243,7 @@ func (s *Sweep) tidy(run experiments.Run) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.removeTemporaries(run), state.Remove(checkpoints(s.Dir), run.ID), held.Release())
+	return errors.Join(s.removeTemporaries(run), removeCheckpoints(s.Dir, run.ID), held.Release())
 }
 
 // Alone runs f while no other process is in Alone for dir: for what several
@@ -371,7 +371,7 @@ func (s *Sweep) setAside(run experiments.Run, why string) error {
 	if err := disk.MakeDir(to); err != nil {
 		return err
 	}
-	files := []string{recordPath(s.Dir, run.ID), provenancePath(s.Dir, run.ID), weightsPath(s.Dir, run.ID)}
+	files := []string{recordPath(s.Dir, run.ID), provenancePath(s.Dir, run.ID), weightsPath(s.Dir, run.ID), compiledPath(s.Dir, run.ID)}
 	for _, path := range append(files, state.Files(checkpoints(s.Dir), run.ID)...) {
 		if err := os.Rename(path, filepath.Join(to, filepath.Base(path))); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -390,7 +390,7 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	if cut.Micro != run.Micro {
 		s.say("%s", cutText(run.ID, run.Batch, cut.Micro))
 	}
-	m, err := open(cut, s.Data, dev)
+	m, err := openIn(compiledPath(s.Dir, run.ID), cut, s.Data, dev)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", run.ID, err)
 	}

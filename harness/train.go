@@ -11,7 +11,6 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/lock"
 	"depthlab/harness/record"
-	"depthlab/harness/state"
 )
 
 // ErrInterrupted is returned by Train when its context ended: everything is
@@ -184,7 +183,7 @@ func (t *trainer) end() error {
 	if err := t.rec.Sync(); err != nil { // before the checkpoints go
 		return err
 	}
-	return state.Remove(checkpoints(t.dir), t.run.ID)
+	return removeCheckpoints(t.dir, t.run.ID)
 }
 
 // fail records why a run cannot go on. Its last checkpoint stays.

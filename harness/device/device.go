@@ -63,6 +63,7 @@ type Options struct {
 	Deterministic bool
 	Layout        string // onednn: "blocked", "nhwc"; "" follows the rule
 	Profile       bool   // onednn: take the time of each instruction
+	Folder        string // xla: where a run keeps its compiled programs, and takes them from; "" for nowhere
 }
 
 // Choice is a program, by name, and a fingerprint of the algorithms that the

@@ -1,67 +1,97 @@
 package xla
 
 import (
+	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"depthlab/harness/device/xla/pjrt"
+	"depthlab/harness/disk"
 )
 
-// executable is a program that can be executed, and a fingerprint of it: two
-// compilations for a GPU may choose other algorithms, as they choose by timing.
-// The fingerprint is "" where the plugin does not give the program away.
+// executable is a program that can be executed, its key (see compile), and its
+// serialised form, nil where the plugin does not give it away. Two compilations
+// for a GPU may choose other algorithms, as they choose by timing, and even two
+// serialisations of one executable differ in some bytes.
 type executable struct {
 	*pjrt.Executable
-	fingerprint string
+	key  string
+	text []byte
 }
 
-// cached gives the executable that the cache folder holds under a key, or
-// makes it and keeps it there. A file that is not taken is made anew: another
-// version of the plugin wrote it, or it is damaged. So the cache is what keeps
-// the choices of algorithms from one process to the next.
-func (d *Device) cached(key string, compile func() (*pjrt.Executable, error)) (*executable, error) {
-	path := filepath.Join(d.cache, key+".pjrt")
-	if d.cache != "" {
-		if text, err := os.ReadFile(path); err == nil {
-			if e, err := d.client.Load(text); err == nil {
-				return &executable{e, fingerprint(text)}, nil
-			}
+// fingerprint tells what an executable was compiled to from what another was.
+func (e *executable) fingerprint() string {
+	if e.text == nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(e.text))[:16]
+}
+
+// find gives the executable of a key. The folder of a run comes first, so that
+// it goes on with the algorithms that it began with; then the one in hand, that
+// of the cache and, at last, a new one. Folder and cache, "" for none, hold it
+// from then on.
+func (d *Device) find(key, folder string, compile func() (*pjrt.Executable, error)) (*executable, error) {
+	if e := d.load(key, folder); e != nil {
+		return e, nil
+	}
+	e := d.inHand(key)
+	if e == nil {
+		e = d.load(key, d.cache)
+	}
+	if e == nil {
+		made, err := compile()
+		if err != nil {
+			return nil, err
+		}
+		e = &executable{Executable: made, key: key}
+		d.executables = append(d.executables, e)
+		if e.text, err = made.Serialize(); err != nil {
+			e.text = nil // it is compiled again the next time: no reason to stop
+		}
+		if d.cache != "" && e.text != nil {
+			_ = disk.Write(file(key, d.cache), e.text)
 		}
 	}
-	e, err := compile()
-	if err != nil {
-		return nil, err
+	if folder == "" || e.text == nil {
+		return e, nil
 	}
-	text, err := e.Serialize()
-	if err != nil { // it is compiled again the next time: no reason to stop
-		return &executable{e, ""}, nil
-	}
-	if d.cache != "" {
-		_ = store(path, text)
-	}
-	return &executable{e, fingerprint(text)}, nil
+	return e, disk.Write(file(key, folder), e.text)
 }
 
-func fingerprint(text []byte) string { return fmt.Sprintf("%x", sha256.Sum256(text))[:16] }
+// load gives what a folder holds under a key; nil for nothing, or for a file
+// that is not taken: another version of the plugin wrote it, or it is damaged.
+func (d *Device) load(key, folder string) *executable {
+	if folder == "" {
+		return nil
+	}
+	text, err := os.ReadFile(file(key, folder))
+	if err != nil {
+		return nil
+	}
+	for _, e := range d.executables {
+		if e.key == key && bytes.Equal(e.text, text) {
+			return e
+		}
+	}
+	x, err := d.client.Load(text)
+	if err != nil {
+		return nil
+	}
+	e := &executable{x, key, text}
+	d.executables = append(d.executables, e)
+	return e
+}
 
-// store writes a file that is whole or absent.
-func store(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+func (d *Device) inHand(key string) *executable {
+	for _, e := range d.executables {
+		if e.key == key {
+			return e
+		}
 	}
 	return nil
 }
+
+func file(key, folder string) string { return filepath.Join(folder, key+".pjrt") }

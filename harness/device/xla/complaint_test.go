@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"depthlab/harness/device"
 	"depthlab/harness/device/xla/lower"
 )
 
@@ -32,7 +33,7 @@ func TestCompileError(t *testing.T) {
 				t.Fatalf("the text has no %s there", c.old)
 			}
 			bad := m.Text[:at] + c.wrong + m.Text[at+len(c.old):]
-			_, err := d.compile(bad, false)
+			_, err := d.compile(bad, device.Options{})
 			var e *compileError
 			if !errors.As(err, &e) {
 				t.Fatalf("error %v", err)

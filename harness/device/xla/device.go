@@ -35,8 +35,8 @@ type Device struct {
 	cache       string // folder of executables; "" for none
 	steps       int    // of a launch; 0 for no loop: one step
 	quick       bool
-	unrolled    int // see lower.Options
-	executables map[string]*executable
+	unrolled    int           // see lower.Options
+	executables []*executable // in hand
 }
 
 // Options of a device.
@@ -69,7 +69,7 @@ func Open(path string, o Options) (*Device, error) {
 	if err != nil {
 		return nil, noClient(err)
 	}
-	d := &Device{plugin: plugin, client: client, build: buildOf(path), cache: o.Cache, steps: o.Loop, quick: o.Quick, executables: map[string]*executable{}}
+	d := &Device{plugin: plugin, client: client, build: buildOf(path), cache: o.Cache, steps: o.Loop, quick: o.Quick}
 	if d.steps == 0 && !d.cpu() {
 		d.steps = launch
 	}
@@ -127,16 +127,16 @@ func (d *Device) Supports(k kernel.Kernel) error { return lower.Supports(k) }
 // Close frees executables and disconnects. Sessions must be closed before.
 func (d *Device) Close() error {
 	var all []error
-	for key, e := range d.executables {
+	for _, e := range d.executables {
 		all = append(all, e.Destroy())
-		delete(d.executables, key)
 	}
+	d.executables = nil
 	return errors.Join(append(all, d.client.Close())...)
 }
 
 // compile gives the executable of a text: made before, kept on disk, or new.
-func (d *Device) compile(text string, deterministic bool) (*executable, error) {
-	options := compileOptions(d.client.Platform, deterministic)
+func (d *Device) compile(text string, o device.Options) (*executable, error) {
+	options := compileOptions(d.client.Platform, o.Deterministic)
 	if d.quick && d.cpu() {
 		options = pjrt.CompileOptions{"xla_backend_optimization_level": int64(0)}
 	}
@@ -145,22 +145,17 @@ func (d *Device) compile(text string, deterministic bool) (*executable, error) {
 	if d.cpu() {
 		fmt.Fprintln(h, device.CPU().Flags) // it compiles for the instructions that are here
 	}
-	key := fmt.Sprintf("%x", h.Sum(nil)[:16])
-	if e := d.executables[key]; e != nil {
+	return d.find(fmt.Sprintf("%x", h.Sum(nil)[:16]), o.Folder, func() (*pjrt.Executable, error) {
+		if !d.cpu() {
+			timing.Lock()
+			defer timing.Unlock()
+		}
+		e, err := withKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, o) })
+		if err != nil {
+			return nil, cannotCompile(text, err)
+		}
 		return e, nil
-	}
-	if !d.cpu() {
-		timing.Lock()
-		defer timing.Unlock()
-	}
-	e, err := d.cached(key, func() (*pjrt.Executable, error) {
-		return withKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, o) })
 	})
-	if err != nil {
-		return nil, cannotCompile(text, err)
-	}
-	d.executables[key] = e
-	return e, nil
 }
 
 // timing is held alone while a program is compiled for a GPU, which chooses

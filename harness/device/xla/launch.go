@@ -109,7 +109,7 @@ func (s *session) nonFinite(m *machine, rows []device.Row, step int) error {
 	if err != nil {
 		return err
 	}
-	code, err := s.d.compile(module.Text, s.o.Deterministic)
+	code, err := s.d.compile(module.Text, device.Options{Deterministic: s.o.Deterministic})
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 		if m.state, err = s.state(q, module.State); err != nil {
 			return nil, err
 		}
-		if m.code, err = d.compile(module.Text, o.Deterministic); err != nil {
+		if m.code, err = d.compile(module.Text, o); err != nil {
 			return nil, fmt.Errorf("xla: program %s: %w", q.Name, s.explain(err))
 		}
 		s.machines = append(s.machines, m)
@@ -85,8 +85,8 @@ func (s *session) Info() device.Info { return s.info }
 func (s *session) Choices() []device.Choice {
 	var all []device.Choice
 	for _, m := range s.machines {
-		if !s.d.cpu() && m.code.fingerprint != "" {
-			all = append(all, device.Choice{Key: m.p.Name, Value: m.code.fingerprint})
+		if print := m.code.fingerprint(); !s.d.cpu() && print != "" {
+			all = append(all, device.Choice{Key: m.p.Name, Value: print})
 		}
 	}
 	return all

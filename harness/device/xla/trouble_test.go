@@ -82,29 +82,62 @@ func TestUnknownOption(t *testing.T) {
 	}
 }
 
-// The cache keeps an executable, and with it the algorithms that were chosen.
-func TestFingerprint(t *testing.T) {
+// A run's folder keeps its executables, and with them the algorithms that were
+// chosen, whatever becomes of the cache.
+func TestKept(t *testing.T) {
 	d := open(t, 0)
 	d.cache = t.TempDir()
 	const text = "module @m {\n  func.func @main(%a: tensor<3xf32>) -> tensor<3xf32> {\n    return %a : tensor<3xf32>\n  }\n}\n"
-	made, compiled := []string{}, 0
-	for range 2 {
-		e, err := d.cached("key", func() (*pjrt.Executable, error) {
+	chosen, compiled := "", 0
+	find := func(folder string) *executable {
+		t.Helper()
+		e, err := d.find("key", folder, func() (*pjrt.Executable, error) {
 			compiled++
-			return d.client.Compile(text, nil)
+			return d.client.Compile(strings.Replace(text, "@m", "@m"+chosen, 1), nil) // stands for what timing chooses
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		made = append(made, e.fingerprint)
-		if err := e.Destroy(); err != nil {
-			t.Fatal(err)
+		return e
+	}
+	forget := func() { // as another process does
+		for _, e := range d.executables {
+			if err := e.Destroy(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.executables = nil
+	}
+	run, other := t.TempDir(), t.TempDir()
+	first := find(run).fingerprint()
+	forget()
+	if e := find(""); e.fingerprint() != first || compiled != 1 {
+		t.Errorf("from the cache comes %q after %d compilations, want %q and 1", e.fingerprint(), compiled, first)
+	}
+	if e := find(other); e.fingerprint() != first || compiled != 1 {
+		t.Errorf("the one in hand is %q after %d compilations, want %q and 1", e.fingerprint(), compiled, first)
+	}
+	for _, dir := range []string{d.cache, run, other} {
+		if files, _ := os.ReadDir(dir); len(files) != 1 || filepath.Ext(files[0].Name()) != ".pjrt" {
+			t.Errorf("a folder holds %v", files)
 		}
 	}
-	if made[0] == "" || made[0] != made[1] || compiled != 1 {
-		t.Errorf("fingerprints %q after %d compilations, want one", made, compiled)
+	forget()
+	d.cache, chosen = t.TempDir(), "other"
+	second := find("").fingerprint()
+	if second == first || compiled != 2 {
+		t.Fatalf("without cache and folder, %q after %d compilations", second, compiled)
 	}
-	if files, _ := os.ReadDir(d.cache); len(files) != 1 || filepath.Ext(files[0].Name()) != ".pjrt" {
-		t.Errorf("the cache holds %v", files)
+	if e := find(run); e.fingerprint() != first || compiled != 2 {
+		t.Errorf("the run goes on with %q after %d compilations, it began with %q", e.fingerprint(), compiled, first)
+	}
+	if a, b := find(run), find(run); a != b {
+		t.Error("an executable is loaded twice")
+	}
+	if err := os.WriteFile(file("key", run), []byte("damaged"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if e := find(run); e.fingerprint() != second || compiled != 2 {
+		t.Errorf("in place of a damaged one comes %q after %d compilations, want %q and 2", e.fingerprint(), compiled, second)
 	}
 }
