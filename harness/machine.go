@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
 	"depthlab/harness/lock"
+	"depthlab/nets"
+	"depthlab/nets/compile"
 )
 
 // Machine is where things lie and what is there: devices, libraries, data.
@@ -153,6 +156,34 @@ func (m Machine) Open(name string) (dev device.Device, warning string, err error
 			"./run.sh fetches the library where python3 has pip; or install your system's libdnnl3, or set DEPTHLAB_ONEDNN to a libdnnl.so.3. (" + err.Error() + ")", nil
 	}
 	return nil, "", fmt.Errorf("--device %q: expected auto, ref, onednn or xla", name)
+}
+
+// Try computes a small net on a device: that it could be opened does not show
+// that it computes, as a GPU's libraries are loaded when they are first used.
+func Try(dev device.Device) error {
+	arch, err := nets.ParseArch("plain-8")
+	if err != nil {
+		return err
+	}
+	const images, classes = 2, 10
+	p, err := compile.Compile(arch, nets.Eval, compile.Config{
+		Config: nets.Config{Batch: images, Channels: 3, Size: 8, Classes: classes, Eps: 1e-5}, Images: images,
+	})
+	if err != nil {
+		return err
+	}
+	s, err := dev.Open(device.Programs{Eval: p}, device.Options{})
+	if err != nil {
+		return err
+	}
+	c, err := s.Eval([]device.Row{{0}, {1}})
+	if err = errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	if want := images * math.Log(classes); !(math.Abs(c.Loss-want) < 1e-3) { // all weights are zero
+		return fmt.Errorf("%s computes a loss of %v, not %v", dev.Info().Name, c.Loss, want)
+	}
+	return nil
 }
 
 // Load reads the data set that a question names. What photos says is filled in

@@ -34,6 +34,10 @@ func doctor(_ context.Context, c *call) error {
 			fmt.Printf("device %-7s missing: %v\n", name, err)
 			continue
 		}
+		if err := harness.Try(dev); err != nil {
+			fmt.Printf("device %-7s broken: %v\n", name, err)
+			continue
+		}
 		info := dev.Info()
 		native := "fp32"
 		if info.Bfloat16 {
