@@ -60,7 +60,7 @@ func (m Machine) calibrationPath(name, version string) string {
 	case "xla":
 		library, _ = m.XLA()
 	}
-	fmt.Fprintln(h, version, device.CPU().Model, runtime.NumCPU(), runtime.GOMAXPROCS(0), os.Getenv("OMP_NUM_THREADS"), os.Getenv(onednn.EnvKernels), library)
+	fmt.Fprintln(h, version, device.CPU().Model, runtime.NumCPU(), runtime.GOMAXPROCS(0), os.Getenv("OMP_NUM_THREADS"), os.Getenv(onednn.EnvKernels), os.Getenv(onednn.EnvLayout), library)
 	cards, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information")
 	for _, path := range cards {
 		text, _ := os.ReadFile(path)

@@ -44,6 +44,9 @@ type layout struct {
 	rule  string
 }
 
+// EnvLayout, "blocked" or "nhwc", is taken in place of the rule.
+const EnvLayout = "DEPTHLAB_ONEDNN_LAYOUT"
+
 // chooseLayout is the rule: AMX's bfloat16 convolutions exist channels-last
 // only; everything else is fastest in channel blocks as wide as a vector.
 func chooseLayout(c cpu, p device.Precision, wanted string) (layout, error) {

@@ -165,6 +165,11 @@ func TestErrors(t *testing.T) {
 	if _, err := d.Open(device.Programs{Train: p}, device.Options{Layout: "diagonal"}); !errors.As(err, &u) {
 		t.Errorf("layout: %v", err)
 	}
+	t.Setenv(EnvLayout, "diagonal")
+	if _, err := d.Open(device.Programs{Train: p}, device.Options{}); !errors.As(err, &u) {
+		t.Errorf("layout of the environment: %v", err)
+	}
+	t.Setenv(EnvLayout, "")
 	if _, err := d.Open(device.Programs{Train: p}, device.Options{Precision: device.BF16}); !d.Info().Bfloat16 && !errors.As(err, &u) {
 		t.Errorf("bf16: %v", err)
 	}

@@ -1,8 +1,10 @@
 package onednn
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"os"
 
 	"github.com/ebitengine/purego"
 
@@ -43,7 +45,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	default:
 		return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("precision %q", o.Precision), Hint: "fp32 and bf16 are"}
 	}
-	l, err := chooseLayout(d.cpu, o.Precision, o.Layout)
+	l, err := chooseLayout(d.cpu, o.Precision, cmp.Or(o.Layout, os.Getenv(EnvLayout)))
 	if err != nil {
 		return nil, err
 	}
