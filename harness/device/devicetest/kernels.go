@@ -68,6 +68,8 @@ func singles(t testing.TB) []single {
 		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 1}, kernel.Shape{1, 1, 1, 1}},
 		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 32}, kernel.Shape{8, 32, 14, 14}},
 		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{3, 32, 10, 12}},
+		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{2, 32, 7, 9}},
+		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{1, 16, 1, 34}},
 	} {
 		w := kernel.Shape{c.k.Out, c.x[1], c.k.Size, c.k.Size}
 		y, err := c.k.Shape([]kernel.Shape{c.x, w})

@@ -57,16 +57,17 @@ const tileGroup = 16
 
 // winograd reports whether these functions convolve x (N,C,H,W) to y.
 func (c *compiler) winograd(k kernel.Conv, x, y kernel.Shape) bool {
+	_, all := tileCount(y)
 	return c.own.wide && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%16 == 0 && y[1]%16 == 0 &&
-		y[2]%2 == 0 && y[3]%2 == 0 && y[2]*y[3]/4 >= tileGroup
+		y[2] > 1 && y[3] > 1 && all >= tileGroup
 }
 
-// winogradGrad reports whether they take the gradient by the weight. In
-// bfloat16 tiles go in pairs, if need be of two images of a chunk, and the
+// winogradGrad reports whether they take the gradient by the weight, in which
+// no tile may count twice. In bfloat16 tiles go in pairs, if need be of two images of a chunk, and the
 // transforms of 16 channels cost more than they save.
 func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
 	pairs := y[2]*y[3]/4%2 == 0 || x[0]%(2*c.chunks(x)) == 0
-	return c.winograd(k, x, y) && (c.dtype == f32 || pairs && x[1] > 16)
+	return c.winograd(k, x, y) && y[2]%2 == 0 && y[3]%2 == 0 && (c.dtype == f32 || pairs && x[1] > 16)
 }
 
 // chunks is the number of parts with sums of their own that the images of x
@@ -227,11 +228,18 @@ func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
 	return t
 }
 
+// tileCount is the number of tiles in a row of y, and in all.
+func tileCount(y kernel.Shape) (across, all int) {
+	across = (y[3] + 1) / 2
+	return across, across * ((y[2] + 1) / 2)
+}
+
 // tiles gives, group by group, where each tile of y begins: int32 byte offsets
 // in a block of the padded image, of float32, and in a block of y. The last of
-// the groups of size group overlaps the one before.
+// the groups of size group overlaps the one before, and at an odd edge the last
+// tile: what lies in both is written twice.
 func (c *compiler) tiles(y kernel.Shape, size int64, group int) (table region, groups int, err error) {
-	across, all := y[3]/2, y[2]*y[3]/4
+	across, all := tileCount(y)
 	groups = (all + group - 1) / group
 	key := tableKey{-group, y[2], y[3]}
 	if table = c.tables[key]; table != nil {
@@ -243,7 +251,7 @@ func (c *compiler) tiles(y kernel.Shape, size int64, group int) (table region, g
 	at := unsafe.Slice((*[2]int32)(table.at(0)), groups*group)
 	for i := range at {
 		t := min(i/group*group, all-group) + i%group
-		row, column := 2*(t/across), 2*(t%across)
+		row, column := min(2*(t/across), y[2]-2), min(2*(t%across), y[3]-2)
 		at[i] = [2]int32{int32((row*(y[3]+2) + column) * 64), int32((row*y[3]+column)*16) * int32(size)}
 	}
 	c.tables[key] = table
