@@ -217,7 +217,8 @@ const maxDepth = 12002
 // as 1.
 const smallImage = 48
 
-// CheckSize says whether the net means something on images of size x size.
+// CheckSize says whether the net means something on images whose shorter side
+// has so many pixels.
 func (a Arch) CheckSize(size int) error {
 	if a.PoolPad && size <= smallImage {
 		return fmt.Errorf("pool-pad1 is about the max-pool, and on images of up to %d pixels there is none", smallImage)

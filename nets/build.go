@@ -1,6 +1,7 @@
 package nets
 
 import (
+	"cmp"
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
@@ -26,11 +27,17 @@ type Config struct {
 	Batch    int // images a step: N; of a batch that is cut, a micro-batch
 	Whole    int // images of the batch that is cut; 0 for one that is not
 	Channels int // of an image
-	Size     int // rows and columns of an image
+	Size     int // rows of an image
+	Width    int // columns; 0 = as many as rows
 	Classes  int
 	Group    int     // images that share batch statistics; 0 = all of them
 	Eps      float32 // of batch norm
 }
+
+// Columns are those of an image.
+func (c Config) Columns() int { return cmp.Or(c.Width, c.Size) }
+
+func (c Config) shorter() int { return min(c.Size, c.Columns()) }
 
 // Kind is the role of a parameter.
 type Kind uint8
@@ -66,7 +73,7 @@ type Norm struct {
 // Graph is a net as a Gorgonia expression.
 type Graph struct {
 	Expr   *G.ExprGraph
-	Input  *G.Node // (N, Channels, Size, Size)
+	Input  *G.Node // (N, Channels, rows, columns)
 	Label  *G.Node // int32 (N)
 	Logits *G.Node // (N, Classes)
 	Loss   *G.Node // scalar
@@ -79,11 +86,11 @@ type Graph struct {
 func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 	b := &builder{mode: m, cfg: c, g: &Graph{Expr: G.NewGraph()}}
 	g := b.g
-	g.Input = G.NewTensor(g.Expr, G.Float32, 4, G.WithShape(c.Batch, c.Channels, c.Size, c.Size), G.WithName("input"))
+	g.Input = G.NewTensor(g.Expr, G.Float32, 4, G.WithShape(c.Batch, c.Channels, c.Size, c.Columns()), G.WithName("input"))
 	g.Label = G.NewTensor(g.Expr, tensor.Int32, 1, G.WithShape(c.Batch), G.WithName("label"))
 
 	stages, width := a.stages()
-	b.err = a.CheckSize(c.Size)
+	b.err = a.CheckSize(c.shorter())
 	x := b.stem(a, g.Input, width)
 	for stage, blocks := range stages {
 		for i := range blocks {
@@ -118,7 +125,7 @@ type builder struct {
 // of Table 1, or the 3x3 convolution of section 4.2, which ImageNet nets on
 // small images have too.
 func (b *builder) stem(a Arch, x *G.Node, width int) *G.Node {
-	if !a.ImageNet() || b.cfg.Size <= smallImage {
+	if !a.ImageNet() || b.cfg.shorter() <= smallImage {
 		return b.convNorm("conv1", "bn1", x, width, 3, 1, nil, true)
 	}
 	x = b.convNorm("conv1", "bn1", x, width, 7, 2, nil, true)

@@ -49,11 +49,11 @@ func (l *lowering) id(name string) program.BufID {
 // inputs makes the buffers that the host writes and reads.
 func (l *lowering) inputs() {
 	c := l.cfg
-	l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Size)
+	l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Columns())
 	l.buffer("labels", kernel.Int32, program.Input, c.Images)
 	l.buffer("rows", kernel.Int32, program.Input, c.Batch, 4)
 	l.buffer("rates", kernel.Float32, program.Input, 2)
-	l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Size)
+	l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Columns())
 	l.buffer("scale", kernel.Float32, program.Input, c.Channels)
 	l.buffer("fill", kernel.Float32, program.Input, c.Channels)
 	l.buffer("input", kernel.Float32, program.Input, l.graph.Input.Shape()...)
@@ -159,7 +159,7 @@ func (l *lowering) load() {
 	for _, name := range []string{"images", "labels", "rows", "mean", "scale", "fill"} {
 		in = append(in, l.id(name))
 	}
-	k := kernel.Batch{Crop: l.cfg.Size, Pad: l.cfg.Pad}
+	k := kernel.Batch{H: l.cfg.Size, W: l.cfg.Columns(), Pad: l.cfg.Pad}
 	if l.parts > 1 {
 		k.Images = l.cfg.MicroBatch
 		k.First = l.part * k.Images

@@ -3,8 +3,8 @@ package kernel
 import "fmt"
 
 // Batch selects images of the resident data set and augments them by the
-// plan: images uint8 (D,C,H,W), labels int32 (D), rows int32 (N,4),
-// mean (C,H,W), scale (C), fill (C) -> input (N,C,Crop,Crop), label int32 (N).
+// plan: images uint8 (D,C,H',W'), labels int32 (D), rows int32 (N,4),
+// mean (C,H',W'), scale (C), fill (C) -> input (N,C,H,W), label int32 (N).
 // Of a batch that is cut, input and label are the micro-batch of Images rows
 // from First on.
 //
@@ -13,12 +13,13 @@ import "fmt"
 // (pixel - mean) * scale, one outside it fill. Index -1 is an empty slot: zeros, and
 // label -1.
 type Batch struct {
-	Crop, Pad     int
+	H, W          int // rows and columns of the crop
+	Pad           int
 	First, Images int // Images 0: all rows
 }
 
 func (k Batch) String() string {
-	s := fmt.Sprintf("batch %dx%d p%d", k.Crop, k.Crop, k.Pad)
+	s := fmt.Sprintf("batch %dx%d p%d", k.H, k.W, k.Pad)
 	if k.Images > 0 {
 		s += fmt.Sprintf(" rows %d-%d", k.First, k.First+k.Images-1)
 	}
@@ -43,18 +44,18 @@ func (k Batch) Shape(in []Shape) ([]Shape, error) {
 		return nil, fmt.Errorf("%s: shapes %v do not fit", k, in)
 	case k.First < 0 || k.First+k.Images > in[2][0]:
 		return nil, fmt.Errorf("%s: there are %d rows", k, in[2][0])
-	case k.Crop > images[2]+2*k.Pad || k.Crop > images[3]+2*k.Pad:
+	case k.H > images[2]+2*k.Pad || k.W > images[3]+2*k.Pad:
 		return nil, fmt.Errorf("%s: the crop is larger than the padded image of %v", k, images)
 	}
 	n := k.images(in[2])
-	return []Shape{{n, c, k.Crop, k.Crop}, {n}}, nil
+	return []Shape{{n, c, k.H, k.W}, {n}}, nil
 }
 
 // Types: labels are int32.
 func (k Batch) Types() []DType { return []DType{Float32, Int32} }
 
 func (k Batch) Cost(in []Shape) (flops, bytes int64) {
-	n := int64(k.images(in[2]) * in[0][1] * k.Crop * k.Crop)
+	n := int64(k.images(in[2]) * in[0][1] * k.H * k.W)
 	return 2 * n, 5 * n
 }
 
@@ -68,19 +69,19 @@ func (k Batch) Ref(out, in []Tensor) {
 		row := rows[n*4:][:4]
 		if row[0] < 0 {
 			label[n] = -1
-			clear(x[n*C*k.Crop*k.Crop:][:C*k.Crop*k.Crop])
+			clear(x[n*C*k.H*k.W:][:C*k.H*k.W])
 			return
 		}
 		d := int(row[0])
 		label[n] = labels.I32[d]
 		for c := range C {
-			for h := range k.Crop {
+			for h := range k.H {
 				iy := h + int(row[1]) - k.Pad
-				dst := x[((n*C+c)*k.Crop+h)*k.Crop:][:k.Crop]
+				dst := x[((n*C+c)*k.H+h)*k.W:][:k.W]
 				for w := range dst {
 					ix := w
 					if row[3] != 0 {
-						ix = k.Crop - 1 - w
+						ix = k.W - 1 - w
 					}
 					ix += int(row[2]) - k.Pad
 					if iy < 0 || iy >= H || ix < 0 || ix >= W {

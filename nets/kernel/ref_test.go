@@ -148,7 +148,7 @@ func TestBatch(t *testing.T) {
 		1, 0, 0, 0, // the corner of the padding
 		-1, 1, 1, 0, // empty
 	}}
-	out := apply(t, Batch{Crop: 2, Pad: 1}, images, label, rows, mean, scale, fill)
+	out := apply(t, Batch{H: 2, W: 2, Pad: 1}, images, label, rows, mean, scale, fill)
 	equal(t, "input", out[0].F32, []float32{
 		1, 2, 4, 5, 2, 4, 8, 10,
 		3, 2, 0, 5, 6, 4, 12, 10,
@@ -160,9 +160,13 @@ func TestBatch(t *testing.T) {
 			t.Errorf("label %d is %d, want %d", i, out[1].I32[i], want)
 		}
 	}
+	// One row of three columns, as it is and flipped.
+	rows = Tensor{Shape: Shape{2, 4}, I32: []int32{0, 2, 1, 0, 0, 2, 1, 1}}
+	out = apply(t, Batch{H: 1, W: 3, Pad: 1}, images, label, rows, mean, scale, fill)
+	equal(t, "a row", out[0].F32, []float32{4, 5, 0, 8, 10, 12, 0, 5, 4, 12, 10, 8})
 	// The far corner: the last row and column of the padded image.
 	rows = Tensor{Shape: Shape{1, 4}, I32: []int32{0, 2, 3, 1}}
-	out = apply(t, Batch{Crop: 2, Pad: 1}, images, label, rows, mean, scale, fill)
+	out = apply(t, Batch{H: 2, W: 2, Pad: 1}, images, label, rows, mean, scale, fill)
 	equal(t, "far corner, flipped", out[0].F32, []float32{-1, 0, -1, -1, -2, 12, -2, -2})
 }
 
@@ -251,7 +255,7 @@ func TestNames(t *testing.T) {
 		BatchNormGrad{BatchNorm{Eps: 1e-3, ReLU: true}}:        "batchnorm eps0.001 +relu grad",
 		Pad{2, 32, Split}:                                      "pad s2 ->32 split",
 		SGD{Momentum: 0.9, Decay: 1e-4, Form: PyTorch}:         "sgd m0.9 d0.0001 pytorch",
-		Batch{Crop: 32, Pad: 4}:                                "batch 32x32 p4",
+		Batch{H: 32, W: 32, Pad: 4}:                            "batch 32x32 p4",
 		MovingAverage{Count: 65536}:                            "moving average of 65536",
 		BatchNormInfer{Eps: 1e-5, Add: false, ReLU: true}:      "batchnorm infer +relu",
 		ConvGradWeight{Conv{Size: 1, Stride: 2, Out: 32}}:      "conv 1x1 s2 p0 ->32 grad weight",

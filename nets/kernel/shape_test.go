@@ -46,7 +46,8 @@ var good = []struct {
 	{CrossEntropy{}, s(ints{2, 10}, ints{2}), s(ints{1}, ints{1})},
 	{CrossEntropyGrad{}, s(ints{2, 10}, ints{2}), s(ints{2, 10})},
 	{SGD{}, s(ints{9}, ints{9}, ints{9}, ints{2}), s(ints{9}, ints{9})},
-	{Batch{Crop: 6, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 6, 6}, ints{2})},
+	{Batch{H: 6, W: 6, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 6, 6}, ints{2})},
+	{Batch{H: 4, W: 7, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 4, 7}, ints{2})},
 }
 
 func TestShapes(t *testing.T) {
@@ -135,11 +136,12 @@ func TestShapesThatDoNotFit(t *testing.T) {
 		{CrossEntropyGrad{}, s(ints{2, 10}, ints{3}), "2 rows but 3 labels"},
 		{SGD{}, s(ints{9}, ints{9}, ints{8}, ints{2}), "do not fit"},
 		{SGD{}, s(ints{9}, ints{9}, ints{9}, ints{1}), "do not fit"},
-		{Batch{Crop: 6}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), "larger than the padded image"},
-		{Batch{Crop: 5}, s(ints{9, 3, 6, 5}, ints{8}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), "do not fit"},
-		{Batch{Crop: 5}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 3}, ints{3, 6, 5}, ints{3}, ints{3}), "do not fit"},
-		{Batch{Crop: 5}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 5, 6}, ints{3}, ints{3}), "do not fit"},
-		{Batch{Crop: 5}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{1}), "do not fit"},
+		{Batch{H: 5, W: 6}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), "larger than the padded image"},
+		{Batch{H: 7, W: 5}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), "larger than the padded image"},
+		{Batch{H: 5, W: 5}, s(ints{9, 3, 6, 5}, ints{8}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), "do not fit"},
+		{Batch{H: 5, W: 5}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 3}, ints{3, 6, 5}, ints{3}, ints{3}), "do not fit"},
+		{Batch{H: 5, W: 5}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 5, 6}, ints{3}, ints{3}), "do not fit"},
+		{Batch{H: 5, W: 5}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{1}), "do not fit"},
 	} {
 		if _, err := c.k.Shape(c.in); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s on %v: error %v, want one with %q", c.k, c.in, err, c.want)

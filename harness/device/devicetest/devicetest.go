@@ -77,12 +77,18 @@ const evalBatch = 6
 
 func newNet(t testing.TB, name string, batch, group, size int, salt string) *net {
 	t.Helper()
+	return newWideNet(t, name, batch, group, size, size, salt)
+}
+
+// newWideNet is a net on images of size rows and width columns.
+func newWideNet(t testing.TB, name string, batch, group, size, width int, salt string) *net {
+	t.Helper()
 	arch, err := nets.ParseArch(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := &net{name: name, salt: salt, cfg: compile.Config{
-		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Group: group, Eps: 1e-5},
+		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Width: width, Classes: 10, Group: group, Eps: 1e-5},
 		Images: 24, Pad: 2, Momentum: 0.9, Decay: 1e-4,
 	}}
 	if n.graph, err = arch.Build(nets.Eval, n.cfg.Config); err != nil {
@@ -173,7 +179,7 @@ func reference(t testing.TB, n *net) *session {
 
 func (n *net) fill(s *session) {
 	c := n.cfg
-	pixels := c.Channels * c.Size * c.Size
+	pixels := c.Channels * c.Size * c.Columns()
 	s.write("images", bytesOf(n.salt+"images", c.Images*pixels))
 	labels := make([]int32, c.Images)
 	for i := range labels {

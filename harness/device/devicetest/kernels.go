@@ -132,7 +132,7 @@ func singles(t testing.TB) []single {
 	add(kernel.Accumulate{}, kernel.Shape{37}, kernel.Shape{37})
 	stat, c := kernel.Shape{2, 5}, kernel.Shape{5}
 	add(kernel.MovingAverage{Count: 12}, stat, stat, stat, stat, c, c, kernel.Shape{2})
-	add(kernel.Batch{Crop: 8, Pad: 2, First: 1, Images: 3}, kernel.Shape{9, 3, 8, 8}, kernel.Shape{9}, kernel.Shape{6, 4}, kernel.Shape{3, 8, 8}, kernel.Shape{3}, kernel.Shape{3})
+	add(kernel.Batch{H: 8, W: 11, Pad: 2, First: 1, Images: 3}, kernel.Shape{9, 3, 7, 12}, kernel.Shape{9}, kernel.Shape{6, 4}, kernel.Shape{3, 7, 12}, kernel.Shape{3}, kernel.Shape{3})
 	add(kernel.Add{}, kernel.Shape{3, 5, 7, 5}, kernel.Shape{3, 5, 7, 5})
 	add(kernel.SGD{Momentum: 0.9, Decay: 1e-4, Form: kernel.PyTorch}, kernel.Shape{37}, kernel.Shape{37}, kernel.Shape{37}, kernel.Shape{2})
 	return all
@@ -413,7 +413,7 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 		images := c.in[0]
 		for i := range c.in[2][0] {
 			h := Hashes(fmt.Sprint("row", i), 4)
-			for j, n := range []int{images[0], images[2] + 2*k.Pad - k.Crop + 1, images[3] + 2*k.Pad - k.Crop + 1, 2} {
+			for j, n := range []int{images[0], images[2] + 2*k.Pad - k.H + 1, images[3] + 2*k.Pad - k.W + 1, 2} {
 				xs[2].I32[i*4+j] = int32(h[j] % uint32(n))
 			}
 		}

@@ -30,8 +30,8 @@ func TestSalts(t *testing.T) {
 		fmt.Printf("%s: salt %s, %.2g from a kink\n", what, salt, best)
 	}
 	for _, c := range wholeNets {
-		find(fmt.Sprintf("%s batch %d group %d size %d", c.name, c.batch, c.group, c.size), func(salt string) *net {
-			return newNet(t, c.name, c.batch, c.group, c.size, salt)
+		find(fmt.Sprintf("%s batch %d group %d size %dx%d", c.name, c.batch, c.group, c.size, c.width), func(salt string) *net {
+			return newWideNet(t, c.name, c.batch, c.group, c.size, c.width, salt)
 		}, firstStep)
 	}
 	for _, c := range cutNets {

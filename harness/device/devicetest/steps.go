@@ -42,19 +42,19 @@ func (s *suite) tolerance() tolerance {
 // wholeNets are what whole steps run: each kind of shortcut, groups, odd extents.
 // The salts are such that no rectifier comes near its kink (see probe).
 var wholeNets = []struct {
-	name               string
-	batch, group, size int
-	salt               string
+	name                      string
+	batch, group, size, width int
+	salt                      string
 }{
-	{"plain-8", 6, 0, 8, "61"},
-	{"resnet-8", 8, 4, 8, "54"},
-	{"resnet-8", 3, 0, 14, "61"}, // 14, 7, 4: the strides do not divide
-	{"resnet-8/split", 6, 2, 8, "40"},
-	{"resnet-8/B", 5, 0, 8, "76"},
-	{"resnet-8/C", 8, 4, 8, "3"},
-	{"resnet-20", 6, 0, 8, "70"},
-	{"resnet-11/bottleneck/v1.5", 3, 0, 8, "65"},
-	{"resnet-8/single", 6, 0, 8, "1"},
+	{"plain-8", 6, 0, 8, 8, "61"},
+	{"resnet-8", 8, 4, 8, 8, "54"},
+	{"resnet-8", 3, 0, 14, 10, "72"}, // 14, 7, 4 by 10, 5, 3: the strides do not divide
+	{"resnet-8/split", 6, 2, 8, 8, "40"},
+	{"resnet-8/B", 5, 0, 8, 8, "76"},
+	{"resnet-8/C", 8, 4, 8, 8, "3"},
+	{"resnet-20", 6, 0, 8, 8, "70"},
+	{"resnet-11/bottleneck/v1.5", 3, 0, 8, 8, "65"},
+	{"resnet-8/single", 6, 0, 8, 8, "1"},
 }
 
 // probe is a rectified batch norm that also notes how near to 0 it rectifies.
@@ -119,7 +119,7 @@ func firstStep(n *net) device.Plan {
 func (s *suite) steps(t *testing.T) {
 	for _, c := range wholeNets {
 		t.Run(c.name, func(t *testing.T) {
-			n := newNet(t, c.name, c.batch, c.group, c.size, c.salt)
+			n := newWideNet(t, c.name, c.batch, c.group, c.size, c.width, c.salt)
 			s.beside(t, n, n, firstStep(n))
 		})
 	}
@@ -304,7 +304,7 @@ func (n *net) statistics(s *session) {
 func (s *suite) eval(t *testing.T) {
 	for _, c := range wholeNets {
 		t.Run(c.name, func(t *testing.T) {
-			n := newNet(t, c.name, c.batch, c.group, c.size, c.salt)
+			n := newWideNet(t, c.name, c.batch, c.group, c.size, c.width, c.salt)
 			dev, ref := s.open(t, n), reference(t, n)
 			n.statistics(dev)
 			n.statistics(ref)
@@ -342,7 +342,7 @@ func (s *suite) eval(t *testing.T) {
 func (s *suite) calibrate(t *testing.T) {
 	for _, c := range wholeNets {
 		t.Run(c.name, func(t *testing.T) {
-			n := newNet(t, c.name, c.batch, c.group, c.size, c.salt)
+			n := newWideNet(t, c.name, c.batch, c.group, c.size, c.width, c.salt)
 			dev, ref := s.open(t, n), reference(t, n)
 			n.statistics(dev)
 			n.statistics(ref)

@@ -123,7 +123,7 @@ func loadBatch(k kernel.Batch, out, in []kernel.Tensor) {
 	mean, scale, fill := in[3].F32, in[4].F32, in[5].F32
 	C, H, W := images.Shape[1], images.Shape[2], images.Shape[3]
 	x, label := out[0].F32, out[1].I32
-	area := k.Crop * k.Crop
+	area := k.H * k.W
 	for n := range label {
 		row := rows[n*4:][:4]
 		d := int(row[0])
@@ -134,11 +134,11 @@ func loadBatch(k kernel.Batch, out, in []kernel.Tensor) {
 		}
 		label[n] = labels[d]
 		left := int(row[2]) - k.Pad // image column of the crop's column 0
-		begin, end := min(max(0, -left), k.Crop), max(0, min(k.Crop, W-left))
+		begin, end := min(max(0, -left), k.W), max(0, min(k.W, W-left))
 		for c := range C {
 			s, f := scale[c], fill[c]
-			for h := range k.Crop {
-				dst := x[((n*C+c)*k.Crop+h)*k.Crop:][:k.Crop]
+			for h := range k.H {
+				dst := x[((n*C+c)*k.H+h)*k.W:][:k.W]
 				iy := h + int(row[1]) - k.Pad
 				if iy < 0 || iy >= H || begin >= end {
 					fillRow(dst, f)
@@ -154,7 +154,7 @@ func loadBatch(k kernel.Batch, out, in []kernel.Tensor) {
 					inside[i] = (float32(p) - average[i]) * s
 				}
 				if row[3] != 0 {
-					for i, j := 0, k.Crop-1; i < j; i, j = i+1, j-1 {
+					for i, j := 0, k.W-1; i < j; i, j = i+1, j-1 {
 						dst[i], dst[j] = dst[j], dst[i]
 					}
 				}

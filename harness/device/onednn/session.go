@@ -419,7 +419,7 @@ func (c *code) validate(rows []device.Row) error {
 			continue
 		}
 		images := c.prog.Buffers[instr.In[0]].Shape
-		top, left := int32(images[2]+2*k.Pad-k.Crop), int32(images[3]+2*k.Pad-k.Crop)
+		top, left := int32(images[2]+2*k.Pad-k.H), int32(images[3]+2*k.Pad-k.W)
 		for j, r := range rows {
 			if r[0] < -1 || int(r[0]) >= images[0] {
 				return fmt.Errorf("onednn: row %d of the plan names image %d of %d", j, r[0], images[0])

@@ -107,7 +107,7 @@ func setRows(m *machine, dst kernel.Tensor, rows []device.Row) error {
 	var top, left int32
 	for _, c := range m.p.Code {
 		if k, ok := c.Kernel.(kernel.Batch); ok {
-			top, left = int32(images[2]+2*k.Pad-k.Crop), int32(images[3]+2*k.Pad-k.Crop)
+			top, left = int32(images[2]+2*k.Pad-k.H), int32(images[3]+2*k.Pad-k.W)
 		}
 	}
 	for i, r := range rows {

@@ -282,7 +282,7 @@ func (m *machine) checkRows(rows []device.Row) error {
 	for _, c := range m.p.Code {
 		if k, ok := c.Kernel.(kernel.Batch); ok {
 			images = m.p.Buffers[c.In[0]].Shape
-			top, left = int32(images[2]+2*k.Pad-k.Crop), int32(images[3]+2*k.Pad-k.Crop)
+			top, left = int32(images[2]+2*k.Pad-k.H), int32(images[3]+2*k.Pad-k.W)
 		}
 	}
 	if images == nil {

@@ -2,32 +2,32 @@ package lower
 
 import "depthlab/nets/kernel"
 
-// batch gathers pixel by pixel: images (D,H,W,C), labels (D), rows (N,4),
-// mean (H,W,C), scale (C), fill (C).
+// batch gathers pixel by pixel: images (D,H',W',C), labels (D), rows (N,4),
+// mean (H',W',C), scale (C), fill (C).
 func (e *emitter) batch(k kernel.Batch, in []value) []value {
 	images, labels, rows := in[0], in[1], in[2]
 	if k.Images > 0 {
 		rows = e.slice(rows, []int{k.First, 0}, []int{k.First + k.Images, 4}, []int{1, 1})
 	}
 	n, h, w, c := rows.dims[0], images.dims[1], images.dims[2], images.dims[3]
-	pixels := []int{n, k.Crop, k.Crop}
+	pixels := []int{n, k.H, k.W}
 	index := e.column(rows, 0)
 	each := func(column int) value { return e.spread(e.column(rows, column), pixels, 0) }
 	number := func(v int) value { return e.constant(float64(v), i32, pixels...) }
 
 	y := e.sub(e.add(e.iota(i32, 1, pixels...), each(1)), number(k.Pad))
 	x := e.iota(i32, 2, pixels...)
-	x = e.pick(e.compare("NE", each(3), number(0)), e.sub(number(k.Crop-1), x), x)
+	x = e.pick(e.compare("NE", each(3), number(0)), e.sub(number(k.W-1), x), x)
 	x = e.sub(e.add(x, each(2)), number(k.Pad))
 	inside := e.same("and",
 		e.same("and", e.compare("GE", y, number(0)), e.compare("LT", y, number(h))),
 		e.same("and", e.compare("GE", x, number(0)), e.compare("LT", x, number(w))))
 
-	entry := func(v value) value { return e.reshape(v, n, k.Crop, k.Crop, 1) }
+	entry := func(v value) value { return e.reshape(v, n, k.H, k.W, 1) }
 	at := e.concat(3, entry(y), entry(x))
 	mean := e.gather(in[3], at)
 	pixel := e.gather(images, e.concat(3, entry(e.spread(index, pixels, 0)), entry(y), entry(x)))
-	out := []int{n, k.Crop, k.Crop, c}
+	out := []int{n, k.H, k.W, c}
 	v := e.mul(e.sub(e.convert(pixel, f32), mean), e.spread(in[4], out, 3))
 	v = e.pick(e.spread(inside, out, 0, 1, 2), v, e.spread(in[5], out, 3))
 

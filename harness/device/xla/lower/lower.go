@@ -216,7 +216,7 @@ func (e *emitter) instr(c *program.Instr) {
 	if b, ok := k.(kernel.Batch); ok && e.part != nil {
 		first := e.add(e.mul(*e.part, e.constant(float64(b.Images), i32)), e.constant(float64(b.First), i32))
 		in[2] = e.rows(in[2], first, b.Images)
-		k = kernel.Batch{Crop: b.Crop, Pad: b.Pad}
+		k = kernel.Batch{H: b.H, W: b.W, Pad: b.Pad}
 	} else if ok && b.First > 0 {
 		// Not before the micro-batch before is over, and its activations forgotten.
 		if grads, ok := e.p.Lookup("grads"); ok {
