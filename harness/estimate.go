@@ -88,7 +88,7 @@ func estimate(run experiments.Run, src *data.Source, c Calibration) (e Estimate,
 	if e.Memory = p.Peak; rough || p.Peak == 0 {
 		e.Memory = p.Bytes
 		if roughly[c.Device.Name] > 0 { // the process has the images, too, and twice for a moment
-			e.Memory += 2*int64(held*src.Train.Channels*src.Train.Size*src.Train.Size) + 64<<20
+			e.Memory += 2*int64(held*src.Train.Channels*src.Train.Area()) + 64<<20
 		}
 	}
 	e.Disk, e.Passes = space(run, e.Params)

@@ -1,8 +1,10 @@
 package harness
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -14,62 +16,88 @@ import (
 
 // Crops are the ways to test on photos (paper section 3.4): the centre; the
 // centre and the corners, each as it is and mirrored; and, as the nets are
-// convolutions up to their global pooling, the whole square in the middle at
-// five scales.
+// convolutions up to their global pooling, the whole photo at five scales of
+// its shorter side. As a program is of one size, the longer side is then cut to
+// a multiple of 32 pixels, and to twice the shorter one, so that a panorama
+// does not take all memory; the paper does not say how it went about this.
 var Crops = []string{"1", "10", "multi"}
 
-// scales are the sides of "multi" for nets of 224 pixels.
+// scales are the shorter sides of "multi" for nets of 224 pixels, and longer ones
+// are multiples of step. Nets of other sizes have both in proportion.
 var scales = []int{224, 256, 384, 480, 640}
 
-// pass is a number of views of one size.
+const step = 32
+
+// pass is a number of images in views of one size.
 type pass struct {
-	size  int
-	views []data.Shot
+	images []int32
+	views  []data.Shot
 }
 
-// passes of nets that were trained on crops of size from photos whose shorter
-// side tests resize to side.
-func passes(crops string, size, side int) []pass {
+// passes over photos for nets that were trained on crops of set.Size from
+// photos whose shorter side tests resize to side.
+func passes(crops string, set *data.Set, side int) []pass {
 	switch crops {
 	case "10":
-		return []pass{{size, data.TenCrops(size, side)}}
+		return []pass{{data.Indices(set.N), data.TenCrops(set.Size, side)}}
 	case "multi":
-		var all []pass
-		for _, s := range scales {
-			s = (s*size/224 + 4) / 8 * 8
-			all = append(all, pass{s, []data.Shot{data.Centre(s, s)}})
-		}
-		return all
+		return whole(set.Photos.Extents(), set.Size)
 	}
-	return []pass{{size, []data.Shot{data.Centre(size, side)}}}
+	return []pass{{data.Indices(set.N), []data.Shot{data.Centre(set.Size, side)}}}
+}
+
+// whole are the passes of "multi" over photos of these widths and heights for
+// nets of size, scale by scale.
+func whole(photos [][2]int, size int) []pass {
+	scaled := func(pixels int) int { return max(8, (pixels*size/224+4)/8*8) }
+	var all []pass
+	for _, s := range scales {
+		alike := map[data.Shot][]int32{}
+		for i, p := range photos {
+			v := data.Whole(p[0], p[1], scaled(s), scaled(step))
+			alike[v] = append(alike[v], int32(i))
+		}
+		views := slices.SortedFunc(maps.Keys(alike), func(a, b data.Shot) int {
+			return cmp.Or(a.View.H-b.View.H, a.View.W-b.View.W)
+		})
+		for _, v := range views {
+			all = append(all, pass{alike[v], []data.Shot{v}})
+		}
+	}
+	return all
 }
 
 // tally sums the softmax scores of each image over its views.
 type tally struct {
-	scores []float32 // (N, Classes)
-	views  []int     // (N) that were readable
+	scores []float32       // (N, Classes)
+	views  []int           // (N) that were readable
+	failed []*data.Error   // unreadable files, each once
+	known  map[string]bool // by their names
+}
+
+func newTally(set *data.Set) *tally {
+	return &tally{scores: make([]float32, set.N*set.Classes), views: make([]int, set.N), known: map[string]bool{}}
 }
 
 // photos tests weights on photos by the mean scores of their views.
 func (o EvalOptions) photos(w *weights, arch nets.Arch, src *data.Source, dev device.Device) (r EvalResult, err error) {
 	set := o.images(src)
-	images, classes := data.Indices(set.N), set.Classes
-	t := tally{make([]float32, set.N*classes), make([]int, set.N)}
-	for _, p := range passes(o.Crops, set.Size, o.side(w, set.Size)) {
-		info, err := o.pass(w, arch, src, dev, p, images, &t)
+	t := newTally(set)
+	for _, p := range passes(o.Crops, set, o.side(w, set.Size)) {
+		info, err := o.pass(w, arch, src, dev, p, t)
 		if err != nil {
 			return r, err
 		}
 		r.Device, r.Precision = info.Name, info.Precision
 	}
 	r.Net, r.Set, r.Data, r.Crops = arch.String(), o.Set, src.Title, o.Crops
-	t.judge(&r, set.Labels, classes)
+	t.judge(&r, set.Labels, set.Classes)
 	if r.Images == 0 {
 		return r, fmt.Errorf("%s: no photo of the %s set can be read", set.Photos.Dir, o.Set)
 	}
 	if o.Scores != "" {
 		err = state.WriteFile(o.Scores, map[string]string{"net": r.Net, "data": r.Data, "crops": r.Crops},
-			[]state.Tensor{state.Float32("scores", []int{set.N, classes}, t.scores), state.Int32("labels", []int{set.N}, set.Labels)})
+			[]state.Tensor{state.Float32("scores", []int{set.N, set.Classes}, t.scores), state.Int32("labels", []int{set.N}, set.Labels)})
 	}
 	return r, err
 }
@@ -83,19 +111,20 @@ func (o EvalOptions) side(w *weights, size int) int {
 	return size * 256 / 224
 }
 
-func (o EvalOptions) pass(w *weights, arch nets.Arch, src *data.Source, dev device.Device, p pass, images []int32, t *tally) (info device.Info, err error) {
+func (o EvalOptions) pass(w *weights, arch nets.Arch, src *data.Source, dev device.Device, p pass, t *tally) (info device.Info, err error) {
 	set := *o.images(src)
-	set.Size = p.size
-	batch := min(o.Batch, max(1, o.Batch*224*224/(p.size*p.size))) // memory as at 224 pixels
+	set.Size, set.Width = p.views[0].View.H, p.views[0].View.W
+	shots := data.Shots(p.images, p.views)
+	batch := max(1, min(o.Batch, len(shots), o.Batch*224*224/set.Area())) // memory as at 224 pixels
 	session, err := o.open(w, arch, src, &set, batch, batch, dev)
 	if err != nil {
 		return info, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
 	f := newFeed(session, &set, batch, 1)
+	f.failed, f.known = t.failed, t.known // in the passes before
 	logits := make([]float32, batch*set.Classes)
 	at := 0 // the shot that the next row is
-	shots := data.Shots(images, p.views)
 	err = f.each(shots, func(rows []device.Row) error {
 		if _, err := session.Eval(rows); err != nil {
 			return err
@@ -111,6 +140,7 @@ func (o EvalOptions) pass(w *weights, arch nets.Arch, src *data.Source, dev devi
 		}
 		return nil
 	})
+	t.failed = f.failed
 	return session.Info(), err
 }
 

@@ -44,7 +44,7 @@ func held(run experiments.Run, src *data.Source, info device.Info) (images, laun
 	if src.Train.Photos == nil {
 		return src.Train.N + src.Test.N, launch
 	}
-	launch = max(1, min(launch, ringBytes/(run.Batch*3*src.Train.Size*src.Train.Size)))
+	launch = max(1, min(launch, ringBytes/(run.Batch*3*src.Train.Area())))
 	return launch * run.Batch, launch
 }
 
@@ -52,12 +52,12 @@ func newFeed(session device.Session, photos *data.Set, batch, launch int) *feed 
 	n := batch * launch
 	return &feed{
 		session: session, photos: photos, batch: batch, launch: launch,
-		images: make([]uint8, n*3*photos.Size*photos.Size), labels: make([]int32, n), known: map[string]bool{},
+		images: make([]uint8, n*3*photos.Area()), labels: make([]int32, n), known: map[string]bool{},
 	}
 }
 
 func (f *feed) start(shots func(batch int, dst []data.Shot) []data.Shot) (*data.Loader, error) {
-	ahead := max(2, min(8, ringBytes/(f.batch*3*f.photos.Size*f.photos.Size)))
+	ahead := max(2, min(8, ringBytes/(f.batch*3*f.photos.Area())))
 	return data.NewLoader(f.photos, f.batch, ahead, shots)
 }
 

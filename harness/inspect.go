@@ -186,7 +186,7 @@ func (o EvalOptions) open(w *weights, arch nets.Arch, src *data.Source, set *dat
 		}
 	}
 	p, err := compile.Compile(arch, nets.Eval, compile.Config{
-		Config: nets.Config{Batch: batch, Channels: set.Channels, Size: set.Size, Classes: set.Classes, Eps: float32(eps)},
+		Config: nets.Config{Batch: batch, Channels: set.Channels, Size: set.Size, Width: set.Width, Classes: set.Classes, Eps: float32(eps)},
 		Images: images,
 	})
 	if err != nil {
@@ -196,7 +196,7 @@ func (o EvalOptions) open(w *weights, arch nets.Arch, src *data.Source, set *dat
 	if err != nil {
 		return nil, err
 	}
-	mean, scale, err := o.normalisation(w, src, set.Size)
+	mean, scale, err := o.normalisation(w, src, set.Area())
 	if err != nil {
 		return nil, err
 	}
@@ -216,10 +216,10 @@ func (o EvalOptions) open(w *weights, arch nets.Arch, src *data.Source, set *dat
 	return session, nil
 }
 
-// normalisation of images of size x size: as asked for, as recorded with the
+// normalisation of images of area pixels: as asked for, as recorded with the
 // weights, or the paper's per-pixel mean of the training set. A mean of another
 // size becomes one of each channel.
-func (o EvalOptions) normalisation(w *weights, src *data.Source, size int) (mean, scale []float32, err error) {
+func (o EvalOptions) normalisation(w *weights, src *data.Source, area int) (mean, scale []float32, err error) {
 	set := &src.Train
 	if o.Mean == nil && o.Std == nil {
 		mean, scale = w.mean, w.scale
@@ -234,12 +234,11 @@ func (o EvalOptions) normalisation(w *weights, src *data.Source, size int) (mean
 			}
 			mean, scale, _ = normalisation(experiments.Input{Mean: "pixel", Std: "none"}, set, stats)
 		}
-		if len(mean) != set.Channels*set.Size*set.Size || len(scale) != set.Channels {
+		if len(mean) != set.Channels*set.Area() || len(scale) != set.Channels {
 			return nil, nil, fmt.Errorf("%s: its preprocessing is for other images than %dx%dx%d", o.Weights, set.Channels, set.Size, set.Size)
 		}
-		return resized(mean, set.Channels, size), scale, nil
+		return resized(mean, set.Channels, area), scale, nil
 	}
-	area := size * size
 	mean, scale = make([]float32, set.Channels*area), make([]float32, set.Channels)
 	for c := range set.Channels {
 		scale[c] = 1
@@ -255,10 +254,10 @@ func (o EvalOptions) normalisation(w *weights, src *data.Source, size int) (mean
 	return mean, scale, nil
 }
 
-// resized is a mean image of size x size: of one number for each channel where
+// resized is a mean image of area pixels: of one number for each channel where
 // the mean at hand has another size.
-func resized(mean []float32, channels, size int) []float32 {
-	old, area := len(mean)/channels, size*size
+func resized(mean []float32, channels, area int) []float32 {
+	old := len(mean) / channels
 	if old == area {
 		return mean
 	}

@@ -227,7 +227,7 @@ func (w *writer) write(name string, src any) {
 // normalisation gives what the Batch kernel subtracts (C,H,W), multiplies with
 // (C) and puts outside of the image (C).
 func normalisation(in experiments.Input, set *data.Set, stats data.Statistics) (mean, scale, fill []float32) {
-	area := set.Size * set.Size
+	area := set.Area()
 	mean, scale, fill = make([]float32, set.Channels*area), make([]float32, set.Channels), make([]float32, set.Channels)
 	for c := range set.Channels {
 		var outside float32

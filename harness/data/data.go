@@ -4,6 +4,7 @@
 package data
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -14,9 +15,10 @@ import (
 
 // Set is a number of images of one size with their labels.
 type Set struct {
-	Images                     []uint8 // (N, Channels, Size, Size), planar; nil for photos
+	Images                     []uint8 // (N, Channels, rows, columns), planar; nil for photos
 	Labels                     []int32 // (N), each under Classes
-	N, Channels, Size, Classes int
+	N, Channels, Size, Classes int     // Size: rows of an image
+	Width                      int     // columns of an image; 0: as many as rows
 	Photos                     *Photos // in place of Images; nil for a set in memory
 }
 
@@ -28,9 +30,12 @@ func newSet(n, channels, size, classes int) Set {
 	}
 }
 
-// Image is the (Channels, Size, Size) bytes of image i.
+// Area is the number of pixels of an image.
+func (s *Set) Area() int { return s.Size * cmp.Or(s.Width, s.Size) }
+
+// Image is the (Channels, rows, columns) bytes of image i.
 func (s *Set) Image(i int) []uint8 {
-	n := s.Channels * s.Size * s.Size
+	n := s.Channels * s.Area()
 	return s.Images[i*n : (i+1)*n : (i+1)*n]
 }
 

@@ -252,6 +252,33 @@ func (p *Photos) brokenInOrder() []int32 {
 	return all
 }
 
+// Extents are the widths and heights of all photos, by their headers; 1 x 1 of
+// one whose header can not be read, which decoding it will say.
+func (p *Photos) Extents() [][2]int {
+	all := make([][2]int, len(p.Names))
+	var wait sync.WaitGroup
+	for l := range lookers {
+		wait.Go(func() {
+			for i := l; i < len(all); i += lookers {
+				all[i] = [2]int{1, 1}
+				if p.Broken[int32(i)] != "" {
+					continue
+				}
+				f, err := os.Open(filepath.Join(p.Dir, p.Names[i]))
+				if err != nil {
+					continue
+				}
+				if c, _, err := image.DecodeConfig(f); err == nil && c.Width > 0 && c.Height > 0 {
+					all[i] = [2]int{c.Width, c.Height}
+				}
+				f.Close()
+			}
+		})
+	}
+	wait.Wait()
+	return all
+}
+
 // photoChecksum is over classes, names and sizes of files: to read 140 GB for
 // it would take longer than many a run.
 func photoChecksum(classes []string, listed []*listing) string {
@@ -391,6 +418,10 @@ func (ix *index) list(folder string) (l *listing, known bool, err error) {
 	return l, false, nil
 }
 
+// lookers is how many files are looked into at once: there are disks that
+// answer many.
+const lookers = 16
+
 // look fills in size and soundness of a folder's files. The folder may be a
 // link as a whole; the files must be its own.
 func (ix *index) look(l *listing) error {
@@ -399,11 +430,10 @@ func (ix *index) look(l *listing) error {
 		return err
 	}
 	defer root.Close()
-	const workers = 16 // for disks that answer many at once
 	var wait sync.WaitGroup
-	for w := range min(workers, len(l.Files)) {
+	for w := range min(lookers, len(l.Files)) {
 		wait.Go(func() {
-			for i := w; i < len(l.Files); i += workers {
+			for i := w; i < len(l.Files); i += lookers {
 				f := &l.Files[i]
 				var err error
 				if f.Size, err = lookInto(root, f.Name); err != nil {

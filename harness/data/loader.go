@@ -14,7 +14,7 @@ import (
 
 // Batch is a number of decoded photos.
 type Batch struct {
-	Images []uint8 // (N, 3, Size, Size)
+	Images []uint8 // (N, 3, rows, columns)
 	Labels []int32
 	Rows   []Row    // one for each: itself, as it is or flipped, or -1 for a slot that is empty or whose file is unreadable
 	Failed []*Error // the unreadable ones
@@ -58,7 +58,7 @@ func NewLoader(set *Set, most, ahead int, shots func(batch int, dst []Shot) []Sh
 	l := &Loader{set: set, order: make(chan *Batch, ahead), free: make(chan *Batch, ahead), stop: make(chan struct{})}
 	for range ahead {
 		l.free <- &Batch{
-			Images: make([]uint8, most*3*set.Size*set.Size), Labels: make([]int32, most),
+			Images: make([]uint8, most*3*set.Area()), Labels: make([]int32, most),
 			Rows: make([]Row, most), errs: make([]error, most),
 		}
 	}
@@ -118,7 +118,7 @@ func (l *Loader) fill(c *photo.Cutter, file []byte, t task) []byte {
 	b, s := t.batch, t.batch.shots[t.slot]
 	b.Rows[t.slot], b.Labels[t.slot] = Row{-1}, 0
 	if s.Image >= 0 && l.set.Photos.Broken[s.Image] == "" {
-		n := 3 * s.View.Crop * s.View.Crop
+		n := 3 * s.View.W * s.View.H
 		var err error
 		file, err = readInto(file, filepath.Join(l.set.Photos.Dir, l.set.Photos.Names[s.Image]))
 		if err == nil {

@@ -30,7 +30,7 @@ func TestShotsOfPlan(t *testing.T) {
 				t.Fatalf("step %d, slot %d: %v for %v", step, i, s, rows[i])
 			}
 			v := s.View
-			if v.Side < 36 || v.Side > 60 || v.X < 0 || v.X >= 1 || v.Y < 0 || v.Y >= 1 || v.Crop != 32 || v.Exact {
+			if v.Side < 36 || v.Side > 60 || v.X < 0 || v.X >= 1 || v.Y < 0 || v.Y >= 1 || v.W != 32 || v.H != 32 || v.Exact {
 				t.Fatalf("view %+v", v)
 			}
 			if s.Flip {

@@ -20,7 +20,7 @@ func (s *Set) Statistics(images []int32) Statistics {
 	if images == nil {
 		images = Indices(s.N)
 	}
-	n, area := float64(len(images)), s.Size*s.Size
+	n, area := float64(len(images)), s.Area()
 	out := Statistics{
 		Pixel: make([]float32, s.Channels*area),
 		Mean:  make([]float32, s.Channels),
@@ -47,7 +47,7 @@ func (s *Set) Statistics(images []int32) Statistics {
 
 // sums adds up each pixel and its square over images.
 func (s *Set) sums(images []int32) (sum, squares []uint64) {
-	size := s.Channels * s.Size * s.Size
+	size := s.Channels * s.Area()
 	sum, squares = make([]uint64, size), make([]uint64, size)
 	workers := runtime.GOMAXPROCS(0)
 	var wait sync.WaitGroup

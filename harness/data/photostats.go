@@ -67,7 +67,7 @@ func (s *Set) measure(images []int32, side int) (out PhotoStatistics, err error)
 		return out, err
 	}
 	defer l.Close()
-	area := s.Size * s.Size
+	area := s.Area()
 	sum := make([]uint64, 3*area)
 	var products [3][3]uint64
 	n := 0

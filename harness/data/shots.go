@@ -26,7 +26,7 @@ type Look struct {
 func (p *Plan) Shots(step int, look Look, dst []Shot) []Shot {
 	for slot, row := range p.Rows(step, nil) {
 		r := keyed(p.Seed, forView, uint64(step)*uint64(p.Batch)+uint64(slot))
-		v := photo.View{Crop: look.Size}
+		v := photo.View{W: look.Size, H: look.Size}
 		v.Side = look.Scale[0] + int(r.below(uint64(look.Scale[1]-look.Scale[0]+1)))
 		v.X, v.Y = r.unit(), r.unit()
 		var shift [3]float64
@@ -60,6 +60,15 @@ func Shots(images []int32, views []Shot) []Shot {
 // to side: the square of size x size in the middle.
 func Centre(size, side int) Shot { return view(0.5, 0.5, size, side) }
 
+// Whole is the view of a photo of w x h pixels whose shorter side is resized to
+// side: all of it but what the longer side has beyond a multiple of step, or
+// beyond twice the shorter one, on both ends alike.
+func Whole(w, h, side, step int) Shot {
+	w, h = photo.Resized(w, h, side)
+	fit := func(n int) int { return max(side, min(n, 2*side)/step*step) }
+	return Shot{View: photo.View{Side: side, W: fit(w), H: fit(h), X: 0.5, Y: 0.5, Exact: true}}
+}
+
 // TenCrops are the centre and the four corners, each as it is and mirrored
 // (Krizhevsky et al. 2012).
 func TenCrops(size, side int) []Shot {
@@ -74,5 +83,5 @@ func TenCrops(size, side int) []Shot {
 }
 
 func view(x, y float64, size, side int) Shot {
-	return Shot{View: photo.View{Side: side, Crop: size, X: x, Y: y, Exact: true}}
+	return Shot{View: photo.View{Side: side, W: size, H: size, X: x, Y: y, Exact: true}}
 }

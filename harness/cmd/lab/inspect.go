@@ -124,7 +124,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	mean := c.String("mean", "", "of each channel, of pixels scaled to [0, 1]: 0.485,0.456,0.406")
 	std := c.String("std", "", "likewise")
 	name := c.String("set-name", "", "cifar10, imagenet, preview or preview64; without it the weights' own, else what --data has, else cifar10")
-	c.StringVar(&o.Crops, "crops", "1", "of a photo: 1, 10 or multi (scores averaged over five scales)")
+	c.StringVar(&o.Crops, "crops", "1", "of a photo: 1, 10 or multi (all of it, scores averaged over five scales)")
 	c.StringVar(&o.Scores, "scores", "", "safetensors file to write the scores of photos to")
 	if _, err := c.files(0, "no file"); err != nil {
 		return err

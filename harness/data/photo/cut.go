@@ -1,6 +1,6 @@
-// Package photo makes the squares that nets see from files of photographs: it
+// Package photo makes the crops that nets see from files of photographs: it
 // decodes JPEG (by libjpeg-turbo where that is at hand) and PNG, resizes as
-// Pillow does, and cuts out. Only what ends up in the square is decoded and
+// Pillow does, and cuts out. Only what ends up in the crop is decoded and
 // resized, as far as the format allows.
 package photo
 
@@ -13,10 +13,10 @@ import (
 	"math"
 )
 
-// View is a square of a photo: the photo is resized until its shorter side has
-// Side pixels, and Crop x Crop of them are cut out.
+// View is a crop of a photo: the photo is resized until its shorter side has
+// Side pixels, and W x H of them are cut out.
 type View struct {
-	Side, Crop int
+	Side, W, H int
 	X, Y       float64 // where the crop lies between left and right, top and bottom: 0 to 1
 	Exact      bool    // for tests: decoded in full, and placed as torchvision does
 	Shift      [3]int  // added to red, green and blue
@@ -60,10 +60,10 @@ func (c *Cutter) Close() {
 
 type rectangle struct{ x, y, w, h int }
 
-// Cut writes the view of a photo to dst, planar (3, Crop, Crop).
+// Cut writes the view of a photo to dst, planar (3, H, W).
 func (c *Cutter) Cut(dst []uint8, file []byte, v View) error {
-	if v.Crop < 1 || v.Side < v.Crop || len(dst) != 3*v.Crop*v.Crop {
-		return fmt.Errorf("a crop of %d from a side of %d into %d bytes", v.Crop, v.Side, len(dst))
+	if min(v.W, v.H) < 1 || len(dst) != 3*v.W*v.H {
+		return fmt.Errorf("a crop of %d x %d into %d bytes", v.W, v.H, len(dst))
 	}
 	if c.turbo != nil {
 		if w, h, mcu, ok := c.turbo.open(file); ok {
@@ -74,7 +74,7 @@ func (c *Cutter) Cut(dst []uint8, file []byte, v View) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSize(config.Width, config.Height, file); err != nil {
+	if err := v.check(config.Width, config.Height, file); err != nil {
 		return err
 	}
 	img, _, err := image.Decode(bytes.NewReader(file))
@@ -92,7 +92,7 @@ func (c *Cutter) Cut(dst []uint8, file []byte, v View) error {
 // quarter or an eighth where that is still as large as the view, and then only
 // the MCUs under the crop.
 func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error {
-	if err := checkSize(w, h, file); err != nil {
+	if err := v.check(w, h, file); err != nil {
 		return err
 	}
 	shrink := 1
@@ -121,23 +121,31 @@ func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error
 	return nil
 }
 
-func checkSize(w, h int, file []byte) error {
+// check refuses a photo of w x h that can not be, and one too small for the view.
+func (v View) check(w, h int, file []byte) error {
 	if w < 1 || h < 1 || w > min(mostPixels, mostDense*len(file))/h {
 		return fmt.Errorf("an image of %d x %d pixels in %d bytes", w, h, len(file))
+	}
+	if width, height := Resized(w, h, v.Side); width < v.W || height < v.H {
+		return fmt.Errorf("a crop of %d x %d from %d x %d pixels", v.W, v.H, width, height)
 	}
 	return nil
 }
 
+// Resized is what a photo of w x h becomes when its shorter side is resized to
+// side: the longer one is rounded down, as by torchvision.
+func Resized(w, h, side int) (width, height int) {
+	if w < h {
+		return side, side * h / w
+	}
+	return side * w / h, side
+}
+
 // aim works out which pixels of a photo of w x h, shrunk, the view is made of.
 func (c *Cutter) aim(v View, w, h, shrink int) rectangle {
-	width, height := v.Side, v.Side // of the resized photo; torchvision rounds down, too
-	if w < h {
-		height = v.Side * h / w
-	} else {
-		width = v.Side * w / h
-	}
-	x := c.across.set((w+shrink-1)/shrink, width, v.place(v.X, width-v.Crop), v.Crop)
-	y := c.down.set((h+shrink-1)/shrink, height, v.place(v.Y, height-v.Crop), v.Crop)
+	width, height := Resized(w, h, v.Side)
+	x := c.across.set((w+shrink-1)/shrink, width, v.place(v.X, width-v.W), v.W)
+	y := c.down.set((h+shrink-1)/shrink, height, v.place(v.Y, height-v.H), v.H)
 	return rectangle{x.from, y.from, x.to - x.from, y.to - y.from}
 }
 

@@ -53,7 +53,7 @@ func cut(t testing.TB, l *Library, file []byte, v View) []uint8 {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	dst := make([]uint8, 3*v.Crop*v.Crop)
+	dst := make([]uint8, 3*v.W*v.H)
 	if err := c.Cut(dst, file, v); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestPartOfAnImage(t *testing.T) {
 	for _, size := range [][2]int{{500, 375}, {375, 500}, {333, 333}, {640, 130}} {
 		file := encode(t, scene(size[0], size[1]), 90)
 		for _, at := range [][2]float64{{0, 0}, {0.3, 0.7}, {0.5, 0.5}, {0.99, 0.99}} {
-			v := View{Side: 128, Crop: 112, X: at[0], Y: at[1]}
+			v := View{Side: 128, W: 112, H: 90, X: at[0], Y: at[1]}
 			if min(size[0], size[1]) >= 256 {
 				v.Side = 250 // no scaled decoding
 			}
@@ -115,7 +115,7 @@ func TestDecodersAgree(t *testing.T) {
 		"colour": encode(t, scene(300, 200), 95), "grey": encode(t, grey, 95), "png": shot.Bytes(),
 		"narrow": encode(t, scene(1, 200), 90), "low": encode(t, scene(200, 1), 90), "dot": encode(t, scene(1, 1), 90),
 	} {
-		v := View{Side: 64, Crop: 48, X: 0.5, Y: 0.5, Exact: true}
+		v := View{Side: 64, W: 48, H: 48, X: 0.5, Y: 0.5, Exact: true}
 		a, b := cut(t, l, file, v), cut(t, nil, file, v)
 		// Go repeats chroma where libjpeg-turbo interpolates.
 		sum := 0
@@ -145,7 +145,7 @@ func TestForeign(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, l := range libs {
-			got := cut(t, l, file, View{Side: 24, Crop: 20, X: 0.5, Y: 0.5})
+			got := cut(t, l, file, View{Side: 24, W: 20, H: 20, X: 0.5, Y: 0.5})
 			for c, w := range want {
 				for i, v := range got[c*400:][:400] {
 					if d := int(v) - w; d < -2 || d > 2 {
@@ -157,11 +157,48 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// The middle of a wide crop and of a high one is the square one, whatever
+// decodes; a crop that the resized photo does not hold is refused.
+func TestRectangles(t *testing.T) {
+	libs := []*Library{nil}
+	if path, err := Find(filepath.Join("..", "..", "..", ".lib")); err == nil {
+		l, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		libs = append(libs, l)
+	}
+	for _, l := range libs {
+		for _, c := range []struct{ w, h, W, H int }{{300, 200, 80, 48}, {200, 300, 48, 80}, {300, 200, 96, 64}} {
+			file := encode(t, scene(c.w, c.h), 90)
+			v := View{Side: 64, W: c.W, H: c.H, X: 0.5, Y: 0.5, Exact: true}
+			whole := cut(t, l, file, v)
+			v.W, v.H = 48, 48
+			square := cut(t, l, file, v)
+			for i, got := range square {
+				x, y, channel := i%48+(c.W-48)/2, i/48%48+(c.H-48)/2, i/(48*48)
+				if want := whole[(channel*c.H+y)*c.W+x]; got != want {
+					t.Fatalf("%+v by %s: byte %d of the middle is %d, of the square %d", c, l, i, want, got)
+				}
+			}
+			v.W, v.H = c.W+32, c.H+32
+			cutter, err := NewCutter(l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cutter.Cut(make([]uint8, 3*v.W*v.H), file, v); err == nil {
+				t.Errorf("%+v by %s: cut from a photo that is smaller", v, l)
+			}
+			cutter.Close()
+		}
+	}
+}
+
 // An eighth of a large photo is enough for a small view.
 func TestScaledDecoding(t *testing.T) {
 	l := library(t)
 	file := encode(t, scene(1600, 1200), 95)
-	v := View{Side: 140, Crop: 128, X: 0.4, Y: 0.6}
+	v := View{Side: 140, W: 128, H: 128, X: 0.4, Y: 0.6}
 	scaled := cut(t, l, file, v)
 	v.X, v.Y, v.Exact = 18.0/46, 7.0/12, true // the same place
 	full := cut(t, l, file, v)
@@ -235,7 +272,7 @@ func TestShift(t *testing.T) {
 	if err := png.Encode(&b, m); err != nil {
 		t.Fatal(err)
 	}
-	got := cut(t, nil, b.Bytes(), View{Side: 8, Crop: 8, Shift: [3]int{-10, 20, 3}})
+	got := cut(t, nil, b.Bytes(), View{Side: 8, W: 8, H: 8, Shift: [3]int{-10, 20, 3}})
 	for i := range 64 {
 		if got[i] != uint8(max(0, i-10)) || got[64+i] != uint8(min(255, 220+i%56)) || got[128+i] != 103 {
 			t.Fatalf("pixel %d is %d %d %d", i, got[i], got[64+i], got[128+i])
@@ -285,7 +322,7 @@ func TestBroken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := View{Side: 64, Crop: 48, X: 0.5, Y: 0.9, Exact: true}
+			v := View{Side: 64, W: 48, H: 48, X: 0.5, Y: 0.9, Exact: true}
 			err = c2.Cut(make([]uint8, 3*48*48), c.file, v)
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%s, %s: %v", decoder, name, err)

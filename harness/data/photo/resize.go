@@ -57,7 +57,7 @@ func (t *taps) set(in, out, first, n int) span {
 // resize makes the view of the decoded region: across, then down, rounding to
 // bytes between, as Pillow does.
 func (c *Cutter) resize(dst []uint8, region rectangle, v View) {
-	n, pitch := v.Crop, 4*v.Crop
+	pitch := 4 * v.W
 	rows := span{c.down.touched.from - region.y, c.down.touched.to - region.y}
 	// Taps of weight 0 may reach a few rows further down.
 	c.narrow = grow(c.narrow, (rows.to-rows.from+c.down.n)*pitch+slack)
@@ -65,11 +65,12 @@ func (c *Cutter) resize(dst []uint8, region rectangle, v View) {
 	for y := rows.from; y < rows.to; y++ {
 		across(c.narrow[(y-rows.from)*pitch:][:pitch], c.pixels[4*y*region.w:], c.across.offset, c.across.weight, c.across.n, region.x)
 	}
-	area := n * n
-	for y := range n {
+	area := v.W * v.H
+	for y := range v.H {
 		from := int(c.down.offset[y]) - c.down.touched.from
 		down(c.row[:pitch], c.narrow[from*pitch:], pitch, c.down.weight[y*c.down.n:][:c.down.n])
-		split(dst[y*n:][:n], dst[area+y*n:][:n], dst[2*area+y*n:][:n], c.row, v.Shift)
+		at := y * v.W
+		split(dst[at:][:v.W], dst[area+at:][:v.W], dst[2*area+at:][:v.W], c.row, v.Shift)
 	}
 }
 

@@ -30,7 +30,13 @@ def views(image, crops):
         # reflection, whose middle one can lie a pixel beside.
         five = T.FiveCrop(224)(T.Resize(256)(image))
         return [normal(v) for p in five for v in (p, T.functional.hflip(p))]
-    return [normal(T.CenterCrop(s)(T.Resize(s)(image))) for s in (224, 256, 384, 480, 640)]
+    return [normal(whole(image, s)) for s in (224, 256, 384, 480, 640)]
+
+
+def whole(image, side):
+    """The shorter side at this scale; the longer one a multiple of 32, at most twice as long."""
+    image = T.Resize(side)(image)
+    return T.CenterCrop([max(side, min(n, 2 * side) // 32 * 32) for n in (image.height, image.width)])(image)
 
 
 photos = [Image.open(f).convert("RGB") for f in files]
