@@ -115,8 +115,9 @@ func (c *Calibration) Measure(p *experiments.Plan, src *data.Source, dev device.
 		}
 		expected := 0.0
 		switch this := float64(t.macs) * float64(t.run.Batch); {
-		case i > 0:
-			expected = took * this / last.work()
+		case i > 0: // steps and compiling take longer for a larger net, what is timed for a while does not
+			fixed := min(took, (stepsFor + imagesFor).Seconds())
+			expected = fixed + (took-fixed)*this/last.work()
 		case c.Device.Name == "ref":
 			expected = 4 * 3 * this / roughly["ref"] / float64(runtime.GOMAXPROCS(0))
 		}
@@ -180,6 +181,9 @@ func candidates(p *experiments.Plan, src *data.Source) ([]candidate, error) {
 	return all, nil
 }
 
+// How long steps and evaluations are timed.
+const stepsFor, imagesFor = time.Second, 300 * time.Millisecond
+
 // measure takes a net through the parts of a run. It learns nothing: all rates
 // are 0.
 func measure(run experiments.Run, macs int64, src *data.Source, dev device.Device, dir string) (p Point, err error) {
@@ -189,6 +193,15 @@ func measure(run experiments.Run, macs int64, src *data.Source, dev device.Devic
 	}
 	watched := resetPeak()
 	p.Base = resident("VmRSS")
+	if dev.Info().Name == "xla" { // a run will find compiled what is compiled here
+		compiled, err := open(run, src, dev)
+		if err == nil {
+			err = compiled.close()
+		}
+		if err != nil {
+			return p, err
+		}
+	}
 	began := time.Now()
 	m, err := open(run, src, dev)
 	if err != nil {
@@ -199,7 +212,7 @@ func measure(run experiments.Run, macs int64, src *data.Source, dev device.Devic
 	p.Bytes = bytesOf(m.programs.Train, run.Precision)
 	n := m.launch
 	step := 0
-	p.Step, err = pace(time.Second, func() error {
+	p.Step, err = pace(stepsFor, func() error {
 		rows, err := m.rows(step, n)
 		if err != nil {
 			return err
@@ -213,7 +226,7 @@ func measure(run experiments.Run, macs int64, src *data.Source, dev device.Devic
 	}
 	p.Step /= float64(n)
 	images := m.test[:min(len(m.test), n*run.Batch)]
-	p.Image, err = pace(300*time.Millisecond, func() error {
+	p.Image, err = pace(imagesFor, func() error {
 		_, err := m.evaluate(images)
 		return err
 	})
