@@ -371,7 +371,7 @@ func (s *Sweep) setAside(run experiments.Run, why string) error {
 	if err := disk.MakeDir(to); err != nil {
 		return err
 	}
-	files := []string{recordPath(s.Dir, run.ID), provenancePath(s.Dir, run.ID), weightsPath(s.Dir, run.ID), compiledPath(s.Dir, run.ID)}
+	files := []string{recordPath(s.Dir, run.ID), provenancePath(s.Dir, run.ID), weightsPath(s.Dir, run.ID)}
 	for _, path := range append(files, state.Files(checkpoints(s.Dir), run.ID)...) {
 		if err := os.Rename(path, filepath.Join(to, filepath.Base(path))); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

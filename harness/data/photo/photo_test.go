@@ -46,6 +46,20 @@ func library(t testing.TB) *Library {
 	return l
 }
 
+// decoders are Go's, which is nil, and libjpeg-turbo where that is at hand.
+func decoders(t testing.TB) []*Library {
+	t.Helper()
+	all := []*Library{nil}
+	if path, err := Find(filepath.Join("..", "..", "..", ".lib")); err == nil {
+		l, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
 func cut(t testing.TB, l *Library, file []byte, v View) []uint8 {
 	t.Helper()
 	c, err := NewCutter(l)
@@ -131,20 +145,12 @@ func TestDecodersAgree(t *testing.T) {
 // Files that other programs write: CMYK, which libjpeg-turbo hands back, and
 // progressive scans. The colours are Pillow's (testdata/cmyk.py).
 func TestForeign(t *testing.T) {
-	libs := []*Library{nil}
-	if path, err := Find(filepath.Join("..", "..", "..", ".lib")); err == nil {
-		l, err := Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		libs = append(libs, l)
-	}
 	for name, want := range map[string][3]int{"cmyk.jpg": {49, 190, 216}, "progressive.jpg": {201, 120, 41}} {
 		file, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, l := range libs {
+		for _, l := range decoders(t) {
 			got := cut(t, l, file, View{Side: 24, W: 20, H: 20, X: 0.5, Y: 0.5})
 			for c, w := range want {
 				for i, v := range got[c*400:][:400] {
@@ -160,15 +166,7 @@ func TestForeign(t *testing.T) {
 // The middle of a wide crop and of a high one is the square one, whatever
 // decodes; a crop that the resized photo does not hold is refused.
 func TestRectangles(t *testing.T) {
-	libs := []*Library{nil}
-	if path, err := Find(filepath.Join("..", "..", "..", ".lib")); err == nil {
-		l, err := Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		libs = append(libs, l)
-	}
-	for _, l := range libs {
+	for _, l := range decoders(t) {
 		for _, c := range []struct{ w, h, W, H int }{{300, 200, 80, 48}, {200, 300, 48, 80}, {300, 200, 96, 64}} {
 			file := encode(t, scene(c.w, c.h), 90)
 			v := View{Side: 64, W: c.W, H: c.H, X: 0.5, Y: 0.5, Exact: true}

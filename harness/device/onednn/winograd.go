@@ -63,8 +63,8 @@ func (c *compiler) winograd(k kernel.Conv, x, y kernel.Shape) bool {
 }
 
 // winogradGrad reports whether they take the gradient by the weight, in which
-// no tile may count twice. In bfloat16 tiles go in pairs, if need be of two images of a chunk, and the
-// transforms of 16 channels cost more than they save.
+// no tile may count twice. In bfloat16 tiles go in pairs, if need be of two
+// images of a chunk, and the transforms of 16 channels cost more than they save.
 func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
 	pairs := y[2]*y[3]/4%2 == 0 || x[0]%(2*c.chunks(x)) == 0
 	return c.winograd(k, x, y) && y[2]%2 == 0 && y[3]%2 == 0 && (c.dtype == f32 || pairs && x[1] > 16)

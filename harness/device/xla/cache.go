@@ -1,7 +1,6 @@
 package xla
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"os"
@@ -12,21 +11,28 @@ import (
 )
 
 // executable is a program that can be executed, its key (see compile), and its
-// serialised form, nil where the plugin does not give it away. Two compilations
-// for a GPU may choose other algorithms, as they choose by timing, and even two
-// serialisations of one executable differ in some bytes.
+// serialised form with a fingerprint, nil and "" where the plugin does not give
+// it away. Two compilations for a GPU may choose other algorithms, as they
+// choose by timing, and even two serialisations of one executable differ in
+// some bytes.
 type executable struct {
 	*pjrt.Executable
-	key  string
-	text []byte
+	key, fingerprint string
+	text             []byte
 }
 
-// fingerprint tells what an executable was compiled to from what another was.
-func (e *executable) fingerprint() string {
-	if e.text == nil {
+// hold keeps an executable in hand.
+func (d *Device) hold(x *pjrt.Executable, key string, text []byte) *executable {
+	e := &executable{x, key, fingerprint(text), text}
+	d.executables = append(d.executables, e)
+	return e
+}
+
+func fingerprint(text []byte) string {
+	if text == nil {
 		return ""
 	}
-	return fmt.Sprintf("%x", sha256.Sum256(e.text))[:16]
+	return fmt.Sprintf("%x", sha256.Sum256(text))[:16]
 }
 
 // find gives the executable of a key. The folder of a run comes first, so that
@@ -37,7 +43,7 @@ func (d *Device) find(key, folder string, compile func() (*pjrt.Executable, erro
 	if e := d.load(key, folder); e != nil {
 		return e, nil
 	}
-	e := d.inHand(key)
+	e := d.inHand(key, "")
 	if e == nil {
 		e = d.load(key, d.cache)
 	}
@@ -46,11 +52,11 @@ func (d *Device) find(key, folder string, compile func() (*pjrt.Executable, erro
 		if err != nil {
 			return nil, err
 		}
-		e = &executable{Executable: made, key: key}
-		d.executables = append(d.executables, e)
-		if e.text, err = made.Serialize(); err != nil {
-			e.text = nil // it is compiled again the next time: no reason to stop
+		text, err := made.Serialize()
+		if err != nil {
+			text = nil // it is compiled again the next time: no reason to stop
 		}
+		e = d.hold(made, key, text)
 		if d.cache != "" && e.text != nil {
 			_ = disk.Write(file(key, d.cache), e.text)
 		}
@@ -71,23 +77,20 @@ func (d *Device) load(key, folder string) *executable {
 	if err != nil {
 		return nil
 	}
-	for _, e := range d.executables {
-		if e.key == key && bytes.Equal(e.text, text) {
-			return e
-		}
+	if e := d.inHand(key, fingerprint(text)); e != nil {
+		return e
 	}
 	x, err := d.client.Load(text)
 	if err != nil {
 		return nil
 	}
-	e := &executable{x, key, text}
-	d.executables = append(d.executables, e)
-	return e
+	return d.hold(x, key, text)
 }
 
-func (d *Device) inHand(key string) *executable {
+// inHand gives the executable of a key, and of a fingerprint unless that is "".
+func (d *Device) inHand(key, fingerprint string) *executable {
 	for _, e := range d.executables {
-		if e.key == key {
+		if e.key == key && (fingerprint == "" || e.fingerprint == fingerprint) {
 			return e
 		}
 	}

@@ -85,8 +85,8 @@ func (s *session) Info() device.Info { return s.info }
 func (s *session) Choices() []device.Choice {
 	var all []device.Choice
 	for _, m := range s.machines {
-		if print := m.code.fingerprint(); !s.d.cpu() && print != "" {
-			all = append(all, device.Choice{Key: m.p.Name, Value: print})
+		if !s.d.cpu() && m.code.fingerprint != "" {
+			all = append(all, device.Choice{Key: m.p.Name, Value: m.code.fingerprint})
 		}
 	}
 	return all

@@ -109,13 +109,13 @@ func TestKept(t *testing.T) {
 		d.executables = nil
 	}
 	run, other := t.TempDir(), t.TempDir()
-	first := find(run).fingerprint()
+	first := find(run).fingerprint
 	forget()
-	if e := find(""); e.fingerprint() != first || compiled != 1 {
-		t.Errorf("from the cache comes %q after %d compilations, want %q and 1", e.fingerprint(), compiled, first)
+	if e := find(""); e.fingerprint != first || compiled != 1 {
+		t.Errorf("from the cache comes %q after %d compilations, want %q and 1", e.fingerprint, compiled, first)
 	}
-	if e := find(other); e.fingerprint() != first || compiled != 1 {
-		t.Errorf("the one in hand is %q after %d compilations, want %q and 1", e.fingerprint(), compiled, first)
+	if e := find(other); e.fingerprint != first || compiled != 1 {
+		t.Errorf("the one in hand is %q after %d compilations, want %q and 1", e.fingerprint, compiled, first)
 	}
 	for _, dir := range []string{d.cache, run, other} {
 		if files, _ := os.ReadDir(dir); len(files) != 1 || filepath.Ext(files[0].Name()) != ".pjrt" {
@@ -124,12 +124,12 @@ func TestKept(t *testing.T) {
 	}
 	forget()
 	d.cache, chosen = t.TempDir(), "other"
-	second := find("").fingerprint()
+	second := find("").fingerprint
 	if second == first || compiled != 2 {
 		t.Fatalf("without cache and folder, %q after %d compilations", second, compiled)
 	}
-	if e := find(run); e.fingerprint() != first || compiled != 2 {
-		t.Errorf("the run goes on with %q after %d compilations, it began with %q", e.fingerprint(), compiled, first)
+	if e := find(run); e.fingerprint != first || compiled != 2 {
+		t.Errorf("the run goes on with %q after %d compilations, it began with %q", e.fingerprint, compiled, first)
 	}
 	if a, b := find(run), find(run); a != b {
 		t.Error("an executable is loaded twice")
@@ -137,7 +137,7 @@ func TestKept(t *testing.T) {
 	if err := os.WriteFile(file("key", run), []byte("damaged"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if e := find(run); e.fingerprint() != second || compiled != 2 {
-		t.Errorf("in place of a damaged one comes %q after %d compilations, want %q and 2", e.fingerprint(), compiled, second)
+	if e := find(run); e.fingerprint != second || compiled != 2 {
+		t.Errorf("in place of a damaged one comes %q after %d compilations, want %q and 2", e.fingerprint, compiled, second)
 	}
 }
