@@ -299,3 +299,22 @@ func TestChoices(t *testing.T) {
 		}
 	}
 }
+
+// A run that is set aside does not take along what was compiled for the one in
+// its place.
+func TestChoicesOfAnother(t *testing.T) {
+	dir, made := t.TempDir(), 0
+	question := strings.Replace(several, "seeds: [0, 1, 2]", "seeds: [0]", 1)
+	for _, dev := range []device.Device{ref.New(), laidOut{ref.New()}} {
+		err := sweep(t, question, dir, choosy{dev, &made}, "").Run(&stopAll{Context: context.Background(), left: 3})
+		if !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+	}
+	if old, _ := filepath.Glob(filepath.Join(dir, "superseded", "plain-8-seed0-*")); len(old) != 1 {
+		t.Fatalf("set aside: %v", old)
+	}
+	if _, err := os.Stat(filepath.Join(compiledPath(dir, "plain-8-seed0"), "choice")); err != nil {
+		t.Error(err)
+	}
+}
