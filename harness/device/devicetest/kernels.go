@@ -56,8 +56,8 @@ func singles(t testing.TB) []single {
 		}
 	}
 
-	// Convolutions on odd extents, one image, one channel; vectors of 16 do not
-	// divide them.
+	// Convolutions on odd extents, one image, one channel; vectors of 16, and
+	// groups of images, do not divide them.
 	for _, c := range []struct {
 		k kernel.Conv
 		x kernel.Shape
@@ -70,6 +70,9 @@ func singles(t testing.TB) []single {
 		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{3, 32, 10, 12}},
 		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{2, 32, 7, 9}},
 		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{1, 16, 1, 34}},
+		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{5, 16, 8, 8}},
+		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 48}, kernel.Shape{19, 16, 4, 4}},
+		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{3, 16, 27, 28}},
 	} {
 		w := kernel.Shape{c.k.Out, c.x[1], c.k.Size, c.k.Size}
 		y, err := c.k.Shape([]kernel.Shape{c.x, w})

@@ -81,7 +81,7 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 	t.padRow = int64(x[3]+2) * 32
 	t.padBlock = t.padRow * int64(x[2]+2)
 	t.padImage = t.padBlock * int64(x[1]/8)
-	pad, err := c.padded(padKey{entryConvForward, 0, x[1], x[2], x[3]}, t.padImage)
+	pad, err := c.padded(padKey{entryConvForward, 0, x[1], x[2], x[3], t.padImage})
 	if err != nil {
 		return err
 	}
@@ -112,12 +112,12 @@ const (
 )
 
 // tableKey is what a table depends on.
-type tableKey struct{ stride, h, w int }
+type tableKey struct{ stride, in, out, h, w int }
 
 // corners gives, for each tile of y and each pixel of the tile, the byte offset
 // in a block of the padded image where the pixel's window begins: int32.
 func (c *compiler) corners(stride int, x, y kernel.Shape) (region, error) {
-	key := tableKey{stride, x[2], x[3]}
+	key := tableKey{stride, 0, 0, x[2], x[3]}
 	if m := c.tables[key]; m != nil {
 		return m, nil
 	}
@@ -137,16 +137,19 @@ func (c *compiler) corners(stride int, x, y kernel.Shape) (region, error) {
 }
 
 // padKey is what the layout of padded images depends on.
-type padKey struct{ entry, stride, c, h, w int }
+type padKey struct {
+	entry, stride, c, h, w int
+	size                   int64
+}
 
-// padded gives size bytes for each thread, into which images are laid out
+// padded gives key.size bytes for each thread, into which images are laid out
 // between margins of zeros: windows then need no test for the border.
 // Instructions with one key, what the layout depends on, share them.
-func (c *compiler) padded(key padKey, size int64) (region, error) {
+func (c *compiler) padded(key padKey) (region, error) {
 	if m := c.pads[key]; m != nil {
 		return m, nil
 	}
-	m, err := c.keep(size * int64(c.d.threads))
+	m, err := c.keep(key.size * int64(c.d.threads))
 	c.pads[key] = m
 	return m, err
 }

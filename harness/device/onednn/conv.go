@@ -92,7 +92,7 @@ func (c *compiler) convGradWeight(k kernel.ConvGradWeight) error {
 		return c.winogradGradWeight()
 	}
 	if c.wide(k.Conv, c.inShape(0), c.inShape(1)) {
-		return c.wideGradWeight(k.Conv)
+		return c.wideGradWeight()
 	}
 	p, err := c.convolution('w', k.Conv, c.inShape(0), c.inShape(1))
 	if err != nil {

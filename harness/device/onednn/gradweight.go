@@ -6,9 +6,8 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// Weight gradients of 3x3 convolutions for AVX-512, in blocks of 16 channels.
-// oneDNN's reach two thirds of the multiply-add peak in bfloat16, a third with
-// stride 2, and four fifths in float32. These keep 24 sums in registers: of
+// Weight gradients of 3x3 convolutions of stride 2 for AVX-512, in blocks of 16
+// channels. oneDNN's reach a third of the multiply-add peak. These keep 24 sums in registers: of
 // eight input channels, for the three columns of the kernel, each a vector of
 // output channels. A product takes a broadcast of x and a vector of dy, in
 // bfloat16 (VDPBF16PS) of pairs of pixels, which are laid out once for each
@@ -48,30 +47,24 @@ const (
 )
 
 // wide reports whether these functions take the gradient of a convolution of x
-// to y. Of stride 1 and many channels oneDNN's are as fast, and have fewer
-// sums to add up.
+// to y.
 func (c *compiler) wide(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.wide && k.Size == 3 && k.Pad == 1 && (k.Stride == 2 || k.Stride == 1 && x[1] < 256) && x[1]%16 == 0 && y[1]%16 == 0 &&
-		(c.dtype == f32 || x[3]%(2*k.Stride) == 0 && x[3] >= 4*k.Stride)
+	return c.own.wide && k.Size == 3 && k.Pad == 1 && k.Stride == 2 && x[1]%16 == 0 && y[1]%16 == 0 &&
+		(c.dtype == f32 || x[3]%4 == 0 && x[3] >= 8)
 }
 
-// layOut says how rows of x, W pixels wide, lie in the scratch.
-func (t *wideTask) layOut(dtype int32, stride, W int64) {
+// layOut says how rows of x, W pixels wide, lie in the scratch: pixel by pixel,
+// or the pairs of each kernel column.
+func (t *wideTask) layOut(dtype int32, W int64) {
 	if dtype == f32 {
 		t.runs[0] = wideRun{to: column, count: W}
-		t.column1, t.column2, t.xStep = column, 2*column, stride*column
+		t.column1, t.column2, t.xStep = column, 2*column, 2*column
 		t.scratchRow = (W + 2) * column
 		return
 	}
 	const pixel = column / 2
 	n := t.steps
-	t.xStep, t.partner = column, stride*pixel
-	if stride == 1 { // columns 0 and 2 share their pairs: they begin one apart
-		t.runs[0] = wideRun{-pixel, 0, n + 1, beyond, beyond}
-		t.runs[1] = wideRun{0, (n + 1) * column, n, inside, inside}
-		t.column1, t.column2, t.scratchRow = (n+1)*column, column, (2*n+1)*column
-		return
-	}
+	t.xStep, t.partner = column, 2*pixel
 	t.runs[0] = wideRun{-pixel, 0, n, beyond, inside}
 	t.runs[1] = wideRun{0, n * column, n, inside, inside}
 	t.runs[2] = wideRun{pixel, 2 * n * column, n, inside, inside}
@@ -79,7 +72,7 @@ func (t *wideTask) layOut(dtype int32, stride, W int64) {
 }
 
 // wideGradWeight: x, dy -> dw.
-func (c *compiler) wideGradWeight(k kernel.Conv) error {
+func (c *compiler) wideGradWeight() error {
 	x, y := c.inShape(0), c.inShape(1)
 	xm, ym, dw, err := c.gradOperands(tagOIhw16i16o)
 	if err != nil {
@@ -94,11 +87,11 @@ func (c *compiler) wideGradWeight(k kernel.Conv) error {
 	}
 	t.xRow, t.yBlock = int64(x[3])*pixel, int64(y[2]*y[3])*pixel
 	t.xImage, t.yImage = t.xRow*t.xRows*t.inBlocks, t.yBlock*int64(y[1]/16)
-	t.layOut(c.dtype, int64(k.Stride), int64(x[3]))
-	t.scratchBlock, t.rowStep = t.scratchRow*(t.xRows+2), t.scratchRow*int64(k.Stride)
+	t.layOut(c.dtype, int64(x[3]))
+	t.scratchBlock, t.rowStep = t.scratchRow*(t.xRows+2), 2*t.scratchRow
 	t.group = max(1, passBytes/(t.scratchBlock*t.inBlocks+t.yImage))
 	t.threadScratch = t.scratchBlock * t.inBlocks * t.group
-	scratch, err := c.padded(padKey{entryWideGradWeight32, k.Stride, x[1], x[2], x[3]}, t.threadScratch)
+	scratch, err := c.padded(padKey{entryWideGradWeight32, 2, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err
 	}

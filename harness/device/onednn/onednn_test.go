@@ -276,6 +276,7 @@ func TestOffsets(t *testing.T) {
 		{"wideRun", unsafe.Sizeof(wideRun{}), 32}, {"wideTask.xStep", unsafe.Offsetof(w.xStep), 328},
 		{"winogradTask.scratch", unsafe.Offsetof(p.scratch), 56}, {"winogradTask.yRow", unsafe.Offsetof(p.yRow), 176},
 		{"winogradTask.gradientPosition", unsafe.Offsetof(p.gradientPosition), 216},
+		{"winogradTask.images", unsafe.Offsetof(p.images), 184}, {"winogradTask.paddedGradient", unsafe.Offsetof(p.paddedGradient), 224},
 		{"winogradSumTask.chunk", unsafe.Offsetof(winogradSumTask{}.chunk), 40},
 		{"winogradTask.padRow", unsafe.Offsetof(p.padRow), 112}, {"winogradWeightsTask.uIn", unsafe.Offsetof(q.uIn), 80},
 		{"normTask.group", unsafe.Offsetof(n.group), 120}, {"normTask.floor", unsafe.Offsetof(n.floor), 132},

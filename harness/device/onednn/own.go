@@ -23,8 +23,7 @@ const (
 	entryWideGradWeight16
 	entryWinograd32
 	entryWinograd16
-	entryWinogradWeights32
-	entryWinogradWeights16
+	entryWinogradWeights
 	entryWinogradGradWeight32
 	entryWinogradGradWeight16
 	entryWinogradGradSum
@@ -52,7 +51,7 @@ func (o own) String() string {
 	for _, k := range []struct {
 		used bool
 		name string
-	}{{o.avx2, "avx2 convolutions"}, {o.wide, "winograd convolutions"}, {o.fused, "fused batch norms"}} {
+	}{{o.avx2, "avx2 convolutions"}, {o.wide, "winograd 4x4 convolutions"}, {o.fused, "fused batch norms"}} {
 		if k.used {
 			names = append(names, k.name)
 		}

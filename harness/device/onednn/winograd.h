@@ -1,10 +1,9 @@
-// The body of winograd32 and winograd16, for which COPY, PUT, PIXEL (bytes of a
-// block's pixel), TILE (of a block of a transformed tile), CHANNELS (pairs of
-// channels in bfloat16) and MULTIPLY are defined.
+// The body of winograd32 and winograd16, for which COPY, PUT, NEARER (that
+// prefetches four pixels) and PIXEL (bytes of a block's pixel) are defined.
 //
-// Frame: 0 scratch of this thread, 8 transformed input, 16 products, 24 image of
-// y, 32 first tile of the group in the table, 40 groups left, 48 output block,
-// 56... saved registers.
+// Frame: 0 scratch of this thread, 8 transformed input, 16 products, 24 first
+// image of y, 32 first tile of the group in the table, 40 groups left, 48 output
+// block, 56... saved registers.
 
 	MOVQ BX, 56(SP)
 	MOVQ R12, 64(SP)
@@ -25,21 +24,27 @@
 	ADDQ  80(DI), AX
 	MOVQ  AX, 16(SP)
 
-image:
+images:
 	MOVQ  $1, AX
 	LOCK
 	XADDQ AX, 0(DI)
 	CMPQ  AX, 8(DI)
 	JGE   done
+	IMULQ 192(DI), AX        // the first of them: the last group overlaps
+	MOVQ  184(DI), CX
+	SUBQ  192(DI), CX
+	CMPQ  AX, CX
+	CMOVQGT CX, AX
 	MOVQ  AX, CX
 	IMULQ 88(DI), AX
 	ADDQ  24(DI), AX
 	IMULQ 96(DI), CX
 	ADDQ  32(DI), CX
 	MOVQ  CX, 24(SP)
-
+	MOVQ  0(SP), R8
+	MOVQ  128(DI), R10
+	IMULQ 192(DI), R10       // blocks
 #include "winograd_copy.h"
-
 
 	MOVQ 48(DI), AX
 	MOVQ AX, 32(SP)
@@ -47,13 +52,14 @@ image:
 	MOVQ AX, 40(SP)
 
 group:
-	// The input, tile by tile: V = B' d B.
+	// The input, tile by tile.
 	MOVQ 112(DI), R9
 	LEAQ (R9)(R9*2), R10
 	MOVQ 168(DI), R11        // from position to position
 	MOVQ 0(SP), R8
 	MOVQ 8(SP), R12
 	MOVQ 128(DI), R14
+	TILECONSTANTS
 
 inputBlock:
 	MOVQ 32(SP), R13
@@ -63,9 +69,9 @@ inputTile:
 	MOVLQSX (R13), SI
 	ADDQ    R8, SI
 	MOVQ    R12, BX
-#include "winograd_tile.h"
+	TILE
 	ADDQ $8, R13
-	ADDQ $TILE, R12
+	ADDQ $64, R12
 	DECQ R15
 	JNZ  inputTile
 	ADDQ 120(DI), R8
@@ -78,9 +84,30 @@ inputTile:
 outBlock:
 	MOVQ 8(SP), R8
 	MOVQ 16(SP), CX
-	MOVQ $16, R15
+	MOVQ 32(SP), R13
+	MOVQ 104(DI), R9
+	IMULQ 48(SP), R9
+	ADDQ 24(SP), R9          // the block of y
+	MOVQ 176(DI), R10        // its row
+	MOVQ $36, R15
 
 position:
+	// Meanwhile the pixels of y come nearer, two rows of a tile at a time.
+	CMPQ R15, $4
+	JLE  sums
+	TESTQ $1, R15
+	JNZ  nearer
+	MOVLQSX 4(R13), SI
+	ADDQ R9, SI
+	ADDQ $8, R13
+
+nearer:
+	NEARER
+	ADDQ R10, SI
+	NEARER
+	ADDQ R10, SI
+
+sums:
 	VPXORQ Z0, Z0, Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -101,15 +128,31 @@ position:
 	MOVQ 128(DI), R14
 
 multiplyBlock:
-	MOVQ $CHANNELS, R12
+	MOVQ $16, R12
 
 multiply:
-	MULTIPLY
+	VMOVUPS (DX), Z30
+	VFMADD231PS.BCST 0(AX), Z30, Z0
+	VFMADD231PS.BCST 64(AX), Z30, Z1
+	VFMADD231PS.BCST 128(AX), Z30, Z2
+	VFMADD231PS.BCST 192(AX), Z30, Z3
+	VFMADD231PS.BCST 256(AX), Z30, Z4
+	VFMADD231PS.BCST 320(AX), Z30, Z5
+	VFMADD231PS.BCST 384(AX), Z30, Z6
+	VFMADD231PS.BCST 448(AX), Z30, Z7
+	VFMADD231PS.BCST 512(AX), Z30, Z8
+	VFMADD231PS.BCST 576(AX), Z30, Z9
+	VFMADD231PS.BCST 640(AX), Z30, Z10
+	VFMADD231PS.BCST 704(AX), Z30, Z11
+	VFMADD231PS.BCST 768(AX), Z30, Z12
+	VFMADD231PS.BCST 832(AX), Z30, Z13
+	VFMADD231PS.BCST 896(AX), Z30, Z14
+	VFMADD231PS.BCST 960(AX), Z30, Z15
 	ADDQ $4, AX
 	ADDQ $64, DX
 	DECQ R12
 	JNZ  multiply
-	ADDQ $(15*TILE), AX
+	ADDQ $(15*64), AX
 	DECQ R14
 	JNZ  multiplyBlock
 	VMOVUPS Z0, 0(CX)
@@ -128,67 +171,29 @@ multiply:
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
 	VMOVUPS Z15, 960(CX)
-	ADDQ $1024, CX
+	ADDQ $1088, CX
 	ADDQ 168(DI), R8
 	DECQ R15
 	JNZ  position
 
-	// The output, tile by tile: y = A' M A.
+	// The output, tile by tile.
 	MOVQ 16(SP), CX
 	MOVQ 32(SP), R13
-	MOVQ 104(DI), R8
-	IMULQ 48(SP), R8
-	ADDQ 24(SP), R8          // the block of y
-	MOVQ 176(DI), R10        // its row
 	MOVQ $16, R15
 
 outputTile:
 	MOVLQSX 4(R13), AX
-	ADDQ    R8, AX
-	VMOVUPS 0(CX), Z0
-	VMOVUPS 1024(CX), Z1
-	VMOVUPS 2048(CX), Z2
-	VMOVUPS 3072(CX), Z3
-	VMOVUPS 4096(CX), Z4
-	VMOVUPS 5120(CX), Z5
-	VMOVUPS 6144(CX), Z6
-	VMOVUPS 7168(CX), Z7
-	VMOVUPS 8192(CX), Z8
-	VMOVUPS 9216(CX), Z9
-	VMOVUPS 10240(CX), Z10
-	VMOVUPS 11264(CX), Z11
-	VMOVUPS 12288(CX), Z12
-	VMOVUPS 13312(CX), Z13
-	VMOVUPS 14336(CX), Z14
-	VMOVUPS 15360(CX), Z15
-	VADDPS Z4, Z0, Z16
-	VSUBPS Z8, Z4, Z20
-	VADDPS Z5, Z1, Z17
-	VSUBPS Z9, Z5, Z21
-	VADDPS Z6, Z2, Z18
-	VSUBPS Z10, Z6, Z22
-	VADDPS Z7, Z3, Z19
-	VSUBPS Z11, Z7, Z23
-	VADDPS Z8, Z16, Z16
-	VSUBPS Z12, Z20, Z20
-	VADDPS Z9, Z17, Z17
-	VSUBPS Z13, Z21, Z21
-	VADDPS Z10, Z18, Z18
-	VSUBPS Z14, Z22, Z22
-	VADDPS Z11, Z19, Z19
-	VSUBPS Z15, Z23, Z23
-	VADDPS Z17, Z16, Z0
-	VSUBPS Z18, Z17, Z1
-	VADDPS Z18, Z0, Z0
-	VSUBPS Z19, Z1, Z1
-	VADDPS Z21, Z20, Z2
-	VSUBPS Z22, Z21, Z3
-	VADDPS Z22, Z2, Z2
-	VSUBPS Z23, Z3, Z3
-	PUT(0, Z0, (AX))
-	PUT(1, Z1, PIXEL(AX))
-	PUT(2, Z2, (AX)(R10*1))
-	PUT(3, Z3, PIXEL(AX)(R10*1))
+	ADDQ    R9, AX
+	OUTCOLUMN(0, Z0, Z6, Z12, Z18)
+	OUTCOLUMN(1, Z1, Z7, Z13, Z19)
+	OUTCOLUMN(2, Z2, Z8, Z14, Z20)
+	OUTCOLUMN(3, Z3, Z9, Z15, Z21)
+	OUTCOLUMN(4, Z4, Z10, Z16, Z22)
+	OUTCOLUMN(5, Z5, Z11, Z17, Z23)
+	OUTROW(Z0, Z1, Z2, Z3, Z4, Z5)
+	OUTROW(Z6, Z7, Z8, Z9, Z10, Z11)
+	OUTROW(Z12, Z13, Z14, Z15, Z16, Z17)
+	OUTROW(Z18, Z19, Z20, Z21, Z22, Z23)
 	ADDQ $8, R13
 	ADDQ $64, CX
 	DECQ R15
@@ -202,7 +207,7 @@ outputTile:
 	ADDQ $128, 32(SP)
 	DECQ 40(SP)
 	JNZ  group
-	JMP  image
+	JMP  images
 
 done:
 	VZEROUPPER

@@ -1,20 +1,55 @@
 #include "textflag.h"
 
-// Winograd's convolution F(2x2, 3x3) for AVX-512, called by libgomp as the
+// Winograd's convolution F(4x4, 3x3) for AVX-512, called by libgomp as the
 // functions of avx2_amd64.s are: the task, a winogradTask, is in DI. BX, BP and
 // R12 to R15 are the caller's, and no Go stack or memory is used.
+//
+// The points are 0, infinity, a, -a, b, -b with a = 1/sqrt(2), b = 2a; rows and
+// columns of transformed tiles, and so positions, come in this order:
+//
+//	B' = 1   .   -5/2  .    1   .      A = 1  .   .    .      G = 1  .  .
+//	     .   1   .     -5/2 .   1          .  .   .    1          .  .  1
+//	     .   -2a -2    a    1   .          1  a   1/2  a/2        (1  a  1/2)/(-3/2)
+//	     .   2a  -2    -a   1   .          1  -a  1/2  -a/2       (1  -a 1/2)/(-3/2)
+//	     .   -a  -1/2  b    1   .          1  b   2    2b         (1  b  2)/6
+//	     .   a   -1/2  -b   1   .          1  -b  2    -2b        (1  -b 2)/6
 
-#define PUT32(r, z, mem) VMOVUPS z, mem
+// Float32 constants, Z24 to Z27 while tiles are transformed, and Z23.
+DATA ·winogradPoints+0(SB)/4, $2.0
+DATA ·winogradPoints+4(SB)/4, $0.5
+DATA ·winogradPoints+8(SB)/4, $0.70710678118654752440  // a
+DATA ·winogradPoints+12(SB)/4, $1.41421356237309504880 // b
+DATA ·winogradPoints+16(SB)/4, $2.5
+// Of G.
+DATA ·winogradPoints+20(SB)/4, $-0.66666666666666666667 // -2/3
+DATA ·winogradPoints+24(SB)/4, $-0.47140452079103168293 // -2/3 a
+DATA ·winogradPoints+28(SB)/4, $-0.33333333333333333333 // -1/3
+DATA ·winogradPoints+32(SB)/4, $0.16666666666666666667  // 1/6
+DATA ·winogradPoints+36(SB)/4, $0.23570226039551584147  // b/6
+DATA ·winogradPoints+40(SB)/4, $0.33333333333333333333  // 1/3
+GLOBL ·winogradPoints(SB), RODATA, $44
 
-// VCVTNEPS2BF16 Zr, Y15, which Go's assembler lacks; r is below 8.
-#define PUT16(r, z, mem) \
-	BYTE $0x62; BYTE $0x72; WORD $0x487E; BYTE $0x72; BYTE $(0xF8+r); \
-	VMOVDQU Y15, mem
+#define TILECONSTANTS \
+	VBROADCASTSS ·winogradPoints+0(SB), Z24;  \
+	VBROADCASTSS ·winogradPoints+4(SB), Z25;  \
+	VBROADCASTSS ·winogradPoints+8(SB), Z26;  \
+	VBROADCASTSS ·winogradPoints+12(SB), Z27; \
+	VBROADCASTSS ·winogradPoints+16(SB), Z23
 
-// The same by way of Y29.
-#define PUTWEIGHT16(r, z, mem) \
-	BYTE $0x62; BYTE $0x62; WORD $0x487E; BYTE $0x72; BYTE $(0xE8+r); \
-	VMOVDQU16 Y29, mem
+#define WEIGHTCONSTANTS \
+	VBROADCASTSS ·winogradPoints+20(SB), Z26; \
+	VBROADCASTSS ·winogradPoints+24(SB), Z27; \
+	VBROADCASTSS ·winogradPoints+28(SB), Z28; \
+	VBROADCASTSS ·winogradPoints+32(SB), Z29; \
+	VBROADCASTSS ·winogradPoints+36(SB), Z30; \
+	VBROADCASTSS ·winogradPoints+40(SB), Z31
+
+#define PUT32(k, z, mem) VMOVUPS z, mem
+
+// VCVTNEPS2BF16 Zz, Yz, which Go's assembler lacks; z is 28 + k.
+#define PUT16(k, z, mem) \
+	BYTE $0x62; BYTE $0x02; WORD $0x487E; BYTE $0x72; BYTE $(0xE4+9*k); \
+	VEXTRACTF64X4 $0, z, mem
 
 #define COPY32 \
 	VMOVUPS (AX), Z0; \
@@ -25,193 +60,371 @@
 	VPSLLD    $16, Z0, Z0; \
 	VMOVUPS   Z0, (CX)
 
-// MULTIPLY adds the products of a channel of 16 tiles, at AX, and of 16 outputs'
-// weights, at DX.
-#define MULTIPLY32 \
-	VMOVUPS (DX), Z30; \
-	VFMADD231PS.BCST 0(AX), Z30, Z0; \
-	VFMADD231PS.BCST 64(AX), Z30, Z1; \
-	VFMADD231PS.BCST 128(AX), Z30, Z2; \
-	VFMADD231PS.BCST 192(AX), Z30, Z3; \
-	VFMADD231PS.BCST 256(AX), Z30, Z4; \
-	VFMADD231PS.BCST 320(AX), Z30, Z5; \
-	VFMADD231PS.BCST 384(AX), Z30, Z6; \
-	VFMADD231PS.BCST 448(AX), Z30, Z7; \
-	VFMADD231PS.BCST 512(AX), Z30, Z8; \
-	VFMADD231PS.BCST 576(AX), Z30, Z9; \
-	VFMADD231PS.BCST 640(AX), Z30, Z10; \
-	VFMADD231PS.BCST 704(AX), Z30, Z11; \
-	VFMADD231PS.BCST 768(AX), Z30, Z12; \
-	VFMADD231PS.BCST 832(AX), Z30, Z13; \
-	VFMADD231PS.BCST 896(AX), Z30, Z14; \
-	VFMADD231PS.BCST 960(AX), Z30, Z15
+// PREFETCHW at(SI) and at(BX), which Go's assembler lacks: y will be written.
+#define PREFETCHWSI(at) BYTE $0x0F; BYTE $0x0D; BYTE $0x4E; BYTE $at
+#define PREFETCHWBX(at) BYTE $0x0F; BYTE $0x0D; BYTE $0x4B; BYTE $at
 
-// DPT is VDPBF16PS (32*t)(AX){1to16}, Z30, Zt, which Go's assembler lacks: p0 is
-// 0xF2 below 8, then 0x72; r is t modulo 8.
-#define DPT(p0, r, t) \
-	BYTE $0x62; BYTE $p0; WORD $0x500E; BYTE $0x52; BYTE $(0x40+r*8); BYTE $(8*t)
+#define NEARER16 \
+	PREFETCHWSI(0); \
+	PREFETCHWSI(64)
 
-#define MULTIPLY16 \
-	VMOVUPS (DX), Z30; \
-	DPT(0xF2, 0, 0); \
-	DPT(0xF2, 1, 1); \
-	DPT(0xF2, 2, 2); \
-	DPT(0xF2, 3, 3); \
-	DPT(0xF2, 4, 4); \
-	DPT(0xF2, 5, 5); \
-	DPT(0xF2, 6, 6); \
-	DPT(0xF2, 7, 7); \
-	DPT(0x72, 0, 8); \
-	DPT(0x72, 1, 9); \
-	DPT(0x72, 2, 10); \
-	DPT(0x72, 3, 11); \
-	DPT(0x72, 4, 12); \
-	DPT(0x72, 5, 13); \
-	DPT(0x72, 6, 14); \
-	DPT(0x72, 7, 15)
+#define NEARER32 \
+	NEARER16;       \
+	LEAQ 128(SI), BX; \
+	PREFETCHWBX(0); \
+	PREFETCHWBX(64)
 
-#define LOAD32(mem, z) VMOVUPS mem, z
+// NEXT stores z at the next position, at BX.
+#define NEXT(z) \
+	VMOVUPS z, (BX); \
+	ADDQ    R11, BX
 
-#define LOAD16(mem, z) \
-	VPMOVZXWD mem, z; \
-	VPSLLD $16, z, z
+// ENDS gives d4 - 5/2 d2 + d0, the row of B' for the points 0 and infinity.
+#define ENDS(d0, d2, d4, to) \
+	VMOVUPS      d4, to;      \
+	VFNMADD231PS d2, Z23, to; \
+	VADDPS       d0, to, to
 
-// STEP adds the products of 16 channels of x, at AX, and 16 of dy, at SI.
-#define STEP32 \
-	VMOVUPS (SI), Z30; \
-	VFMADD231PS.BCST 0(AX), Z30, Z0; \
-	VFMADD231PS.BCST 4(AX), Z30, Z1; \
-	VFMADD231PS.BCST 8(AX), Z30, Z2; \
-	VFMADD231PS.BCST 12(AX), Z30, Z3; \
-	VFMADD231PS.BCST 16(AX), Z30, Z4; \
-	VFMADD231PS.BCST 20(AX), Z30, Z5; \
-	VFMADD231PS.BCST 24(AX), Z30, Z6; \
-	VFMADD231PS.BCST 28(AX), Z30, Z7; \
-	VFMADD231PS.BCST 32(AX), Z30, Z8; \
-	VFMADD231PS.BCST 36(AX), Z30, Z9; \
-	VFMADD231PS.BCST 40(AX), Z30, Z10; \
-	VFMADD231PS.BCST 44(AX), Z30, Z11; \
-	VFMADD231PS.BCST 48(AX), Z30, Z12; \
-	VFMADD231PS.BCST 52(AX), Z30, Z13; \
-	VFMADD231PS.BCST 56(AX), Z30, Z14; \
-	VFMADD231PS.BCST 60(AX), Z30, Z15
+// PAIR gives d4 - k d2 + r (d3 - k d1), and the same with -r, the rows of B' for
+// the points r and -r; k is the square of the other two.
+#define PAIR(d1, d2, d3, d4, k, r, plus, minus) \
+	VMOVUPS      d4, minus;     \
+	VFNMADD231PS d2, k, minus;  \
+	VMOVUPS      d3, Z28;       \
+	VFNMADD231PS d1, k, Z28;    \
+	VMOVAPS      minus, plus;   \
+	VFMADD231PS  Z28, r, plus;  \
+	VFNMADD231PS Z28, r, minus
 
-// DPC is VDPBF16PS (4*t)(AX){1to16}, Z30, Zt.
-#define DPC(p0, r, t) \
-	BYTE $0x62; BYTE $p0; WORD $0x500E; BYTE $0x52; BYTE $(0x40+r*8); BYTE $t
+// TILEROW transforms a row of a tile of x, and stores it.
+#define TILEROW(d0, d1, d2, d3, d4, d5) \
+	ENDS(d0, d2, d4, Z29);                        \
+	NEXT(Z29);                                    \
+	ENDS(d1, d3, d5, Z30);                        \
+	NEXT(Z30);                                    \
+	PAIR(d1, d2, d3, d4, Z24, Z26, Z29, Z30);     \
+	NEXT(Z29);                                    \
+	NEXT(Z30);                                    \
+	PAIR(d1, d2, d3, d4, Z25, Z27, Z29, Z30);     \
+	NEXT(Z29);                                    \
+	NEXT(Z30)
 
-#define STEP16 \
-	VPERMW (SI), Z31, Z30; \
-	DPC(0xF2, 0, 0); \
-	DPC(0xF2, 1, 1); \
-	DPC(0xF2, 2, 2); \
-	DPC(0xF2, 3, 3); \
-	DPC(0xF2, 4, 4); \
-	DPC(0xF2, 5, 5); \
-	DPC(0xF2, 6, 6); \
-	DPC(0xF2, 7, 7); \
-	DPC(0x72, 0, 8); \
-	DPC(0x72, 1, 9); \
-	DPC(0x72, 2, 10); \
-	DPC(0x72, 3, 11); \
-	DPC(0x72, 4, 12); \
-	DPC(0x72, 5, 13); \
-	DPC(0x72, 6, 14); \
-	DPC(0x72, 7, 15)
+// TILEENDS and TILEPAIR do so down column c.
+#define TILEENDS(c, to0, to1) \
+	ENDS(64*c(SI), 64*c(SI)(R9*2), 64*c(SI)(R9*4), to0); \
+	ENDS(64*c(SI)(R9*1), 64*c(SI)(R10*1), 64*c(CX)(R9*4), to1)
 
-#define PAIRS32
+#define TILEPAIR(c, k, r, plus, minus) \
+	PAIR(64*c(SI)(R9*1), 64*c(SI)(R9*2), 64*c(SI)(R10*1), 64*c(SI)(R9*4), k, r, plus, minus)
 
-// PAIRS16 interleaves the pairs of tiles of a block, at R8, at their first use.
-#define PAIRS16 \
-	CMPQ      120(SP), $0;    \
-	JNE       paired;         \
-	MOVQ      R8, AX;         \
-	MOVQ      144(SP), BX;    \
-pair:                             \
-	VPERMW    (AX), Z31, Z0;  \
-	VMOVDQU16 Z0, (AX);       \
-	ADDQ      $64, AX;        \
-	DECQ      BX;             \
-	JNZ       pair;           \
-paired:
+#define TILEROWS \
+	TILEROW(Z0, Z1, Z2, Z3, Z4, Z5);   \
+	TILEROW(Z6, Z7, Z8, Z9, Z10, Z11)
+
+#define TILEPAIRS(k, r) \
+	TILEPAIR(0, k, r, Z0, Z6);  \
+	TILEPAIR(1, k, r, Z1, Z7);  \
+	TILEPAIR(2, k, r, Z2, Z8);  \
+	TILEPAIR(3, k, r, Z3, Z9);  \
+	TILEPAIR(4, k, r, Z4, Z10); \
+	TILEPAIR(5, k, r, Z5, Z11); \
+	TILEROWS
+
+// TILE transforms the tile of x at SI, V = B' d B, to BX; R9 and R10 are once
+// and three times the row of the padded image, R11 leads from position to
+// position.
+#define TILE \
+	LEAQ (SI)(R9*1), CX;  \
+	TILEENDS(0, Z0, Z6);  \
+	TILEENDS(1, Z1, Z7);  \
+	TILEENDS(2, Z2, Z8);  \
+	TILEENDS(3, Z3, Z9);  \
+	TILEENDS(4, Z4, Z10); \
+	TILEENDS(5, Z5, Z11); \
+	TILEROWS;             \
+	TILEPAIRS(Z24, Z26);  \
+	TILEPAIRS(Z25, Z27)
+
+// EXPAND gives y0 + k y2 + r (y1 + k y3), and the same with -r, the rows of A
+// for the points r and -r; k is r^2.
+#define EXPAND(y0, y1, y2, y3, k, r, plus, minus) \
+	VMOVAPS      y0, minus;     \
+	VFMADD231PS  y2, k, minus;  \
+	VMOVAPS      y1, Z28;       \
+	VFMADD231PS  y3, k, Z28;    \
+	VMOVAPS      minus, plus;   \
+	VFMADD231PS  Z28, r, plus;  \
+	VFNMADD231PS Z28, r, minus
+
+#define EXPANDROW(y0, y1, y2, y3) \
+	NEXT(y0);                                   \
+	NEXT(y3);                                   \
+	EXPAND(y0, y1, y2, y3, Z25, Z26, Z29, Z30); \
+	NEXT(Z29);                                  \
+	NEXT(Z30);                                  \
+	EXPAND(y0, y1, y2, y3, Z24, Z27, Z29, Z30); \
+	NEXT(Z29);                                  \
+	NEXT(Z30)
+
+#define EXPANDPAIRS(k, r) \
+	EXPAND(Z0, Z4, Z8, Z12, k, r, Z16, Z20);  \
+	EXPAND(Z1, Z5, Z9, Z13, k, r, Z17, Z21);  \
+	EXPAND(Z2, Z6, Z10, Z14, k, r, Z18, Z22); \
+	EXPAND(Z3, Z7, Z11, Z15, k, r, Z19, Z31); \
+	EXPANDROW(Z16, Z17, Z18, Z19);            \
+	EXPANDROW(Z20, Z21, Z22, Z31)
+
+// EXPANDTILE transforms the tile of dy at SI, A dy A', like TILE.
+#define EXPANDTILE \
+	VMOVUPS (SI), Z0;             \
+	VMOVUPS 64(SI), Z1;           \
+	VMOVUPS 128(SI), Z2;          \
+	VMOVUPS 192(SI), Z3;          \
+	VMOVUPS (SI)(R9*1), Z4;       \
+	VMOVUPS 64(SI)(R9*1), Z5;     \
+	VMOVUPS 128(SI)(R9*1), Z6;    \
+	VMOVUPS 192(SI)(R9*1), Z7;    \
+	VMOVUPS (SI)(R9*2), Z8;       \
+	VMOVUPS 64(SI)(R9*2), Z9;     \
+	VMOVUPS 128(SI)(R9*2), Z10;   \
+	VMOVUPS 192(SI)(R9*2), Z11;   \
+	VMOVUPS (SI)(R10*1), Z12;     \
+	VMOVUPS 64(SI)(R10*1), Z13;   \
+	VMOVUPS 128(SI)(R10*1), Z14;  \
+	VMOVUPS 192(SI)(R10*1), Z15;  \
+	EXPANDROW(Z0, Z1, Z2, Z3);    \
+	EXPANDROW(Z12, Z13, Z14, Z15); \
+	EXPANDPAIRS(Z25, Z26);        \
+	EXPANDPAIRS(Z24, Z27)
+
+// OUTCOLUMN leads column c of the products at CX back, A' M.
+#define OUTCOLUMN(c, y0, y1, y2, y3) \
+	VMOVUPS     (2*6+c)*1088(CX), Z28;      \
+	VSUBPS      (3*6+c)*1088(CX), Z28, Z29; \
+	VADDPS      (3*6+c)*1088(CX), Z28, Z28; \
+	VMOVUPS     (4*6+c)*1088(CX), Z30;      \
+	VSUBPS      (5*6+c)*1088(CX), Z30, Z31; \
+	VADDPS      (5*6+c)*1088(CX), Z30, Z30; \
+	VADDPS      (0*6+c)*1088(CX), Z28, y0;  \
+	VMULPS      Z28, Z25, y2;               \
+	VMULPS      Z29, Z26, Z29;              \
+	VMULPS      Z31, Z27, Z31;              \
+	VMOVUPS     (1*6+c)*1088(CX), y3;       \
+	VADDPS      Z30, y0, y0;                \
+	VFMADD231PS Z30, Z24, y2;               \
+	VADDPS      Z31, Z29, y1;               \
+	VFMADD231PS Z29, Z25, y3;               \
+	VFMADD231PS Z31, Z24, y3
+
+// OUTROW does so with a row of A' M, and stores it as pixels of y at AX.
+#define OUTROW(m0, m1, m2, m3, m4, m5) \
+	VADDPS      m3, m2, Z29;   \
+	VSUBPS      m3, m2, m2;    \
+	VADDPS      m5, m4, Z31;   \
+	VSUBPS      m5, m4, m4;    \
+	VADDPS      m0, Z29, Z28;  \
+	VMULPS      Z29, Z25, Z30; \
+	VMULPS      m2, Z26, m2;   \
+	VMULPS      m4, Z27, m4;   \
+	VADDPS      Z31, Z28, Z28; \
+	VFMADD231PS Z31, Z24, Z30; \
+	VADDPS      m4, m2, Z29;   \
+	VMOVAPS     m1, Z31;       \
+	VFMADD231PS m2, Z25, Z31;  \
+	VFMADD231PS m4, Z24, Z31;  \
+	PUT(0, Z28, (AX));         \
+	PUT(1, Z29, PIXEL(AX));    \
+	PUT(2, Z30, 2*PIXEL(AX));  \
+	PUT(3, Z31, 3*PIXEL(AX));  \
+	ADDQ        R10, AX
 
 // func winograd32()
 TEXT ·winograd32(SB), NOSPLIT, $96-0
 #define COPY COPY32
 #define PUT PUT32
+#define NEARER NEARER32
 #define PIXEL 64
-#define TILE 64
-#define CHANNELS 16
-#define MULTIPLY MULTIPLY32
 #include "winograd.h"
 #undef COPY
 #undef PUT
+#undef NEARER
 #undef PIXEL
-#undef TILE
-#undef CHANNELS
-#undef MULTIPLY
 
 // func winograd16()
 TEXT ·winograd16(SB), NOSPLIT, $96-0
 #define COPY COPY16
 #define PUT PUT16
+#define NEARER NEARER16
 #define PIXEL 32
-#define TILE 32
-#define CHANNELS 8
-#define MULTIPLY MULTIPLY16
 #include "winograd.h"
 #undef COPY
 #undef PUT
+#undef NEARER
 #undef PIXEL
-#undef TILE
-#undef CHANNELS
-#undef MULTIPLY
 
 // func winogradGradWeight32()
-TEXT ·winogradGradWeight32(SB), NOSPLIT, $152-0
+TEXT ·winogradGradWeight32(SB), NOSPLIT, $160-0
 #define COPY COPY32
-#define PUT PUT32
-#define LOAD LOAD32
 #define PIXEL 64
-#define TILE 64
-#define PAIRS PAIRS32
-#define STEP STEP32
+#define PASSES 4
 #include "winograd_grad.h"
 #undef COPY
-#undef PUT
-#undef LOAD
 #undef PIXEL
-#undef TILE
-#undef PAIRS
-#undef STEP
+#undef PASSES
 
 // func winogradGradWeight16()
-TEXT ·winogradGradWeight16(SB), NOSPLIT, $152-0
+TEXT ·winogradGradWeight16(SB), NOSPLIT, $160-0
 #define COPY COPY16
-#define PUT PUT16
-#define LOAD LOAD16
 #define PIXEL 32
-#define TILE 32
-#define PAIRS PAIRS16
-#define STEP STEP16
+#define PASSES 3
 #include "winograd_grad.h"
 #undef COPY
-#undef PUT
-#undef LOAD
 #undef PIXEL
-#undef TILE
-#undef PAIRS
-#undef STEP
+#undef PASSES
+
+// SPREAD gives k0 w0 + k2 w2 + k1 w1, and the same with -k1, the rows of G for a
+// point and its negative.
+#define SPREAD(w0, w1, w2, k0, k1, k2, plus, minus) \
+	VMULPS       w0, k0, minus; \
+	VFMADD231PS  w2, k2, minus; \
+	VMOVAPS      minus, plus;   \
+	VFMADD231PS  w1, k1, plus;  \
+	VFNMADD231PS w1, k1, minus
+
+#define SPREADROW(w0, w1, w2) \
+	NEXT(w0);                                         \
+	NEXT(w2);                                         \
+	SPREAD(w0, w1, w2, Z26, Z27, Z28, Z24, Z25);      \
+	NEXT(Z24);                                        \
+	NEXT(Z25);                                        \
+	SPREAD(w0, w1, w2, Z29, Z30, Z31, Z24, Z25);      \
+	NEXT(Z24);                                        \
+	NEXT(Z25)
+
+// func winogradWeights()
+//
+// U = G w G', for a block of outputs and one of inputs, channel by channel of
+// the inputs.
+TEXT ·winogradWeights(SB), NOSPLIT, $16-0
+	MOVQ BX, 0(SP)
+	MOVQ R12, 8(SP)
+	MOVQ 64(DI), R9          // from tap to tap
+	MOVQ 72(DI), R11         // from position to position
+	WEIGHTCONSTANTS
+
+block:
+	MOVQ  $1, AX
+	LOCK
+	XADDQ AX, 0(DI)
+	CMPQ  AX, 8(DI)
+	JGE   done
+	XORL  DX, DX
+	DIVQ  16(DI)             // AX block of outputs, DX of inputs
+	MOVQ  AX, R8
+	IMULQ 40(DI), R8
+	MOVQ  DX, CX
+	IMULQ 48(DI), CX
+	ADDQ  CX, R8
+	ADDQ  24(DI), R8         // the first tap
+	IMULQ 56(DI), AX
+	IMULQ 80(DI), DX
+	ADDQ  DX, AX
+	ADDQ  32(DI), AX         // where to
+	MOVQ  $16, R12
+
+channel:
+	MOVQ R8, SI
+	MOVQ AX, BX
+	VMOVUPS (SI), Z0
+	ADDQ R9, SI
+	VMOVUPS (SI), Z1
+	ADDQ R9, SI
+	VMOVUPS (SI), Z2
+	ADDQ R9, SI
+	VMOVUPS (SI), Z3
+	ADDQ R9, SI
+	VMOVUPS (SI), Z4
+	ADDQ R9, SI
+	VMOVUPS (SI), Z5
+	ADDQ R9, SI
+	VMOVUPS (SI), Z6
+	ADDQ R9, SI
+	VMOVUPS (SI), Z7
+	ADDQ R9, SI
+	VMOVUPS (SI), Z8
+	SPREADROW(Z0, Z1, Z2)
+	SPREADROW(Z6, Z7, Z8)
+	SPREAD(Z0, Z3, Z6, Z26, Z27, Z28, Z9, Z12)
+	SPREAD(Z1, Z4, Z7, Z26, Z27, Z28, Z10, Z13)
+	SPREAD(Z2, Z5, Z8, Z26, Z27, Z28, Z11, Z14)
+	SPREADROW(Z9, Z10, Z11)
+	SPREADROW(Z12, Z13, Z14)
+	SPREAD(Z0, Z3, Z6, Z29, Z30, Z31, Z9, Z12)
+	SPREAD(Z1, Z4, Z7, Z29, Z30, Z31, Z10, Z13)
+	SPREAD(Z2, Z5, Z8, Z29, Z30, Z31, Z11, Z14)
+	SPREADROW(Z9, Z10, Z11)
+	SPREADROW(Z12, Z13, Z14)
+	ADDQ $64, AX
+	ADDQ $64, R8
+	DECQ R12
+	JNZ  channel
+	JMP  block
+
+done:
+	VZEROUPPER
+	MOVQ 0(SP), BX
+	MOVQ 8(SP), R12
+	RET
+
+// GATHER leads row r of the positions at SI back to three columns, U G.
+#define GATHER(r) \
+	VMOVUPS     (6*r+2)*1024(SI), Z9;       \
+	VSUBPS      (6*r+3)*1024(SI), Z9, Z10;  \
+	VADDPS      (6*r+3)*1024(SI), Z9, Z9;   \
+	VMOVUPS     (6*r+4)*1024(SI), Z11;      \
+	VSUBPS      (6*r+5)*1024(SI), Z11, Z12; \
+	VADDPS      (6*r+5)*1024(SI), Z11, Z11; \
+	VMOVUPS     (6*r+0)*1024(SI), Z13;      \
+	VFMADD231PS Z9, Z26, Z13;               \
+	VFMADD231PS Z11, Z29, Z13;              \
+	VMULPS      Z10, Z27, Z14;              \
+	VFMADD231PS Z12, Z30, Z14;              \
+	VMOVUPS     (6*r+1)*1024(SI), Z15;      \
+	VFMADD231PS Z9, Z28, Z15;               \
+	VFMADD231PS Z11, Z31, Z15
+
+// GATHERPAIR adds rows r and r+1, of a point and its negative, to the taps.
+#define GATHERPAIR(r, k0, k1, k2) \
+	GATHER(r);                   \
+	VFMADD231PS  Z13, k0, Z0;    \
+	VFMADD231PS  Z14, k0, Z1;    \
+	VFMADD231PS  Z15, k0, Z2;    \
+	VFMADD231PS  Z13, k1, Z3;    \
+	VFMADD231PS  Z14, k1, Z4;    \
+	VFMADD231PS  Z15, k1, Z5;    \
+	VFMADD231PS  Z13, k2, Z6;    \
+	VFMADD231PS  Z14, k2, Z7;    \
+	VFMADD231PS  Z15, k2, Z8;    \
+	GATHER((r+1));               \
+	VFMADD231PS  Z13, k0, Z0;    \
+	VFMADD231PS  Z14, k0, Z1;    \
+	VFMADD231PS  Z15, k0, Z2;    \
+	VFNMADD231PS Z13, k1, Z3;    \
+	VFNMADD231PS Z14, k1, Z4;    \
+	VFNMADD231PS Z15, k1, Z5;    \
+	VFMADD231PS  Z13, k2, Z6;    \
+	VFMADD231PS  Z14, k2, Z7;    \
+	VFMADD231PS  Z15, k2, Z8
 
 // func winogradGradSum()
 //
-// Sums the chunks, and leads back from positions to taps: dw = G' U G, for a
-// block of outputs and one of inputs, channel by channel of the inputs.
+// Sums the chunks into the first, and leads back from positions to taps: dw =
+// G' U G, for a block of outputs and one of inputs, channel by channel of the
+// inputs.
 TEXT ·winogradGradSum(SB), NOSPLIT, $8-0
 	MOVQ BX, 0(SP)
 	MOVQ 40(DI), R9          // from chunk to chunk
-	MOVL $0x3F000000, AX     // 1/2
-	VPBROADCASTD AX, Z31
+	WEIGHTCONSTANTS
 
 block:
 	MOVQ  $1, AX
@@ -220,107 +433,76 @@ block:
 	CMPQ  AX, 8(DI)
 	JGE   done
 	MOVQ  AX, SI
-	SHLQ  $14, SI
+	IMULQ $(36*1024), SI
 	ADDQ  24(DI), SI
 	IMULQ $9216, AX
 	ADDQ  32(DI), AX
 	MOVQ  AX, BX
-	MOVQ  $16, R10
+	XORL  R8, R8
 
-channel:
-	MOVQ SI, AX
+vectors:
+	LEAQ (SI)(R8*1), AX
 	MOVQ 16(DI), CX
 	VMOVUPS 0(AX), Z0
-	VMOVUPS 1024(AX), Z1
-	VMOVUPS 2048(AX), Z2
-	VMOVUPS 3072(AX), Z3
-	VMOVUPS 4096(AX), Z4
-	VMOVUPS 5120(AX), Z5
-	VMOVUPS 6144(AX), Z6
-	VMOVUPS 7168(AX), Z7
-	VMOVUPS 8192(AX), Z8
-	VMOVUPS 9216(AX), Z9
-	VMOVUPS 10240(AX), Z10
-	VMOVUPS 11264(AX), Z11
-	VMOVUPS 12288(AX), Z12
-	VMOVUPS 13312(AX), Z13
-	VMOVUPS 14336(AX), Z14
-	VMOVUPS 15360(AX), Z15
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
 
 more:
 	DECQ CX
-	JZ   transform
+	JZ   summed
 	ADDQ R9, AX
 	VADDPS 0(AX), Z0, Z0
-	VADDPS 1024(AX), Z1, Z1
-	VADDPS 2048(AX), Z2, Z2
-	VADDPS 3072(AX), Z3, Z3
-	VADDPS 4096(AX), Z4, Z4
-	VADDPS 5120(AX), Z5, Z5
-	VADDPS 6144(AX), Z6, Z6
-	VADDPS 7168(AX), Z7, Z7
-	VADDPS 8192(AX), Z8, Z8
-	VADDPS 9216(AX), Z9, Z9
-	VADDPS 10240(AX), Z10, Z10
-	VADDPS 11264(AX), Z11, Z11
-	VADDPS 12288(AX), Z12, Z12
-	VADDPS 13312(AX), Z13, Z13
-	VADDPS 14336(AX), Z14, Z14
-	VADDPS 15360(AX), Z15, Z15
+	VADDPS 64(AX), Z1, Z1
+	VADDPS 128(AX), Z2, Z2
+	VADDPS 192(AX), Z3, Z3
+	VADDPS 256(AX), Z4, Z4
+	VADDPS 320(AX), Z5, Z5
+	VADDPS 384(AX), Z6, Z6
+	VADDPS 448(AX), Z7, Z7
 	JMP  more
 
-transform:
-	VADDPS Z8, Z4, Z28
-	VSUBPS Z8, Z4, Z29
-	VMULPS Z31, Z28, Z28
-	VMULPS Z31, Z29, Z20
-	VADDPS Z28, Z0, Z16
-	VADDPS Z12, Z28, Z24
-	VADDPS Z9, Z5, Z28
-	VSUBPS Z9, Z5, Z29
-	VMULPS Z31, Z28, Z28
-	VMULPS Z31, Z29, Z21
-	VADDPS Z28, Z1, Z17
-	VADDPS Z13, Z28, Z25
-	VADDPS Z10, Z6, Z28
-	VSUBPS Z10, Z6, Z29
-	VMULPS Z31, Z28, Z28
-	VMULPS Z31, Z29, Z22
-	VADDPS Z28, Z2, Z18
-	VADDPS Z14, Z28, Z26
-	VADDPS Z11, Z7, Z28
-	VSUBPS Z11, Z7, Z29
-	VMULPS Z31, Z28, Z28
-	VMULPS Z31, Z29, Z23
-	VADDPS Z28, Z3, Z19
-	VADDPS Z15, Z28, Z27
-	VADDPS Z18, Z17, Z28
-	VSUBPS Z18, Z17, Z29
-	VMULPS Z31, Z28, Z28
-	VMULPS Z31, Z29, Z1
-	VADDPS Z28, Z16, Z0
-	VADDPS Z19, Z28, Z2
+summed:
+	VMOVUPS Z0, 0(SI)(R8*1)
+	VMOVUPS Z1, 64(SI)(R8*1)
+	VMOVUPS Z2, 128(SI)(R8*1)
+	VMOVUPS Z3, 192(SI)(R8*1)
+	VMOVUPS Z4, 256(SI)(R8*1)
+	VMOVUPS Z5, 320(SI)(R8*1)
+	VMOVUPS Z6, 384(SI)(R8*1)
+	VMOVUPS Z7, 448(SI)(R8*1)
+	ADDQ $512, R8
+	CMPQ R8, $(36*1024)
+	JLT  vectors
+	MOVQ $16, R10
+
+channel:
+	GATHER(0)
+	VMOVAPS Z13, Z0
+	VMOVAPS Z14, Z1
+	VMOVAPS Z15, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	GATHER(1)
+	VMOVAPS Z13, Z6
+	VMOVAPS Z14, Z7
+	VMOVAPS Z15, Z8
+	GATHERPAIR(2, Z26, Z27, Z28)
+	GATHERPAIR(4, Z29, Z30, Z31)
 	VMOVUPS Z0, 0(BX)
 	VMOVUPS Z1, 1024(BX)
 	VMOVUPS Z2, 2048(BX)
-	VADDPS Z22, Z21, Z28
-	VSUBPS Z22, Z21, Z29
-	VMULPS Z31, Z28, Z28
-	VMULPS Z31, Z29, Z1
-	VADDPS Z28, Z20, Z0
-	VADDPS Z23, Z28, Z2
-	VMOVUPS Z0, 3072(BX)
-	VMOVUPS Z1, 4096(BX)
-	VMOVUPS Z2, 5120(BX)
-	VADDPS Z26, Z25, Z28
-	VSUBPS Z26, Z25, Z29
-	VMULPS Z31, Z28, Z28
-	VMULPS Z31, Z29, Z1
-	VADDPS Z28, Z24, Z0
-	VADDPS Z27, Z28, Z2
-	VMOVUPS Z0, 6144(BX)
-	VMOVUPS Z1, 7168(BX)
-	VMOVUPS Z2, 8192(BX)
+	VMOVUPS Z3, 3072(BX)
+	VMOVUPS Z4, 4096(BX)
+	VMOVUPS Z5, 5120(BX)
+	VMOVUPS Z6, 6144(BX)
+	VMOVUPS Z7, 7168(BX)
+	VMOVUPS Z8, 8192(BX)
 	ADDQ $64, SI
 	ADDQ $64, BX
 	DECQ R10
@@ -331,35 +513,3 @@ done:
 	VZEROUPPER
 	MOVQ 0(SP), BX
 	RET
-
-// A channel of 16 outputs' weights is a vector.
-#define FINISH32 ADDQ $64, AX
-
-// Two channels are: their halves are filled in turn, then interleaved.
-#define FINISH16 \
-	ADDQ      $32, AX;       \
-	TESTQ     $1, R12;       \
-	JZ        whole;         \
-	LEAQ      -64(AX), BX;   \
-	MOVQ      $16, CX;       \
-pair:                            \
-	VPERMW    (BX), Z30, Z0; \
-	VMOVDQU16 Z0, (BX);      \
-	ADDQ      R11, BX;       \
-	DECQ      CX;            \
-	JNZ       pair;          \
-whole:
-
-// func winogradWeights32()
-TEXT ·winogradWeights32(SB), NOSPLIT, $16-0
-#define PUT PUT32
-#define FINISH FINISH32
-#include "winograd_weights.h"
-#undef PUT
-#undef FINISH
-
-// func winogradWeights16()
-TEXT ·winogradWeights16(SB), NOSPLIT, $16-0
-#define PUT PUTWEIGHT16
-#define FINISH FINISH16
-#include "winograd_weights.h"

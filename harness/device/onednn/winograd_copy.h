@@ -1,10 +1,8 @@
-// Copies an image of x, at AX, into the padded image at 0(SP), of float32,
-// between the margins, which stay zero. Its labels are its own.
+// Copies R10 blocks of x, at AX, to padded ones at R8, of float32, between the
+// margins, which stay zero. Its labels are its own.
 
 	MOVQ 112(DI), R9         // row of the padded image
-	MOVQ 0(SP), R8
 	LEAQ 64(R8)(R9*1), R8
-	MOVQ 128(DI), R10        // blocks
 
 copyBlock:
 	MOVQ 144(DI), R11        // rows

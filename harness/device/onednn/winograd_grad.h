@@ -1,20 +1,21 @@
-// The body of winogradGradWeight32 and winogradGradWeight16, for which COPY, PUT,
-// LOAD, PIXEL and TILE are defined as for the others, PAIRS for what
-// makes pairs of tiles, and STEP for the products of a tile, or of a pair.
+// The body of winogradGradWeight32 and winogradGradWeight16, for which COPY and
+// PIXEL are defined as for the others, and PASSES: two to this power prefetch
+// the pixels of a tile, a line each.
 //
 // Frame: 0 scratch of this thread, 8 transformed x, 16 transformed dy, 24 first
 // image, 32 end of the group, 40 end of the chunk, 48 sums, 56... saved
 // registers, 96 image in work, 104 and 112 its tiles of x and dy, 120 output
-// block, 128 input block, 136 passes done, 144 steps.
+// block, 128 input block, 136 passes done, 144 tiles of the group, 152
+// first image of the chunk.
 
 	MOVQ BX, 56(SP)
 	MOVQ R12, 64(SP)
 	MOVQ R13, 72(SP)
 	MOVQ R14, 80(SP)
 	MOVQ R15, 88(SP)
-	VPXORQ Z28, Z28, Z28
 
-	// A scratch for this thread: the padded image, and the transformed tiles.
+	// A scratch for this thread: the padded images of x and dy, and the
+	// transformed tiles.
 	MOVQ  $1, AX
 	LOCK
 	XADDQ AX, 16(DI)
@@ -22,6 +23,7 @@
 	ADDQ  56(DI), AX
 	MOVQ  AX, 0(SP)
 	ADDQ  72(DI), AX
+	ADDQ  224(DI), AX
 	MOVQ  AX, 8(SP)
 	ADDQ  80(DI), AX
 	MOVQ  AX, 16(SP)
@@ -45,13 +47,8 @@ chunk:
 	IMULQ 200(DI), R8
 	ADDQ  40(DI), R8
 	MOVQ  R8, 48(SP)
-	MOVQ  200(DI), CX
-
-clear:
-	VMOVUPS Z28, (R8)
-	ADDQ    $64, R8
-	SUBQ    $64, CX
-	JNZ     clear
+	MOVQ  32(SP), AX
+	MOVQ  AX, 152(SP)
 
 group:
 	MOVQ    32(SP), AX
@@ -65,8 +62,6 @@ group:
 	MOVQ    AX, 32(SP)
 	SUBQ    24(SP), AX
 	IMULQ   160(DI), AX
-	IMULQ   $TILE, AX
-	SHRQ    $6, AX           // a step is a tile, or a pair
 	MOVQ    AX, 144(SP)
 	MOVQ    8(SP), AX
 	MOVQ    AX, 104(SP)
@@ -77,8 +72,25 @@ image:
 	MOVQ  96(SP), AX
 	IMULQ 88(DI), AX
 	ADDQ  24(DI), AX
-#include "winograd_copy.h"
+	MOVQ  0(SP), R8
+	MOVQ  128(DI), R10
+	XORL  DX, DX
 
+operand:
+#include "winograd_copy.h"
+	TESTQ DX, DX
+	JNZ   copied
+	INCQ  DX
+	MOVQ  96(SP), AX
+	IMULQ 96(DI), AX
+	ADDQ  32(DI), AX
+	MOVQ  0(SP), R8
+	ADDQ  72(DI), R8
+	MOVQ  136(DI), R10
+	JMP   operand
+
+copied:
+	TILECONSTANTS
 	MOVQ 112(DI), R9
 	LEAQ (R9)(R9*2), R10
 	MOVQ 168(DI), R11
@@ -95,9 +107,9 @@ inputTile:
 	MOVLQSX (R13), SI
 	ADDQ    R8, SI
 	MOVQ    DX, BX
-#include "winograd_tile.h"
+	TILE
 	ADDQ $8, R13
-	ADDQ $TILE, DX
+	ADDQ $64, DX
 	DECQ R15
 	JNZ  inputTile
 	ADDQ 120(DI), R8
@@ -105,16 +117,12 @@ inputTile:
 	DECQ R14
 	JNZ  inputBlock
 
-	// dy: M = A dy A'.
-	VMOVDQU16 ·interleave(SB), Z31
-	VPXORQ    Z28, Z28, Z28
-	MOVQ  96(SP), R8
-	IMULQ 96(DI), R8
-	ADDQ  32(DI), R8
-	MOVQ  176(DI), R10       // its row
-	MOVQ  216(DI), R11
-	MOVQ  112(SP), R12
-	MOVQ  136(DI), R14
+	MOVQ 216(DI), R11
+	MOVQ 0(SP), R8
+	ADDQ 72(DI), R8
+	LEAQ 64(R8)(R9*1), R8
+	MOVQ 112(SP), R12
+	MOVQ 136(DI), R14
 
 outputBlock:
 	MOVQ 48(DI), R13
@@ -122,77 +130,21 @@ outputBlock:
 	MOVQ R12, DX
 
 outputTile:
-	MOVLQSX 4(R13), AX
-	ADDQ    R8, AX
+	MOVLQSX (R13), SI
+	ADDQ    R8, SI
 	MOVQ    DX, BX
-	LOAD((AX), Z0)
-	LOAD(PIXEL(AX), Z1)
-	LOAD((AX)(R10*1), Z2)
-	LOAD(PIXEL(AX)(R10*1), Z3)
-	VADDPS Z2, Z0, Z16
-	VADDPS Z3, Z1, Z17
-	VSUBPS Z2, Z0, Z18
-	VSUBPS Z3, Z1, Z19
-	VSUBPS Z2, Z28, Z20
-	VSUBPS Z3, Z28, Z21
-	VADDPS Z1, Z0, Z4
-	VSUBPS Z1, Z0, Z5
-	VSUBPS Z1, Z28, Z6
-	PUT(0, Z0, (BX))
-	ADDQ R11, BX
-	PUT(4, Z4, (BX))
-	ADDQ R11, BX
-	PUT(5, Z5, (BX))
-	ADDQ R11, BX
-	PUT(6, Z6, (BX))
-	ADDQ R11, BX
-	VADDPS Z17, Z16, Z4
-	VSUBPS Z17, Z16, Z5
-	VSUBPS Z17, Z28, Z6
-	VMOVAPS Z16, Z7
-	PUT(7, Z7, (BX))
-	ADDQ R11, BX
-	PUT(4, Z4, (BX))
-	ADDQ R11, BX
-	PUT(5, Z5, (BX))
-	ADDQ R11, BX
-	PUT(6, Z6, (BX))
-	ADDQ R11, BX
-	VADDPS Z19, Z18, Z4
-	VSUBPS Z19, Z18, Z5
-	VSUBPS Z19, Z28, Z6
-	VMOVAPS Z18, Z7
-	PUT(7, Z7, (BX))
-	ADDQ R11, BX
-	PUT(4, Z4, (BX))
-	ADDQ R11, BX
-	PUT(5, Z5, (BX))
-	ADDQ R11, BX
-	PUT(6, Z6, (BX))
-	ADDQ R11, BX
-	VADDPS Z21, Z20, Z4
-	VSUBPS Z21, Z20, Z5
-	VSUBPS Z21, Z28, Z6
-	VMOVAPS Z20, Z7
-	PUT(7, Z7, (BX))
-	ADDQ R11, BX
-	PUT(4, Z4, (BX))
-	ADDQ R11, BX
-	PUT(5, Z5, (BX))
-	ADDQ R11, BX
-	PUT(6, Z6, (BX))
-	ADDQ R11, BX
+	EXPANDTILE
 	ADDQ $8, R13
-	ADDQ $TILE, DX
+	ADDQ $64, DX
 	DECQ R15
 	JNZ  outputTile
-	ADDQ 104(DI), R8
+	ADDQ 120(DI), R8
 	ADDQ 208(DI), R12
 	DECQ R14
 	JNZ  outputBlock
 
 	MOVQ  160(DI), AX
-	IMULQ $TILE, AX
+	SHLQ  $6, AX
 	ADDQ  AX, 104(SP)
 	ADDQ  AX, 112(SP)
 	INCQ  96(SP)
@@ -215,14 +167,14 @@ inBlock:
 	MOVQ  120(SP), R9
 	IMULQ 208(DI), R9
 	ADDQ  16(SP), R9
-	MOVQ  $16, R10
+	MOVQ  $36, R10
 
 position:
 	MOVQ  136(SP), AX
 	INCQ  136(SP)
 	MOVQ  32(SP), DX         // the next group's first image
 	MOVQ  128(DI), CX
-	SHLQ  $2, CX
+	SHLQ  $PASSES, CX
 	MOVQ  24(DI), R13
 	CMPQ  AX, CX
 	JGE   nextDY
@@ -232,7 +184,7 @@ position:
 nextDY:
 	SUBQ  CX, AX
 	MOVQ  136(DI), CX
-	SHLQ  $2, CX
+	SHLQ  $PASSES, CX
 	CMPQ  AX, CX
 	JGE   nothing
 	MOVQ  32(DI), R13
@@ -251,7 +203,28 @@ nothing:
 	XORL R14, R14
 
 sums:
-	PAIRS
+	MOVQ 24(SP), AX
+	CMPQ AX, 152(SP)
+	JNE  further
+	VPXORQ Z0, Z0, Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	JMP  begun
+
+further:
 	VMOVUPS 0(R15), Z0
 	VMOVUPS 64(R15), Z1
 	VMOVUPS 128(R15), Z2
@@ -268,6 +241,8 @@ sums:
 	VMOVUPS 832(R15), Z13
 	VMOVUPS 896(R15), Z14
 	VMOVUPS 960(R15), Z15
+
+begun:
 	MOVQ R8, AX
 	MOVQ R9, SI
 	MOVQ 144(SP), BX
@@ -275,7 +250,23 @@ sums:
 step:
 	PREFETCHT1 (R13)
 	ADDQ R14, R13
-	STEP
+	VMOVUPS (SI), Z30
+	VFMADD231PS.BCST 0(AX), Z30, Z0
+	VFMADD231PS.BCST 4(AX), Z30, Z1
+	VFMADD231PS.BCST 8(AX), Z30, Z2
+	VFMADD231PS.BCST 12(AX), Z30, Z3
+	VFMADD231PS.BCST 16(AX), Z30, Z4
+	VFMADD231PS.BCST 20(AX), Z30, Z5
+	VFMADD231PS.BCST 24(AX), Z30, Z6
+	VFMADD231PS.BCST 28(AX), Z30, Z7
+	VFMADD231PS.BCST 32(AX), Z30, Z8
+	VFMADD231PS.BCST 36(AX), Z30, Z9
+	VFMADD231PS.BCST 40(AX), Z30, Z10
+	VFMADD231PS.BCST 44(AX), Z30, Z11
+	VFMADD231PS.BCST 48(AX), Z30, Z12
+	VFMADD231PS.BCST 52(AX), Z30, Z13
+	VFMADD231PS.BCST 56(AX), Z30, Z14
+	VFMADD231PS.BCST 60(AX), Z30, Z15
 	ADDQ $64, AX
 	ADDQ $64, SI
 	DECQ BX
