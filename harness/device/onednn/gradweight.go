@@ -7,11 +7,11 @@ import (
 )
 
 // Weight gradients of 3x3 convolutions of stride 2 for AVX-512, in blocks of 16
-// channels. oneDNN's reach a third of the multiply-add peak. These keep 24 sums in registers: of
-// eight input channels, for the three columns of the kernel, each a vector of
-// output channels. A product takes a broadcast of x and a vector of dy, in
-// bfloat16 (VDPBF16PS) of pairs of pixels, which are laid out once for each
-// kernel column.
+// channels. oneDNN's reach a third of the multiply-add peak. These keep 24 sums
+// in registers: of eight input channels, for the three columns of the kernel,
+// each a vector of output channels. A product takes a broadcast of x and a vector
+// of dy, in bfloat16 (VDPBF16PS) of pairs of pixels, which are laid out once for
+// each kernel column.
 
 // wideTask is what wideGradWeight32 and its twin for bfloat16 work on; the
 // assembly knows the offsets. Lengths are in bytes. The images are cut in
@@ -36,8 +36,8 @@ type wideTask struct {
 // wideRun lays out a row of x, from its pixel at from on: pixel by pixel, or in
 // pairs.
 type wideRun struct {
-	from, to, count int64  // to: in a row of the scratch
-	first, last     uint32 // masks of the very first and the very last pixel: 0 beyond the border
+	from, to, count int64 // to: in a row of the scratch
+	first           int64 // mask of the very first pixel: 0 beyond the border
 }
 
 const (
@@ -65,9 +65,9 @@ func (t *wideTask) layOut(dtype int32, W int64) {
 	const pixel = column / 2
 	n := t.steps
 	t.xStep, t.partner = column, 2*pixel
-	t.runs[0] = wideRun{-pixel, 0, n, beyond, inside}
-	t.runs[1] = wideRun{0, n * column, n, inside, inside}
-	t.runs[2] = wideRun{pixel, 2 * n * column, n, inside, inside}
+	t.runs[0] = wideRun{-pixel, 0, n, beyond}
+	t.runs[1] = wideRun{0, n * column, n, inside}
+	t.runs[2] = wideRun{pixel, 2 * n * column, n, inside}
 	t.column1, t.column2, t.scratchRow = n*column, 2*n*column, 3*n*column
 }
 

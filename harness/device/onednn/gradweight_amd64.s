@@ -71,27 +71,20 @@ copy:                       \
 	LEAQ      (SI)(R14*2), SI; \
 	ADDQ      $64, BX
 
-// RUN16 lays out pairs of pixels, R14 apart; of the first pixel and of the last
-// one it does not read what a mask leaves out.
+// RUN16 lays out pairs of pixels, R14 apart, two or more; of the first pixel it
+// does not read what a mask leaves out.
 #define RUN16 \
 	KMOVD        24(R13), K1;                  \
 	VMOVDQU16.Z  (SI), K1, Y0;                 \
 	VINSERTI64X4 $1, (SI)(R14*1), Z0, Z0;      \
 	PAIR;                                      \
-	SUBQ         $2, CX;                       \
-	JZ           last;                         \
+	DECQ         CX;                           \
 inner:                                             \
 	VMOVDQU      (SI), Y0;                     \
 	VINSERTI64X4 $1, (SI)(R14*1), Z0, Z0;      \
 	PAIR;                                      \
 	DECQ         CX;                           \
-	JNZ          inner;                        \
-last:                                              \
-	KMOVD        28(R13), K1;                  \
-	VMOVDQU      (SI), Y0;                     \
-	VMOVDQU16.Z  (SI)(R14*1), K1, Y1;          \
-	VINSERTI64X4 $1, Y1, Z0, Z0;               \
-	PAIR
+	JNZ          inner
 
 #define SUMS(op, at, z0, z1, z2, z3, z4, z5, z6, z7) \
 	op(at+0, z0);   \

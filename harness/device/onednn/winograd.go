@@ -74,18 +74,17 @@ func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
 // together is the number of images of y (N,C,H,W) whose tiles fill groups of 16
 // well, 0 if there are too few.
 func together(y kernel.Shape) int {
-	few := 0
-	for n := 1; n <= min(y[0], tileGroup); n++ {
+	least := roundUp(tileGroup, tileCount(y)) / tileCount(y)
+	if least > y[0] {
+		return 0
+	}
+	for n := least; n <= min(y[0], tileGroup); n++ {
 		tiles := n * tileCount(y)
-		waste := (tileGroup - tiles%tileGroup) % tileGroup
-		if tiles >= tileGroup && 8*waste <= tiles {
+		if 8*(roundUp(tiles, tileGroup)-tiles) <= tiles {
 			return n
 		}
-		if tiles >= tileGroup && few == 0 {
-			few = n
-		}
 	}
-	return few
+	return least
 }
 
 // chunks is the number of parts with sums of their own that the images of x
@@ -263,7 +262,7 @@ func tileCount(y kernel.Shape) int { return (y[2] + 3) / 4 * ((y[3] + 3) / 4) }
 func (c *compiler) tiles(t *winogradTask, x, y kernel.Shape) (region, error) {
 	tiles, across := tileCount(y), (y[3]+3)/4
 	all := tiles * int(t.group)
-	t.groups = int64((all + tileGroup - 1) / tileGroup)
+	t.groups = int64(roundUp(all, tileGroup) / tileGroup)
 	return c.table(tableKey{-int(t.group), x[1], y[1], y[2], y[3]}, int(t.groups)*tileGroup, func(i int) [2]int32 {
 		i = min(i/tileGroup*tileGroup, all-tileGroup) + i%tileGroup
 		image, row, column := int64(i/tiles), int64(min(i%tiles/across*4, y[2]-4)), int64(min(i%tiles%across*4, y[3]-4))

@@ -14,35 +14,40 @@
 //	     .   -a  -1/2  b    1   .          1  b   2    2b         (1  b  2)/6
 //	     .   a   -1/2  -b   1   .          1  -b  2    -2b        (1  -b 2)/6
 
-// Float32 constants, Z24 to Z27 while tiles are transformed, and Z23.
-DATA ·winogradPoints+0(SB)/4, $2.0
-DATA ·winogradPoints+4(SB)/4, $0.5
-DATA ·winogradPoints+8(SB)/4, $0.70710678118654752440  // a
-DATA ·winogradPoints+12(SB)/4, $1.41421356237309504880 // b
-DATA ·winogradPoints+16(SB)/4, $2.5
-// Of G.
-DATA ·winogradPoints+20(SB)/4, $-0.66666666666666666667 // -2/3
-DATA ·winogradPoints+24(SB)/4, $-0.47140452079103168293 // -2/3 a
-DATA ·winogradPoints+28(SB)/4, $-0.33333333333333333333 // -1/3
-DATA ·winogradPoints+32(SB)/4, $0.16666666666666666667  // 1/6
-DATA ·winogradPoints+36(SB)/4, $0.23570226039551584147  // b/6
-DATA ·winogradPoints+40(SB)/4, $0.33333333333333333333  // 1/3
-GLOBL ·winogradPoints(SB), RODATA, $44
+DATA ·winogradPoints+0(SB)/4, $-2.0
+DATA ·winogradPoints+4(SB)/4, $-0.5
+DATA ·winogradPoints+8(SB)/4, $2.5
+DATA ·winogradPoints+12(SB)/4, $2.0
+DATA ·winogradPoints+16(SB)/4, $0.5
+DATA ·winogradPoints+20(SB)/4, $0.70710678118654752440  // a
+DATA ·winogradPoints+24(SB)/4, $1.41421356237309504880  // b
+DATA ·winogradPoints+28(SB)/4, $-0.66666666666666666667 // -2/3
+DATA ·winogradPoints+32(SB)/4, $-0.47140452079103168293 // -2/3 a
+DATA ·winogradPoints+36(SB)/4, $-0.33333333333333333333 // -1/3
+DATA ·winogradPoints+40(SB)/4, $0.16666666666666666667  // 1/6
+DATA ·winogradPoints+44(SB)/4, $0.23570226039551584147  // b/6
+DATA ·winogradPoints+48(SB)/4, $0.33333333333333333333  // 1/3
+GLOBL ·winogradPoints(SB), RODATA, $52
 
+// TILECONSTANTS are those of A and B'. OUTCOLUMN overwrites the first three,
+// PAIR's results of dy's tiles the first two.
 #define TILECONSTANTS \
-	VBROADCASTSS ·winogradPoints+0(SB), Z24;  \
-	VBROADCASTSS ·winogradPoints+4(SB), Z25;  \
-	VBROADCASTSS ·winogradPoints+8(SB), Z26;  \
-	VBROADCASTSS ·winogradPoints+12(SB), Z27; \
-	VBROADCASTSS ·winogradPoints+16(SB), Z23
-
-#define WEIGHTCONSTANTS \
+	VBROADCASTSS ·winogradPoints+0(SB), Z21;  \
+	VBROADCASTSS ·winogradPoints+4(SB), Z22;  \
+	VBROADCASTSS ·winogradPoints+8(SB), Z23;  \
+	VBROADCASTSS ·winogradPoints+12(SB), Z24; \
+	VBROADCASTSS ·winogradPoints+16(SB), Z25; \
 	VBROADCASTSS ·winogradPoints+20(SB), Z26; \
-	VBROADCASTSS ·winogradPoints+24(SB), Z27; \
-	VBROADCASTSS ·winogradPoints+28(SB), Z28; \
-	VBROADCASTSS ·winogradPoints+32(SB), Z29; \
-	VBROADCASTSS ·winogradPoints+36(SB), Z30; \
-	VBROADCASTSS ·winogradPoints+40(SB), Z31
+	VBROADCASTSS ·winogradPoints+24(SB), Z27
+
+// WEIGHTCONSTANTS are those of G.
+#define WEIGHTCONSTANTS \
+	VBROADCASTSS ·winogradPoints+28(SB), Z26; \
+	VBROADCASTSS ·winogradPoints+32(SB), Z27; \
+	VBROADCASTSS ·winogradPoints+36(SB), Z28; \
+	VBROADCASTSS ·winogradPoints+40(SB), Z29; \
+	VBROADCASTSS ·winogradPoints+44(SB), Z30; \
+	VBROADCASTSS ·winogradPoints+48(SB), Z31
 
 #define PUT32(k, z, mem) VMOVUPS z, mem
 
@@ -74,6 +79,18 @@ GLOBL ·winogradPoints(SB), RODATA, $44
 	PREFETCHWBX(0); \
 	PREFETCHWBX(64)
 
+// SIXTEEN applies op to the sixteen sums, a line each.
+#define SIXTEEN(op) \
+	op(0, Z0);    op(64, Z1);   op(128, Z2);  op(192, Z3);  \
+	op(256, Z4);  op(320, Z5);  op(384, Z6);  op(448, Z7);  \
+	op(512, Z8);  op(576, Z9);  op(640, Z10); op(704, Z11); \
+	op(768, Z12); op(832, Z13); op(896, Z14); op(960, Z15)
+
+#define ZERO(at, z) VPXORQ z, z, z
+#define TOCX(at, z) VMOVUPS z, (at)(CX)
+#define TOR15(at, z) VMOVUPS z, (at)(R15)
+#define FROMR15(at, z) VMOVUPS (at)(R15), z
+
 // NEXT stores z at the next position, at BX.
 #define NEXT(z) \
 	VMOVUPS z, (BX); \
@@ -85,13 +102,14 @@ GLOBL ·winogradPoints(SB), RODATA, $44
 	VFNMADD231PS d2, Z23, to; \
 	VADDPS       d0, to, to
 
-// PAIR gives d4 - k d2 + r (d3 - k d1), and the same with -r, the rows of B' for
-// the points r and -r; k is the square of the other two.
-#define PAIR(d1, d2, d3, d4, k, r, plus, minus) \
-	VMOVUPS      d4, minus;     \
-	VFNMADD231PS d2, k, minus;  \
-	VMOVUPS      d3, Z28;       \
-	VFNMADD231PS d1, k, Z28;    \
+// PAIR gives y0 + k y2 + r (y1 + k y3), and the same with -r, the rows of A for
+// the points r and -r, k being r^2; and, from d4 backwards, those of B', k being
+// -2 for a and -1/2 for b.
+#define PAIR(y0, y1, y2, y3, k, r, plus, minus) \
+	VMOVUPS      y0, minus;     \
+	VFMADD231PS  y2, k, minus;  \
+	VMOVUPS      y1, Z28;       \
+	VFMADD231PS  y3, k, Z28;    \
 	VMOVAPS      minus, plus;   \
 	VFMADD231PS  Z28, r, plus;  \
 	VFNMADD231PS Z28, r, minus
@@ -102,10 +120,10 @@ GLOBL ·winogradPoints(SB), RODATA, $44
 	NEXT(Z29);                                    \
 	ENDS(d1, d3, d5, Z30);                        \
 	NEXT(Z30);                                    \
-	PAIR(d1, d2, d3, d4, Z24, Z26, Z29, Z30);     \
+	PAIR(d4, d3, d2, d1, Z21, Z26, Z29, Z30);     \
 	NEXT(Z29);                                    \
 	NEXT(Z30);                                    \
-	PAIR(d1, d2, d3, d4, Z25, Z27, Z29, Z30);     \
+	PAIR(d4, d3, d2, d1, Z22, Z27, Z29, Z30);     \
 	NEXT(Z29);                                    \
 	NEXT(Z30)
 
@@ -115,7 +133,7 @@ GLOBL ·winogradPoints(SB), RODATA, $44
 	ENDS(64*c(SI)(R9*1), 64*c(SI)(R10*1), 64*c(CX)(R9*4), to1)
 
 #define TILEPAIR(c, k, r, plus, minus) \
-	PAIR(64*c(SI)(R9*1), 64*c(SI)(R9*2), 64*c(SI)(R10*1), 64*c(SI)(R9*4), k, r, plus, minus)
+	PAIR(64*c(SI)(R9*4), 64*c(SI)(R10*1), 64*c(SI)(R9*2), 64*c(SI)(R9*1), k, r, plus, minus)
 
 #define TILEROWS \
 	TILEROW(Z0, Z1, Z2, Z3, Z4, Z5);   \
@@ -142,35 +160,25 @@ GLOBL ·winogradPoints(SB), RODATA, $44
 	TILEENDS(4, Z4, Z10); \
 	TILEENDS(5, Z5, Z11); \
 	TILEROWS;             \
-	TILEPAIRS(Z24, Z26);  \
-	TILEPAIRS(Z25, Z27)
+	TILEPAIRS(Z21, Z26);  \
+	TILEPAIRS(Z22, Z27)
 
-// EXPAND gives y0 + k y2 + r (y1 + k y3), and the same with -r, the rows of A
-// for the points r and -r; k is r^2.
-#define EXPAND(y0, y1, y2, y3, k, r, plus, minus) \
-	VMOVAPS      y0, minus;     \
-	VFMADD231PS  y2, k, minus;  \
-	VMOVAPS      y1, Z28;       \
-	VFMADD231PS  y3, k, Z28;    \
-	VMOVAPS      minus, plus;   \
-	VFMADD231PS  Z28, r, plus;  \
-	VFNMADD231PS Z28, r, minus
-
+// EXPANDROW transforms a row of a tile of dy, and stores it.
 #define EXPANDROW(y0, y1, y2, y3) \
 	NEXT(y0);                                   \
 	NEXT(y3);                                   \
-	EXPAND(y0, y1, y2, y3, Z25, Z26, Z29, Z30); \
+	PAIR(y0, y1, y2, y3, Z25, Z26, Z29, Z30); \
 	NEXT(Z29);                                  \
 	NEXT(Z30);                                  \
-	EXPAND(y0, y1, y2, y3, Z24, Z27, Z29, Z30); \
+	PAIR(y0, y1, y2, y3, Z24, Z27, Z29, Z30); \
 	NEXT(Z29);                                  \
 	NEXT(Z30)
 
 #define EXPANDPAIRS(k, r) \
-	EXPAND(Z0, Z4, Z8, Z12, k, r, Z16, Z20);  \
-	EXPAND(Z1, Z5, Z9, Z13, k, r, Z17, Z21);  \
-	EXPAND(Z2, Z6, Z10, Z14, k, r, Z18, Z22); \
-	EXPAND(Z3, Z7, Z11, Z15, k, r, Z19, Z31); \
+	PAIR(Z0, Z4, Z8, Z12, k, r, Z16, Z20);  \
+	PAIR(Z1, Z5, Z9, Z13, k, r, Z17, Z21);  \
+	PAIR(Z2, Z6, Z10, Z14, k, r, Z18, Z22); \
+	PAIR(Z3, Z7, Z11, Z15, k, r, Z19, Z31); \
 	EXPANDROW(Z16, Z17, Z18, Z19);            \
 	EXPANDROW(Z20, Z21, Z22, Z31)
 
