@@ -30,6 +30,12 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	if !d.written("batch_norm.group") && s.Batch%s.BatchNorm.Group != 0 {
 		s.BatchNorm.Group = 0
 	}
+	if s.BatchNorm.Statistics == "moving" {
+		if d.written("batch_norm.batches") && d.sound("batch_norm.statistics", "batch_norm.batches") {
+			d.add(d.place("batch_norm.batches"), "is about averaged statistics, and these are moving averages", "leave it out, or write statistics: averaged")
+		}
+		s.BatchNorm.Batches = 0
+	}
 	r := Recipe{
 		Data: s.Data, Train: s.Train, Validation: s.Validation, Batch: s.Batch, Micro: s.Micro,
 		Input: s.Input, Init: s.Init, BatchNorm: s.BatchNorm, Optimizer: s.Optimizer, Precision: s.Precision,

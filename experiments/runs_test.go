@@ -352,7 +352,7 @@ func TestCaveats(t *testing.T) {
 // TestHash holds the hash of a run fixed: checkpoints are found by it.
 func TestHash(t *testing.T) {
 	run := choose(t, load(t, "plain_vs_res.yaml"), "cifar10").Runs[0]
-	const want = "e08000baa41fa5aa7e49b3df6b5c470fa282ed2181370ea9035a8341ac8a7672"
+	const want = "294b399ef5a0b3b6fbbd45c8cbdc9d9363bc085c65e43c8f25636b48d9d3e45c"
 	if got := run.Hash(); got != want {
 		t.Errorf("the hash of %s has become %s: checkpoints of before will not be resumed", run.ID, got)
 	}
@@ -360,6 +360,10 @@ func TestHash(t *testing.T) {
 	other.Seed++
 	if other.Hash() == run.Hash() {
 		t.Error("two seeds have one hash")
+	}
+	other = run
+	if other.SaveEvery++; other.Hash() != run.Hash() {
+		t.Error("the time between checkpoints is part of the hash, but changes no result")
 	}
 	other = run
 	if other.AnyOrder = true; other.Hash() == run.Hash() {

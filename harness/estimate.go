@@ -109,9 +109,7 @@ func (p Point) seconds(run experiments.Run, src *data.Source) float64 {
 	tests := (stop-1)/run.EvalEvery + 1
 	saves := (stop-1)/run.SaveEvery + 2 // with the weights
 	images := float64(tests)*whole(tested) + whole(train)
-	if run.BatchNorm.Statistics == "calibrated" {
-		images += float64(min(200, max(1, train/run.Batch)) * run.Batch)
-	}
+	images += float64(tests * min(run.BatchNorm.Batches, max(1, train/run.Batch)) * run.Batch)
 	return p.Open + float64(stop)*p.Step + images*p.Image + float64(saves)*p.Save
 }
 

@@ -29,7 +29,7 @@ data: preview
 batch: 8
 train: 64
 input: {pad: 2}
-batch_norm: {group: 4, statistics: calibrated}
+batch_norm: {group: 4, batches: 5}
 schedule: {at: [6 steps], stop: 9 steps, warmup: {rate: 0.01, for: 2 steps, from_depth: 8}}
 log: 2 steps
 evaluate: 4 steps
@@ -74,7 +74,7 @@ func sweep(t *testing.T, text, dir string, dev device.Device, precision string) 
 		t.Fatal(err)
 	}
 	for i := range q.Plans[0].Runs {
-		Resolve(&q.Plans[0].Runs[i], dev.Info(), precision)
+		Resolve(&q.Plans[0].Runs[i], dir, dev.Info(), precision)
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -83,7 +83,7 @@ func sweep(t *testing.T, text, dir string, dev device.Device, precision string) 
 	t.Cleanup(func() { null.Close() })
 	return &Sweep{
 		Plan: q.Plans[0], Dir: dir, Data: data.Preview(100, 20), Device: dev,
-		Progress: record.NewProgress(null, nil), Say: t.Logf, Version: "test",
+		Progress: record.NewProgress(null, nil), Say: t.Logf, Version: "test", Replace: true,
 	}
 }
 

@@ -20,6 +20,7 @@ type Question struct {
 	Title   string   // the question itself
 	Figures []string // of Names
 	Origin  []byte   // JSON that says what all is made from; nil for nothing
+	Made    []string // sentences on the versions and devices that made the runs, for the tables
 }
 
 // figures is where a new kind of figure is entered.

@@ -43,10 +43,7 @@ func doctor(_ context.Context, c *call) error {
 		if info.Bfloat16 {
 			native = "fp32, bf16"
 		}
-		if info.Library != "" {
-			info.Library += ", "
-		}
-		fmt.Printf("device %-7s %s%s; %s\n", name, info.Library, info.Hardware, native)
+		fmt.Printf("device %-7s %s; %s\n", name, strings.TrimPrefix(info.Summary(), name+", "), native)
 		dev.Close()
 	}
 	if _, why := m.Have(); why["gpu"] != nil {
@@ -286,7 +283,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	harness.Resolve(&run, dev.Info(), *flags.precision)
+	harness.Resolve(&run, "", dev.Info(), *flags.precision)
 	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})
 	if err != nil {
 		return err

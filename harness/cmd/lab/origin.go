@@ -52,7 +52,16 @@ func showOrigin(_ context.Context, c *call) error {
 			finished = "finished " + r.Finished
 		}
 		fmt.Printf("\n%s: seed %d, %d steps, %s, %s\n  version %s, recipe %.12s, data %s %.12s\n  %s\n",
-			r.ID, r.Seed, r.Steps, r.Precision, finished, known(r.Version), known(r.Recipe), r.Data, r.Checksum, r.Device)
+			r.ID, r.Seed, r.Steps, r.Precision, finished, known(strings.Join(r.Versions, ", ")), known(r.Recipe), r.Data, r.Checksum, known(strings.Join(r.Devices, "; ")))
+		for i, s := range r.Sessions {
+			fmt.Printf("  session %d: %s\n", i+1, s)
+		}
+		for _, c := range r.Changes {
+			fmt.Printf("  other arithmetic from %s\n", c)
+		}
+		if r.Problem != "" {
+			fmt.Printf("  %s\n", r.Problem)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -10,7 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"golang.org/x/term"
 
 	"depthlab/experiments"
 	"depthlab/harness"
@@ -134,7 +138,7 @@ func (q question) open(ctx context.Context, m harness.Machine, flags deviceFlags
 // resolve settles the precision of the plan's runs.
 func (q question) resolve(info device.Info, precision string) {
 	for i := range q.plan.Runs {
-		harness.Resolve(&q.plan.Runs[i], info, precision)
+		harness.Resolve(&q.plan.Runs[i], q.dir, info, precision)
 	}
 }
 
@@ -142,6 +146,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
 	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
+	replace := c.Bool("replace", false, "move runs that were made with another recipe, precision or data to superseded/, and train them anew")
 	jobs := c.Int("jobs", 0, "runs to train at a time (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
 	files, err := c.files(1, "one question file")
 	if err != nil {
@@ -184,6 +189,14 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return dev, err
 	}
 	dev, _ = validated(dev, nil)
+	s := &harness.Sweep{
+		Plan: q.plan, Dir: q.dir, Data: src, Device: dev, Version: version,
+		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
+		Say: say, TensorBoard: *board, Replace: *replace,
+	}
+	if err := agree(s); err != nil {
+		return err
+	}
 	if err := q.writeResolved(ctx); err != nil {
 		return err
 	}
@@ -192,12 +205,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer log.Close()
-	s := &harness.Sweep{
-		Plan: q.plan, Dir: q.dir, Data: src, Device: dev, Version: version,
-		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
-		Progress: record.NewProgress(os.Stderr, log),
-		Say:      say, TensorBoard: *board,
-	}
+	s.Progress = record.NewProgress(os.Stderr, log)
 	s.Progress.Every = 10 * time.Second
 	trained := s.Run(ctx)
 	s.Progress.Close()
@@ -205,6 +213,25 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return trained
 	}
 	return errors.Join(trained, q.draw(ctx))
+}
+
+// agree asks before finished or begun runs are set aside for others. Where nobody
+// can be asked, --replace must have said so.
+func agree(s *harness.Sweep) error {
+	lines, err := s.Superseded()
+	if err != nil || len(lines) == 0 || s.Replace {
+		return err
+	}
+	say("%d of %d runs in %s were made otherwise, and would be moved to superseded/ and trained anew:\n  %s", len(lines), len(s.Plan.Runs), s.Dir, strings.Join(lines, "\n  "))
+	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stderr.Fd())) {
+		return usage("nothing was changed; --replace sets these runs aside, and a copy of the file under another name has results of its own")
+	}
+	fmt.Fprint(os.Stderr, "Set them aside? [y/N] ")
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+	if s.Replace = strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y"); !s.Replace {
+		return usage("nothing was changed")
+	}
+	return nil
 }
 
 // writeResolved keeps the question as it was asked, with every default.
@@ -239,8 +266,14 @@ func (q question) draw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	text, err := json.MarshalIndent(origin, "", "  ")
+	if err != nil {
+		return err
+	}
 	err = harness.Alone(ctx, q.dir, func() error {
-		return plots.Draw(q.dir, plots.Question{Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: origin}, records)
+		return plots.Draw(q.dir, plots.Question{
+			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(),
+		}, records)
 	})
 	if err != nil {
 		return err
@@ -257,16 +290,12 @@ func (q question) draw(ctx context.Context) error {
 }
 
 // origin says what figures and tables are made from.
-func (q question) origin(records []*record.RunRecord) ([]byte, error) {
+func (q question) origin(records []*record.RunRecord) (harness.Origin, error) {
 	resolved, err := q.Resolved(q.plan.Profile)
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.MarshalIndent(harness.Origin{
+	return harness.Origin{
 		Question: q.plan.Question, Profile: q.plan.Profile, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
 		Drawn: version, Runs: harness.OriginOf(q.dir, records),
-	}, "", "  ")
-	return append(text, '\n'), err
+	}, err
 }
 
 func plotQuestion(ctx context.Context, c *call) error {
