@@ -49,7 +49,7 @@ const (
 // wide reports whether these functions take the gradient of a convolution of x
 // to y.
 func (c *compiler) wide(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.wide && k.Size == 3 && k.Pad == 1 && k.Stride == 2 && x[1]%16 == 0 && y[1]%16 == 0 &&
+	return c.own.strided && k.Size == 3 && k.Pad == 1 && k.Stride == 2 && x[1]%16 == 0 && y[1]%16 == 0 &&
 		(c.dtype == f32 || x[3]%4 == 0 && x[3] >= 8)
 }
 
@@ -91,7 +91,7 @@ func (c *compiler) wideGradWeight() error {
 	t.scratchBlock, t.rowStep = t.scratchRow*(t.xRows+2), 2*t.scratchRow
 	t.group = max(1, passBytes/(t.scratchBlock*t.inBlocks+t.yImage))
 	t.threadScratch = t.scratchBlock * t.inBlocks * t.group
-	scratch, err := c.padded(padKey{entryWideGradWeight32, 2, x[1], x[2], x[3], t.threadScratch})
+	scratch, err := c.padded(padKey{entries[entryWideGradWeight32], 2, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (c *compiler) wideGradWeight() error {
 	}
 	c.host(func() func() {
 		t.x, t.y, t.dw = xm.address(0), ym.address(0), uintptr(sums.ptr)
-		task, run := (*wideTask)(m.at(0)), c.d.onTeam(entry, m)
+		task, run := (*wideTask)(m.at(0)), c.d.onTeam(entries[entry], m)
 		reduce := addChunks(sums, dw, chunks)
 		return func() {
 			*task = t
