@@ -163,7 +163,7 @@ func (c *compiler) ownGradWeight() error {
 	if err != nil {
 		return err
 	}
-	chunks := c.chunks(x)
+	chunks := c.chunks(x, 2)
 	sums := &block{size: dw.desc.size * int64(chunks), first: c.at, last: c.at}
 	c.work = append(c.work, sums)
 	m, err := c.keep(int64(unsafe.Sizeof(gradTask{})))

@@ -78,7 +78,7 @@ func (c *compiler) wideGradWeight() error {
 	if err != nil {
 		return err
 	}
-	chunks := c.chunks(x)
+	chunks := c.chunks(x, 2)
 	pixel := int64(column)
 	t := wideTask{count: int64(chunks), chunk: dw.desc.size, images: int64(x[0]),
 		inBlocks: int64(x[1] / 16), xRows: int64(x[2]), rows: int64(y[2]), steps: int64(y[3])}

@@ -38,8 +38,8 @@ type winogradTask struct {
 	paddedGradient   int64 // part of the scratch: an image of dy
 }
 
-// winogradWeightsTask is what winogradWeights works on: blocks of 16 outputs and
-// as many inputs as a vector has lanes.
+// winogradWeightsTask is what winogradWeights works on, in pieces of 16 outputs and a
+// block of inputs.
 type winogradWeightsTask struct {
 	next, count, inBlocks int64
 	w, u                  uintptr
@@ -49,7 +49,7 @@ type winogradWeightsTask struct {
 
 // winogradSumTask is what winogradGradSum works on.
 type winogradSumTask struct {
-	next, count, chunks int64 // blocks taken, as in winogradWeightsTask, blocks, chunks
+	next, count, chunks int64 // pieces of 16 outputs and 16 inputs taken, pieces, chunks
 	u, dw               uintptr
 	chunk, inBlocks     int64
 }
@@ -57,7 +57,7 @@ type winogradSumTask struct {
 const (
 	tileGroup = 16 // tiles that are multiplied at a time
 	positions = 36
-	outputs   = 16 // that are computed together
+	channels  = 16 // that are computed together
 )
 
 // winograd reports whether these functions convolve x (N,C,H,W) to y.
@@ -67,7 +67,7 @@ func (c *compiler) winograd(k kernel.Conv, x, y kernel.Shape) bool {
 
 // winogradGrad reports whether they take the gradient by the weight.
 func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.winograd && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%c.own.lanes == 0 && y[1]%outputs == 0 &&
+	return c.own.winograd && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%channels == 0 && y[1]%channels == 0 &&
 		y[2] >= 4 && y[3] >= 4
 }
 
@@ -87,10 +87,17 @@ func together(y kernel.Shape) int {
 	return least
 }
 
-// chunks is the number of parts with sums of their own that the images of x
-// are cut into for a gradient by the weight: two a thread, since threads are
-// not equally fast.
-func (c *compiler) chunks(x kernel.Shape) int { return min(x[0], 2*c.d.threads) }
+// chunks is the number of parts with sums of their own that the images of x are cut
+// into for a gradient by the weight: two a thread where memory allows, since threads
+// are not equally fast. With AVX2 it is what four threads would have, so that no bit
+// depends on their number.
+func (c *compiler) chunks(x kernel.Shape, perThread int) int {
+	threads := c.d.threads
+	if c.own.lanes == 8 {
+		threads = 4
+	}
+	return min(x[0], perThread*threads)
+}
 
 // winogradForward: x, w -> y.
 func (c *compiler) winogradForward() error {
@@ -138,7 +145,7 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 	t.scratch, t.table = uintptr(scratch.at(0)), uintptr(table.at(0))
 
 	wt.count, wt.inBlocks = t.inBlocks*t.outBlocks, t.inBlocks
-	wt.uIn = int64(c.own.lanes) * 4 * outputs
+	wt.uIn = int64(c.own.lanes) * 4 * channels
 	wt.position = t.inBlocks * wt.uIn
 	wt.uOut = positions * wt.position
 	u := &block{size: wt.uOut * t.outBlocks, first: c.at, last: c.at}
@@ -182,11 +189,13 @@ func (c *compiler) winogradGradWeight() error {
 	t.padded, t.paddedGradient = t.padBlock*t.inBlocks, t.padBlock*yBlocks
 	perImage := positions * tiles * pixel * (t.inBlocks + yBlocks) // transformed
 	t.groups, t.images = tiles, int64(x[0])
-	chunks, blocks := c.chunks(x), t.inBlocks*t.outBlocks
-	t.chunk = blocks * positions * int64(c.own.lanes) * 4 * outputs
+	pieces := int64(x[1] / channels * (y[1] / channels))
+	t.chunk = pieces * positions * channels * channels * 4
+	perThread := 2
 	if t.chunk >= chunkBytes {
-		chunks = min(x[0], c.d.threads)
+		perThread = 1
 	}
+	chunks := c.chunks(x, perThread)
 	t.group = min(max(transformedBytes/perImage, (groupTiles+tiles-1)/tiles), (t.images+int64(chunks)-1)/int64(chunks))
 	t.tileRow = t.group * tiles * pixel
 	t.position, t.gradientPosition = t.inBlocks*t.tileRow+64, yBlocks*t.tileRow+64
@@ -204,7 +213,7 @@ func (c *compiler) winogradGradWeight() error {
 	t.scratch, t.table = uintptr(scratch.at(0)), uintptr(table.at(0))
 	sums := &block{size: t.chunk * int64(chunks), first: c.at, last: c.at}
 	c.work = append(c.work, sums)
-	sum := winogradSumTask{count: blocks, chunks: int64(chunks), chunk: t.chunk, inBlocks: t.inBlocks}
+	sum := winogradSumTask{count: pieces, chunks: int64(chunks), chunk: t.chunk, inBlocks: t.inBlocks}
 	const head = (unsafe.Sizeof(t) + 63) / 64 * 64
 	m, err := c.keep(int64(head + unsafe.Sizeof(sum)))
 	if err != nil {
@@ -239,7 +248,7 @@ func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
 	if c.dtype == bf16 {
 		size = 2
 	}
-	t := winogradTask{inBlocks: int64(x[1] / c.own.lanes), outBlocks: int64(y[1] / outputs), rows: int64(x[2]), pixels: int64(x[3])}
+	t := winogradTask{inBlocks: int64(x[1] / c.own.lanes), outBlocks: int64(y[1] / channels), rows: int64(x[2]), pixels: int64(x[3])}
 	t.xImage, t.yImage = int64(x[1]*x[2]*x[3])*size, int64(y[1]*y[2]*y[3])*size
 	t.yRow = int64(y[3]*c.own.lanes) * size
 	t.yBlock = t.yRow * int64(y[2])

@@ -8,22 +8,22 @@
 //
 //	[position 36][block][tile][V channels]
 //
-// and are multiplied as matrices (inputs x tiles) (tiles x outputs). The sums, of
-// a chunk, lie as
+// and are multiplied as matrices (inputs x tiles) (tiles x outputs), 16 inputs by 16
+// outputs. The sums, of a chunk, lie as
 //
-//	[16 outputs][input block][position 36][V inputs][16 outputs]
+//	[16 outputs][16 inputs][position 36][16 inputs][16 outputs]
 #include "winograd.h"
 
-typedef struct winogradSumTask { // see winograd.go; blocks of V inputs and 16 outputs
+typedef struct winogradSumTask { // see winograd.go; blocks of 16 inputs and 16 outputs
 	int64_t next, count, chunks;
 	char *u, *dw;
 	int64_t chunk, inBlocks;
 } winogradSumTask;
 
 enum {
-	INPUTS = V == 16 ? 16 : 4, // with their sums in registers, INPUTS x OUT of them
-	ROW = 4 * OUTS,            // bytes of the sums of an input
-	SUMS = 36 * V * ROW,       // of a block of inputs and 16 outputs
+	INS = 16,              // inputs that are multiplied together, as many as outputs
+	ROW = 4 * OUTS,        // bytes of the sums of an input
+	SUMS = 36 * INS * ROW, // of 16 inputs and 16 outputs
 };
 
 // expand is A y for one column of a tile of dy.
@@ -53,11 +53,22 @@ INLINE void expandTile(const char *p, int64_t row, char *to, int64_t position) {
 	}
 }
 
-// products adds the products of tiles to the sums of INPUTS inputs. Meanwhile what
-// is at next comes nearer.
-INLINE void products(const char *x, const char *dy, int64_t tileRow, int64_t tiles, char *sums, int fresh, const char *next, int64_t step) {
-	vec s[INPUTS][OUT];
-	UNROLL for (int i = 0; i < INPUTS; i++)
+// ahead gives what a pass over tiles is to fetch of the images from image on, a line
+// a tile: x, then dy, then nothing, with a step of 0.
+INLINE const char *ahead(const winogradTask *t, int64_t image, int64_t tiles, int64_t pass, int64_t *step) {
+	int64_t passesX = t->inBlocks * V, passesY = t->outBlocks * OUTS;
+	*step = pass < passesX + passesY ? LINE : 0;
+	if (pass < passesX)
+		return t->x + image * t->xImage + pass * tiles * LINE;
+	return t->y + image * t->yImage + (pass - passesX) * tiles * *step;
+}
+
+// products adds the products of tiles to the sums of n inputs from first on, n x OUT
+// sums, which stay in registers. Meanwhile what is at next comes nearer.
+INLINE void products(int first, int n, const char *x, const char *dy, int64_t tileRow, int64_t tiles, char *sums, int fresh, const char *next, int64_t step) {
+	vec s[ROWS][OUT];
+	sums += first * ROW;
+	UNROLL for (int i = 0; i < n; i++)
 		UNROLL for (int o = 0; o < OUT; o++)
 			s[i][o] = fresh ? all(0) : at(sums + i * ROW + o * PIXEL);
 #pragma clang loop unroll(disable)
@@ -66,11 +77,11 @@ INLINE void products(const char *x, const char *dy, int64_t tileRow, int64_t til
 		__builtin_prefetch(next, 0, 2);
 		UNROLL for (int o = 0; o < OUT; o++)
 			w[o] = at(dy + o * tileRow);
-		UNROLL for (int i = 0; i < INPUTS; i++)
+		UNROLL for (int i = 0; i < n; i++)
 			UNROLL for (int o = 0; o < OUT; o++)
-				s[i][o] = fma(all(((const float *)x)[i]), w[o], s[i][o]);
+				s[i][o] = fma(all(*(const float *)(x + (first + i) / V * tileRow + (first + i) % V * 4)), w[o], s[i][o]);
 	}
-	UNROLL for (int i = 0; i < INPUTS; i++)
+	UNROLL for (int i = 0; i < n; i++)
 		UNROLL for (int o = 0; o < OUT; o++)
 			put(sums + i * ROW + o * PIXEL, s[i][o]);
 }
@@ -99,23 +110,19 @@ void winogradGradWeight(winogradTask *t) {
 		for (int64_t begin = first; begin < end; begin = last) {
 			last = begin + t->group < end ? begin + t->group : end;
 			transform(t, begin, last, paddedX, paddedY, tx, ty);
-			// Each pass of products fetches a part of the next images: x, then dy.
-			int64_t tiles = (last - begin) * t->groups, pass = 0, passesX = t->inBlocks * V, passesY = t->outBlocks * OUTS;
+			int64_t tiles = (last - begin) * t->groups, pass = 0, step;
 			char *sums = t->weights + n * t->chunk;
 			for (int64_t o = 0; o < t->outBlocks; o++)
-				for (int64_t b = 0; b < t->inBlocks; b++)
-					for (int p = 0; p < 36; p++) {
-						const char *x = tx + p * t->position + b * t->tileRow, *dy = ty + p * t->gradientPosition + o * OUT * t->tileRow;
-						for (int i = 0; i < V; i += INPUTS, pass++, sums += INPUTS * ROW) {
-							const char *next = sums;
-							int64_t step = LINE;
-							if (pass < passesX)
-								next = t->x + last * t->xImage + pass * tiles * LINE;
-							else if (pass < passesX + passesY)
-								next = t->y + last * t->yImage + (pass - passesX) * tiles * LINE;
-							else
-								step = 0;
-							products(x + i * 4, dy, t->tileRow, tiles, sums, begin == first, next, step);
+				for (int64_t i = 0; i < t->inBlocks / OUT; i++)
+					for (int p = 0; p < 36; p++, sums += INS * ROW) {
+						const char *x = tx + p * t->position + i * OUT * t->tileRow, *dy = ty + p * t->gradientPosition + o * OUT * t->tileRow;
+						UNROLL for (int k = 0; k < WHOLE; k += ROWS, pass++) {
+							const char *next = ahead(t, last, tiles, pass, &step);
+							products(k, ROWS, x, dy, t->tileRow, tiles, sums, begin == first, next, step);
+						}
+						UNROLL for (int k = WHOLE; k < INS; k += ROWS - 1, pass++) {
+							const char *next = ahead(t, last, tiles, pass, &step);
+							products(k, ROWS - 1, x, dy, t->tileRow, tiles, sums, begin == first, next, step);
 						}
 					}
 		}
@@ -150,15 +157,16 @@ void winogradGradSum(winogradSumTask *t) {
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
 		char *u = t->u + n * SUMS;
 		addChunks(t, u);
-		for (int i = 0; i < V * OUT; i++) {
-			int64_t out = n / t->inBlocks * OUT + i / V, in = n % t->inBlocks;
-			char *dw = t->dw + (out * t->inBlocks + in) * 9 * V * PIXEL + i % V * PIXEL;
-			const char *m = u + i % V * ROW + i / V * PIXEL;
+		int64_t ins = t->inBlocks / OUT, out = n / ins * OUT, in = n % ins * OUT; // blocks of V
+		for (int i = 0; i < INS * OUT; i++) { // an input, and V outputs
+			int64_t block = (out + i / INS) * t->inBlocks + in + i % INS / V;
+			char *dw = t->dw + block * 9 * V * PIXEL + i % V * PIXEL;
+			const char *m = u + i % INS * ROW + i / INS * PIXEL;
 			vec z[3][6];
 			UNROLL for (int j = 0; j < 6; j++) {
 				vec d[6], w[3];
 				UNROLL for (int k = 0; k < 6; k++)
-					d[k] = at(m + (6 * j + k) * V * ROW);
+					d[k] = at(m + (6 * j + k) * INS * ROW);
 				gather(d, w);
 				UNROLL for (int k = 0; k < 3; k++)
 					z[k][j] = w[k];

@@ -26,17 +26,20 @@
 #include <stdint.h>
 
 #if defined __AVX512F__
-enum { V = 16, TILES = 16 }; // floats of a vector, channels of a block; tiles with their sums in registers
+enum { V = 16, ROWS = 16 }; // floats of a vector, channels of a block; rows of sums in registers
 #elif defined __AVX2__
-enum { V = 8, TILES = 6 };
+enum { V = 8, ROWS = 6 };
 #else
-enum { V = 4, TILES = 6 };
+enum { V = 4, ROWS = 6 };
 #endif
 enum {
 	OUTS = 16,      // outputs of a convolution that are computed together,
 	OUT = OUTS / V, // in this many vectors
 	PIXEL = 4 * V,  // bytes of a pixel of a block
-	LINE = 64,      // bytes of a line of the cache, and of 16 outputs
+	// 16 rows of a product of matrices are taken 16 at a time, or 6 + 5 + 5: ROWS up
+	// to WHOLE, then one fewer.
+	WHOLE = 16 - (ROWS - 16 % ROWS) % ROWS * (ROWS - 1),
+	LINE = 64, // bytes of a line of the cache, and of 16 outputs
 };
 
 typedef float vec __attribute__((vector_size(4 * V), aligned(4), may_alias));

@@ -40,7 +40,7 @@ INLINE void untile(const char *m, char *y, int64_t row) {
 // multiply multiplies n tiles, with all their inputs at one position, by the
 // weights u of 16 outputs. n x OUT sums stay in registers.
 INLINE void multiply(int n, const char *x, const char *u, int64_t inBlocks, char *to) {
-	vec sum[TILES][OUT] = {};
+	vec sum[ROWS][OUT] = {};
 	for (; inBlocks > 0; inBlocks--, x += (GROUP - 1) * PIXEL)
 #pragma clang loop unroll(disable)
 		for (int c = 0; c < V; c++, x += 4, u += 4 * OUTS) {
@@ -56,13 +56,12 @@ INLINE void multiply(int n, const char *x, const char *u, int64_t inBlocks, char
 			put(to + t * 4 * OUTS + o * PIXEL, sum[t][o]);
 }
 
-// multiplyGroup does so for the GROUP tiles: 16 at a time, or 6 + 5 + 5.
+// multiplyGroup does so for the GROUP tiles.
 INLINE void multiplyGroup(const char *x, const char *u, int64_t inBlocks, char *to) {
-	enum { SMALLER = (TILES - GROUP % TILES) % TILES, WHOLE = GROUP - SMALLER * (TILES - 1) };
-	for (int i = 0; i < WHOLE; i += TILES)
-		multiply(TILES, x + i * PIXEL, u, inBlocks, to + i * 4 * OUTS);
-	for (int i = WHOLE; i < GROUP; i += TILES - 1)
-		multiply(TILES - 1, x + i * PIXEL, u, inBlocks, to + i * 4 * OUTS);
+	for (int i = 0; i < WHOLE; i += ROWS)
+		multiply(ROWS, x + i * PIXEL, u, inBlocks, to + i * 4 * OUTS);
+	for (int i = WHOLE; i < GROUP; i += ROWS - 1)
+		multiply(ROWS - 1, x + i * PIXEL, u, inBlocks, to + i * 4 * OUTS);
 }
 
 // nearer fetches the pixels of y that tiles from up to to will write.
