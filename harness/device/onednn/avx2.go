@@ -49,7 +49,7 @@ type rectifyTask struct {
 // ownConv reports whether there is a kernel of our own that convolves x
 // (N,C,H,W) with 3x3 weights into channel blocks of y.
 func (c *compiler) ownConv(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.avx2 && k.Size == 3 && k.Pad == 1 && x[1]%8 == 0 && y[1]%16 == 0 && y[2]*y[3] >= tilePixels
+	return c.own.direct && k.Size == 3 && k.Pad == 1 && x[1]%8 == 0 && y[1]%16 == 0 && y[2]*y[3] >= tilePixels
 }
 
 // ownForward: x, w -> y.
@@ -81,7 +81,7 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 	t.padRow = int64(x[3]+2) * 32
 	t.padBlock = t.padRow * int64(x[2]+2)
 	t.padImage = t.padBlock * int64(x[1]/8)
-	pad, err := c.padded(padKey{entryConvForward, 0, x[1], x[2], x[3], t.padImage})
+	pad, err := c.padded(padKey{entries[entryConvForward], 0, x[1], x[2], x[3], t.padImage})
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 	t.xRows, t.xRowPixels = int64(x[2]), int64(x[3])
 	c.host(func() func() {
 		t.x, t.y, t.w = xm.address(0), ym.address(0), wm.address(first)
-		task, run := (*convTask)(m.at(0)), c.d.onTeam(entryConvForward, m)
+		task, run := (*convTask)(m.at(0)), c.d.onTeam(entries[entryConvForward], m)
 		return func() {
 			*task = t
 			run()
@@ -138,8 +138,9 @@ func (c *compiler) corners(stride int, x, y kernel.Shape) (region, error) {
 
 // padKey is what the layout of padded images depends on.
 type padKey struct {
-	entry, stride, c, h, w int
-	size                   int64
+	fn              uintptr
+	stride, c, h, w int
+	size            int64
 }
 
 // padded gives key.size bytes for each thread, into which images are laid out
@@ -162,7 +163,7 @@ func (c *compiler) ownGradWeight() error {
 	if err != nil {
 		return err
 	}
-	chunks := c.chunks(x)
+	chunks := c.chunks(x, 2)
 	sums := &block{size: dw.desc.size * int64(chunks), first: c.at, last: c.at}
 	c.work = append(c.work, sums)
 	m, err := c.keep(int64(unsafe.Sizeof(gradTask{})))
@@ -177,7 +178,7 @@ func (c *compiler) ownGradWeight() error {
 	t.group = max(1, passBytes/(t.xImage+t.yImage))
 	c.host(func() func() {
 		t.x, t.y, t.dw = xm.address(0), ym.address(0), uintptr(sums.ptr)
-		task, run := (*gradTask)(m.at(0)), c.d.onTeam(entryConvGradWeight, m)
+		task, run := (*gradTask)(m.at(0)), c.d.onTeam(entries[entryConvGradWeight], m)
 		reduce := addChunks(sums, dw, chunks)
 		return func() {
 			*task = t
@@ -213,7 +214,7 @@ func (c *compiler) rectify(y mem) error {
 	}
 	const piece = 64 << 10
 	c.host(func() func() {
-		task, run := (*rectifyTask)(m.at(0)), c.d.onTeam(entry, m)
+		task, run := (*rectifyTask)(m.at(0)), c.d.onTeam(entries[entry], m)
 		t := rectifyTask{count: (y.desc.size + piece - 1) / piece, p: y.address(0), piece: piece, total: y.desc.size}
 		return func() {
 			*task = t

@@ -53,11 +53,11 @@ func (c *compiler) convolution(kind byte, k kernel.Conv, x, y kernel.Shape) (*pr
 
 // conv: x, w -> y.
 func (c *compiler) conv(k kernel.Conv) error {
-	if c.ownConv(k, c.inShape(0), c.outShape(0)) {
-		return c.ownForward(k)
-	}
 	if c.winograd(k, c.inShape(0), c.outShape(0)) {
 		return c.winogradForward()
+	}
+	if c.ownConv(k, c.inShape(0), c.outShape(0)) {
+		return c.ownForward(k)
 	}
 	p, err := c.convolution('f', k, c.inShape(0), c.outShape(0))
 	if err != nil {
@@ -69,11 +69,11 @@ func (c *compiler) conv(k kernel.Conv) error {
 
 // convGradInput: w, dy -> dx.
 func (c *compiler) convGradInput(k kernel.ConvGradInput) error {
-	if k.Stride == 1 && c.ownConv(k.Conv, c.inShape(1), c.outShape(0)) {
-		return c.ownGradInput()
-	}
 	if c.winograd(k.Conv, c.inShape(1), c.outShape(0)) {
 		return c.winogradGradInput()
+	}
+	if k.Stride == 1 && c.ownConv(k.Conv, c.inShape(1), c.outShape(0)) {
+		return c.ownGradInput()
 	}
 	p, err := c.convolution('d', k.Conv, c.outShape(0), c.inShape(1))
 	if err != nil {
@@ -85,11 +85,11 @@ func (c *compiler) convGradInput(k kernel.ConvGradInput) error {
 
 // convGradWeight: x, dy -> dw.
 func (c *compiler) convGradWeight(k kernel.ConvGradWeight) error {
-	if x := c.inShape(0); k.Stride == 1 && x[2] >= 2 && x[3] >= 2 && c.ownConv(k.Conv, x, c.inShape(1)) {
-		return c.ownGradWeight()
-	}
 	if c.winogradGrad(k.Conv, c.inShape(0), c.inShape(1)) {
 		return c.winogradGradWeight()
+	}
+	if x := c.inShape(0); k.Stride == 1 && x[2] >= 2 && x[3] >= 2 && c.ownConv(k.Conv, x, c.inShape(1)) {
+		return c.ownGradWeight()
 	}
 	if c.wide(k.Conv, c.inShape(0), c.inShape(1)) {
 		return c.wideGradWeight()

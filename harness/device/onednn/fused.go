@@ -8,39 +8,39 @@ import (
 	"depthlab/nets/program"
 )
 
-// Batch norm in two passes over the images for AVX-512, with the shortcut's
-// addition, the rectifier and their gradients in the same passes. oneDNN takes
-// three passes, and more for what it does not fuse; and it knows no groups of
-// images, so that each costs a call.
+// Batch norm in two passes over the images, with the shortcut's addition, the
+// rectifier and their gradients in the same passes. oneDNN takes three passes, and
+// more for what it does not fuse; and it knows no groups of images, so that each
+// costs a call.
 
-// normTask is what the functions of fused_amd64.s work on; the assembly knows
-// the offsets. Lengths are in bytes, addresses of what is absent 0.
+// normTask is what the functions of fused_amd64.s and kernels/norm.c work on; they
+// know the offsets. Lengths are in bytes, addresses of what is absent 0.
 type normTask struct {
 	next, count             int64   // images taken, images
 	x, y, add, dy, dx, dadd uintptr // add: the shortcut, or the second part of dy
-	blocks                  int64   // of 16 channels
+	blocks                  int64   // of as many channels as a vector has lanes
 	image, block, pixel     int64   // from one to the next
 	pixels                  int64   // of an image, a multiple of 4
-	sums                    uintptr // (N, blocks, 2, 16) float32
-	coefficients            uintptr // (G, blocks, k, 16) float32
+	sums                    uintptr // (N, blocks, 2, lanes) float32
+	coefficients            uintptr // (G, blocks, k, lanes) float32
 	group                   int64   // images that share coefficients
 	inverse                 float32 // 1 / pixels
 	floor                   float32 // y is no less
 }
 
-const lanes = 16
-
 // fuses reports whether these functions take activations of shape s.
 func (c *compiler) fuses(s kernel.Shape) bool {
-	return c.own.fused && s[1]%lanes == 0 && s[2]*s[3]%4 == 0
+	return c.own.fused && s[1]%c.own.lanes == 0 && s[2]*s[3]%4 == 0
 }
 
 // fused is a batch norm under translation, and then under way.
 type fused struct {
 	*compiler
 	task         normTask
-	mem          region // what the assembly sees: a copy of the task, sums, coefficients
+	mem          region // what the functions see: a copy of the task, sums, coefficients
 	group, C     int
+	lanes        int
+	place        []int // of a channel in an image's sums: its first one
 	operands     []operandAt
 	sums         []float32 // (N, blocks, 2, lanes)
 	coefficients []float32 // (G, blocks, k, lanes)
@@ -60,7 +60,11 @@ func (c *compiler) newFused(s kernel.Shape, group, k int) (*fused, error) {
 		group = s[0]
 	}
 	st := c.strides(s)
-	f := &fused{compiler: c, group: group, C: s[1], total: make([]float64, 2*s[1])}
+	lanes := c.own.lanes
+	f := &fused{compiler: c, group: group, C: s[1], lanes: lanes, total: make([]float64, 2*s[1])}
+	for ch := range s[1] {
+		f.place = append(f.place, ch/lanes*2*lanes+ch%lanes)
+	}
 	t := &f.task
 	t.count, t.group, t.blocks = int64(s[0]), int64(group), int64(s[1]/lanes)
 	t.pixels, t.inverse = int64(s[2]*s[3]), 1/float32(s[2]*s[3])
@@ -133,13 +137,10 @@ func (f *fused) call(bind func() func()) {
 	f.ops[len(f.ops)-1].what = "own:avx512"
 }
 
-// pass gives a function that runs entry, or its twin for bfloat16 behind it,
-// with the task as it is then.
-func (f *fused) pass(entry int) func() {
-	if f.dtype == bf16 {
-		entry++
-	}
-	task, run := (*normTask)(f.mem.at(0)), f.d.onTeam(entry, f.mem)
+// pass gives a function that runs the one at address fn with the task as it is
+// then.
+func (f *fused) pass(fn uintptr) func() {
+	task, run := (*normTask)(f.mem.at(0)), f.d.onTeam(fn, f.mem)
 	return func() {
 		*task = f.task
 		run()
@@ -165,7 +166,7 @@ func (c *compiler) fusedNorm(k kernel.BatchNorm) error {
 	f.call(func() func() {
 		scale, shift := c.vector(in[1]), c.vector(in[2])
 		mean, variance := c.vector(out[1]), c.vector(out[2])
-		statistics, apply := f.pass(entryNormStatistics32), f.pass(entryNormApply32)
+		statistics, apply := f.pass(c.own.kernels.normStatistics), f.pass(c.own.kernels.normApply)
 		return func() {
 			statistics()
 			f.moments(mean, variance)
@@ -189,7 +190,7 @@ func (c *compiler) fusedNormInfer(k kernel.BatchNormInfer) error {
 	in := c.instr.In
 	f.call(func() func() {
 		scale, shift, mean, variance := c.vector(in[1]), c.vector(in[2]), c.vector(in[3]), c.vector(in[4])
-		apply := f.pass(entryNormApply32)
+		apply := f.pass(c.own.kernels.normApply)
 		return func() {
 			f.affine(scale, shift, mean, variance, k.Eps)
 			apply()
@@ -227,18 +228,17 @@ func (f *fused) moments(mean, variance []float32) {
 		total, square := f.total[:C], f.total[C:]
 		clear(f.total)
 		for at := 0; at < len(sums); at += 2 * C {
-			for c := range total {
-				total[c] += float64(sums[at+c/lanes*2*lanes+c%lanes])
+			for c, i := range f.place {
+				total[c] += float64(sums[at+i])
 			}
 		}
 		for c := range total {
 			total[c] /= n
 		}
 		for at := 0; at < len(sums); at += 2 * C {
-			for c, average := range total {
-				i := at + c/lanes*2*lanes + c%lanes
-				d := float64(sums[i]) - average
-				square[c] += float64(sums[i+lanes]) + pixels*d*d
+			for c, i := range f.place {
+				d := float64(sums[at+i]) - total[c]
+				square[c] += float64(sums[at+i+f.lanes]) + pixels*d*d
 			}
 		}
 		for c := range total {
@@ -249,6 +249,7 @@ func (f *fused) moments(mean, variance []float32) {
 
 // affine sets the coefficients of y: mean, scale and shift.
 func (f *fused) affine(scale, shift, mean, variance []float32, eps float32) {
+	lanes := f.lanes
 	for i := range mean {
 		c := i % f.C
 		at := f.coefficients[i/lanes*3*lanes+i%lanes:]
@@ -292,7 +293,7 @@ func (c *compiler) fusedNormGrad(k kernel.BatchNormGrad) error {
 	f.call(func() func() {
 		scale, mean, variance := c.vector(in[1]), c.vector(in[2]), c.vector(in[3])
 		dscale, dshift := c.vector(out[1]), c.vector(out[2])
-		sums, apply := f.pass(entryNormGradSums32), f.pass(entryNormGradApply32)
+		sums, apply := f.pass(c.own.kernels.normGradSums), f.pass(c.own.kernels.normGradApply)
 		first, second := *t, *t
 		first.coefficients = uintptr(unsafe.Pointer(&mean[0]))
 		if k.Add { // what the first pass lets through is dadd
@@ -312,7 +313,7 @@ func (c *compiler) fusedNormGrad(k kernel.BatchNormGrad) error {
 // slopes sums the gradients by scale and shift, and sets the coefficients of
 // dx: mean, scale, shift and slope.
 func (f *fused) slopes(scale, mean, variance, dscale, dshift []float32, eps float32) {
-	C, n := f.C, float64(f.group)*float64(f.task.pixels)
+	C, lanes, n := f.C, f.lanes, float64(f.group)*float64(f.task.pixels)
 	clear(dscale)
 	clear(dshift)
 	for g := range len(mean) / C {
@@ -320,10 +321,9 @@ func (f *fused) slopes(scale, mean, variance, dscale, dshift []float32, eps floa
 		gradient, product := f.total[:C], f.total[C:]
 		clear(f.total)
 		for at := 0; at < len(sums); at += 2 * C {
-			for c := range gradient {
-				i := at + c/lanes*2*lanes + c%lanes
-				gradient[c] += float64(sums[i])
-				product[c] += float64(sums[i+lanes])
+			for c, i := range f.place {
+				gradient[c] += float64(sums[at+i])
+				product[c] += float64(sums[at+i+f.lanes])
 			}
 		}
 		for c := range gradient {

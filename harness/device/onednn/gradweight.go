@@ -49,7 +49,7 @@ const (
 // wide reports whether these functions take the gradient of a convolution of x
 // to y.
 func (c *compiler) wide(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.wide && k.Size == 3 && k.Pad == 1 && k.Stride == 2 && x[1]%16 == 0 && y[1]%16 == 0 &&
+	return c.own.strided && k.Size == 3 && k.Pad == 1 && k.Stride == 2 && x[1]%16 == 0 && y[1]%16 == 0 &&
 		(c.dtype == f32 || x[3]%4 == 0 && x[3] >= 8)
 }
 
@@ -78,7 +78,7 @@ func (c *compiler) wideGradWeight() error {
 	if err != nil {
 		return err
 	}
-	chunks := c.chunks(x)
+	chunks := c.chunks(x, 2)
 	pixel := int64(column)
 	t := wideTask{count: int64(chunks), chunk: dw.desc.size, images: int64(x[0]),
 		inBlocks: int64(x[1] / 16), xRows: int64(x[2]), rows: int64(y[2]), steps: int64(y[3])}
@@ -91,7 +91,7 @@ func (c *compiler) wideGradWeight() error {
 	t.scratchBlock, t.rowStep = t.scratchRow*(t.xRows+2), 2*t.scratchRow
 	t.group = max(1, passBytes/(t.scratchBlock*t.inBlocks+t.yImage))
 	t.threadScratch = t.scratchBlock * t.inBlocks * t.group
-	scratch, err := c.padded(padKey{entryWideGradWeight32, 2, x[1], x[2], x[3], t.threadScratch})
+	scratch, err := c.padded(padKey{entries[entryWideGradWeight32], 2, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (c *compiler) wideGradWeight() error {
 	}
 	c.host(func() func() {
 		t.x, t.y, t.dw = xm.address(0), ym.address(0), uintptr(sums.ptr)
-		task, run := (*wideTask)(m.at(0)), c.d.onTeam(entry, m)
+		task, run := (*wideTask)(m.at(0)), c.d.onTeam(entries[entry], m)
 		reduce := addChunks(sums, dw, chunks)
 		return func() {
 			*task = t

@@ -9,11 +9,14 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// Kernels of our own, in assembly, where the library's are slow. They run on
-// libgomp's team, like oneDNN's, and take a task: a struct in memory outside
-// the Go heap, whose layout the assembly knows.
+// Kernels of our own, in assembly and in C, where the library's are slow. They run
+// on libgomp's team, like oneDNN's, and take a task: a struct in memory outside the
+// Go heap, whose layout they know.
+//
+// Those in C, in kernels/, are compiled to assembly by kernels/generate.py, so that
+// building needs no C compiler.
 
-// The entries of the assembly.
+// The entries of the assembly that is written by hand.
 const (
 	entryConvForward = iota
 	entryConvGradWeight
@@ -41,8 +44,58 @@ const (
 // EnvKernels set to "library" leaves convolutions and batch norms to oneDNN.
 const EnvKernels = "DEPTHLAB_ONEDNN_KERNELS"
 
+// kernels are the functions for one width of vectors and one type of activations,
+// by address.
+type kernels struct {
+	winograd, winogradWeights, winogradGradWeight, winogradGradSum uintptr
+	normStatistics, normApply, normGradSums, normGradApply         uintptr
+}
+
+// avx512Kernels are those of winograd_amd64.s and fused_amd64.s.
+func avx512Kernels(dtype int32) kernels {
+	twin := 0
+	if dtype == bf16 {
+		twin = 1
+	}
+	return kernels{
+		entries[entryWinograd32+twin], entries[entryWinogradWeights], entries[entryWinogradGradWeight32+twin], entries[entryWinogradGradSum],
+		entries[entryNormStatistics32+twin], entries[entryNormApply32+twin], entries[entryNormGradSums32+twin], entries[entryNormGradApply32+twin],
+	}
+}
+
 // own says which of these kernels a program uses.
-type own struct{ avx2, wide, fused bool }
+type own struct {
+	direct   bool // convolutions, of stride 2 above all
+	winograd bool // convolutions of stride 1
+	strided  bool // gradients by weight, of stride 2
+	fused    bool // batch norms
+	lanes    int  // of a vector: channels of a block
+	kernels  kernels
+}
+
+// pixel is the bytes of a pixel of a block, in float32.
+func (o own) pixel() int64 { return int64(4 * o.lanes) }
+
+// tap is the bytes of a tap of the weights, of a block of inputs and one of
+// outputs.
+func (o own) tap() int64 { return int64(o.lanes) * o.pixel() }
+
+// weights is the layout of weights in blocks of inputs and outputs, the outputs
+// innermost.
+func (o own) weights() int32 {
+	if o.lanes == 8 {
+		return tagOIhw8i8o
+	}
+	return tagOIhw16i16o
+}
+
+// weightsTurned is weights with the inputs innermost.
+func (o own) weightsTurned() int32 {
+	if o.lanes == 8 {
+		return tagOIhw8o8i
+	}
+	return tagOIhw16o16i
+}
 
 // String names them for provenance: they round in another order than the
 // library's.
@@ -51,7 +104,7 @@ func (o own) String() string {
 	for _, k := range []struct {
 		used bool
 		name string
-	}{{o.avx2, "avx2 convolutions"}, {o.wide, "winograd 4x4 convolutions"}, {o.fused, "fused batch norms"}} {
+	}{{o.direct, "avx2 convolutions"}, {o.winograd, "winograd 4x4 convolutions"}, {o.fused, "fused batch norms"}} {
 		if k.used {
 			names = append(names, k.name)
 		}
@@ -66,12 +119,13 @@ func (d *Device) own(l layout, dtype int32) own {
 	if os.Getenv(EnvKernels) == "library" {
 		return own{}
 	}
-	avx512 := d.runs("avx512f", "avx512bw", "avx512vl", "avx512dq") && (dtype == f32 || d.runs("avx512_bf16"))
-	return own{
-		avx2:  dtype == f32 && l.block == 8 && d.runs("avx2", "fma"),
-		wide:  avx512 && l.block == 16,
-		fused: avx512 && l.block != 8,
+	switch {
+	case d.runs("avx512f", "avx512bw", "avx512vl", "avx512dq") && (dtype == f32 || d.runs("avx512_bf16")):
+		return own{winograd: l.block == 16, strided: l.block == 16, fused: l.block != 8, lanes: 16, kernels: avx512Kernels(dtype)}
+	case dtype == f32 && d.runs("avx2", "fma"):
+		return own{direct: l.block == 8, winograd: l.block == 8, fused: l.block != 16, lanes: 8, kernels: avx2Kernels}
 	}
+	return own{}
 }
 
 // runs reports whether assembly that needs these features of the CPU can run.
@@ -87,10 +141,10 @@ func (d *Device) runs(features ...string) bool {
 	return true
 }
 
-// onTeam gives a function that runs entry with the task on every thread of the
-// team, and waits for them.
-func (d *Device) onTeam(entry int, task region) func() {
-	args := []uintptr{entries[entry], uintptr(task.at(0)), 0, 0} // 0: as many threads as set, no flags
+// onTeam gives a function that runs the one at address fn with the task on every
+// thread of the team, and waits for them.
+func (d *Device) onTeam(fn uintptr, task region) func() {
+	args := []uintptr{fn, uintptr(task.at(0)), 0, 0} // 0: as many threads as set, no flags
 	return func() { purego.SyscallN(d.lib.parallel, args...) }
 }
 

@@ -24,3 +24,9 @@ func normGradApply32()
 func normGradApply16()
 
 var entries [numEntries]uintptr // of own_amd64.s
+
+// avx2Kernels are those in C, for AVX2.
+var avx2Kernels = kernels{
+	atWinograd256, atWinogradWeights256, atWinogradGradWeight256, atWinogradGradSum256,
+	atNormStatistics256, atNormApply256, atNormGradSums256, atNormGradApply256,
+}

@@ -2,4 +2,7 @@
 
 package onednn
 
-var entries [numEntries]uintptr // none
+var (
+	entries     [numEntries]uintptr // none
+	avx2Kernels kernels
+)

@@ -6,17 +6,16 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// 3x3 convolutions of stride 1, and their gradients, for AVX-512 by Winograd's
-// F(4x4, 3x3): of tiles of 6x6 pixels, 4x4 apart, and of the weights linear
-// transforms are taken, whose product at each of the 36 positions replaces 144
-// multiplications by 36 (Lavin & Gray 2016, "Fast algorithms for convolutional
-// neural networks"). With the points 0, +-sqrt(1/2), +-sqrt(2) the error is 2.3
-// times that of direct sums, with Lavin and Gray's 0, +-1, +-2 it is 4.7 times.
-// All is float32, but for x and y, which may be bfloat16.
+// 3x3 convolutions of stride 1, and their gradients, by Winograd's F(4x4, 3x3): of
+// tiles of 6x6 pixels, 4x4 apart, and of the weights linear transforms are taken,
+// whose product at each of the 36 positions replaces 144 multiplications by 36
+// (Lavin & Gray 2015, arXiv:1509.09308). kernels/winograd.h has the mathematics.
+// All is float32, but for x and y, which with AVX-512 may be bfloat16.
 
-// winogradTask is what winograd32, winogradGradWeight32 and their twins for
-// bfloat16 work on; the assembly knows the offsets. Lengths are in bytes, x is
-// the operand that is read and y the one written, or dy.
+// winogradTask is what winograd and winogradGradWeight work on; the assembly and
+// kernels/winograd.h know the offsets. Lengths are in bytes, x is the operand that
+// is read and y the one written, or dy. Blocks are of as many channels as a vector
+// has lanes; those of outputs, outBlocks, are always of 16.
 type winogradTask struct {
 	next, count, threads   int64 // groups of images taken, all of them, threads that came
 	x, y, weights, table   uintptr
@@ -39,8 +38,8 @@ type winogradTask struct {
 	paddedGradient   int64 // part of the scratch: an image of dy
 }
 
-// winogradWeightsTask is what winogradWeights works on: blocks of 16 outputs and
-// 16 inputs.
+// winogradWeightsTask is what winogradWeights works on, in pieces of 16 outputs and a
+// block of inputs.
 type winogradWeightsTask struct {
 	next, count, inBlocks int64
 	w, u                  uintptr
@@ -50,14 +49,15 @@ type winogradWeightsTask struct {
 
 // winogradSumTask is what winogradGradSum works on.
 type winogradSumTask struct {
-	next, count, chunks int64 // blocks of 16 outputs and 16 inputs taken, blocks, chunks
+	next, count, chunks int64 // pieces of 16 outputs and 16 inputs taken, pieces, chunks
 	u, dw               uintptr
-	chunk               int64
+	chunk, inBlocks     int64
 }
 
 const (
 	tileGroup = 16 // tiles that are multiplied at a time
 	positions = 36
+	channels  = 16 // that are computed together
 )
 
 // winograd reports whether these functions convolve x (N,C,H,W) to y.
@@ -67,7 +67,7 @@ func (c *compiler) winograd(k kernel.Conv, x, y kernel.Shape) bool {
 
 // winogradGrad reports whether they take the gradient by the weight.
 func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.wide && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%16 == 0 && y[1]%16 == 0 &&
+	return c.own.winograd && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%channels == 0 && y[1]%channels == 0 &&
 		y[2] >= 4 && y[3] >= 4
 }
 
@@ -87,27 +87,32 @@ func together(y kernel.Shape) int {
 	return least
 }
 
-// chunks is the number of parts with sums of their own that the images of x
-// are cut into for a gradient by the weight: two a thread, since threads are
-// not equally fast.
-func (c *compiler) chunks(x kernel.Shape) int { return min(x[0], 2*c.d.threads) }
+// chunks is the number of parts with sums of their own that the images of x are cut
+// into for a gradient by the weight: two a thread where memory allows, since threads
+// are not equally fast. With AVX2 it is what four threads would have, so that no bit
+// depends on their number.
+func (c *compiler) chunks(x kernel.Shape, perThread int) int {
+	threads := c.d.threads
+	if c.own.lanes == 8 {
+		threads = 4
+	}
+	return min(x[0], perThread*threads)
+}
 
 // winogradForward: x, w -> y.
 func (c *compiler) winogradForward() error {
-	w := c.inShape(1)
-	return c.winogradProduct(0, 1, c.inShape(0), c.outShape(0), tagOIhw16i16o, winogradWeightsTask{
-		tap: tapBytes, wIn: 9 * tapBytes, wOut: int64(w[1]/16) * 9 * tapBytes})
+	tap, blocks := c.own.tap(), int64(c.inShape(1)[1]/c.own.lanes)
+	return c.winogradProduct(0, 1, c.inShape(0), c.outShape(0), c.own.weights(), winogradWeightsTask{
+		tap: tap, wIn: 9 * tap, wOut: blocks * 9 * tap})
 }
 
 // winogradGradInput: w, dy -> dx. The last tap comes first, and inputs are
 // outputs.
 func (c *compiler) winogradGradInput() error {
-	w := c.inShape(0)
-	return c.winogradProduct(1, 0, c.inShape(1), c.outShape(0), tagOIhw16o16i, winogradWeightsTask{
-		tap: -tapBytes, wOut: 9 * tapBytes, wIn: int64(w[1]/16) * 9 * tapBytes})
+	tap, blocks := c.own.tap(), int64(c.inShape(0)[1]/c.own.lanes)
+	return c.winogradProduct(1, 0, c.inShape(1), c.outShape(0), c.own.weightsTurned(), winogradWeightsTask{
+		tap: -tap, wOut: 9 * tap, wIn: blocks * 9 * tap})
 }
-
-const tapBytes = 16 * 16 * 4
 
 // winogradProduct convolves input i, of shape x, with the weight, input j in
 // layout tag, into output 0, of shape y. The task holds the strides of the
@@ -117,23 +122,19 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 	if err != nil {
 		return err
 	}
-	product := entryWinograd32
-	if c.dtype == bf16 {
-		product = entryWinograd16
-	}
-	t, n := c.newWinograd(x, y), together(y)
-	t.padRow = int64(x[3]+2) * 64
+	t, n, pixel := c.newWinograd(x, y), together(y), c.own.pixel()
+	t.padRow = int64(x[3]+2) * pixel
 	t.padBlock = t.padRow * int64(x[2]+2)
 	t.padded = t.padBlock * t.inBlocks * int64(n)
 	t.images, t.group = int64(x[0]), int64(n)
 	t.count = (t.images + t.group - 1) / t.group
-	t.position = t.inBlocks*tileGroup*64 + 64
+	t.position = t.inBlocks*tileGroup*pixel + 64
 	t.transformed = positions * t.position
 	if t.inBlocks == 1 && t.outBlocks == 1 {
 		t.transformed = 0 // the products take the place of what they are made from
 	}
 	t.threadScratch = t.padded + t.transformed + positions*(tileGroup+1)*64
-	scratch, err := c.padded(padKey{product, 1, x[1], x[2], x[3], t.threadScratch})
+	scratch, err := c.padded(padKey{c.own.kernels.winograd, 1, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err
 	}
@@ -144,14 +145,14 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 	t.scratch, t.table = uintptr(scratch.at(0)), uintptr(table.at(0))
 
 	wt.count, wt.inBlocks = t.inBlocks*t.outBlocks, t.inBlocks
-	wt.uIn = 16 * 64
+	wt.uIn = int64(c.own.lanes) * 4 * channels
 	wt.position = t.inBlocks * wt.uIn
 	wt.uOut = positions * wt.position
 	u := &block{size: wt.uOut * t.outBlocks, first: c.at, last: c.at}
 	c.work = append(c.work, u)
 	first := int64(0)
 	if wt.tap < 0 {
-		first = 8 * tapBytes
+		first = -8 * wt.tap
 	}
 	const head = (unsafe.Sizeof(t) + 63) / 64 * 64
 	m, err := c.keep(int64(head + unsafe.Sizeof(wt)))
@@ -162,7 +163,7 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 		t.x, t.y, t.weights = xm.address(0), ym.address(0), uintptr(u.ptr)
 		wt.w, wt.u = wm.address(first), uintptr(u.ptr)
 		task, weightTask := (*winogradTask)(m.at(0)), (*winogradWeightsTask)(m.at(int64(head)))
-		transform, run := c.d.onTeam(entryWinogradWeights, m[head:]), c.d.onTeam(product, m)
+		transform, run := c.d.onTeam(c.own.kernels.winogradWeights, m[head:]), c.d.onTeam(c.own.kernels.winograd, m)
 		return func() {
 			*weightTask = wt
 			transform()
@@ -177,31 +178,31 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 // winogradGradWeight: x, dy -> dw.
 func (c *compiler) winogradGradWeight() error {
 	x, y := c.inShape(0), c.inShape(1)
-	xm, ym, dw, err := c.gradOperands(tagOIhw16i16o)
+	xm, ym, dw, err := c.gradOperands(c.own.weights())
 	if err != nil {
 		return err
 	}
-	product := entryWinogradGradWeight32
-	if c.dtype == bf16 {
-		product = entryWinogradGradWeight16
-	}
-	t, tiles := c.newWinograd(x, y), int64(tileCount(y))
-	t.padRow = int64(roundUp(x[3], 4)+2) * 64
+	t, tiles, pixel := c.newWinograd(x, y), int64(tileCount(y)), c.own.pixel()
+	yBlocks := int64(y[1] / c.own.lanes)
+	t.padRow = int64(roundUp(x[3], 4)+2) * pixel
 	t.padBlock = t.padRow * int64(roundUp(x[2], 4)+2)
-	t.padded, t.paddedGradient = t.padBlock*t.inBlocks, t.padBlock*t.outBlocks
-	perImage := positions * tiles * 64 * (t.inBlocks + t.outBlocks) // transformed
+	t.padded, t.paddedGradient = t.padBlock*t.inBlocks, t.padBlock*yBlocks
+	perImage := positions * tiles * pixel * (t.inBlocks + yBlocks) // transformed
 	t.groups, t.images = tiles, int64(x[0])
-	chunks, blocks := c.chunks(x), t.inBlocks*t.outBlocks
-	if blocks >= 256 {
-		chunks = min(x[0], c.d.threads) // their sums alone would fill the cache
+	pieces := int64(x[1] / channels * (y[1] / channels))
+	t.chunk = pieces * positions * channels * channels * 4
+	perThread := 2
+	if t.chunk >= chunkBytes {
+		perThread = 1
 	}
+	chunks := c.chunks(x, perThread)
 	t.group = min(max(transformedBytes/perImage, (groupTiles+tiles-1)/tiles), (t.images+int64(chunks)-1)/int64(chunks))
-	t.tileRow = t.group * tiles * 64
-	t.position, t.gradientPosition = t.inBlocks*t.tileRow+64, t.outBlocks*t.tileRow+64
+	t.tileRow = t.group * tiles * pixel
+	t.position, t.gradientPosition = t.inBlocks*t.tileRow+64, yBlocks*t.tileRow+64
 	t.transformed = positions * t.position
 	t.threadScratch = t.padded + t.paddedGradient + t.transformed + positions*t.gradientPosition
-	t.count, t.chunk = int64(chunks), blocks*positions*16*64
-	scratch, err := c.padded(padKey{product, 1, x[1], x[2], x[3], t.threadScratch})
+	t.count = int64(chunks)
+	scratch, err := c.padded(padKey{c.own.kernels.winogradGradWeight, 1, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err
 	}
@@ -212,7 +213,7 @@ func (c *compiler) winogradGradWeight() error {
 	t.scratch, t.table = uintptr(scratch.at(0)), uintptr(table.at(0))
 	sums := &block{size: t.chunk * int64(chunks), first: c.at, last: c.at}
 	c.work = append(c.work, sums)
-	sum := winogradSumTask{count: blocks, chunks: int64(chunks), chunk: t.chunk}
+	sum := winogradSumTask{count: pieces, chunks: int64(chunks), chunk: t.chunk, inBlocks: t.inBlocks}
 	const head = (unsafe.Sizeof(t) + 63) / 64 * 64
 	m, err := c.keep(int64(head + unsafe.Sizeof(sum)))
 	if err != nil {
@@ -222,7 +223,7 @@ func (c *compiler) winogradGradWeight() error {
 		t.x, t.y, t.weights = xm.address(0), ym.address(0), uintptr(sums.ptr)
 		sum.u, sum.dw = uintptr(sums.ptr), dw.address(0)
 		task, sumTask := (*winogradTask)(m.at(0)), (*winogradSumTask)(m.at(int64(head)))
-		run, add := c.d.onTeam(product, m), c.d.onTeam(entryWinogradGradSum, m[head:])
+		run, add := c.d.onTeam(c.own.kernels.winogradGradWeight, m), c.d.onTeam(c.own.kernels.winogradGradSum, m[head:])
 		return func() {
 			*task = t
 			run()
@@ -238,6 +239,7 @@ const (
 	winogradName     = "own:winograd"
 	transformedBytes = 512 << 10 // of x and dy, where an image is no more
 	groupTiles       = 64        // at least, for sums that come from memory
+	chunkBytes       = 9 << 20   // of sums, which alone would fill the cache
 )
 
 // newWinograd gives what the tasks of a convolution of x to y share.
@@ -246,9 +248,10 @@ func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
 	if c.dtype == bf16 {
 		size = 2
 	}
-	t := winogradTask{inBlocks: int64(x[1] / 16), outBlocks: int64(y[1] / 16), rows: int64(x[2]), pixels: int64(x[3])}
-	t.xImage, t.yBlock, t.yRow = int64(x[1]*x[2]*x[3])*size, int64(y[2]*y[3]*16)*size, int64(y[3]*16)*size
-	t.yImage = t.yBlock * t.outBlocks
+	t := winogradTask{inBlocks: int64(x[1] / c.own.lanes), outBlocks: int64(y[1] / channels), rows: int64(x[2]), pixels: int64(x[3])}
+	t.xImage, t.yImage = int64(x[1]*x[2]*x[3])*size, int64(y[1]*y[2]*y[3])*size
+	t.yRow = int64(y[3]*c.own.lanes) * size
+	t.yBlock = t.yRow * int64(y[2])
 	return t
 }
 
@@ -266,7 +269,7 @@ func (c *compiler) tiles(t *winogradTask, x, y kernel.Shape) (region, error) {
 	return c.table(tableKey{-int(t.group), x[1], y[1], y[2], y[3]}, int(t.groups)*tileGroup, func(i int) [2]int32 {
 		i = min(i/tileGroup*tileGroup, all-tileGroup) + i%tileGroup
 		image, row, column := int64(i/tiles), int64(min(i%tiles/across*4, y[2]-4)), int64(min(i%tiles%across*4, y[3]-4))
-		return [2]int32{int32(image*t.padBlock*t.inBlocks + row*t.padRow + column*64),
+		return [2]int32{int32(image*t.padBlock*t.inBlocks + row*t.padRow + column*c.own.pixel()),
 			int32(image*t.yImage + row*t.yRow + column*t.yRow/t.pixels)}
 	})
 }
@@ -276,7 +279,7 @@ func (c *compiler) tiles(t *winogradTask, x, y kernel.Shape) (region, error) {
 func (c *compiler) gradTiles(t *winogradTask, y kernel.Shape) (region, error) {
 	across := (y[3] + 3) / 4
 	return c.table(tableKey{0, 0, 0, y[2], y[3]}, tileCount(y), func(i int) [2]int32 {
-		return [2]int32{int32(int64(i/across*4)*t.padRow + int64(i%across*4)*64)}
+		return [2]int32{int32(int64(i/across*4)*t.padRow + int64(i%across*4)*c.own.pixel())}
 	})
 }
 
