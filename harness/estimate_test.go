@@ -55,7 +55,7 @@ func TestSeconds(t *testing.T) {
 		{func(r *experiments.Run) {}, 1e6 + 100 + 1e-3*(2*40+100) + 4*1e3},                    // 30 images are two batches
 		{func(r *experiments.Run) { r.Validation = 10 }, 1e6 + 100 + 1e-3*(2*20+100) + 4*1e3}, // 90 are five
 		{func(r *experiments.Run) { r.Train = 40 }, 1e6 + 100 + 1e-3*(2*40+40) + 4*1e3},
-		{func(r *experiments.Run) { r.BatchNorm.Batches = 60 }, 1e6 + 100 + 1e-3*(2*40+200) + 4*1e3}, // all five batches once more
+		{func(r *experiments.Run) { r.BatchNorm.Batches = 60 }, 1e6 + 100 + 1e-3*(2*40+200) + 4*1e3},              // all five batches once more
 		{func(r *experiments.Run) { r.EvalEvery, r.SaveEvery = 1000, 1000 }, 1e6 + 100 + 1e-3*(1*40+100) + 2*1e3}, // at the end only
 		{func(r *experiments.Run) { r.Schedule.Stop = 101 }, 1e6 + 101 + 1e-3*(3*40+100) + 4*1e3},
 	} {

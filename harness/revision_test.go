@@ -21,8 +21,8 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 0c532b17dce9d8bfc69e3bd4"},
-		{"device/onednn", onednn.Revision, "FP2"},
-		{"device/xla/lower", lower.Revision, "1 84bc2a274270b7b2bf4c418f"},
+		{"device/onednn", onednn.Revision, "1 3d887178e4e4a3a073f94759"},
+		{"device/xla/lower", lower.Revision, "1 61b881a2caa81d9013a9e980"},
 	} {
 		got, err := fingerprint(c.folder)
 		if err != nil {
