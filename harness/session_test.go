@@ -185,3 +185,79 @@ func TestOldAndDamagedProvenance(t *testing.T) {
 		}
 	}
 }
+
+// halves is a device that prefers bf16, and computes in float32.
+type halves struct{ device.Device }
+
+func (d halves) Info() device.Info {
+	info := d.Device.Info()
+	info.Bfloat16 = true
+	return info
+}
+
+func (d halves) Open(p device.Programs, o device.Options) (device.Session, error) {
+	o.Precision = device.FP32
+	return d.Device.Open(p, o)
+}
+
+// With precision: auto a run keeps the precision that it was begun with: a machine
+// that has it not leaves a begun run alone, and takes a finished one as it is.
+func TestPrecisionStays(t *testing.T) {
+	dir := t.TempDir()
+	begin := func(dev device.Device) *Sweep {
+		s := smallSweep(t, dir)
+		s.Plan = sweep(t, strings.Replace(small, "precision: fp32", "precision: auto", 1), dir, dev, "").Plan
+		s.Device, s.Replace = dev, false
+		return s
+	}
+	if err := begin(halves{ref.New()}).Run(&stopAll{Context: context.Background(), left: 8}); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	const id = "plain-8-seed0"
+	kept, err := filepath.Glob(filepath.Join(checkpoints(dir), id+"*"))
+	if err != nil || len(kept) == 0 {
+		t.Fatal("no checkpoint", err)
+	}
+	s := begin(ref.New())
+	if p := s.Plan.Runs[0].Precision; p != "bf16" {
+		t.Errorf("on a machine without bf16 the run begun in bf16 became %s", p)
+	}
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16 and is left alone") {
+		t.Errorf("not left alone: %v", err)
+	}
+	if now, _ := filepath.Glob(filepath.Join(checkpoints(dir), id+"*")); len(now) != len(kept) {
+		t.Errorf("checkpoints %q became %q", kept, now)
+	}
+	if err := begin(halves{ref.New()}).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	before := outcome(t, dir)
+	if err := begin(ref.New()).Run(context.Background()); err != nil {
+		t.Errorf("finished runs of another machine: %v", err)
+	}
+	same(t, dir, before)
+}
+
+// Another time between checkpoints trains no run again, begun or finished.
+func TestSaveIsNoIdentity(t *testing.T) {
+	dir := t.TempDir()
+	begin := func(save string) *Sweep {
+		s := smallSweep(t, dir)
+		s.Plan = sweep(t, strings.Replace(small, "save: 2 steps", "save: "+save+" steps", 1), dir, ref.New(), "").Plan
+		s.Replace = false
+		return s
+	}
+	if err := begin("2").Run(&stopAll{Context: context.Background(), left: 8}); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	for _, save := range []string{"3", "5"} {
+		s := begin(save)
+		if lines, err := s.Superseded(); err != nil || len(lines) > 0 {
+			t.Errorf("save: %s steps would set aside %q, %v", save, lines, err)
+		}
+		if err := s.Run(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	same(t, dir, undisturbed(t))
+}
