@@ -140,6 +140,7 @@ func TestBrokenFiles(t *testing.T) {
 	put(t, dir, "train/n01/000.JPEG", nil)
 	put(t, dir, "train/n02/001.JPEG", []byte("<html>"))
 	put(t, dir, "train/n03/002.JPEG", shot(t, 50, 50, 9)[:300])
+	put(t, dir, "val/n03/134.JPEG", bytes.Replace(shot(t, 50, 50, 9), []byte{0xff, 0xc0}, []byte{0xff, 0xc9}, 1)) // arithmetic coding
 	put(t, dir, "elsewhere.JPEG", shot(t, 50, 50, 9))
 	out, pipe := filepath.Join(dir, "train/n03/003.JPEG"), filepath.Join(dir, "val/n03/000.JPEG")
 	if err := errors.Join(os.Remove(out), os.Symlink("../../elsewhere.JPEG", out), os.Remove(pipe), syscall.Mkfifo(pipe, 0o666)); err != nil {
@@ -149,13 +150,16 @@ func TestBrokenFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Title != "ImageNet, 3 classes, 401 + 404 photos" {
+	if s.Title != "ImageNet, 3 classes, 401 + 403 photos" {
 		t.Errorf("title %q counts what is left out", s.Title)
 	}
 	if s.Train.N != 405 || len(s.Train.Photos.Broken) != 4 || s.Train.Photos.Broken[0] != "empty" {
 		t.Errorf("%d photos, broken %v", s.Train.N, s.Train.Photos.Broken)
 	}
-	for _, says := range []string{"5 unreadable", "000.JPEG (empty)", "003.JPEG (path escapes", "000.JPEG (no regular file)", "001.JPEG (image: unknown format)"} {
+	if why := s.Test.Photos.Broken[404]; why != "unsupported JPEG feature: unknown marker; convert it to an ordinary JPEG" {
+		t.Errorf("arithmetic coding: %q", why)
+	}
+	for _, says := range []string{"6 unreadable", "000.JPEG (empty)", "003.JPEG (path escapes", "000.JPEG (no regular file)", "001.JPEG (image: unknown format)"} {
 		if !strings.Contains(s.Warning, says) {
 			t.Errorf("warning %q, want %q", s.Warning, says)
 		}
