@@ -195,8 +195,11 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	s := &harness.Sweep{
 		Plan: q.plan, Dir: q.dir, Data: src, Device: dev, Version: version,
 		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
-		Progress: record.NewProgress(os.Stderr, log),
-		Say:      say, TensorBoard: *board,
+		Progress: record.NewProgress(messages, log), TensorBoard: *board,
+		Say: func(format string, args ...any) {
+			say(format, args...)
+			fmt.Fprintf(log, format+"\n", args...)
+		},
 	}
 	s.Progress.Every = 10 * time.Second
 	trained := s.Run(ctx)
