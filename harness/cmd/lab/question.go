@@ -252,6 +252,7 @@ func (q question) draw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer endAtOnce(ctx)() // the reader may be a pager
 	fmt.Printf("\n%s\n", table)
 	for _, f := range q.plan.Figures {
 		fmt.Println(filepath.Join(q.dir, f+".png"))

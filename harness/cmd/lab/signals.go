@@ -69,9 +69,10 @@ func signalCode(ctx context.Context) int {
 	return 0
 }
 
-// endAtOnce lets a signal end a command that has, from here on, nothing to save.
-func endAtOnce(ctx context.Context) {
-	context.AfterFunc(ctx, func() { os.Exit(signalCode(ctx)) })
+// endAtOnce lets a signal end the process at once where there is nothing to
+// save: from here on, or until stop is called.
+func endAtOnce(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { os.Exit(signalCode(ctx)) })
 }
 
 // outliveReaders keeps a process whose standard output or error is a pipe that
