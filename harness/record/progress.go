@@ -39,6 +39,12 @@ type Progress struct {
 	pb    *progressbar.ProgressBar
 }
 
+// Terminal is a file, or what stands before one, that may be a terminal.
+type Terminal interface {
+	io.Writer
+	Fd() uintptr
+}
+
 // Shown is the display of a run under way: call Step as often as you like, and
 // Event with what is recorded.
 type Shown struct {
@@ -67,8 +73,8 @@ const (
 
 // NewProgress shows a bar on out if out is a terminal that can move its
 // cursor, and plain lines if it is not. Plain lines go to log in either case;
-// it may be nil.
-func NewProgress(out *os.File, log io.Writer) *Progress {
+// it may be nil. What cannot be written to either is lost, and no more.
+func NewProgress(out Terminal, log io.Writer) *Progress {
 	p := &Progress{Every: 15 * time.Second, now: time.Now}
 	if log != nil {
 		p.lines = append(p.lines, log)

@@ -202,7 +202,7 @@ func (f checkFlags) all(ctx context.Context, c *call, parts []checkPart, limit t
 		return fmt.Errorf("%d of %d parts failed", failed, len(done))
 	}
 	if ctx.Err() != nil {
-		return errors.New("interrupted: the parts that were left are not in the report")
+		return fmt.Errorf("interrupted: the parts that were left are not in the report (%w)", ctx.Err())
 	}
 	return nil
 }

@@ -87,10 +87,10 @@ func fetchData(ctx context.Context, c *call) error {
 	err = data.Download(ctx, dir, data.Sources(), func(done, total int64) {
 		if mib := done >> 20; mib != last {
 			last = mib
-			fmt.Fprintf(os.Stderr, "\r%d of %d MiB", mib, total>>20)
+			fmt.Fprintf(messages, "\r%d of %d MiB", mib, total>>20)
 		}
 	})
-	fmt.Fprintln(os.Stderr)
+	fmt.Fprintln(messages)
 	if err != nil {
 		return err
 	}
@@ -188,6 +188,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
+	endAtOnce(ctx) // photos looked into are kept; what follows is not
 	if src.Test.Photos == nil && (o.Crops != "1" || o.Scores != "") {
 		return usage("--crops and --scores are about photos, and %s has none", src.Title)
 	}
@@ -288,6 +289,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
+	endAtOnce(ctx)
 	if err := harness.Steps(run, src, dev, *steps, *out); err != nil {
 		return err
 	}

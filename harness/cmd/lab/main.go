@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"depthlab/experiments"
@@ -25,27 +23,28 @@ var version = "unknown"
 type command struct {
 	name, args, about string
 	run               func(ctx context.Context, c *call) error
+	saves             bool // after a signal it saves and ends by itself; others end at once
 }
 
 var commands []command
 
 func init() { // a variable would refer to itself through help
 	commands = []command{
-		{"run", "FILE.yaml", "train what is missing, then plot (the word run may be left out)", runQuestion},
-		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion},
-		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion},
-		{"status", "DIR", "where every run stands whose results lie in or under a folder, while others train or not", status},
-		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin},
-		{"diff", "RUN RUN", "what differs between two runs (results/NAME/PROFILE/runs/ID.json)", diffRuns},
-		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor},
-		{"data", "cifar10", "download CIFAR-10 (163 MiB) into the project's data folder", fetchData},
-		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain},
-		{"eval", "--net NET --weights FILE", "test weights on a data set", evalWeights},
-		{"export", "--weights FILE --out FILE", "write weights as PyTorch's load_state_dict takes them", exportWeights},
-		{"step", "FILE.yaml --net NET --out DIR", "write what the first training steps see and do, tensor by tensor", stepNet},
-		{"bench", "", "time training steps, beside PyTorch (--against-torch) and JAX (--against-jax)", benchNets},
-		{"gpu-check", "", "all that a device must show, in 9 minutes: devicetest, real nets against ref, resumed; speed; writes a report", gpuCheck},
-		{"schema", "", "the JSON Schema of question files", schema},
+		{"run", "FILE.yaml", "train what is missing, then plot (the word run may be left out)", runQuestion, true},
+		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion, true},
+		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion, true},
+		{"status", "DIR", "where every run stands whose results lie in or under a folder, while others train or not", status, false},
+		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin, false},
+		{"diff", "RUN RUN", "what differs between two runs (results/NAME/PROFILE/runs/ID.json)", diffRuns, false},
+		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor, false},
+		{"data", "cifar10", "download CIFAR-10 (163 MiB) into the project's data folder", fetchData, true},
+		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain, false},
+		{"eval", "--net NET --weights FILE", "test weights on a data set", evalWeights, true},
+		{"export", "--weights FILE --out FILE", "write weights as PyTorch's load_state_dict takes them", exportWeights, false},
+		{"step", "FILE.yaml --net NET --out DIR", "write what the first training steps see and do, tensor by tensor", stepNet, true},
+		{"bench", "", "time training steps, beside PyTorch (--against-torch) and JAX (--against-jax)", benchNets, true},
+		{"gpu-check", "", "all that a device must show, in 9 minutes: devicetest, real nets against ref, resumed; speed; writes a report", gpuCheck, true},
+		{"schema", "", "the JSON Schema of question files", schema, false},
 	}
 }
 
@@ -64,47 +63,31 @@ type usageError struct{ error }
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func main() {
-	ctx, code := interruptible()
-	err := dispatch(ctx, os.Args[1:])
+	ctx := interruptible()
+	code := exitCode(ctx, dispatch(ctx, os.Args[1:]))
+	messages.flush(ctx)
+	os.Exit(code)
+}
+
+// exitCode says what became of the command, and gives the process's exit code.
+func exitCode(ctx context.Context, err error) int {
 	var complaints *experiments.Complaints
 	var use usageError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
 	case errors.Is(err, harness.ErrInterrupted):
-		fmt.Fprintln(os.Stderr, "lab: stopped and saved; the same command goes on from here")
-		os.Exit(code())
+		say("lab: stopped and saved; the same command goes on from here")
+		return signalCode(ctx)
+	case errors.Is(err, context.Canceled):
+		say("lab: %v", err)
+		return signalCode(ctx)
 	case errors.As(err, &complaints), errors.As(err, &use):
-		fmt.Fprintln(os.Stderr, "lab:", err)
-		os.Exit(2)
-	default:
-		fmt.Fprintln(os.Stderr, "lab:", err)
-		os.Exit(1)
+		say("lab: %v", err)
+		return 2
 	}
-}
-
-// interruptible gives a context that ends with the first SIGINT or SIGTERM,
-// so that the step under way is finished and saved; a second signal exits at
-// once. The code is 128 and the signal's number.
-func interruptible() (ctx context.Context, code func() int) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	first := 0
-	go func() {
-		for s := range signals {
-			if first != 0 {
-				os.Exit(first)
-			}
-			first = 128 + int(s.(syscall.Signal))
-			cancel()
-		}
-	}()
-	return ctx, func() int {
-		if first == 0 {
-			return 130
-		}
-		return first
-	}
+	say("lab: %v", err)
+	return 1
 }
 
 func dispatch(ctx context.Context, args []string) error {
@@ -124,6 +107,11 @@ func dispatch(ctx context.Context, args []string) error {
 	}
 	for _, cmd := range commands {
 		if cmd.name == name {
+			if cmd.saves {
+				outliveReaders()
+			} else {
+				endAtOnce(ctx)
+			}
 			return cmd.run(ctx, newCall(cmd, args))
 		}
 	}
@@ -198,20 +186,16 @@ func (c *call) files(n int, what string) ([]string, error) {
 	return files, nil
 }
 
-// say prints a line to the user, on standard error so that standard output
-// holds results only.
-func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-
 // indexed shows how far an index of photos is.
 func indexed() func(done, total int) {
 	last := time.Now()
 	return func(done, total int) {
 		if time.Since(last) > time.Second || done == total {
 			last = time.Now()
-			fmt.Fprintf(os.Stderr, "\rlooked into %d of %d photos", done, total)
+			fmt.Fprintf(messages, "\rlooked into %d of %d photos", done, total)
 		}
 		if done == total {
-			fmt.Fprintln(os.Stderr)
+			fmt.Fprintln(messages)
 		}
 	}
 }

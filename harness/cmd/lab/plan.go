@@ -27,6 +27,9 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
+	if !*measure {
+		endAtOnce(ctx)
+	}
 	q, reasons, err := c.choose(files[0])
 	if err != nil {
 		return err

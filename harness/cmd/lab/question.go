@@ -205,7 +205,11 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer log.Close()
-	s.Progress = record.NewProgress(os.Stderr, log)
+	s.Progress = record.NewProgress(messages, log)
+	s.Say = func(format string, args ...any) {
+		say(format, args...)
+		fmt.Fprintf(log, format+"\n", args...)
+	}
 	s.Progress.Every = 10 * time.Second
 	trained := s.Run(ctx)
 	s.Progress.Close()
@@ -282,6 +286,7 @@ func (q question) draw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer endAtOnce(ctx)() // the reader may be a pager
 	fmt.Printf("\n%s\n", table)
 	for _, f := range q.plan.Figures {
 		fmt.Println(filepath.Join(q.dir, f+".png"))
