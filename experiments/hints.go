@@ -172,6 +172,10 @@ func stray(s string) string {
 // strayLine names the line with such a character that is nearest to the one at
 // which the parser gave up; comments may hold what they like.
 func strayLine(text []byte, gaveUp int) (hint string) {
+	var doc yaml.Node
+	if yaml.Unmarshal([]byte(plain(string(text))), &doc) != nil {
+		return "" // something else is wrong
+	}
 	nearest := 0
 	for i, line := range strings.Split(string(text), "\n") {
 		code, _, _ := strings.Cut(line, "#")
