@@ -229,7 +229,7 @@ func TestPlainTexts(t *testing.T) {
 		}
 		// They are not blamed for what has another reason.
 		_, err = Parse("q.yaml", []byte("question: "+title+" # "+title+"\nnets: [\n"))
-		if err == nil || err.Error() != "q.yaml:3: is no YAML: did not find expected node content" {
+		if err == nil || err.Error() != "q.yaml:2: is no YAML: did not find expected node content" {
 			t.Errorf("%q: %v", title, err)
 		}
 	}
