@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,9 +29,9 @@ const (
 func groundTruth(dir string, classes []string) (func(int, string) (int, bool), error) {
 	var found string
 	for _, pattern := range []string{"", "data", "*devkit*", "*devkit*/data"} {
-		matches, _ := filepath.Glob(filepath.Join(dir, pattern, truthFile))
+		matches, _ := fs.Glob(os.DirFS(dir), path.Join(pattern, truthFile))
 		if len(matches) > 0 {
-			found = matches[0]
+			found = filepath.Join(dir, matches[0])
 			break
 		}
 	}
