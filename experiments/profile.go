@@ -47,6 +47,9 @@ func (m Missing) String() string {
 	return m.Profile + ": " + why
 }
 
+// MarshalText writes the sentence.
+func (m Missing) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
 // Choose returns the plan of the profile called name, or, where name is empty,
 // that of the first whose needs are all in have. Missing says why not the
 // profiles before it; with a name, what that profile needs and is not there,

@@ -269,7 +269,7 @@ func (m Machine) Open(name string) (dev device.Device, warning string, err error
 func (m Machine) openOneDNN() (device.Device, error) {
 	for variable, values := range onednn.Settings {
 		if set := os.Getenv(variable); set != "" && !slices.Contains(values, set) {
-			return nil, notFound(variable+"="+set, fmt.Errorf("expected one of %s", strings.Join(values, ", ")))
+			return nil, notFound(variable+"="+set, fmt.Errorf("expected %s, or the variable not to be set", strings.Join(values, " or ")))
 		}
 	}
 	path, err := m.OneDNN()

@@ -37,10 +37,6 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	var reasons []string
-	for _, x := range missing {
-		reasons = append(reasons, x.String())
-	}
 	kept, err := q.calibration(ctx, c.machine(), flags, *measure)
 	if err != nil {
 		return err
@@ -55,12 +51,12 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	}
 	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{
-			"question": q.plan.Question, "profile": q.plan.Profile, "not": reasons, "device": kept.Device, "data": src.Title, "runs": estimates,
+			"question": q.plan.Question, "profile": q.plan.Profile, "not": missing, "device": kept.Device, "data": src.Title, "runs": estimates,
 		})
 	}
 	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.plan.Profile, src.Title, kept.Device.Name, kept.Device.Hardware, q.plan.Runs[0].Precision)
-	for _, r := range reasons {
-		fmt.Println("not " + r)
+	for _, line := range c.reasons(missing) {
+		fmt.Println(line)
 	}
 	wide := 22
 	for _, e := range estimates {

@@ -61,6 +61,21 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 	return q, missing, nil
 }
 
+// reasons tells why not other profiles, and of data where they were looked for
+// and how to get them.
+func (c *call) reasons(missing []experiments.Missing) (lines []string) {
+	for _, x := range missing {
+		lines = append(lines, "not "+x.String())
+	}
+	_, why := c.machine().Have()
+	for _, need := range needs(missing) {
+		if need == "cifar10" || need == "imagenet" {
+			lines = append(lines, why[need].Error())
+		}
+	}
+	return lines
+}
+
 // firstMet is which profile is taken where none is named.
 const firstMet = "the first whose needs are met"
 
@@ -244,20 +259,14 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	say("%s", q.plan.Question)
-	for _, x := range missing {
-		say("  not %s", x)
+	for _, line := range c.reasons(missing) {
+		say("  %s", line)
 	}
 	say("  profile %s, results in %s", q.plan.Profile, q.dir)
 	if q.plan.Says != "" {
 		say("  %s", q.plan.Says)
 	}
 	m := c.machine()
-	_, why := m.Have()
-	for _, need := range needs(missing) {
-		if need == "cifar10" || need == "imagenet" {
-			say("  %v", why[need])
-		}
-	}
 	dev, src, err := q.open(ctx, m, flags)
 	if err != nil {
 		return err
