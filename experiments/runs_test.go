@@ -80,14 +80,14 @@ func TestChoose(t *testing.T) {
 		for _, need := range strings.Fields(c.have) {
 			have[need] = true
 		}
-		plan, reasons, err := q.Choose(have, "")
-		if err != nil || plan.Profile != c.want || !reflect.DeepEqual(reasons, c.reasons) {
-			t.Errorf("with %q: %v, %q, %v", c.have, plan.Profile, reasons, err)
+		plan, missing, err := q.Choose(have, "")
+		if err != nil || plan.Profile != c.want || !reflect.DeepEqual(sentences(missing), c.reasons) {
+			t.Errorf("with %q: %v, %q, %v", c.have, plan.Profile, missing, err)
 		}
 	}
-	plan, reasons, err := q.Choose(map[string]bool{"cifar10": true}, "cifar10")
-	if err != nil || plan.Profile != "cifar10" || !reflect.DeepEqual(reasons, []string{noGPU}) {
-		t.Error(plan, reasons, err)
+	plan, missing, err := q.Choose(map[string]bool{"cifar10": true}, "cifar10")
+	if err != nil || plan.Profile != "cifar10" || !reflect.DeepEqual(sentences(missing), []string{noGPU}) {
+		t.Error(plan, missing, err)
 	}
 	_, _, err = q.Choose(nil, "previw")
 	if err == nil || err.Error() != `plain_vs_res.yaml has no profile "previw", but cifar10, cifar10-cpu, preview, tiny, cifar10-cpu-full, preview-seeds (did you mean preview?)` {
@@ -100,6 +100,13 @@ func TestChoose(t *testing.T) {
 	if _, _, err := bare.Choose(nil, ""); err == nil || err.Error() != "bare.yaml: no profile can run on this machine: default: needs the files of CIFAR-10, none were found" {
 		t.Error(err)
 	}
+}
+
+func sentences(missing []Missing) (all []string) {
+	for _, m := range missing {
+		all = append(all, m.String())
+	}
+	return all
 }
 
 func ids(p *Plan) string {

@@ -72,7 +72,11 @@ func (m Machine) calibrationPath(name, version string) string {
 // Calibration gives what is kept of a device: nothing where none was measured by
 // this version of the program on such a machine.
 func (m Machine) Calibration(name, version string) Calibration {
-	if name = m.Device(name); name == "auto" {
+	name, err := m.Device(name)
+	if err != nil {
+		return Calibration{} // whoever opens it is told
+	}
+	if name == "auto" {
 		name = "ref"
 		if _, err := m.OneDNN(); err == nil {
 			name = "onednn"

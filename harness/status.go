@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"depthlab/experiments"
@@ -59,12 +60,12 @@ func Statuses(dir string) ([]Status, error) {
 			all = append(all, statusOf(dir, run.ID, run.Schedule.Stop))
 		}
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "runs", "*.jsonl"))
+	files, err := fs.Glob(os.DirFS(filepath.Join(dir, "runs")), "*.jsonl")
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range paths {
-		if id := filepath.Base(path[:len(path)-len(".jsonl")]); !known[id] {
+	for _, file := range files {
+		if id := strings.TrimSuffix(file, ".jsonl"); !known[id] {
 			all = append(all, statusOf(dir, id, 0))
 		}
 	}

@@ -34,6 +34,8 @@ Starting and compiling are not in them.
 
 func benchNets(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
+	c.dataOption()
+	c.jsonOption()
 	list := c.String("net", "resnet-20,resnet-56", "nets to time, with commas between")
 	batch := c.Int("batch", 0, "images a step; 0 for 128, and 32 for ImageNet nets")
 	torch := c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us")
@@ -50,7 +52,13 @@ func benchNets(ctx context.Context, c *call) (err error) {
 		return usage("--batch %d --rounds %d --jobs %d: expected numbers above 0", *batch, *rounds, *jobs)
 	}
 	if *loader {
+		if err := c.refuse("--loader times photos on their way to crops, and no net", "device", "plugin", "precision", "net", "batch", "compiled", "against-jax", "jobs"); err != nil {
+			return err
+		}
 		return benchLoader(ctx, c, *rounds, *torch)
+	}
+	if err := c.refuse("only --loader reads data; nets are timed on random images", "data"); err != nil {
+		return err
 	}
 	var all []nets.Arch
 	for _, net := range strings.Split(*list, ",") {
@@ -71,14 +79,14 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	if info.GPU {
 		precisions = []device.Precision{device.TF32, device.BF16}
 	}
-	if p := *flags.precision; p == "fp32" || p == "tf32" || p == "bf16" {
-		precisions = []device.Precision{device.Precision(p)}
+	if *flags.precision != "" {
+		precisions = []device.Precision{flags.settle(info)}
 	}
 	if !info.Bfloat16 && len(precisions) == 2 {
 		say("bf16 is left out: this CPU does not compute in it natively")
 		precisions = precisions[:1]
 	}
-	if !*c.json {
+	if !c.json {
 		fmt.Println(benchHeader)
 	}
 	for _, net := range all {
@@ -94,7 +102,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 			if err != nil {
 				return fmt.Errorf("bench %s %s: %w", net, p, err)
 			}
-			if *c.json {
+			if c.json {
 				if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 					return err
 				}
@@ -144,7 +152,7 @@ func benchLoader(ctx context.Context, c *call, rounds int, torch string) error {
 	if err != nil {
 		return fmt.Errorf("bench --loader: %w", err)
 	}
-	if *c.json {
+	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(r)
 	}
 	fmt.Printf("photos/s, crops of 224 from a shorter side of 256 to 480, %d threads: %.0f (%s)\n", r.Threads, r.Photos, r.Decoder)

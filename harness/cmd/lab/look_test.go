@@ -18,7 +18,7 @@ func TestLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(id string) string { return filepath.Join(published, "runs", id) }
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "[2024]*thesis") // which is no pattern
 	results := filepath.Join(dir, "results", "q", "default", "runs")
 	if err := os.MkdirAll(results, 0o777); err != nil {
 		t.Fatal(err)

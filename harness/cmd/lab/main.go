@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,12 +49,15 @@ func init() { // a variable would refer to itself through help
 	}
 }
 
-// call is a command's command line.
+// call is a command's command line. Options that several commands read are
+// registered by those that do, so that the others refuse them.
 type call struct {
 	*flag.FlagSet
-	machine func() harness.Machine
-	profile *string
-	json    *bool
+	help    func()
+	dataDir string   // --data
+	plugin  string   // --plugin
+	profile string   // --profile
+	json    bool     // --json
 	rest    []string // the command line, to be parsed by files
 }
 
@@ -73,6 +77,7 @@ func main() {
 func exitCode(ctx context.Context, err error) int {
 	var complaints *experiments.Complaints
 	var use usageError
+	var lacking *harness.NotFoundError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
@@ -82,7 +87,7 @@ func exitCode(ctx context.Context, err error) int {
 	case errors.Is(err, context.Canceled):
 		say("lab: %v", err)
 		return signalCode(ctx)
-	case errors.As(err, &complaints), errors.As(err, &use):
+	case errors.As(err, &complaints), errors.As(err, &use), errors.As(err, &lacking):
 		say("lab: %v", err)
 		return 2
 	}
@@ -126,40 +131,52 @@ func help(w io.Writer) {
 	fmt.Fprint(w, "\nlab COMMAND --help lists the options of a command.\n")
 }
 
-// newCall has the options that many commands share. The command line is parsed
-// by files, so that options may stand before and behind file names.
+// newCall has no options yet. The command line is parsed by files, so that
+// options may stand before and behind file names.
 func newCall(cmd command, args []string) *call {
-	c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError)}
-	c.SetOutput(os.Stderr)
-	c.Usage = func() {
+	c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError), rest: args}
+	c.SetOutput(io.Discard) // errors are told once, by main
+	c.Usage = func() {}
+	c.help = func() {
 		fmt.Fprintf(os.Stdout, "lab %s %s\n%s\n\n", cmd.name, cmd.args, cmd.about)
 		c.SetOutput(os.Stdout)
 		c.PrintDefaults()
 	}
-	dataDir := c.String("data", "", "folder of the CIFAR-10 binary files (else $DEPTHLAB_DATA, else .data/cifar10), or of ImageNet's train and val (else $DEPTHLAB_IMAGENET, else .data/imagenet)")
-	c.machine = func() harness.Machine {
-		m := harness.NewMachine(*dataDir)
-		m.Say = say
-		return m
-	}
-	c.profile = c.String("profile", "", "profile of the question; without it the first whose needs are met")
-	c.json = c.Bool("json", false, "print JSON on standard output, and nothing else there")
-	c.rest = args
 	return c
 }
 
 // about adds to what --help says.
 func (c *call) about(text string) {
-	usage := c.Usage
-	c.Usage = func() {
-		usage()
+	help := c.help
+	c.help = func() {
+		help()
 		fmt.Fprintf(os.Stdout, "\n%s", text)
 	}
 }
 
-// plugin is the option that names a PJRT plugin.
-func (c *call) plugin() *string {
-	return c.String("plugin", "", "PJRT plugin of the device xla: a shared library (else $DEPTHLAB_PJRT, else what is found)")
+// dataOption names the folder of a data set.
+func (c *call) dataOption() {
+	c.StringVar(&c.dataDir, "data", "", "folder of the CIFAR-10 binary files (else $DEPTHLAB_DATA, else .data/cifar10), or of ImageNet's train and val (else $DEPTHLAB_IMAGENET, else .data/imagenet)")
+}
+
+// pluginOption names a PJRT plugin.
+func (c *call) pluginOption() {
+	c.StringVar(&c.plugin, "plugin", "", "PJRT plugin of the device xla: a shared library (else $DEPTHLAB_PJRT, else what is found)")
+}
+
+func (c *call) profileOption(without string) {
+	c.StringVar(&c.profile, "profile", "", "profile of the question; without it "+without)
+}
+
+func (c *call) jsonOption() {
+	c.BoolVar(&c.json, "json", false, "print JSON on standard output, and nothing else there")
+}
+
+// machine is where things lie, as the options say.
+func (c *call) machine() harness.Machine {
+	m := harness.NewMachine(c.dataDir)
+	m.Plugin, m.Say = c.plugin, say
+	return m
 }
 
 // files parses the command line and gives what is no option, of which there
@@ -168,11 +185,11 @@ func (c *call) files(n int, what string) ([]string, error) {
 	var files []string
 	args := c.rest
 	for {
-		if err := c.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return nil, err
-			}
-			return nil, usageError{err}
+		if err := c.Parse(args); errors.Is(err, flag.ErrHelp) {
+			c.help()
+			return nil, err
+		} else if err != nil {
+			return nil, c.wrongOption(err)
 		}
 		if c.NArg() == 0 {
 			break
@@ -183,7 +200,34 @@ func (c *call) files(n int, what string) ([]string, error) {
 	if len(files) != n {
 		return nil, usage("%s: expected %s, got %q; lab %s --help", c.Name(), what, strings.Join(files, " "), c.Name())
 	}
-	return files, nil
+	var err error
+	c.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" {
+			err = usage("--%s: expected a value, not an empty text; is a variable of the shell not set?", f.Name)
+		}
+	})
+	return files, err
+}
+
+// wrongOption adds to what package flag says which options there are.
+func (c *call) wrongOption(err error) error {
+	problem := err.Error()
+	if name, unknown := strings.CutPrefix(problem, "flag provided but not defined: -"); unknown {
+		problem = "there is no option --" + strings.TrimPrefix(name, "-")
+	}
+	names := []string{"--help"}
+	c.VisitAll(func(f *flag.Flag) { names = append(names, "--"+f.Name) })
+	return usage("%s: %s; expected some of %s", c.Name(), problem, strings.Join(names, ", "))
+}
+
+// refuse refuses those of the options that were given, for a reason.
+func (c *call) refuse(reason string, options ...string) (err error) {
+	c.Visit(func(f *flag.Flag) {
+		if slices.Contains(options, f.Name) {
+			err = usage("--%s: %s", f.Name, reason)
+		}
+	})
+	return err
 }
 
 // indexed shows how far an index of photos is.

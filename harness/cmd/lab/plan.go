@@ -22,15 +22,21 @@ const measuring = 10 * time.Second
 
 func planQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
+	c.dataOption()
+	c.profileOption(firstMet)
+	c.jsonOption()
 	measure := c.Bool("measure", false, "train the nets for moments, 10 s in all, and keep for this machine what that took")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
+	if err := flags.check(c.machine()); err != nil {
+		return err
+	}
 	if !*measure {
 		endAtOnce(ctx)
 	}
-	q, reasons, err := c.choose(files[0])
+	q, missing, err := c.choose(files[0])
 	if err != nil {
 		return err
 	}
@@ -46,14 +52,14 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	if *c.json {
+	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{
-			"question": q.plan.Question, "profile": q.plan.Profile, "not": reasons, "device": kept.Device, "data": src.Title, "runs": estimates,
+			"question": q.plan.Question, "profile": q.plan.Profile, "not": missing, "device": kept.Device, "data": src.Title, "runs": estimates,
 		})
 	}
 	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.plan.Profile, src.Title, kept.Device.Name, kept.Device.Hardware, q.plan.Runs[0].Precision)
-	for _, r := range reasons {
-		fmt.Println("not " + r)
+	for _, line := range c.reasons(missing) {
+		fmt.Println(line)
 	}
 	wide := 22
 	for _, e := range estimates {
@@ -93,17 +99,14 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 // calibration gives what nets were measured to take: now, or before. It settles
 // the precision of the plan's runs.
 func (q question) calibration(ctx context.Context, m harness.Machine, flags deviceFlags, measure bool) (c harness.Calibration, err error) {
-	m.Plugin = *flags.plugin
-	if err := flags.check(); err != nil {
-		return c, err
-	}
 	if !measure {
-		if c = m.Calibration(*flags.name, version); c.Device.Name == "" && m.Device(*flags.name) == "xla" {
-			c.Device = device.Info{Name: "xla", Hardware: "not opened", Bfloat16: xla.Driver() > 0} // to open a GPU takes seconds
+		if c = m.Calibration(*flags.name, version); c.Device.Name == "" {
+			if c.Device, err = unopened(m, *flags.name); err != nil {
+				return c, err
+			}
 		}
 		if c.Device.Name != "" {
-			q.resolve(c.Device, *flags.precision)
-			return c, nil
+			return c, q.resolve(c.Device, *flags.precision)
 		}
 	}
 	dev, err := flags.open(m)
@@ -113,8 +116,8 @@ func (q question) calibration(ctx context.Context, m harness.Machine, flags devi
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	c = m.Calibration(dev.Info().Name, version)
 	c.Device = dev.Info()
-	if q.resolve(c.Device, *flags.precision); !measure {
-		return c, nil
+	if err := q.resolve(c.Device, *flags.precision); err != nil || !measure {
+		return c, err
 	}
 	src, err := load(ctx, m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
 	if err != nil {
@@ -124,6 +127,17 @@ func (q question) calibration(ctx context.Context, m harness.Machine, flags devi
 		return c, err
 	}
 	return c, m.Keep(c, version)
+}
+
+// unopened is what is known of the device xla without opening it: to open a GPU
+// takes seconds. It is nothing for the others.
+func unopened(m harness.Machine, name string) (info device.Info, err error) {
+	if name, err = m.Device(name); err != nil || name != "xla" {
+		return info, err
+	}
+	_, err = m.XLA()
+	gpu := xla.Driver() > 0
+	return device.Info{Name: "xla", Hardware: "not opened", Bfloat16: gpu, GPU: gpu}, err
 }
 
 // about is a time that is estimated; 0 for not known.

@@ -17,6 +17,7 @@ import (
 
 // status prints where every run stands whose results lie in or under a folder.
 func status(_ context.Context, c *call) error {
+	c.jsonOption()
 	files, err := c.files(1, "one folder, such as results")
 	if err != nil {
 		return err
@@ -45,7 +46,7 @@ func status(_ context.Context, c *call) error {
 			return err
 		}
 	}
-	if *c.json {
+	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(all)
 	}
 	for _, dir := range dirs {

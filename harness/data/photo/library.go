@@ -39,7 +39,7 @@ func (l *Library) String() string {
 func Find(libDir string) (string, error) {
 	if path := os.Getenv(EnvLibrary); path != "" {
 		if _, err := os.Stat(path); err != nil {
-			return "", fmt.Errorf("%s: %w", EnvLibrary, err)
+			return "", fmt.Errorf("libjpeg-turbo: %w", err)
 		}
 		return path, nil
 	}

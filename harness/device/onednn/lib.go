@@ -171,7 +171,7 @@ const soname = "libdnnl.so.3"
 func Find(libDir string) (string, error) {
 	if path := os.Getenv(EnvLibrary); path != "" {
 		if _, err := os.Stat(path); err != nil {
-			return "", fmt.Errorf("onednn: %s: %w", EnvLibrary, err)
+			return "", fmt.Errorf("onednn: %w", err)
 		}
 		return path, nil
 	}
