@@ -124,13 +124,13 @@ func interrupted(t *testing.T, begin func() *Sweep) (stops int) {
 func outcome(t *testing.T, dir string) map[string]any {
 	t.Helper()
 	out := map[string]any{}
-	records, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range records {
 		for i := range r.Events {
-			r.Events[i].Seconds, r.Events[i].ImagesPerS, r.Events[i].Waited = 0, 0, 0
+			r.Events[i].Time, r.Events[i].Seconds, r.Events[i].ImagesPerS, r.Events[i].Waited = "", 0, 0, 0
 		}
 		text, err := json.Marshal(r.Events)
 		if err != nil {
@@ -239,7 +239,7 @@ func TestNaNStopsOneRun(t *testing.T) {
 	if nan.Layer == "" || !strings.Contains(err.Error(), "2 of 2 runs failed") {
 		t.Errorf("unclear: %v", err)
 	}
-	records, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 	if err != nil || len(records) != 2 {
 		t.Fatalf("%d records, %v", len(records), err)
 	}

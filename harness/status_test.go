@@ -86,9 +86,20 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// Whether it was interrupted or not, a run's event file has what its record has.
+// Whether it was interrupted or not, or finished before it was asked for, a
+// run's event file has what its record has.
 func TestTensorBoardOfSweep(t *testing.T) {
-	dir := t.TempDir()
+	dir, later := t.TempDir(), t.TempDir()
+	if err := smallSweep(t, later).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time in place of the first
+		s := smallSweep(t, later)
+		s.TensorBoard = true
+		if err := s.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for n := 4; ; n = 1000 {
 		s := smallSweep(t, dir)
 		s.TensorBoard = true
@@ -100,8 +111,11 @@ func TestTensorBoardOfSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} {
-		files, _ := filepath.Glob(filepath.Join(dir, "tensorboard", id, "*"))
+	for _, folder := range []string{
+		filepath.Join(dir, "tensorboard", "plain-8-seed0"), filepath.Join(dir, "tensorboard", "resnet-8-seed0"),
+		filepath.Join(later, "tensorboard", "plain-8-seed0"), filepath.Join(later, "tensorboard", "resnet-8-seed0"),
+	} {
+		files, _ := filepath.Glob(filepath.Join(folder, "*"))
 		if len(files) != 1 {
 			t.Fatalf("files %q, want one", files)
 		}
@@ -116,7 +130,7 @@ func TestTensorBoardOfSweep(t *testing.T) {
 			events++
 		}
 		if want := 1 + 6 + 2 + 1; events != want { // version, train, eval, full
-			t.Errorf("%s: %d events, want %d", id, events, want)
+			t.Errorf("%s: %d events, want %d", folder, events, want)
 		}
 	}
 }
