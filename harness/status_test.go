@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestStatuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := status(Interrupted, Waiting)[0]
-	if one.Step == 0 || one.Steps != 6 || one.Train == nil || one.ImagesPerS == 0 || one.Left == 0 || time.Since(one.Seen) > time.Minute {
+	if one.Step == 0 || one.Steps != 6 || one.Running == nil || one.Train != nil || one.ImagesPerS == 0 || one.Left == 0 || time.Since(one.Seen) > time.Minute {
 		t.Errorf("interrupted: %+v", one)
 	}
 
@@ -58,7 +59,7 @@ func TestStatuses(t *testing.T) {
 	}
 	old := time.Now().Add(-time.Hour)
 	os.Chtimes(lockPath(dir, "plain-8-seed0"), old, old)
-	os.Chtimes(recordPath(dir, "plain-8-seed0"), old, old)
+	written(t, recordPath(dir, "plain-8-seed0"), old)
 	status(Silent, Waiting)
 	if err := held.Release(); err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ func TestStatuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := status(Finished, Failed)
-	if all[0].Test == nil || all[0].Step != 6 || all[0].Left != 0 {
+	if all[0].Test == nil || all[0].Train == nil || all[0].Step != 6 || all[0].Left != 0 {
 		t.Errorf("finished: %+v", all[0])
 	}
 	if !strings.Contains(all[1].Why, "NaN") {
@@ -83,6 +84,96 @@ func TestStatuses(t *testing.T) {
 	}
 	if one := status(Finished, Failed)[1]; !strings.Contains(one.Why, "resnet-8-seed0.jsonl:1") {
 		t.Errorf("unreadable: %+v", one)
+	}
+}
+
+// written sets the time of all events of a record; the zero time removes them,
+// as in records of older versions.
+func written(t *testing.T, path string, at time.Time) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	word := ""
+	if !at.IsZero() {
+		word = `,"time":"` + at.UTC().Format(time.RFC3339) + `"`
+	}
+	text = regexp.MustCompile(`,"time":"[^"]*"`).ReplaceAll(text, []byte(word))
+	if err := os.WriteFile(path, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A run was last seen when its last event was written, whatever the time of the
+// file: that of a checkout is new. A finished run of an older version was seen
+// when runs/ID.json says; of others only the file's time is known.
+func TestSeen(t *testing.T) {
+	dir := t.TempDir()
+	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	id := "plain-8-seed0"
+	p, err := readProvenance(dir, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+	p.Finished = "2019-01-02T03:04:05Z"
+	if err := p.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	copied := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		name   string
+		event  time.Time
+		forget bool // runs/ID.json is gone
+		want   time.Time
+	}{
+		{"events with times", event, false, event},
+		{"without", time.Time{}, false, event.AddDate(-1, 0, 0)},
+		{"and without runs/ID.json", time.Time{}, true, copied},
+	} {
+		written(t, recordPath(dir, id), c.event)
+		os.Chtimes(recordPath(dir, id), copied, copied)
+		if c.forget {
+			os.Remove(provenancePath(dir, id))
+		}
+		all, err := Statuses(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all[0].Seen; !got.Equal(c.want) {
+			t.Errorf("%s: seen at %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// A question that cannot be read, or a copy of a record, does not hide the runs
+// that have records.
+func TestStatusesOfDamagedFolders(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[2024] thesis")
+	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(recordPath(dir, "plain-8-seed0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		recordPath(dir, "plain-8-seed0 (conflicted copy)"): string(text),
+		filepath.Join(dir, "question.yaml"):                "question: [",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := Statuses(dir)
+	if err == nil || !strings.Contains(err.Error(), "question.yaml") {
+		t.Errorf("error %v, want one of question.yaml", err)
+	}
+	if len(all) != 2 || all[0].State != Finished || all[1].State != Finished {
+		t.Errorf("%+v, want two finished runs", all)
 	}
 }
 

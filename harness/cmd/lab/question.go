@@ -218,7 +218,10 @@ func (q question) writeResolved(ctx context.Context) error {
 
 // draw makes figures and tables of what the plan's runs recorded.
 func (q question) draw(ctx context.Context) error {
-	all, err := record.ReadDir(filepath.Join(q.dir, "runs"))
+	all, strays, err := record.ReadDir(filepath.Join(q.dir, "runs"))
+	for _, path := range strays {
+		say("%s is left out: a run's record has the run's name, and this looks like a copy", path)
+	}
 	if err != nil {
 		return err
 	}
