@@ -319,6 +319,29 @@ func TestEval(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The same weights as PyTorch's wrappers save them: a prefix before all names.
+	for _, prefix := range []string{"module.", "model.", "module._orig_mod."} {
+		foreign := filepath.Join(t.TempDir(), "foreign.safetensors")
+		var all []state.Tensor
+		for _, x := range f.Tensors {
+			if x.Name != meanName && x.Name != scaleName {
+				x.Name = prefix + x.Name
+				all = append(all, x)
+			}
+		}
+		all = append(all, state.Int64(prefix+"bn1.num_batches_tracked", nil, []int64{1}))
+		if err := state.WriteFile(foreign, nil, all); err != nil {
+			t.Fatal(err)
+		}
+		o := EvalOptions{Net: "resnet-8", Weights: foreign, Set: "test", Batch: 8}
+		if again, err := Eval(o, s.Data, ref.New()); err != nil || again.Images != r.Images {
+			t.Errorf("names with %s: %+v, %v", prefix, again, err)
+		}
+		o.Net = "plain-20"
+		if _, err := Eval(o, s.Data, ref.New()); err == nil || strings.Count(err.Error(), "\n") > 5 || strings.Contains(err.Error(), prefix) || !strings.Contains(err.Error(), "more") {
+			t.Errorf("names with %s, of another net: %v; want a short message about the names without it", prefix, err)
+		}
+	}
 	var kept []state.Tensor
 	for _, x := range f.Tensors {
 		switch x.Name {
