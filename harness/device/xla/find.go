@@ -3,6 +3,7 @@ package xla
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,8 +51,8 @@ func Find(given, libDir string) (string, error) {
 		return "", &device.UnsupportedError{Device: name, What: "this machine as it is (a GPU, and no plugin)",
 			Hint: fmt.Sprintf("pip install 'jax[cuda%d]', or set %s to an xla_cuda_plugin.so", cuda, EnvPlugin)}
 	}
-	if found, _ := filepath.Glob(filepath.Join(libDir, "pjrt", "cpu", "*", "*", "*.so")); len(found) > 0 {
-		return filepath.Abs(found[0])
+	if found, _ := fs.Glob(os.DirFS(libDir), "pjrt/cpu/*/*/*.so"); len(found) > 0 {
+		return filepath.Abs(filepath.Join(libDir, found[0]))
 	}
 	return "", &device.UnsupportedError{Device: name, What: "this machine as it is (no GPU driver, and no plugin)",
 		Hint: fmt.Sprintf("./run.sh test fetches XLA's CPU plugin, which is for tests; --plugin or %s name another", EnvPlugin)}
@@ -141,9 +142,12 @@ func beside(plugin string) []string {
 		return nil
 	}
 	var all []string
+	wheels := filepath.Join(filepath.Dir(plugin), "..", "..", "nvidia")
 	for _, name := range []string{"cudart", "nvrtc", "cublasLt", "cublas"} {
-		found, _ := filepath.Glob(filepath.Join(filepath.Dir(plugin), "..", "..", "nvidia", "*", "lib", "lib"+name+".so."+cuda))
-		all = append(all, found...)
+		found, _ := fs.Glob(os.DirFS(wheels), "*/lib/lib"+name+".so."+cuda)
+		for _, path := range found {
+			all = append(all, filepath.Join(wheels, path))
+		}
 	}
 	return all
 }

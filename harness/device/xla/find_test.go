@@ -53,7 +53,7 @@ func TestAskDriver(t *testing.T) {
 
 // Where wheels of two CUDA versions lie together, the plugin's are loaded.
 func TestBeside(t *testing.T) {
-	root := t.TempDir()
+	root := filepath.Join(t.TempDir(), "[2024] *") // no pattern
 	for _, name := range []string{"cu13/lib/libnvrtc.so.13", "cu13/lib/libcudart.so.13", "cuda_nvrtc/lib/libnvrtc.so.12", "cudnn/lib/libcudnn.so.9"} {
 		path := filepath.Join(root, "nvidia", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -95,6 +95,17 @@ func TestFind(t *testing.T) {
 	}
 	if _, err := Find(filepath.Join(empty, "p.so"), empty); err == nil || !strings.Contains(err.Error(), "p.so") {
 		t.Errorf("a plugin that is not there: %v", err)
+	}
+	checkout := filepath.Join(t.TempDir(), "[2024] *") // no pattern
+	plugin := filepath.Join(checkout, "pjrt", "cpu", "xla_cpu_pjrt", "lib", "plugin.so")
+	if err := os.MkdirAll(filepath.Dir(plugin), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(plugin, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Find("", checkout); got != plugin || err != nil {
+		t.Errorf("found %q, %v; want %s", got, err, plugin)
 	}
 	file := filepath.Join(empty, "text.so")
 	if err := os.WriteFile(file, []byte("no library"), 0o666); err != nil {
