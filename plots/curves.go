@@ -17,9 +17,9 @@ import (
 func trainingCurves(title string, nets []*net) (*figure, error) {
 	var drawn []*line
 	end := 0.0
-	color := palette(nets)
+	color, fs := palette(nets), familiesOf(nets)
 	for _, n := range nets {
-		l := &line{net: n, color: color(n), name: lineName(n, nets)}
+		l := &line{net: n, color: color(n), dash: fs.dash(n), name: lineName(n, nets)}
 		var train, test [][]record.Point
 		for _, r := range n.shown() {
 			train = append(train, r.TrainCurve())
@@ -68,7 +68,7 @@ func pair[T any](x, y axis, all []T, named func(T) (*net, string), fill func(p *
 		if len(these) == 0 {
 			continue
 		}
-		p := &panel{heading: "Plain nets", x: x, y: y, right: labelRoom(names)}
+		p := &panel{heading: "Plain nets", x: x, y: y, right: labelRoom(names), labels: len(names)}
 		if residual {
 			p.heading = "Residual nets"
 		}
@@ -105,6 +105,7 @@ type line struct {
 	*net
 	name        string
 	color       rgba
+	dash        []vg.Length
 	stopped     bool
 	train, test []point
 }
@@ -188,7 +189,7 @@ func curves(p *panel, ls []*line, paper bool) {
 		}
 		var labels []label
 		for _, l := range ls {
-			f.curve(thin(l.test, x.max, columns), l.color, testWidth, nil)
+			f.curve(thin(l.test, x.max, columns), l.color, testWidth, l.dash)
 			end := l.last()
 			at := vg.Point{X: f.px(end.step), Y: f.py(min(end.mean, y.max))}
 			if len(l.test) == 1 { // no line

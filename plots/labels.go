@@ -16,15 +16,17 @@ type label struct {
 const (
 	labelGap    = vg.Length(10.5) // least distance of two lines of labels
 	labelIndent = vg.Length(14)   // from the frame to the text
+	labelEdge   = vg.Length(6)    // of the frame's height, without labels
+	labelWidest = width / 5       // longer ones are shortened
 )
 
 // labelRoom is the width that labels need beside a frame.
 func labelRoom(texts []string) vg.Length {
 	var w vg.Length
 	for _, t := range texts {
-		w = max(w, face(textSize, true).Width(t))
+		w = max(w, textWidth(textSize, true, t))
 	}
-	return w + labelIndent
+	return min(w, labelWidest) + labelIndent
 }
 
 // labels writes each label as near to the height of its place as the others
@@ -43,7 +45,7 @@ func (f frame) labels(ls []label) {
 	for i, l := range ls {
 		want[i] = float64(l.from.Y)
 	}
-	ys := spread(want, float64(labelGap), float64(f.Min.Y)+3, float64(f.Max.Y)-3)
+	ys := spread(want, float64(labelGap), float64(f.Min.Y+labelEdge/2), float64(f.Max.Y-labelEdge/2))
 	for i, l := range ls {
 		y, x := vg.Length(ys[i]), f.Max.X
 		var dash []vg.Length
@@ -51,7 +53,7 @@ func (f frame) labels(ls []label) {
 			dash = []vg.Length{0.8, 2.4} // the curve ends early
 		}
 		f.line(fade(l.color, 0.7), 0.6, dash, l.from, vg.Point{X: max(x, l.from.X) + 3, Y: l.from.Y}, vg.Point{X: x + labelIndent - 3, Y: y})
-		f.text(x+labelIndent, y-3.1, textSize, true, legible(l.color), 0, l.text)
+		f.text(x+labelIndent, y-3.1, textSize, true, legible(l.color), 0, shortened(textSize, true, l.text, labelWidest))
 	}
 }
 

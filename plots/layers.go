@@ -28,7 +28,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 		if len(seeds) == 0 {
 			continue
 		}
-		p := profile{name: n.Label(), color: color(n), middle: byLayer(seeds, mean)}
+		p := profile{name: n.Label(), color: color(n), dash: fs.dash(n), middle: byLayer(seeds, mean)}
 		if len(seeds) > 1 {
 			p.lo, p.hi = byLayer(seeds, slices.Min), byLayer(seeds, slices.Max)
 		}
@@ -53,7 +53,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 		p := &panel{heading: "By layer, from the image on", x: layerAxis(deepest), y: y}
 		if sorted {
 			p.heading, p.x.label, p.y.label = "Sorted by size", "layers, the largest first", ""
-			p.right = labelRoom(names(ours))
+			p.right, p.labels = labelRoom(names(ours)), len(ours)
 		}
 		p.paint = func(f frame) {
 			for _, q := range paper {
@@ -62,7 +62,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 			var labels []label
 			for _, q := range ours {
 				q = q.sorted(sorted)
-				f.profile(q, 1.4, nil)
+				f.profile(q, 1.4, q.dash)
 				labels = append(labels, f.endLabel(q))
 			}
 			if sorted {
@@ -85,7 +85,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 // first and at the last record of a run, and between what norms it lay in all.
 // Of several seeds it shows the means, and the band of all.
 func gradientNorms(title string, nets []*net) (*figure, error) {
-	color := palette(nets)
+	color, fs := palette(nets), familiesOf(nets)
 	type drawn struct {
 		*net
 		first, last profile
@@ -107,7 +107,7 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 		if len(every) == 0 {
 			continue
 		}
-		d := drawn{n, profile{color: color(n), middle: byLayer(first, mean)}, profile{name: lineName(n, nets), color: color(n), middle: byLayer(last, mean)}}
+		d := drawn{n, profile{color: color(n), middle: byLayer(first, mean)}, profile{name: lineName(n, nets), color: color(n), dash: fs.dash(n), middle: byLayer(last, mean)}}
 		d.last.lo, d.last.hi = byLayer(every, slices.Min), byLayer(every, slices.Max)
 		lo, hi = min(lo, slices.Min(d.last.lo)), max(hi, slices.Max(d.last.hi))
 		deepest = max(deepest, len(d.last.middle))
@@ -127,7 +127,7 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 			var labels []label
 			for _, d := range ds {
 				f.profile(d.first, trainWidth, trainDash)
-				f.profile(d.last, testWidth, nil)
+				f.profile(d.last, testWidth, d.last.dash)
 				labels = append(labels, f.endLabel(d.last))
 			}
 			f.labels(labels)
@@ -145,6 +145,7 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 type profile struct {
 	name   string
 	color  rgba
+	dash   []vg.Length
 	layers []int // nil for 1, 2, 3 and so on
 	middle []float64
 	lo, hi []float64 // nil for no band

@@ -136,7 +136,7 @@ func paperRun() (Question, []*record.RunRecord) {
 			rs = append(rs, fake(shape{start: s, train: train, test: test + 0.2}, 100, 390))
 		}
 	}
-	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"training_curves", "error_by_depth", "layer_responses", "gradient_norms", "generalisation_gap"}, nil}, rs
+	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"training_curves", "error_by_depth", "layer_responses", "gradient_norms", "generalisation_gap"}, nil, nil}, rs
 }
 
 func preview() (Question, []*record.RunRecord) {
@@ -154,7 +154,7 @@ func preview() (Question, []*record.RunRecord) {
 			rs = append(rs, fake(shape{start: s, train: e[0] * up, test: e[1] * up}, 20, 100))
 		}
 	}
-	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"error_by_depth", "training_curves", "layer_responses", "gradient_norms", "generalisation_gap"}, nil}, rs
+	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"error_by_depth", "training_curves", "layer_responses", "gradient_norms", "generalisation_gap"}, nil, nil}, rs
 }
 
 func cpu() (Question, []*record.RunRecord) {
@@ -170,7 +170,7 @@ func cpu() (Question, []*record.RunRecord) {
 		s.Caveats = []string{"schedule shortened to 1/8", "JPEG copy of the data", "CPU", "bf16"}
 		rs = append(rs, fake(shape{s, c.train, c.test, c.stop, c.until}, 50, 391))
 	}
-	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"training_curves", "error_by_depth"}, nil}, rs
+	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"training_curves", "error_by_depth"}, nil, nil}, rs
 }
 
 func variants(ds ...int) (Question, []*record.RunRecord) {
@@ -186,7 +186,7 @@ func variants(ds ...int) (Question, []*record.RunRecord) {
 			}
 		}
 	}
-	return Question{"shortcuts.yaml", "Is it enough that a shortcut is the identity, or must it learn?", []string{"training_curves", "error_by_depth"}, nil}, rs
+	return Question{"shortcuts.yaml", "Is it enough that a shortcut is the identity, or must it learn?", []string{"training_curves", "error_by_depth"}, nil, nil}, rs
 }
 
 // ways has nets that differ by their blocks and by their recipe.
@@ -205,7 +205,7 @@ func ways(ds ...int) (Question, []*record.RunRecord) {
 			rs = append(rs, fake(shape{start: s, train: 3 + k, test: 9 + k}, 50, 391))
 		}
 	}
-	return Question{"ways.yaml", "Which way is best?", []string{"training_curves", "error_by_depth"}, nil}, rs
+	return Question{"ways.yaml", "Which way is best?", []string{"training_curves", "error_by_depth"}, nil, nil}, rs
 }
 
 // wide has one family over many depths, and more text than fits a line.
@@ -217,7 +217,7 @@ func wide() (Question, []*record.RunRecord) {
 		s.Caveats = []string{"tf32", "45,000 images for training and 5,000 for validation", "momentum in PyTorch's form", "weight decay on weights only", "batch norm over the whole batch"}
 		rs = append(rs, fake(shape{start: s, train: 4 / float64(i+1), test: 12 - 0.5*float64(i)}, 100, 1000))
 	}
-	return Question{"deep.yaml", "How deep can a residual net become before it gets worse again, and is it the fitting of the training set or the generalisation that suffers first?", []string{"training_curves", "error_by_depth"}, nil}, rs
+	return Question{"deep.yaml", "How deep can a residual net become before it gets worse again, and is it the fitting of the training set or the generalisation that suffers first?", []string{"training_curves", "error_by_depth"}, nil, nil}, rs
 }
 
 var questions = map[string]func() (Question, []*record.RunRecord){

@@ -243,7 +243,7 @@ func (q question) draw(ctx context.Context) error {
 		return err
 	}
 	err = harness.Alone(ctx, q.dir, func() error {
-		return plots.Draw(q.dir, plots.Question{Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: origin}, records)
+		return plots.Draw(q.dir, plots.Question{Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: origin, Say: say}, records)
 	})
 	if err != nil {
 		return err
