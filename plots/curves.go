@@ -19,7 +19,7 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 	end := 0.0
 	color, fs := palette(nets), familiesOf(nets)
 	for _, n := range nets {
-		l := &line{net: n, color: color(n), dash: fs.dash(n), name: lineName(n, nets)}
+		l := &line{net: n, entry: entry{fs.look(n, color(n)), lineName(n, nets)}}
 		var train, test [][]record.Point
 		for _, r := range n.shown() {
 			train = append(train, r.TrainCurve())
@@ -37,6 +37,7 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 		return nil, fmt.Errorf("training_curves: %w: no run has logged an error", errNothing)
 	}
 
+	names := numbered(entries(drawn))
 	x := iterations(end)
 	yMax := errorTop(drawn, end)
 	y := axis{label: "error (%)", max: yMax, ticks: ticks(0, yMax, 6, 1)}
@@ -49,7 +50,7 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 		return len(n.open)
 	}))}
 	fig.panels = pair(x, y, drawn, (*line).named, func(p *panel, ls []*line) { curves(p, ls, paper) })
-	fig.legend = curveLegend(nets, paper)
+	fig.legend = append(curveLegend(nets, paper), names...)
 	return fig, nil
 }
 
@@ -103,14 +104,20 @@ func iterations(end float64) axis {
 // line is what is drawn of one net.
 type line struct {
 	*net
-	name        string
-	color       rgba
-	dash        []vg.Length
+	entry
 	stopped     bool
 	train, test []point
 }
 
 func (l *line) named() (*net, string) { return l.net, l.name }
+
+func entries(ls []*line) []*entry {
+	var all []*entry
+	for _, l := range ls {
+		all = append(all, &l.entry)
+	}
+	return all
+}
 
 // note marks in its name that a net did not come to its end.
 func (l *line) note() {

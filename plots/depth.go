@@ -23,7 +23,7 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 	fs := familiesOf(done)
 	looks := map[string]look{}
 	for _, n := range done {
-		looks[fs.name(n)] = look{fs.color(n), fs.dash(n)}
+		looks[fs.name(n)] = fs.look(n, fs.color(n))
 	}
 	x, place := depthAxis(done, fs)
 	fig := &figure{title: title, notes: notes(done, leftOut(nets, func(n *net) int { return len(n.open) }))}
@@ -41,7 +41,8 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 		for i, name := range fs.names {
 			t := trend{name: name, look: looks[name], round: strings.HasPrefix(name, "plain")}
 			if len(depths(done)) > 1 && maxSeeds(done) > 1 {
-				t.shift = (vg.Length(i) - vg.Length(len(fs.names)-1)/2) * 4 // or the bars hide one another
+				// Or the bars hide one another.
+				t.shift = (vg.Length(i) - vg.Length(len(fs.names)-1)/2) * min(4, 24/vg.Length(len(fs.names)))
 			}
 			for _, n := range done {
 				xs := n.values(k.of)
@@ -82,8 +83,12 @@ func depthAxis(nets []*net, fs families) (axis, func(*net) float64) {
 		x := axis{label: fmt.Sprintf("%d layers", ds[0]), min: -0.6, max: float64(len(fs.names)) - 0.4}
 		for i, f := range fs.names {
 			label := columnLabel(f)
-			if !columnsFit(fs.names) {
-				label = strconv.Itoa(i + 1) // the legend has the names
+			if !columnsFit(fs.names) { // the legend has the names
+				const most = 18 // numbers in a row
+				label = ""
+				if i%((len(fs.names)+most-1)/most) == 0 {
+					label = strconv.Itoa(i + 1)
+				}
 			}
 			x.ticks = append(x.ticks, tick{float64(i), label})
 		}

@@ -20,7 +20,7 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 		for _, r := range n.shown() {
 			gaps = append(gaps, r.GapCurve())
 		}
-		l := &line{net: n, name: lineName(n, nets), color: color(n), dash: fs.dash(n), test: merge(gaps)}
+		l := &line{net: n, entry: entry{fs.look(n, color(n)), lineName(n, nets)}, test: merge(gaps)}
 		if len(l.test) == 0 {
 			continue
 		}
@@ -34,6 +34,7 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 	if len(drawn) == 0 {
 		return nil, fmt.Errorf("generalisation_gap: %w: no run has been tested", errNothing)
 	}
+	names := numbered(entries(drawn))
 	x := iterations(end)
 	y := axis{label: testWord(nets) + " − training error (%)", ticks: ticks(lo, hi, 6, 1)}
 	step := y.ticks[len(y.ticks)-1].at
@@ -62,5 +63,6 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 	if maxSeeds(nets) > 1 {
 		fig.legend = append(fig.legend, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", band})
 	}
+	fig.legend = append(fig.legend, names...)
 	return fig, nil
 }

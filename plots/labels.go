@@ -2,6 +2,7 @@ package plots
 
 import (
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/plot/vg"
 )
@@ -17,7 +18,7 @@ const (
 	labelGap    = vg.Length(10.5) // least distance of two lines of labels
 	labelIndent = vg.Length(14)   // from the frame to the text
 	labelEdge   = vg.Length(6)    // of the frame's height, without labels
-	labelWidest = width / 5       // longer ones are shortened
+	labelWidest = width / 5       // of a label's text
 )
 
 // labelRoom is the width that labels need beside a frame.
@@ -26,7 +27,27 @@ func labelRoom(texts []string) vg.Length {
 	for _, t := range texts {
 		w = max(w, textWidth(textSize, true, t))
 	}
-	return min(w, labelWidest) + labelIndent
+	return w + labelIndent
+}
+
+// entry is what a line looks like, and what it is called beside the frame.
+type entry struct {
+	look
+	name string
+}
+
+// numbered puts numbers in place of names where one of them is too long to stand
+// beside a frame, and gives what the legend says of them then: nil where all fit.
+func numbered(entries []*entry) (keys []key) {
+	if !slices.ContainsFunc(entries, func(e *entry) bool { return textWidth(textSize, true, e.name) > labelWidest }) {
+		return nil
+	}
+	for i, e := range entries {
+		number := strconv.Itoa(i + 1)
+		keys = append(keys, key{number + ": " + e.name, straight(e.color, testWidth, e.dash)})
+		e.name = number
+	}
+	return keys
 }
 
 // labels writes each label as near to the height of its place as the others
@@ -53,7 +74,7 @@ func (f frame) labels(ls []label) {
 			dash = []vg.Length{0.8, 2.4} // the curve ends early
 		}
 		f.line(fade(l.color, 0.7), 0.6, dash, l.from, vg.Point{X: max(x, l.from.X) + 3, Y: l.from.Y}, vg.Point{X: x + labelIndent - 3, Y: y})
-		f.text(x+labelIndent, y-3.1, textSize, true, legible(l.color), 0, shortened(textSize, true, l.text, labelWidest))
+		f.text(x+labelIndent, y-3.1, textSize, true, legible(l.color), 0, l.text)
 	}
 }
 

@@ -220,6 +220,42 @@ func wide() (Question, []*record.RunRecord) {
 	return Question{"deep.yaml", "How deep can a residual net become before it gets worse again, and is it the fitting of the training set or the generalisation that suffers first?", []string{"training_curves", "error_by_depth"}, nil, nil}, rs
 }
 
+// crowd has more nets than there are colours, places and lines: of so many
+// variants and depths, with seeds.
+func crowd(variants, seeds int, ds ...int) (Question, []*record.RunRecord) {
+	var rs []*record.RunRecord
+	for _, d := range ds {
+		for v := range variants {
+			for _, kind := range []string{"plain", "resnet"} {
+				for seed := range uint64(seeds) {
+					s := start(fmt.Sprintf("%s-%d", kind, d), d, seed)
+					s.Steps, s.Data, s.Precision, s.Device = 800, "CIFAR-10", "fp32", "onednn"
+					if v > 0 {
+						s.Variant = fmt.Sprintf("rate of %d hundredths, and a name", v)
+					}
+					k := float64(v) + float64(d)/20 + 0.3*float64(seed)
+					rs = append(rs, fake(shape{start: s, train: 3 + k, test: 9 + k}, 50, 200))
+				}
+			}
+		}
+	}
+	return Question{"crowd.yaml", "Which of so many?", Names(), nil, nil}, rs
+}
+
+// foreign has a title that the font cannot draw, and long has one of a single
+// word.
+func foreign() (Question, []*record.RunRecord) {
+	q, rs := cpu()
+	q.Title = "更深的普通网络训练得更差吗？ Мельче? βαθύτερα; 👩🏽‍🔬 " + strings.Repeat("深度残差学习", 12)
+	return q, rs
+}
+
+func long() (Question, []*record.RunRecord) {
+	q, rs := cpu()
+	q.Title = strings.Repeat("abcdefghij", 30)
+	return q, rs
+}
+
 var questions = map[string]func() (Question, []*record.RunRecord){
 	"paper":      paperRun,
 	"wide":       wide,
@@ -229,6 +265,13 @@ var questions = map[string]func() (Question, []*record.RunRecord){
 	"shortcuts2": func() (Question, []*record.RunRecord) { return variants(20, 56) },
 	"ways":       func() (Question, []*record.RunRecord) { return ways(20) },
 	"ways2":      func() (Question, []*record.RunRecord) { return ways(20, 56) },
+	"crowd":      func() (Question, []*record.RunRecord) { return crowd(17, 1, 20) },
+	"crowd2":     func() (Question, []*record.RunRecord) { return crowd(6, 2, 20, 56) },
+	"crowd3": func() (Question, []*record.RunRecord) {
+		return crowd(1, 1, 8, 14, 20, 26, 32, 38, 44, 50, 56, 62, 68, 74, 80, 86, 92, 98, 104, 110, 116, 122, 128, 134, 140, 146)
+	},
+	"foreign": foreign,
+	"long":    long,
 }
 
 // TestLook draws all questions at full size, for eyes.

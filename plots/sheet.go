@@ -148,6 +148,7 @@ const (
 	titleLine  = vg.Length(15)
 	noteLine   = vg.Length(11)
 	legendLine = vg.Length(18)
+	legendNext = vg.Length(13) // a further line of the legend
 	headingRow = vg.Length(17)
 	axisRow    = vg.Length(34) // tick labels and axis label under a frame
 	tickLine   = vg.Length(10) // a further line of tick labels
@@ -160,8 +161,10 @@ func (fig *figure) head() head {
 	for _, n := range fig.notes {
 		h.notes = append(h.notes, wrap(smallSize, false, n, w)...)
 	}
-	_, lines := fig.legendPlaces()
-	h.height = titleLine*vg.Length(len(h.title)) + noteLine*vg.Length(len(h.notes)) + 4 + legendLine*vg.Length(lines)
+	h.height = titleLine*vg.Length(len(h.title)) + noteLine*vg.Length(len(h.notes)) + 4
+	if _, lines := fig.legendPlaces(); lines > 0 {
+		h.height += legendLine + legendNext*vg.Length(lines-1)
+	}
 	return h
 }
 
@@ -267,7 +270,7 @@ func (fig *figure) drawLegend(s sheet, y vg.Length) {
 	room := width - 2*margin - legendSample - legendSpace
 	for i, k := range fig.legend {
 		if i > 0 && xs[i] <= xs[i-1] {
-			y -= legendLine
+			y -= legendNext
 		}
 		x := margin + xs[i]
 		k.sample(s, x, y+3, legendSample)

@@ -108,7 +108,7 @@ var familyColors = map[string]rgba{
 // again, with the next of tagDashes.
 var (
 	tagColors = []rgba{hex(0xcc79a7), hex(0x009e73), hex(0xe69f00), hex(0x56b4e9), hex(0x882255), hex(0x332288), hex(0x999933)}
-	tagDashes = [][]vg.Length{nil, {7, 2}, {2, 2}, {7, 2, 2, 2}}
+	tagDashes = [][]vg.Length{nil, {4, 2}, {1.5, 1.5}, {5, 1.5, 1.5, 1.5}}
 )
 
 // look is how the lines of a family are drawn.
@@ -216,8 +216,9 @@ func (fs families) color(n *net) rgba {
 	return familyColors["B"]
 }
 
-// dash is what tells families of one colour apart; nil for a whole line.
-func (fs families) dash(n *net) []vg.Length { return fs.tagged[fs.name(n)].dash }
+// look is the net's: of its colour, and of the dashes that tell families of one
+// colour apart.
+func (fs families) look(n *net, c rgba) look { return look{c, fs.tagged[fs.name(n)].dash} }
 
 // shades gives each net the colour of its family, shallow nets paler.
 func (fs families) shades(nets []*net) func(*net) rgba {

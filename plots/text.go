@@ -15,41 +15,41 @@ import (
 // look as if there were nothing.
 const box = "□"
 
-// has says whether the font can draw r.
-func has(f *font.Face, r rune) bool {
-	var buf sfnt.Buffer
-	i, err := f.Face.GlyphIndex(&buf, r)
-	return err == nil && i != 0
-}
-
-// boxed puts boxes for what the font cannot draw, and notes it in lost. Marks
-// and joiners that are part of a letter before them go without.
-func boxed(f *font.Face, text string, lost map[rune]bool) string {
+// drawable is text as the font draws it, with instead in place of each character
+// that it lacks. Joiners and the like are left out, and so are marks that it
+// lacks: they are part of the letter before them.
+func drawable(f *font.Face, text string, instead func(r rune) string) string {
 	var b strings.Builder
+	var buf sfnt.Buffer
 	for _, r := range text {
+		glyph, err := f.Face.GlyphIndex(&buf, r)
 		switch {
-		case has(f, r):
+		case unicode.Is(unicode.Cf, r):
+		case err == nil && glyph != 0:
 			b.WriteRune(r)
-		case !unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
-			lost[r] = true
-			b.WriteString(box)
+		case !unicode.In(r, unicode.Mn, unicode.Me):
+			b.WriteString(instead(r))
 		}
 	}
 	return b.String()
 }
 
-// textWidth is the width of a line of text. What the font cannot draw is taken
-// to be square, as Chinese is in the fonts that have it.
+// boxed puts boxes for what the font lacks, and notes it in lost.
+func boxed(f *font.Face, text string, lost map[rune]bool) string {
+	return drawable(f, text, func(r rune) string {
+		lost[r] = true
+		return box
+	})
+}
+
+// textWidth is the width of a line of text. What the font lacks is taken to be
+// square, as Chinese is in the fonts that have it.
 func textWidth(size vg.Length, bold bool, text string) vg.Length {
-	f := face(size, bold)
-	lacking := 0
-	known := strings.Map(func(r rune) rune {
-		if has(f, r) {
-			return r
-		}
+	f, lacking := face(size, bold), 0
+	known := drawable(f, text, func(rune) string {
 		lacking++
-		return -1
-	}, text)
+		return ""
+	})
 	return f.Width(known) + size*vg.Length(lacking)
 }
 
