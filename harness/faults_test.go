@@ -277,7 +277,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			if err := smallSweep(t, dir).Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			records, err := record.ReadDir(filepath.Join(dir, "runs"))
+			records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -142,7 +142,7 @@ func TestLostDevice(t *testing.T) {
 		if !errors.As(err, &lost) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want a LostError and %q", err, c.want)
 		}
-		records, err := record.ReadDir(filepath.Join(dir, "runs"))
+		records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 		if err != nil || len(records) != c.runs {
 			t.Errorf("%d records, want %d; %v", len(records), c.runs, err)
 		}

@@ -136,7 +136,7 @@ func paperRun() (Question, []*record.RunRecord) {
 			rs = append(rs, fake(shape{start: s, train: train, test: test + 0.2}, 100, 390))
 		}
 	}
-	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"training_curves", "error_by_depth", "layer_responses", "gradient_norms", "generalisation_gap"}, nil, nil}, rs
+	return Question{Name: "plain_vs_res.yaml", Title: "Do deeper plain nets train worse, and deeper residual nets not?", Figures: []string{"training_curves", "error_by_depth", "layer_responses", "gradient_norms", "generalisation_gap"}}, rs
 }
 
 func preview() (Question, []*record.RunRecord) {
@@ -154,7 +154,7 @@ func preview() (Question, []*record.RunRecord) {
 			rs = append(rs, fake(shape{start: s, train: e[0] * up, test: e[1] * up}, 20, 100))
 		}
 	}
-	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"error_by_depth", "training_curves", "layer_responses", "gradient_norms", "generalisation_gap"}, nil, nil}, rs
+	return Question{Name: "plain_vs_res.yaml", Title: "Do deeper plain nets train worse, and deeper residual nets not?", Figures: []string{"error_by_depth", "training_curves", "layer_responses", "gradient_norms", "generalisation_gap"}}, rs
 }
 
 func cpu() (Question, []*record.RunRecord) {
@@ -170,7 +170,7 @@ func cpu() (Question, []*record.RunRecord) {
 		s.Caveats = []string{"schedule shortened to 1/8", "JPEG copy of the data", "CPU", "bf16"}
 		rs = append(rs, fake(shape{s, c.train, c.test, c.stop, c.until}, 50, 391))
 	}
-	return Question{"plain_vs_res.yaml", "Do deeper plain nets train worse, and deeper residual nets not?", []string{"training_curves", "error_by_depth"}, nil, nil}, rs
+	return Question{Name: "plain_vs_res.yaml", Title: "Do deeper plain nets train worse, and deeper residual nets not?", Figures: []string{"training_curves", "error_by_depth"}}, rs
 }
 
 func variants(ds ...int) (Question, []*record.RunRecord) {
@@ -186,7 +186,7 @@ func variants(ds ...int) (Question, []*record.RunRecord) {
 			}
 		}
 	}
-	return Question{"shortcuts.yaml", "Is it enough that a shortcut is the identity, or must it learn?", []string{"training_curves", "error_by_depth"}, nil, nil}, rs
+	return Question{Name: "shortcuts.yaml", Title: "Is it enough that a shortcut is the identity, or must it learn?", Figures: []string{"training_curves", "error_by_depth"}}, rs
 }
 
 // ways has nets that differ by their blocks and by their recipe.
@@ -205,7 +205,7 @@ func ways(ds ...int) (Question, []*record.RunRecord) {
 			rs = append(rs, fake(shape{start: s, train: 3 + k, test: 9 + k}, 50, 391))
 		}
 	}
-	return Question{"ways.yaml", "Which way is best?", []string{"training_curves", "error_by_depth"}, nil, nil}, rs
+	return Question{Name: "ways.yaml", Title: "Which way is best?", Figures: []string{"training_curves", "error_by_depth"}}, rs
 }
 
 // wide has one family over many depths, and more text than fits a line.
@@ -217,7 +217,43 @@ func wide() (Question, []*record.RunRecord) {
 		s.Caveats = []string{"tf32", "45,000 images for training and 5,000 for validation", "momentum in PyTorch's form", "weight decay on weights only", "batch norm over the whole batch"}
 		rs = append(rs, fake(shape{start: s, train: 4 / float64(i+1), test: 12 - 0.5*float64(i)}, 100, 1000))
 	}
-	return Question{"deep.yaml", "How deep can a residual net become before it gets worse again, and is it the fitting of the training set or the generalisation that suffers first?", []string{"training_curves", "error_by_depth"}, nil, nil}, rs
+	return Question{Name: "deep.yaml", Title: "How deep can a residual net become before it gets worse again, and is it the fitting of the training set or the generalisation that suffers first?", Figures: []string{"training_curves", "error_by_depth"}}, rs
+}
+
+// crowd has more nets than there are colours, places and lines: of so many
+// variants and depths, with seeds.
+func crowd(variants, seeds int, ds ...int) (Question, []*record.RunRecord) {
+	var rs []*record.RunRecord
+	for _, d := range ds {
+		for v := range variants {
+			for _, kind := range []string{"plain", "resnet"} {
+				for seed := range uint64(seeds) {
+					s := start(fmt.Sprintf("%s-%d", kind, d), d, seed)
+					s.Steps, s.Data, s.Precision, s.Device = 800, "CIFAR-10", "fp32", "onednn"
+					if v > 0 {
+						s.Variant = fmt.Sprintf("rate of %d hundredths, and a name", v)
+					}
+					k := float64(v) + float64(d)/20 + 0.3*float64(seed)
+					rs = append(rs, fake(shape{start: s, train: 3 + k, test: 9 + k}, 50, 200))
+				}
+			}
+		}
+	}
+	return Question{Name: "crowd.yaml", Title: "Which of so many?", Figures: Names()}, rs
+}
+
+// foreign has a title that the font cannot draw, and long has one of a single
+// word.
+func foreign() (Question, []*record.RunRecord) {
+	q, rs := cpu()
+	q.Title = "更深的普通网络训练得更差吗？ Мельче? βαθύτερα; 👩🏽‍🔬 " + strings.Repeat("深度残差学习", 12)
+	return q, rs
+}
+
+func long() (Question, []*record.RunRecord) {
+	q, rs := cpu()
+	q.Title = strings.Repeat("abcdefghij", 30)
+	return q, rs
 }
 
 var questions = map[string]func() (Question, []*record.RunRecord){
@@ -229,6 +265,13 @@ var questions = map[string]func() (Question, []*record.RunRecord){
 	"shortcuts2": func() (Question, []*record.RunRecord) { return variants(20, 56) },
 	"ways":       func() (Question, []*record.RunRecord) { return ways(20) },
 	"ways2":      func() (Question, []*record.RunRecord) { return ways(20, 56) },
+	"crowd":      func() (Question, []*record.RunRecord) { return crowd(17, 1, 20) },
+	"crowd2":     func() (Question, []*record.RunRecord) { return crowd(6, 2, 20, 56) },
+	"crowd3": func() (Question, []*record.RunRecord) {
+		return crowd(1, 1, 8, 14, 20, 26, 32, 38, 44, 50, 56, 62, 68, 74, 80, 86, 92, 98, 104, 110, 116, 122, 128, 134, 140, 146)
+	},
+	"foreign": foreign,
+	"long":    long,
 }
 
 // TestLook draws all questions at full size, for eyes.

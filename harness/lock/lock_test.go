@@ -172,6 +172,20 @@ func TestDeadHolders(t *testing.T) {
 	}
 }
 
+// Times name their zone, whatever zone the holder's machine is in.
+func TestHeldErrorNamesTheZone(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 2*3600))
+	for want, taken := range map[string]time.Time{
+		"x.lock is held by process 7 on a since 2026-01-02 01:04:05 UTC": at,
+		"x.lock is held by process 7 on a":                               {},
+	} {
+		e := &HeldError{"x.lock", Holder{Host: "a", PID: 7, Taken: taken}}
+		if e.Error() != want {
+			t.Errorf("%q, want %q", e, want)
+		}
+	}
+}
+
 // A holder that slept and was taken for dead learns of it.
 func TestLost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.lock")

@@ -347,7 +347,10 @@ func (q question) writeResolved(ctx context.Context) error {
 
 // draw makes figures and tables of what the plan's runs recorded.
 func (q question) draw(ctx context.Context) error {
-	all, err := record.ReadDir(filepath.Join(q.dir, "runs"))
+	all, strays, err := record.ReadDir(filepath.Join(q.dir, "runs"))
+	for _, path := range strays {
+		say("%s is left out: a run's record has the run's name, and this looks like a copy", path)
+	}
 	if err != nil {
 		return err
 	}
@@ -374,7 +377,7 @@ func (q question) draw(ctx context.Context) error {
 	}
 	err = harness.Alone(ctx, q.dir, func() error {
 		return plots.Draw(q.dir, plots.Question{
-			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(),
+			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)
 	})
 	if err != nil {
