@@ -93,7 +93,7 @@ func TestTextThatTheFontLacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fig.png(goldenDPI); err != nil {
+	if _, err := fig.png(dpi); err != nil {
 		t.Fatal(err)
 	}
 	if got := listed(fig.lost); got != "深👩🔬" {
