@@ -64,6 +64,9 @@ func newRun(net, variant string, seed uint64, w *WarmupSpec, recipe Recipe) Run 
 	return run
 }
 
+// Name is the net and the seed, as a file name has them: "resnet-20_B-seed0".
+func (r Run) Name() string { return runID(r.Net, "", r.Seed) }
+
 // Source is the ID of the run that the run begins as, extended; "" for none.
 func (r Run) Source() string {
 	if r.Extend == "" {
@@ -125,12 +128,20 @@ func runID(net, variant string, seed uint64) string {
 	return strings.ReplaceAll(net, "/", "_") + variant + "-seed" + strconv.FormatUint(seed, 10)
 }
 
-// Hash is the SHA-256 of the run's JSON without what changes no result (the
-// time between checkpoints), in hexadecimal digits. Two runs of the same hash
-// are trained alike; so where Precision is "auto", fill in what the machine
-// chose before asking.
+// Hash is the SHA-256 of what determines the run's weights, in hexadecimal digits:
+// net, recipe and seed. What it is called, how often it is tested, logged and saved
+// is no part of that, but where the learning rate waits for an error, how often that
+// error is known is. Where Precision is "auto", fill in what the machine chose before
+// asking. The data and the run that this one extends are for the caller to add.
 func (r Run) Hash() string {
-	r.SaveEvery = 0
+	s := r.Schedule
+	r.ID, r.Variant, r.SaveEvery = "", "", 0
+	if s.Plateau == nil || s.Plateau.Of != "test_error" {
+		r.EvalEvery = 0
+	}
+	if (s.Plateau == nil || s.Plateau.Of != "train_error") && (s.Warmup == nil || s.Warmup.Until == 0) {
+		r.LogEvery = 0
+	}
 	text, err := json.Marshal(r)
 	if err != nil {
 		panic("experiments: a run that is no JSON")

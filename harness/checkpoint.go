@@ -4,42 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"depthlab/harness/record"
 	"depthlab/harness/state"
+	"depthlab/harness/store"
 	"depthlab/nets/program"
 )
 
-// proof is what must be the same for a checkpoint to go on: else the run
-// would be something else from there on.
-type proof struct {
-	Run     string `json:"run"`              // hash of the resolved run
-	Program string `json:"program"`          // hash of the training program
-	Data    string `json:"data"`             // checksum of the data set
-	Source  string `json:"source,omitempty"` // hash of the run that this one extends; "" for none
-}
-
-// differs spells out what is not the same.
-func (p proof) differs(q proof) string {
-	var d []string
-	for _, c := range []struct{ what, a, b string }{
-		{"recipe", p.Run, q.Run}, {"program", p.Program, q.Program}, {"data", p.Data, q.Data}, {"net that it extends", p.Source, q.Source},
-	} {
-		if c.a != c.b {
-			d = append(d, fmt.Sprintf("%s %.12s -> %.12s", c.what, c.a, c.b)) // the hashes' beginnings
-		}
-	}
-	return strings.Join(d, ", ")
-}
-
 // progress is what a checkpoint holds beside tensors.
 type progress struct {
-	Proof   proof
-	Made    session // by which process
+	Made    store.Session // by which process
 	Window  window
 	Watch   watch
 	Warm    bool
@@ -47,22 +22,6 @@ type progress struct {
 	Seconds float64 // of training
 	Lap     float64 // of these, when the window began
 	Waited  float64 // seconds that the device waited for photos since then
-}
-
-func checkpoints(dir string) string { return filepath.Join(dir, "checkpoints") }
-func weightsPath(dir, id string) string {
-	return filepath.Join(dir, "weights", id+".safetensors")
-}
-func recordPath(dir, id string) string { return filepath.Join(dir, "runs", id+".jsonl") }
-func lockPath(dir, id string) string   { return filepath.Join(dir, "runs", id+".lock") }
-
-// compiledPath is the folder beside a run's checkpoints that holds what the
-// device compiled: other compilations may choose other algorithms.
-func compiledPath(dir, id string) string { return filepath.Join(checkpoints(dir), id+"-compiled") }
-
-// removeCheckpoints removes what a finished run needs no more.
-func removeCheckpoints(dir, id string) error {
-	return errors.Join(state.Remove(checkpoints(dir), id), os.RemoveAll(compiledPath(dir, id)))
 }
 
 // save writes a checkpoint: parameters, momenta and running statistics, and
@@ -78,20 +37,20 @@ func (t *trainer) save() error {
 	}
 	seconds := t.clock.total.Seconds()
 	meta, err := json.Marshal(progress{
-		Proof: t.proof, Made: t.made, Window: t.window, Watch: t.watch, Warm: t.warm, Plateau: t.still,
+		Made: t.made, Window: t.window, Watch: t.watch, Warm: t.warm, Plateau: t.still,
 		Seconds: seconds, Lap: t.clock.lapStart.Seconds(), Waited: t.waitedSince().Seconds(),
 	})
 	if err != nil {
 		return err
 	}
-	err = state.Save(checkpoints(t.dir), t.run.ID, &state.Checkpoint{
+	err = state.Save(t.folder.Checkpoints(), t.folder.Name(), &state.Checkpoint{
 		Step: t.step, Tensors: tensors, Meta: map[string]string{"progress": string(meta)},
 	})
 	if err != nil {
 		return fmt.Errorf("run %s: checkpoint at step %d: %w", t.run.ID, t.step, err)
 	}
-	t.origin.reached(t.step, seconds)
-	return t.origin.write(t.dir)
+	t.origin.Reached(t.step, seconds)
+	return t.folder.WriteProvenance(t.origin)
 }
 
 // tensors reads the named tensors of arenas from the device.
@@ -110,7 +69,7 @@ func (m *model) tensors(arenas ...program.Arena) ([]state.Tensor, error) {
 // resume takes up the newest sound checkpoint, if there is one. Where it was made
 // with other arithmetic the run goes on, and a warning says so.
 func (t *trainer) resume() (warnings []string, err error) {
-	c, warnings, err := state.Latest(checkpoints(t.dir), t.run.ID)
+	c, warnings, err := state.Latest(t.folder.Checkpoints(), t.folder.Name())
 	if err != nil || c == nil {
 		return warnings, err
 	}
@@ -118,10 +77,7 @@ func (t *trainer) resume() (warnings []string, err error) {
 	if err := json.Unmarshal([]byte(c.Meta["progress"]), &p); err != nil {
 		return warnings, fmt.Errorf("checkpoint of run %s at step %d: %w", t.run.ID, c.Step, err)
 	}
-	if p.Proof != t.proof {
-		return warnings, &changedError{ID: t.run.ID, Step: c.Step, What: p.Proof.differs(t.proof)}
-	}
-	if text := t.made.changed(p.Made); text != "" && p.Made.Device.Name != "" {
+	if text := t.made.Changed(p.Made); text != "" && p.Made.Device.Name != "" {
 		warnings = append(warnings, fmt.Sprintf("goes on with other arithmetic than before (%s): its last bits may differ from those of a run that was not stopped", text))
 	}
 	have := map[string]*state.Tensor{}
@@ -145,27 +101,14 @@ func (t *trainer) resume() (warnings []string, err error) {
 	if t.feed != nil {
 		t.feed.waited = seconds(p.Waited)
 	}
-	t.made.First, t.made.Last = t.step, t.step
 	return warnings, w.err
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// changedError says that a checkpoint is of another run than the one asked
-// for under the same name.
-type changedError struct {
-	ID   string
-	Step int
-	What string
-}
-
-func (e *changedError) Error() string {
-	return fmt.Sprintf("run %s: its checkpoint at step %d was made otherwise (%s)", e.ID, e.Step, e.What)
-}
-
 // openRecord begins the record, or takes it back to the checkpoint.
 func (t *trainer) openRecord(start *record.Start) (*record.Writer, error) {
-	path := recordPath(t.dir, t.run.ID)
+	path := t.folder.Record()
 	if t.step > 0 {
 		if err := record.Truncate(path, t.step); err != nil {
 			return nil, fmt.Errorf("run %s: %w", t.run.ID, err)
@@ -221,5 +164,5 @@ func (t *trainer) saveWeights() error {
 	if err := t.held.Check(); err != nil {
 		return fmt.Errorf("run %s: %w", t.run.ID, err)
 	}
-	return state.WriteFile(weightsPath(t.dir, t.run.ID), map[string]string{"depthlab": string(meta)}, tensors)
+	return state.WriteFile(t.folder.Weights(), map[string]string{"depthlab": string(meta)}, tensors)
 }

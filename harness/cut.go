@@ -6,7 +6,6 @@ import (
 	"depthlab/experiments"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
-	"depthlab/harness/state"
 	"depthlab/nets"
 )
 
@@ -93,8 +92,9 @@ func fitting(run experiments.Run, src *data.Source, info device.Info, free int64
 // cut is the run as it is trained here: as it was begun, else as the memory at
 // hand has it.
 func (s *Sweep) cut(run experiments.Run, dev device.Device) (experiments.Run, error) {
-	old, err := readProvenance(s.Dir, run.ID)
-	if err == nil && old.Proof.Run == run.Hash() && len(state.Files(checkpoints(s.Dir), run.ID)) > 0 {
+	folder := s.Folders[run.ID]
+	old, err := folder.ReadProvenance()
+	if err == nil && folder.HasCheckpoint() {
 		run.Micro = old.Micro
 		return run, nil
 	}

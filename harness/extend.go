@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"depthlab/harness/record"
+	"depthlab/harness/store"
 	"depthlab/nets"
 	"depthlab/nets/program"
 )
@@ -28,7 +29,7 @@ const extendBatches = 200
 // A fast convolution may round on its way to the same number. In float32 that
 // decides no image; in bfloat16 it may one that was near the line, which compare
 // then says.
-func (t *trainer) extend(source string) error {
+func (t *trainer) extend(source store.Folder) error {
 	deep, err := nets.ParseArch(t.run.Net)
 	if err != nil {
 		return err
@@ -43,7 +44,7 @@ func (t *trainer) extend(source string) error {
 	}
 	own, err := t.load(source)
 	if err != nil {
-		return fmt.Errorf("run %s begins as %s: %w", t.run.ID, source, err)
+		return fmt.Errorf("run %s begins as %s: %w", t.run.ID, source.Name(), err)
 	}
 	w := writer{session: t.session}
 	for _, stage := range stages {
@@ -92,8 +93,8 @@ func (t *trainer) extend(source string) error {
 
 // load writes the weights and statistics of a finished run into the layers of
 // their names.
-func (t *trainer) load(id string) (map[string][]float32, error) {
-	file, err := readWeights(weightsPath(t.dir, id))
+func (t *trainer) load(from store.Folder) (map[string][]float32, error) {
+	file, err := readWeights(from.Weights())
 	if err != nil {
 		return nil, err
 	}
@@ -109,23 +110,23 @@ func (t *trainer) load(id string) (map[string][]float32, error) {
 
 // compare tests the net that the run begins as, and warns where it is not as
 // wrong as the one that it was made of, image for image.
-func (t *trainer) compare(source string) error {
+func (t *trainer) compare(source store.Folder) error {
 	// With the statistics that were written, not averaged anew.
 	if err := errors.Join(t.pass("eval", t.testSet, t.model.test), t.pass("full", "train", t.model.train)); err != nil {
 		return err
 	}
-	old, err := record.Read(recordPath(t.dir, source))
+	old, err := record.Read(source.Record())
 	if err != nil {
 		return err
 	}
-	own, err := record.Read(recordPath(t.dir, t.run.ID))
+	own, err := record.Read(t.folder.Record())
 	if err != nil {
 		return err
 	}
 	test, _ := old.FinalTest()
 	train, _ := old.FullTrain()
 	if began := own.Began(); began.Test != test || began.Train != train {
-		return t.warn("it begins with %.4g %% test and %.4g %% training error, and not as %s ended, with %.4g %% and %.4g %%", began.Test, began.Train, source, test, train)
+		return t.warn("it begins with %.4g %% test and %.4g %% training error, and not as %s ended, with %.4g %% and %.4g %%", began.Test, began.Train, t.run.Source(), test, train)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"depthlab/experiments"
 	"depthlab/harness/device"
+	"depthlab/harness/store"
 )
 
 // devices opens as many devices as runs are to be trained at a time. Each is a
@@ -87,7 +88,7 @@ func (s *Sweep) closeOpened() error {
 func (s *Sweep) unfinished() []experiments.Run {
 	var all []experiments.Run
 	for _, run := range s.Plan.Runs {
-		if f, err := s.find(run); err != nil || f != finished {
+		if f, err := s.Folders[run.ID].Find(); err != nil || f != store.Complete {
 			all = append(all, run)
 		}
 	}

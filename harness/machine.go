@@ -370,20 +370,14 @@ func (m Machine) Load(ctx context.Context, name string, photos data.FolderOption
 	return nil, fmt.Errorf("data set %q: expected cifar10, imagenet, preview or preview64", name)
 }
 
-// Resolve settles what a recipe leaves to the machine: precision auto is that of
-// the same run in the results folder dir, finished or begun, whatever machine
-// made it; else bf16 where the device computes in it natively, else fp32. A
-// precision given on the command line ("" for none) replaces the file's. Dir is ""
-// for none.
-func Resolve(r *experiments.Run, dir string, info device.Info, precision string) {
+// Resolve settles what a recipe leaves to the machine: precision auto is bf16
+// where the device computes in it natively, else fp32. A precision given on the
+// command line ("" for none) replaces the file's.
+func Resolve(r *experiments.Run, info device.Info, precision string) {
 	if precision != "" {
 		r.Precision = precision
 	}
 	if r.Precision != "auto" {
-		return
-	}
-	if begun, ok := begunPrecision(dir, *r); ok {
-		r.Precision = begun
 		return
 	}
 	r.Precision = string(device.FP32)

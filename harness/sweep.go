@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,14 +17,15 @@ import (
 	"depthlab/harness/disk"
 	"depthlab/harness/lock"
 	"depthlab/harness/record"
-	"depthlab/harness/state"
+	"depthlab/harness/store"
 	"depthlab/nets"
 )
 
 // Sweep is all runs of a question on this machine.
 type Sweep struct {
-	Plan   *experiments.Plan // precisions resolved
-	Dir    string            // results/NAME/PROFILE
+	Plan    *experiments.Plan       // precisions resolved
+	Folders map[string]store.Folder // of the runs, by ID (see Place)
+	View    store.View              // of the question: where event files go
 	Data   *data.Source
 	Device device.Device
 	// Open opens the same device again, for more runs at a time and in place of
@@ -35,8 +36,7 @@ type Sweep struct {
 	Say      func(format string, args ...any) // one line to the user
 	Version  string                           // of the program
 
-	TensorBoard bool // write tensorboard/ID, too
-	Replace     bool // set runs aside that were made with another recipe or other data, and train them anew
+	TensorBoard bool // write event files, too
 
 	opened []device.Device // the device, and those that the sweep opened
 
@@ -186,10 +186,10 @@ func (s *Sweep) fail(id string) {
 	s.failed[id] = true
 }
 
-func (s *Sweep) take(path string) (*lock.Lock, error) {
+func (s *Sweep) take(folder store.Folder) (*lock.Lock, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.locks.Take(path)
+	return folder.Take(&s.locks)
 }
 
 // attend brings the i-th run to its end on a device; skipped says that it was there
@@ -197,35 +197,28 @@ func (s *Sweep) take(path string) (*lock.Lock, error) {
 func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (skipped bool, err error) {
 	defer s.begun(i)
 	run := s.Plan.Runs[i]
-	found, err := s.find(run)
+	folder := s.Folders[run.ID]
+	found, err := folder.Find()
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("run %s: %w", run.ID, err)
 	}
-	if found == finished {
-		return true, errors.Join(s.tidy(run), s.finishedBoard(run))
+	if found == store.Complete {
+		return true, errors.Join(s.tidy(folder), s.finishedBoard(run))
 	}
 	if err := s.ready(run); err != nil {
 		return false, err
 	}
-	held, err := s.take(lockPath(s.Dir, run.ID))
+	held, err := s.take(folder)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, held.Release()) }()
-	found, err = s.find(run) // once more, now that nobody else changes it
-	if err != nil {
-		return false, err
+	found, err = folder.Find() // once more, now that nobody else changes it
+	if err != nil || found == store.Complete {
+		return true, err
 	}
-	if found == finished {
-		return true, s.finishedBoard(run)
-	}
-	if found == another {
-		if err := s.setAside(run, s.changes(run)); err != nil {
-			return false, err
-		}
-	}
-	if round > 0 && found == nothing {
-		if rec, err := record.Read(recordPath(s.Dir, run.ID)); err == nil && rec.Stopped() != "" {
+	if round > 0 && !folder.HasCheckpoint() {
+		if rec, err := record.Read(folder.Record()); err == nil && rec.Stopped() != "" {
 			return false, fmt.Errorf("run %s: another process stopped it: %s", run.ID, rec.Stopped())
 		}
 	}
@@ -234,12 +227,11 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 
 // tidy removes what a process that was killed at the very end left of a
 // finished run: of all that, its lock goes last.
-func (s *Sweep) tidy(run experiments.Run) error {
-	path := lockPath(s.Dir, run.ID)
-	if _, err := lock.Read(path); errors.Is(err, os.ErrNotExist) {
+func (s *Sweep) tidy(folder store.Folder) error {
+	if !folder.Locked() {
 		return nil
 	}
-	held, err := s.take(path)
+	held, err := s.take(folder)
 	var other *lock.HeldError
 	if errors.As(err, &other) {
 		return nil // it is just about to
@@ -247,7 +239,7 @@ func (s *Sweep) tidy(run experiments.Run) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.removeTemporaries(run), removeCheckpoints(s.Dir, run.ID), held.Release())
+	return errors.Join(folder.Tidy(), held.Release())
 }
 
 // Alone runs f while no other process is in Alone for dir: for what several
@@ -277,13 +269,13 @@ func alonePath(dir string) string { return filepath.Join(dir, "alone.lock") }
 
 // checkSpace refuses to begin a sweep that the disk has no room for.
 func (s *Sweep) checkSpace() error {
-	if err := disk.MakeDir(s.Dir); err != nil {
-		return err
-	}
 	need := int64(8 << 20) // figures, tables, logs
 	var most int64         // of checkpoints: runs have them while they are trained
+	dir := "."
 	for _, run := range s.Plan.Runs {
-		if f, err := s.find(run); err == nil && f == finished {
+		folder := s.Folders[run.ID]
+		dir = filepath.Dir(string(folder))
+		if f, err := folder.Find(); err == nil && f == store.Complete {
 			continue
 		}
 		params, _ := s.count(run.Net)
@@ -293,41 +285,14 @@ func (s *Sweep) checkSpace() error {
 	}
 	most *= int64(cmp.Or(s.Jobs, 1))
 	need += most
-	if free, known := disk.Free(s.Dir); known && free < need {
+	if err := disk.MakeDir(dir); err != nil {
+		return err
+	}
+	if free, known := disk.Free(dir); known && free < need {
 		return fmt.Errorf("%s has %d MiB free, this sweep needs about %d MiB (%d for checkpoints): make room, or let results be a link to a larger disk",
-			s.Dir, free>>20, need>>20+1, most>>20+1)
+			dir, free>>20, need>>20+1, most>>20+1)
 	}
 	return nil
-}
-
-// found is what stands in the results folder under a run's name.
-type found int
-
-const (
-	nothing  found = iota // or a run that is to go on
-	finished              // the run, trained to its end
-	another               // a run of another recipe or other data
-)
-
-func (s *Sweep) find(run experiments.Run) (found, error) {
-	old, err := readProvenance(s.Dir, run.ID)
-	if errors.Is(err, os.ErrNotExist) {
-		return nothing, nil
-	}
-	if err != nil {
-		return nothing, err
-	}
-	if old.Proof.Run != run.Hash() || old.Proof.Data != s.Data.Checksum || old.Proof.Source != s.sourceHash(run) {
-		return another, nil
-	}
-	rec, err := record.Read(recordPath(s.Dir, run.ID))
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, record.ErrEmpty) {
-		return nothing, nil
-	}
-	if err != nil || !rec.Finished() {
-		return nothing, err
-	}
-	return finished, nil
 }
 
 // source is the run that another begins as; nil for none.
@@ -338,13 +303,6 @@ func (s *Sweep) source(run experiments.Run) *experiments.Run {
 		}
 	}
 	return nil
-}
-
-func (s *Sweep) sourceHash(run experiments.Run) string {
-	if r := s.source(run); r != nil {
-		return r.Hash()
-	}
-	return ""
 }
 
 // errEarly says that the run that one begins as is not finished.
@@ -362,130 +320,38 @@ func (s *Sweep) ready(run experiments.Run) error {
 	if failed {
 		return fmt.Errorf("run %s begins as %s, which failed", run.ID, source.ID)
 	}
-	found, err := s.find(*source)
-	if err == nil && found != finished {
+	found, err := s.Folders[source.ID].Find()
+	if err == nil && found != store.Complete {
 		err = errEarly
 	}
 	return err
 }
 
-// Superseded lists the runs in the results folder that the sweep has to set aside
-// to train what is asked for: what is other, and what training them took.
-func (s *Sweep) Superseded() (lines []string, err error) {
-	for _, run := range s.Plan.Runs {
-		found, err := s.find(run)
-		if err != nil || found != another {
-			continue // an error is said when the run's turn comes
-		}
-		old, err := readProvenance(s.Dir, run.ID)
-		if err != nil {
-			return nil, err
-		}
-		sessions := old.Sessions
-		last := 0
-		if len(sessions) > 0 {
-			last = sessions[len(sessions)-1].Last
-		}
-		lines = append(lines, fmt.Sprintf("%s (%d of %d steps, %v of training): %s", run.ID, last, old.Run.Schedule.Stop,
-			seconds(trained(sessions)).Round(time.Second), s.changes(run)))
-	}
-	return lines, nil
-}
-
-// setAside moves the files of a run to superseded/, where nothing reads them. It
-// fails unless the user has agreed.
-func (s *Sweep) setAside(run experiments.Run, why string) error {
-	if !s.Replace {
-		return fmt.Errorf("run %s was made otherwise (%s), and is kept: --replace moves it to superseded/ and trains it anew", run.ID, why)
-	}
-	to := filepath.Join(s.Dir, "superseded", run.ID+"-"+time.Now().UTC().Format("20060102T150405.000000"))
-	if err := disk.MakeDir(to); err != nil {
-		return err
-	}
-	files := []string{recordPath(s.Dir, run.ID), provenancePath(s.Dir, run.ID), weightsPath(s.Dir, run.ID)}
-	for _, path := range append(files, state.Files(checkpoints(s.Dir), run.ID)...) {
-		if err := os.Rename(path, filepath.Join(to, filepath.Base(path))); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	s.say("%s: %s; the old run was moved to %s.", run.ID, why, to)
-	return nil
-}
-
 // train takes the i-th run from where it stands to its end.
 func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *lock.Lock, dev device.Device) (err error) {
-	cut, err := s.cut(run, dev)
-	if err != nil {
-		return fmt.Errorf("run %s: %w", run.ID, err)
-	}
-	if cut.Micro != run.Micro {
-		s.say("%s", cutText(run.ID, run.Batch, cut.Micro))
-	}
-	m, err := openIn(compiledPath(s.Dir, run.ID), cut, s.Data, dev)
-	if err != nil {
-		return s.cannotOpen(run, err)
-	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	info := m.session.Info()
-	if err := s.removeTemporaries(run); err != nil {
-		return err
-	}
-	t := &trainer{model: m, dir: s.Dir, held: held, made: s.made(m, info), proof: proof{
-		Run: run.Hash(), Program: m.programs.Train.Hash(), Data: s.Data.Checksum, Source: s.sourceHash(run),
-	}}
-	warnings, err := t.resume()
-	var changed *changedError
-	if errors.As(err, &changed) {
-		if err := s.setAside(run, changed.What); err != nil {
-			return err
-		}
-		warnings, err = nil, nil
-	}
+	t, warnings, err := s.prepare(run, held, dev)
 	if err != nil {
 		return err
 	}
-	before, err := readProvenance(s.Dir, run.ID)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	start := s.start(run, m, info)
-	w, err := t.openRecord(start)
+	defer func() { err = errors.Join(err, t.close()) }()
+	warnings, err = s.describe(t, warnings)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	t.rec = w
-	rec, err := record.Read(recordPath(s.Dir, run.ID))
-	if err != nil {
-		return err
-	}
-	t.origin = s.begin(t, before)
-	t.origin.Run, t.origin.Micro = run, cut.Micro
-	if err := t.origin.write(s.Dir); err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, t.rec.Close()) }()
 	s.begun(i)
-	shown := s.Progress.Begin(i+1, len(s.Plan.Runs), *rec, t.step, s.left(i))
-	defer shown.Close()
-	t.sink, t.show = record.Tee(w, shown), shown.Step
-	if s.TensorBoard {
-		board, failed := s.tensorBoard(rec)
-		if failed != nil {
-			return failed
-		}
-		defer func() { err = errors.Join(err, board.Close()) }()
-		t.sink = record.Tee(t.sink, board)
+	stop, err := s.follow(t, i)
+	if err != nil {
+		return err
 	}
-	if text := m.oneClass(s.Data); text != "" && t.step == 0 {
-		warnings = append(warnings, text)
-	}
+	defer func() { err = errors.Join(err, stop()) }()
 	for _, text := range warnings {
 		if err := t.warn("%s", text); err != nil {
 			return err
 		}
 	}
 	if t.step == 0 && run.Extend != "" {
-		if err := t.extend(run.Source()); err != nil {
+		if err := t.extend(s.Folders[run.Source()]); err != nil {
 			return err
 		}
 	}
@@ -496,26 +362,123 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	if text := t.slowData(took); text != "" {
 		s.say("%s", text)
 	}
-	t.origin.Finished = utc()
-	if err := t.origin.write(s.Dir); err != nil {
+	t.origin.Finished = store.UTC()
+	if err := t.folder.WriteProvenance(t.origin); err != nil {
 		return err
 	}
 	return t.end()
 }
 
-// cannotOpen says why a run is left alone here: one that was begun elsewhere keeps
-// its precision, which this device may not have.
-func (s *Sweep) cannotOpen(run experiments.Run, err error) error {
-	var unsupported *device.UnsupportedError
-	if _, begun := begunPrecision(s.Dir, run); begun && errors.As(err, &unsupported) {
-		return fmt.Errorf("run %s was begun in %s and is left alone here (%w); another machine can go on with it, and --precision with --replace sets it aside and trains it anew", run.ID, run.Precision, err)
+// prepare opens a run on a device, as far as its latest checkpoint goes. The caller
+// closes the trainer.
+func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device) (t *trainer, warnings []string, err error) {
+	folder := s.Folders[run.ID]
+	cut, err := s.cut(run, dev)
+	if err != nil {
+		return nil, nil, fmt.Errorf("run %s: %w", run.ID, err)
 	}
-	return fmt.Errorf("run %s: %w", run.ID, err)
+	if cut.Micro != run.Micro {
+		s.say("%s", cutText(run.ID, run.Batch, cut.Micro))
+	}
+	m, err := openIn(folder.Compiled(), cut, s.Data, dev)
+	var unsupported *device.UnsupportedError
+	if errors.As(err, &unsupported) && folder.HasCheckpoint() {
+		return nil, nil, fmt.Errorf("run %s was begun in %s and is left alone here (%w): another machine can go on with it, and --precision trains another", run.ID, run.Precision, err)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("run %s: %w", run.ID, err)
+	}
+	t = &trainer{model: m, folder: folder, held: held, made: s.made(m)}
+	if err = folder.RemoveTemporaries(); err == nil {
+		warnings, err = t.resume()
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, m.close())
+	}
+	if text := m.oneClass(s.Data); text != "" && t.step == 0 {
+		warnings = append(warnings, text)
+	}
+	return t, warnings, nil
+}
+
+// made describes this process as it trains a run.
+func (s *Sweep) made(m *model) store.Session {
+	now := store.Session{
+		Version: s.Version, Device: m.session.Info(), Program: m.programs.Train.Hash(), Decoder: m.decoder(),
+		Choices: m.session.Choices(), Started: store.UTC(),
+	}
+	if b, ok := debug.ReadBuildInfo(); ok {
+		now.Go = b.GoVersion
+	}
+	return now
+}
+
+// describe begins the run's record, or goes on with it, and adds this session to its
+// history.
+func (s *Sweep) describe(t *trainer, warnings []string) ([]string, error) {
+	history, damaged, err := t.folder.History()
+	if err != nil {
+		return nil, err
+	}
+	if damaged != "" {
+		warnings = append(warnings, damaged)
+	}
+	t.origin = &store.Provenance{
+		Key: t.folder.Key(), Run: t.run, Question: s.Plan.Question, Profile: s.Plan.Profile,
+		Micro: t.run.Micro, Data: s.Data.Title, Checksum: s.Data.Checksum,
+	}
+	t.origin.Run.Micro = s.asked(t.run.ID).Micro
+	if history != nil {
+		t.origin.Run, t.origin.Question, t.origin.Profile, t.origin.Sessions = history.Run, history.Question, history.Profile, history.Sessions
+	}
+	if source := s.source(t.run); source != nil {
+		t.origin.Source = s.Folders[source.ID].Name()
+	}
+	t.origin.Begin(t.made, t.step, t.clock.total.Seconds())
+	if t.rec, err = t.openRecord(s.start(t.run, t.model)); err != nil {
+		return nil, err
+	}
+	if err := t.folder.WriteProvenance(t.origin); err != nil {
+		return nil, errors.Join(err, t.rec.Close())
+	}
+	return warnings, nil
+}
+
+// asked is the run of an ID as the question has it.
+func (s *Sweep) asked(id string) experiments.Run {
+	for _, run := range s.Plan.Runs {
+		if run.ID == id {
+			return run
+		}
+	}
+	return experiments.Run{}
+}
+
+// follow shows the i-th run to the user and to TensorBoard while it is trained, until
+// stop.
+func (s *Sweep) follow(t *trainer, i int) (stop func() error, err error) {
+	rec, err := record.Read(t.folder.Record())
+	if err != nil {
+		return nil, err
+	}
+	rec.Start = Seen(s.Plan, s.Plan.Runs[i], rec.Start)
+	shown := s.Progress.Begin(i+1, len(s.Plan.Runs), *rec, t.step, s.left(i))
+	t.sink, t.show = record.Tee(t.rec, shown), shown.Step
+	if !s.TensorBoard {
+		return func() error { shown.Close(); return nil }, nil
+	}
+	board, err := s.tensorBoard(rec)
+	if err != nil {
+		shown.Close()
+		return nil, err
+	}
+	t.sink = record.Tee(t.sink, board)
+	return func() error { shown.Close(); return board.Close() }, nil
 }
 
 // tensorBoard begins a run's event file with what is in its record.
 func (s *Sweep) tensorBoard(rec *record.RunRecord) (*record.TensorBoard, error) {
-	return record.NewTensorBoard(filepath.Join(s.Dir, "tensorboard", rec.Start.ID), rec.Events)
+	return record.NewTensorBoard(filepath.Join(string(s.View), "tensorboard", rec.Start.ID), rec.Events)
 }
 
 // finishedBoard writes the event file of a run that was finished before.
@@ -523,10 +486,11 @@ func (s *Sweep) finishedBoard(run experiments.Run) error {
 	if !s.TensorBoard {
 		return nil
 	}
-	rec, err := record.Read(recordPath(s.Dir, run.ID))
+	rec, err := record.Read(s.Folders[run.ID].Record())
 	if err != nil {
 		return err
 	}
+	rec.Start = Seen(s.Plan, run, rec.Start)
 	board, err := s.tensorBoard(rec)
 	if err != nil {
 		return err
@@ -534,17 +498,11 @@ func (s *Sweep) finishedBoard(run experiments.Run) error {
 	return board.Close()
 }
 
-// removeTemporaries clears what a killed process left of a run half written.
-func (s *Sweep) removeTemporaries(run experiments.Run) error {
-	mine := func(name string) bool { return strings.HasPrefix(name, run.ID+".") } // of locks, too: then Take tries again
-	return errors.Join(disk.RemoveTemporaries(filepath.Join(s.Dir, "runs"), mine), disk.RemoveTemporaries(filepath.Join(s.Dir, "weights"), mine))
-}
-
 // lookAhead notes the work of the runs that are to be trained.
 func (s *Sweep) lookAhead() {
 	ahead := map[int]float64{}
 	for i, run := range s.Plan.Runs {
-		if f, err := s.find(run); err == nil && f != finished {
+		if f, err := s.Folders[run.ID].Find(); err == nil && f != store.Complete {
 			_, macs := s.count(run.Net)
 			ahead[i] = float64(macs) * float64(run.Schedule.Stop*run.Batch)
 		}
@@ -595,25 +553,44 @@ func (s *Sweep) count(net string) (params, macs int64) {
 }
 
 // start describes the run in its record.
-func (s *Sweep) start(run experiments.Run, m *model, info device.Info) *record.Start {
+func (s *Sweep) start(run experiments.Run, m *model) *record.Start {
 	arch, _ := nets.ParseArch(run.Net)
 	params, macs := s.count(run.Net)
-	paper, caveats := run.Paper()
-	caveats = append(caveats, s.Plan.Caveats...)
+	info := m.session.Info()
+	st := record.Start{
+		Net: run.Net, Depth: arch.Depth, Residual: arch.Residual, Seed: run.Seed, Params: params, Macs: macs,
+		Steps: run.Schedule.Stop, Batch: run.Batch, Data: s.Data.Title, Precision: run.Precision, Device: info.Name,
+	}
 	if run.Data == "cifar10" && !s.Data.Canonical {
-		paper = false
-		caveats = append(caveats, s.Data.Title)
+		st.Machine = append(st.Machine, s.Data.Title)
 	}
 	if !info.GPU {
-		caveats = append(caveats, "CPU")
-	}
-	st := &record.Start{
-		ID: run.ID, Net: run.Net, Variant: run.Variant, Extends: run.Source(), Depth: arch.Depth, Residual: arch.Residual, Seed: run.Seed,
-		Params: params, Macs: macs, Steps: run.Schedule.Stop, Batch: run.Batch,
-		Data: s.Data.Title, Precision: run.Precision, Device: info.Name, Paper: paper, Caveats: caveats,
+		st.Machine = append(st.Machine, "CPU")
 	}
 	if arch.Residual {
 		st.Shortcut = string(arch.Shortcut)
+	}
+	st = Seen(s.Plan, run, st)
+	return &st
+}
+
+// Seen is how a question sees the run that a record is of: under its own name, with
+// its own caveats and those of the machine and the data.
+func Seen(p *experiments.Plan, run experiments.Run, st record.Start) record.Start {
+	machine := st.Machine
+	if machine == nil { // a record of before runs were shared
+		for _, c := range st.Caveats {
+			if c == "CPU" || c == st.Data {
+				machine = append(machine, c)
+			}
+		}
+	}
+	run.Precision = st.Precision
+	st.ID, st.Variant, st.Extends = run.ID, run.Variant, run.Source()
+	st.Paper, st.Caveats = run.Paper()
+	st.Caveats = append(append(st.Caveats, p.Caveats...), machine...)
+	if slices.Contains(machine, st.Data) {
+		st.Paper = false
 	}
 	return st
 }

@@ -11,6 +11,7 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/lock"
 	"depthlab/harness/record"
+	"depthlab/harness/store"
 )
 
 // ErrInterrupted is returned by Train when its context ended: everything is
@@ -20,10 +21,9 @@ var ErrInterrupted = errors.New("interrupted")
 // trainer is one run under way.
 type trainer struct {
 	*model
-	dir    string // of the plan's results
-	proof  proof
-	made   session     // this process, as it trains the run
-	origin *provenance // runs/ID.json
+	folder store.Folder      // of the run
+	made   store.Session     // this process, as it trains the run
+	origin *store.Provenance // run.json
 	held   *lock.Lock
 	rec    *record.Writer
 	sink   record.Sink // rec, and what shows it
@@ -188,7 +188,7 @@ func (t *trainer) end() error {
 	if err := t.rec.Sync(); err != nil { // before the checkpoints go
 		return err
 	}
-	return removeCheckpoints(t.dir, t.run.ID)
+	return t.folder.Tidy()
 }
 
 // fail records why a run cannot go on. Its last checkpoint stays.

@@ -60,6 +60,7 @@ type Start struct {
 	Precision string   `json:"precision"`
 	Device    string   `json:"device"`
 	Paper     bool     `json:"paper"`   // the recipe and the data are the paper's
+	Machine   []string `json:"machine_caveats,omitempty"` // those of the caveats that are the machine's and the data's, not the recipe's
 	Caveats   []string `json:"caveats"` // why not, to be printed with every figure and table: "schedule shortened to 1/8", "preview data", "CPU", "bf16"
 }
 

@@ -1,16 +1,14 @@
-package harness
+// Where runs stand.
+package store
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"depthlab/experiments"
-	"depthlab/harness/lock"
 	"depthlab/harness/record"
 )
 
@@ -45,58 +43,67 @@ const (
 // silence is how long a living process gives no sign of life at most.
 const silence = 3 * time.Minute
 
-// Statuses tells where every run stands whose results are in dir,
-// results/NAME/PROFILE: those of its question.yaml in their order, then others
-// that have a record. It only reads, and may be asked while others train. Where
-// question.yaml cannot be read, the error says so beside those with a record.
-func Statuses(dir string) ([]Status, error) {
+// Statuses tells where every run of a question stands: those of its question.yaml
+// in their order, then others that its list has. It only reads, and may be asked while
+// others train. Where a file cannot be read, the error says so beside the rest.
+func (v View) Statuses() ([]Status, error) {
+	_, entries, err := v.Read()
+	errs := []error{err}
+	at := map[string]Folder{}
+	for _, e := range entries {
+		at[e.ID] = v.Folder(e)
+	}
 	var all []Status
-	known := map[string]bool{}
-	q, err := experiments.Load(filepath.Join(dir, "question.yaml"))
-	var unread error
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		unread = fmt.Errorf("%v; its runs that have not begun are not listed", err) // no bad input: nobody named that file
-	}
-	if err == nil {
+	q, err := experiments.Load(v.Question())
+	switch {
+	case err == nil:
 		for _, run := range q.Plans[0].Runs {
-			known[run.ID] = true
-			all = append(all, statusOf(dir, run.ID, run.Schedule.Stop))
+			all = append(all, at[run.ID].Status(run.ID, run.Schedule.Stop))
+			delete(at, run.ID)
 		}
-	}
-	entries, err := os.ReadDir(filepath.Join(dir, "runs"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.Join(unread, err)
+	case !errors.Is(err, fs.ErrNotExist):
+		errs = append(errs, fmt.Errorf("%v; its runs that have not begun are not listed", err)) // no bad input: nobody named that file
 	}
 	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok && !known[id] && !record.Stray(e.Name()) {
-			all = append(all, statusOf(dir, id, 0))
+		if _, left := at[e.ID]; left {
+			all = append(all, at[e.ID].Status(e.ID, 0))
 		}
 	}
-	if len(all) == 0 && unread == nil {
-		return nil, fmt.Errorf("%s: no runs there; expected a folder such as results/NAME/PROFILE", dir)
+	if err := errors.Join(errs...); len(all) > 0 || err != nil {
+		return all, err
 	}
-	return all, unread
+	return nil, fmt.Errorf("%s: no runs there; expected a folder such as results/NAME/PROFILE", v)
 }
 
-func statusOf(dir, id string, steps int) Status {
+// Status tells where the run stands that a question calls id and that takes so many
+// steps (0: as its record says). The folder is "" for one that was never begun.
+func (f Folder) Status(id string, steps int) Status {
 	s := Status{ID: id, State: Waiting, Steps: steps}
-	path := recordPath(dir, id)
-	rec, err := record.Read(path)
+	if f == "" {
+		return s
+	}
+	rec, err := record.Read(f.Record())
 	switch {
 	case err == nil:
 		s.read(rec)
-		s.Seen = lastEvent(dir, rec)
+		s.Seen = f.lastEvent(rec)
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, record.ErrEmpty):
 		s.State, s.Why = Failed, err.Error()
 	}
-	if info, err := os.Stat(path); err == nil && s.Seen.IsZero() {
+	if info, err := os.Stat(f.Record()); err == nil && s.Seen.IsZero() {
 		s.Seen = info.ModTime()
 	}
 	if s.State == Finished {
+		if _, err := os.Stat(f.Weights()); errors.Is(err, fs.ErrNotExist) {
+			s.Why = "its weights are missing"
+		}
 		return s
 	}
-	holder, err := lock.Read(lockPath(dir, id))
-	if err != nil || holder.Dead() {
+	if _, err := f.ReadProvenance(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.Why = err.Error()
+	}
+	holder, held := f.Holder()
+	if !held {
 		return s
 	}
 	if holder.Beating.After(s.Seen) {
@@ -111,12 +118,12 @@ func statusOf(dir, id string, steps int) Status {
 
 // lastEvent is when a record was written last: the file's own time is that of
 // its copying, or of the checkout. A record of an older version does not say;
-// of a finished run runs/ID.json does. Zero where neither is known.
-func lastEvent(dir string, rec *record.RunRecord) time.Time {
+// of a finished run run.json does. Zero where neither is known.
+func (f Folder) lastEvent(rec *record.RunRecord) time.Time {
 	if t := rec.Time(); !t.IsZero() || !rec.Finished() {
 		return t
 	}
-	p, err := readProvenance(dir, rec.Start.ID)
+	p, err := f.ReadProvenance()
 	if err != nil {
 		return time.Time{}
 	}

@@ -1,0 +1,186 @@
+// Package store is the results folder: where the files of every run lie, what made
+// them, and where each stands. A run lies there once, under what determines its
+// weights; questions are views over the runs.
+//
+//	results/runs/resnet-20-seed0-3fa9c1d2e4b5/   a run: record.jsonl run.json weights.safetensors
+//	                                             checkpoints/ lock (while it is trained)
+//	results/QUESTION/PROFILE/                    a question: question.yaml runs.json log.txt, figures and tables
+//
+// It knows no device and trains nothing.
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"depthlab/experiments"
+	"depthlab/harness/disk"
+	"depthlab/harness/lock"
+	"depthlab/harness/record"
+	"depthlab/harness/state"
+)
+
+// Store is a results folder.
+type Store string
+
+// Runs is the folder that the runs lie in.
+func (s Store) Runs() string { return filepath.Join(string(s), "runs") }
+
+// View is the folder of a question's profile.
+func (s Store) View(question, profile string) View {
+	return View(filepath.Join(string(s), question, profile))
+}
+
+// Key identifies a run: by its Hash, the checksum of its data and the key of the run
+// that it begins as ("" for none).
+func Key(run experiments.Run, data, source string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{run.Hash(), data, source}, "\n")))
+	return hex.EncodeToString(sum[:6])
+}
+
+// Folder is the folder of the run with a key.
+func (s Store) Folder(run experiments.Run, key string) Folder {
+	return Folder(filepath.Join(s.Runs(), run.Name()+"-"+key))
+}
+
+var folderName = regexp.MustCompile(`^[a-z].*-seed[0-9]+-[0-9a-f]{12}$`)
+
+// All lists the folders of the runs in the store by name, and what else lies there
+// that looks like a copy of one.
+func (s Store) All() (runs []Folder, strays []string, err error) {
+	entries, err := os.ReadDir(s.Runs())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	for _, e := range entries {
+		path := filepath.Join(s.Runs(), e.Name())
+		info, broken := os.Stat(path) // a run may lie elsewhere, and be linked here
+		switch {
+		case strings.HasPrefix(e.Name(), "."): // being brought in or removed
+		case broken == nil && info.IsDir() && folderName.MatchString(e.Name()):
+			runs = append(runs, Folder(path))
+		default:
+			strays = append(strays, path)
+		}
+	}
+	return runs, strays, err
+}
+
+// Folder is where the files of one run lie.
+type Folder string
+
+// Name is the folder's own: net, seed and key.
+func (f Folder) Name() string { return filepath.Base(string(f)) }
+
+// Key is the key in the folder's name.
+func (f Folder) Key() string {
+	name := f.Name()
+	return name[strings.LastIndexByte(name, '-')+1:]
+}
+
+func (f Folder) Record() string      { return filepath.Join(string(f), "record.jsonl") }
+func (f Folder) Provenance() string  { return filepath.Join(string(f), "run.json") }
+func (f Folder) Weights() string     { return filepath.Join(string(f), "weights.safetensors") }
+func (f Folder) Checkpoints() string { return filepath.Join(string(f), "checkpoints") }
+func (f Folder) lock() string        { return filepath.Join(string(f), "lock") }
+
+// Compiled is the folder that holds what the device compiled, for a run to go on
+// with: other compilations may choose other algorithms.
+func (f Folder) Compiled() string { return filepath.Join(f.Checkpoints(), "compiled") }
+
+// Take takes the run's lock. The error is a *lock.HeldError that another process
+// trains it.
+func (f Folder) Take(locks *lock.Set) (*lock.Lock, error) {
+	if err := disk.MakeDir(string(f)); err != nil {
+		return nil, err
+	}
+	return locks.Take(f.lock())
+}
+
+// Progress is how far a run is.
+type Progress int
+
+const (
+	Nothing  Progress = iota
+	Begun             // and to go on from its checkpoints
+	Complete          // trained to its end
+)
+
+// Find says how far the run is. A record alone, without run.json beside it, counts:
+// the folder's name says which run it is.
+func (f Folder) Find() (Progress, error) {
+	rec, err := record.Read(f.Record())
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, record.ErrEmpty):
+		if f.HasCheckpoint() {
+			return Begun, nil
+		}
+		return Nothing, nil
+	case err != nil:
+		return Nothing, err
+	case rec.Finished():
+		return Complete, nil
+	}
+	return Begun, nil
+}
+
+// HasCheckpoint says whether the run can go on from one.
+func (f Folder) HasCheckpoint() bool { return len(state.Files(f.Checkpoints(), f.Name())) > 0 }
+
+// Tidy removes what a finished run needs no more, and what a process that was killed
+// left of it half written. The caller has the run's lock.
+func (f Folder) Tidy() error {
+	return errors.Join(f.RemoveTemporaries(), os.RemoveAll(f.Checkpoints()))
+}
+
+// RemoveTemporaries clears what a killed process left half written. The caller has
+// the run's lock.
+func (f Folder) RemoveTemporaries() error {
+	all := func(string) bool { return true }
+	return disk.RemoveTemporaries(string(f), all)
+}
+
+// Locked says whether a lock lies in the folder, whoever holds it.
+func (f Folder) Locked() bool {
+	_, err := lock.Read(f.lock())
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// Holder is the living process that trains the run.
+func (f Folder) Holder() (lock.Holder, bool) {
+	h, err := lock.Read(f.lock())
+	return h, err == nil && !h.Dead()
+}
+
+// Remove removes the run, whole: its name is gone at once. It fails where a living
+// process trains it.
+func (f Folder) Remove() error {
+	if h, held := f.Holder(); held {
+		return fmt.Errorf("%s is being trained by %v", f.Name(), h)
+	}
+	gone := filepath.Join(filepath.Dir(string(f)), ".removed-"+f.Name())
+	if err := errors.Join(os.RemoveAll(gone), os.Rename(string(f), gone)); err != nil {
+		return err
+	}
+	return os.RemoveAll(gone)
+}
+
+// Size is what the run's files take on disk, in bytes.
+func (f Folder) Size() (bytes int64) {
+	filepath.WalkDir(string(f), func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				bytes += info.Size()
+			}
+		}
+		return nil
+	})
+	return bytes
+}
