@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
@@ -67,9 +68,11 @@ func beside(free int64, run experiments.Run, src *data.Source, info device.Info,
 
 // available is the memory that this process may still take, in bytes: what the
 // machine has left, and what the limits of control groups do; 0 for not known.
-func available() int64 {
-	free := kibibytes("/proc/meminfo", "MemAvailable") << 10
-	if room, limited := limits.Memory(os.DirFS("/")); limited && (free == 0 || room < free) {
+func available() int64 { return availableIn("/") }
+
+func availableIn(root string) int64 {
+	free := kibibytes(filepath.Join(root, "proc", "meminfo"), "MemAvailable") << 10
+	if room, limited := limits.Memory(os.DirFS(root)); limited && (free == 0 || room < free) {
 		free = max(room, 1)
 	}
 	return free
