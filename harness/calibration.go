@@ -192,7 +192,7 @@ const stepsFor, imagesFor = time.Second, 300 * time.Millisecond
 // are 0.
 func measure(run experiments.Run, macs int64, src *data.Source, dev device.Device, dir string) (p Point, err error) {
 	p = Point{Net: run.Net, Data: run.Data, Precision: run.Precision, Batch: run.Batch, Macs: macs}
-	if run.Micro, err = fitting(run, src, dev.Info(), room(dev)); err != nil {
+	if run.Micro, err = fitting(run, src, dev.Info(), room(dev, run, src)); err != nil {
 		return p, err
 	}
 	watched := resetPeak()

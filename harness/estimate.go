@@ -63,7 +63,7 @@ func estimate(run experiments.Run, src *data.Source, c Calibration) (e Estimate,
 	}
 	held, _ := held(run, src, c.Device)
 	if _, cpu := roughly[c.Device.Name]; cpu {
-		micro, err := fitting(run, src, c.Device, available())
+		micro, err := fitting(run, src, c.Device, beside(available(), run, src, c.Device, 2)) // read, and handed to the device
 		switch {
 		case err != nil:
 			e.Cut = fmt.Sprintf("%s: %v", run.Net, err)
