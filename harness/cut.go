@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
@@ -11,6 +13,7 @@ import (
 	"depthlab/harness/limits"
 	"depthlab/harness/state"
 	"depthlab/nets"
+	"depthlab/nets/program"
 )
 
 // memory is what this process may use of a device's own memory, and what it
@@ -76,6 +79,27 @@ func availableIn(root string) int64 {
 		free = max(room, 1)
 	}
 	return free
+}
+
+// kibibytes reads the number behind the name of a line, but the first.
+func kibibytes(path, line string) int64 {
+	text, _ := os.ReadFile(path)
+	_, rest, _ := strings.Cut(string(text), "\n"+line+":")
+	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	n, _ := strconv.ParseInt(number, 10, 64)
+	return n
+}
+
+// bytesOf counts what a training program holds; activations are half as large
+// in bf16.
+func bytesOf(p *program.Program, precision string) (sum int64) {
+	for a, n := range p.Bytes {
+		if program.Arena(a) == program.Work && precision == string(device.BF16) {
+			n /= 2
+		}
+		sum += n
+	}
+	return sum
 }
 
 // fitting gives the images that go through a run's net at a time: as many as its
