@@ -19,6 +19,7 @@ import (
 	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
 	"depthlab/harness/lock"
+	"depthlab/harness/store"
 	"depthlab/nets"
 	"depthlab/nets/compile"
 )
@@ -92,6 +93,14 @@ func named(option, given, variable string) (path, where string) {
 		return path, variable + "=" + path
 	}
 	return "", ""
+}
+
+// Store is the results folder.
+func (m Machine) Store() store.Store { return store.Store(filepath.Join(m.Root, "results")) }
+
+// Published is a results folder that comes with the project.
+func (m Machine) Published() store.Store {
+	return store.Store(filepath.Join(m.Root, "results", "published"))
 }
 
 // LibDir is where run.sh puts libraries that it fetches.
@@ -340,7 +349,11 @@ func (m Machine) Load(ctx context.Context, name string, photos data.FolderOption
 		if err != nil {
 			return nil, err
 		}
-		return data.CIFAR10(dir)
+		src, err := data.CIFAR10(dir)
+		if err == nil {
+			m.remember(dir, src.Checksum)
+		}
+		return src, err
 	case "imagenet":
 		dir, err := m.ImageNet()
 		if err != nil {
@@ -368,6 +381,20 @@ func (m Machine) Load(ctx context.Context, name string, photos data.FolderOption
 		return src, err
 	}
 	return nil, fmt.Errorf("data set %q: expected cifar10, imagenet, preview or preview64", name)
+}
+
+// Outline describes the data set that a question names, without reading it: of
+// photos, those in the folder that is here; else as it is known to be. Nets see
+// a square of size x size of photos.
+func (m Machine) Outline(name string, size int) (*data.Source, error) {
+	if name == "imagenet" {
+		if dir, err := m.ImageNet(); err == nil {
+			return data.OutlineFolder(dir, size)
+		} else if m.DataDir != "" {
+			return nil, err
+		}
+	}
+	return data.Outline(name, size)
 }
 
 // Resolve settles what a recipe leaves to the machine: precision auto is bf16

@@ -26,8 +26,8 @@ type Sweep struct {
 	Plan    *experiments.Plan       // precisions resolved
 	Folders map[string]store.Folder // of the runs, by ID (see Place)
 	View    store.View              // of the question: where event files go
-	Data   *data.Source
-	Device device.Device
+	Data    *data.Source
+	Device  device.Device
 	// Open opens the same device again, for more runs at a time and in place of
 	// one that was lost; it may be nil where Jobs is 1.
 	Open     func() (device.Device, error)

@@ -31,6 +31,13 @@ type PreviewTask struct {
 	RingMargin float64    // rings have their centre at least this far inside the image
 }
 
+// Checksums of the default sets, Preview(0, 0) and Preview64(0, 0), which take a
+// moment to make.
+const (
+	PreviewChecksum   = "e50c2e97a332fb89ebb540c928f8597299f6b0971d9a8e329678046efc57c083"
+	Preview64Checksum = "51659f06a215f3de0e6a4255eb627bf12addb8b1f6872c04035123af49a134e5"
+)
+
 // DefaultPreview is the task that the questions' preview profiles use. To
 // change a number here changes the data set and its checksum.
 var DefaultPreview = PreviewTask{

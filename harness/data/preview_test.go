@@ -12,7 +12,6 @@ import (
 const (
 	previewSmall   = "13fcb3e0f94794a8dd418726df8297d531af882b0afbb721e6e198cda8448c7f"
 	preview64Small = "b71139f6aa94e935d727b3bf982b5cb052ce62059ffaf948e43b3cb7daa0eaaa"
-	previewDefault = "e50c2e97a332fb89ebb540c928f8597299f6b0971d9a8e329678046efc57c083"
 )
 
 func TestPreviewBits(t *testing.T) {
@@ -23,8 +22,11 @@ func TestPreviewBits(t *testing.T) {
 	if testing.Short() {
 		return
 	}
-	if s := Preview(0, 0); s.Checksum != previewDefault {
-		t.Errorf("Preview(0, 0) has SHA-256 %s, want %s", s.Checksum, previewDefault)
+	if s := Preview(0, 0); s.Checksum != PreviewChecksum {
+		t.Errorf("Preview(0, 0) has SHA-256 %s, want %s", s.Checksum, PreviewChecksum)
+	}
+	if s := Preview64(0, 0); s.Checksum != Preview64Checksum {
+		t.Errorf("Preview64(0, 0) has SHA-256 %s, want %s", s.Checksum, Preview64Checksum)
 	}
 }
 

@@ -112,6 +112,9 @@ func (s *Set) Take(path string) (*Lock, error) {
 			return nil, err
 		}
 	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil { // a link to nothing
+		return nil, &disk.Error{Path: path, Err: err}
+	}
 	return nil, fmt.Errorf("%s: the lock comes and goes; is something else writing into that folder?", path)
 }
 

@@ -59,9 +59,9 @@ type Start struct {
 	Data      string   `json:"data"` // "CIFAR-10", "CIFAR-10, JPEG copy", "preview set"
 	Precision string   `json:"precision"`
 	Device    string   `json:"device"`
-	Paper     bool     `json:"paper"`   // the recipe and the data are the paper's
+	Paper     bool     `json:"paper"`                     // the recipe and the data are the paper's
 	Machine   []string `json:"machine_caveats,omitempty"` // those of the caveats that are the machine's and the data's, not the recipe's
-	Caveats   []string `json:"caveats"` // why not, to be printed with every figure and table: "schedule shortened to 1/8", "preview data", "CPU", "bf16"
+	Caveats   []string `json:"caveats"`                   // why not, to be printed with every figure and table: "schedule shortened to 1/8", "preview data", "CPU", "bf16"
 }
 
 // Label is the net's name with its variant: "resnet-110 (no warm-up)".

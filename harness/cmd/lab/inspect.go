@@ -316,7 +316,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	harness.Resolve(&run, "", dev.Info(), *flags.precision)
+	harness.Resolve(&run, dev.Info(), *flags.precision)
 	if err := computes(dev.Info(), run.Precision); err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"depthlab/harness"
+	"depthlab/harness/store"
 	"depthlab/plots"
 )
 
@@ -42,7 +42,7 @@ func showOrigin(_ context.Context, c *call) error {
 		_, err := os.Stdout.Write(text)
 		return err
 	}
-	var o harness.Origin
+	var o store.Origin
 	if err := json.Unmarshal(text, &o); err != nil {
 		return fmt.Errorf("%s: %w", files[0], err)
 	}
@@ -81,12 +81,12 @@ func diffRuns(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	all, err := harness.Diff(files[0], files[1])
+	all, err := store.Diff(files[0], files[1])
 	if err != nil {
 		return err
 	}
 	if c.json {
-		return json.NewEncoder(os.Stdout).Encode(map[string]any{"differences": append([]harness.Difference{}, all...)})
+		return json.NewEncoder(os.Stdout).Encode(map[string]any{"differences": append([]store.Difference{}, all...)})
 	}
 	if len(all) == 0 {
 		fmt.Println("no difference, but for dates and times")

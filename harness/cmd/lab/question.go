@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -14,14 +13,13 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"depthlab/experiments"
 	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
+	"depthlab/harness/store"
 	"depthlab/plots"
 )
 
@@ -29,7 +27,9 @@ import (
 type question struct {
 	*experiments.Question
 	plan *experiments.Plan
-	dir  string // results/NAME/PROFILE
+	view store.View // results/NAME/PROFILE
+
+	folders map[string]store.Folder // of the plan's runs, by ID; nil until place
 }
 
 // choose loads a question and its profile; missing says why not the ones
@@ -60,8 +60,30 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 		return q, nil, usage("--data %s: profile %s makes its images itself (data: %s) and would not read it%s; leave --data out, or choose another with --profile",
 			c.dataDir, q.plan.Profile, set, others)
 	}
-	q.dir = filepath.Join(c.machine().Root, "results", q.plan.Name, q.plan.Profile)
-	return q, missing, nil
+	q.view, err = c.view(file, q.plan)
+	return q, missing, err
+}
+
+// view is the folder of a plan's results. A question.yaml that lies in such a folder
+// is asked again there. Two files of one name cannot share a folder.
+func (c *call) view(file string, p *experiments.Plan) (store.View, error) {
+	own := store.View(filepath.Dir(file))
+	if _, runs, err := own.Read(); filepath.Base(file) == filepath.Base(own.Question()) && err == nil && len(runs) > 0 {
+		return own, nil
+	}
+	v := c.machine().Store().View(p.Name, p.Profile)
+	other, _, err := v.Read()
+	if err != nil || other == "" {
+		return v, nil // a damaged list is written anew
+	}
+	theirs, err := os.Stat(other)
+	if err != nil {
+		return v, nil // it was moved or removed
+	}
+	if ours, err := os.Stat(file); err == nil && !os.SameFile(ours, theirs) {
+		return v, usage("%s: the results of %s lie in %s already; give one of the two files another name (runs that both have are trained once all the same)", file, other, v)
+	}
+	return v, nil
 }
 
 // reasons tells why not other profiles, and of data where they were looked for
@@ -161,7 +183,7 @@ func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
 func (d deviceFlags) settle(info device.Info) device.Precision {
 	var run experiments.Run
 	run.Precision = string(device.FP32)
-	harness.Resolve(&run, "", info, *d.precision)
+	harness.Resolve(&run, info, *d.precision)
 	return device.Precision(run.Precision)
 }
 
@@ -211,33 +233,36 @@ func closeAll(devices []device.Device) error {
 
 // open gives the device and the data that the plan's runs need, and settles
 // their precision.
-func (q question) open(ctx context.Context, m harness.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
+func (q *question) open(ctx context.Context, m harness.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
 	dev, err := flags.open(m)
 	if err != nil {
 		return nil, nil, err
-	}
-	if err := q.resolve(dev.Info(), *flags.precision); err != nil {
-		return nil, nil, errors.Join(err, dev.Close())
 	}
 	src, err := load(ctx, m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
 	if err != nil {
 		return nil, nil, errors.Join(err, dev.Close())
 	}
+	if err := q.place(src.Checksum, dev.Info(), *flags.precision); err != nil {
+		return nil, nil, errors.Join(err, dev.Close())
+	}
 	return dev, src, nil
 }
 
-// resolve settles the precision of the plan's runs.
-func (q question) resolve(info device.Info, precision string) error {
-	for i := range q.plan.Runs {
-		auto := q.plan.Runs[i].Precision == "auto" && precision == ""
-		harness.Resolve(&q.plan.Runs[i], q.dir, info, precision)
-		if auto {
-			continue // the device's own, or what another machine began the run in
-		}
-		if err := computes(info, q.plan.Runs[i].Precision); err != nil {
+// place settles the precision of the plan's runs and where each lies in the store.
+func (q *question) place(checksum string, info device.Info, precision string) error {
+	if precision != "" && precision != "auto" {
+		if err := computes(info, precision); err != nil {
 			return err
 		}
 	}
+	for _, run := range q.plan.Runs {
+		if precision == "" && run.Precision != "auto" {
+			if err := computes(info, run.Precision); err != nil {
+				return err
+			}
+		}
+	}
+	q.folders = harness.Place(q.plan, q.view.Store(), checksum, info, precision)
 	return nil
 }
 
@@ -247,7 +272,6 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	c.profileOption(firstMet)
 	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
 	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
-	replace := c.Bool("replace", false, "move runs that were made with another recipe, precision or data to superseded/, and train them anew")
 	jobs := c.Int("jobs", 0, "runs to train at a time (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
 	files, err := c.files(1, "one question file")
 	if err != nil {
@@ -270,7 +294,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	for _, line := range c.reasons(missing) {
 		say("  %s", line)
 	}
-	say("  profile %s, results in %s", q.plan.Profile, q.dir)
+	say("  profile %s, results in %s", q.plan.Profile, q.view)
 	if q.plan.Says != "" {
 		say("  %s", q.plan.Says)
 	}
@@ -287,26 +311,25 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return dev, err
 	}
 	dev, _ = validated(dev, nil)
-	s := &harness.Sweep{
-		Plan: q.plan, Dir: q.dir, Data: src, Device: dev, Version: version,
-		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
-		Say: say, TensorBoard: *board, Replace: *replace,
-	}
-	if err := agree(s); err != nil {
+	if err := takeOver(q.view); err != nil {
 		return err
 	}
-	if err := q.writeResolved(ctx); err != nil {
+	if err := q.write(ctx); err != nil {
 		return err
 	}
-	log, err := disk.Append(filepath.Join(q.dir, "log.txt"))
+	log, err := disk.Append(q.view.Log())
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	s.Progress = record.NewProgress(messages, log)
-	s.Say = func(format string, args ...any) {
-		say(format, args...)
-		fmt.Fprintf(log, format+"\n", args...)
+	s := &harness.Sweep{
+		Plan: q.plan, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
+		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
+		Progress: record.NewProgress(messages, log), TensorBoard: *board,
+		Say: func(format string, args ...any) {
+			say(format, args...)
+			fmt.Fprintf(log, format+"\n", args...)
+		},
 	}
 	s.Progress.Every = 10 * time.Second
 	trained := s.Run(ctx)
@@ -317,91 +340,105 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	return errors.Join(trained, q.draw(ctx))
 }
 
-// agree asks before finished or begun runs are set aside for others. Where nobody
-// can be asked, --replace must have said so.
-func agree(s *harness.Sweep) error {
-	lines, err := s.Superseded()
-	if err != nil || len(lines) == 0 || s.Replace {
-		return err
+// takeOver brings runs of the layout before the store into it, once.
+func takeOver(v store.View) error {
+	if !v.Former() {
+		return nil
 	}
-	say("%d of %d runs in %s were made otherwise, and would be moved to superseded/ and trained anew:\n  %s", len(lines), len(s.Plan.Runs), s.Dir, strings.Join(lines, "\n  "))
-	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stderr.Fd())) {
-		return usage("nothing was changed; --replace sets these runs aside, and a copy of the file under another name has results of its own")
+	n, err := store.Import(string(v), v.Store(), say)
+	if n > 0 {
+		say("%d runs in %s were copied into the store, %s; its runs/, weights/ and checkpoints/ are not read any more", n, v, v.Store().Runs())
 	}
-	fmt.Fprint(os.Stderr, "Set them aside? [y/N] ")
-	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
-	if s.Replace = strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y"); !s.Replace {
-		return usage("nothing was changed")
-	}
-	return nil
+	return err
 }
 
-// writeResolved keeps the question as it was asked, with every default.
-func (q question) writeResolved(ctx context.Context) error {
+// write keeps the question as it was asked, with every default, and the list of its
+// runs.
+func (q question) write(ctx context.Context) error {
 	text, err := q.Resolved(q.plan.Profile)
 	if err != nil {
 		return err
 	}
-	return harness.Alone(ctx, q.dir, func() error { return disk.Write(filepath.Join(q.dir, "question.yaml"), text) })
+	return harness.Alone(ctx, string(q.view), func() error {
+		return errors.Join(disk.Write(q.view.Question(), text), q.view.Write(q.File, harness.Entries(q.plan, q.folders)))
+	})
+}
+
+// recorded reads what the plan's runs recorded, each as this question sees it. A run
+// whose files are damaged is said, and left out.
+func (q question) recorded() (records []*record.RunRecord, origins []store.OriginRun, err error) {
+	_, entries, err := q.view.Read()
+	if err != nil {
+		return nil, nil, err
+	}
+	at := map[string]store.Folder{}
+	for _, e := range entries {
+		at[e.ID] = q.view.Folder(e)
+	}
+	for _, run := range q.plan.Runs {
+		f, listed := at[run.ID]
+		if !listed {
+			continue
+		}
+		rec, err := record.Read(f.Record())
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, record.ErrEmpty) {
+			continue
+		}
+		if err != nil {
+			say("%s is left out: %v", run.ID, err)
+			continue
+		}
+		if made, err := f.ReadProvenance(); err == nil {
+			if err := harness.Asks(run, made); err != nil {
+				say("%s is left out: %v", run.ID, err)
+				continue
+			}
+		}
+		rec.Start = harness.Seen(q.plan, run, rec.Start)
+		records, origins = append(records, rec), append(origins, store.OriginOf(f, rec))
+	}
+	return records, origins, nil
 }
 
 // draw makes figures and tables of what the plan's runs recorded.
 func (q question) draw(ctx context.Context) error {
-	all, strays, err := record.ReadDir(filepath.Join(q.dir, "runs"))
-	for _, path := range strays {
-		say("%s is left out: a run's record has the run's name, and this looks like a copy", path)
-	}
+	records, origins, err := q.recorded()
 	if err != nil {
 		return err
-	}
-	wanted := map[string]bool{}
-	for _, r := range q.plan.Runs {
-		wanted[r.ID] = true
-	}
-	var records []*record.RunRecord
-	for _, r := range all {
-		if wanted[r.Start.ID] {
-			records = append(records, r)
-		}
 	}
 	if len(records) == 0 {
-		return fmt.Errorf("%s holds no records to draw; ./run.sh %s trains the nets", q.dir, q.File)
+		return fmt.Errorf("%s holds no records to draw; ./run.sh %s trains the nets", q.view, q.File)
 	}
-	origin, err := q.origin(records)
+	resolved, err := q.Resolved(q.plan.Profile)
 	if err != nil {
 		return err
+	}
+	origin := store.Origin{
+		Question: q.plan.Question, Profile: q.plan.Profile, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
+		Drawn: version, Runs: origins,
 	}
 	text, err := json.MarshalIndent(origin, "", "  ")
 	if err != nil {
 		return err
 	}
-	err = harness.Alone(ctx, q.dir, func() error {
-		return plots.Draw(q.dir, plots.Question{
+	err = harness.Alone(ctx, string(q.view), func() error {
+		return plots.Draw(string(q.view), plots.Question{
 			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)
 	})
 	if err != nil {
 		return err
 	}
-	table, err := os.ReadFile(filepath.Join(q.dir, "table.md"))
+	table, err := os.ReadFile(filepath.Join(string(q.view), "table.md"))
 	if err != nil {
 		return err
 	}
 	defer endAtOnce(ctx)() // the reader may be a pager
 	fmt.Printf("\n%s\n", table)
 	for _, f := range q.plan.Figures {
-		fmt.Println(filepath.Join(q.dir, f+".png"))
+		fmt.Println(filepath.Join(string(q.view), f+".png"))
 	}
 	return nil
-}
-
-// origin says what figures and tables are made from.
-func (q question) origin(records []*record.RunRecord) (harness.Origin, error) {
-	resolved, err := q.Resolved(q.plan.Profile)
-	return harness.Origin{
-		Question: q.plan.Question, Profile: q.plan.Profile, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
-		Drawn: version, Runs: harness.OriginOf(q.dir, records),
-	}, err
 }
 
 func plotQuestion(ctx context.Context, c *call) error {
@@ -414,23 +451,27 @@ func plotQuestion(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	results := func(p *experiments.Plan) question {
-		return question{loaded, p, filepath.Join(c.machine().Root, "results", p.Name, p.Profile)}
-	}
+	plans := loaded.Plans
 	if c.profile != "" {
 		plan, _, err := loaded.Choose(nil, c.profile)
 		if err != nil {
 			return usageError{err}
 		}
-		return results(plan).draw(ctx)
+		plans = []*experiments.Plan{plan}
 	}
 	drawn := 0
-	for _, p := range loaded.Plans { // on whatever machine they were made
-		q := results(p)
-		if _, err := os.Stat(filepath.Join(q.dir, "runs")); errors.Is(err, fs.ErrNotExist) {
+	for _, p := range plans { // on whatever machine they were made
+		v, err := c.view(files[0], p)
+		if err != nil {
+			return err
+		}
+		if err := takeOver(v); err != nil {
+			return err
+		}
+		if _, entries, err := v.Read(); err == nil && len(entries) == 0 {
 			continue
 		}
-		if err := q.draw(ctx); err != nil {
+		if err := (question{loaded, p, v, nil}).draw(ctx); err != nil {
 			return err
 		}
 		drawn++

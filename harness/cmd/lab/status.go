@@ -9,13 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
 
-	"depthlab/harness"
+	"depthlab/harness/store"
 )
 
 // status prints where every run stands whose results lie in or under a folder.
@@ -41,10 +40,10 @@ func status(_ context.Context, c *call) error {
 	if len(dirs) == 0 && err == nil {
 		return fmt.Errorf("%s holds no results; ./run.sh FILE.yaml makes some, in results/NAME/PROFILE", root)
 	}
-	all := map[string][]harness.Status{}
+	all := map[string][]store.Status{}
 	unread := []error{err}
 	for _, dir := range dirs {
-		all[dir], err = harness.Statuses(dir)
+		all[dir], err = store.View(dir).Statuses()
 		unread = append(unread, err)
 	}
 	return errors.Join(append(unread, printStatuses(c, dirs, all))...)
@@ -68,7 +67,7 @@ func resultsUnder(dir string, seen map[string]bool) (all []string, err error) {
 	}
 	errs := []error{err, unread}
 	for _, e := range entries {
-		if e.Name() != "superseded" && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
+		if e.Name() != "runs" && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
 			below, err := resultsUnder(filepath.Join(dir, e.Name()), seen)
 			all, errs = append(all, below...), append(errs, err)
 		}
@@ -76,16 +75,16 @@ func resultsUnder(dir string, seen map[string]bool) (all []string, err error) {
 	return all, errors.Join(errs...)
 }
 
-// holdsResults says whether dir is results/NAME/PROFILE: runs/ lies in it, with
-// records there or the question beside. A question may be called "runs", too.
+// holdsResults says whether dir is results/NAME/PROFILE: the list of its runs, or its
+// question, lies in it.
 func holdsResults(dir string) bool {
-	runs, err := os.ReadDir(filepath.Join(dir, "runs"))
-	_, missing := os.Stat(filepath.Join(dir, "question.yaml"))
-	return err == nil && (missing == nil || slices.ContainsFunc(runs, func(e fs.DirEntry) bool { return filepath.Ext(e.Name()) == ".jsonl" }))
+	_, runs, err := store.View(dir).Read()
+	_, missing := os.Stat(store.View(dir).Question())
+	return err != nil || len(runs) > 0 || missing == nil
 }
 
 // printStatuses prints what is known of the runs of each folder.
-func printStatuses(c *call, dirs []string, all map[string][]harness.Status) error {
+func printStatuses(c *call, dirs []string, all map[string][]store.Status) error {
 	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(all)
 	}
@@ -93,7 +92,7 @@ func printStatuses(c *call, dirs []string, all map[string][]harness.Status) erro
 		fmt.Printf("%s\n", dir)
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(w, "run\tstate\tstep\trunning\ttrain\ttest\timages/s\tleft\tseen\t")
-		count := map[harness.State]int{}
+		count := map[store.State]int{}
 		var notes []string
 		for _, s := range all[dir] {
 			count[s.State]++
@@ -115,7 +114,7 @@ func printStatuses(c *call, dirs []string, all map[string][]harness.Status) erro
 			fmt.Println(n)
 		}
 		var words []string
-		for _, s := range []harness.State{harness.Finished, harness.Training, harness.Silent, harness.Interrupted, harness.Failed, harness.Waiting} {
+		for _, s := range []store.State{store.Finished, store.Training, store.Silent, store.Interrupted, store.Failed, store.Waiting} {
 			if count[s] > 0 {
 				words = append(words, fmt.Sprintf("%d %s", count[s], s))
 			}

@@ -1,0 +1,251 @@
+// Bringing runs into the store: of the layout before it, results/QUESTION/PROFILE with
+// runs/, weights/ and checkpoints/ inside, and from another results folder.
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"depthlab/harness/device"
+	"depthlab/harness/disk"
+	"depthlab/harness/lock"
+	"depthlab/harness/record"
+	"depthlab/harness/state"
+)
+
+// Import copies the runs of a question's folder into a store, each whole or not at
+// all, and notes them in the question's view there. The folder itself stays as it is:
+// a program of before goes on with it as if nothing had happened. What is in the store
+// already is left alone, and so is a run that a living process trains. It returns how
+// many runs were brought in; say tells of each that was not, and why.
+func Import(dir string, into Store, say func(format string, args ...any)) (n int, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return 0, err
+	}
+	view := into.View(filepath.Base(filepath.Dir(dir)), filepath.Base(dir))
+	entries, n, err := importRuns(View(dir), into, say)
+	if err != nil || len(entries) == 0 {
+		return n, err
+	}
+	file, known, err := view.Read()
+	if err != nil {
+		return n, err
+	}
+	for _, e := range known {
+		if !slices.ContainsFunc(entries, func(n Entry) bool { return n.ID == e.ID }) {
+			entries = append(entries, e)
+		}
+	}
+	if text, err := os.ReadFile(View(dir).Question()); err == nil {
+		if _, err := os.Stat(view.Question()); errors.Is(err, fs.ErrNotExist) {
+			if err := disk.Write(view.Question(), text); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, view.Write(file, entries)
+}
+
+// Former says whether a question's folder has runs of the layout before the store.
+func (v View) Former() bool {
+	found, _ := formerRuns(string(v))
+	return len(found) > 0
+}
+
+func importRuns(from View, into Store, say func(format string, args ...any)) (entries []Entry, n int, err error) {
+	_, listed, err := from.Read()
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, e := range listed {
+		f := from.Folder(e)
+		to := Folder(filepath.Join(into.Runs(), e.Run))
+		if f == to {
+			continue
+		}
+		if found, err := f.Find(); err != nil || found != Complete {
+			say("%s is left where it is: it is not finished", f.Name())
+			continue
+		}
+		brought, err := bring(to, func(tmp Folder) error { return copyRun(f, tmp) })
+		if err != nil {
+			return nil, n, err
+		}
+		if brought {
+			n++
+		}
+		entries = append(entries, e)
+	}
+	ids, err := formerRuns(string(from))
+	if err != nil {
+		return nil, n, err
+	}
+	for _, id := range ids {
+		old, err := readFormer(string(from), id)
+		if err != nil {
+			say("%s is left where it is: %v", id, err)
+			continue
+		}
+		to := into.Folder(old.Run, old.key)
+		brought, err := bring(to, func(tmp Folder) error { return old.copy(tmp, to) })
+		var held *lock.HeldError
+		if errors.As(err, &held) {
+			say("%s is left where it is: %v", id, err)
+			continue
+		}
+		if err != nil {
+			return nil, n, fmt.Errorf("%s: %w", id, err)
+		}
+		if brought {
+			n++
+		}
+		entries = append(entries, Entry{ID: id, Run: to.Name()})
+	}
+	return entries, n, nil
+}
+
+// bring makes a run's folder by fill, whole or not at all, unless it is there.
+func bring(to Folder, fill func(tmp Folder) error) (brought bool, err error) {
+	if _, err := os.Stat(string(to)); err == nil {
+		return false, nil
+	}
+	tmp := Folder(filepath.Join(filepath.Dir(string(to)), ".coming-"+to.Name()))
+	if err := errors.Join(os.RemoveAll(string(tmp)), disk.MakeDir(string(tmp))); err != nil {
+		return false, err
+	}
+	if err := fill(tmp); err != nil {
+		return false, errors.Join(err, os.RemoveAll(string(tmp)))
+	}
+	if err := os.Rename(string(tmp), string(to)); err != nil {
+		return false, errors.Join(err, os.RemoveAll(string(tmp)))
+	}
+	return true, nil
+}
+
+// copyRun copies a finished run.
+func copyRun(from, to Folder) error {
+	return errors.Join(
+		copyFile(from.Record(), to.Record()), copyIfThere(from.Provenance(), to.Provenance()), copyIfThere(from.Weights(), to.Weights()))
+}
+
+func copyIfThere(from, to string) error {
+	if err := copyFile(from, to); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func copyFile(from, to string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return disk.WriteFunc(to, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
+}
+
+// former is a run in the layout of before.
+type former struct {
+	dir, id, key string
+	Provenance
+}
+
+// formerRuns lists the runs that lie in a question's folder itself.
+func formerRuns(dir string) (ids []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "runs"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if id, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok && !record.Stray(e.Name()) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, err
+}
+
+// readFormer reads runs/ID.json.
+func readFormer(dir, id string) (*former, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "runs", id+".json"))
+	if err != nil {
+		return nil, fmt.Errorf("which recipe it was trained with is not known: %w", err)
+	}
+	// What a file of before sessions has at its top is of the latest process.
+	var file struct {
+		Provenance
+		Proof                struct{ Program, Data, Source string }
+		Version, Go, Started string
+		Device               device.Info
+		Choices              []device.Choice
+		Seconds              float64
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, &DamagedError{filepath.Join(dir, "runs", id+".json"), err}
+	}
+	f := &former{dir: dir, id: id, Provenance: file.Provenance}
+	source := ""
+	if file.Run.Extend != "" {
+		from, err := readFormer(dir, file.Run.Source())
+		if err != nil {
+			return nil, fmt.Errorf("the run that it begins as: %w", err)
+		}
+		source = from.key
+		f.Source = Store("").Folder(from.Run, from.key).Name()
+	}
+	f.Checksum = file.Proof.Data
+	f.key = Key(file.Run, file.Proof.Data, source)
+	f.Key = f.key
+	if f.Sessions == nil {
+		f.Sessions = []Session{{
+			Version: file.Version, Go: file.Go, Device: file.Device, Choices: file.Choices, Program: file.Proof.Program,
+			Last: file.Run.Schedule.Stop, Started: file.Started, Ended: file.Finished, Seconds: file.Seconds, Note: unknownHistory,
+		}}
+	}
+	return f, nil
+}
+
+// copy copies the run into tmp, which will be called to. While it is not finished its
+// lock is held.
+func (f *former) copy(tmp, to Folder) error {
+	path := filepath.Join(f.dir, "runs", f.id+".jsonl")
+	rec, err := record.Read(path)
+	if err != nil {
+		return err
+	}
+	if !rec.Finished() {
+		var locks lock.Set
+		held, err := locks.Take(filepath.Join(f.dir, "runs", f.id+".lock"))
+		if err != nil {
+			return err
+		}
+		defer held.Release()
+		if err := f.copyCheckpoint(tmp, to); err != nil {
+			return err
+		}
+	}
+	if err := copyFile(path, tmp.Record()); err != nil {
+		return err
+	}
+	if err := copyIfThere(filepath.Join(f.dir, "weights", f.id+".safetensors"), tmp.Weights()); err != nil {
+		return err
+	}
+	return tmp.WriteProvenance(&f.Provenance)
+}
+
+// copyCheckpoint brings the newest sound checkpoint along, under the run's new name.
+func (f *former) copyCheckpoint(tmp, to Folder) error {
+	c, _, err := state.Latest(filepath.Join(f.dir, "checkpoints"), f.id)
+	if err != nil || c == nil {
+		return err
+	}
+	return state.Save(tmp.Checkpoints(), to.Name(), c)
+}
+
