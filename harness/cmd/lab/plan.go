@@ -103,7 +103,8 @@ func (q question) calibration(ctx context.Context, m harness.Machine, flags devi
 			}
 		}
 		if c.Device.Name != "" {
-			return c, q.resolve(c.Device, *flags.precision)
+			q.resolve(c.Device, *flags.precision)
+			return c, q.computable(c.Device)
 		}
 	}
 	dev, err := flags.open(m)
@@ -113,7 +114,8 @@ func (q question) calibration(ctx context.Context, m harness.Machine, flags devi
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	c = m.Calibration(dev.Info().Name, version)
 	c.Device = dev.Info()
-	if err := q.resolve(c.Device, *flags.precision); err != nil || !measure {
+	q.resolve(c.Device, *flags.precision)
+	if err := q.computable(c.Device); err != nil || !measure {
 		return c, err
 	}
 	src, err := load(ctx, m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})

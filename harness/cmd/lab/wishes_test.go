@@ -167,7 +167,7 @@ func TestWishes(t *testing.T) {
 		{"", "bench --net plain-8 --device ref --precision tf32", 2, "precision tf32: the device ref"},
 		{"", "step made.yaml --net plain-8 --out s --device ref --precision bf16", 2, "precision bf16: the device ref"},
 		{"", "plan tf32.yaml --device ref", 2, "precision tf32: the device ref"},
-		{"", "run tf32.yaml --device ref", 2, "precision tf32: the device ref"},
+		{"", "step tf32.yaml --net plain-8 --out s --device ref", 2, "precision tf32: the device ref"},
 		{"", "plan made.yaml --precision fp8", 2, `--precision "fp8": expected one of auto, fp32, tf32, bf16`},
 	} {
 		t.Run(c.env+" "+c.args, func(t *testing.T) {
