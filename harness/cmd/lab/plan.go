@@ -108,7 +108,8 @@ func (q question) speeds(ctx context.Context, m harness.Machine, flags deviceFla
 		}
 		gpu := xla.Driver() > 0
 		info = device.Info{Name: "xla", Bfloat16: gpu, GPU: gpu}
-		return info, m.Recorded(run.Data, info), q.resolve(info, *flags.precision)
+		q.resolve(info, *flags.precision)
+		return info, m.Recorded(run.Data, info), q.computable(info)
 	}
 	dev, err := flags.open(m)
 	if err != nil {
@@ -116,7 +117,8 @@ func (q question) speeds(ctx context.Context, m harness.Machine, flags deviceFla
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	info = dev.Info()
-	if err := q.resolve(info, *flags.precision); err != nil {
+	q.resolve(info, *flags.precision)
+	if err := q.computable(info); err != nil {
 		return info, nil, err
 	}
 	if !measure {
