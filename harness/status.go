@@ -68,7 +68,11 @@ func Statuses(dir string) ([]Status, error) {
 		return nil, errors.Join(unread, err)
 	}
 	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok && !known[id] && !record.Stray(e.Name()) {
+		id, ok := strings.CutSuffix(e.Name(), ".jsonl")
+		if !ok || known[id] {
+			continue
+		}
+		if rec, _ := record.Read(recordPath(dir, id)); !record.Stray(e.Name(), rec) {
 			all = append(all, statusOf(dir, id, 0))
 		}
 	}

@@ -162,6 +162,8 @@ func TestStatusesOfDamagedFolders(t *testing.T) {
 	}
 	for path, text := range map[string]string{
 		recordPath(dir, "plain-8-seed0 (conflicted copy)"): string(text),
+		recordPath(dir, "plain-8-seed0.sync-conflict-1"):   string(text),
+		recordPath(dir, "plain-8-seed0 (1)"):               "nonsense",
 		filepath.Join(dir, "question.yaml"):                "question: [",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
