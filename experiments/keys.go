@@ -38,7 +38,7 @@ var keys = map[string]key{
 	"name":     {longest: 40, check: checkVariant, says: "What a variant is called in figures and tables."},
 
 	"data":       {oneOf: []string{"cifar10", "imagenet", "preview", "preview64"}, says: "cifar10; imagenet, a folder of photos (with fewer than ImageNet's, say their number with train); or one of the preview sets that the program makes itself: preview, of 16x16 pixels, or preview64, for nets that begin as for ImageNet."},
-	"train":      {min: 0, max: 1e9, says: "Training images to use, chosen by the seed; 0 uses all of them."},
+	"train":      {min: 0, max: 1e9, says: "Training images to use, chosen by a seed of the program's own, the same for all runs; 0 uses all of them."},
 	"validation": {min: 0, max: 1e9, says: "Training images to hold out and test on in place of the test set; 0 tests on the test set. The paper found its schedule with 5000."},
 	"batch":      {min: 1, max: 65536, says: "Images in a mini-batch."},
 
@@ -59,7 +59,8 @@ var keys = map[string]key{
 	"batch_norm.group":      {min: 0, max: 65536, says: "Images that share their statistics; a divisor of batch, or 0 for the whole batch. The paper's: 64, on each of two GPUs; left out, it is 64 or, where that does not divide batch, 0."},
 	"batch_norm.eps":        {min: 0, above: true, max: 1, says: "Added to the variance."},
 	"batch_norm.momentum":   {min: 0, above: true, max: 1, says: "Share of the newest batch in the moving averages."},
-	"batch_norm.statistics": {oneOf: []string{"moving", "calibrated"}, says: "What tests use: the moving averages of training, or true averages computed once training is over."},
+	"batch_norm.statistics": {oneOf: []string{"averaged", "moving"}, says: "What tests use. averaged: before each test, the mean over some mini-batches of training images at the weights of that step, by forward passes only. moving: the moving averages of training, which cost nothing and lag behind the weights: at a rate of 0.1 they raise test errors by several points."},
+	"batch_norm.batches":    {min: 1, max: 10000, says: "Mini-batches that averaged statistics are the mean of, at most an epoch. Each costs a forward pass, about a third of a training step, at every test."},
 
 	"optimizer":          {says: "Gradient descent with momentum."},
 	"optimizer.rate":     {min: 0, above: true, max: 1000, says: "The learning rate at the start. The paper's: 0.1."},
@@ -93,6 +94,23 @@ var keys = map[string]key{
 	"says":    {longest: 300, says: "One line that is shown when this profile is chosen."},
 	"needs":   {unique: true, oneOf: Needs, says: "What the machine must have: a GPU, the files of CIFAR-10 or ImageNet, the oneDNN library."},
 	"caveats": {unique: true, longest: 200, says: "Why the results are not the paper's, to be printed with each figure and table, beside what the program finds itself."},
+}
+
+// noIdentity are the keys that decide which runs there are, when they are saved
+// and what is drawn of them, but not what comes out of a run. All others are
+// part of a run's identity: with another value it is another run (Run.Hash).
+var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "seeds", "save", "figures", "says", "needs", "caveats"}
+
+// identity says in the schema whether the key at path is part of a run's
+// identity; "" for a key inside of one that says it.
+func identity(path string) string {
+	if path == "" || strings.Contains(path, ".") {
+		return ""
+	}
+	if slices.Contains(noIdentity, path) {
+		return " (No part of a run's identity: changing it trains no finished run again.)"
+	}
+	return " (Part of a run's identity: another value is another run.)"
 }
 
 // belongs maps names that people bring from other programs to ours.

@@ -2,8 +2,8 @@ package experiments
 
 // Run is one net to be trained with one seed, everything resolved: all times
 // in steps, every default filled in. It is what a checkpoint and a record are
-// made from, so its JSON form is stable and its Hash decides whether a
-// checkpoint may be resumed.
+// made from, so its JSON form is stable and its Hash decides whether it is the
+// run that a checkpoint or a finished record belongs to.
 type Run struct {
 	ID      string `json:"id"`                // "resnet-20_B-seed0": file name of its record and checkpoints
 	Net     string `json:"net"`               // "resnet-20/B"
@@ -30,7 +30,7 @@ type Recipe struct {
 	AnyOrder   bool      `json:"any_order,omitempty"` // a GPU may add up in any order, so that the last bits differ from run to run
 	LogEvery   int       `json:"log_every"`           // steps that one running training error is averaged over
 	EvalEvery  int       `json:"eval_every"`          // steps between tests
-	SaveEvery  int       `json:"save_every"`          // steps between checkpoints
+	SaveEvery  int       `json:"save_every"`          // steps between checkpoints; no part of the Hash
 }
 
 // Input is what happens to an image before the net sees it.
@@ -47,12 +47,15 @@ type Input struct {
 	Colour float64 `json:"colour,omitempty"` // deviation of the shift along the principal axes of the colours, in parts of their variance; 0 for none
 }
 
-// BatchNorm: paper section 3.4, and the authors' later notes (paper.md 2c).
+// BatchNorm: paper section 3.4. The paper does not say what statistics tests
+// use; its authors' released nets average them over training images once the
+// weights are fixed (github.com/KaimingHe/deep-residual-networks, README).
 type BatchNorm struct {
 	Group      int     `json:"group"` // images that share statistics; 0 = the whole batch
 	Eps        float64 `json:"eps"`
-	Momentum   float64 `json:"momentum"`   // share of the batch in the moving averages
-	Statistics string  `json:"statistics"` // at test time: "moving" averages, or "calibrated": true averages recomputed before the final tests
+	Momentum   float64 `json:"momentum"`          // share of the batch in the moving averages
+	Statistics string  `json:"statistics"`        // of tests: "averaged" anew before each test, over Batches mini-batches, or the "moving" averages of training
+	Batches    int     `json:"batches,omitempty"` // mini-batches; 0 with moving averages
 }
 
 // Optimizer is SGD with momentum.

@@ -125,10 +125,12 @@ func runID(net, variant string, seed uint64) string {
 	return strings.ReplaceAll(net, "/", "_") + variant + "-seed" + strconv.FormatUint(seed, 10)
 }
 
-// Hash is the SHA-256 of the run's JSON, in hexadecimal digits. Two runs of
-// the same hash are trained alike; so where Precision is "auto", fill in what
-// the machine chose before asking.
+// Hash is the SHA-256 of the run's JSON without what changes no result (the
+// time between checkpoints), in hexadecimal digits. Two runs of the same hash
+// are trained alike; so where Precision is "auto", fill in what the machine
+// chose before asking.
 func (r Run) Hash() string {
+	r.SaveEvery = 0
 	text, err := json.Marshal(r)
 	if err != nil {
 		panic("experiments: a run that is no JSON")

@@ -36,7 +36,7 @@ func Schema() []byte {
 func schemaOf(t reflect.Type, path string, byDefault any) map[string]any {
 	s := typeSchema(t, path, byDefault)
 	if says := keys[path].says; says != "" {
-		s["description"] = says
+		s["description"] = says + identity(path)
 	}
 	if list, ok := byDefault.([]any); ok && len(list) == 0 {
 		return s

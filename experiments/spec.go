@@ -115,7 +115,7 @@ func paperTraining() Training {
 		Batch:     128,
 		Input:     Input{Mean: "pixel", Std: "none", Pad: 4, PadWith: "mean", Flip: true},
 		Init:      "fan_in",
-		BatchNorm: BatchNorm{Group: 64, Eps: 1e-5, Momentum: 0.1, Statistics: "moving"},
+		BatchNorm: BatchNorm{Group: 64, Eps: 1e-5, Momentum: 0.1, Statistics: "averaged", Batches: 60},
 		Optimizer: Optimizer{Rate: 0.1, Momentum: 0.9, Form: "caffe", Decay: 1e-4, Decays: "all"},
 		Schedule: ScheduleSpec{
 			Divide: 10,

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"depthlab/harness/device"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
 	"depthlab/nets/program"
@@ -22,7 +21,6 @@ type proof struct {
 	Program string `json:"program"`          // hash of the training program
 	Data    string `json:"data"`             // checksum of the data set
 	Source  string `json:"source,omitempty"` // hash of the run that this one extends; "" for none
-	Device  string `json:"device"`           // name and layout: other ones round otherwise
 }
 
 // differs spells out what is not the same.
@@ -35,21 +33,20 @@ func (p proof) differs(q proof) string {
 			d = append(d, fmt.Sprintf("%s %.12s -> %.12s", c.what, c.a, c.b)) // the hashes' beginnings
 		}
 	}
-	if p.Device != q.Device {
-		d = append(d, fmt.Sprintf("device %s -> %s", p.Device, q.Device))
-	}
 	return strings.Join(d, ", ")
 }
 
 // progress is what a checkpoint holds beside tensors.
 type progress struct {
 	Proof   proof
-	Choices []device.Choice
+	Made    session // by which process
 	Window  window
 	Watch   watch
 	Warm    bool
 	Plateau plateau
-	Seconds float64
+	Seconds float64 // of training
+	Lap     float64 // of these, when the window began
+	Waited  float64 // seconds that the device waited for photos since then
 }
 
 func checkpoints(dir string) string { return filepath.Join(dir, "checkpoints") }
@@ -79,7 +76,11 @@ func (t *trainer) save() error {
 	if err != nil {
 		return err
 	}
-	meta, err := json.Marshal(progress{t.proof, t.session.Choices(), t.window, t.watch, t.warm, t.still, t.clock.total.Seconds()})
+	seconds := t.clock.total.Seconds()
+	meta, err := json.Marshal(progress{
+		Proof: t.proof, Made: t.made, Window: t.window, Watch: t.watch, Warm: t.warm, Plateau: t.still,
+		Seconds: seconds, Lap: t.clock.lapStart.Seconds(), Waited: t.waitedSince().Seconds(),
+	})
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,8 @@ func (t *trainer) save() error {
 	if err != nil {
 		return fmt.Errorf("run %s: checkpoint at step %d: %w", t.run.ID, t.step, err)
 	}
-	return nil
+	t.origin.reached(t.step, seconds)
+	return t.origin.write(t.dir)
 }
 
 // tensors reads the named tensors of arenas from the device.
@@ -105,7 +107,8 @@ func (m *model) tensors(arenas ...program.Arena) ([]state.Tensor, error) {
 	return out, nil
 }
 
-// resume takes up the newest sound checkpoint, if there is one.
+// resume takes up the newest sound checkpoint, if there is one. Where it was made
+// with other arithmetic the run goes on, and a warning says so.
 func (t *trainer) resume() (warnings []string, err error) {
 	c, warnings, err := state.Latest(checkpoints(t.dir), t.run.ID)
 	if err != nil || c == nil {
@@ -118,13 +121,8 @@ func (t *trainer) resume() (warnings []string, err error) {
 	if p.Proof != t.proof {
 		return warnings, &changedError{ID: t.run.ID, Step: c.Step, What: p.Proof.differs(t.proof)}
 	}
-	for _, now := range t.session.Choices() {
-		for _, then := range p.Choices {
-			if now.Key == then.Key && now.Value != then.Value {
-				warnings = append(warnings, fmt.Sprintf("%s was compiled anew since the checkpoint (%s, was %s): algorithms are chosen by timing, and others may give other last bits than a run that was not stopped",
-					now.Key, now.Value, then.Value))
-			}
-		}
+	if text := t.made.changed(p.Made); text != "" && p.Made.Device.Name != "" {
+		warnings = append(warnings, fmt.Sprintf("goes on with other arithmetic than before (%s): its last bits may differ from those of a run that was not stopped", text))
 	}
 	have := map[string]*state.Tensor{}
 	for i := range c.Tensors {
@@ -143,10 +141,15 @@ func (t *trainer) resume() (warnings []string, err error) {
 		w.write(b.Name, v)
 	}
 	t.step, t.window, t.watch, t.warm, t.still = c.Step, p.Window, p.Watch, p.Warm, p.Plateau
-	t.clock.total = time.Duration(p.Seconds * float64(time.Second))
-	t.clock.lapStart = t.clock.total
+	t.clock.total, t.clock.lapStart = seconds(p.Seconds), seconds(p.Lap)
+	if t.feed != nil {
+		t.feed.waited = seconds(p.Waited)
+	}
+	t.made.First, t.made.Last = t.step, t.step
 	return warnings, w.err
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // changedError says that a checkpoint is of another run than the one asked
 // for under the same name.
@@ -186,7 +189,8 @@ type preprocessing struct {
 	Classes  int     `json:"classes"`
 	Size     int     `json:"size"`
 	Channels int     `json:"channels"`
-	Side     int     `json:"side,omitempty"` // of photos: the shorter side in tests
+	Averaged int     `json:"averaged_batches"` // mini-batches that batch norm's statistics are averaged over; 0: moving averages
+	Side     int     `json:"side,omitempty"`   // of photos: the shorter side in tests
 }
 
 // Names of the preprocessing in a file of weights: (pixel - mean) * scale.
@@ -205,7 +209,7 @@ func (t *trainer) saveWeights() error {
 	tensors = append(tensors, state.Float32(meanName, shape, t.mean), state.Float32(scaleName, []int{len(t.scale)}, t.scale))
 	info := preprocessing{
 		Net: t.run.Net, Data: t.run.Data, Steps: t.step, Eps: t.run.BatchNorm.Eps,
-		Classes: t.classes, Size: shape[1], Channels: shape[0],
+		Classes: t.classes, Size: shape[1], Channels: shape[0], Averaged: t.run.BatchNorm.Batches,
 	}
 	if t.feed != nil {
 		info.Side = t.run.Input.Scale[0]

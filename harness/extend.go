@@ -10,6 +10,10 @@ import (
 	"depthlab/nets/program"
 )
 
+// extendBatches are the mini-batches that the statistics of inserted layers are
+// averaged over.
+const extendBatches = 200
+
 // extend begins the run as the trained net that it extends, by layers that
 // compute the identity (the argument of the paper's introduction: a deeper net
 // need not be worse), and records the tests of what it begins as, at step 0.
@@ -56,7 +60,7 @@ func (t *trainer) extend(source string) error {
 		if len(stage) == 0 || w.err != nil {
 			continue
 		}
-		if err := t.calibrate(); err != nil { // right for the first inserted layer: all before it is done
+		if err := t.average(extendBatches); err != nil { // right for the first inserted layer: all before it is done
 			return err
 		}
 		channels, first := stage[0].Channels, stage[0].Norm
@@ -73,7 +77,7 @@ func (t *trainer) extend(source string) error {
 			w.write(l.Norm+".bias", mean)
 		}
 	}
-	for _, b := range t.views(program.Stat) { // calibrating changed them all
+	for _, b := range t.views(program.Stat) { // averaging changed them all
 		v := inserted[b.Name]
 		if v == nil {
 			v = own[b.Name]
@@ -106,7 +110,8 @@ func (t *trainer) load(id string) (map[string][]float32, error) {
 // compare tests the net that the run begins as, and warns where it is not as
 // wrong as the one that it was made of, image for image.
 func (t *trainer) compare(source string) error {
-	if err := errors.Join(t.test(), t.pass("full", "train", t.model.train)); err != nil {
+	// With the statistics that were written, not averaged anew.
+	if err := errors.Join(t.pass("eval", t.testSet, t.model.test), t.pass("full", "train", t.model.train)); err != nil {
 		return err
 	}
 	old, err := record.Read(recordPath(t.dir, source))

@@ -29,7 +29,7 @@ data: preview
 batch: 4
 train: 16
 input: {pad: 1}
-batch_norm: {group: 0, statistics: calibrated}
+batch_norm: {group: 0, batches: 3}
 schedule: {at: [4 steps], stop: 6 steps, warmup: {rate: 0.01, for: 2 steps, from_depth: 8}}
 log: 1 steps
 evaluate: 3 steps
@@ -277,7 +277,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			if err := smallSweep(t, dir).Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			records, err := record.ReadDir(filepath.Join(dir, "runs"))
+			records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -182,13 +182,21 @@ func (t *trainer) watchPhotos() error {
 // waited is the share of the time since the last lap that the device waited
 // for photos.
 func (t *trainer) waited() float64 {
-	d := t.clock.total - t.clock.lapStart
+	d, w := t.clock.total-t.clock.lapStart, t.waitedSince()
 	if t.feed == nil || d <= 0 {
 		return 0
 	}
-	w := t.feed.waited
 	t.feed.waited, t.feed.idle = 0, t.feed.idle+w
 	return math.Round(1000*w.Seconds()/d.Seconds()) / 1000
+}
+
+// waitedSince is the time since the last lap in which the device waited for
+// photos.
+func (t *trainer) waitedSince() time.Duration {
+	if t.feed == nil {
+		return 0
+	}
+	return t.feed.waited
 }
 
 // slowData says when the photos came slower than the device could take them;

@@ -29,7 +29,7 @@ data: preview
 batch: 8
 train: 64
 input: {pad: 2}
-batch_norm: {group: 4, statistics: calibrated}
+batch_norm: {group: 4, batches: 5}
 schedule: {at: [6 steps], stop: 9 steps, warmup: {rate: 0.01, for: 2 steps, from_depth: 8}}
 log: 2 steps
 evaluate: 4 steps
@@ -74,7 +74,7 @@ func sweep(t *testing.T, text, dir string, dev device.Device, precision string) 
 		t.Fatal(err)
 	}
 	for i := range q.Plans[0].Runs {
-		Resolve(&q.Plans[0].Runs[i], dev.Info(), precision)
+		Resolve(&q.Plans[0].Runs[i], dir, dev.Info(), precision)
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -83,7 +83,7 @@ func sweep(t *testing.T, text, dir string, dev device.Device, precision string) 
 	t.Cleanup(func() { null.Close() })
 	return &Sweep{
 		Plan: q.Plans[0], Dir: dir, Data: data.Preview(100, 20), Device: dev,
-		Progress: record.NewProgress(null, nil), Say: t.Logf, Version: "test",
+		Progress: record.NewProgress(null, nil), Say: t.Logf, Version: "test", Replace: true,
 	}
 }
 
@@ -124,13 +124,13 @@ func interrupted(t *testing.T, begin func() *Sweep) (stops int) {
 func outcome(t *testing.T, dir string) map[string]any {
 	t.Helper()
 	out := map[string]any{}
-	records, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range records {
 		for i := range r.Events {
-			r.Events[i].Seconds, r.Events[i].ImagesPerS, r.Events[i].Waited = 0, 0, 0
+			r.Events[i].Time, r.Events[i].Seconds, r.Events[i].ImagesPerS, r.Events[i].Waited = "", 0, 0, 0
 		}
 		text, err := json.Marshal(r.Events)
 		if err != nil {
@@ -239,7 +239,7 @@ func TestNaNStopsOneRun(t *testing.T) {
 	if nan.Layer == "" || !strings.Contains(err.Error(), "2 of 2 runs failed") {
 		t.Errorf("unclear: %v", err)
 	}
-	records, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 	if err != nil || len(records) != 2 {
 		t.Fatalf("%d records, %v", len(records), err)
 	}
@@ -318,6 +318,29 @@ func TestEval(t *testing.T) {
 	f, err := state.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The same weights as PyTorch's wrappers save them: a prefix before all names.
+	for _, prefix := range []string{"module.", "model.", "module._orig_mod."} {
+		foreign := filepath.Join(t.TempDir(), "foreign.safetensors")
+		var all []state.Tensor
+		for _, x := range f.Tensors {
+			if x.Name != meanName && x.Name != scaleName {
+				x.Name = prefix + x.Name
+				all = append(all, x)
+			}
+		}
+		all = append(all, state.Int64(prefix+"bn1.num_batches_tracked", nil, []int64{1}))
+		if err := state.WriteFile(foreign, nil, all); err != nil {
+			t.Fatal(err)
+		}
+		o := EvalOptions{Net: "resnet-8", Weights: foreign, Set: "test", Batch: 8}
+		if again, err := Eval(o, s.Data, ref.New()); err != nil || again.Images != r.Images {
+			t.Errorf("names with %s: %+v, %v", prefix, again, err)
+		}
+		o.Net = "plain-20"
+		if _, err := Eval(o, s.Data, ref.New()); err == nil || strings.Count(err.Error(), "\n") > 5 || strings.Contains(err.Error(), prefix) || !strings.Contains(err.Error(), "more") {
+			t.Errorf("names with %s, of another net: %v; want a short message about the names without it", prefix, err)
+		}
 	}
 	var kept []state.Tensor
 	for _, x := range f.Tensors {

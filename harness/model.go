@@ -74,8 +74,8 @@ func openIn(folder string, run experiments.Run, src *data.Source, dev device.Dev
 	return m, nil
 }
 
-// programs compiles what a run needs: training, evaluation and, where its
-// recipe says so, calibration.
+// programs compiles what a run needs: training, evaluation and, where tests use
+// averaged statistics of batch norm, the forward passes for these.
 func programs(arch nets.Arch, run experiments.Run, set *data.Set, images int) (p device.Programs, err error) {
 	c := compileConfig(run, set, images)
 	if p.Train, err = compile.Compile(arch, nets.Train, c); err != nil {
@@ -84,7 +84,7 @@ func programs(arch nets.Arch, run experiments.Run, set *data.Set, images int) (p
 	if p.Eval, err = compile.Compile(arch, nets.Eval, c); err != nil {
 		return p, err
 	}
-	if run.BatchNorm.Statistics == "calibrated" || run.Extend != "" {
+	if run.BatchNorm.Batches > 0 || run.Extend != "" {
 		p.Calibrate, err = compile.Compile(arch, nets.Calibrate, c)
 	}
 	return p, err
@@ -272,11 +272,17 @@ func (m *model) evaluate(images []int32) (device.Counts, error) {
 	return m.session.Eval(data.EvalRows(images, m.run.Batch, m.run.Input.Pad))
 }
 
-// calibrate replaces the running statistics by true averages over batches of
-// the training images, as they come in an epoch after the last step: the k-th
-// batch enters with the share 1/k (the authors' README on test statistics).
-func (m *model) calibrate() error {
-	n := max(1, min(200, len(m.train)/m.run.Batch))
+// average replaces the running statistics of batch norm by true averages over
+// mini-batches of training images at the present weights, at most an epoch of them:
+// the k-th enters with the share 1/k (the authors' README on test statistics,
+// github.com/KaimingHe/deep-residual-networks). They are the batches that would
+// follow the last step, the same ones each time.
+func (m *model) average(batches int) error {
+	if m.feed != nil { // waiting for these photos is no part of training
+		waited := m.feed.waited
+		defer func() { m.feed.waited = waited }()
+	}
+	n := max(1, min(batches, len(m.train)/m.run.Batch))
 	for k := 0; k < n; {
 		p := device.Plan{First: m.run.Schedule.Stop + k}
 		var err error
@@ -288,7 +294,7 @@ func (m *model) calibrate() error {
 			p.Rates = append(p.Rates, device.Rates{Statistics: 1 / float32(k)})
 		}
 		if err := m.session.Calibrate(p); err != nil {
-			return fmt.Errorf("calibrating batch norm: %w", err)
+			return fmt.Errorf("averaging batch norm's statistics: %w", err)
 		}
 	}
 	return nil

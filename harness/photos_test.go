@@ -30,7 +30,7 @@ data: imagenet
 train: 18
 batch: 4
 input: {crop: 16, scale: [18, 24]}
-batch_norm: {group: 0, statistics: calibrated}
+batch_norm: {group: 0, batches: 3}
 schedule: {at: [6 steps], stop: 9 steps, warmup: none}
 log: 2 steps
 evaluate: 4 steps

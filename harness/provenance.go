@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -20,31 +21,47 @@ import (
 // provenance is runs/ID.json: what a result was made with.
 type provenance struct {
 	ID       string          `json:"id"`
-	Version  string          `json:"version"`
-	Go       string          `json:"go"`
 	Proof    proof           `json:"proof"`
 	Run      experiments.Run `json:"run"`
 	Question string          `json:"question"`
 	Profile  string          `json:"profile"`
 	Micro    int             `json:"micro_batch,omitempty"` // images at a time, as the question or the memory at hand had it; 0 = all
-	Device   device.Info     `json:"device"`
-	Choices  []device.Choice `json:"choices,omitempty"`
 	Data     string          `json:"data"`
-	Started  string          `json:"started"`            // UTC, of the latest start
 	Finished string          `json:"finished,omitempty"` // UTC
-	Seconds  float64         `json:"seconds,omitempty"`  // of training
+	Sessions []session       `json:"sessions"`           // of each process that trained the run, in their order
 }
 
-func (s *Sweep) provenance(t *trainer, info device.Info) *provenance {
+// begin is the provenance of a run that goes on in this process: that of before,
+// which may be nil, and a session more.
+func (s *Sweep) begin(t *trainer, before *provenance) *provenance {
 	p := &provenance{
-		ID: t.run.ID, Version: s.Version, Proof: t.proof, Run: t.run, Question: s.Plan.Question, Profile: s.Plan.Profile,
-		Device: info, Choices: t.session.Choices(), Data: s.Data.Title, Started: time.Now().UTC().Format(time.RFC3339),
+		ID: t.run.ID, Proof: t.proof, Run: t.run, Question: s.Plan.Question, Profile: s.Plan.Profile, Data: s.Data.Title,
 	}
-	if b, ok := debug.ReadBuildInfo(); ok {
-		p.Go = b.GoVersion
+	if before != nil {
+		p.Sessions = before.Sessions
 	}
+	p.Sessions = append(settle(p.Sessions, t.step, t.clock.total.Seconds()), t.made)
 	return p
 }
+
+// made describes this process as it trains a run.
+func (s *Sweep) made(m *model, info device.Info) session {
+	now := session{Version: s.Version, Device: info, Decoder: m.decoder(), Choices: m.session.Choices(), Started: utc()}
+	if b, ok := debug.ReadBuildInfo(); ok {
+		now.Go = b.GoVersion
+	}
+	return now
+}
+
+// reached notes how far the present session has come, after so many seconds of
+// training in all.
+func (p *provenance) reached(step int, seconds float64) {
+	now := &p.Sessions[len(p.Sessions)-1]
+	now.Last, now.Ended = step, utc()
+	now.Seconds += seconds - trained(p.Sessions)
+}
+
+func utc() string { return time.Now().UTC().Format(time.RFC3339) }
 
 func provenancePath(dir, id string) string { return filepath.Join(dir, "runs", id+".json") }
 
@@ -61,11 +78,39 @@ func readProvenance(dir, id string) (*provenance, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := new(provenance)
-	if err := json.Unmarshal(text, p); err != nil {
-		return nil, fmt.Errorf("%s: %w", provenancePath(dir, id), err)
+	// What a file of before sessions has at its top is of the latest process.
+	var file struct {
+		provenance
+		Version, Go, Started string
+		Device               device.Info
+		Choices              []device.Choice
+		Seconds              float64
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, fmt.Errorf("%s: damaged (%w): move it away, and the run's history is unknown, but its record stays", provenancePath(dir, id), err)
+	}
+	p := &file.provenance
+	if p.Sessions == nil {
+		p.Sessions = []session{{
+			Version: file.Version, Go: file.Go, Device: file.Device, Choices: file.Choices, Last: p.Run.Schedule.Stop,
+			Started: file.Started, Ended: p.Finished, Seconds: file.Seconds, Note: unknownHistory,
+		}}
 	}
 	return p, nil
+}
+
+// begunPrecision is the precision of the run in a results folder that is run but
+// for its precision.
+func begunPrecision(dir string, run experiments.Run) (precision string, ok bool) {
+	if dir == "" {
+		return "", false
+	}
+	old, err := readProvenance(dir, run.ID)
+	if err != nil {
+		return "", false
+	}
+	run.Precision = old.Run.Precision
+	return run.Precision, run.Hash() == old.Proof.Run
 }
 
 // changes spells out how the run in the results folder was made otherwise than
@@ -98,33 +143,91 @@ type Origin struct {
 	Runs     []OriginRun `json:"runs"`
 }
 
-// OriginRun is a run that was drawn.
+// OriginRun is a run that was drawn. Its versions and devices are all that
+// trained it.
 type OriginRun struct {
-	ID        string `json:"id"`
-	Seed      uint64 `json:"seed"`
-	Steps     int    `json:"steps"`
-	Version   string `json:"version"` // of the program; "-dirty" behind it: with changes that were not committed
-	Recipe    string `json:"recipe_sha256"`
-	Data      string `json:"data"`
-	Checksum  string `json:"data_sha256"`
-	Device    string `json:"device"`
-	Precision string `json:"precision"`
-	Finished  string `json:"finished,omitempty"` // UTC; "" for a run that is not
+	ID        string    `json:"id"`
+	Seed      uint64    `json:"seed"`
+	Steps     int       `json:"steps"`
+	Versions  []string  `json:"versions"` // of the program; "-dirty" behind one: with changes that were not committed
+	Devices   []string  `json:"devices"`
+	Recipe    string    `json:"recipe_sha256"`
+	Data      string    `json:"data"`
+	Checksum  string    `json:"data_sha256"`
+	Precision string    `json:"precision"`
+	Finished  string    `json:"finished,omitempty"` // UTC; "" for a run that is not
+	Sessions  []session `json:"sessions,omitempty"`
+	Changes   []string  `json:"changes,omitempty"` // in how sums are computed, from one session to the next
+	Problem   string    `json:"problem,omitempty"` // why nothing more is known
 }
 
-// OriginOf describes runs whose files lie in dir. A run without its runs/ID.json
-// is described by its record alone.
+// OriginOf describes runs whose files lie in dir. A run whose runs/ID.json is
+// missing or damaged is described by its record alone, and says so.
 func OriginOf(dir string, runs []*record.RunRecord) []OriginRun {
 	var all []OriginRun
 	for _, r := range runs {
-		o := OriginRun{ID: r.Start.ID, Seed: r.Start.Seed, Steps: r.Start.Steps, Data: r.Start.Data, Device: r.Start.Device, Precision: r.Start.Precision}
+		o := OriginRun{ID: r.Start.ID, Seed: r.Start.Seed, Steps: r.Start.Steps, Data: r.Start.Data, Precision: r.Start.Precision}
 		if p, err := readProvenance(dir, o.ID); err == nil {
-			o.Version, o.Recipe, o.Checksum, o.Finished = p.Version, p.Proof.Run, p.Proof.Data, p.Finished
-			o.Device = strings.Join(slices.DeleteFunc([]string{p.Device.Name, p.Device.Library, p.Device.Hardware}, func(s string) bool { return s == "" }), ", ")
+			o.Recipe, o.Checksum, o.Finished, o.Sessions = p.Proof.Run, p.Proof.Data, p.Finished, p.Sessions
+		} else {
+			o.Devices, o.Problem = []string{r.Start.Device}, err.Error()
+		}
+		counted := counted(o.Sessions)
+		for i, s := range counted {
+			o.Versions = appendNew(o.Versions, s.Version)
+			o.Devices = appendNew(o.Devices, s.Device.Summary())
+			if i == 0 || s.Device.Name == "" || counted[i-1].Device.Name == "" {
+				continue
+			}
+			if text := s.changed(counted[i-1]); text != "" {
+				o.Changes = append(o.Changes, fmt.Sprintf("step %d: %s", s.First, text))
+			}
 		}
 		all = append(all, o)
 	}
 	return all
+}
+
+// appendNew appends a word that is not empty and not there yet.
+func appendNew(words []string, word string) []string {
+	if word == "" || slices.Contains(words, word) {
+		return words
+	}
+	return append(words, word)
+}
+
+// Made says in a line each what the drawn runs were made with: versions of the
+// program, devices, and runs whose arithmetic changed on the way.
+func (o Origin) Made() []string {
+	var versions, devices, lines []string
+	for _, r := range o.Runs {
+		for _, v := range r.Versions {
+			versions = appendNew(versions, v)
+		}
+		for _, d := range r.Devices {
+			devices = appendNew(devices, d)
+		}
+	}
+	if len(versions) > 0 {
+		lines = append(lines, "Trained by version "+strings.Join(versions, ", ")+" of the program.")
+	}
+	if len(devices) > 0 {
+		lines = append(lines, "Devices: "+strings.Join(devices, "; ")+".")
+	}
+	for _, r := range o.Runs {
+		for _, s := range r.Sessions {
+			if s.Note != "" {
+				lines = append(lines, r.ID+": "+s.Note+".")
+			}
+		}
+		for _, c := range r.Changes {
+			lines = append(lines, fmt.Sprintf("%s went on with other arithmetic at %s.", r.ID, c))
+		}
+		if r.Problem != "" {
+			lines = append(lines, r.ID+": "+r.Problem+".")
+		}
+	}
+	return lines
 }
 
 // Difference is a value that differs, under its dotted name; "" where one
@@ -162,7 +265,12 @@ func Diff(a, b string) ([]Difference, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.Started, p.Finished, p.Seconds = "", "", 0
+		p.Finished = ""
+		for i := range p.Sessions { // when, and how often it was stopped, is no difference
+			one := &p.Sessions[i]
+			one.First, one.Last, one.Started, one.Ended, one.Seconds = 0, 0, "", "", 0
+		}
+		p.Sessions = slices.CompactFunc(p.Sessions, func(a, b session) bool { return reflect.DeepEqual(a, b) })
 		made[i], out[i] = p, map[string]any{}
 		rec, err := record.Read(recordPath(dir, id))
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, record.ErrEmpty) {

@@ -36,6 +36,7 @@ type Sweep struct {
 	Version  string                           // of the program
 
 	TensorBoard bool // write tensorboard/ID, too
+	Replace     bool // set runs aside that were made with another recipe or other data, and train them anew
 
 	opened []device.Device // the device, and those that the sweep opened
 
@@ -201,7 +202,7 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 		return false, err
 	}
 	if found == finished {
-		return true, s.tidy(run)
+		return true, errors.Join(s.tidy(run), s.finishedBoard(run))
 	}
 	if err := s.ready(run); err != nil {
 		return false, err
@@ -212,8 +213,11 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 	}
 	defer func() { err = errors.Join(err, held.Release()) }()
 	found, err = s.find(run) // once more, now that nobody else changes it
-	if err != nil || found == finished {
-		return true, err
+	if err != nil {
+		return false, err
+	}
+	if found == finished {
+		return true, s.finishedBoard(run)
 	}
 	if found == another {
 		if err := s.setAside(run, s.changes(run)); err != nil {
@@ -365,9 +369,36 @@ func (s *Sweep) ready(run experiments.Run) error {
 	return err
 }
 
-// setAside moves the files of a run to superseded/, where nothing reads them.
+// Superseded lists the runs in the results folder that the sweep has to set aside
+// to train what is asked for: what is other, and what training them took.
+func (s *Sweep) Superseded() (lines []string, err error) {
+	for _, run := range s.Plan.Runs {
+		found, err := s.find(run)
+		if err != nil || found != another {
+			continue // an error is said when the run's turn comes
+		}
+		old, err := readProvenance(s.Dir, run.ID)
+		if err != nil {
+			return nil, err
+		}
+		sessions := old.Sessions
+		last := 0
+		if len(sessions) > 0 {
+			last = sessions[len(sessions)-1].Last
+		}
+		lines = append(lines, fmt.Sprintf("%s (%d of %d steps, %v of training): %s", run.ID, last, old.Run.Schedule.Stop,
+			seconds(trained(sessions)).Round(time.Second), s.changes(run)))
+	}
+	return lines, nil
+}
+
+// setAside moves the files of a run to superseded/, where nothing reads them. It
+// fails unless the user has agreed.
 func (s *Sweep) setAside(run experiments.Run, why string) error {
-	to := filepath.Join(s.Dir, "superseded", run.ID+"-"+time.Now().UTC().Format("20060102T150405"))
+	if !s.Replace {
+		return fmt.Errorf("run %s was made otherwise (%s), and is kept: --replace moves it to superseded/ and trains it anew", run.ID, why)
+	}
+	to := filepath.Join(s.Dir, "superseded", run.ID+"-"+time.Now().UTC().Format("20060102T150405.000000"))
 	if err := disk.MakeDir(to); err != nil {
 		return err
 	}
@@ -392,16 +423,15 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	}
 	m, err := openIn(compiledPath(s.Dir, run.ID), cut, s.Data, dev)
 	if err != nil {
-		return fmt.Errorf("run %s: %w", run.ID, err)
+		return s.cannotOpen(run, err)
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	info := m.session.Info()
 	if err := s.removeTemporaries(run); err != nil {
 		return err
 	}
-	t := &trainer{model: m, dir: s.Dir, held: held, proof: proof{
+	t := &trainer{model: m, dir: s.Dir, held: held, made: s.made(m, info), proof: proof{
 		Run: run.Hash(), Program: m.programs.Train.Hash(), Data: s.Data.Checksum, Source: s.sourceHash(run),
-		Device: strings.TrimSpace(strings.Join([]string{info.Name, info.Precision, info.Layout, m.decoder()}, " ")),
 	}}
 	warnings, err := t.resume()
 	var changed *changedError
@@ -414,6 +444,10 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	if err != nil {
 		return err
 	}
+	before, err := readProvenance(s.Dir, run.ID)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	start := s.start(run, m, info)
 	w, err := t.openRecord(start)
 	if err != nil {
@@ -421,17 +455,21 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	t.rec = w
-	origin := s.provenance(t, info)
-	origin.Run, origin.Micro = run, cut.Micro
-	if err := origin.write(s.Dir); err != nil {
+	rec, err := record.Read(recordPath(s.Dir, run.ID))
+	if err != nil {
+		return err
+	}
+	t.origin = s.begin(t, before)
+	t.origin.Run, t.origin.Micro = run, cut.Micro
+	if err := t.origin.write(s.Dir); err != nil {
 		return err
 	}
 	s.begun(i)
-	shown := s.Progress.Begin(i+1, len(s.Plan.Runs), *start, t.step, s.left(i))
+	shown := s.Progress.Begin(i+1, len(s.Plan.Runs), *rec, t.step, s.left(i))
 	defer shown.Close()
 	t.sink, t.show = record.Tee(w, shown), shown.Step
 	if s.TensorBoard {
-		board, failed := s.tensorBoard(run.ID)
+		board, failed := s.tensorBoard(rec)
 		if failed != nil {
 			return failed
 		}
@@ -451,27 +489,49 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 			return err
 		}
 	}
-	before := t.clock.total.Seconds()
+	took := t.clock.total.Seconds()
 	if err := t.train(ctx); err != nil {
 		return err
 	}
-	if text := t.slowData(before); text != "" {
+	if text := t.slowData(took); text != "" {
 		s.say("%s", text)
 	}
-	origin.Finished, origin.Seconds = time.Now().UTC().Format(time.RFC3339), t.clock.total.Seconds()
-	if err := origin.write(s.Dir); err != nil {
+	t.origin.Finished = utc()
+	if err := t.origin.write(s.Dir); err != nil {
 		return err
 	}
 	return t.end()
 }
 
-// tensorBoard begins a run's event file with what is in its record.
-func (s *Sweep) tensorBoard(id string) (*record.TensorBoard, error) {
-	rec, err := record.Read(recordPath(s.Dir, id))
-	if err != nil {
-		return nil, err
+// cannotOpen says why a run is left alone here: one that was begun elsewhere keeps
+// its precision, which this device may not have.
+func (s *Sweep) cannotOpen(run experiments.Run, err error) error {
+	var unsupported *device.UnsupportedError
+	if _, begun := begunPrecision(s.Dir, run); begun && errors.As(err, &unsupported) {
+		return fmt.Errorf("run %s was begun in %s and is left alone here (%w); another machine can go on with it, and --precision with --replace sets it aside and trains it anew", run.ID, run.Precision, err)
 	}
-	return record.NewTensorBoard(filepath.Join(s.Dir, "tensorboard", id), rec.Events)
+	return fmt.Errorf("run %s: %w", run.ID, err)
+}
+
+// tensorBoard begins a run's event file with what is in its record.
+func (s *Sweep) tensorBoard(rec *record.RunRecord) (*record.TensorBoard, error) {
+	return record.NewTensorBoard(filepath.Join(s.Dir, "tensorboard", rec.Start.ID), rec.Events)
+}
+
+// finishedBoard writes the event file of a run that was finished before.
+func (s *Sweep) finishedBoard(run experiments.Run) error {
+	if !s.TensorBoard {
+		return nil
+	}
+	rec, err := record.Read(recordPath(s.Dir, run.ID))
+	if err != nil {
+		return err
+	}
+	board, err := s.tensorBoard(rec)
+	if err != nil {
+		return err
+	}
+	return board.Close()
 }
 
 // removeTemporaries clears what a killed process left of a run half written.

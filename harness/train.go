@@ -22,6 +22,8 @@ type trainer struct {
 	*model
 	dir    string // of the plan's results
 	proof  proof
+	made   session     // this process, as it trains the run
+	origin *provenance // runs/ID.json
 	held   *lock.Lock
 	rec    *record.Writer
 	sink   record.Sink // rec, and what shows it
@@ -119,7 +121,7 @@ func (t *trainer) log(rate float32) error {
 		Seconds: t.clock.total.Seconds(), Waited: t.waited(), ImagesPerS: t.clock.lap(t.window.Steps * t.run.Batch)}
 	steps := t.window.Steps
 	t.window = window{}
-	return errors.Join(t.sink.Event(e), t.watchLoss(m.Loss, steps), t.watchPhotos())
+	return errors.Join(t.sink.Event(e), t.watchError(m.Error, steps), t.watchPhotos())
 }
 
 // look records the gradients of the latest step and, but for the last one's,
@@ -131,8 +133,16 @@ func (t *trainer) look() error {
 	return t.test()
 }
 
-// test records the error on the test set with running statistics.
-func (t *trainer) test() error { return t.pass("eval", t.testSet, t.model.test) }
+// test records the error on the test set, with statistics of batch norm that are
+// averaged for it unless the recipe has moving averages.
+func (t *trainer) test() error {
+	if t.run.BatchNorm.Batches > 0 {
+		if err := t.average(t.run.BatchNorm.Batches); err != nil {
+			return err
+		}
+	}
+	return t.pass("eval", t.testSet, t.model.test)
+}
 
 func (t *trainer) pass(kind, set string, images []int32) error {
 	c, err := t.evaluate(images)
@@ -148,11 +158,6 @@ func (t *trainer) pass(kind, set string, images []int32) error {
 
 // finish makes the final tests and keeps the weights.
 func (t *trainer) finish(ctx context.Context) error {
-	if t.run.BatchNorm.Statistics == "calibrated" {
-		if err := t.calibrate(); err != nil {
-			return err
-		}
-	}
 	if err := t.test(); err != nil {
 		return err
 	}
@@ -164,7 +169,7 @@ func (t *trainer) finish(ctx context.Context) error {
 	}
 	responses, err := t.responses()
 	if err != nil {
-		return err
+		return t.fail(err)
 	}
 	if err := t.sink.Event(record.Event{Kind: "responses", Step: t.step, Layers: responses}); err != nil {
 		return err
@@ -218,19 +223,8 @@ func (w *window) metric(rate float32) record.Metric {
 	return record.Metric{Rate: exact(rate), Loss: w.Loss / float64(w.Steps), Error: 100 * float64(w.Wrong) / float64(w.Images)}
 }
 
-// stopwatch counts training time, and no testing or saving.
-type stopwatch struct {
-	total, lapStart time.Duration
-	started         time.Time
-}
-
-func (s *stopwatch) start() { s.started = time.Now() }
-func (s *stopwatch) stop()  { s.total += time.Since(s.started) }
-
-// lap is the speed, in images per second, since the last lap.
-func (s *stopwatch) lap(images int) float64 {
-	d := s.total - s.lapStart
-	s.lapStart = s.total
+// perSecond is a speed to a tenth of an image; 0 where no time has passed.
+func perSecond(images int, d time.Duration) float64 {
 	if d <= 0 {
 		return 0
 	}

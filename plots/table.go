@@ -163,6 +163,9 @@ func markdown(q Question, nets []*net) []byte {
 	if all := warnings(nets); len(all) > 0 {
 		b.WriteString("\nWarnings:\n\n- " + strings.Join(all, "\n- ") + "\n")
 	}
+	if len(q.Made) > 0 {
+		b.WriteString("\nMade with:\n\n- " + strings.Join(q.Made, "\n- ") + "\n")
+	}
 	return b.Bytes()
 }
 
@@ -172,10 +175,8 @@ func warnings(nets []*net) []string {
 	var ls []string
 	for _, n := range nets {
 		for _, r := range slices.Concat(n.done, n.open) {
-			for _, e := range r.Events {
-				if e.Kind == "warn" {
-					ls = append(ls, fmt.Sprintf("%s, seed %d, step %s: %s", n.Label(), r.Start.Seed, thousands(e.Step), oneLine(e.Text)))
-				}
+			for _, e := range r.Warnings() {
+				ls = append(ls, fmt.Sprintf("%s, seed %d, step %s: %s", n.Label(), r.Start.Seed, thousands(e.Step), oneLine(e.Text)))
 			}
 		}
 	}
@@ -240,6 +241,9 @@ func latex(q Question, nets []*net) []byte {
 	}
 	for _, l := range warnings(nets) {
 		fmt.Fprintf(&b, "%% Warning: %s\n", l)
+	}
+	for _, l := range q.Made {
+		fmt.Fprintf(&b, "%% %s\n", oneLine(l))
 	}
 	head := tableHead(nets)
 	fmt.Fprintf(&b, "\\begin{tabular}{l%s}\n\\hline\n%s \\\\\n\\hline\n", strings.Repeat("r", len(head)-1), strings.Join(head, " & "))

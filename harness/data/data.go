@@ -46,6 +46,7 @@ func Join(s, t *Set) *Set {
 	all.Labels = slices.Concat(s.Labels, t.Labels)
 	photos := *s.Photos
 	photos.Names = slices.Concat(s.Photos.Names, t.Photos.Names)
+	photos.sums = slices.Concat(s.Photos.sums, t.Photos.sums)
 	photos.Broken = map[int32]string{}
 	maps.Copy(photos.Broken, s.Photos.Broken)
 	for i, why := range t.Photos.Broken {
@@ -60,9 +61,9 @@ type Source struct {
 	Name        string // "cifar10", "imagenet", "preview" or "preview64": what a question calls it
 	Title       string // for figures and tables; says so when the files are not the canonical ones
 	Train, Test Set
-	Checksum    string // SHA-256, hex, over sizes, labels and images of both sets; of photos, names and sizes of the files
+	Checksum    string // SHA-256, hex, over sizes, labels and images of both sets; of photos, over classes, and names, labels and bytes of the files
 	Canonical   bool   // the bytes are known to be those that the name promises
-	Warning     string // "" or one line for the user: what is unusual about these data
+	Warning     string // "" or a few lines for the user: what is unusual about these data
 }
 
 // Outline is a data set without its images, as much of it as is known before it

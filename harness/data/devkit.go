@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -24,12 +26,12 @@ const (
 // groundTruth reads the devkit beside a flat val folder, and gives what tells
 // the class of ILSVRC2012_val_00000001.JPEG and on by that number. Photos of
 // classes that train does not have belong to none.
-func groundTruth(dir string, classes []string) (func(int, string) (int, bool), error) {
+func groundTruth(dir string, classes []string) (func(name string) (class int, ok bool), error) {
 	var found string
 	for _, pattern := range []string{"", "data", "*devkit*", "*devkit*/data"} {
-		matches, _ := filepath.Glob(filepath.Join(dir, pattern, truthFile))
+		matches, _ := fs.Glob(os.DirFS(dir), path.Join(pattern, truthFile)) // dir itself may have brackets
 		if len(matches) > 0 {
-			found = matches[0]
+			found = filepath.Join(dir, matches[0])
 			break
 		}
 	}
@@ -67,7 +69,7 @@ func groundTruth(dir string, classes []string) (func(int, string) (int, bool), e
 		}
 		labels[i] = class
 	}
-	return func(_ int, name string) (int, bool) {
+	return func(name string) (int, bool) {
 		stem := strings.TrimSuffix(name, filepath.Ext(name))
 		n, err := strconv.Atoi(stem[strings.LastIndexByte(stem, '_')+1:])
 		if err != nil || n < 1 || n > len(labels) || labels[n-1] < 0 {

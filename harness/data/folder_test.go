@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // shot is a photo of one grey with a bright corner.
@@ -47,7 +46,7 @@ func put(t testing.TB, dir, name string, content []byte) {
 // folder has classes n01 to n03 of n photos each, for training and validation.
 func folder(t testing.TB, n int) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "[2024] *photos") // which is no pattern
 	for class := 1; class <= 3; class++ {
 		for i := range n {
 			photo := shot(t, 60+7*class, 50+i%13, uint8(60*class+i%30))
@@ -76,80 +75,8 @@ func TestImageFolder(t *testing.T) {
 	if s.Train.Photos.Names[4] != filepath.Join("train", "n02", "000.JPEG") || s.Train.Labels[4] != 1 {
 		t.Errorf("photo 4 is %s of class %d", s.Train.Photos.Names[4], s.Train.Labels[4])
 	}
-}
-
-// A second time nothing is looked into but what changed.
-func TestIndexIsKept(t *testing.T) {
-	dir, o := folder(t, 3), options(t)
-	looked := 0
-	o.Progress = func(_, total int) { looked = total }
-	for _, c := range []struct {
-		change func()
-		want   int
-	}{
-		{func() {}, 18},
-		{func() {}, 0},
-		{func() { put(t, dir, "train/n03/more.jpg", shot(t, 50, 50, 1)) }, 4},
-		{func() { damageIndex(t, o.Cache) }, 19},
-	} {
-		c.change()
-		looked = 0
-		if _, err := ImageFolder(context.Background(), dir, o); err != nil {
-			t.Fatal(err)
-		}
-		if looked != c.want {
-			t.Errorf("%d files looked into, want %d", looked, c.want)
-		}
-	}
-}
-
-// An index whose making was stopped goes on where it was.
-func TestIndexIsStopped(t *testing.T) {
-	dir, o := folder(t, 3), options(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	o.Progress = func(done, _ int) {
-		if done == 6 {
-			cancel()
-		}
-	}
-	if _, err := ImageFolder(ctx, dir, o); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
-	}
-	looked := 0
-	o.Progress = func(_, total int) { looked = total }
-	if _, err := ImageFolder(context.Background(), dir, o); err != nil || looked != 12 {
-		t.Errorf("%d files looked into, %v; want the 12 that were left", looked, err)
-	}
-}
-
-func damageIndex(t *testing.T, cache string) {
-	files, err := filepath.Glob(filepath.Join(cache, "*.json"))
-	if err != nil || len(files) != 1 {
-		t.Fatal(files, err)
-	}
-	if err := os.Truncate(files[0], 100); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestChecksumOfPhotos(t *testing.T) {
-	dir, o := folder(t, 2), options(t)
-	sum := func() string {
-		s, err := ImageFolder(context.Background(), dir, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Checksum
-	}
-	first := sum()
-	put(t, dir, "val/n01/zzz.png", shot(t, 50, 50, 1))
-	// Some file systems count in seconds or worse.
-	later := time.Now().Add(time.Hour)
-	if err := os.Chtimes(filepath.Join(dir, "val", "n01"), later, later); err != nil {
-		t.Fatal(err)
-	}
-	if sum() == first {
-		t.Error("another photo, the same checksum")
+	if o, err := OutlineFolder(dir, 32); err != nil || o.Title != s.Title || o.Train.N != 12 || o.Test.N != 12 || o.Train.Classes != 3 || o.Train.Size != 32 {
+		t.Errorf("its outline: %+v, %v", o, err)
 	}
 }
 
@@ -169,6 +96,17 @@ func TestBadFolders(t *testing.T) {
 			os.RemoveAll(filepath.Join(dir, "train", "n02"))
 			put(t, dir, "train/n02/readme.txt", nil)
 		}, []string{"1 of 3 classes have no photo", "n02"}},
+		"classes of folders": {func(dir string) {
+			for _, part := range []string{"train", "val"} {
+				os.RemoveAll(filepath.Join(dir, part, "n02"))
+				put(t, dir, part+"/n02/images/1.JPEG", good)
+				put(t, dir, part+"/n02/images/2.JPEG", good)
+			}
+		}, []string{"1 of 3 classes have no photo", "4 photos in folders inside of classes' folders (the first is train/n02/images/1.JPEG)"}},
+		"half sorted": {func(dir string) {
+			put(t, dir, "val/2.JPEG", good)
+			os.RemoveAll(filepath.Join(dir, "val", "n02"))
+		}, []string{"lacks 1 of the 3 classes of train: n02", "1 photos beside the classes' folders (the first is val/2.JPEG)"}},
 		"many broken": {func(dir string) { put(t, dir, "train/n01/000.JPEG", shot(t, 300, 300, 9)[:1200]) }, []string{"1 of 6 files are unreadable", "000.JPEG (cut short)"}},
 	} {
 		dir := folder(t, 2)
@@ -205,6 +143,7 @@ func TestBrokenFiles(t *testing.T) {
 	put(t, dir, "train/n01/000.JPEG", nil)
 	put(t, dir, "train/n02/001.JPEG", []byte("<html>"))
 	put(t, dir, "train/n03/002.JPEG", shot(t, 50, 50, 9)[:300])
+	put(t, dir, "val/n03/134.JPEG", bytes.Replace(shot(t, 50, 50, 9), []byte{0xff, 0xc0}, []byte{0xff, 0xc9}, 1)) // arithmetic coding
 	put(t, dir, "elsewhere.JPEG", shot(t, 50, 50, 9))
 	out, pipe := filepath.Join(dir, "train/n03/003.JPEG"), filepath.Join(dir, "val/n03/000.JPEG")
 	if err := errors.Join(os.Remove(out), os.Symlink("../../elsewhere.JPEG", out), os.Remove(pipe), syscall.Mkfifo(pipe, 0o666)); err != nil {
@@ -214,10 +153,16 @@ func TestBrokenFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.Title != "ImageNet, 3 classes, 401 + 403 photos" {
+		t.Errorf("title %q counts what is left out", s.Title)
+	}
 	if s.Train.N != 405 || len(s.Train.Photos.Broken) != 4 || s.Train.Photos.Broken[0] != "empty" {
 		t.Errorf("%d photos, broken %v", s.Train.N, s.Train.Photos.Broken)
 	}
-	for _, says := range []string{"5 unreadable", "000.JPEG (empty)", "003.JPEG (path escapes", "000.JPEG (no regular file)", "001.JPEG (image: unknown format)"} {
+	if why := s.Test.Photos.Broken[404]; why != "unsupported JPEG feature: unknown marker; convert it to an ordinary JPEG" {
+		t.Errorf("arithmetic coding: %q", why)
+	}
+	for _, says := range []string{"6 unreadable", "000.JPEG (empty)", "003.JPEG (path escapes", "000.JPEG (no regular file)", "001.JPEG (image: unknown format)"} {
 		if !strings.Contains(s.Warning, says) {
 			t.Errorf("warning %q, want %q", s.Warning, says)
 		}
@@ -227,7 +172,10 @@ func TestBrokenFiles(t *testing.T) {
 // The validation set as it comes: one folder, and the devkit.
 func TestGroundTruth(t *testing.T) {
 	flat := func(t *testing.T, truth string) string {
-		dir := folder(t, 1)
+		dir := filepath.Join(t.TempDir(), "[2012] *?")
+		if err := os.Rename(folder(t, 1), dir); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.RemoveAll(filepath.Join(dir, "val")); err != nil {
 			t.Fatal(err)
 		}
@@ -246,15 +194,20 @@ func TestGroundTruth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(s.Test.Labels); got != "[1 2 0 2]" {
-		t.Errorf("labels %s", got)
+	if got := fmt.Sprint(s.Test.Labels); got != "[1 2 0 2]" || s.Warning != "" {
+		t.Errorf("labels %s, warning %q", got, s.Warning)
+	}
+	other, err := ImageFolder(context.Background(), flat(t, "1\n300\n2\n1\n"), options(t))
+	if err != nil || other.Checksum == s.Checksum {
+		t.Errorf("another label, the same checksum, %v", err)
 	}
 	dir := flat(t, "300\n1\n2\n1\n")
+	put(t, dir, "val/photo.JPEG", shot(t, 50, 50, 9))
 	if err := os.RemoveAll(filepath.Join(dir, "train", "n03")); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = ImageFolder(context.Background(), dir, options(t)); err != nil || fmt.Sprint(s.Test.Labels) != "[1 0]" {
-		t.Errorf("a subset of the classes: %v, %v", s, err)
+	if s, err = ImageFolder(context.Background(), dir, options(t)); err != nil || fmt.Sprint(s.Test.Labels) != "[1 0]" || !strings.Contains(s.Warning, "3 photos that are of no class in train (the first is val/ILSVRC2012_val_00000002.JPEG)") {
+		t.Errorf("a subset of the classes: %+v, %v", s, err)
 	}
 	for _, c := range []struct{ truth, says string }{
 		{"1\n4\n2\n1\n", `line 2: label "4" is outside of the 3 classes`},

@@ -36,7 +36,7 @@ func (s *Set) PhotoStatistics(images []int32, side int) (out PhotoStatistics, er
 	h := sha256.New()
 	fmt.Fprintln(h, s.Photos.Dir, s.Photos.Library, s.Size, side)
 	for _, i := range images {
-		fmt.Fprintln(h, s.Photos.Names[i])
+		fmt.Fprintln(h, s.Photos.Names[i], s.Photos.sums[i])
 	}
 	path := filepath.Join(s.Photos.cache, "statistics", fmt.Sprintf("%x.json", h.Sum(nil)[:8]))
 	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &out) == nil {
@@ -75,6 +75,11 @@ func (s *Set) measure(images []int32, side int) (out PhotoStatistics, err error)
 		b, err := l.Next()
 		if err == io.EOF {
 			break
+		}
+		for _, e := range b.Failed {
+			if isSystems(e) {
+				return out, cannotRead(s.Photos.Dir, []string{failure(e.Name, e.Err)})
+			}
 		}
 		for slot, row := range b.Rows {
 			if row[0] < 0 {

@@ -4,6 +4,8 @@ package device
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
@@ -12,13 +14,26 @@ import (
 // Info describes a device for provenance and for lab doctor.
 type Info struct {
 	Name      string `json:"name"`                // "ref", "onednn", "xla"
-	Hardware  string `json:"hardware"`            // "AMD EPYC 7B13, 2 threads, avx2"
+	Hardware  string `json:"hardware"`            // the CPU or GPU: "AMD EPYC 7B13, avx2"
+	Threads   int    `json:"threads,omitempty"`   // of a CPU that compute; 0 where the library does not say
 	Library   string `json:"library,omitempty"`   // "oneDNN 3.2.0"; "" for ref
+	Kernels   string `json:"kernels,omitempty"`   // the revision of this program's own kernels, which changes with their sums; "" where none compute
+	Platform  string `json:"platform,omitempty"`  // of a PJRT plugin: "cpu", "cuda"
+	Driver    string `json:"driver,omitempty"`    // version of the GPU's
 	Precision string `json:"precision,omitempty"` // the precision in use, set by a Session
 	Layout    string `json:"layout,omitempty"`    // the activation layout in use and the rule that chose it, and kernels that round in their own way
 	Bfloat16  bool   `json:"bfloat16"`            // whether bf16 is native here, and so worth choosing
 	GPU       bool   `json:"gpu,omitempty"`       // or another device that is no CPU
 	Launch    int    `json:"-"`                   // steps that one Train call should hold: 1 on a CPU
+}
+
+// Summary is the info in a few words: "onednn, oneDNN 3.2.0, AMD EPYC, avx2, 2 threads".
+func (i Info) Summary() string {
+	words := []string{i.Name, i.Library, i.Hardware}
+	if i.Threads > 0 {
+		words = append(words, fmt.Sprintf("%d threads", i.Threads))
+	}
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), ", ")
 }
 
 // Device computes Programs.

@@ -16,6 +16,7 @@ import (
 
 // showOrigin prints what a figure was made from.
 func showOrigin(_ context.Context, c *call) error {
+	c.jsonOption()
 	files, err := c.files(1, "one figure or table")
 	if err != nil {
 		return err
@@ -37,7 +38,7 @@ func showOrigin(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *c.json {
+	if c.json {
 		_, err := os.Stdout.Write(text)
 		return err
 	}
@@ -52,7 +53,16 @@ func showOrigin(_ context.Context, c *call) error {
 			finished = "finished " + r.Finished
 		}
 		fmt.Printf("\n%s: seed %d, %d steps, %s, %s\n  version %s, recipe %.12s, data %s %.12s\n  %s\n",
-			r.ID, r.Seed, r.Steps, r.Precision, finished, known(r.Version), known(r.Recipe), r.Data, r.Checksum, r.Device)
+			r.ID, r.Seed, r.Steps, r.Precision, finished, known(strings.Join(r.Versions, ", ")), known(r.Recipe), r.Data, r.Checksum, known(strings.Join(r.Devices, "; ")))
+		for i, s := range r.Sessions {
+			fmt.Printf("  session %d: %s\n", i+1, s)
+		}
+		for _, c := range r.Changes {
+			fmt.Printf("  other arithmetic from %s\n", c)
+		}
+		if r.Problem != "" {
+			fmt.Printf("  %s\n", r.Problem)
+		}
 	}
 	return nil
 }
@@ -66,6 +76,7 @@ func known(s string) string {
 
 // diffRuns prints what differs between two runs.
 func diffRuns(_ context.Context, c *call) error {
+	c.jsonOption()
 	files, err := c.files(2, "two runs")
 	if err != nil {
 		return err
@@ -74,7 +85,7 @@ func diffRuns(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *c.json {
+	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{"differences": append([]harness.Difference{}, all...)})
 	}
 	if len(all) == 0 {

@@ -82,7 +82,7 @@ func (c *Cutter) Cut(dst []uint8, file []byte, v View) error {
 		return err
 	}
 	region := c.aim(v, config.Width, config.Height, 1)
-	c.pixels = grow(c.pixels, 4*region.w*region.h+slack)
+	c.pixels = grow(c.pixels, c.pixelBytes(region))
 	copyPixels(c.pixels, img, region)
 	c.resize(dst, region, v)
 	return nil
@@ -112,7 +112,7 @@ func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error
 		region.y = max(0, region.y-margin)
 		region.w, region.h = right-region.x, below-region.y
 	}
-	c.pixels = grow(c.pixels, 4*region.w*region.h+slack)
+	c.pixels = grow(c.pixels, c.pixelBytes(region))
 	clear(c.pixels[:4*region.w*region.h]) // a damaged file may leave some unwritten: not what the photo before had there
 	if err := c.turbo.decode(file, shrink, region, c.pixels); err != nil {
 		return err

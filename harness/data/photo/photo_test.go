@@ -8,9 +8,12 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // scene is a picture with edges and slopes.
@@ -237,6 +240,76 @@ func TestVector(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Fatalf("down %v differs in row %d", c, y)
 			}
+		}
+	}
+}
+
+// guarded is memory of n bytes with a page behind it that may not be touched.
+func guarded(t *testing.T, n int) []uint8 {
+	t.Helper()
+	page := os.Getpagesize()
+	whole := (n + page - 1) / page * page
+	m, err := unix.Mmap(-1, 0, whole+page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Munmap(m) })
+	if err := unix.Mprotect(m[whole:], unix.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	return m[whole-n : whole : whole]
+}
+
+// At no scale is memory read or written behind what resize asks for, and the
+// vectorised loops have the bits of the plain ones.
+func TestResizeKeepsToItsMemory(t *testing.T) {
+	had := vector
+	defer func() { vector = had }()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	for _, c := range []struct {
+		w, h int
+		v    View
+	}{
+		{64, 64, View{Side: 64, W: 64, H: 64}},
+		{30, 20, View{Side: 64, W: 64, H: 64, X: 1, Y: 1}},
+		{257, 300, View{Side: 32, W: 17, H: 31, X: 1, Y: 1}},
+		{7000, 2000, View{Side: 256, W: 224, H: 224, X: 1, Y: 1}}, // scale 7.8
+		{7000, 7000, View{Side: 256, W: 224, H: 9, X: 1, Y: 1}},   // 27.3
+		{3000, 3000, View{Side: 40, W: 33, H: 3, X: 1, Y: 0.5}},   // 75
+		{2048, 1, View{Side: 1, W: 3, H: 1, X: 1}},
+		{1, 65000, View{Side: 8, W: 8, H: 8, Y: 1}},
+		{60000, 64, View{Side: 2, W: 2, H: 2, X: 1, Y: 1}},
+	} {
+		var of [2][]uint8 // without and with vectors
+		for i, vectors := range []bool{false, true} {
+			if vectors && !had {
+				continue
+			}
+			vector = vectors
+			cutter := &Cutter{}
+			region := cutter.aim(c.v, c.w, c.h, 1)
+			cutter.pixels = guarded(t, cutter.pixelBytes(region))
+			cutter.narrow = guarded(t, cutter.narrowBytes(c.v))
+			cutter.row = guarded(t, rowBytes(c.v))
+			for i := range cutter.pixels {
+				cutter.pixels[i] = uint8(i*i>>5 ^ i)
+			}
+			own := [3]*uint8{&cutter.pixels[0], &cutter.narrow[0], &cutter.row[0]}
+			of[i] = guarded(t, 3*c.v.W*c.v.H)
+			func() {
+				defer func() {
+					if r := recover(); r != nil {
+						t.Errorf("%d x %d, %+v, vectors %v: %v", c.w, c.h, c.v, vectors, r)
+					}
+				}()
+				cutter.resize(of[i], region, c.v)
+			}()
+			if own != [3]*uint8{&cutter.pixels[0], &cutter.narrow[0], &cutter.row[0]} {
+				t.Errorf("%d x %d, %+v: asked for more memory", c.w, c.h, c.v)
+			}
+		}
+		if of[1] != nil && !slices.Equal(of[0], of[1]) {
+			t.Errorf("%d x %d, %+v: vectors give other bytes", c.w, c.h, c.v)
 		}
 	}
 }

@@ -18,8 +18,7 @@ type span struct{ from, to int }
 
 const (
 	weightBits = 14
-	// slack is what may be read behind the last pixel, by taps of weight 0 and
-	// whole vectors.
+	// slack is what whole vectors may read or write behind the last pixel.
 	slack = 64
 )
 
@@ -54,14 +53,28 @@ func (t *taps) set(in, out, first, n int) span {
 	return t.touched
 }
 
+// pixelBytes is the memory that resize needs for a decoded region. Taps of
+// weight 0 are read, too: behind the last pixel up to as many as an output has.
+func (c *Cutter) pixelBytes(region rectangle) int {
+	return 4*(region.w*region.h+c.across.n) + slack
+}
+
+// narrowBytes is the memory for the rows that were resized across, with those
+// of weight 0 below.
+func (c *Cutter) narrowBytes(v View) int {
+	return (c.down.touched.to-c.down.touched.from+c.down.n)*4*v.W + slack
+}
+
+// rowBytes is the memory for one row of a view.
+func rowBytes(v View) int { return 4*v.W + slack }
+
 // resize makes the view of the decoded region: across, then down, rounding to
 // bytes between, as Pillow does.
 func (c *Cutter) resize(dst []uint8, region rectangle, v View) {
 	pitch := 4 * v.W
 	rows := span{c.down.touched.from - region.y, c.down.touched.to - region.y}
-	// Taps of weight 0 may reach a few rows further down.
-	c.narrow = grow(c.narrow, (rows.to-rows.from+c.down.n)*pitch+slack)
-	c.row = grow(c.row, pitch+slack)
+	c.narrow = grow(c.narrow, c.narrowBytes(v))
+	c.row = grow(c.row, rowBytes(v))
 	for y := rows.from; y < rows.to; y++ {
 		across(c.narrow[(y-rows.from)*pitch:][:pitch], c.pixels[4*y*region.w:], c.across.offset, c.across.weight, c.across.n, region.x)
 	}

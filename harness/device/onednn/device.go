@@ -7,7 +7,6 @@
 package onednn
 
 import (
-	"fmt"
 	"runtime"
 
 	"depthlab/harness/device"
@@ -62,8 +61,10 @@ func (d *Device) start(path string, threads int) (err error) {
 func (d *Device) Info() device.Info {
 	return device.Info{
 		Name:     name,
-		Hardware: fmt.Sprintf("%s, %d threads, %s", d.cpu.Model, d.threads, d.cpu.isa()),
+		Hardware: d.cpu.Model + ", " + d.cpu.isa(),
+		Threads:  d.threads,
 		Library:  d.lib.version,
+		Kernels:  Revision,
 		Bfloat16: d.cpu.bfloat16(),
 		Launch:   1,
 	}

@@ -21,7 +21,9 @@ func New() device.Device { return ref{} }
 func (ref) Info() device.Info {
 	return device.Info{
 		Name:     "ref",
-		Hardware: fmt.Sprintf("%s, %d threads", device.CPU().Model, runtime.GOMAXPROCS(0)),
+		Hardware: device.CPU().Model,
+		Threads:  runtime.GOMAXPROCS(0),
+		Kernels:  kernel.Revision,
 		Layout:   "nchw",
 		Launch:   1,
 	}

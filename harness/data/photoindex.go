@@ -1,0 +1,279 @@
+package data
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"depthlab/harness/disk"
+)
+
+// index is what is known of every photo of a data set. It is kept in a file, so
+// that each photo is read once: 1000 photos of 110 KB take a core 0.2 to 0.4 s,
+// beside the disk. After that only sizes and times are asked for, of 1000 files
+// in about 10 ms.
+type index struct {
+	dir, path string
+	kept      map[string]listing // by their paths
+}
+
+// listing is what the index knows of a folder.
+type listing struct {
+	Path  string // under the data set's
+	Files []photoFile
+}
+
+// photoFile is a file as it was when it was read. It is read again when its size
+// or time differs. (The number of its inode and the time of the inode's change
+// do not count: they differ each time that the same photos are copied to the
+// disk of another machine.)
+type photoFile struct {
+	Name     string
+	Size     int64
+	Modified int64  // nanoseconds
+	Sum      string // of its bytes: the first half of SHA-256, hex; "" if it was not read
+	Broken   string `json:",omitempty"` // why it can not be decoded
+}
+
+// openIndex reads the index of a folder; one that is not there, or not
+// readable, is made anew. That of earlier versions has no sums, so that all
+// files are read again.
+func openIndex(dir, cache string) (*index, error) {
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(whole))
+	ix := &index{dir: dir, path: filepath.Join(cache, hex.EncodeToString(sum[:8])+".json"), kept: map[string]listing{}}
+	text, err := os.ReadFile(ix.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ix, nil
+	}
+	var all []listing
+	if err != nil || json.Unmarshal(text, &all) != nil {
+		return ix, nil
+	}
+	for _, l := range all {
+		ix.kept[l.Path] = l
+	}
+	return ix, nil
+}
+
+// read gives the listings of folders, and reads every file that changed. What
+// it has is kept every half minute, so that a build that is stopped goes on.
+func (ix *index) read(ctx context.Context, folders []photoDir, progress func(done, total int)) ([]*listing, error) {
+	if progress == nil {
+		progress = func(int, int) {}
+	}
+	all, fresh := make([]*listing, len(folders)), make([][]*photoFile, len(folders))
+	var failed []string
+	total, same := 0, true
+	for i, folder := range folders {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		var f []string
+		all[i], fresh[i], f = ix.compare(folder)
+		failed = append(failed, f...)
+		total += len(fresh[i])
+		same = same && slices.Equal(all[i].Files, ix.kept[folder.Path].Files)
+	}
+	if err := cannotRead(ix.dir, failed); err != nil || same {
+		return all, err
+	}
+	saved, done := time.Now(), 0
+	for i, l := range all {
+		ix.kept[l.Path] = *l // shares its files
+		for some := range slices.Chunk(fresh[i], chunk) {
+			if ctx.Err() != nil {
+				return nil, errors.Join(ctx.Err(), ix.save())
+			}
+			failed = append(failed, ix.examine(l.Path, some)...)
+			done += len(some)
+			progress(done, total)
+			if time.Since(saved) > 30*time.Second {
+				if err := ix.save(); err != nil {
+					return nil, err
+				}
+				saved = time.Now()
+			}
+		}
+	}
+	return all, errors.Join(cannotRead(ix.dir, failed), ix.save())
+}
+
+func (ix *index) save() error {
+	all := slices.SortedFunc(maps.Values(ix.kept), func(a, b listing) int { return strings.Compare(a.Path, b.Path) })
+	text, err := json.MarshalIndent(all, "", " ")
+	if err != nil {
+		return err
+	}
+	return disk.Write(ix.path, text)
+}
+
+// lookers is how many files are looked into at once: there are disks that
+// answer many. After each chunk of files it is asked whether to stop.
+const (
+	lookers = 16
+	chunk   = 32 * lookers
+)
+
+// each calls do for 0 to n-1, lookers at a time.
+func each(n int, do func(i int)) {
+	var wait sync.WaitGroup
+	for l := range min(lookers, n) {
+		wait.Go(func() {
+			for i := l; i < n; i += lookers {
+				do(i)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// eachOf calls do for the files of a folder, and names those where it failed.
+// The folder may be a link as a whole; the files must be its own.
+func (ix *index) eachOf(folder string, files []*photoFile, do func(*os.Root, *photoFile) error) (failed []string) {
+	root, err := os.OpenRoot(filepath.Join(ix.dir, folder))
+	if err != nil {
+		return []string{failure(folder, err)}
+	}
+	defer root.Close()
+	errs := make([]error, len(files))
+	each(len(files), func(i int) { errs[i] = do(root, files[i]) })
+	for i, err := range errs {
+		if err != nil {
+			failed = append(failed, failure(filepath.Join(folder, files[i].Name), err))
+		}
+	}
+	return failed
+}
+
+// compare lists the photos of a folder, with what is known of those that did not
+// change. Fresh are those that have to be read.
+func (ix *index) compare(folder photoDir) (l *listing, fresh []*photoFile, failed []string) {
+	l = &listing{Path: folder.Path, Files: make([]photoFile, len(folder.Photos))}
+	files := make([]*photoFile, len(l.Files))
+	for i, name := range folder.Photos {
+		l.Files[i].Name, files[i] = name, &l.Files[i]
+	}
+	failed = ix.eachOf(l.Path, files, stat)
+	known := map[string]photoFile{}
+	for _, f := range ix.kept[l.Path].Files {
+		known[f.Name] = f
+	}
+	for _, f := range files {
+		old := known[f.Name]
+		switch {
+		case f.Broken != "":
+		case old.Sum != "" && old.Size == f.Size && old.Modified == f.Modified:
+			*f = old
+		default:
+			fresh = append(fresh, f)
+		}
+	}
+	return l, fresh, failed
+}
+
+// stat fills in size and time, and why a file is none that could be read. An
+// error is the system's.
+func stat(root *os.Root, f *photoFile) error {
+	info, err := root.Stat(f.Name) // before it is opened: a pipe would be waited for
+	switch {
+	case isSystems(err):
+		return err
+	case err != nil:
+		f.Broken = "path escapes from its folder, which can be a link as a whole"
+	case !info.Mode().IsRegular():
+		f.Broken = "no regular file"
+	case info.Size() == 0:
+		f.Broken = "empty"
+	default:
+		f.Size, f.Modified = info.Size(), info.ModTime().UnixNano()
+		return unix.Faccessat(unix.AT_FDCWD, filepath.Join(root.Name(), f.Name), unix.R_OK, unix.AT_EACCESS)
+	}
+	return nil
+}
+
+// examine reads files whole.
+func (ix *index) examine(folder string, files []*photoFile) (failed []string) {
+	return ix.eachOf(folder, files, func(root *os.Root, f *photoFile) error {
+		file, err := root.Open(f.Name)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		h := sha256.New()
+		n, err := io.Copy(h, file)
+		if err != nil {
+			return err
+		}
+		if err := sound(file, n); isSystems(err) {
+			return err
+		} else if err != nil {
+			f.Broken = err.Error()
+		}
+		f.Size, f.Modified = info.Size(), info.ModTime().UnixNano()
+		f.Sum = hex.EncodeToString(h.Sum(nil)[:16])
+		return nil
+	})
+}
+
+// isSystems tells errors of the system, which may be gone the next time, from
+// what a file's bytes are to blame for.
+func isSystems(err error) bool {
+	var e syscall.Errno
+	return errors.As(err, &e)
+}
+
+// sound looks for a photo's header and its end in a file of size bytes.
+func sound(file io.ReaderAt, size int64) error {
+	config, format, err := image.DecodeConfig(io.NewSectionReader(file, 0, size))
+	if errors.As(err, new(jpeg.UnsupportedError)) {
+		return fmt.Errorf("%w; convert it to an ordinary JPEG", err)
+	}
+	if err != nil {
+		return err
+	}
+	if config.Width < 1 || config.Height < 1 {
+		return fmt.Errorf("%d x %d pixels", config.Width, config.Height)
+	}
+	end := []byte{0xff, 0xd9}
+	if format == "png" {
+		end = []byte("IEND")
+	}
+	// Some have other bytes behind the end.
+	for _, n := range []int64{4096, size} {
+		n = min(n, size)
+		tail := make([]byte, n)
+		if _, err := file.ReadAt(tail, size-n); err != nil {
+			return err
+		}
+		if bytes.Contains(tail, end) {
+			return nil
+		}
+	}
+	return errors.New("cut short")
+}
