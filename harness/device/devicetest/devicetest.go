@@ -320,17 +320,6 @@ func largest(got, want []float32) (diff, size float64) {
 	return diff, size
 }
 
-// distance is the Euclidean norm of the difference, relative to that of want.
-func distance(got, want []float32) float64 {
-	var d, n float64
-	for i := range want {
-		e := float64(got[i]) - float64(want[i])
-		d += e * e
-		n += float64(want[i]) * float64(want[i])
-	}
-	return math.Sqrt(d / n)
-}
-
 // Hashes are n 32-bit numbers, a function of the name: FNV-1a, then an integer
 // mixer on seed and index. testdata/golden.py has the same function.
 func Hashes(name string, n int) []uint32 {
