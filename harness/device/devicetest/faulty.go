@@ -14,24 +14,24 @@ import (
 // each of them; Sound is the same without a fault.
 func Faulty() map[string]device.Device {
 	return map[string]device.Device{
-		"parameters are never updated": faulty{ref.New(), func(c program.Instr) kernel.Kernel {
+		"parameters are never updated": &faulty{ref.New(), func(c program.Instr) kernel.Kernel {
 			return changed[kernel.SGD](c, func(out, in []kernel.Tensor, right func()) {
 				before := append([]float32(nil), out[0].F32...)
 				right()
 				copy(out[0].F32, before)
 			})
 		}},
-		"neither parameters nor momenta are updated": faulty{ref.New(), func(c program.Instr) kernel.Kernel {
+		"neither parameters nor momenta are updated": &faulty{ref.New(), func(c program.Instr) kernel.Kernel {
 			return changed[kernel.SGD](c, func(out, in []kernel.Tensor, right func()) {})
 		}},
-		"one parameter is never updated": faulty{ref.New(), func(c program.Instr) kernel.Kernel {
+		"one parameter is never updated": &faulty{ref.New(), func(c program.Instr) kernel.Kernel {
 			return changed[kernel.SGD](c, func(out, in []kernel.Tensor, right func()) {
 				before := append([]float32(nil), out[0].F32[:16*27]...) // conv1.weight
 				right()
 				copy(out[0].F32, before)
 			})
 		}},
-		"updates have the wrong sign": faulty{ref.New(), func(c program.Instr) kernel.Kernel {
+		"updates have the wrong sign": &faulty{ref.New(), func(c program.Instr) kernel.Kernel {
 			return changed[kernel.SGD](c, func(out, in []kernel.Tensor, right func()) {
 				before := append([]float32(nil), out[0].F32...)
 				right()
@@ -40,16 +40,16 @@ func Faulty() map[string]device.Device {
 				}
 			})
 		}},
-		"gradients have the wrong sign": faulty{ref.New(), func(c program.Instr) kernel.Kernel {
+		"gradients have the wrong sign": &faulty{ref.New(), func(c program.Instr) kernel.Kernel {
 			return changed[kernel.CrossEntropyGrad](c, negated)
 		}},
-		"one gradient has the wrong sign": faulty{ref.New(), func(c program.Instr) kernel.Kernel {
+		"one gradient has the wrong sign": &faulty{ref.New(), func(c program.Instr) kernel.Kernel {
 			if !strings.HasPrefix(c.Layer, "layer2.0.conv1") {
 				return c.Kernel
 			}
 			return changed[kernel.ConvGradWeight](c, negated)
 		}},
-		"statistics are never updated": faulty{ref.New(), func(c program.Instr) kernel.Kernel {
+		"statistics are never updated": &faulty{ref.New(), func(c program.Instr) kernel.Kernel {
 			return changed[kernel.MovingAverage](c, func(out, in []kernel.Tensor, right func()) {})
 		}},
 	}
@@ -57,7 +57,7 @@ func Faulty() map[string]device.Device {
 
 // Sound is ref, in any precision.
 func Sound() device.Device {
-	return faulty{ref.New(), func(c program.Instr) kernel.Kernel { return c.Kernel }}
+	return &faulty{ref.New(), func(c program.Instr) kernel.Kernel { return c.Kernel }}
 }
 
 // faulty is ref with other kernels in its training program.
@@ -66,13 +66,13 @@ type faulty struct {
 	kernel func(c program.Instr) kernel.Kernel
 }
 
-func (d faulty) Info() device.Info {
+func (d *faulty) Info() device.Info {
 	i := d.Device.Info()
 	i.Bfloat16 = true
 	return i
 }
 
-func (d faulty) Open(p device.Programs, o device.Options) (device.Session, error) {
+func (d *faulty) Open(p device.Programs, o device.Options) (device.Session, error) {
 	train := *p.Train
 	train.Code = append([]program.Instr(nil), train.Code...)
 	for i, c := range train.Code {
