@@ -126,6 +126,9 @@ func TestCalibration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(after) != len(plan.Runs) {
+		t.Fatalf("%d estimates of %d runs", len(after), len(plan.Runs))
+	}
 	for i, e := range after {
 		if e.Rough || e.Time <= 0 || e.Memory <= 0 || e.Steps != 10 || e.ID != plan.Runs[i].ID {
 			t.Errorf("with one: %+v", e)

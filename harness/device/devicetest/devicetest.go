@@ -291,6 +291,10 @@ func (s *session) state(n *net) map[string][]float32 {
 func sameBits(t testing.TB, what string, got, want map[string][]float32) {
 	t.Helper()
 	for name := range want {
+		if len(got[name]) != len(want[name]) {
+			t.Errorf("%s: %s has %d elements, had %d", what, name, len(got[name]), len(want[name]))
+			return
+		}
 		if i := differ(got[name], want[name]); i >= 0 {
 			t.Errorf("%s: %s[%d] is %v, was %v", what, name, i, got[name][i], want[name][i])
 			return
@@ -298,7 +302,8 @@ func sameBits(t testing.TB, what string, got, want map[string][]float32) {
 	}
 }
 
-// differ is the first index at which two slices differ in their bits, or -1.
+// differ is the first index at which two slices of one length differ in their
+// bits, or -1.
 func differ(a, b []float32) int {
 	for i := range a {
 		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
