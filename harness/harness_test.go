@@ -177,10 +177,14 @@ func TestResume(t *testing.T) {
 				if stops < 3 {
 					t.Errorf("stopped only %d times", stops)
 				}
-				for key, v := range outcome(t, dir) {
-					if !reflect.DeepEqual(v, want[key]) {
+				got := outcome(t, dir)
+				for key, v := range want {
+					if !reflect.DeepEqual(got[key], v) {
 						t.Errorf("%s differs from the undisturbed sweep's after %d stops", key, stops)
 					}
+				}
+				if len(got) != len(want) {
+					t.Errorf("%d results, want %d", len(got), len(want))
 				}
 				left, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*"))
 				if len(left) > 0 {
