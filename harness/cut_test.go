@@ -128,12 +128,12 @@ func TestCut(t *testing.T) {
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	p, err := readProvenance(dir, run.ID)
-	if err != nil || p.Micro != 4 || p.Run.Micro != 0 || p.Proof.Run != run.Hash() {
+	p, err := at(dir, run.ID).ReadProvenance()
+	if err != nil || p.Micro != 4 || p.Run.Micro != 0 || p.Run.Hash() != run.Hash() {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "superseded")); err == nil {
-		t.Error("begun anew")
+	if len(p.Sessions) != 2 {
+		t.Errorf("%d sessions, want one that goes on with the other", len(p.Sessions))
 	}
 
 	s = sweep(t, strings.Replace(question, "group: 4", "group: 0", 1), t.TempDir(), ref.New(), "")

@@ -14,6 +14,7 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/store"
 )
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Abs(b) }
@@ -109,6 +110,9 @@ func TestMeasure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(after) != len(plan.Runs) {
+		t.Fatalf("%d estimates of %d runs", len(after), len(plan.Runs))
+	}
 	for i, e := range after {
 		if !before[i].Rough || e.Rough || before[i].Time <= 0 || e.Time <= 0 || e.Memory <= 0 || e.Steps != 10 || e.ID != plan.Runs[i].ID {
 			t.Errorf("guessed as %+v, timed as %+v", before[i], e)
@@ -131,16 +135,17 @@ func TestRecorded(t *testing.T) {
 	elsewhere.Hardware, one.Threads = "another CPU", 1
 	write := func(folder, id, net, set string, batch int, lines string, devices ...device.Info) {
 		t.Helper()
-		p := provenance{ID: id, Run: experiments.Run{ID: id, Net: net, Recipe: experiments.Recipe{Data: set, Batch: batch, Precision: "fp32"}}}
+		run := experiments.Run{ID: id, Net: net, Recipe: experiments.Recipe{Data: set, Batch: batch, Precision: "fp32"}}
+		p := &store.Provenance{Run: run}
 		for _, d := range devices {
-			p.Sessions = append(p.Sessions, session{Device: d})
+			p.Sessions = append(p.Sessions, store.Session{Device: d})
 		}
-		dir := filepath.Join(m.Root, "results", folder)
-		if err := p.write(dir); err != nil {
+		f := store.Store(filepath.Join(m.Root, "results", folder)).Folder(run, store.Key(run, id, ""))
+		if err := f.WriteProvenance(p); err != nil {
 			t.Fatal(err)
 		}
 		start := fmt.Sprintf(`{"kind":"start","start":{"id":%q,"net":%q,"steps":100,"macs":1000}}`+"\n", id, net)
-		if err := os.WriteFile(recordPath(dir, id), []byte(start+lines), 0o666); err != nil {
+		if err := os.WriteFile(f.Record(), []byte(start+lines), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,15 +155,15 @@ func TestRecorded(t *testing.T) {
 		}
 		return lines
 	}
-	write("q/p", "a", "plain-20", "cifar10", 8, laps(1, 30, 20), here)
-	write("published/q/p", "a", "plain-20", "cifar10", 8, laps(40, 50), here, here)
-	write("r/p", "b", "plain-56", "cifar10", 16, laps(5)+`{"kind":"tr`, here)
-	write("r/p", "c", "plain-20", "preview", 8, laps(900), here)
-	write("r/p", "d", "plain-20", "cifar10", 8, laps(901), elsewhere)
-	write("r/p", "e", "plain-20", "cifar10", 8, laps(902), here, one)
-	write("r/p", "f", "plain-20", "cifar10", 8, "", here)
-	write("r/p", "g", "plain-20", "cifar10", 8, "nonsense\n", here)
-	write("r/p", "h", "plain-20", "cifar10", 8, laps(903), gpu)
+	write("", "a", "plain-20", "cifar10", 8, laps(1, 30, 20), here)
+	write("published", "a", "plain-20", "cifar10", 8, laps(40, 50), here, here)
+	write("", "b", "plain-56", "cifar10", 16, laps(5)+`{"kind":"tr`, here)
+	write("", "c", "plain-20", "preview", 8, laps(900), here)
+	write("", "d", "plain-20", "cifar10", 8, laps(901), elsewhere)
+	write("", "e", "plain-20", "cifar10", 8, laps(902), here, one)
+	write("", "f", "plain-20", "cifar10", 8, "", here)
+	write("", "g", "plain-20", "cifar10", 8, "nonsense\n", here)
+	write("", "h", "plain-20", "cifar10", 8, laps(903), gpu)
 	for _, c := range []struct {
 		info device.Info
 		want []Speed

@@ -3,7 +3,6 @@ package harness
 import (
 	"context"
 	"math"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,7 +16,7 @@ var extended = strings.Replace(question, "pairs: {depths: [8]}", "nets: [plain-8
 
 func read(t *testing.T, dir, id string) *record.RunRecord {
 	t.Helper()
-	rec, err := record.Read(recordPath(dir, id))
+	rec, err := record.Read(at(dir, id).Record())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +100,7 @@ func TestExtendInSweep(t *testing.T) {
 	if err := again.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	old, _ := filepath.Glob(filepath.Join(whole, "superseded", "plain-14-constructed-seed0-*"))
-	if len(old) != 1 {
-		t.Errorf("its source was trained anew, but it was not: %v, %v", old, before)
+	if p, err := again.Folders["plain-14-constructed-seed0"].ReadProvenance(); err != nil || p.Source != again.Folders["plain-8-seed0"].Name() {
+		t.Errorf("its source is another, but it was not trained anew: %+v, %v, %v", p, err, before)
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/disk"
-	"depthlab/harness/record"
 	"depthlab/harness/state"
 )
 
@@ -89,9 +88,13 @@ func same(t *testing.T, dir string, want map[string]any, others ...string) {
 		}
 		return nil
 	})
-	all := others
+	all := []string{"test/default/runs.json"}
+	for _, name := range others {
+		all = append(all, "test/default/"+name)
+	}
 	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} {
-		all = append(all, "runs/"+id+".json", "runs/"+id+".jsonl", "weights/"+id+".safetensors")
+		run := "runs/" + at(dir, id).Name()
+		all = append(all, run+"/record.jsonl", run+"/run.json", run+"/weights.safetensors")
 	}
 	slices.Sort(all)
 	slices.Sort(files)
@@ -226,7 +229,7 @@ func fullDisk(t *testing.T, dir string) {
 	}
 	disk.Fault = nil
 	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} { // what was saved is whole
-		if _, warnings, err := state.Latest(checkpoints(dir), id); err != nil || len(warnings) > 0 {
+		if _, warnings, err := state.Latest(at(dir, id).Checkpoints(), at(dir, id).Name()); err != nil || len(warnings) > 0 {
 			t.Errorf("%s: %v, %v", id, warnings, err)
 		}
 	}
@@ -262,7 +265,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			if !errors.Is(err, ErrInterrupted) {
 				t.Fatal(err)
 			}
-			found, _ := filepath.Glob(filepath.Join(checkpoints(dir), "*"))
+			found, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*"))
 			if len(found) < 2 {
 				t.Fatalf("checkpoints %q, want two", found)
 			}
@@ -277,7 +280,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			if err := smallSweep(t, dir).Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
+			records, err := recorded(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -292,8 +295,9 @@ func TestDamagedCheckpoint(t *testing.T) {
 			if warned != 1 {
 				t.Errorf("%d warnings name %s in the records, want one", warned, newest)
 			}
-			for key, v := range outcome(t, dir) {
-				if strings.HasSuffix(key, ".safetensors") && !reflect.DeepEqual(v, want[key]) {
+			got := outcome(t, dir)
+			for key, v := range want {
+				if strings.HasSuffix(key, ".safetensors") && !reflect.DeepEqual(got[key], v) {
 					t.Errorf("%s differs from the undisturbed sweep's", key)
 				}
 			}
@@ -335,7 +339,10 @@ func TestSpaceIsEnough(t *testing.T) {
 					all += info.Size()
 				}
 			}
-			kind := filepath.Base(filepath.Dir(path))
+			kind := "weights"
+			if filepath.Base(filepath.Dir(path)) == "checkpoints" {
+				kind = "checkpoints"
+			}
 			most[kind] = max(most[kind], all)
 		}
 		return 0, nil

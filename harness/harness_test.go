@@ -19,6 +19,7 @@ import (
 	"depthlab/harness/device/xla"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
+	"depthlab/harness/store"
 )
 
 // question is small enough for the plain Go device: two nets, a few steps.
@@ -74,7 +75,7 @@ func sweep(t *testing.T, text, dir string, dev device.Device, precision string) 
 		t.Fatal(err)
 	}
 	for i := range q.Plans[0].Runs {
-		Resolve(&q.Plans[0].Runs[i], dir, dev.Info(), precision)
+		Resolve(&q.Plans[0].Runs[i], dev.Info(), precision)
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -82,9 +83,43 @@ func sweep(t *testing.T, text, dir string, dev device.Device, precision string) 
 	}
 	t.Cleanup(func() { null.Close() })
 	return &Sweep{
-		Plan: q.Plans[0], Dir: dir, Data: data.Preview(100, 20), Device: dev,
-		Progress: record.NewProgress(null, nil), Say: t.Logf, Version: "test", Replace: true,
+		Plan: q.Plans[0], View: asked(dir), Data: data.Preview(100, 20), Device: dev,
+		Progress: record.NewProgress(null, nil), Say: t.Logf, Version: "test",
 	}
+}
+
+// asked is the question's folder in a store.
+func asked(dir string) store.View { return store.Store(dir).View("test", "default") }
+
+// at is the folder of the run that a question calls id, in a store.
+func at(dir, id string) store.Folder {
+	folders, _, _ := store.Store(dir).All()
+	for _, f := range folders {
+		rec, err := record.Read(f.Record())
+		if err == nil && rec.Start.ID == id || err != nil && strings.HasPrefix(f.Name(), id+"-") {
+			return f
+		}
+	}
+	return store.Folder(filepath.Join(dir, "runs", id+"-seed0-000000000000"))
+}
+
+// recorded reads all records in a store.
+func recorded(dir string) (all []*record.RunRecord, err error) {
+	folders, _, err := store.Store(dir).All()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range folders {
+		rec, err := record.Read(f.Record())
+		if err != nil && !errors.Is(err, record.ErrEmpty) {
+			return nil, err
+		}
+		if err == nil {
+			all = append(all, rec)
+		}
+	}
+	record.Sort(all)
+	return all, nil
 }
 
 // stopAfter is a context that ends once a run's record has n lines: the
@@ -124,7 +159,7 @@ func interrupted(t *testing.T, begin func() *Sweep) (stops int) {
 func outcome(t *testing.T, dir string) map[string]any {
 	t.Helper()
 	out := map[string]any{}
-	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, err := recorded(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +173,7 @@ func outcome(t *testing.T, dir string) map[string]any {
 		}
 		out["record "+r.Start.ID] = string(text)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "weights", "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "runs", "*", "weights.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +182,7 @@ func outcome(t *testing.T, dir string) map[string]any {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out[filepath.Base(f)] = bytes.Clone(text)
+		out["weights of "+filepath.Base(filepath.Dir(f))] = bytes.Clone(text)
 	}
 	return out
 }
@@ -177,12 +212,16 @@ func TestResume(t *testing.T) {
 				if stops < 3 {
 					t.Errorf("stopped only %d times", stops)
 				}
-				for key, v := range outcome(t, dir) {
-					if !reflect.DeepEqual(v, want[key]) {
+				got := outcome(t, dir)
+				for key, v := range want {
+					if !reflect.DeepEqual(got[key], v) {
 						t.Errorf("%s differs from the undisturbed sweep's after %d stops", key, stops)
 					}
 				}
-				left, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*"))
+				if len(got) != len(want) {
+					t.Errorf("%d results, want %d", len(got), len(want))
+				}
+				left, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*"))
 				if len(left) > 0 {
 					t.Errorf("finished, but %v are left", left)
 				}
@@ -191,35 +230,42 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// What is finished is not trained again; what was asked for otherwise is set
-// aside and trained anew.
-func TestSweepSkipsAndSetsAside(t *testing.T) {
+// What is finished is not trained again; what is asked for otherwise is another run,
+// and going back to the first recipe finds the first.
+func TestSweepSkips(t *testing.T) {
 	dir := t.TempDir()
 	s := sweep(t, question, dir, ref.New(), "")
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	before := outcome(t, dir)
-	stamp, err := os.Stat(recordPath(dir, "plain-8-seed0"))
+	stamp, err := os.Stat(at(dir, "plain-8-seed0").Record())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := sweep(t, question, dir, ref.New(), "").Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	again, err := os.Stat(recordPath(dir, "plain-8-seed0"))
+	again, err := os.Stat(at(dir, "plain-8-seed0").Record())
 	if err != nil || !again.ModTime().Equal(stamp.ModTime()) {
 		t.Errorf("a finished run was touched (%v)", err)
 	}
 	if err := sweep(t, strings.Replace(question, "stop: 9", "stop: 8", 1), dir, ref.New(), "").Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if reflect.DeepEqual(outcome(t, dir), before) {
-		t.Error("another schedule gave the same records")
+	if folders, strays, err := store.Store(dir).All(); len(folders) != 4 || len(strays) > 0 || err != nil {
+		t.Errorf("two schedules of two nets gave the folders %q and %q, %v", folders, strays, err)
 	}
-	old, _ := filepath.Glob(filepath.Join(dir, "superseded", "plain-8-seed0-*", "*.jsonl"))
-	if len(old) != 1 {
-		t.Errorf("superseded records: %v, want one of plain-8", old)
+	s = sweep(t, question, dir, ref.New(), "")
+	s.Device = nil // nothing is left to train
+	s.Folders = Place(s.Plan, s.View.Store(), s.Data.Checksum, ref.New().Info(), "")
+	s.Jobs = 1
+	if err := s.Run(context.Background()); err != nil {
+		t.Error(err)
+	}
+	for id, f := range s.Folders {
+		if rec, err := record.Read(f.Record()); err != nil || rec.Start.Steps != 9 {
+			t.Errorf("%s: %v, %v", id, rec, err)
+		}
 	}
 }
 
@@ -239,7 +285,7 @@ func TestNaNStopsOneRun(t *testing.T) {
 	if nan.Layer == "" || !strings.Contains(err.Error(), "2 of 2 runs failed") {
 		t.Errorf("unclear: %v", err)
 	}
-	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, err := recorded(dir)
 	if err != nil || len(records) != 2 {
 		t.Fatalf("%d records, %v", len(records), err)
 	}
@@ -303,12 +349,12 @@ func TestEval(t *testing.T) {
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "weights", "resnet-8-seed0.safetensors")
+	file := at(dir, "resnet-8-seed0").Weights()
 	r, err := Eval(EvalOptions{Net: "resnet-8", Weights: file, Set: "test", Batch: 8}, s.Data, ref.New())
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec, err := record.Read(recordPath(dir, "resnet-8-seed0"))
+	rec, err := record.Read(at(dir, "resnet-8-seed0").Record())
 	if err != nil {
 		t.Fatal(err)
 	}

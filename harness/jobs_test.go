@@ -151,7 +151,7 @@ func TestLostDevice(t *testing.T) {
 		if !errors.As(err, &lost) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want a LostError and %q", err, c.want)
 		}
-		records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
+		records, err := recorded(dir)
 		if err != nil || len(records) != c.runs {
 			t.Errorf("%d records, want %d; %v", len(records), c.runs, err)
 		}
@@ -363,7 +363,7 @@ func TestChoices(t *testing.T) {
 		if err := sweep(t, question, dir, dev, "").Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		p, err := readProvenance(dir, "plain-8-seed0")
+		p, err := at(dir, "plain-8-seed0").ReadProvenance()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -371,7 +371,7 @@ func TestChoices(t *testing.T) {
 		if len(p.Sessions) != 2 || len(last.Choices) != 1 || last.Choices[0] != (device.Choice{Key: "train", Value: c.choice}) {
 			t.Errorf("deterministic %s: %d sessions, the last with the choices %v; want 2 and %s", c.deterministic, len(p.Sessions), last.Choices, c.choice)
 		}
-		rec, err := record.Read(recordPath(dir, "plain-8-seed0"))
+		rec, err := record.Read(at(dir, "plain-8-seed0").Record())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -384,27 +384,8 @@ func TestChoices(t *testing.T) {
 		if !strings.HasPrefix(said, c.said) || c.said == "" && said != "" {
 			t.Errorf("deterministic %s: the record warns %q, want %q", c.deterministic, said, c.said)
 		}
-		if left, _ := filepath.Glob(filepath.Join(checkpoints(dir), "*")); len(left) > 0 {
+		if left, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*")); len(left) > 0 {
 			t.Errorf("a finished run leaves %v", left)
 		}
-	}
-}
-
-// A run that is set aside does not take along what was compiled for the one in
-// its place.
-func TestChoicesOfAnother(t *testing.T) {
-	dir, made := t.TempDir(), 0
-	question := strings.Replace(several, "seeds: [0, 1, 2]", "seeds: [0]", 1)
-	for _, rate := range []string{"0.1", "0.2"} {
-		err := sweep(t, question+"\noptimizer: {rate: "+rate+"}\n", dir, choosy{ref.New(), &made}, "").Run(&stopAll{Context: context.Background(), left: 3})
-		if !errors.Is(err, ErrInterrupted) {
-			t.Fatal(err)
-		}
-	}
-	if old, _ := filepath.Glob(filepath.Join(dir, "superseded", "plain-8-seed0-*")); len(old) != 1 {
-		t.Fatalf("set aside: %v", old)
-	}
-	if _, err := os.Stat(filepath.Join(compiledPath(dir, "plain-8-seed0"), "choice")); err != nil {
-		t.Error(err)
 	}
 }

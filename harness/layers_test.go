@@ -117,7 +117,7 @@ func TestLayersAreRecorded(t *testing.T) {
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	rec, err := record.Read(recordPath(dir, "resnet-8-seed0"))
+	rec, err := record.Read(at(dir, "resnet-8-seed0").Record())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestNonFiniteLayersStopTheRun(t *testing.T) {
 		c.device.Device = ref.New()
 		s.Device = c.device
 		err := s.Run(context.Background())
-		rec, unread := record.Read(recordPath(dir, "plain-8-seed0"))
+		rec, unread := record.Read(at(dir, "plain-8-seed0").Record())
 		if unread != nil {
 			t.Fatal(unread)
 		}

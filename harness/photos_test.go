@@ -143,7 +143,7 @@ func TestEvalPhotos(t *testing.T) {
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	o := EvalOptions{Net: "resnet-8", Weights: weightsPath(dir, "resnet-8-seed0"), Set: "test", Batch: 5, Crops: "1", Precision: device.FP32}
+	o := EvalOptions{Net: "resnet-8", Weights: at(dir, "resnet-8-seed0").Weights(), Set: "test", Batch: 5, Crops: "1", Precision: device.FP32}
 	one, err := Eval(o, src, ref.New())
 	if err != nil {
 		t.Fatal(err)

@@ -3,13 +3,12 @@ package harness
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"depthlab/harness/device"
 	"depthlab/harness/record"
+	"depthlab/harness/store"
 )
 
 // described is a device that describes itself otherwise.
@@ -40,65 +39,56 @@ func (s describedSession) Info() device.Info {
 	return info
 }
 
-// A run that was stopped does not go on as something else. Without --replace it is
-// left as it is, and the sweep says what changed; with it, it is set aside with its
-// checkpoints.
+// A run that was stopped does not go on as something else: another precision, seed or
+// data set is another run, and the one that was begun stays as it is.
 func TestResumedOtherwise(t *testing.T) {
-	for says, change := range map[string]func(s *Sweep){
-		"precision: fp32 -> tf32": func(s *Sweep) {
+	for name, change := range map[string]func(s *Sweep){
+		"precision": func(s *Sweep) {
 			s.Device = tensorCores{s.Device}
 			for i := range s.Plan.Runs {
 				s.Plan.Runs[i].Precision = string(device.TF32)
 			}
 		},
-		"seed: 0 -> 1":            func(s *Sweep) { s.Plan.Runs[0].Seed = 1 },
-		"data: noise (noise) -> ": func(s *Sweep) { s.Data.Checksum = "other noise" },
+		"seed": func(s *Sweep) { s.Plan.Runs[0].Seed = 1 },
+		"data": func(s *Sweep) { s.Data.Checksum = "other noise" },
 	} {
 		dir := t.TempDir()
 		if err := smallSweep(t, dir).Run(&stopAfter{Context: context.Background(), n: 5}); !errors.Is(err, ErrInterrupted) {
 			t.Fatal(err)
 		}
+		begun := at(dir, "plain-8-seed0")
 		s := smallSweep(t, dir)
 		change(s)
-		s.Replace = false
-		if lines, err := s.Superseded(); err != nil || len(lines) != 1 || !strings.Contains(lines[0], says) || !strings.Contains(lines[0], "of 6 steps") {
-			t.Errorf("would be set aside: %q, %v; want %s", lines, err, says)
-		}
-		if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "--replace") {
-			t.Errorf("%s: set aside unasked: %v", says, err)
-		}
-		s = smallSweep(t, dir)
-		change(s)
-		var said []string
-		s.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
 		if err := s.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if len(said) != 2 || !strings.HasPrefix(said[0], "plain-8-seed0: ") || !strings.Contains(said[0], says) {
-			t.Errorf("said %q, want %q", said, says)
+		if s.Folders["plain-8-seed0"] == begun {
+			t.Errorf("with another %s it is the same run", name)
 		}
-		if old, _ := filepath.Glob(filepath.Join(dir, "superseded", "plain-8-seed0-*", "*.safetensors")); len(old) == 0 {
-			t.Errorf("%s: its checkpoints are gone", says)
+		if found, err := begun.Find(); found != store.Begun || err != nil || !begun.HasCheckpoint() {
+			t.Errorf("another %s: the run that was begun is %v, %v", name, found, err)
 		}
-	}
-	a, b := proof{Run: "a", Program: "b", Data: "c"}, proof{Run: "a", Program: "d", Data: "c"}
-	if got, want := a.differs(b), "program b -> d"; got != want {
-		t.Errorf("%q, want %q", got, want)
+		same := smallSweep(t, dir)
+		if err := same.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := begun.ReadProvenance(); err != nil || len(p.Sessions) != 2 || p.Finished == "" {
+			t.Errorf("another %s, and back: %+v, %v", name, p, err)
+		}
 	}
 }
 
 // Two runs of one recipe do not differ; of two recipes, in what was changed and
-// in what came out. A run that is asked for otherwise is set aside with the
-// change spelled out.
-func TestDiffAndChanges(t *testing.T) {
+// in what came out.
+func TestDiff(t *testing.T) {
 	a, b := t.TempDir(), t.TempDir()
 	for _, dir := range []string{a, b} {
 		if err := smallSweep(t, dir).Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	run := func(dir, end string) string { return filepath.Join(dir, "runs", "resnet-8-seed0"+end) }
-	if d, err := Diff(run(a, ".json"), run(b, "")); err != nil || len(d) > 0 {
+	const id = "resnet-8-seed0"
+	if d, err := store.Diff(string(at(a, id)), at(b, id).Record()); err != nil || len(d) > 0 {
 		t.Errorf("equal runs: %v, %v", d, err)
 	}
 	s := smallSweep(t, b)
@@ -106,15 +96,10 @@ func TestDiffAndChanges(t *testing.T) {
 		s.Plan.Runs[i].Optimizer.Rate = 0.05
 	}
 	s.Data.Checksum = "other noise"
-	var said []string
-	s.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if len(said) != 2 || !strings.Contains(said[0], "optimizer.rate: 0.1 -> 0.05, data: noise (noise) -> noise (other noise)") {
-		t.Errorf("said %q", said)
-	}
-	d, err := Diff(run(a, ".jsonl"), run(b, ".json"))
+	d, err := store.Diff(string(at(a, id)), string(s.Folders[id]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,23 +108,20 @@ func TestDiffAndChanges(t *testing.T) {
 		names = append(names, one.Name)
 	}
 	all := strings.Join(names, " ")
-	if !strings.HasPrefix(all, "proof.data proof.run run.optimizer.rate") {
+	if !strings.HasPrefix(all, "data_sha256 run.optimizer.rate") {
 		t.Errorf("differences %s", all)
 	}
-	if _, err := Diff(run(a, ".json"), filepath.Join(a, "weights")); err == nil || !strings.Contains(err.Error(), "expected a run's file") {
+	if _, err := store.Diff(string(at(a, id)), a); err == nil || !strings.Contains(err.Error(), "expected a run's folder") {
 		t.Errorf("error %v", err)
 	}
-
-	records, _, err := record.ReadDir(filepath.Join(a, "runs"))
+	rec, err := record.Read(at(a, id).Record())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range OriginOf(a, records) {
-		if strings.Join(o.Versions, " ") != "test" || o.Recipe == "" || o.Checksum != "noise" || o.Steps != 6 || o.Finished == "" || !strings.HasPrefix(strings.Join(o.Devices, " "), "ref, ") {
-			t.Errorf("incomplete: %+v", o)
-		}
+	if o := store.OriginOf(at(a, id), rec); strings.Join(o.Versions, " ") != "test" || o.Recipe == "" || o.Checksum != "noise" || o.Steps != 6 || o.Finished == "" || !strings.HasPrefix(strings.Join(o.Devices, " "), "ref, ") {
+		t.Errorf("incomplete: %+v", o)
 	}
-	if o := OriginOf(t.TempDir(), records); len(o) != 2 || o[0].ID != "plain-8-seed0" || o[0].Steps != 6 {
-		t.Errorf("without runs/ID.json: %+v", o)
+	if o := store.OriginOf(store.Folder(t.TempDir()), rec); o.ID != id || o.Steps != 6 || o.Problem == "" {
+		t.Errorf("without run.json: %+v", o)
 	}
 }

@@ -3,9 +3,7 @@ package harness
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/record"
+	"depthlab/harness/store"
 )
 
 // slow is a device whose steps take a while.
@@ -71,7 +70,7 @@ func TestSessions(t *testing.T) {
 			t.Fatalf("session %d: %v", i+1, err)
 		}
 	}
-	rec, err := record.Read(recordPath(dir, "plain-8-seed0"))
+	rec, err := record.Read(at(dir, "plain-8-seed0").Record())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +90,7 @@ func TestSessions(t *testing.T) {
 			seconds = e.Seconds
 		}
 	}
-	p, err := readProvenance(dir, "plain-8-seed0")
+	p, err := at(dir, "plain-8-seed0").ReadProvenance()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,11 +104,11 @@ func TestSessions(t *testing.T) {
 		}
 		last = s.Last
 	}
-	if last != rec.Start.Steps || math.Abs(trained(p.Sessions)-seconds) > 1e-9*seconds {
-		t.Errorf("sessions end at step %d of %d, after %v of %v s", last, rec.Start.Steps, trained(p.Sessions), seconds)
+	if last != rec.Start.Steps || math.Abs(store.Trained(p.Sessions)-seconds) > 1e-9*seconds {
+		t.Errorf("sessions end at step %d of %d, after %v of %v s", last, rec.Start.Steps, store.Trained(p.Sessions), seconds)
 	}
-	o := OriginOf(dir, []*record.RunRecord{rec})
-	made := strings.Join(Origin{Runs: o}.Made(), "\n")
+	o := []store.OriginRun{store.OriginOf(at(dir, "plain-8-seed0"), rec)}
+	made := strings.Join(store.Origin{Runs: o}.Made(), "\n")
 	k := 0
 	for _, c := range sessions {
 		if !strings.Contains(made, c.version) {
@@ -125,64 +124,6 @@ func TestSessions(t *testing.T) {
 	}
 	if k != len(warned) {
 		t.Errorf("warned %q", warned)
-	}
-}
-
-// Sessions agree with the checkpoint that a run goes on from, wherever the process
-// before was killed.
-func TestSettle(t *testing.T) {
-	for name, c := range map[string]struct {
-		had     []session
-		step    int
-		seconds float64
-		want    string
-	}{
-		"nothing yet":                        {nil, 0, 0, ""},
-		"saved and closed":                   {[]session{{Last: 10, Seconds: 5}}, 10, 5, "0-10:5"},
-		"killed before the first checkpoint": {[]session{{}}, 0, 0, "0-0:0"},
-		"killed behind a checkpoint":         {[]session{{Last: 10, Seconds: 5}}, 20, 9, "0-20:9"},
-		"the newest checkpoint is damaged":   {[]session{{Last: 10, Seconds: 5}, {First: 10, Last: 30, Seconds: 8}}, 20, 9, "0-10:5 10-20:4"},
-		"one session is lost with it":        {[]session{{Last: 20, Seconds: 9}, {First: 20, Last: 30, Seconds: 4}}, 10, 5, "0-10:5 10-10:0"},
-		"runs/ID.json is lost":               {nil, 20, 9, "0-20:9"},
-	} {
-		var words []string
-		for _, s := range settle(c.had, c.step, c.seconds) {
-			words = append(words, fmt.Sprintf("%d-%d:%g", s.First, s.Last, s.Seconds))
-		}
-		if got := strings.Join(words, " "); got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
-	}
-}
-
-// A file of before sessions is read, and says that its history is unknown; a
-// damaged one is named, and what is drawn from the record stays.
-func TestOldAndDamagedProvenance(t *testing.T) {
-	dir := t.TempDir()
-	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	rec, err := record.Read(recordPath(dir, "plain-8-seed0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(text string) OriginRun {
-		t.Helper()
-		if err := os.WriteFile(provenancePath(dir, "plain-8-seed0"), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return OriginOf(dir, []*record.RunRecord{rec})[0]
-	}
-	o := write(`{"id": "plain-8-seed0", "version": "a65db89", "device": {"name": "onednn", "library": "oneDNN 3.2.0", "hardware": "AMD EPYC, 2 threads, avx2"}, "seconds": 12, "finished": "2026-05-01T00:00:00Z"}`)
-	if made := (Origin{Runs: []OriginRun{o}}).Made(); len(o.Sessions) != 1 || o.Sessions[0].Note != unknownHistory || o.Sessions[0].Seconds != 12 ||
-		!strings.Contains(strings.Join(made, " "), unknownHistory) || !strings.Contains(strings.Join(made, " "), "oneDNN 3.2.0") {
-		t.Errorf("of before sessions: %+v, %q", o, made)
-	}
-	for _, text := range []string{"", "{", `{"id": "plain-8-seed0", "sessions": 7}`, `{"sessions": [{"first_step": "x"}]}`} {
-		o := write(text)
-		if made := strings.Join(Origin{Runs: []OriginRun{o}}.Made(), " "); !strings.Contains(o.Problem, "damaged") || !strings.Contains(made, filepath.Join("runs", "plain-8-seed0.json")) {
-			t.Errorf("%q: %+v", text, o)
-		}
 	}
 }
 
@@ -207,25 +148,28 @@ func TestPrecisionStays(t *testing.T) {
 	begin := func(dev device.Device) *Sweep {
 		s := smallSweep(t, dir)
 		s.Plan = sweep(t, strings.Replace(small, "precision: fp32", "precision: auto", 1), dir, dev, "").Plan
-		s.Device, s.Replace = dev, false
+		s.Device = dev
+		for i := range s.Plan.Runs {
+			s.Plan.Runs[i].Precision = "auto" // for Place to settle
+		}
 		return s
 	}
 	if err := begin(halves{ref.New()}).Run(&stopAll{Context: context.Background(), left: 8}); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
 	const id = "plain-8-seed0"
-	kept, err := filepath.Glob(filepath.Join(checkpoints(dir), id+"*"))
+	kept, err := filepath.Glob(filepath.Join(at(dir, id).Checkpoints(), "*"))
 	if err != nil || len(kept) == 0 {
 		t.Fatal("no checkpoint", err)
 	}
 	s := begin(ref.New())
-	if p := s.Plan.Runs[0].Precision; p != "bf16" {
-		t.Errorf("on a machine without bf16 the run begun in bf16 became %s", p)
-	}
 	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16 and is left alone") {
 		t.Errorf("not left alone: %v", err)
 	}
-	if now, _ := filepath.Glob(filepath.Join(checkpoints(dir), id+"*")); len(now) != len(kept) {
+	if p := s.Plan.Runs[0].Precision; p != "bf16" {
+		t.Errorf("on a machine without bf16 the run begun in bf16 became %s", p)
+	}
+	if now, _ := filepath.Glob(filepath.Join(at(dir, id).Checkpoints(), "*")); len(now) != len(kept) {
 		t.Errorf("checkpoints %q became %q", kept, now)
 	}
 	if err := begin(halves{ref.New()}).Run(context.Background()); err != nil {
@@ -244,7 +188,6 @@ func TestSaveIsNoIdentity(t *testing.T) {
 	begin := func(save string) *Sweep {
 		s := smallSweep(t, dir)
 		s.Plan = sweep(t, strings.Replace(small, "save: 2 steps", "save: "+save+" steps", 1), dir, ref.New(), "").Plan
-		s.Replace = false
 		return s
 	}
 	if err := begin("2").Run(&stopAll{Context: context.Background(), left: 8}); !errors.Is(err, ErrInterrupted) {
@@ -252,9 +195,6 @@ func TestSaveIsNoIdentity(t *testing.T) {
 	}
 	for _, save := range []string{"3", "5"} {
 		s := begin(save)
-		if lines, err := s.Superseded(); err != nil || len(lines) > 0 {
-			t.Errorf("save: %s steps would set aside %q, %v", save, lines, err)
-		}
 		if err := s.Run(context.Background()); err != nil {
 			t.Error(err)
 		}

@@ -123,7 +123,7 @@ func TestSoakSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	flatUsage(t, before, used(t))
-	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, err := recorded(dir)
 	if err != nil || len(records) != 1 || records[0].Step() != steps {
 		t.Fatalf("%d records, %v", len(records), err)
 	}
@@ -163,7 +163,7 @@ func TestDrawLarge(t *testing.T) {
 				}
 			}
 			text.WriteString(`{"kind":"full","step":64000,"set":"train","error":1}` + "\n" + `{"kind":"end","step":64000}` + "\n")
-			path := recordPath(dir, start.ID)
+			path := at(dir, start.ID).Record()
 			os.MkdirAll(filepath.Dir(path), 0o777)
 			if err := os.WriteFile(path, []byte(text.String()), 0o666); err != nil {
 				t.Fatal(err)
@@ -173,7 +173,7 @@ func TestDrawLarge(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, err := recorded(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

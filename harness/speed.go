@@ -92,7 +92,7 @@ func (m Machine) Recorded(dataset string, info device.Info) []Speed {
 				continue
 			}
 			net := Speed{Net: p.Run.Net, Precision: p.Run.Precision, Batch: p.Run.Batch, Macs: rec.Start.Macs}
-			if laps[net] == nil {
+			if !slices.Contains(nets, net) {
 				nets = append(nets, net)
 			}
 			for _, e := range rec.Events {

@@ -12,18 +12,20 @@ import (
 	"time"
 
 	"depthlab/harness/device"
+	"depthlab/harness/disk"
 	"depthlab/harness/lock"
+	"depthlab/harness/store"
 )
 
 func TestStatuses(t *testing.T) {
 	dir := t.TempDir()
-	status := func(want ...State) []Status {
+	status := func(want ...store.State) []store.Status {
 		t.Helper()
-		all, err := Statuses(dir)
+		all, err := asked(dir).Statuses()
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got []State
+		var got []store.State
 		for _, s := range all {
 			got = append(got, s.State)
 		}
@@ -32,35 +34,35 @@ func TestStatuses(t *testing.T) {
 		}
 		return all
 	}
-	if _, err := Statuses(dir); err == nil || !strings.Contains(err.Error(), "no runs there") {
+	if _, err := asked(dir).Statuses(); err == nil || !strings.Contains(err.Error(), "no runs there") {
 		t.Errorf("of an empty folder: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "question.yaml"), []byte(small), 0o666); err != nil {
+	if err := disk.Write(asked(dir).Question(), []byte(small)); err != nil {
 		t.Fatal(err)
 	}
-	status(Waiting, Waiting)
+	status(store.Waiting, store.Waiting)
 
 	s := smallSweep(t, dir)
 	if err := s.Run(&stopAfter{Context: context.Background(), n: 5}); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
-	one := status(Interrupted, Waiting)[0]
+	one := status(store.Interrupted, store.Waiting)[0]
 	if one.Step == 0 || one.Steps != 6 || one.Running == nil || one.Train != nil || one.ImagesPerS == 0 || one.Left == 0 || time.Since(one.Seen) > time.Minute {
 		t.Errorf("interrupted: %+v", one)
 	}
 
 	var locks lock.Set
-	held, err := locks.Take(lockPath(dir, "plain-8-seed0"))
+	held, err := locks.Take(filepath.Join(string(at(dir, "plain-8-seed0")), "lock"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if one := status(Training, Waiting)[0]; !strings.HasPrefix(one.By, "process ") {
+	if one := status(store.Training, store.Waiting)[0]; !strings.HasPrefix(one.By, "process ") {
 		t.Errorf("in hand: %+v", one)
 	}
 	old := time.Now().Add(-time.Hour)
-	os.Chtimes(lockPath(dir, "plain-8-seed0"), old, old)
-	written(t, recordPath(dir, "plain-8-seed0"), old)
-	status(Silent, Waiting)
+	os.Chtimes(filepath.Join(string(at(dir, "plain-8-seed0")), "lock"), old, old)
+	written(t, at(dir, "plain-8-seed0").Record(), old)
+	status(store.Silent, store.Waiting)
 	if err := held.Release(); err != nil {
 		t.Fatal(err)
 	}
@@ -72,17 +74,17 @@ func TestStatuses(t *testing.T) {
 	if err := s.Run(context.Background()); !errors.As(err, &nan) {
 		t.Fatal(err)
 	}
-	all := status(Finished, Failed)
+	all := status(store.Finished, store.Failed)
 	if all[0].Test == nil || all[0].Train == nil || all[0].Step != 6 || all[0].Left != 0 {
 		t.Errorf("finished: %+v", all[0])
 	}
 	if !strings.Contains(all[1].Why, "NaN") {
 		t.Errorf("failed: %+v", all[1])
 	}
-	if err := os.WriteFile(recordPath(dir, "resnet-8-seed0"), []byte("{}\n"), 0o666); err != nil {
+	if err := os.WriteFile(at(dir, "resnet-8-seed0").Record(), []byte("{}\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if one := status(Finished, Failed)[1]; !strings.Contains(one.Why, "resnet-8-seed0.jsonl:1") {
+	if one := status(store.Finished, store.Failed)[1]; !strings.Contains(one.Why, "record.jsonl:1") {
 		t.Errorf("unreadable: %+v", one)
 	}
 }
@@ -107,39 +109,39 @@ func written(t *testing.T, path string, at time.Time) {
 
 // A run was last seen when its last event was written, whatever the time of the
 // file: that of a checkout is new. A finished run of an older version was seen
-// when runs/ID.json says; of others only the file's time is known.
+// when run.json says; of others only the file's time is known.
 func TestSeen(t *testing.T) {
 	dir := t.TempDir()
 	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	id := "plain-8-seed0"
-	p, err := readProvenance(dir, id)
+	p, err := at(dir, id).ReadProvenance()
 	if err != nil {
 		t.Fatal(err)
 	}
 	event := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 	p.Finished = "2019-01-02T03:04:05Z"
-	if err := p.write(dir); err != nil {
+	if err := at(dir, id).WriteProvenance(p); err != nil {
 		t.Fatal(err)
 	}
 	copied := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, c := range []struct {
 		name   string
 		event  time.Time
-		forget bool // runs/ID.json is gone
+		forget bool // run.json is gone
 		want   time.Time
 	}{
 		{"events with times", event, false, event},
 		{"without", time.Time{}, false, event.AddDate(-1, 0, 0)},
-		{"and without runs/ID.json", time.Time{}, true, copied},
+		{"and without run.json", time.Time{}, true, copied},
 	} {
-		written(t, recordPath(dir, id), c.event)
-		os.Chtimes(recordPath(dir, id), copied, copied)
+		written(t, at(dir, id).Record(), c.event)
+		os.Chtimes(at(dir, id).Record(), copied, copied)
 		if c.forget {
-			os.Remove(provenancePath(dir, id))
+			os.Remove(at(dir, id).Provenance())
 		}
-		all, err := Statuses(dir)
+		all, err := asked(dir).Statuses()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,23 +158,29 @@ func TestStatusesOfDamagedFolders(t *testing.T) {
 	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(recordPath(dir, "plain-8-seed0"))
+	run := string(at(dir, "plain-8-seed0"))
+	text, err := os.ReadFile(at(dir, "plain-8-seed0").Record())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for path, text := range map[string]string{
-		recordPath(dir, "plain-8-seed0 (conflicted copy)"): string(text),
-		filepath.Join(dir, "question.yaml"):                "question: [",
+		run + " (conflicted copy)/record.jsonl": string(text),
+		run + ".sync-conflict-1/record.jsonl":   string(text),
+		run + " (1)/record.jsonl":               "nonsense",
+		asked(dir).Question():                   "question: [",
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		if err := disk.Write(path, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	all, err := Statuses(dir)
+	if folders, strays, err := store.Store(dir).All(); len(folders) != 2 || len(strays) != 3 || err != nil {
+		t.Errorf("folders %q, strays %q, %v", folders, strays, err)
+	}
+	all, err := asked(dir).Statuses()
 	if err == nil || !strings.Contains(err.Error(), "question.yaml") {
 		t.Errorf("error %v, want one of question.yaml", err)
 	}
-	if len(all) != 2 || all[0].State != Finished || all[1].State != Finished {
+	if len(all) != 2 || all[0].State != store.Finished || all[1].State != store.Finished {
 		t.Errorf("%+v, want two finished runs", all)
 	}
 }
@@ -203,8 +211,8 @@ func TestTensorBoardOfSweep(t *testing.T) {
 		}
 	}
 	for _, folder := range []string{
-		filepath.Join(dir, "tensorboard", "plain-8-seed0"), filepath.Join(dir, "tensorboard", "resnet-8-seed0"),
-		filepath.Join(later, "tensorboard", "plain-8-seed0"), filepath.Join(later, "tensorboard", "resnet-8-seed0"),
+		filepath.Join(string(asked(dir)), "tensorboard", "plain-8-seed0"), filepath.Join(string(asked(dir)), "tensorboard", "resnet-8-seed0"),
+		filepath.Join(string(asked(later)), "tensorboard", "plain-8-seed0"), filepath.Join(string(asked(later)), "tensorboard", "resnet-8-seed0"),
 	} {
 		files, _ := filepath.Glob(filepath.Join(folder, "*"))
 		if len(files) != 1 {

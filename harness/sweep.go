@@ -24,8 +24,9 @@ import (
 // Sweep is all runs of a question on this machine.
 type Sweep struct {
 	Plan    *experiments.Plan       // precisions resolved
-	Folders map[string]store.Folder // of the runs, by ID (see Place)
-	View    store.View              // of the question: where event files go
+	File    string                  // of the question
+	View    store.View              // of the question
+	Folders map[string]store.Folder // of the runs, by ID; nil for where Place has them
 	Data    *data.Source
 	Device  device.Device
 	// Open opens the same device again, for more runs at a time and in place of
@@ -56,6 +57,12 @@ type Sweep struct {
 // of it, too. So does the loss of the last device. What was saved before stays
 // valid.
 func (s *Sweep) Run(ctx context.Context) (err error) {
+	if s.Folders == nil {
+		s.Folders = Place(s.Plan, s.View.Store(), s.Data.Checksum, s.Device.Info(), "")
+	}
+	if err := s.View.Write(s.File, Entries(s.Plan, s.Folders)); err != nil {
+		return err
+	}
 	if err := s.checkSpace(); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func TestPlateau(t *testing.T) {
 		if !reflect.DeepEqual(outcome(t, cut), outcome(t, whole)) {
 			t.Errorf("%s: an interrupted run is another", of)
 		}
-		rec, err := record.Read(recordPath(whole, "resnet-8-seed0"))
+		rec, err := record.Read(at(whole, "resnet-8-seed0").Record())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,9 +2,7 @@ package harness
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -17,7 +15,7 @@ import (
 
 func warnings(t *testing.T, dir, id string) []string {
 	t.Helper()
-	rec, err := record.Read(recordPath(dir, id))
+	rec, err := record.Read(at(dir, id).Record())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,55 +186,4 @@ type tensorCores struct{ device.Device }
 func (d tensorCores) Open(p device.Programs, o device.Options) (device.Session, error) {
 	o.Precision = device.FP32
 	return d.Device.Open(p, o)
-}
-
-// Devices that are right pass, to the same bits as without; a wrong loss,
-// parameter or statistic is found at the step that is looked at, and named.
-func TestValidate(t *testing.T) {
-	want := undisturbed(t)
-	dir := t.TempDir()
-	s := smallSweep(t, dir)
-	s.Device = Validating{ref.New(), 2}
-	if err := s.Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	same(t, dir, want)
-	s = smallSweep(t, t.TempDir())
-	for i := range s.Plan.Runs {
-		s.Plan.Runs[i].Precision = string(device.TF32)
-	}
-	s.Device = Validating{tensorCores{ref.New()}, 2}
-	if err := s.Run(context.Background()); err != nil {
-		t.Error(err)
-	}
-	for name, dev := range devices(t) {
-		if name == "ref" {
-			continue
-		}
-		s := sweep(t, question, t.TempDir(), Validating{dev, 3}, "fp32")
-		if err := s.Run(context.Background()); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-
-	for buffer, c := range map[string]struct {
-		scale float32
-		says  string
-	}{
-		"loss":             {1.01, "the loss"},
-		"bn1.weight":       {1.01, "the parameters, most in bn1.weight"},
-		"bn1.running_mean": {1.1, "in bn1.running_mean"},
-	} {
-		dir := t.TempDir()
-		s := smallSweep(t, dir)
-		s.Device = Validating{faulty{ref.New(), buffer, c.scale, false}, 3}
-		err := s.Run(context.Background())
-		var differs *DiffersError
-		if !errors.As(err, &differs) || differs.Step != 3 || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: error %v, want a *DiffersError at step 3 that says %q", buffer, err, c.says)
-		}
-		if left, _ := filepath.Glob(filepath.Join(checkpoints(dir), "*")); len(left) == 0 && err != nil {
-			t.Errorf("%s: no checkpoint is left", buffer)
-		}
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"depthlab/experiments"
 	"depthlab/harness/record"
 )
 
@@ -645,6 +646,9 @@ func TestBegun(t *testing.T) {
 func TestSpread(t *testing.T) {
 	for _, want := range [][]float64{{0, 0, 0, 0}, {50, 50.1, 50.2}, {1, 30, 31, 99}, {10, 20, 29, 36, 41}, {}, {100}} {
 		got := spread(want, 10, 5, 95)
+		if len(got) != len(want) {
+			t.Errorf("%v -> %v", want, got)
+		}
 		for i := range got {
 			if got[i] < 5-1e-9 || got[i] > 95+1e-9 || i > 0 && got[i]-got[i-1] < 10-1e-9 {
 				t.Errorf("%v -> %v", want, got)
@@ -718,5 +722,12 @@ func TestColorsAreLegibleAndOrdered(t *testing.T) {
 	}
 	if c := legible(white); light(c) > 150 {
 		t.Error(c)
+	}
+}
+
+// A question may ask for each figure that can be drawn, and for no other.
+func TestFiguresAgree(t *testing.T) {
+	if asked := slices.Sorted(slices.Values(experiments.Figures)); !slices.Equal(asked, Names()) {
+		t.Errorf("a question may ask for %q, and %q can be drawn", asked, Names())
 	}
 }

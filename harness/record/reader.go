@@ -167,7 +167,7 @@ func ReadDir(dir string) (recs []*RunRecord, strays []string, err error) {
 	for _, p := range paths {
 		r, err := Read(p)
 		switch {
-		case Stray(p) || err == nil && r.Start.ID != "" && r.Start.ID != runOf(p):
+		case Stray(p, r):
 			strays = append(strays, p)
 		case err == nil:
 			recs = append(recs, r)
@@ -182,9 +182,15 @@ func ReadDir(dir string) (recs []*RunRecord, strays []string, err error) {
 // runOf is the ID of the run that a record at path is of, by its name.
 func runOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".jsonl") }
 
-// Stray says whether a file's name shows that it is no run's own record: names
-// of runs have neither blanks nor brackets, names of copies mostly have.
-func Stray(path string) bool { return strings.ContainsAny(runOf(path), " ()") }
+// Stray says whether the file at path is by its name no run's own record: r,
+// what was read of it, is of another run, or of none (nil) and the name has
+// blanks or brackets, as names of runs never have and those of copies mostly.
+func Stray(path string, r *RunRecord) bool {
+	if r == nil || r.Start.ID == "" {
+		return strings.ContainsAny(runOf(path), " ()")
+	}
+	return r.Start.ID != runOf(path)
+}
 
 // escapeGlob keeps Glob from reading a folder's name as a pattern.
 func escapeGlob(dir string) string {

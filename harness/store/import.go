@@ -165,7 +165,12 @@ func formerRuns(dir string) (ids []string, err error) {
 		return nil, nil
 	}
 	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok && !record.Stray(e.Name()) {
+		id, ok := strings.CutSuffix(e.Name(), ".jsonl")
+		if !ok {
+			continue
+		}
+		path := filepath.Join(dir, "runs", e.Name())
+		if rec, _ := record.Read(path); !record.Stray(path, rec) {
 			ids = append(ids, id)
 		}
 	}
@@ -248,4 +253,3 @@ func (f *former) copyCheckpoint(tmp, to Folder) error {
 	}
 	return state.Save(tmp.Checkpoints(), to.Name(), c)
 }
-

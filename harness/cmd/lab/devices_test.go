@@ -64,7 +64,7 @@ func TestDevices(t *testing.T) {
 				Error  float64 `json:"top1_error"`
 				Loss   float64
 			}
-			weights := filepath.Join(dir, "results", "tiny", "default", "weights", "plain-8-seed0.safetensors")
+			weights := stored(t, dir, "plain-8-seed0").Weights()
 			object(do("eval", "--device", device, "--net", "plain-8", "--weights", weights, "--json"), &tested)
 
 			steps := filepath.Join(dir, "steps")

@@ -2,12 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"depthlab/harness"
+	"depthlab/harness/disk"
+	"depthlab/harness/store"
 )
 
 // What only looks, at the published results and at a folder as a killed, a
@@ -17,24 +21,42 @@ func TestLook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := func(id string) string { return filepath.Join(published, "runs", id) }
-	dir := filepath.Join(t.TempDir(), "[2024]*thesis") // which is no pattern
-	results := filepath.Join(dir, "results", "q", "default", "runs")
-	if err := os.MkdirAll(results, 0o777); err != nil {
-		t.Fatal(err)
+	run := func(id string) string {
+		_, entries, err := store.View(published).Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.ID == id {
+				return string(store.View(published).Folder(e))
+			}
+		}
+		return filepath.Join(published, id)
 	}
+	dir := filepath.Join(t.TempDir(), "[2024]*thesis") // which is no pattern
 	start := `{"kind":"start","start":{"id":"ID","net":"plain-8","depth":8,"seed":0,"steps":20,"batch":4}}` + "\n"
-	for id, events := range map[string]string{
+	// put writes the list of a question's runs, and their records.
+	put := func(results, question string, runs map[string]string) {
+		t.Helper()
+		v := store.Store(results).View(question, "default")
+		var entries []store.Entry
+		for _, id := range slices.Sorted(maps.Keys(runs)) {
+			e := store.Entry{ID: id, Run: id + "-seed0-0123456789ab"}
+			entries = append(entries, e)
+			if err := disk.Write(v.Folder(e).Record(), []byte(strings.ReplaceAll(start, "ID", id)+runs[id])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := v.Write("q.yaml", entries); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(filepath.Join(dir, "results"), "q", map[string]string{
 		"a": `{"kind":"train","step":10,"error":50,"images_per_s":2}` + "\n" + `{"kind":"eval","step":10,"set":"test","error":60}` + "\n" + `{"kind":"train","st`,
 		"b": `{"kind":"stop","step":3,"text":"NaN first in layer conv1"}` + "\n",
 		"c": `{"kind":"train","step":20,"error":5}` + "\n" + `{"kind":"end","step":20}` + "\n",
 		"d": "nonsense\n",
-	} {
-		text := strings.ReplaceAll(start, "ID", id) + events
-		if err := os.WriteFile(filepath.Join(results, id+".jsonl"), []byte(text), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 	// A disk of its own for results, with links to it, in a circle and to nowhere.
 	linked := filepath.Join(t.TempDir(), "linked")
 	for link, to := range map[string]string{linked: filepath.Join(dir, "results"), filepath.Join(dir, "results", "q", "again"): "..", filepath.Join(dir, "results", "gone"): "nowhere"} {
@@ -44,15 +66,12 @@ func TestLook(t *testing.T) {
 	}
 	// Beside whole results some whose question cannot be read.
 	damaged := filepath.Join(t.TempDir(), "results")
+	put(damaged, "a", map[string]string{"a": ""})
+	put(damaged, "b", map[string]string{"c": ""})
 	for path, text := range map[string]string{
-		"a/default/question.yaml": "question: [\n", "a/default/runs/a.jsonl": strings.ReplaceAll(start, "ID", "a"),
-		"runs/default/runs/c.jsonl": strings.ReplaceAll(start, "ID", "c"), "runs/default/runs/c (conflicted copy).jsonl": "",
+		"a/default/question.yaml": "question: [\n", "runs/c-seed0-0123456789ab (conflicted copy)/record.jsonl": "", "b/other/runs.json": "[",
 	} {
-		path = filepath.Join(damaged, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		if err := disk.Write(filepath.Join(damaged, path), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -75,8 +94,8 @@ func TestLook(t *testing.T) {
 		{"show go.mod", 2, []string{"go.mod", "expected a .png, .svg"}},
 		{"show", 2, []string{"expected one figure"}},
 
-		{"diff " + run("plain-20-seed0") + " " + run("plain-20-seed0.json"), 0, []string{"no difference"}},
-		{"diff " + run("plain-20-seed0.jsonl") + " " + run("resnet-20-seed1.json"), 0, []string{"run.net", "plain-20 -> resnet-20", "run.seed", "0 -> 1", "train_error"}},
+		{"diff " + run("plain-20-seed0") + " " + run("plain-20-seed0") + "/run.json", 0, []string{"no difference"}},
+		{"diff " + run("plain-20-seed0") + "/record.jsonl " + run("resnet-20-seed1"), 0, []string{"run.net", "plain-20 -> resnet-20", "run.seed", "0 -> 1", "train_error"}},
 		{"diff --json " + run("plain-20-seed0") + " " + run("plain-20-seed1"), 0, []string{`"differences":[`, `"run.seed"`}},
 		{"diff " + run("plain-20-seed0") + " " + run("plain-21-seed0"), 1, []string{"plain-21-seed0", "no such file"}},
 		{"diff " + run("plain-20-seed0"), 2, []string{"expected two runs"}},
@@ -85,12 +104,12 @@ func TestLook(t *testing.T) {
 		{"status " + dir, 0, []string{"interrupted", "10/20", "50.00 %", "60.00 %", "20s", "failed", "finished", "20/20", "b: NaN first in layer conv1", "d: ", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
 		{"status --json " + dir, 0, []string{`"id":"a"`, `"state":"interrupted"`, `"id":"b"`, `"why":"NaN`, `"id":"c"`, `"state":"finished"`}},
 		{"status " + dir + "/nothing", 1, []string{"nothing", "no such"}},
-		{"status " + filepath.Dir(dir) + "/" + filepath.Base(dir) + "/results/q/default/runs/a.jsonl", 1, []string{"holds no results"}},
+		{"status " + filepath.Dir(dir) + "/" + filepath.Base(dir) + "/results/q/default/runs.json", 1, []string{"holds no results"}},
 		{"status", 0, []string{"results/q/default", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
 		{"status --json", 0, []string{`"state":"interrupted"`}},
 		{"status a b", 2, []string{"expected one folder"}},
 		{"status " + linked, 0, []string{"linked/q/default", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
-		{"status " + damaged, 1, []string{"a/default", "1 runs: 1 interrupted", "runs/default", "1 runs: 1 interrupted", "question.yaml"}},
+		{"status " + damaged, 1, []string{"a/default", "1 runs: 1 interrupted", "b/default", "1 runs: 1 interrupted", "question.yaml", "b/other/runs.json", "damaged"}},
 		{"status --json " + damaged, 1, []string{`"id":"a"`, `"id":"c"`, "question.yaml"}},
 	} {
 		cmd, out, say := lab(dir, strings.Fields(c.args)...)

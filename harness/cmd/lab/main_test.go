@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"depthlab/harness/store"
 )
 
 // The test's binary is also the program itself.
@@ -16,6 +20,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv("LAB_TEST_MAIN") != "" {
 		main()
 		os.Exit(0)
+	}
+	// What nohup or a script's "&" made this process ignore is not for the
+	// programs that it starts: tests send it to them.
+	for _, s := range endings {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
 	}
 	os.Exit(m.Run())
 }
@@ -53,16 +64,29 @@ func write(t *testing.T, dir, net, batch string) (file string) {
 	return file
 }
 
-// begun waits until the run's record has more than so many lines.
-func begun(t *testing.T, path string, lines int) {
+// stored is the folder of a net's run, once it is there.
+func stored(t *testing.T, dir, name string) store.Folder {
+	t.Helper()
+	found, err := fs.Glob(os.DirFS(dir), "results/runs/"+name+"-*")
+	if err != nil || len(found) > 1 {
+		t.Fatalf("folders %q, %v", found, err)
+	}
+	if len(found) == 0 {
+		return store.Folder(filepath.Join(dir, "results", "runs", "none"))
+	}
+	return store.Folder(filepath.Join(dir, found[0]))
+}
+
+// begun waits until the record of a net's run has more than so many lines.
+func begun(t *testing.T, dir, name string, lines int) {
 	t.Helper()
 	for range 6000 {
-		if text, err := os.ReadFile(path); err == nil && bytes.Count(text, []byte("\n")) > lines {
+		if text, err := os.ReadFile(stored(t, dir, name).Record()); err == nil && bytes.Count(text, []byte("\n")) > lines {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("%s: nothing happens", path)
+	t.Fatalf("%s: nothing happens", name)
 }
 
 func code(err error) int {

@@ -141,7 +141,10 @@ func (q *question) speeds(ctx context.Context, m harness.Machine, flags deviceFl
 		}
 		gpu := xla.Driver() > 0
 		info = device.Info{Name: "xla", Bfloat16: gpu, GPU: gpu}
-		return info, m.Recorded(run.Data, info), q.place(m.Checksum(run.Data), info, *flags.precision)
+		if err := q.place(m.Checksum(run.Data), info, *flags.precision); err != nil {
+			return info, nil, err
+		}
+		return info, m.Recorded(run.Data, info), q.computable(info)
 	}
 	dev, err := flags.open(m)
 	if err != nil {
@@ -149,7 +152,7 @@ func (q *question) speeds(ctx context.Context, m harness.Machine, flags deviceFl
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	info = dev.Info()
-	if err := q.place(m.Checksum(run.Data), info, *flags.precision); err != nil {
+	if err := errors.Join(q.place(m.Checksum(run.Data), info, *flags.precision), q.computable(info)); err != nil {
 		return info, nil, err
 	}
 	if !measure {

@@ -249,20 +249,28 @@ func (q *question) open(ctx context.Context, m harness.Machine, flags deviceFlag
 }
 
 // place settles the precision of the plan's runs and where each lies in the store.
+// That the device does not compute in it is no matter for runs that are finished.
 func (q *question) place(checksum string, info device.Info, precision string) error {
 	if precision != "" && precision != "auto" {
 		if err := computes(info, precision); err != nil {
 			return err
 		}
 	}
+	q.folders = harness.Place(q.plan, q.view.Store(), checksum, info, precision)
+	return nil
+}
+
+// computable refuses runs that are not finished in a precision that the device does
+// not compute in.
+func (q question) computable(info device.Info) error {
 	for _, run := range q.plan.Runs {
-		if precision == "" && run.Precision != "auto" {
-			if err := computes(info, run.Precision); err != nil {
-				return err
-			}
+		if found, err := q.folders[run.ID].Find(); err == nil && found != store.Nothing {
+			continue // or begun elsewhere, to be left alone here
+		}
+		if err := computes(info, run.Precision); err != nil {
+			return err
 		}
 	}
-	q.folders = harness.Place(q.plan, q.view.Store(), checksum, info, precision)
 	return nil
 }
 
@@ -323,7 +331,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	}
 	defer log.Close()
 	s := &harness.Sweep{
-		Plan: q.plan, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
+		Plan: q.plan, File: q.File, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
 		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
 		Progress: record.NewProgress(messages, log), TensorBoard: *board,
 		Say: func(format string, args ...any) {
@@ -352,16 +360,13 @@ func takeOver(v store.View) error {
 	return err
 }
 
-// write keeps the question as it was asked, with every default, and the list of its
-// runs.
+// write keeps the question as it was asked, with every default.
 func (q question) write(ctx context.Context) error {
 	text, err := q.Resolved(q.plan.Profile)
 	if err != nil {
 		return err
 	}
-	return harness.Alone(ctx, string(q.view), func() error {
-		return errors.Join(disk.Write(q.view.Question(), text), q.view.Write(q.File, harness.Entries(q.plan, q.folders)))
-	})
+	return harness.Alone(ctx, string(q.view), func() error { return disk.Write(q.view.Question(), text) })
 }
 
 // recorded reads what the plan's runs recorded, each as this question sees it. A run

@@ -82,6 +82,7 @@ func (r reader) begin(t *testing.T, cmd *exec.Cmd) (wait func() (code int, text 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { cmd.Process.Kill() })
 	if r == stuck { // our own end stays open: the pipe outlives the reader
 		t.Cleanup(func() { out.Close() })
 	} else {
@@ -133,20 +134,21 @@ func fill(t *testing.T, pipe *os.File) {
 
 // kept checks that a run which was stopped has lost nothing: it is finished, or
 // there is a checkpoint of its last step; and there is no lock.
-func kept(t *testing.T, results, id string) (step int) {
+func kept(t *testing.T, dir, id string) (step int) {
 	t.Helper()
-	rec, err := record.Read(filepath.Join(results, "runs", id+".jsonl"))
+	f := stored(t, dir, id)
+	rec, err := record.Read(f.Record())
 	if err == nil {
 		step = rec.Step()
 		if rec.Finished() {
-			noLocks(t, results)
+			noLocks(t, dir)
 			return step
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, record.ErrEmpty) {
 		t.Error(err)
 	}
 	saved := 0
-	if c, warnings, err := state.Latest(filepath.Join(results, "checkpoints"), id); err != nil || len(warnings) > 0 {
+	if c, warnings, err := state.Latest(f.Checkpoints(), f.Name()); err != nil || len(warnings) > 0 {
 		t.Error(warnings, err)
 	} else if c != nil {
 		saved = c.Step
@@ -154,14 +156,14 @@ func kept(t *testing.T, results, id string) (step int) {
 	if saved != step {
 		t.Errorf("saved at step %d, but %d were done", saved, step)
 	}
-	noLocks(t, results)
+	noLocks(t, dir)
 	return step
 }
 
-func noLocks(t *testing.T, results string) {
+func noLocks(t *testing.T, dir string) {
 	t.Helper()
-	for _, pattern := range []string{"*.lock", "*/*.lock"} {
-		if left, _ := filepath.Glob(filepath.Join(results, pattern)); len(left) > 0 {
+	for _, pattern := range []string{"runs/*/lock", "*/*/*.lock"} {
+		if left, _ := filepath.Glob(filepath.Join(dir, "results", pattern)); len(left) > 0 {
 			t.Errorf("%q is left", left)
 		}
 	}
@@ -184,7 +186,7 @@ func TestSignals(t *testing.T) {
 			}{{all, 1}, {all, 2}, {gone, 2}, {stuck, 2}} {
 				cmd, _, _ := lab(dir, file, "--device", "ref")
 				wait := c.reader.begin(t, cmd)
-				begun(t, filepath.Join(results, "runs", "plain-8-seed0.jsonl"), step+5)
+				begun(t, dir, "plain-8-seed0", step+5)
 				for range c.times {
 					cmd.Process.Signal(s)
 					time.Sleep(time.Millisecond)
@@ -199,7 +201,7 @@ func TestSignals(t *testing.T) {
 				if c.reader == all && step > 0 && !strings.Contains(text, fmt.Sprintf("goes on after step %d", step)) {
 					t.Errorf("did not go on after step %d:\n%s", step, text)
 				}
-				if step = kept(t, results, "plain-8-seed0"); step == 0 || t.Failed() {
+				if step = kept(t, dir, "plain-8-seed0"); step == 0 || t.Failed() {
 					t.Fatalf("%s, %d times: stopped at step %d", c.reader, c.times, step)
 				}
 			}
@@ -221,7 +223,7 @@ func TestSecondSignal(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	begun(t, filepath.Join(dir, "results", "tiny", "default", "runs", "resnet-56-seed0.jsonl"), 1)
+	begun(t, dir, "resnet-56-seed0", 1)
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	cmd.Process.Signal(syscall.SIGTERM)
@@ -250,20 +252,18 @@ func TestIgnoredHangup(t *testing.T) {
 	cmd, _, _ := lab(dir, write(t, dir, "plain-8", "2"), "--device", "ref")
 	cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`}, cmd.Args...)
 	wait := all.begin(t, cmd)
-	results := filepath.Join(dir, "results", "tiny", "default")
-	path := filepath.Join(results, "runs", "plain-8-seed0.jsonl")
-	begun(t, path, 3)
+	begun(t, dir, "plain-8-seed0", 3)
 	cmd.Process.Signal(syscall.SIGHUP)
-	rec, err := record.Read(path)
+	rec, err := record.Read(stored(t, dir, "plain-8-seed0").Record())
 	if err != nil {
 		t.Fatal(err)
 	}
-	begun(t, path, rec.Step()+20)
+	begun(t, dir, "plain-8-seed0", rec.Step()+20)
 	cmd.Process.Signal(syscall.SIGTERM)
 	if got, text := wait(); got != 143 {
 		t.Errorf("exit code %d, want 143:\n%s", got, text)
 	}
-	kept(t, results, "plain-8-seed0")
+	kept(t, dir, "plain-8-seed0")
 }
 
 // A command that has nothing to save ends at the first signal.
@@ -312,7 +312,7 @@ func TestSignalTrials(t *testing.T) {
 	}
 	t.Setenv("OMP_NUM_THREADS", "1") // spinning threads are slow beside other work
 	const id, stop = "plain-8-seed0", 800
-	begin := func() (dir, results, file string) { // on onednn where it is, else on ref
+	begin := func() (dir, file string) { // on onednn where it is, else on ref
 		dir = t.TempDir()
 		if err := os.Symlink(libs, filepath.Join(dir, ".lib")); err != nil {
 			t.Fatal(err)
@@ -324,27 +324,27 @@ func TestSignalTrials(t *testing.T) {
 		if err := os.WriteFile(file, text, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		return dir, filepath.Join(dir, "results", "tiny", "default"), file
+		return dir, file
 	}
-	weights := func(results string) string {
-		text, err := os.ReadFile(filepath.Join(results, "weights", id+".safetensors"))
+	weights := func(dir string) string {
+		text, err := os.ReadFile(stored(t, dir, id).Weights())
 		if err != nil {
 			t.Error(err)
 		}
 		return string(text)
 	}
 
-	dir, results, file := begin()
+	dir, file := begin()
 	cmd, _, say := lab(dir, file)
 	began := time.Now()
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, say)
 	}
 	takes := time.Since(began)
-	want := weights(results)
+	want := weights(dir)
 
 	seen := map[string]int{}
-	dir, results, file = begin()
+	dir, file = begin()
 	for i := 0; i < n; {
 		readers := []reader{all, gone, stuck}
 		reader := readers[r.IntN(len(readers))]
@@ -365,15 +365,15 @@ func TestSignalTrials(t *testing.T) {
 		}
 		switch got, text := wait(); {
 		case got == 0: // it came to its end
-			if weights(results) != want {
+			if weights(dir) != want {
 				t.Error("the end differs from an undisturbed run's")
 			}
-			noLocks(t, results)
-			dir, results, file = begin()
+			noLocks(t, dir)
+			dir, file = begin()
 		case text == "": // ended before it began
-			kept(t, results, id)
+			kept(t, dir, id)
 		case got == 128+int(signal):
-			kept(t, results, id)
+			kept(t, dir, id)
 			seen[fmt.Sprintf("%s, reader %s", name, reader)]++
 			i++
 		default:
