@@ -44,7 +44,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	}
 	s.info.Precision = string(s.o.Precision)
 	for _, q := range p.All() {
-		module, err := lower.Lower(q, lower.Options{Precision: o.Precision, Steps: d.steps, Unrolled: d.unrolled})
+		module, err := lower.Lower(q, lower.Options{Precision: o.Precision, Steps: d.steps, Unrolled: d.unrolled, Sequential: d.cpu()})
 		if err != nil {
 			return nil, err
 		}

@@ -38,6 +38,11 @@ type Options struct {
 	// one, micro-batches but the first two left out; of a longer one, the equal
 	// blocks that follow each other become loops. 0 means the constant Unrolled.
 	Unrolled int
+	// Sequential says that XLA adds the elements of a sum one after the other,
+	// as it does on a CPU: the sums of batch norms are cut into pieces then, as
+	// float32 loses digits in the long ones (a gradient was 5 times as far from
+	// float64).
+	Sequential bool
 }
 
 // Module is a Program as text. Its function main takes State, then rows
@@ -86,16 +91,17 @@ var elems = map[kernel.DType]elem{kernel.Float32: f32, kernel.Int32: i32, kernel
 // emitter writes the body of one step.
 type emitter struct {
 	text
-	p         *program.Program
-	code      []program.Instr // the Program's, in an order that suits loops
-	loops     []*loop         // in code, in their order
-	bf16      bool
-	precision string                   // of convolutions
-	values    map[program.BufID]value  // of what is not packed
-	arenas    map[program.Arena]*arena // of what is
-	rolled    map[program.BufID]turn   // what a loop wrote
-	parts     *parts                   // micro-batches in a loop; nil for none
-	part      *value                   // the number of its turn, in it
+	p          *program.Program
+	code       []program.Instr // the Program's, in an order that suits loops
+	loops      []*loop         // in code, in their order
+	bf16       bool
+	sequential bool                     // see Options
+	precision  string                   // of convolutions
+	values     map[program.BufID]value  // of what is not packed
+	arenas     map[program.Arena]*arena // of what is
+	rolled     map[program.BufID]turn   // what a loop wrote
+	parts      *parts                   // micro-batches in a loop; nil for none
+	part       *value                   // the number of its turn, in it
 }
 
 // Supports returns nil or an *device.UnsupportedError.
@@ -262,7 +268,7 @@ func Lower(p *program.Program, o Options) (*Module, error) {
 
 // begin checks what is asked for and lists the module's state.
 func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, error) {
-	e := &emitter{p: p, code: p.Code, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}, rolled: map[program.BufID]turn{}}
+	e := &emitter{p: p, code: p.Code, sequential: o.Sequential, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}, rolled: map[program.BufID]turn{}}
 	switch o.Precision {
 	case "", device.FP32:
 		e.precision = "HIGHEST"
