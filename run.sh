@@ -6,16 +6,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export DEPTHLAB_ROOT=$here CGO_ENABLED=0
 
 need_go() {
-	local want=1.25
 	if ! command -v go >/dev/null; then
-		echo "run.sh: Go is missing; install Go $want or newer (https://go.dev/dl, or your system's golang package) and run this again" >&2
+		echo "run.sh: Go is missing; install Go 1.25 or newer (https://go.dev/dl, or your system's golang package) and run this again" >&2
 		exit 1
 	fi
 	local have
 	have=$(go env GOVERSION)
-	have=${have#go}
-	if [ "$(printf '%s\n%s\n' "$want" "${have%%[!0-9.]*}" | sort -V | head -n 1)" != "$want" ]; then
-		echo "run.sh: Go is $have, but $want or newer is needed (https://go.dev/dl)" >&2
+	if [[ $have =~ ^go([0-9]+)\.([0-9]+) ]] && [ $((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2])) -lt 1025 ]; then
+		echo "run.sh: Go is ${have#go}, but 1.25 or newer is needed (https://go.dev/dl)" >&2
 		exit 1
 	fi
 }
@@ -25,16 +23,25 @@ build() {
 	if git -C "$here" rev-parse --git-dir >/dev/null 2>&1; then
 		version=$(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)
 	fi
-	# What the program is made of, by size and time of change of each file: go
-	# build would find out by itself, but takes longer for that.
-	made=$(find "$here"/{experiments,harness,nets,plots,go.mod,go.sum} "$(readlink -f "$(command -v go)")" -printf '%p %s %C@\n' 2>/dev/null | sort | cksum) || made=
-	made="$version ${made:-unknown $$}"
+	# What the program is made of, by the sum of each file: go build would find
+	# out by itself, but takes longer for that, and needs Go.
+	made=$(cd "$here" && find experiments harness nets plots go.mod go.sum -type f -exec cksum {} + 2>/dev/null | LC_ALL=C sort | cksum) || made="unknown $$"
+	made="$version $made"
 	[ -x "$here/.bin/lab" ] && [ "$made" = "$(cat "$here/.bin/made" 2>/dev/null)" ] && return
 	need_go
 	[ -x "$here/.bin/lab" ] || echo "building the program (a minute or two the first time)" >&2
 	rm -f "$here/.bin/made"
 	(cd "$here" && go build -buildvcs=false -ldflags "-X main.version=$version" -o .bin/lab ./harness/cmd/lab)
 	echo "$made" >"$here/.bin/made"
+}
+
+# The program opens libraries, and so is started by glibc's loader.
+start() {
+	shopt -s execfail
+	exec "$here/.bin/lab" "$@" || {
+		echo "run.sh: $here/.bin/lab does not start on this machine, $(uname -sm). It needs the loader of glibc, on x86-64 /lib64/ld-linux-x86-64.so.2: Debian, Ubuntu, Fedora and their like have it, Alpine has not. If it was built for another machine, remove .bin and run this again." >&2
+		exit 126
+	}
 }
 
 # fetch NAME FOLDER REQUIREMENTS OPTIONS: wheels from PyPI, pinned by hash,
@@ -167,6 +174,6 @@ test)
 	"gpu-check "*) xla ;;
 	*" --device xla "* | *" --device=xla "*) xla ;;
 	esac
-	exec "$here/.bin/lab" "$@"
+	start "$@"
 	;;
 esac

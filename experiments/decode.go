@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -121,7 +122,7 @@ func (d *decoder) unknown(name *yaml.Node, path string, names []string) {
 		return
 	}
 	at := place{name.Line, d.prefix + join(path, shorten(name.Value)), ""}
-	hint := misplaced(name.Value, path, names)
+	hint := cmp.Or(stray(name.Value), misplaced(name.Value, path, names))
 	if d.prefix != "" && path == "" && (name.Value == "question" || name.Value == "profiles") {
 		hint = name.Value + " stands at the top of the file, not in a profile"
 	}
@@ -138,6 +139,17 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value) {
 		return
 	}
 	d.note(path, n)
+	if meant := strings.TrimSpace(plain(n.Value)); n.Kind == yaml.ScalarNode && meant != n.Value && wrongWith(path, scalar(meant), v.Type()) == "" {
+		if wrong := wrongWith(path, n, v.Type()); wrong != "" {
+			d.refuse(path, n, wrong, stray(n.Value))
+			return
+		}
+	}
+	d.read(n, path, v)
+}
+
+// read is value for a value that is there.
+func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 	if v.Kind() != reflect.Struct {
 		delete(d.bad, path) // what this value replaces
 	}
@@ -230,8 +242,11 @@ func (d *decoder) whole(n *yaml.Node, path string, v reflect.Value) {
 	x, err := strconv.ParseInt(strings.ReplaceAll(n.Value, "_", ""), 10, 64)
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" || err != nil || float64(x) < k.min || float64(x) > k.max {
 		hint := ""
-		if t, problem, _ := parseTime(n.Value); problem == "" && n.Kind == yaml.ScalarNode {
+		if t, wrong, _ := parseTime(n.Value); wrong == "" && wrongWith(path, scalar(t.amount), v.Type()) == "" {
 			hint = "without a unit: " + t.amount
+		}
+		if all := ranged(n.Value); all != "" && strings.HasSuffix(path, "]") {
+			hint = "write " + all
 		}
 		d.refuse(path, n, fmt.Sprintf("expected a whole number from %.0f to %.0f", k.min, k.max), hint)
 		return
@@ -258,6 +273,10 @@ func (d *decoder) number(n *yaml.Node, path string, v reflect.Value) {
 		d.refuse(path, n, "expected a number "+k.bounds(), "")
 		return
 	}
+	if x != 0 && float32(x) == 0 {
+		d.refuse(path, n, fmt.Sprintf("is 0 in float32, in which nets are trained; expected a number %s", k.bounds()), fmt.Sprintf("the smallest is %.2g", math.SmallestNonzeroFloat32))
+		return
+	}
 	v.SetFloat(x)
 }
 
@@ -278,7 +297,7 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
 		hint := ""
 		if n.Kind == yaml.ScalarNode {
-			hint = "write [" + shorten(n.Value) + "]"
+			hint = listHint(path, n.Value, v.Type())
 		}
 		d.refuse(path, n, "expected a list", hint)
 		return

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -107,13 +108,13 @@ func parseTree(c *collector, text []byte) (root *yaml.Node) {
 		c.add(place{}, "is empty", "a question needs at least: question, and pairs or nets")
 		return nil
 	} else if err != nil {
-		c.notYAML(err)
+		c.notYAML(text, err)
 		return nil
 	}
 	if err := in.Decode(&next); err == nil {
 		c.add(place{line: next.Line}, "expected one document, and here a second begins", "remove the line ---")
 	} else if err != io.EOF {
-		c.notYAML(err)
+		c.notYAML(text, err)
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 || doc.Content[0].ShortTag() == "!!null" {
 		c.add(place{}, "is empty", "a question needs at least: question, and pairs or nets")
@@ -139,13 +140,16 @@ const noAliases = "anchors, aliases and merge keys are not allowed"
 var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?`)
 
 // notYAML turns an error of the parser into a complaint.
-func (c *collector) notYAML(err error) {
+func (c *collector) notYAML(text []byte, err error) {
 	at := place{}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		at.line, _ = strconv.Atoi(m[1])
 	}
-	hint := ""
-	if strings.Contains(err.Error(), "cannot start any token") {
+	hint := strayLine(text, at.line)
+	switch {
+	case !utf8.Valid(text), bytes.IndexByte(text, 0) >= 0:
+		hint = "the file is not UTF-8: save it as that"
+	case strings.Contains(err.Error(), "cannot start any token"):
 		hint = "indent with spaces, not tabs, and put quotes around texts with special characters"
 	}
 	c.add(at, "is no YAML: "+yamlLine.ReplaceAllString(err.Error(), ""), hint)

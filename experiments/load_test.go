@@ -53,7 +53,20 @@ func TestComplaints(t *testing.T) {
 		{"question empty", "question: Does it load?", `question: ""`, []string{`q.yaml:1: question: "": expected a text, not an empty one`}},
 		{"nothing after a key", "batch: 128", "batch:", []string{"q.yaml:3: batch: nothing: expected a value (leave the key out for the default)"}},
 		{"no mapping", "optimizer: {rate: 0.1, momentum: 0.9}", "optimizer: sgd", []string{`q.yaml:4: optimizer: "sgd": expected a mapping of keys to values`}},
-		{"no list", "seeds: [0, 1]", "seeds: 5", []string{"q.yaml:6: seeds: 5: expected a list (write [5])"}},
+		{"no list", "seeds: [0, 1]", "seeds: 5", []string{"q.yaml:6: seeds: 5: expected a list (write [0, 1, 2, 3, 4] for 5 seeds, or [5] for the one seed 5)"}},
+		{"one seed", "seeds: [0, 1]", "seeds: 0", []string{"q.yaml:6: seeds: 0: expected a list (write [0])"}},
+		{"many seeds", "seeds: [0, 1]", "seeds: 100", []string{"q.yaml:6: seeds: 100: expected a list (write [100] for the one seed 100; several seeds are listed one by one)"}},
+		{"seeds as a range", "seeds: [0, 1]", "seeds: 0-4", []string{`q.yaml:6: seeds: "0-4": expected a list (write [0, 1, 2, 3, 4])`}},
+		{"seeds as a range with words", "seeds: [0, 1]", "seeds: 1 to 3", []string{`q.yaml:6: seeds: "1 to 3": expected a list (write [1, 2, 3])`}},
+		{"seeds as a long range", "seeds: [0, 1]", "seeds: 0-99", []string{`q.yaml:6: seeds: "0-99": expected a list`}},
+		{"seeds as a range in a list", "seeds: [0, 1]", "seeds: [0-2]", []string{`q.yaml:6: seeds[0]: "0-2": expected a whole number from 0 to 9007199254740992 (write 0, 1, 2)`}},
+		{"seeds with commas", "seeds: [0, 1]", "seeds: 0, 1, 2", []string{`q.yaml:6: seeds: "0, 1, 2": expected a list (write [0, 1, 2])`}},
+		{"seeds with blanks", "seeds: [0, 1]", "seeds: 0 1 2", []string{`q.yaml:6: seeds: "0 1 2": expected a list (write [0, 1, 2])`}},
+		{"one depth", "depths: [20, 32]", "depths: 20", []string{"q.yaml:2: pairs.depths: 20: expected a list (write [20])"}},
+		{"depths as a range", "depths: [20, 32]", "depths: 20-32", []string{`q.yaml:2: pairs.depths: "20-32": expected a list`}},
+		{"one drop", "[320 steps, 480 steps]", "320 steps", []string{`q.yaml:5: schedule.at: "320 steps": expected a list (write [320 steps])`}},
+		{"one drop without a unit", "[320 steps, 480 steps]", "320", []string{"q.yaml:5: schedule.at: 320: expected a list"}},
+		{"one figure", "batch: 128", "figures: training_curve", []string{`q.yaml:3: figures: "training_curve": expected a list`}},
 		{"list for a number", "batch: 128", "batch: [128]", []string{"q.yaml:3: batch: a list of 1: expected a whole number from 1 to 65536"}},
 
 		{"bare number", "stop: 640 steps", "stop: 640", []string{"q.yaml:5: schedule.stop: 640: " + like + " (a bare number could be either: write 640 steps or 640 epochs)"}},
@@ -65,8 +78,20 @@ func TestComplaints(t *testing.T) {
 		{"half a step", "stop: 640 steps", "stop: 640.5 steps", []string{`q.yaml:5: schedule.stop: "640.5 steps": expected a whole number of steps (only epochs may be fractions)`}},
 		{"no step left", "stop: 640 steps", "stop: 0.001 epochs, warmup: none", []string{`q.yaml:5: schedule.stop: "0.001 epochs": expected at least one step`}},
 		{"too many steps", "stop: 640 steps", "stop: 99999999999 steps", []string{`q.yaml:5: schedule.stop: "99999999999 steps": expected at most 1000000000 steps`}},
+		{"far too many steps", "stop: 640 steps", "stop: 1000000000000 steps", []string{`q.yaml:5: schedule.stop: "1000000000000 steps": expected at most 1000000000 steps`}},
+		{"bare number of far too many", "stop: 640 steps", "stop: 1000000000000", []string{"q.yaml:5: schedule.stop: 1000000000000: " + like}},
+		{"far too fine", "stop: 640 steps", "stop: 1.00000001 epochs", []string{`q.yaml:5: schedule.stop: "1.00000001 epochs": expected at most 12 digits before the point and 6 behind it`}},
+		{"half a bare number", "stop: 640 steps", "stop: 640.5", []string{"q.yaml:5: schedule.stop: 640.5: " + like + " (write 640.5 epochs)"}},
+		{"bare zero", "stop: 640 steps", "stop: 0", []string{"q.yaml:5: schedule.stop: 0: " + like}},
+		{"half a thousand", "stop: 640 steps", "stop: 1.5k", []string{`q.yaml:5: schedule.stop: "1.5k": ` + like + " (write 1500 steps)"}},
+		{"too little of a thousand", "stop: 640 steps", "stop: 1.0005k", []string{`q.yaml:5: schedule.stop: "1.0005k": ` + like}},
+		{"half an iteration", "stop: 640 steps", "stop: 640.5 iterations", []string{`q.yaml:5: schedule.stop: "640.5 iterations": ` + like}},
+		{"half a misspelt step", "stop: 640 steps", "stop: 640.5 stesp", []string{`q.yaml:5: schedule.stop: "640.5 stesp": ` + like}},
 		{"time in a list", "[320 steps, 480 steps]", "[320 steps, 480]", []string{"q.yaml:5: schedule.at[1]: 480: " + like + " (a bare number could be either: write 480 steps or 480 epochs)"}},
 		{"unit on a count", "batch: 128", "batch: 128 steps", []string{`q.yaml:3: batch: "128 steps": expected a whole number from 1 to 65536 (without a unit: 128)`}},
+		{"unit on too large a count", "batch: 128", "batch: 99999 steps", []string{`q.yaml:3: batch: "99999 steps": expected a whole number from 1 to 65536`}},
+		{"unit on half a count", "batch: 128", "batch: 1.5 epochs", []string{`q.yaml:3: batch: "1.5 epochs": expected a whole number from 1 to 65536`}},
+		{"percent over 100 without sign", "stop: 640 steps", "stop: 640 steps, warmup: {until: 120}", []string{"q.yaml:5: schedule.warmup.until: 120: expected a training error in percent between 0 and 100, such as 80 %"}},
 		{"percent without sign", "stop: 640 steps", "stop: 640 steps, warmup: {until: 80}", []string{"q.yaml:5: schedule.warmup.until: 80: expected a training error in percent between 0 and 100, such as 80 % (write 80 %)"}},
 		{"percent over 100", "stop: 640 steps", "stop: 640 steps, warmup: {until: 120 %}", []string{`q.yaml:5: schedule.warmup.until: "120 %": expected a training error in percent between 0 and 100, such as 80 %`}},
 
@@ -104,7 +129,6 @@ func TestComplaints(t *testing.T) {
 		{"micro-batch", "batch: 128", "batch: 128\nmicro_batch: 48", []string{"q.yaml:4: micro_batch: 48: micro-batches of 48 images do not divide a batch of 128 (micro_batch is a divisor of batch)"}},
 		{"micro-batch less than a group", "batch: 128", "batch: 128\nmicro_batch: 32", []string{"q.yaml:4: micro_batch: 32: micro-batches of 32 images split groups of 64, which share the statistics of batch norm (micro_batch is a multiple of batch_norm.group)"}},
 		{"group", "batch: 128", "batch: 128\nbatch_norm: {group: 48}", []string{"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group is a divisor of batch, or 0 for the whole batch)"}},
-		{"rare tests", "batch: 128", "batch: 128\nevaluate: 600 steps", []string{"q.yaml:12: profiles.small.schedule.stop: \"500 steps\": evaluate every 600 steps, but training stops at 500 steps"}},
 		{"validation", "batch: 128", "batch: 128\nvalidation: 50000", []string{
 			"q.yaml:4: validation: 50000: 50000 images held out leave nothing of the 50000 of cifar10 to train on (the paper held 5000 out)",
 			"q.yaml:11: profiles.small.data: \"preview\": 50000 images held out leave nothing of the 20000 of preview to train on (the paper held 5000 out)"}},
@@ -118,6 +142,7 @@ func TestComplaints(t *testing.T) {
 		{"depth zero", "[20, 32]", "[20, 0]", []string{"q.yaml:2: pairs.depths[1]: 0: expected a whole number from 1 to 12002"}},
 		{"depth twice", "[20, 32]", "[20, 20]", []string{"q.yaml:2: pairs.depths[1]: 20: stands in this list twice (the first is pairs.depths[0])"}},
 		{"net", "batch: 128", "nets: [resent-20]", []string{`q.yaml:3: nets[0]: "resent-20": want plain-DEPTH or resnet-DEPTH, such as plain-20 or resnet-56/B (did you mean resnet-20?)`}},
+		{"misspelt net of no depth", "batch: 128", "nets: [resent-21]", []string{`q.yaml:3: nets[0]: "resent-21": want plain-DEPTH or resnet-DEPTH, such as plain-20 or resnet-56/B`}},
 		{"net's depth", "batch: 128", "nets: [resnet-54]", []string{`q.yaml:3: nets[0]: "resnet-54": depth 54 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152) (the nearest are 50 and 56)`}},
 		{"bottlenecks' depth", "batch: 128", "nets: [resnet-35/bottleneck]", []string{`q.yaml:3: nets[0]: "resnet-35/bottleneck": depth 35 of bottlenecks is not 9n+2 (the nearest are 29 and 38)`}},
 		{"stride of what is not there", "batch: 128", "nets: [resnet-18/v1.5]", []string{`q.yaml:3: nets[0]: "resnet-18/v1.5": v1.5 moves the stride of bottlenecks from the first 1x1 convolution to the 3x3, and a net of 18 layers has none`}},
@@ -135,6 +160,13 @@ func TestComplaints(t *testing.T) {
 		{"negative rate", "rate: 0.1", "rate: -0.1", []string{"q.yaml:4: optimizer.rate: -0.1: expected a number above 0 to 1000"}},
 		{"NaN", "rate: 0.1", "rate: .nan", []string{"q.yaml:4: optimizer.rate: .nan: expected a number above 0 to 1000"}},
 		{"infinite", "rate: 0.1", "rate: .inf", []string{"q.yaml:4: optimizer.rate: .inf: expected a number above 0 to 1000"}},
+		{"rate of 0 in float32", "rate: 0.1", "rate: 1e-50", []string{"q.yaml:4: optimizer.rate: 1e-50: is 0 in float32, in which nets are trained; expected a number above 0 to 1000 (the smallest is 1.4e-45)"}},
+		{"rate of 0 after its drops", "rate: 0.1", "rate: 1e-44", []string{
+			"q.yaml:4: optimizer.rate: 1e-44: the rate becomes 0 in float32 when it has been divided by 10 2 times"}},
+		{"decay of 0 in float32", "momentum: 0.9", "decay: 1e-60", []string{"q.yaml:4: optimizer.decay: 1e-60: is 0 in float32, in which nets are trained; expected a number from 0 to 1 (the smallest is 1.4e-45)"}},
+		{"variant of nothing", "seeds: [0, 1]", "variants: [{name: same, optimizer: {rate: 0.1}}, {name: ab, batch: 64}, {name: cd, batch: 64}]", []string{
+			"q.yaml:6: variants[0]: trains every net as the question itself does, or a variant before it (change something, or leave it out)",
+			"q.yaml:6: variants[2]: trains every net as the question itself does, or a variant before it (change something, or leave it out)"}},
 		{"momentum of 1", "momentum: 0.9", "momentum: 1", []string{"q.yaml:4: optimizer.momentum: 1: expected a number from 0 to below 1"}},
 		{"word for a number", "rate: 0.1", "rate: high", []string{`q.yaml:4: optimizer.rate: "high": expected a number above 0 to 1000`}},
 		{"zero batch", "batch: 128", "batch: 0", []string{"q.yaml:3: batch: 0: expected a whole number from 1 to 65536"}},
@@ -160,13 +192,20 @@ func TestComplaints(t *testing.T) {
 		{"tag", "batch: 128", "batch: !mine 128", []string{"q.yaml:3: batch: !mine: tags of its own are not allowed (leave the tag out)", "q.yaml:3: batch: 128: expected a whole number from 1 to 65536"}},
 		{"two documents", "profiles:", "---\nprofiles:", []string{"q.yaml:7: expected one document, and here a second begins (remove the line ---)"}},
 
+		{"no-break space in a key", "batch: 128", "\u00a0batch: 128", []string{"q.yaml:3:  batch: unknown key (it has a no-break space (U+00A0): write a plain space in its place)"}},
+		{"no-break space in a time", "stop: 640 steps", "stop: 640\u00a0steps", []string{`q.yaml:5: schedule.stop: "640 steps": ` + like + " (it has a no-break space (U+00A0): write a plain space in its place)"}},
+		{"no-break space in a list", "[20, 32]", "[20,\u00a032]", []string{`q.yaml:2: pairs.depths[1]: " 32": expected a whole number from 1 to 12002 (it has a no-break space (U+00A0): write a plain space in its place)`}},
+		{"no-break space and another mistake", "stop: 640 steps", "stop: 640\u00a0hours", []string{`q.yaml:5: schedule.stop: "640 hours": ` + like}},
+		{"invisible character", "data: preview", "data: preview\u200b", []string{`q.yaml:10: profiles.small.data: "preview ": expected one of cifar10, imagenet, preview, preview64 (it has an invisible character (U+200B): write nothing in its place)`}},
+		{"dash in a net", "batch: 128", "nets: [resnet\u201344]", []string{`q.yaml:3: nets[0]: "resnet–44": want plain-DEPTH or resnet-DEPTH, such as plain-20 or resnet-56/B (it has the character – (U+2013): write - in its place)`}},
+		{"full-width digits", "batch: 128", "batch: \uff11\uff12\uff18", []string{`q.yaml:3: batch: "１２８": expected a whole number from 1 to 65536 (it has the character １ (U+FF11): write 1 in its place)`}},
+
 		{"three at once", "batch: 128\noptimizer: {rate: 0.1", "bach: 128\noptimizer: {rate: -1", []string{
 			"q.yaml:3: bach: unknown key (did you mean batch?)",
 			"q.yaml:4: optimizer.rate: -1: expected a number above 0 to 1000"}},
-		{"a contradiction beside a misspelling", "batch: 128\n", "bach: 128\nevaluate: 700 steps\n", []string{
+		{"a contradiction beside a misspelling", "batch: 128\n", "bach: 128\nbatch_norm: {group: 48}\n", []string{
 			"q.yaml:3: bach: unknown key (did you mean batch?)",
-			"q.yaml:4: evaluate: \"700 steps\": evaluate every 700 steps, but training stops at 640 steps",
-			"q.yaml:12: profiles.small.schedule.stop: \"500 steps\": evaluate every 700 steps, but training stops at 500 steps"}},
+			"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group is a divisor of batch, or 0 for the whole batch)"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -183,6 +222,21 @@ func TestComplaints(t *testing.T) {
 				t.Errorf("got:\n%s\nwant:\n%s", got, want)
 			}
 		})
+	}
+}
+
+// TestPlainTexts takes texts as they are, whatever characters they have.
+func TestPlainTexts(t *testing.T) {
+	for _, title := range []string{"Vraiment\u00a0?", "Deeper – worse?", "深い"} {
+		q, err := Parse("q.yaml", []byte(strings.Replace(good, "Does it load?", title, 1)))
+		if err != nil || q.Text != title {
+			t.Errorf("%q: %v", title, err)
+		}
+		// They are not blamed for what has another reason.
+		_, err = Parse("q.yaml", []byte("question: "+title+" # "+title+"\nnets: [\n"))
+		if err == nil || err.Error() != "q.yaml:2: is no YAML: did not find expected node content" {
+			t.Errorf("%q: %v", title, err)
+		}
 	}
 }
 
@@ -211,6 +265,9 @@ func TestNoQuestion(t *testing.T) {
 		{"broken", "question: [\n", "q.yaml:"},
 		{"tab", "pairs:\n\tdepths: [20]\n", "is no YAML: found character that cannot start any token (indent with spaces"},
 		{"no text", "question: \xff\xfe\n", "is no YAML"},
+		{"Latin-1", "question: Fr\xfcher?\n", "(the file is not UTF-8: save it as that)"},
+		{"UTF-16", "q\x00u\x00e\x00s\x00t\x00i\x00o\x00n\x00:\x00", "(the file is not UTF-8: save it as that)"},
+		{"no-break space behind a key", "question: x\npairs:\u00a0{depths: [20]}\nbatch: 1\n", "(line 2: it has a no-break space (U+00A0): write a plain space in its place)"},
 		{"large", strings.Repeat("# filling\n", 200000), "q.yaml: is larger than 128 KiB"},
 		{"exploding", "a: &a [x, x]\nb: &b [*a, *a]\nquestion: *b\n", noAliases},
 		{"unknown alias", "question: *b\n", "is no YAML: unknown anchor 'b' referenced"},

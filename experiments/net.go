@@ -17,7 +17,9 @@ func checkNet(name string) (problem, hint string) {
 		problem, hint = split(strings.TrimPrefix(err.Error(), fmt.Sprintf("net %q: ", name)))
 		family, depth, _ := strings.Cut(name, "-")
 		if near := nearest(family, []string{"plain", "resnet"}); near != "" && near != family {
-			hint = "did you mean " + near + "-" + depth + "?"
+			if _, err := nets.ParseArch(near + "-" + depth); err == nil {
+				hint = "did you mean " + near + "-" + depth + "?"
+			}
 		}
 	}
 	return problem, hint

@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -28,56 +29,66 @@ type Plan struct {
 	recipe Recipe
 }
 
+// Missing is a need of a profile that the machine does not meet.
+type Missing struct{ Profile, Need string }
+
+func (m Missing) String() string {
+	why := "needs " + m.Need + ", which was not found"
+	switch m.Need {
+	case "gpu":
+		why = "needs a GPU, none was found"
+	case "cifar10":
+		why = "needs the files of CIFAR-10, none were found"
+	case "imagenet":
+		why = "needs ImageNet as folders, none were found"
+	case "onednn":
+		why = "needs the oneDNN library, none was found"
+	}
+	return m.Profile + ": " + why
+}
+
+// MarshalText writes the sentence.
+func (m Missing) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
 // Choose returns the plan of the profile called name, or, where name is empty,
-// that of the first whose needs are all in have. The reasons say in a sentence
-// each why not the profiles before it; with a name, what that profile needs
-// and is not there, which is then the caller's to judge. It is an error when
-// there is no such profile, or none that can run.
-func (q *Question) Choose(have map[string]bool, name string) (*Plan, []string, error) {
+// that of the first whose needs are all in have. Missing says why not the
+// profiles before it; with a name, what that profile needs and is not there,
+// which is then the caller's to judge. It is an error when there is no such
+// profile, or none that can run.
+func (q *Question) Choose(have map[string]bool, name string) (plan *Plan, missing []Missing, err error) {
 	var names, reasons []string
 	for _, p := range q.Plans {
-		missing := p.missing(have)
-		switch {
-		case name == "" && len(missing) == 0:
-			return p, reasons, nil
-		case name == p.Profile:
-			return p, missing, nil
-		case name == "":
-			reasons = append(reasons, missing...)
+		lacks := p.missing(have)
+		if name == p.Profile {
+			return p, lacks, nil
 		}
+		if name == "" && len(lacks) == 0 {
+			return p, missing, nil
+		}
+		missing = append(missing, lacks...)
 		names = append(names, p.Profile)
 	}
 	if name == "" {
-		return nil, reasons, fmt.Errorf("%s: no profile can run on this machine: %s", q.File, strings.Join(reasons, "; "))
+		for _, m := range missing {
+			reasons = append(reasons, m.String())
+		}
+		return nil, missing, fmt.Errorf("%s: no profile can run on this machine: %s", q.File, strings.Join(reasons, "; "))
 	}
-	err := fmt.Errorf("%s has no profile %q, but %s", q.File, name, strings.Join(names, ", "))
+	err = fmt.Errorf("%s has no profile %q, but %s", q.File, name, strings.Join(names, ", "))
 	if hint := didYouMean(name, names); hint != "" {
 		err = fmt.Errorf("%w (%s)", err, hint)
 	}
 	return nil, nil, err
 }
 
-// missing says in a sentence each which needs are not in have.
-func (p *Plan) missing(have map[string]bool) []string {
-	var missing []string
+// missing lists the needs that are not in have.
+func (p *Plan) missing(have map[string]bool) (all []Missing) {
 	for _, need := range p.Needs {
-		if have[need] {
-			continue
+		if !have[need] {
+			all = append(all, Missing{p.Profile, need})
 		}
-		why := "needs " + need + ", which was not found"
-		switch need {
-		case "gpu":
-			why = "needs a GPU, none was found"
-		case "cifar10":
-			why = "needs the files of CIFAR-10, none were found"
-		case "imagenet":
-			why = "needs ImageNet as folders, none were found"
-		case "onednn":
-			why = "needs the oneDNN library, none was found"
-		}
-		missing = append(missing, p.Profile+": "+why)
 	}
-	return missing
+	return all
 }
 
 // profiles are the profiles of a file, in its order.
@@ -108,7 +119,7 @@ func (d *decoder) profiles(n *yaml.Node, target *profiles) {
 		name, body := n.Content[i], n.Content[i+1]
 		at := place{line: name.Line, path: "profiles." + shorten(name.Value)}
 		if !profileName.MatchString(name.Value) {
-			d.add(at, "expected a name of small letters, digits, - and _", "it becomes the name of a folder")
+			d.add(at, "expected a name of small letters, digits, - and _", cmp.Or(stray(name.Value), "it becomes the name of a folder"))
 		}
 		if body.Kind != yaml.MappingNode {
 			at.value = written(body)
@@ -144,9 +155,12 @@ func (p profileNode) plan(q *Question, base Spec, file *decoder) *Plan {
 		Caveats:  spec.Caveats,
 		Figures:  spec.Figures,
 	}
-	recipes := d.readVariants(&spec.Spec)
+	recipes, places := d.readVariants(&spec.Spec)
 	plan.recipe = d.resolve(&spec.Spec)
 	plan.Runs = d.runs(spec.Spec, plan.recipe, recipes)
+	if len(d.collector.list) == 0 { // what is wrong in a variant was left out of it
+		d.trainedTwice(spec.Variants, plan.Runs, places)
+	}
 	plan.spec = spec.Spec
 	return plan
 }

@@ -80,14 +80,14 @@ func TestChoose(t *testing.T) {
 		for _, need := range strings.Fields(c.have) {
 			have[need] = true
 		}
-		plan, reasons, err := q.Choose(have, "")
-		if err != nil || plan.Profile != c.want || !reflect.DeepEqual(reasons, c.reasons) {
-			t.Errorf("with %q: %v, %q, %v", c.have, plan.Profile, reasons, err)
+		plan, missing, err := q.Choose(have, "")
+		if err != nil || plan.Profile != c.want || !reflect.DeepEqual(sentences(missing), c.reasons) {
+			t.Errorf("with %q: %v, %q, %v", c.have, plan.Profile, missing, err)
 		}
 	}
-	plan, reasons, err := q.Choose(map[string]bool{"cifar10": true}, "cifar10")
-	if err != nil || plan.Profile != "cifar10" || !reflect.DeepEqual(reasons, []string{noGPU}) {
-		t.Error(plan, reasons, err)
+	plan, missing, err := q.Choose(map[string]bool{"cifar10": true}, "cifar10")
+	if err != nil || plan.Profile != "cifar10" || !reflect.DeepEqual(sentences(missing), []string{noGPU}) {
+		t.Error(plan, missing, err)
 	}
 	_, _, err = q.Choose(nil, "previw")
 	if err == nil || err.Error() != `plain_vs_res.yaml has no profile "previw", but cifar10, cifar10-cpu, preview, tiny, cifar10-cpu-full, preview-seeds (did you mean preview?)` {
@@ -100,6 +100,13 @@ func TestChoose(t *testing.T) {
 	if _, _, err := bare.Choose(nil, ""); err == nil || err.Error() != "bare.yaml: no profile can run on this machine: default: needs the files of CIFAR-10, none were found" {
 		t.Error(err)
 	}
+}
+
+func sentences(missing []Missing) (all []string) {
+	for _, m := range missing {
+		all = append(all, m.String())
+	}
+	return all
 }
 
 func ids(p *Plan) string {
@@ -213,6 +220,29 @@ profiles:
 	}
 	if a[0].EvalEvery != 30 || a[0].SaveEvery != 30 {
 		t.Errorf("intervals that nobody wrote, %d and %d, outlast the schedule of 30 steps", a[0].EvalEvery, a[0].SaveEvery)
+	}
+}
+
+// A quick try needs a shorter schedule and nothing else: what is done now and
+// then is done at the end at least.
+func TestIntervalsEndWithTheSchedule(t *testing.T) {
+	q, err := Parse("q.yaml", []byte(`question: Quick?
+nets: [resnet-8]
+log: 50 steps
+evaluate: 400 steps
+save: 100 steps
+schedule: {at: [], stop: 20 steps}
+profiles:
+  quick: {}
+  whole: {schedule: {stop: 900 steps}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][3]int{{20, 20, 20}, {50, 400, 100}} {
+		if r := q.Plans[i].Runs[0]; [3]int{r.LogEvery, r.EvalEvery, r.SaveEvery} != want {
+			t.Errorf("%s: log, evaluate and save every %d, %d and %d steps, want %v", q.Plans[i].Profile, r.LogEvery, r.EvalEvery, r.SaveEvery, want)
+		}
 	}
 }
 

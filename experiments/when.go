@@ -49,7 +49,8 @@ const (
 var (
 	timeForm   = regexp.MustCompile(timePattern)
 	bareNumber = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
-	otherUnit  = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)$`)
+	otherForm  = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)$`)
+	timeUnit   = regexp.MustCompile(`^(steps?|epochs?)$`)
 )
 
 // parseTime reads a time. Where s is none, problem says what was expected and
@@ -57,22 +58,16 @@ var (
 func parseTime(s string) (t Time, problem, hint string) {
 	s = strings.TrimSpace(s)
 	if !timeForm.MatchString(s) {
-		if bareNumber.MatchString(s) {
-			return t, "expected " + timeLike, fmt.Sprintf("a bare number could be either: write %s steps or %s epochs", s, s)
+		m := otherForm.FindStringSubmatch(s)
+		switch {
+		case m == nil:
+			return t, "expected " + timeLike, ""
+		case !timeUnit.MatchString(m[2]):
+			return t, "expected " + timeLike, timeHint(m[1], m[2])
+		case len(strings.TrimLeft(m[1], "0")) > 12 && !strings.Contains(m[1], "."):
+			return t, fmt.Sprintf("expected at most %d steps", maxSteps), ""
 		}
-		if m := otherUnit.FindStringSubmatch(s); m != nil {
-			switch unit := strings.ToLower(m[2]); unit {
-			case "k":
-				hint = "write " + m[1] + "000 steps"
-			case "iteration", "iterations", "it", "iter", "iters", "batches", "updates":
-				hint = "write " + m[1] + " steps"
-			default:
-				if near := nearest(unit, []string{"steps", "epochs"}); near != "" {
-					hint = "did you mean " + m[1] + " " + near + "?"
-				}
-			}
-		}
-		return t, "expected " + timeLike, hint
+		return t, "expected at most 12 digits before the point and 6 behind it", ""
 	}
 	end := strings.IndexFunc(s, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
 	t = Time{amount: s[:end], epochs: strings.Contains(s, "epoch")}
@@ -124,7 +119,10 @@ var percentForm = regexp.MustCompile(percentPattern)
 func parsePercent(s string) (p Percent, problem, hint string) {
 	s = strings.TrimSpace(s)
 	if bareNumber.MatchString(s) {
-		return 0, "expected " + percentLike, "write " + s + " %"
+		if _, problem, _ := parsePercent(s + " %"); problem == "" {
+			hint = "write " + s + " %"
+		}
+		return 0, "expected " + percentLike, hint
 	}
 	if percentForm.MatchString(s) {
 		x, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s, "%")), 64)

@@ -60,7 +60,7 @@ func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []
 	}
 	held, _ := held(run, src, info)
 	if !info.GPU {
-		micro, err := fitting(run, src, info, available())
+		micro, err := fitting(run, src, info, beside(available(), run, src, info, 2)) // read, and handed to the device
 		switch {
 		case err != nil:
 			e.Cut = fmt.Sprintf("%s: %v", run.Net, err)

@@ -109,6 +109,9 @@ func TestMeasure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(after) != len(plan.Runs) {
+		t.Fatalf("%d estimates of %d runs", len(after), len(plan.Runs))
+	}
 	for i, e := range after {
 		if !before[i].Rough || e.Rough || before[i].Time <= 0 || e.Time <= 0 || e.Memory <= 0 || e.Steps != 10 || e.ID != plan.Runs[i].ID {
 			t.Errorf("guessed as %+v, timed as %+v", before[i], e)

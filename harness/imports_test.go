@@ -33,6 +33,7 @@ func TestImports(t *testing.T) {
 		"experiments":              "nets",
 		"plots":                    "harness/disk harness/record experiments",
 		"harness/disk":             "",
+		"harness/limits":           "",
 		"harness/lock":             "harness/disk",
 		"harness/record":           "harness/disk",
 		"harness/state":            "harness/disk",

@@ -1,12 +1,14 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"depthlab/experiments"
@@ -39,70 +41,164 @@ func NewMachine(dataDir string) Machine {
 	return Machine{Root: root, DataDir: dataDir}
 }
 
+// Variables of the environment that name folders of data.
+const (
+	EnvCIFAR10  = "DEPTHLAB_DATA"
+	EnvImageNet = "DEPTHLAB_IMAGENET"
+)
+
+// NotFoundError says that something a command needs is not there.
+type NotFoundError struct {
+	// Where is what was told of it: "--data DIR", "DEPTHLAB_DATA=DIR", or a
+	// folder that has a part of it. "" where nothing was told and nothing lies.
+	Where string
+	Err   error // what was looked for, and what to do
+}
+
+func (e *NotFoundError) Error() string {
+	if e.Where == "" {
+		return e.Err.Error()
+	}
+	return e.Where + ": " + e.Err.Error()
+}
+
+func (e *NotFoundError) Unwrap() error { return e.Err }
+
+// Promised says whether err is about something that was named, or is there and
+// not whole. What is plainly absent may be done without; this may not.
+func Promised(err error) bool {
+	var e *NotFoundError
+	return errors.As(err, &e) && e.Where != ""
+}
+
+// notFound makes err, if any, a NotFoundError.
+func notFound(where string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if strings.Contains(where, "=~/") || strings.Contains(where, " ~/") {
+		err = fmt.Errorf("%w (the shell left the ~ as it is: write $HOME)", err)
+	}
+	return &NotFoundError{where, err}
+}
+
+// named gives what an option says, or else a variable of the environment, and
+// how it was told; "" where neither does.
+func named(option, given, variable string) (path, where string) {
+	if given != "" {
+		return given, option + " " + given
+	}
+	if path = os.Getenv(variable); path != "" {
+		return path, variable + "=" + path
+	}
+	return "", ""
+}
+
 // LibDir is where run.sh puts libraries that it fetches.
 func (m Machine) LibDir() string { return filepath.Join(m.Root, ".lib") }
 
-// DataHome is where data are put by "data cifar10", and looked for last.
-func (m Machine) DataHome() string { return filepath.Join(m.Root, ".data", "cifar10") }
-
-// CIFAR10 finds the folder of the CIFAR-10 files.
-func (m Machine) CIFAR10() (string, error) {
-	if m.DataDir != "" {
-		return data.Find(m.DataDir) // a folder that was named is the one that is meant
+// DataHome is where CIFAR-10 lies, and where "data cifar10" puts it: in the
+// folder that is named, else in .data/cifar10.
+func (m Machine) DataHome() string {
+	if dir, _ := named("--data", m.DataDir, EnvCIFAR10); dir != "" {
+		return dir
 	}
-	var dirs []string
-	if env := os.Getenv("DEPTHLAB_DATA"); env != "" {
-		dirs = append(dirs, env)
-	}
-	return data.Find(append(dirs, m.DataHome())...)
+	return filepath.Join(m.Root, ".data", "cifar10")
 }
 
-// ImageNet finds the folder that has ImageNet's photos: with train and val, or
-// with val alone for tests.
+// CIFAR10 finds the folder of the CIFAR-10 files, all six of them. The error is
+// a NotFoundError.
+func (m Machine) CIFAR10() (string, error) {
+	_, where := named("--data", m.DataDir, EnvCIFAR10)
+	dir, err := data.Find(m.DataHome())
+	if err != nil {
+		return "", notFound(where, err)
+	}
+	return dir, notFound(cmp.Or(where, dir), data.CheckCIFAR10(dir))
+}
+
+// ImageNet finds the folder that has ImageNet's photos: with train and val, or,
+// for tests, with one of them. The error is a NotFoundError.
 func (m Machine) ImageNet() (string, error) {
-	dirs := []string{m.DataDir} // a folder that was named is the one that is meant
-	if m.DataDir == "" {
-		dirs = []string{os.Getenv("DEPTHLAB_IMAGENET"), filepath.Join(m.Root, ".data", "imagenet")}
+	dir, where := named("--data", m.DataDir, EnvImageNet)
+	if dir == "" {
+		dir = filepath.Join(m.Root, ".data", "imagenet")
 	}
-	var looked []string
-	for _, dir := range dirs {
-		if dir == "" {
-			continue
-		}
-		for _, part := range []string{"train", "val"} {
-			if info, err := os.Stat(filepath.Join(dir, part)); err == nil && info.IsDir() {
-				return dir, nil
-			}
-		}
-		looked = append(looked, dir)
+	if !isFolder(dir, "train") && !isFolder(dir, "val") {
+		return "", notFound(where, fmt.Errorf("ImageNet not found (looked in %s); %s", dir, imagenetForm))
 	}
-	return "", fmt.Errorf("ImageNet not found (looked in %s); --data DIR or $DEPTHLAB_IMAGENET names a folder with train/n01440764/*.JPEG and val", strings.Join(looked, ", "))
+	return dir, nil
+}
+
+const imagenetForm = "--data DIR or $DEPTHLAB_IMAGENET names a folder with train/n01440764/*.JPEG and val"
+
+func isFolder(dir, name string) bool {
+	info, err := os.Stat(filepath.Join(dir, name))
+	return err == nil && info.IsDir()
+}
+
+// photos says whether ImageNet can be trained on: with both sets, and the
+// library that was named to decode them.
+func (m Machine) photos() error {
+	dir, err := m.ImageNet()
+	if err != nil {
+		return err
+	}
+	for _, set := range []string{"train", "val"} {
+		if !isFolder(dir, set) {
+			_, where := named("--data", m.DataDir, EnvImageNet)
+			return notFound(cmp.Or(where, dir), fmt.Errorf("has no folder %s; %s", set, imagenetForm))
+		}
+	}
+	if _, err := m.TurboJPEG(); Promised(err) {
+		return err
+	}
+	return nil
 }
 
 // TurboJPEG opens the library that decodes photos.
-func (m Machine) TurboJPEG() (*photo.Library, error) {
+func (m Machine) TurboJPEG() (lib *photo.Library, err error) {
 	path, err := photo.Find(m.LibDir())
-	if err != nil {
-		return nil, err
+	if err == nil {
+		lib, err = photo.Open(path)
 	}
-	return photo.Open(path)
+	_, where := named("", "", photo.EnvLibrary)
+	if err != nil && where != "" {
+		err = fmt.Errorf("%w; expected the path of a libturbojpeg.so.0, of libjpeg-turbo 3", err)
+	}
+	return lib, notFound(where, err)
 }
 
 // OneDNN finds the library.
-func (m Machine) OneDNN() (string, error) { return onednn.Find(m.LibDir()) }
+func (m Machine) OneDNN() (string, error) {
+	_, where := named("", "", onednn.EnvLibrary)
+	path, err := onednn.Find(m.LibDir())
+	if err != nil && where != "" {
+		err = fmt.Errorf("%w; expected the path of a libdnnl.so.3", err)
+	}
+	return path, notFound(where, err)
+}
 
 // XLA finds the plugin of the device xla.
-func (m Machine) XLA() (string, error) { return xla.Find(m.Plugin, m.LibDir()) }
+func (m Machine) XLA() (string, error) {
+	_, where := named("--plugin", m.Plugin, xla.EnvPlugin)
+	path, err := xla.Find(m.Plugin, m.LibDir())
+	return path, notFound(where, err)
+}
 
 // CUDA finds the plugin that compiles for GPUs that need not be there.
-func (m Machine) CUDA() (string, error) { return xla.FindCUDA(m.Plugin, m.LibDir()) }
+func (m Machine) CUDA() (string, error) {
+	_, where := named("--plugin", m.Plugin, xla.EnvPlugin)
+	path, err := xla.FindCUDA(m.Plugin, m.LibDir())
+	return path, notFound(where, err)
+}
 
 // gpu says why no GPU can be used here; nil where one can.
 func (m Machine) gpu() error {
-	if xla.Driver() == 0 {
+	_, err := m.XLA()
+	if xla.Driver() == 0 && !Promised(err) {
 		return fmt.Errorf("no NVIDIA driver was found")
 	}
-	_, err := m.XLA()
 	return err
 }
 
@@ -111,7 +207,7 @@ func (m Machine) gpu() error {
 func (m Machine) Have() (have map[string]bool, why map[string]error) {
 	have, why = map[string]bool{}, map[string]error{}
 	_, why["cifar10"] = m.CIFAR10()
-	_, why["imagenet"] = m.ImageNet()
+	why["imagenet"] = m.photos()
 	_, why["onednn"] = m.OneDNN()
 	why["gpu"] = m.gpu()
 	for need, err := range why {
@@ -120,18 +216,33 @@ func (m Machine) Have() (have map[string]bool, why map[string]error) {
 	return have, why
 }
 
-// Device settles what auto is: xla where a GPU can be used, else itself.
-func (m Machine) Device(name string) string {
-	if name == "auto" && m.gpu() == nil {
-		return "xla"
+// Devices are the names that Device and Open take.
+var Devices = []string{"auto", "ref", "onednn", "xla"}
+
+// Device settles what auto is: xla where a GPU can be used, else itself. A
+// plugin that was named and is none is an error, as it may mean the GPU.
+func (m Machine) Device(name string) (string, error) {
+	if name != "auto" {
+		return name, nil
 	}
-	return name
+	switch err := m.gpu(); {
+	case err == nil:
+		return "xla", nil
+	case Promised(err):
+		return "", err
+	}
+	return name, nil
 }
 
 // Open opens a device by name; auto takes xla where a GPU is, else onednn where
-// it is, else ref, and then says on one line what that costs.
+// it is, else ref, and then says on one line what that costs. What was named
+// for a device, and does not do for it, is an error.
 func (m Machine) Open(name string) (dev device.Device, warning string, err error) {
-	switch m.Device(name) {
+	settled, err := m.Device(name)
+	if err != nil {
+		return nil, "", err
+	}
+	switch settled {
 	case "ref":
 		return ref.New(), "", nil
 	case "xla":
@@ -145,17 +256,45 @@ func (m Machine) Open(name string) (dev device.Device, warning string, err error
 		}
 		return dev, "", nil
 	case "onednn", "auto":
-		path, err := m.OneDNN()
-		if err == nil {
-			dev, err = onednn.Open(path, 0)
-		}
-		if err == nil || name == "onednn" {
+		dev, err := m.openOneDNN()
+		if err == nil || name == "onednn" || Promised(err) {
 			return dev, "", err
 		}
 		return ref.New(), "WITHOUT oneDNN the plain Go device is used: hours instead of minutes. " +
 			"./run.sh fetches the library where python3 has pip; or install your system's libdnnl3, or set DEPTHLAB_ONEDNN to a libdnnl.so.3. (" + err.Error() + ")", nil
 	}
-	return nil, "", fmt.Errorf("--device %q: expected auto, ref, onednn or xla", name)
+	return nil, "", fmt.Errorf("device %q: expected one of %s", name, strings.Join(Devices, ", "))
+}
+
+func (m Machine) openOneDNN() (device.Device, error) {
+	for variable, values := range onednn.Settings {
+		if set := os.Getenv(variable); set != "" && !slices.Contains(values, set) {
+			return nil, notFound(variable+"="+set, fmt.Errorf("expected %s, or the variable not to be set", strings.Join(values, " or ")))
+		}
+	}
+	path, err := m.OneDNN()
+	if err != nil {
+		return nil, err
+	}
+	dev, err := onednn.Open(path, 0)
+	if err == nil {
+		return dev, nil
+	}
+	if _, where := named("", "", onednn.EnvLibrary); where != "" {
+		return nil, notFound(where, fmt.Errorf("%w; expected the path of a libdnnl.so.3", err))
+	}
+	return nil, err
+}
+
+// Precisions are those that a device of this kind computes in.
+func Precisions(i device.Info) []device.Precision {
+	switch {
+	case i.GPU:
+		return []device.Precision{device.FP32, device.TF32, device.BF16}
+	case i.Bfloat16 || i.Name == "xla": // slow there, but it computes in it
+		return []device.Precision{device.FP32, device.BF16}
+	}
+	return []device.Precision{device.FP32}
 }
 
 // Try computes a small net on a device: that it could be opened does not show
@@ -209,7 +348,9 @@ func (m Machine) Load(ctx context.Context, name string, photos data.FolderOption
 		}
 		var slow error
 		photos.Cache = filepath.Join(m.Root, ".cache", "photos")
-		photos.Library, slow = m.TurboJPEG()
+		if photos.Library, slow = m.TurboJPEG(); Promised(slow) {
+			return nil, slow
+		}
 		if h, err := lock.Read(alonePath(photos.Cache)); err == nil && !h.Dead() && m.Say != nil {
 			m.Say("waiting for %v, which looks into photos", h)
 		}

@@ -208,7 +208,7 @@ const timedFor = time.Second
 // timed is how fast the run trains, in images a second: the median of its first
 // launches, but for the very first. It learns nothing: all rates are 0.
 func timed(run experiments.Run, src *data.Source, dev device.Device) (imagesPerS float64, err error) {
-	if run.Micro, err = fitting(run, src, dev.Info(), room(dev)); err != nil {
+	if run.Micro, err = fitting(run, src, dev.Info(), room(dev, run, src)); err != nil {
 		return 0, err
 	}
 	m, err := open(run, src, dev)

@@ -120,19 +120,15 @@ func readCIFAR(dir string, rows int, archiveMD5 string) (*Source, error) {
 		return nil, err
 	}
 	defer root.Close()
-	// Sizes before anything is allocated or read, and all complaints at once.
-	var bad []error
-	for _, f := range cifarFiles {
-		bad = append(bad, checkSize(root, f.name, int64(rows)*cifarRecord))
-	}
-	if err := errors.Join(bad...); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, howToGet)
+	// Before anything is allocated or read.
+	if err := checkSizes(root, rows); err != nil {
+		return nil, err
 	}
 	s.Train = newSet(cifarTrain*rows, 3, cifarSize, cifarClasses)
 	s.Test = newSet(rows, 3, cifarSize, cifarClasses)
 
 	sums := make([]string, len(cifarFiles))
-	bad = make([]error, len(cifarFiles))
+	bad := make([]error, len(cifarFiles))
 	done := make(chan bool)
 	for i := range cifarFiles {
 		go func() {
@@ -165,6 +161,29 @@ func readCIFAR(dir string, rows int, archiveMD5 string) (*Source, error) {
 	}
 	s.Checksum = checksum(&s.Train, &s.Test)
 	return s, nil
+}
+
+// CheckCIFAR10 says which of the six files are missing in dir, which Find gave,
+// or have another size than they should. It reads none of them.
+func CheckCIFAR10(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return checkSizes(root, cifarRows)
+}
+
+// checkSizes makes all complaints at once.
+func checkSizes(root *os.Root, rows int) error {
+	var bad []error
+	for _, f := range cifarFiles {
+		bad = append(bad, checkSize(root, f.name, int64(rows)*cifarRecord))
+	}
+	if err := errors.Join(bad...); err != nil {
+		return fmt.Errorf("%w\n%s", err, howToGet)
+	}
+	return nil
 }
 
 func checkSize(root *os.Root, name string, want int64) error {

@@ -27,6 +27,9 @@ func TestShotsOfPlan(t *testing.T) {
 			t.Fatalf("step %d: %v from one plan, %v from another", step, got, want)
 		}
 		rows := p.Rows(step, nil)
+		if len(got) != len(rows) {
+			t.Fatalf("step %d: %d shots of %d images", step, len(got), len(rows))
+		}
 		for i, s := range got {
 			if s.Image != rows[i][0] || s.Flip != (rows[i][3] != 0) {
 				t.Fatalf("step %d, slot %d: %v for %v", step, i, s, rows[i])

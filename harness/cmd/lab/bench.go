@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -30,17 +31,29 @@ Starting and compiling are not in them.
   jax       a JAX step; on a GPU all steps of a round are one jitted loop
   us/layer  microseconds per layer of convolution and step
   jobs      images/s of all nets together when so many are trained at a time
+
+With --accuracy: the gradient of one training step in fp32 (the paper's recipe
+on CIFAR-10, seed 0 at its start, first batch of 128) against the same step in
+float64, which PyTorch computes: the norm of the difference over the norm, all
+parameters together; beside it PyTorch's float32 with mkldnn and without
+(native). Every device that is here is measured, unless --device names one. The
+command fails where ours is more than 3 times PyTorch's worse one.
 `
+
+const timedNets = "resnet-20,resnet-56"
 
 func benchNets(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
-	list := c.String("net", "resnet-20,resnet-56", "nets to time, with commas between")
+	c.dataOption()
+	c.jsonOption()
+	list := c.String("net", "", "nets, with commas between; without it "+timedNets+", and for --accuracy "+accuracyNets)
 	batch := c.Int("batch", 0, "images a step; 0 for 128, and 32 for ImageNet nets")
 	torch := c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us")
 	compiled := c.Bool("compiled", false, "PyTorch compiled, too: takes minutes to compile; on a GPU it always is")
 	jax := c.String("against-jax", "", "a Python with JAX, to be timed in turn with us")
 	jobs := c.Int("jobs", 1, "nets to train at a time, for one more measurement (xla)")
 	rounds := c.Int("rounds", 7, "of ours and theirs in turn; medians are printed")
+	accuracy := c.Bool("accuracy", false, "measure the gradient's rounding error in place of speed: --data names CIFAR-10's folder, --against-torch a Python with PyTorch and numpy")
 	loader := c.Bool("loader", false, "time how photos become training crops instead; --data names ImageNet's folder, --against-torch a Python with torchvision, too")
 	c.about(benchHelp)
 	if _, err := c.files(0, "no file"); err != nil {
@@ -49,8 +62,25 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	if *batch < 0 || *rounds < 1 || *jobs < 1 {
 		return usage("--batch %d --rounds %d --jobs %d: expected numbers above 0", *batch, *rounds, *jobs)
 	}
+	if err := errors.Join(executable("against-torch", *torch), executable("against-jax", *jax)); err != nil {
+		return err
+	}
 	if *loader {
+		if err := c.refuse("--loader times photos on their way to crops, and no net", "device", "plugin", "precision", "net", "batch", "compiled", "against-jax", "jobs"); err != nil {
+			return err
+		}
 		return benchLoader(ctx, c, *rounds, *torch)
+	}
+	if !*accuracy {
+		if err := c.refuse("only --loader and --accuracy read data; nets are timed on random images", "data"); err != nil {
+			return err
+		}
+	}
+	if *list == "" {
+		*list = timedNets
+		if *accuracy {
+			*list = accuracyNets
+		}
 	}
 	var all []nets.Arch
 	for _, net := range strings.Split(*list, ",") {
@@ -59,6 +89,9 @@ func benchNets(ctx context.Context, c *call) (err error) {
 			return err
 		}
 		all = append(all, a)
+	}
+	if *accuracy {
+		return benchAccuracy(ctx, c, flags, all, *torch)
 	}
 	devices, err := flags.openAll(c.machine(), *jobs)
 	if err != nil {
@@ -71,14 +104,14 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	if info.GPU {
 		precisions = []device.Precision{device.TF32, device.BF16}
 	}
-	if p := *flags.precision; p == "fp32" || p == "tf32" || p == "bf16" {
-		precisions = []device.Precision{device.Precision(p)}
+	if *flags.precision != "" {
+		precisions = []device.Precision{flags.settle(info)}
 	}
 	if !info.Bfloat16 && len(precisions) == 2 {
 		say("bf16 is left out: this CPU does not compute in it natively")
 		precisions = precisions[:1]
 	}
-	if !*c.json {
+	if !c.json {
 		fmt.Println(benchHeader)
 	}
 	for _, net := range all {
@@ -94,7 +127,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 			if err != nil {
 				return fmt.Errorf("bench %s %s: %w", net, p, err)
 			}
-			if *c.json {
+			if c.json {
 				if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 					return err
 				}
@@ -102,6 +135,17 @@ func benchNets(ctx context.Context, c *call) (err error) {
 			}
 			printResult(os.Stdout, r)
 		}
+	}
+	return nil
+}
+
+// executable refuses the path of a program that is none; "" names none.
+func executable(option, path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := exec.LookPath(path); err != nil {
+		return usage("--%s %s: %w; expected a Python", option, path, err)
 	}
 	return nil
 }
@@ -144,7 +188,7 @@ func benchLoader(ctx context.Context, c *call, rounds int, torch string) error {
 	if err != nil {
 		return fmt.Errorf("bench --loader: %w", err)
 	}
-	if *c.json {
+	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(r)
 	}
 	fmt.Printf("photos/s, crops of 224 from a shorter side of 256 to 480, %d threads: %.0f (%s)\n", r.Threads, r.Photos, r.Decoder)

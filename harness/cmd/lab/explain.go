@@ -25,7 +25,8 @@ func explain(_ context.Context, c *call) error {
 	precision := c.String("precision", "", "fp32, tf32 or bf16 (with --for, bf16 unless told otherwise)")
 	launch := c.Float64("launch", 3, "with --for: the least time of a kernel, in microseconds")
 	bandwidth := c.Float64("bandwidth", 0, "with --for: of memory, in GB/s (else the data sheet's)")
-	plugin := c.plugin()
+	c.pluginOption()
+	c.jsonOption()
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
@@ -56,6 +57,17 @@ func explain(_ context.Context, c *call) error {
 	default:
 		return usage("--precision %q: expected fp32, tf32 or bf16", *precision)
 	}
+	switch {
+	case *target != "":
+		err = c.refuse("--for counts what a GPU launches, and prints no program", "stablehlo")
+	case *stablehlo:
+		err = c.refuse("only --for reads it", "plugin", "launch", "bandwidth", "json")
+	default:
+		err = c.refuse("only --for reads it", "plugin", "launch", "bandwidth", "json", "precision")
+	}
+	if err != nil {
+		return err
+	}
 	cfg := compile.Config{
 		Config: nets.Config{Batch: *batch, Channels: 3, Size: *size, Classes: *classes, Eps: 1e-5},
 		Images: 60000, Pad: 4, MicroBatch: *micro, Momentum: 0.9, Decay: 1e-4,
@@ -67,7 +79,6 @@ func explain(_ context.Context, c *call) error {
 	switch {
 	case *target != "":
 		m := c.machine()
-		m.Plugin = *plugin
 		path, err := m.CUDA()
 		if err != nil {
 			return err
@@ -82,7 +93,7 @@ func explain(_ context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		if *c.json {
+		if c.json {
 			return json.NewEncoder(os.Stdout).Encode(f)
 		}
 		forecast(f)

@@ -40,8 +40,10 @@ type checkFlags struct {
 
 // gpuCheck shows all that a device must, and writes a report.
 func gpuCheck(ctx context.Context, c *call) error {
+	c.pluginOption()
+	c.dataOption()
 	f := checkFlags{
-		deviceFlags: c.deviceFlags(),
+		deviceFlags: deviceFlags{name: c.String("device", "xla", "auto, ref, onednn or xla"), precision: new(string)}, // all precisions
 		net:         c.String("net", "resnet-20", "the net to check with"),
 		nets:        c.String("bench-net", "resnet-20,resnet-56", "the nets to time"),
 		batch:       c.Int("batch", 128, "images a step"),
@@ -65,8 +67,15 @@ func gpuCheck(ctx context.Context, c *call) error {
 	if *f.batch < 1 || *f.jobs < 1 || !(*minutes > 0) {
 		return usage("--batch %d --jobs %d --minutes %g: expected more than 0", *f.batch, *f.jobs, *minutes)
 	}
-	if *f.name == "auto" {
-		*f.name = "xla"
+	m := c.machine()
+	if err := f.deviceFlags.check(m); err != nil {
+		return err
+	}
+	if _, err := m.CIFAR10(); harness.Promised(err) {
+		return err
+	}
+	if err := errors.Join(executable("against-torch", *f.torch), executable("against-jax", *f.jax)); err != nil {
+		return err
 	}
 	parts := f.parts()
 	if *part == "" {
@@ -78,7 +87,7 @@ func gpuCheck(ctx context.Context, c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(*seconds*float64(time.Second)))
 	defer cancel()
-	return f.one(ctx, c.machine(), parts[i])
+	return f.one(ctx, m, parts[i])
 }
 
 // outcome is what came out of a part.
@@ -202,7 +211,7 @@ func (f checkFlags) all(ctx context.Context, c *call, parts []checkPart, limit t
 		return fmt.Errorf("%d of %d parts failed", failed, len(done))
 	}
 	if ctx.Err() != nil {
-		return errors.New("interrupted: the parts that were left are not in the report")
+		return fmt.Errorf("interrupted: the parts that were left are not in the report (%w)", ctx.Err())
 	}
 	return nil
 }
@@ -267,7 +276,6 @@ func describe(_ context.Context, f checkFlags, m harness.Machine, dev device.Dev
 	info := dev.Info()
 	lines := []string{info.Name + " " + info.Library, info.Hardware}
 	if x, ok := dev.(*xla.Device); ok {
-		m.Plugin = *f.plugin
 		path, err := m.XLA()
 		if err != nil {
 			return "", nil, err
@@ -303,7 +311,7 @@ func (f checkFlags) check(m harness.Machine, dev device.Device, run func(*harnes
 	checked := harness.Checked{Run: q.Plans[0].Runs[0], Data: src, Device: dev}
 	checked.Run.Batch, checked.Run.BatchNorm.Group = *f.batch, 0
 	var lines []string
-	for _, p := range precisionsOf(dev.Info()) {
+	for _, p := range harness.Precisions(dev.Info()) {
 		if once && p != device.FP32 {
 			continue
 		}
@@ -317,20 +325,10 @@ func (f checkFlags) check(m harness.Machine, dev device.Device, run func(*harnes
 	return strings.Join(lines, "\n"), nil
 }
 
-func precisionsOf(i device.Info) []device.Precision {
-	switch {
-	case i.GPU:
-		return []device.Precision{device.FP32, device.TF32, device.BF16}
-	case i.Bfloat16 || i.Name == "xla": // slow there, but it computes in it
-		return []device.Precision{device.FP32, device.BF16}
-	}
-	return []device.Precision{device.FP32}
-}
-
 // time runs the benchmark of a net.
 func (f checkFlags) time(ctx context.Context, m harness.Machine, dev device.Device, net string, p device.Precision) (string, *bench.Result, error) {
 	info := dev.Info()
-	if !slices.Contains(precisionsOf(info), p) {
+	if !slices.Contains(harness.Precisions(info), p) {
 		return "", nil, &device.UnsupportedError{Device: info.Name, What: fmt.Sprintf("timing in %s on %s", p, info.Hardware)}
 	}
 	devices := []device.Device{dev}

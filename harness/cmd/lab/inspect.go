@@ -12,26 +12,44 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/data"
-	"depthlab/harness/device"
 	"depthlab/nets"
 )
 
-// doctor tells what is here and how to mend what is not.
+// doctor tells what is here and how to mend what is not. It tells all of it, and
+// then ends as other commands do where something was named that is not there.
 func doctor(_ context.Context, c *call) error {
-	plugin := c.plugin()
+	c.pluginOption()
+	c.dataOption()
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
 	m := c.machine()
-	m.Plugin = *plugin
 	if err := divert(m); err != nil {
 		return err
 	}
 	fmt.Printf("lab %s\n", version)
+	broken := doctorDevices(m)
+	lib, err := m.TurboJPEG()
+	if err != nil {
+		fmt.Printf("photos         Go's decoder: %v\n", err)
+		broken = append(broken, err)
+	} else {
+		fmt.Printf("photos         %s\n", lib)
+	}
+	broken = slices.DeleteFunc(append(broken, doctorData(m)...), func(err error) bool { return !harness.Promised(err) })
+	if len(broken) > 0 {
+		return fmt.Errorf("what was named is not there:\n%w", errors.Join(broken...))
+	}
+	return nil
+}
+
+// doctorDevices tells of devices, and gives the errors of those that are missing.
+func doctorDevices(m harness.Machine) (missing []error) {
 	for _, name := range []string{"xla", "onednn", "ref"} {
 		dev, _, err := m.Open(name)
 		if err != nil {
 			fmt.Printf("device %-7s missing: %v\n", name, err)
+			missing = append(missing, err)
 			continue
 		}
 		if err := harness.Try(dev); err != nil {
@@ -49,31 +67,34 @@ func doctor(_ context.Context, c *call) error {
 	if _, why := m.Have(); why["gpu"] != nil {
 		fmt.Printf("gpu            none: %v\n", why["gpu"])
 	}
-	if lib, err := m.TurboJPEG(); err != nil {
-		fmt.Printf("photos         Go's decoder: %v\n", err)
-	} else {
-		fmt.Printf("photos         %s\n", lib)
-	}
+	return missing
+}
+
+// doctorData tells of data sets, and gives the errors of those that are missing.
+func doctorData(m harness.Machine) (missing []error) {
 	if dir, err := m.ImageNet(); err != nil {
 		fmt.Printf("data   imagenet missing: %v\n", err)
+		missing = append(missing, err)
 	} else {
 		fmt.Printf("data   imagenet in %s\n", dir)
 	}
 	dir, err := m.CIFAR10()
 	if err != nil {
 		fmt.Printf("data   cifar10 missing: %v\n", err)
-		return nil
-	}
-	src, err := data.CIFAR10(dir)
-	if err != nil {
+		missing = append(missing, err)
+	} else if src, err := data.CIFAR10(dir); err != nil {
 		fmt.Printf("data   cifar10 unusable: %v\n", err)
-		return nil
+	} else {
+		fmt.Printf("data   cifar10 %s in %s, %d + %d images\n", src.Title, dir, src.Train.N, src.Test.N)
 	}
-	fmt.Printf("data   cifar10 %s in %s, %d + %d images\n", src.Title, dir, src.Train.N, src.Test.N)
-	return nil
+	if m.DataDir != "" && len(missing) == 1 {
+		return nil // the folder holds one of them, and so what is meant
+	}
+	return missing
 }
 
 func fetchData(ctx context.Context, c *call) error {
+	c.StringVar(&c.dataDir, "data", "", "folder to download into (else $DEPTHLAB_DATA, else .data/cifar10)")
 	files, err := c.files(1, "cifar10")
 	if err != nil {
 		return err
@@ -87,14 +108,18 @@ func fetchData(ctx context.Context, c *call) error {
 	err = data.Download(ctx, dir, data.Sources(), func(done, total int64) {
 		if mib := done >> 20; mib != last {
 			last = mib
-			fmt.Fprintf(os.Stderr, "\r%d of %d MiB", mib, total>>20)
+			fmt.Fprintf(messages, "\r%d of %d MiB", mib, total>>20)
 		}
 	})
-	fmt.Fprintln(os.Stderr)
+	fmt.Fprintln(messages)
 	if err != nil {
 		return err
 	}
-	say("done; ./run.sh experiments/plain_vs_res.yaml will use it")
+	option := ""
+	if c.dataDir != "" {
+		option = " --data " + c.dataDir
+	}
+	say("done; ./run.sh experiments/plain_vs_res.yaml%s will use it", option)
 	return nil
 }
 
@@ -112,6 +137,8 @@ func arch(name string) (nets.Arch, error) {
 
 func evalWeights(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
+	c.dataOption()
+	c.jsonOption()
 	o := harness.EvalOptions{}
 	c.StringVar(&o.Net, "net", "", "the net, such as resnet-20")
 	c.StringVar(&o.Weights, "weights", "", "safetensors file, names as in PyTorch")
@@ -179,6 +206,9 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if *name == "" {
 		*name = "cifar10"
 	}
+	if c.dataDir != "" && (*name == "preview" || *name == "preview64") {
+		return usage("--data %s: the weights are tested on %s, which reads no folder; --set-name says on which data, or leave --data out", c.dataDir, *name)
+	}
 	dev, err := flags.open(m)
 	if err != nil {
 		return err
@@ -188,18 +218,16 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
+	endAtOnce(ctx) // photos looked into are kept; what follows is not
 	if src.Test.Photos == nil && (o.Crops != "1" || o.Scores != "") {
 		return usage("--crops and --scores are about photos, and %s has none", src.Title)
 	}
-	o.Precision = device.FP32
-	if *flags.precision == "bf16" || *flags.precision == "auto" && dev.Info().Bfloat16 {
-		o.Precision = device.BF16
-	}
+	o.Precision = flags.settle(dev.Info())
 	r, err := harness.Eval(o, src, dev)
 	if err != nil {
 		return err
 	}
-	if *c.json {
+	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(r)
 	}
 	fmt.Printf("%s on the %s set of %s: %.2f %% of %d images wrong, loss %.4f (%s, %s)\n", r.Net, r.Set, r.Data, r.Top1Error, r.Images, r.Loss, r.Device, r.Precision)
@@ -251,6 +279,8 @@ func channels(flag, text string) ([]float32, error) {
 
 func stepNet(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
+	c.dataOption()
+	c.profileOption(firstMet)
 	net := c.String("net", "", "any net by name, in the file or not")
 	seed := c.Uint64("seed", 0, "of weights and plan")
 	steps := c.Int("steps", 3, "how many")
@@ -269,11 +299,14 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if *steps < 1 {
 		return usage("--steps %d: expected 1 or more", *steps)
 	}
+	m := c.machine()
+	if err := flags.check(m); err != nil {
+		return err
+	}
 	q, _, err := c.choose(files[0])
 	if err != nil {
 		return err
 	}
-	m := c.machine()
 	dev, err := flags.open(m)
 	if err != nil {
 		return err
@@ -284,10 +317,14 @@ func stepNet(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	harness.Resolve(&run, "", dev.Info(), *flags.precision)
+	if err := computes(dev.Info(), run.Precision); err != nil {
+		return err
+	}
 	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})
 	if err != nil {
 		return err
 	}
+	endAtOnce(ctx)
 	if err := harness.Steps(run, src, dev, *steps, *out); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func TestLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(id string) string { return filepath.Join(published, "runs", id) }
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "[2024]*thesis") // which is no pattern
 	results := filepath.Join(dir, "results", "q", "default", "runs")
 	if err := os.MkdirAll(results, 0o777); err != nil {
 		t.Fatal(err)
@@ -32,6 +32,27 @@ func TestLook(t *testing.T) {
 	} {
 		text := strings.ReplaceAll(start, "ID", id) + events
 		if err := os.WriteFile(filepath.Join(results, id+".jsonl"), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A disk of its own for results, with links to it, in a circle and to nowhere.
+	linked := filepath.Join(t.TempDir(), "linked")
+	for link, to := range map[string]string{linked: filepath.Join(dir, "results"), filepath.Join(dir, "results", "q", "again"): "..", filepath.Join(dir, "results", "gone"): "nowhere"} {
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Beside whole results some whose question cannot be read.
+	damaged := filepath.Join(t.TempDir(), "results")
+	for path, text := range map[string]string{
+		"a/default/question.yaml": "question: [\n", "a/default/runs/a.jsonl": strings.ReplaceAll(start, "ID", "a"),
+		"runs/default/runs/c.jsonl": strings.ReplaceAll(start, "ID", "c"), "runs/default/runs/c (conflicted copy).jsonl": "",
+	} {
+		path = filepath.Join(damaged, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +86,12 @@ func TestLook(t *testing.T) {
 		{"status --json " + dir, 0, []string{`"id":"a"`, `"state":"interrupted"`, `"id":"b"`, `"why":"NaN`, `"id":"c"`, `"state":"finished"`}},
 		{"status " + dir + "/nothing", 1, []string{"nothing", "no such"}},
 		{"status " + filepath.Dir(dir) + "/" + filepath.Base(dir) + "/results/q/default/runs/a.jsonl", 1, []string{"holds no results"}},
-		{"status", 2, []string{"expected one folder"}},
+		{"status", 0, []string{"results/q/default", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
+		{"status --json", 0, []string{`"state":"interrupted"`}},
+		{"status a b", 2, []string{"expected one folder"}},
+		{"status " + linked, 0, []string{"linked/q/default", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
+		{"status " + damaged, 1, []string{"a/default", "1 runs: 1 interrupted", "runs/default", "1 runs: 1 interrupted", "question.yaml"}},
+		{"status --json " + damaged, 1, []string{`"id":"a"`, `"id":"c"`, "question.yaml"}},
 	} {
 		cmd, out, say := lab(dir, strings.Fields(c.args)...)
 		err := cmd.Run()

@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"depthlab/experiments"
@@ -25,36 +24,40 @@ var version = "unknown"
 type command struct {
 	name, args, about string
 	run               func(ctx context.Context, c *call) error
+	saves             bool // after a signal it saves and ends by itself; others end at once
 }
 
 var commands []command
 
 func init() { // a variable would refer to itself through help
 	commands = []command{
-		{"run", "FILE.yaml", "train what is missing, then plot (the word run may be left out)", runQuestion},
-		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion},
-		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion},
-		{"status", "DIR", "where every run stands whose results lie in or under a folder, while others train or not", status},
-		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin},
-		{"diff", "RUN RUN", "what differs between two runs (results/NAME/PROFILE/runs/ID.json)", diffRuns},
-		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor},
-		{"data", "cifar10", "download CIFAR-10 (163 MiB) into the project's data folder", fetchData},
-		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain},
-		{"eval", "--net NET --weights FILE", "test weights on a data set", evalWeights},
-		{"export", "--weights FILE --out FILE", "write weights as PyTorch's load_state_dict takes them", exportWeights},
-		{"step", "FILE.yaml --net NET --out DIR", "write what the first training steps see and do, tensor by tensor", stepNet},
-		{"bench", "", "time training steps, beside PyTorch (--against-torch) and JAX (--against-jax)", benchNets},
-		{"gpu-check", "", "all that a device must show, in 9 minutes: devicetest, real nets against ref, resumed; speed; writes a report", gpuCheck},
-		{"schema", "", "the JSON Schema of question files", schema},
+		{"run", "FILE.yaml", "train what is missing, then plot (the word run may be left out)", runQuestion, true},
+		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion, true},
+		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion, true},
+		{"status", "[DIR]", "where every run stands whose results lie in or under a folder (results/), while others train or not", status, false},
+		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin, false},
+		{"diff", "RUN RUN", "what differs between two runs (results/NAME/PROFILE/runs/ID.json)", diffRuns, false},
+		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor, false},
+		{"data", "cifar10", "download CIFAR-10 (163 MiB) into the project's data folder", fetchData, true},
+		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain, false},
+		{"eval", "--net NET --weights FILE", "test weights on a data set", evalWeights, true},
+		{"export", "--weights FILE --out FILE", "write weights as PyTorch's load_state_dict takes them", exportWeights, false},
+		{"step", "FILE.yaml --net NET --out DIR", "write what the first training steps see and do, tensor by tensor", stepNet, true},
+		{"bench", "", "time training steps, beside PyTorch (--against-torch) and JAX (--against-jax)", benchNets, true},
+		{"gpu-check", "", "all that a device must show, in 9 minutes: devicetest, real nets against ref, resumed; speed; writes a report", gpuCheck, true},
+		{"schema", "", "the JSON Schema of question files", schema, false},
 	}
 }
 
-// call is a command's command line.
+// call is a command's command line. Options that several commands read are
+// registered by those that do, so that the others refuse them.
 type call struct {
 	*flag.FlagSet
-	machine func() harness.Machine
-	profile *string
-	json    *bool
+	help    func()
+	dataDir string   // --data
+	plugin  string   // --plugin
+	profile string   // --profile
+	json    bool     // --json
 	rest    []string // the command line, to be parsed by files
 }
 
@@ -64,47 +67,32 @@ type usageError struct{ error }
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func main() {
-	ctx, code := interruptible()
-	err := dispatch(ctx, os.Args[1:])
-	var complaints *experiments.Complaints
-	var use usageError
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, harness.ErrInterrupted):
-		fmt.Fprintln(os.Stderr, "lab: stopped and saved; the same command goes on from here")
-		os.Exit(code())
-	case errors.As(err, &complaints), errors.As(err, &use):
-		fmt.Fprintln(os.Stderr, "lab:", err)
-		os.Exit(2)
-	default:
-		fmt.Fprintln(os.Stderr, "lab:", err)
-		os.Exit(1)
-	}
+	ctx := interruptible()
+	code := exitCode(ctx, dispatch(ctx, os.Args[1:]))
+	messages.flush(ctx)
+	os.Exit(code)
 }
 
-// interruptible gives a context that ends with the first SIGINT or SIGTERM,
-// so that the step under way is finished and saved; a second signal exits at
-// once. The code is 128 and the signal's number.
-func interruptible() (ctx context.Context, code func() int) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	first := 0
-	go func() {
-		for s := range signals {
-			if first != 0 {
-				os.Exit(first)
-			}
-			first = 128 + int(s.(syscall.Signal))
-			cancel()
-		}
-	}()
-	return ctx, func() int {
-		if first == 0 {
-			return 130
-		}
-		return first
+// exitCode says what became of the command, and gives the process's exit code.
+func exitCode(ctx context.Context, err error) int {
+	var complaints *experiments.Complaints
+	var use usageError
+	var lacking *harness.NotFoundError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, harness.ErrInterrupted):
+		say("lab: stopped and saved; the same command goes on from here")
+		return signalCode(ctx)
+	case errors.Is(err, context.Canceled):
+		say("lab: %v", err)
+		return signalCode(ctx)
+	case errors.As(err, &complaints), errors.As(err, &use), errors.As(err, &lacking):
+		say("lab: %v", err)
+		return 2
 	}
+	say("lab: %v", err)
+	return 1
 }
 
 func dispatch(ctx context.Context, args []string) error {
@@ -124,6 +112,11 @@ func dispatch(ctx context.Context, args []string) error {
 	}
 	for _, cmd := range commands {
 		if cmd.name == name {
+			if cmd.saves {
+				outliveReaders()
+			} else {
+				endAtOnce(ctx)
+			}
 			return cmd.run(ctx, newCall(cmd, args))
 		}
 	}
@@ -138,53 +131,73 @@ func help(w io.Writer) {
 	fmt.Fprint(w, "\nlab COMMAND --help lists the options of a command.\n")
 }
 
-// newCall has the options that many commands share. The command line is parsed
-// by files, so that options may stand before and behind file names.
+// newCall has no options yet. The command line is parsed by files, so that
+// options may stand before and behind file names.
 func newCall(cmd command, args []string) *call {
-	c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError)}
-	c.SetOutput(os.Stderr)
-	c.Usage = func() {
+	c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError), rest: args}
+	c.SetOutput(io.Discard) // errors are told once, by main
+	c.Usage = func() {}
+	c.help = func() {
 		fmt.Fprintf(os.Stdout, "lab %s %s\n%s\n\n", cmd.name, cmd.args, cmd.about)
 		c.SetOutput(os.Stdout)
 		c.PrintDefaults()
 	}
-	dataDir := c.String("data", "", "folder of the CIFAR-10 binary files (else $DEPTHLAB_DATA, else .data/cifar10), or of ImageNet's train and val (else $DEPTHLAB_IMAGENET, else .data/imagenet)")
-	c.machine = func() harness.Machine {
-		m := harness.NewMachine(*dataDir)
-		m.Say = say
-		return m
-	}
-	c.profile = c.String("profile", "", "profile of the question; without it the first whose needs are met")
-	c.json = c.Bool("json", false, "print JSON on standard output, and nothing else there")
-	c.rest = args
 	return c
 }
 
 // about adds to what --help says.
 func (c *call) about(text string) {
-	usage := c.Usage
-	c.Usage = func() {
-		usage()
+	help := c.help
+	c.help = func() {
+		help()
 		fmt.Fprintf(os.Stdout, "\n%s", text)
 	}
 }
 
-// plugin is the option that names a PJRT plugin.
-func (c *call) plugin() *string {
-	return c.String("plugin", "", "PJRT plugin of the device xla: a shared library (else $DEPTHLAB_PJRT, else what is found)")
+// dataOption names the folder of a data set.
+func (c *call) dataOption() {
+	c.StringVar(&c.dataDir, "data", "", "folder of the CIFAR-10 binary files (else $DEPTHLAB_DATA, else .data/cifar10), or of ImageNet's train and val (else $DEPTHLAB_IMAGENET, else .data/imagenet)")
+}
+
+// pluginOption names a PJRT plugin.
+func (c *call) pluginOption() {
+	c.StringVar(&c.plugin, "plugin", "", "PJRT plugin of the device xla: a shared library (else $DEPTHLAB_PJRT, else what is found)")
+}
+
+func (c *call) profileOption(without string) {
+	c.StringVar(&c.profile, "profile", "", "profile of the question; without it "+without)
+}
+
+func (c *call) jsonOption() {
+	c.BoolVar(&c.json, "json", false, "print JSON on standard output, and nothing else there")
+}
+
+// machine is where things lie, as the options say.
+func (c *call) machine() harness.Machine {
+	m := harness.NewMachine(c.dataDir)
+	m.Plugin, m.Say = c.plugin, say
+	return m
 }
 
 // files parses the command line and gives what is no option, of which there
 // must be n.
 func (c *call) files(n int, what string) ([]string, error) {
-	var files []string
+	files, err := c.operands()
+	if err == nil && len(files) != n {
+		err = usage("%s: expected %s, got %q; lab %s --help", c.Name(), what, strings.Join(files, " "), c.Name())
+	}
+	return files, err
+}
+
+// operands parses the command line and gives what is no option.
+func (c *call) operands() (files []string, err error) {
 	args := c.rest
 	for {
-		if err := c.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return nil, err
-			}
-			return nil, usageError{err}
+		if err := c.Parse(args); errors.Is(err, flag.ErrHelp) {
+			c.help()
+			return nil, err
+		} else if err != nil {
+			return nil, c.wrongOption(err)
 		}
 		if c.NArg() == 0 {
 			break
@@ -192,15 +205,34 @@ func (c *call) files(n int, what string) ([]string, error) {
 		files = append(files, c.Arg(0))
 		args = c.Args()[1:]
 	}
-	if len(files) != n {
-		return nil, usage("%s: expected %s, got %q; lab %s --help", c.Name(), what, strings.Join(files, " "), c.Name())
-	}
-	return files, nil
+	c.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" {
+			err = usage("--%s: expected a value, not an empty text; is a variable of the shell not set?", f.Name)
+		}
+	})
+	return files, err
 }
 
-// say prints a line to the user, on standard error so that standard output
-// holds results only.
-func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+// wrongOption adds to what package flag says which options there are.
+func (c *call) wrongOption(err error) error {
+	problem := err.Error()
+	if name, unknown := strings.CutPrefix(problem, "flag provided but not defined: -"); unknown {
+		problem = "there is no option --" + strings.TrimPrefix(name, "-")
+	}
+	names := []string{"--help"}
+	c.VisitAll(func(f *flag.Flag) { names = append(names, "--"+f.Name) })
+	return usage("%s: %s; expected some of %s", c.Name(), problem, strings.Join(names, ", "))
+}
+
+// refuse refuses those of the options that were given, for a reason.
+func (c *call) refuse(reason string, options ...string) (err error) {
+	c.Visit(func(f *flag.Flag) {
+		if slices.Contains(options, f.Name) {
+			err = usage("--%s: %s", f.Name, reason)
+		}
+	})
+	return err
+}
 
 // indexed shows how far an index of photos is.
 func indexed() func(done, total int) {
@@ -208,10 +240,10 @@ func indexed() func(done, total int) {
 	return func(done, total int) {
 		if time.Since(last) > time.Second || done == total {
 			last = time.Now()
-			fmt.Fprintf(os.Stderr, "\rlooked into %d of %d photos", done, total)
+			fmt.Fprintf(messages, "\rlooked into %d of %d photos", done, total)
 		}
 		if done == total {
-			fmt.Fprintln(os.Stderr)
+			fmt.Fprintln(messages)
 		}
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -17,6 +17,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv("LAB_TEST_MAIN") != "" {
 		main()
 		os.Exit(0)
+	}
+	// What nohup or a script's "&" made this process ignore is not for the
+	// programs that it starts: tests send it to them.
+	for _, s := range endings {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
 	}
 	os.Exit(m.Run())
 }
@@ -72,63 +79,4 @@ func code(err error) int {
 		return exit.ExitCode()
 	}
 	return 0
-}
-
-// The first signal lets the step end and saves; the same command goes on.
-func TestSignals(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains on the plain Go device")
-	}
-	for _, c := range []struct {
-		signal syscall.Signal
-		code   int
-	}{{syscall.SIGINT, 130}, {syscall.SIGTERM, 143}} {
-		dir := t.TempDir()
-		file := write(t, dir, "plain-8", "2")
-		runs := filepath.Join(dir, "results", "tiny", "default", "runs")
-		for _, lines := range []int{3, 5} { // afresh, and resumed
-			cmd, _, say := lab(dir, file, "--device", "ref")
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			begun(t, filepath.Join(runs, "plain-8-seed0.jsonl"), lines)
-			cmd.Process.Signal(c.signal)
-			if got := code(cmd.Wait()); got != c.code || !strings.Contains(say.String(), "the same command goes on") {
-				t.Errorf("%v: exit code %d, want %d:\n%s", c.signal, got, c.code, say)
-			}
-			saved, _ := filepath.Glob(filepath.Join(dir, "results", "tiny", "default", "checkpoints", "*"))
-			if len(saved) == 0 {
-				t.Errorf("%v: nothing was saved", c.signal)
-			}
-			if left, _ := filepath.Glob(filepath.Join(runs, "*.lock")); len(left) > 0 {
-				t.Errorf("%v: %q is left", c.signal, left)
-			}
-			if lines == 5 && !strings.Contains(say.String(), "goes on after step") {
-				t.Errorf("%v: began anew:\n%s", c.signal, say)
-			}
-		}
-	}
-}
-
-// A second signal does not wait for the end of a step.
-func TestSecondSignal(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains on the plain Go device")
-	}
-	dir := t.TempDir()
-	cmd, _, say := lab(dir, write(t, dir, "resnet-56", "64"), "--device", "ref") // a step takes many seconds
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	begun(t, filepath.Join(dir, "results", "tiny", "default", "runs", "resnet-56-seed0.jsonl"), 1)
-	cmd.Process.Signal(syscall.SIGTERM)
-	time.Sleep(200 * time.Millisecond)
-	cmd.Process.Signal(syscall.SIGTERM)
-	began := time.Now()
-	if got := code(cmd.Wait()); got != 143 || time.Since(began) > 2*time.Second {
-		t.Errorf("exit code %d after %v:\n%s", got, time.Since(began), say)
-	}
-	if strings.Contains(say.String(), "stopped and saved") {
-		t.Errorf("it waited for the step after all:\n%s", say)
-	}
 }

@@ -16,6 +16,7 @@ import (
 
 // showOrigin prints what a figure was made from.
 func showOrigin(_ context.Context, c *call) error {
+	c.jsonOption()
 	files, err := c.files(1, "one figure or table")
 	if err != nil {
 		return err
@@ -37,7 +38,7 @@ func showOrigin(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *c.json {
+	if c.json {
 		_, err := os.Stdout.Write(text)
 		return err
 	}
@@ -75,6 +76,7 @@ func known(s string) string {
 
 // diffRuns prints what differs between two runs.
 func diffRuns(_ context.Context, c *call) error {
+	c.jsonOption()
 	files, err := c.files(2, "two runs")
 	if err != nil {
 		return err
@@ -83,7 +85,7 @@ func diffRuns(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *c.json {
+	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{"differences": append([]harness.Difference{}, all...)})
 	}
 	if len(all) == 0 {

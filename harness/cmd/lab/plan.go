@@ -22,12 +22,21 @@ const measuring = 10 * time.Second
 
 func planQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
+	c.dataOption()
+	c.profileOption(firstMet)
+	c.jsonOption()
 	measure := c.Bool("measure", false, "time some steps of the nets now, 10 s in all, for this plan alone")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
-	q, reasons, err := c.choose(files[0])
+	if err := flags.check(c.machine()); err != nil {
+		return err
+	}
+	if !*measure {
+		endAtOnce(ctx)
+	}
+	q, missing, err := c.choose(files[0])
 	if err != nil {
 		return err
 	}
@@ -44,14 +53,14 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	if *c.json {
+	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{
-			"question": q.plan.Question, "profile": q.plan.Profile, "not": reasons, "device": info, "data": src.Title, "runs": estimates,
+			"question": q.plan.Question, "profile": q.plan.Profile, "not": missing, "device": info, "data": src.Title, "runs": estimates,
 		})
 	}
 	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.plan.Profile, src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
-	for _, r := range reasons {
-		fmt.Println("not " + r)
+	for _, line := range c.reasons(missing) {
+		fmt.Println(line)
 	}
 	wide := 22
 	for _, e := range estimates {
@@ -88,16 +97,19 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 // speeds gives the device and how fast nets train on it: timed now, or by the
 // records of this machine. It settles the precision of the plan's runs.
 func (q question) speeds(ctx context.Context, m harness.Machine, flags deviceFlags, measure bool) (info device.Info, speeds []harness.Speed, err error) {
-	m.Plugin = *flags.plugin
-	if err := flags.check(); err != nil {
+	run := q.plan.Runs[0]
+	name, err := m.Device(*flags.name)
+	if err != nil {
 		return info, nil, err
 	}
-	run := q.plan.Runs[0]
-	if !measure && m.Device(*flags.name) == "xla" { // to open a GPU takes seconds
+	if !measure && name == "xla" { // to open a GPU takes seconds
+		if _, err := m.XLA(); err != nil {
+			return info, nil, err
+		}
 		gpu := xla.Driver() > 0
 		info = device.Info{Name: "xla", Bfloat16: gpu, GPU: gpu}
 		q.resolve(info, *flags.precision)
-		return info, m.Recorded(run.Data, info), nil
+		return info, m.Recorded(run.Data, info), q.computable(info)
 	}
 	dev, err := flags.open(m)
 	if err != nil {
@@ -105,7 +117,11 @@ func (q question) speeds(ctx context.Context, m harness.Machine, flags deviceFla
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	info = dev.Info()
-	if q.resolve(info, *flags.precision); !measure {
+	q.resolve(info, *flags.precision)
+	if err := q.computable(info); err != nil {
+		return info, nil, err
+	}
+	if !measure {
 		return info, m.Recorded(run.Data, info), nil
 	}
 	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})

@@ -32,50 +32,108 @@ type question struct {
 	dir  string // results/NAME/PROFILE
 }
 
-// choose loads a question and its profile; reasons says why not the ones
-// before it.
-func (c *call) choose(file string) (q question, reasons []string, err error) {
+// choose loads a question and its profile; missing says why not the ones
+// before it. Only what is plainly absent is a reason for another profile: what
+// was named, and is not what it should be, ends the command.
+func (c *call) choose(file string) (q question, missing []experiments.Missing, err error) {
 	if q.Question, err = experiments.Load(file); err != nil {
 		return q, nil, err
 	}
-	have, _ := c.machine().Have()
-	if q.plan, reasons, err = q.Choose(have, *c.profile); err != nil {
+	have, why := c.machine().Have()
+	q.plan, missing, err = q.Choose(have, c.profile)
+	for _, x := range missing {
+		if harness.Promised(why[x.Need]) {
+			return q, nil, why[x.Need]
+		}
+	}
+	if err != nil {
+		for _, need := range needs(missing) {
+			err = fmt.Errorf("%w\n%w", err, why[need])
+		}
 		return q, nil, usageError{err}
 	}
+	if set := q.plan.Runs[0].Data; c.dataDir != "" && !slices.Contains(q.plan.Needs, set) {
+		others := ""
+		for _, x := range missing {
+			others += "; not " + x.String()
+		}
+		return q, nil, usage("--data %s: profile %s makes its images itself (data: %s) and would not read it%s; leave --data out, or choose another with --profile",
+			c.dataDir, q.plan.Profile, set, others)
+	}
 	q.dir = filepath.Join(c.machine().Root, "results", q.plan.Name, q.plan.Profile)
-	return q, reasons, nil
+	return q, missing, nil
+}
+
+// reasons tells why not other profiles, and of data where they were looked for
+// and how to get them.
+func (c *call) reasons(missing []experiments.Missing) (lines []string) {
+	for _, x := range missing {
+		lines = append(lines, "not "+x.String())
+	}
+	_, why := c.machine().Have()
+	for _, need := range needs(missing) {
+		if need == "cifar10" || need == "imagenet" {
+			lines = append(lines, why[need].Error())
+		}
+	}
+	return lines
+}
+
+// firstMet is which profile is taken where none is named.
+const firstMet = "the first whose needs are met"
+
+// needs are what is missing, each once.
+func needs(missing []experiments.Missing) (all []string) {
+	for _, x := range missing {
+		if !slices.Contains(all, x.Need) {
+			all = append(all, x.Need)
+		}
+	}
+	return all
 }
 
 // diverted says that what C libraries print goes to a log already.
 var diverted bool
 
 // deviceFlags are the options of commands that compute.
-type deviceFlags struct{ name, precision, plugin *string }
+type deviceFlags struct{ name, precision *string }
 
 func (c *call) deviceFlags() deviceFlags {
+	c.pluginOption()
 	return deviceFlags{
 		c.String("device", "auto", "auto, ref, onednn or xla"),
 		c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
-		c.plugin(),
 	}
 }
 
-func (d deviceFlags) check() error {
-	if !slices.Contains([]string{"auto", "ref", "onednn", "xla"}, *d.name) {
-		return usage("--device %q: expected auto, ref, onednn or xla", *d.name)
+// check refuses what no device can meet, before anything is done.
+func (d deviceFlags) check(m harness.Machine) error {
+	if !slices.Contains(harness.Devices, *d.name) {
+		return usage("--device %q: expected one of %s", *d.name, strings.Join(harness.Devices, ", "))
 	}
 	if !slices.Contains([]string{"", "auto", "fp32", "tf32", "bf16"}, *d.precision) {
-		return usage("--precision %q: expected auto, fp32, tf32 or bf16", *d.precision)
+		return usage("--precision %q: expected one of auto, fp32, tf32, bf16", *d.precision)
+	}
+	name, err := m.Device(*d.name)
+	if err != nil {
+		return err
+	}
+	if m.Plugin != "" && name != "xla" {
+		return usage("--plugin %s: only the device xla reads it, and --device is %s; add --device xla, or leave --plugin out", m.Plugin, *d.name)
+	}
+	if _, err := m.XLA(); name == "xla" && harness.Promised(err) {
+		return err
 	}
 	return nil
 }
 
+// open opens the device. One that was asked for by name, and cannot be had, is
+// an error of the command line.
 func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
-	if err := d.check(); err != nil {
+	if err := d.check(m); err != nil {
 		return nil, err
 	}
-	m.Plugin = *d.plugin
-	if m.Device(*d.name) == "xla" {
+	if name, _ := m.Device(*d.name); name == "xla" {
 		if err := divert(m); err != nil {
 			return nil, err
 		}
@@ -84,7 +142,36 @@ func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
 	if warning != "" {
 		say("warning: %s", warning)
 	}
-	return dev, err
+	if err != nil {
+		if *d.name != "auto" {
+			err = usageError{err}
+		}
+		return nil, err
+	}
+	if p := *d.precision; p != "" && p != "auto" {
+		if err := computes(dev.Info(), p); err != nil {
+			return nil, errors.Join(err, dev.Close())
+		}
+	}
+	return dev, nil
+}
+
+// settle is the precision that was asked for on the command line, and fp32
+// where none was.
+func (d deviceFlags) settle(info device.Info) device.Precision {
+	var run experiments.Run
+	run.Precision = string(device.FP32)
+	harness.Resolve(&run, "", info, *d.precision)
+	return device.Precision(run.Precision)
+}
+
+// computes refuses a precision that a device does not compute in here.
+func computes(info device.Info, precision string) error {
+	can := harness.Precisions(info)
+	if slices.Contains(can, device.Precision(precision)) {
+		return nil
+	}
+	return usage("precision %s: the device %s on %s computes in %s; leave it out, or say auto", precision, info.Name, info.Hardware, strings.Trim(fmt.Sprint(can), "[]"))
 }
 
 // openAll opens a device n times over, for as many runs at a time.
@@ -105,8 +192,10 @@ func (d deviceFlags) openAll(m harness.Machine, n int) (all []device.Device, err
 // several refuses more than one run at a time where they would be in each
 // other's way.
 func (d deviceFlags) several(m harness.Machine, n int) error {
-	m.Plugin = *d.plugin
-	if n > 1 && m.Device(*d.name) != "xla" {
+	if err := d.check(m); err != nil {
+		return err
+	}
+	if name, _ := m.Device(*d.name); n > 1 && name != "xla" {
 		return usage("--jobs %d: only the device xla trains several nets at a time; on the others a single one uses all CPUs", n)
 	}
 	return nil
@@ -135,15 +224,28 @@ func (q question) open(ctx context.Context, m harness.Machine, flags deviceFlags
 	return dev, src, nil
 }
 
-// resolve settles the precision of the plan's runs.
+// resolve settles the precision of the plan's runs. That the device does not
+// compute in it is no matter for runs that are finished.
 func (q question) resolve(info device.Info, precision string) {
 	for i := range q.plan.Runs {
 		harness.Resolve(&q.plan.Runs[i], q.dir, info, precision)
 	}
 }
 
+// computable refuses runs in a precision that the device does not compute in.
+func (q question) computable(info device.Info) error {
+	for _, run := range q.plan.Runs {
+		if err := computes(info, run.Precision); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func runQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
+	c.dataOption()
+	c.profileOption(firstMet)
 	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
 	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
 	replace := c.Bool("replace", false, "move runs that were made with another recipe, precision or data to superseded/, and train them anew")
@@ -161,22 +263,19 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	if *every < 0 {
 		return usage("--validate %d: expected a number of steps", *every)
 	}
-	q, reasons, err := c.choose(files[0])
+	q, missing, err := c.choose(files[0])
 	if err != nil {
 		return err
 	}
 	say("%s", q.plan.Question)
-	for _, r := range reasons {
-		say("  not %s", r)
+	for _, line := range c.reasons(missing) {
+		say("  %s", line)
 	}
 	say("  profile %s, results in %s", q.plan.Profile, q.dir)
 	if q.plan.Says != "" {
 		say("  %s", q.plan.Says)
 	}
 	m := c.machine()
-	if have, _ := m.Have(); q.plan.Runs[0].Data == "preview" && !have["cifar10"] {
-		say("  CIFAR-10 was not found: ./run.sh data cifar10 downloads it; --data DIR or $DEPTHLAB_DATA name a folder that has it.")
-	}
 	dev, src, err := q.open(ctx, m, flags)
 	if err != nil {
 		return err
@@ -205,7 +304,11 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer log.Close()
-	s.Progress = record.NewProgress(os.Stderr, log)
+	s.Progress = record.NewProgress(messages, log)
+	s.Say = func(format string, args ...any) {
+		say(format, args...)
+		fmt.Fprintf(log, format+"\n", args...)
+	}
 	s.Progress.Every = 10 * time.Second
 	trained := s.Run(ctx)
 	s.Progress.Close()
@@ -245,7 +348,10 @@ func (q question) writeResolved(ctx context.Context) error {
 
 // draw makes figures and tables of what the plan's runs recorded.
 func (q question) draw(ctx context.Context) error {
-	all, err := record.ReadDir(filepath.Join(q.dir, "runs"))
+	all, strays, err := record.ReadDir(filepath.Join(q.dir, "runs"))
+	for _, path := range strays {
+		say("%s is left out: a run's record has the run's name, and this looks like a copy", path)
+	}
 	if err != nil {
 		return err
 	}
@@ -272,7 +378,7 @@ func (q question) draw(ctx context.Context) error {
 	}
 	err = harness.Alone(ctx, q.dir, func() error {
 		return plots.Draw(q.dir, plots.Question{
-			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(),
+			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)
 	})
 	if err != nil {
@@ -282,6 +388,7 @@ func (q question) draw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer endAtOnce(ctx)() // the reader may be a pager
 	fmt.Printf("\n%s\n", table)
 	for _, f := range q.plan.Figures {
 		fmt.Println(filepath.Join(q.dir, f+".png"))
@@ -299,29 +406,32 @@ func (q question) origin(records []*record.RunRecord) (harness.Origin, error) {
 }
 
 func plotQuestion(ctx context.Context, c *call) error {
+	c.profileOption("all that have records")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
-	if *c.profile != "" {
-		q, _, err := c.choose(files[0])
-		if err != nil {
-			return err
-		}
-		return q.draw(ctx)
-	}
-	// Without a profile: all that have records, on whatever machine they were made.
 	loaded, err := experiments.Load(files[0])
 	if err != nil {
 		return err
 	}
+	results := func(p *experiments.Plan) question {
+		return question{loaded, p, filepath.Join(c.machine().Root, "results", p.Name, p.Profile)}
+	}
+	if c.profile != "" {
+		plan, _, err := loaded.Choose(nil, c.profile)
+		if err != nil {
+			return usageError{err}
+		}
+		return results(plan).draw(ctx)
+	}
 	drawn := 0
-	for _, p := range loaded.Plans {
-		dir := filepath.Join(c.machine().Root, "results", p.Name, p.Profile)
-		if _, err := os.Stat(filepath.Join(dir, "runs")); errors.Is(err, fs.ErrNotExist) {
+	for _, p := range loaded.Plans { // on whatever machine they were made
+		q := results(p)
+		if _, err := os.Stat(filepath.Join(q.dir, "runs")); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := (question{loaded, p, dir}).draw(ctx); err != nil {
+		if err := q.draw(ctx); err != nil {
 			return err
 		}
 		drawn++

@@ -39,13 +39,17 @@ func (l *Library) String() string {
 func Find(libDir string) (string, error) {
 	if path := os.Getenv(EnvLibrary); path != "" {
 		if _, err := os.Stat(path); err != nil {
-			return "", fmt.Errorf("%s: %w", EnvLibrary, err)
+			return "", fmt.Errorf("libjpeg-turbo: %w", err)
 		}
 		return path, nil
 	}
 	var found string
 	root := filepath.Join(libDir, "turbojpeg")
-	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	linked, err := filepath.EvalSymlinks(root) // WalkDir does not follow a link
+	if err != nil {
+		linked = root
+	}
+	filepath.WalkDir(linked, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && strings.HasPrefix(d.Name(), "libturbojpeg") {
 			found = path
 			return fs.SkipAll

@@ -134,7 +134,7 @@ func (f *fused) call(bind func() func()) {
 		}
 		return bind()
 	})
-	f.ops[len(f.ops)-1].what = "own:avx512"
+	f.ops[len(f.ops)-1].what = "own:norm"
 }
 
 // pass gives a function that runs the one at address fn with the task as it is

@@ -47,6 +47,10 @@ type layout struct {
 // EnvLayout, "blocked" or "nhwc", is taken in place of the rule.
 const EnvLayout = "DEPTHLAB_ONEDNN_LAYOUT"
 
+// Settings are the variables of the environment that change how the device
+// computes, and the values that each may have.
+var Settings = map[string][]string{EnvLayout: {"blocked", "nhwc"}, EnvKernels: {"library"}}
+
 // chooseLayout is the rule: AMX's bfloat16 convolutions exist channels-last
 // only; everything else is fastest in channel blocks as wide as a vector.
 func chooseLayout(c cpu, p device.Precision, wanted string) (layout, error) {

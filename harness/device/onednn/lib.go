@@ -171,13 +171,17 @@ const soname = "libdnnl.so.3"
 func Find(libDir string) (string, error) {
 	if path := os.Getenv(EnvLibrary); path != "" {
 		if _, err := os.Stat(path); err != nil {
-			return "", fmt.Errorf("onednn: %s: %w", EnvLibrary, err)
+			return "", fmt.Errorf("onednn: %w", err)
 		}
 		return path, nil
 	}
 	var found string
 	root := filepath.Join(libDir, "onednn")
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	linked, err := filepath.EvalSymlinks(root) // WalkDir does not follow a link
+	if err != nil {
+		linked = root
+	}
+	err = filepath.WalkDir(linked, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Name() == soname {
 			found = path
 			return fs.SkipAll

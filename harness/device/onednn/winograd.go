@@ -129,11 +129,20 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 	t.images, t.group = int64(x[0]), int64(n)
 	t.count = (t.images + t.group - 1) / t.group
 	t.position = t.inBlocks*tileGroup*pixel + 64
-	t.transformed = positions * t.position
-	if t.inBlocks == 1 && t.outBlocks == 1 {
+	const product = (tileGroup + 1) * 64 // bytes of a position of the products
+	switch small := x[1] == channels && y[1] == channels; {
+	case !small:
+		t.transformed = positions * t.position
+		t.threadScratch = t.transformed
+	case c.own.lanes < channels:
+		// The products take the place of what those of the position before were made
+		// from: what they are made from themselves is still read.
+		t.padded += product
+		t.transformed = -product
+	default:
 		t.transformed = 0 // the products take the place of what they are made from
 	}
-	t.threadScratch = t.padded + t.transformed + positions*(tileGroup+1)*64
+	t.threadScratch += t.padded + positions*product
 	scratch, err := c.padded(padKey{c.own.kernels.winograd, 1, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err

@@ -2,11 +2,15 @@ package xla
 
 import (
 	"context"
+	"debug/elf"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,8 +31,8 @@ func Find(given, libDir string) (string, error) {
 		given = os.Getenv(EnvPlugin)
 	}
 	if given != "" {
-		if _, err := os.Stat(given); err != nil {
-			return "", fmt.Errorf("xla: plugin: %w", err)
+		if err := isPlugin(given); err != nil {
+			return "", err
 		}
 		return filepath.Abs(given) // the plugin looks for its tools beside itself
 	}
@@ -50,8 +54,9 @@ func Find(given, libDir string) (string, error) {
 		return "", &device.UnsupportedError{Device: name, What: "this machine as it is (a GPU, and no plugin)",
 			Hint: fmt.Sprintf("pip install 'jax[cuda%d]', or set %s to an xla_cuda_plugin.so", cuda, EnvPlugin)}
 	}
-	if found, _ := filepath.Glob(filepath.Join(libDir, "pjrt", "cpu", "*", "*", "*.so")); len(found) > 0 {
-		return filepath.Abs(found[0])
+	cpu := filepath.Join(libDir, "pjrt", "cpu")
+	if found, _ := fs.Glob(os.DirFS(cpu), "*/*/*.so"); len(found) > 0 {
+		return filepath.Abs(filepath.Join(cpu, found[0]))
 	}
 	return "", &device.UnsupportedError{Device: name, What: "this machine as it is (no GPU driver, and no plugin)",
 		Hint: fmt.Sprintf("./run.sh test fetches XLA's CPU plugin, which is for tests; --plugin or %s name another", EnvPlugin)}
@@ -63,14 +68,38 @@ func FindCUDA(given, libDir string) (string, error) {
 	if given == "" {
 		given = os.Getenv(EnvPlugin)
 	}
-	if given == "" {
-		given = filepath.Join(libDir, "pjrt", "cuda13", "jax_plugins", "xla_cuda13", "xla_cuda_plugin.so")
+	if given != "" {
+		if err := isPlugin(given); err != nil {
+			return "", err
+		}
+		return filepath.Abs(given)
 	}
-	if _, err := os.Stat(given); err != nil {
-		return "", &device.UnsupportedError{Device: name, What: "compiling for an absent GPU (no " + given + ")",
+	path := filepath.Join(libDir, "pjrt", "cuda13", "jax_plugins", "xla_cuda13", "xla_cuda_plugin.so")
+	if _, err := os.Stat(path); err != nil {
+		return "", &device.UnsupportedError{Device: name, What: "compiling for an absent GPU (no " + path + ")",
 			Hint: "./run.sh explain --for fetches XLA's CUDA plugin where python3 has pip"}
 	}
-	return filepath.Abs(given)
+	return filepath.Abs(path)
+}
+
+// isPlugin says why the file at path is no PJRT plugin, without loading it.
+func isPlugin(path string) error {
+	const expected = "expected the path of a PJRT plugin, such as xla_cuda_plugin.so"
+	file, err := elf.Open(path)
+	var unreadable *fs.PathError
+	switch {
+	case errors.As(err, &unreadable):
+		return fmt.Errorf("xla: %w; %s", err, expected)
+	case err != nil:
+		return fmt.Errorf("xla: %s is no shared library; %s", path, expected)
+	}
+	defer file.Close()
+	symbols, err := file.DynamicSymbols()
+	exported := func(s elf.Symbol) bool { return s.Name == "GetPjrtApi" && s.Section != elf.SHN_UNDEF }
+	if err != nil || !slices.ContainsFunc(symbols, exported) {
+		return fmt.Errorf("xla: %s has no function GetPjrtApi; %s", path, expected)
+	}
+	return nil
 }
 
 // oldestDriver runs CUDA 12, and newDriver CUDA 13 (NVIDIA's release notes).
@@ -140,10 +169,13 @@ func beside(plugin string) []string {
 	if !ok {
 		return nil
 	}
+	wheels := filepath.Join(filepath.Dir(plugin), "..", "..", "nvidia")
 	var all []string
 	for _, name := range []string{"cudart", "nvrtc", "cublasLt", "cublas"} {
-		found, _ := filepath.Glob(filepath.Join(filepath.Dir(plugin), "..", "..", "nvidia", "*", "lib", "lib"+name+".so."+cuda))
-		all = append(all, found...)
+		found, _ := fs.Glob(os.DirFS(wheels), "*/lib/lib"+name+".so."+cuda)
+		for _, path := range found {
+			all = append(all, filepath.Join(wheels, path))
+		}
 	}
 	return all
 }

@@ -53,7 +53,7 @@ func TestAskDriver(t *testing.T) {
 
 // Where wheels of two CUDA versions lie together, the plugin's are loaded.
 func TestBeside(t *testing.T) {
-	root := t.TempDir()
+	root := filepath.Join(t.TempDir(), "[2024] *libs") // which is no pattern
 	for _, name := range []string{"cu13/lib/libnvrtc.so.13", "cu13/lib/libcudart.so.13", "cuda_nvrtc/lib/libnvrtc.so.12", "cudnn/lib/libcudnn.so.9"} {
 		path := filepath.Join(root, "nvidia", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -93,6 +93,17 @@ func TestFind(t *testing.T) {
 	if _, err := FindCUDA("", empty); !errors.As(err, &no) {
 		t.Errorf("FindCUDA in an empty folder: %v; want an UnsupportedError", err)
 	}
+	libs := filepath.Join(t.TempDir(), "[2024] *libs") // which is no pattern
+	plugin := filepath.Join(libs, "pjrt", "cpu", "xla_cpu_pjrt", "lib", "plugin.so")
+	if err := os.MkdirAll(filepath.Dir(plugin), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(plugin, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if path, err := Find("", libs); path != plugin {
+		t.Errorf("in %s: %q, %v", libs, path, err)
+	}
 	if _, err := Find(filepath.Join(empty, "p.so"), empty); err == nil || !strings.Contains(err.Error(), "p.so") {
 		t.Errorf("a plugin that is not there: %v", err)
 	}
@@ -100,13 +111,18 @@ func TestFind(t *testing.T) {
 	if err := os.WriteFile(file, []byte("no library"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(EnvPlugin, file)
-	path, err := Find("", empty)
-	if path != file || err != nil {
-		t.Errorf("%s is %s, %v", EnvPlugin, path, err)
+	for given, want := range map[string]string{file: "no shared library", empty: "is a directory", os.Args[0]: "no function GetPjrtApi"} {
+		t.Setenv(EnvPlugin, given)
+		for _, find := range []func(string, string) (string, error){Find, FindCUDA} {
+			for _, option := range []string{"", given} {
+				if path, err := find(option, libs); err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("%s: %q, %v; want %q", given, path, err, want)
+				}
+			}
+		}
 	}
 	var bad *pjrt.PluginError
-	if _, err := Open(path, Options{}); !errors.As(err, &bad) {
+	if _, err := Open(file, Options{}); !errors.As(err, &bad) {
 		t.Errorf("a file that is no library: %v, want a PluginError", err)
 	}
 }

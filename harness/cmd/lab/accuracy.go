@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"depthlab/experiments"
+	"depthlab/harness"
+	"depthlab/harness/bench"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/nets"
+)
+
+const accuracyNets = "plain-20,resnet-20,resnet-56"
+
+// benchAccuracy prints how far gradients are from float64's, net by net, and
+// fails where one of ours is too far.
+func benchAccuracy(ctx context.Context, c *call, flags deviceFlags, archs []nets.Arch, torch string) (err error) {
+	if torch == "" {
+		return usage("--accuracy: --against-torch is missing: a Python with PyTorch, which computes the gradient in float64")
+	}
+	if p := *flags.precision; p != "" && p != string(device.FP32) {
+		return usage("--accuracy --precision %s: only fp32 is measured", p)
+	}
+	m := c.machine()
+	devices, err := accuracyDevices(m, flags)
+	defer func() { err = errors.Join(err, closeAll(devices)) }()
+	if err != nil {
+		return err
+	}
+	src, err := load(ctx, m, "cifar10", data.FolderOptions{})
+	if err != nil {
+		return err
+	}
+	if !c.json {
+		fmt.Printf("%-14s %-22s %9s %9s\n", "net", "computed by", "error", "limit")
+	}
+	var failed []error
+	for _, net := range archs {
+		q, err := experiments.Parse("accuracy", fmt.Appendf(nil, checkQuestion, net, "cifar10"))
+		if err != nil {
+			return err
+		}
+		r, err := bench.Accuracy(ctx, q.Plans[0].Runs[0], src, devices, torch)
+		if err != nil {
+			return fmt.Errorf("accuracy of %s: %w", net, err)
+		}
+		failed = append(failed, r.Inaccurate())
+		if c.json {
+			if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+				return err
+			}
+			continue
+		}
+		printAccuracy(r)
+	}
+	return errors.Join(failed...)
+}
+
+func printAccuracy(r bench.AccuracyResult) {
+	for _, route := range bench.Routes {
+		fmt.Printf("%-14s %-22s %9.1e\n", r.Net, "PyTorch "+route, r.Route[route])
+	}
+	for _, d := range r.Ours {
+		fmt.Printf("%-14s %-22s %9.1e %9.1e\n", r.Net, d.Device, d.Error, r.Limit())
+	}
+}
+
+// accuracyDevices opens the device of the flags; for auto all that are here.
+func accuracyDevices(m harness.Machine, flags deviceFlags) ([]device.Device, error) {
+	if *flags.name != "auto" {
+		dev, err := flags.open(m)
+		if err != nil {
+			return nil, err
+		}
+		return []device.Device{dev}, nil
+	}
+	var all []device.Device
+	for _, name := range []string{"onednn", "xla", "ref"} {
+		dev, _, err := m.Open(name)
+		if err != nil {
+			say("%s is left out: %v", name, err)
+			continue
+		}
+		all = append(all, dev)
+	}
+	return all, nil
+}

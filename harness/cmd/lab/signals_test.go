@@ -1,0 +1,388 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"depthlab/harness/record"
+	"depthlab/harness/state"
+)
+
+var (
+	trials    = flag.Int("trials", 0, "signals sent by TestSignalTrials; 0: a few")
+	trialSeed = flag.Uint64("trialseed", 0, "seed of TestSignalTrials; 0: a new one")
+)
+
+// A person's second demand is told from what is sent twice or again and again.
+func TestDemands(t *testing.T) {
+	type sent struct {
+		signal os.Signal
+		at     float64 // seconds
+	}
+	const hangup, interrupt, term, xcpu, usr1 = syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGXCPU, syscall.SIGUSR1
+	for name, c := range map[string]struct {
+		sent []sent
+		ends bool // at the last
+	}{
+		"once":                         {[]sent{{term, 0}}, false},
+		"timeout sends it twice":       {[]sent{{term, 0}, {term, 0.001}}, false},
+		"an impatient Ctrl-C":          {[]sent{{interrupt, 0}, {interrupt, 1}}, true},
+		"Ctrl-C, then kill":            {[]sent{{interrupt, 0}, {interrupt, 0.1}, {term, 20}}, true},
+		"CPU time is up, every second": {[]sent{{xcpu, 0}, {xcpu, 1}, {xcpu, 2}, {xcpu, 3}}, false},
+		"a warning before the end":     {[]sent{{usr1, 0}, {term, 60}}, false},
+		"and an end sent twice":        {[]sent{{usr1, 0}, {term, 60}, {term, 60.01}}, false},
+		"a terminal that closes":       {[]sent{{hangup, 0}, {hangup, 5}}, false},
+		"a hangup behind a Ctrl-C":     {[]sent{{interrupt, 0}, {hangup, 5}}, false},
+	} {
+		var d demands
+		start, ends := time.Now(), false
+		for _, s := range c.sent {
+			if ends {
+				t.Errorf("%s: ended before the last signal", name)
+			}
+			ends = d.again(s.signal, start.Add(time.Duration(s.at*float64(time.Second))))
+		}
+		if ends != c.ends {
+			t.Errorf("%s: ends %v, want %v", name, ends, c.ends)
+		}
+	}
+}
+
+// reader is who reads what the program prints, after its first line.
+type reader string
+
+const (
+	all   reader = "all of it"
+	gone  reader = "gone"  // as head -1, or tee after Ctrl-C
+	stuck reader = "stuck" // as a pager that nobody scrolls
+)
+
+// begin starts the command with both outputs in one pipe, and returns when its
+// first line came, or none. The function it gives waits for the command's end.
+func (r reader) begin(t *testing.T, cmd *exec.Cmd) (wait func() (code int, text string)) {
+	t.Helper()
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	if r == stuck { // our own end stays open: the pipe outlives the reader
+		t.Cleanup(func() { out.Close() })
+	} else {
+		out.Close()
+	}
+	text, lines := new(bytes.Buffer), bufio.NewReader(in)
+	first, _ := lines.ReadString('\n')
+	text.WriteString(first)
+	rest := make(chan struct{})
+	switch r {
+	case gone:
+		in.Close()
+	case stuck:
+		fill(t, out)
+	}
+	go func() {
+		defer close(rest)
+		if r == all {
+			io.Copy(text, lines)
+		}
+	}()
+	return func() (int, string) {
+		err := cmd.Wait()
+		<-rest
+		in.Close()
+		return code(err), text.String()
+	}
+}
+
+// fill leaves a pipe no room.
+func fill(t *testing.T, pipe *os.File) {
+	t.Helper()
+	// A description of its own: O_NONBLOCK must not reach the program's.
+	fd, err := syscall.Open(fmt.Sprintf("/proc/self/fd/%d", pipe.Fd()), syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	for _, n := range []int{4096, 1} {
+		for err == nil {
+			_, err = syscall.Write(fd, make([]byte, n))
+		}
+		if err != syscall.EAGAIN {
+			t.Fatal(err)
+		}
+		err = nil
+	}
+}
+
+// kept checks that a run which was stopped has lost nothing: it is finished, or
+// there is a checkpoint of its last step; and there is no lock.
+func kept(t *testing.T, results, id string) (step int) {
+	t.Helper()
+	rec, err := record.Read(filepath.Join(results, "runs", id+".jsonl"))
+	if err == nil {
+		step = rec.Step()
+		if rec.Finished() {
+			noLocks(t, results)
+			return step
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, record.ErrEmpty) {
+		t.Error(err)
+	}
+	saved := 0
+	if c, warnings, err := state.Latest(filepath.Join(results, "checkpoints"), id); err != nil || len(warnings) > 0 {
+		t.Error(warnings, err)
+	} else if c != nil {
+		saved = c.Step
+	}
+	if saved != step {
+		t.Errorf("saved at step %d, but %d were done", saved, step)
+	}
+	noLocks(t, results)
+	return step
+}
+
+func noLocks(t *testing.T, results string) {
+	t.Helper()
+	for _, pattern := range []string{"*.lock", "*/*.lock"} {
+		if left, _ := filepath.Glob(filepath.Join(results, pattern)); len(left) > 0 {
+			t.Errorf("%q is left", left)
+		}
+	}
+}
+
+// The first signal, sent once or twice and whoever reads, lets the step end,
+// saves and ends with the shell's code; the same command goes on.
+func TestSignals(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains on the plain Go device")
+	}
+	for _, s := range endings {
+		t.Run(s.String(), func(t *testing.T) {
+			dir := t.TempDir()
+			file := write(t, dir, "plain-8", "2")
+			results, step := filepath.Join(dir, "results", "tiny", "default"), 0
+			for _, c := range []struct {
+				reader reader
+				times  int
+			}{{all, 1}, {all, 2}, {gone, 2}, {stuck, 2}} {
+				cmd, _, _ := lab(dir, file, "--device", "ref")
+				wait := c.reader.begin(t, cmd)
+				begun(t, filepath.Join(results, "runs", "plain-8-seed0.jsonl"), step+5)
+				for range c.times {
+					cmd.Process.Signal(s)
+					time.Sleep(time.Millisecond)
+				}
+				got, text := wait()
+				if want := 128 + int(s.(syscall.Signal)); got != want {
+					t.Errorf("%s, %d times: exit code %d, want %d:\n%s", c.reader, c.times, got, want, text)
+				}
+				if c.reader == all && !strings.Contains(text, "the same command goes on") {
+					t.Errorf("it did not say so:\n%s", text)
+				}
+				if c.reader == all && step > 0 && !strings.Contains(text, fmt.Sprintf("goes on after step %d", step)) {
+					t.Errorf("did not go on after step %d:\n%s", step, text)
+				}
+				if step = kept(t, results, "plain-8-seed0"); step == 0 || t.Failed() {
+					t.Fatalf("%s, %d times: stopped at step %d", c.reader, c.times, step)
+				}
+			}
+			if log, _ := os.ReadFile(filepath.Join(results, "log.txt")); bytes.Count(log, []byte("goes on after step")) != 3 {
+				t.Errorf("the log does not have what could not be printed:\n%s", log)
+			}
+		})
+	}
+}
+
+// A second signal, a second later, does not wait for the end of a step; sent
+// twice at once it does.
+func TestSecondSignal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains on the plain Go device")
+	}
+	dir := t.TempDir()
+	cmd, _, say := lab(dir, write(t, dir, "resnet-56", "64"), "--device", "ref") // a step takes many seconds
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	begun(t, filepath.Join(dir, "results", "tiny", "default", "runs", "resnet-56-seed0.jsonl"), 1)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	cmd.Process.Signal(syscall.SIGTERM)
+	cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-ended:
+		t.Fatalf("ended at once:\n%s", say)
+	case <-time.After(1100 * time.Millisecond):
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	began := time.Now()
+	if got := code(<-ended); got != 143 || time.Since(began) > 2*time.Second {
+		t.Errorf("exit code %d after %v:\n%s", got, time.Since(began), say)
+	}
+	if strings.Contains(say.String(), "stopped and saved") {
+		t.Errorf("it waited for the step after all:\n%s", say)
+	}
+}
+
+// Under nohup training goes on when the terminal closes.
+func TestIgnoredHangup(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains on the plain Go device")
+	}
+	dir := t.TempDir()
+	cmd, _, _ := lab(dir, write(t, dir, "plain-8", "2"), "--device", "ref")
+	cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`}, cmd.Args...)
+	wait := all.begin(t, cmd)
+	results := filepath.Join(dir, "results", "tiny", "default")
+	path := filepath.Join(results, "runs", "plain-8-seed0.jsonl")
+	begun(t, path, 3)
+	cmd.Process.Signal(syscall.SIGHUP)
+	rec, err := record.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun(t, path, rec.Step()+20)
+	cmd.Process.Signal(syscall.SIGTERM)
+	if got, text := wait(); got != 143 {
+		t.Errorf("exit code %d, want 143:\n%s", got, text)
+	}
+	kept(t, results, "plain-8-seed0")
+}
+
+// A command that has nothing to save ends at the first signal.
+func TestSignalEndsAtOnce(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGQUIT} {
+		fifo := filepath.Join(t.TempDir(), "a.yaml")
+		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd, _, say := lab(t.TempDir(), "plan", fifo)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var w *os.File // open once the command waits for what is in the file
+		for i := 0; w == nil && i < 1000; i++ {
+			time.Sleep(10 * time.Millisecond)
+			w, _ = os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		}
+		cmd.Process.Signal(s)
+		if got := code(cmd.Wait()); got != 128+int(s) {
+			t.Errorf("%v: exit code %d\n%s", s, got, say)
+		}
+		w.Close()
+	}
+}
+
+// Runs that are stopped at random moments, by timeout and by signals, with all
+// kinds of readers, lose nothing, and end with the bits of one that was not.
+func TestSignalTrials(t *testing.T) {
+	n := *trials
+	if n == 0 {
+		if testing.Short() {
+			t.Skip("trains on the plain Go device")
+		}
+		n = 5
+	}
+	seed := *trialSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("seed: -trialseed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	libs, err := filepath.Abs("../../../.lib")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("OMP_NUM_THREADS", "1") // spinning threads are slow beside other work
+	const id, stop = "plain-8-seed0", 800
+	begin := func() (dir, results, file string) { // on onednn where it is, else on ref
+		dir = t.TempDir()
+		if err := os.Symlink(libs, filepath.Join(dir, ".lib")); err != nil {
+			t.Fatal(err)
+		}
+		file = write(t, dir, "plain-8", "2")
+		text, _ := os.ReadFile(file)
+		text = bytes.Replace(text, []byte("stop: 100000 steps"), fmt.Appendf(nil, "stop: %d steps", stop), 1)
+		text = bytes.ReplaceAll(text, []byte("50000 steps"), fmt.Appendf(nil, "%d steps", stop))
+		if err := os.WriteFile(file, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return dir, filepath.Join(dir, "results", "tiny", "default"), file
+	}
+	weights := func(results string) string {
+		text, err := os.ReadFile(filepath.Join(results, "weights", id+".safetensors"))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(text)
+	}
+
+	dir, results, file := begin()
+	cmd, _, say := lab(dir, file)
+	began := time.Now()
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, say)
+	}
+	takes := time.Since(began)
+	want := weights(results)
+
+	seen := map[string]int{}
+	dir, results, file = begin()
+	for i := 0; i < n; {
+		readers := []reader{all, gone, stuck}
+		reader := readers[r.IntN(len(readers))]
+		signal := []syscall.Signal{0, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1}[i%5]
+		delay := time.Duration(r.Int64N(int64(takes)))
+		cmd, _, _ := lab(dir, file)
+		name := "timeout"
+		if signal == 0 {
+			signal = syscall.SIGTERM
+			cmd.Path, cmd.Args = "/usr/bin/env", append([]string{"env", "timeout", "--preserve-status", fmt.Sprint(delay.Seconds() + 0.3)}, cmd.Args...)
+			delay = 0
+		} else {
+			name = signal.String()
+		}
+		wait := reader.begin(t, cmd)
+		if delay > 0 {
+			time.AfterFunc(delay, func() { cmd.Process.Signal(signal) })
+		}
+		switch got, text := wait(); {
+		case got == 0: // it came to its end
+			if weights(results) != want {
+				t.Error("the end differs from an undisturbed run's")
+			}
+			noLocks(t, results)
+			dir, results, file = begin()
+		case text == "": // ended before it began
+			kept(t, results, id)
+		case got == 128+int(signal):
+			kept(t, results, id)
+			seen[fmt.Sprintf("%s, reader %s", name, reader)]++
+			i++
+		default:
+			t.Errorf("exit code %d, want %d\n%s", got, 128+int(signal), text)
+		}
+		if t.Failed() {
+			t.Fatalf("%s after %v, reader %s, trial %d", name, delay, reader, i)
+		}
+	}
+	t.Logf("%d signals, nothing lost, an undisturbed run takes %v: %v", n, takes, seen)
+}

@@ -1,0 +1,9 @@
+package ref_test
+
+import (
+	"testing"
+
+	"depthlab/harness/device/devicetest"
+)
+
+func TestAccuracy(t *testing.T) { devicetest.Accuracy(t, start) }
