@@ -73,43 +73,62 @@ func predict(run experiments.Run, macs int64, info device.Info, speeds []Speed) 
 	return nearest.ImagesPerS * r, max(r, 1/r) > farthest
 }
 
-// Recorded gives the speeds of all runs in the results folders that trained on
+// manyLaps are "train" events that tell the speed of a net: more runs of it need
+// not be read.
+const manyLaps = 500
+
+// Recorded gives the speeds of the runs in the results folders that trained on
 // such data and on this device, each the median of its net's "train" events. Of
 // a device that was not opened the hardware is not known, and any will do. Runs
 // that cannot be read are left out.
 func (m Machine) Recorded(dataset string, info device.Info) []Speed {
-	var nets []Speed
-	laps := map[Speed][]float64{}
-	root := filepath.Join(m.Root, "results")
-	for _, pattern := range []string{"*/*/runs/*.json", "published/*/*/runs/*.json"} {
-		paths, _ := fs.Glob(os.DirFS(root), pattern)
-		for _, path := range paths {
-			path = filepath.Join(root, path)
-			dir, id := filepath.Dir(filepath.Dir(path)), strings.TrimSuffix(filepath.Base(path), ".json")
-			p, err := readProvenance(dir, id)
-			if err != nil || p.Run.Data != dataset || !p.trainedOn(info) {
-				continue
-			}
-			rec, err := record.Read(recordPath(dir, id))
-			if err != nil {
-				continue
-			}
-			net := Speed{Net: p.Run.Net, Precision: p.Run.Precision, Batch: p.Run.Batch, Macs: rec.Start.Macs}
-			if laps[net] == nil {
-				nets = append(nets, net)
-			}
-			for _, e := range rec.Events {
-				if e.Kind == "train" && e.ImagesPerS > 0 {
-					laps[net] = append(laps[net], e.ImagesPerS)
-				}
+	type net struct {
+		name, precision string
+		batch, crop     int
+	}
+	var order []net
+	macs, laps := map[net]int64{}, map[net][]float64{}
+	for _, path := range m.runFiles() {
+		dir, id := filepath.Dir(filepath.Dir(path)), strings.TrimSuffix(filepath.Base(path), ".json")
+		p, err := readProvenance(dir, id)
+		if err != nil || p.Run.Data != dataset || !p.trainedOn(info) {
+			continue
+		}
+		n := net{p.Run.Net, p.Run.Precision, p.Run.Batch, p.Run.Input.Crop}
+		if len(laps[n]) >= manyLaps {
+			continue
+		}
+		rec, err := record.Read(recordPath(dir, id))
+		if err != nil || rec.Start.Macs <= 0 {
+			continue
+		}
+		if macs[n] == 0 {
+			order = append(order, n)
+		}
+		macs[n] = rec.Start.Macs
+		for _, e := range rec.Events {
+			if e.Kind == "train" && e.ImagesPerS > 0 {
+				laps[n] = append(laps[n], e.ImagesPerS)
 			}
 		}
 	}
 	var all []Speed
-	for _, net := range nets {
-		if len(laps[net]) > 0 && net.Macs > 0 {
-			net.ImagesPerS = median(laps[net])
-			all = append(all, net)
+	for _, n := range order {
+		if len(laps[n]) > 0 {
+			all = append(all, Speed{Net: n.name, Precision: n.precision, Batch: n.batch, Macs: macs[n], ImagesPerS: median(laps[n])})
+		}
+	}
+	return all
+}
+
+// runFiles lists runs/ID.json of all results folders.
+func (m Machine) runFiles() []string {
+	root := filepath.Join(m.Root, "results")
+	var all []string
+	for _, pattern := range []string{"*/*/runs/*.json", "published/*/*/runs/*.json"} {
+		paths, _ := fs.Glob(os.DirFS(root), pattern) // root itself may have brackets
+		for _, path := range paths {
+			all = append(all, filepath.Join(root, path))
 		}
 	}
 	return all
