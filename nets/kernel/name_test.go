@@ -1,35 +1,32 @@
 package kernel
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
+	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
+	"regexp"
 	"testing"
 )
 
+var hasRef = regexp.MustCompile(`(?m)^func \(k (\w+)\) Ref\(`)
+
 // vocabulary lists the kernels of this package: the types that have a Ref.
-func vocabulary(t *testing.T) map[string]bool {
+func vocabulary(t *testing.T) (kinds []string) {
 	t.Helper()
 	files, _ := filepath.Glob("*.go")
-	all := map[string]bool{}
 	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "Ref" {
-				all[f.Recv.List[0].Type.(*ast.Ident).Name] = true
-			}
+		for _, m := range hasRef.FindAllSubmatch(text, -1) {
+			kinds = append(kinds, string(m[1]))
 		}
 	}
-	return all
+	if len(kinds) < 20 {
+		t.Fatalf("found only the kernels %q", kinds)
+	}
+	return kinds
 }
 
 // Every field of every kernel changes its name: programs are told apart by it,
@@ -55,7 +52,7 @@ func TestNamesTellAll(t *testing.T) {
 			field.Set(old)
 		})
 	}
-	for kind := range vocabulary(t) {
+	for _, kind := range vocabulary(t) {
 		if !named[kind] {
 			t.Errorf("%s is missing in the list good", kind)
 		}

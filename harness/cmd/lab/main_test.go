@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"depthlab/harness/testskip"
 )
 
 // The test's binary is also the program itself.
@@ -76,8 +78,8 @@ func code(err error) int {
 
 // The first signal lets the step end and saves; the same command goes on.
 func TestSignals(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains on the plain Go device")
+	if testskip.Short(t) {
+		testskip.Skip(t, "trains on the plain Go device")
 	}
 	for _, c := range []struct {
 		signal syscall.Signal
@@ -112,8 +114,8 @@ func TestSignals(t *testing.T) {
 
 // A second signal does not wait for the end of a step.
 func TestSecondSignal(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains on the plain Go device")
+	if testskip.Short(t) {
+		testskip.Skip(t, "trains on the plain Go device")
 	}
 	dir := t.TempDir()
 	cmd, _, say := lab(dir, write(t, dir, "resnet-56", "64"), "--device", "ref") // a step takes many seconds

@@ -5,6 +5,7 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
+	"depthlab/harness/testskip"
 )
 
 const libDir = "../../../.lib"
@@ -15,7 +16,7 @@ func open(t testing.TB, loop int) *Device {
 	t.Helper()
 	path, err := Find("", libDir)
 	if err != nil {
-		t.Skip(err)
+		testskip.Skip(t, "%v", err)
 	}
 	d, err := Open(path, Options{Loop: loop, Quick: true})
 	if err != nil {
@@ -45,8 +46,15 @@ func (d inBF16) Close() error { return nil }
 
 func TestDevice(t *testing.T) {
 	start := func(t testing.TB) device.Device { return inBF16{open(t, 0)} }
-	devicetest.Run(t, start)
+	devicetest.Run(t, start, device.FP32, device.BF16)
 	devicetest.Golden(t, start)
+}
+
+// Without a GPU the suite runs on XLA's CPU plugin, which is said.
+func TestGPU(t *testing.T) {
+	if Driver() == 0 {
+		testskip.Hardware(t, testskip.GPU)
+	}
 }
 
 func TestGoldenImageNet(t *testing.T) {
