@@ -19,6 +19,7 @@ import (
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
+	"depthlab/harness/testskip"
 )
 
 // small is a question whose nets train in a blink: on images of 4x4.
@@ -129,7 +130,7 @@ func TestEveryDiskFault(t *testing.T) {
 		}
 		at := places[op]
 		pick := []int{at[len(at)/2]}
-		if !testing.Short() {
+		if !testskip.Short(t) {
 			pick = append(pick, at[0], at[len(at)-1])
 		}
 		for _, at := range slices.Compact(pick) {
@@ -199,7 +200,7 @@ func TestFullDisk(t *testing.T) {
 	cmd.Env = append(os.Environ(), envDisk+"="+dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil && !strings.Contains(string(out), "--- FAIL") {
-		t.Skipf("SKIPPED: no small disk can be mounted here: %v: %s", err, out)
+		testskip.Skip(t, "no small disk can be mounted here: %v: %s", err, out)
 	}
 	if err != nil {
 		t.Errorf("%s", out)

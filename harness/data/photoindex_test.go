@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"depthlab/harness/testskip"
 )
 
 // indexed reads a folder, and counts the files that were looked into.
@@ -199,7 +201,7 @@ func asNobody(t *testing.T, do func()) {
 	if os.Getuid() == 0 {
 		const nobody = 65534
 		if err := syscall.Setreuid(-1, nobody); err != nil {
-			t.Skip("root cannot become another user here: ", err)
+			testskip.Skip(t, "root cannot become another user here: %v", err)
 		}
 		defer func() {
 			if err := syscall.Setreuid(-1, 0); err != nil {

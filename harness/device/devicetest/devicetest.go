@@ -1,7 +1,7 @@
 // Package devicetest is the conformance suite of devices: what every one of
 // them must do like the kernels' references say. A device's own test is
 //
-//	func TestDevice(t *testing.T) { devicetest.Run(t, start); devicetest.Golden(t, start); devicetest.GoldenImageNet(t, start, 64, 224) }
+//	func TestDevice(t *testing.T) { devicetest.Run(t, start, device.FP32, device.BF16); devicetest.Golden(t, start); devicetest.GoldenImageNet(t, start, 64, 224) }
 //
 // Guard bands lie around what single kernels write. They see a device that
 // keeps the arenas of a Program as they are; where a device has a layout of
@@ -17,19 +17,21 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
 	"depthlab/nets/program"
 )
 
-// Run holds a device to its contract, in every precision that it has.
-func Run(t *testing.T, start func(testing.TB) device.Device) {
-	for _, p := range []device.Precision{device.FP32, device.BF16} {
+// Run holds a device to its contract, in every precision that it has. Bfloat16 is
+// left out where the processor does not compute in it.
+func Run(t *testing.T, start func(testing.TB) device.Device, precisions ...device.Precision) {
+	for _, p := range precisions {
 		t.Run(string(p), func(t *testing.T) {
 			dev := start(t)
 			defer dev.Close()
 			if p == device.BF16 && !dev.Info().Bfloat16 {
-				t.Skipf("%s has no native bfloat16 on %s", dev.Info().Name, dev.Info().Hardware)
+				testskip.Hardware(t, testskip.AVX512BF16)
 			}
 			s := &suite{dev: dev, precision: p}
 			t.Run("info", s.info)
@@ -133,7 +135,7 @@ const OutOfTime = "out of time"
 func late(t testing.TB) {
 	t.Helper()
 	if !End.IsZero() && time.Now().After(End) {
-		t.Skip(OutOfTime)
+		testskip.Skip(t, OutOfTime)
 	}
 }
 
@@ -156,7 +158,7 @@ func open(t testing.TB, dev device.Device, n *net, o device.Options) *session {
 	raw, err := dev.Open(n.programs, o)
 	var no *device.UnsupportedError
 	if errors.As(err, &no) {
-		t.Skip(no)
+		testskip.Skip(t, "%v", no)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
+	"depthlab/harness/testskip"
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
@@ -37,7 +38,7 @@ func singles(t testing.TB) []single {
 		batch, size int
 	}
 	nets := []real{{"plain-20", 4, 32}, {"resnet-20", 4, 32}, {"resnet-20/split", 4, 32}, {"resnet-20/B", 4, 32}, {"resnet-20/C", 4, 32}}
-	if !testing.Short() { // these take ref minutes
+	if !testskip.Short(t) { // these take ref minutes
 		nets = append(nets, real{"resnet-18", 2, 64}, real{"resnet-50/torchvision", 2, 64})
 	}
 	for _, r := range nets {
@@ -462,15 +463,11 @@ func reference1(t testing.TB, k kernel.Kernel, in []kernel.Tensor) []kernel.Tens
 }
 
 // run executes the program once on a fresh session and gives the outputs. It
-// checks guards and inputs. A nil result with a nil error was skipped.
+// checks guards and inputs.
 func (x *tiny) run(t testing.TB, s *suite) ([]kernel.Tensor, error) {
 	t.Helper()
 	late(t)
 	raw, err := s.dev.Open(device.Programs{Train: x.p}, device.Options{Precision: s.precision, Deterministic: true})
-	var no *device.UnsupportedError
-	if errors.As(err, &no) {
-		t.Skip(no)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -538,6 +535,22 @@ func (x *tiny) run(t testing.TB, s *suite) ([]kernel.Tensor, error) {
 	return outs, nil
 }
 
+// supported leaves the test out if the device says that it does not support the
+// kernel; then it must not open it either.
+func (s *suite) supported(t testing.TB, x *tiny) {
+	t.Helper()
+	no := s.dev.Supports(x.k)
+	if no == nil {
+		return // and run fails if it is not opened
+	}
+	h, err := s.dev.Open(device.Programs{Train: x.p}, device.Options{Precision: s.precision})
+	if err == nil {
+		h.Close()
+		t.Fatalf("%v, but it is opened", no)
+	}
+	testskip.Skip(t, "%v", no)
+}
+
 // kernels runs every kernel by itself, on operands in reach of the host and in
 // work space.
 func (s *suite) kernels(t *testing.T) {
@@ -554,9 +567,7 @@ func (s *suite) kernels(t *testing.T) {
 				where = "work"
 			}
 			t.Run(fmt.Sprintf("%s in %s", c, where), func(t *testing.T) {
-				if err := s.dev.Supports(c.k); err != nil {
-					t.Skip(err)
-				}
+				s.supported(t, x)
 				got, err := x.run(t, s)
 				if err != nil {
 					t.Fatal(err)
@@ -608,9 +619,7 @@ func (s *suite) nonfinite(t *testing.T) {
 				}
 				x.operands[i].F32[len(x.operands[i].F32)/2] = v
 				t.Run(fmt.Sprintf("%s with %v in operand %d", c, v, i), func(t *testing.T) {
-					if err := s.dev.Supports(c.k); err != nil {
-						t.Skip(err)
-					}
+					s.supported(t, x)
 					want := reference1(t, c.k, x.operands)
 					got, err := x.run(t, s)
 					if _, ok := c.k.(kernel.CrossEntropy); ok {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
+	"depthlab/harness/testskip"
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
@@ -577,7 +578,7 @@ func (s *suite) errors(t *testing.T) {
 	t.Run("a program that is not there", func(t *testing.T) {
 		h, err := s.dev.Open(device.Programs{Eval: n.programs.Eval}, device.Options{Precision: s.precision})
 		if err != nil {
-			t.Skip(err)
+			testskip.Skip(t, "%v", err)
 		}
 		defer h.Close()
 		if h.Train(plan, metrics()) == nil {
@@ -596,7 +597,7 @@ func (s *suite) errors(t *testing.T) {
 	t.Run("close twice", func(t *testing.T) {
 		h, err := s.dev.Open(n.programs, device.Options{Precision: s.precision})
 		if err != nil {
-			t.Skip(err)
+			t.Fatal(err)
 		}
 		h.Close()
 		h.Close()

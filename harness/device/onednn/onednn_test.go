@@ -12,6 +12,7 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
 	"depthlab/nets/program"
@@ -22,7 +23,7 @@ func open(t testing.TB) *Device {
 	t.Helper()
 	path, err := Find("../../../.lib")
 	if err != nil {
-		t.Skip(err)
+		testskip.Skip(t, "%v", err)
 	}
 	d, err := Open(path, 2)
 	if err != nil {
@@ -53,18 +54,31 @@ func TestDevice(t *testing.T) {
 	suite := func(name, layout string) {
 		t.Run(name, func(t *testing.T) {
 			start := func(t testing.TB) device.Device { return inLayout{open(t), layout} }
-			devicetest.Run(t, start)
+			devicetest.Run(t, start, device.FP32, device.BF16)
 			devicetest.Golden(t, start)
 			devicetest.GoldenImageNet(t, start, 64, 224)
 		})
 	}
 	suite("rule", "")
-	if testing.Short() {
+	if testskip.Short(t) {
 		return
 	}
 	suite("nhwc", "nhwc")
 	t.Setenv(EnvKernels, "library")
 	suite("library", "blocked")
+}
+
+// What the suite tries depends on the CPU: kernels for what this one lacks are not
+// tried, which is said.
+func TestCPU(t *testing.T) {
+	d := open(t)
+	for name, here := range map[string]bool{testskip.AVX512: d.cpu.avx512(), testskip.AVX512BF16: d.cpu.Flags["avx512_bf16"], testskip.AMX: d.cpu.amx()} {
+		t.Run(name, func(t *testing.T) {
+			if !here {
+				testskip.Hardware(t, name)
+			}
+		})
+	}
 }
 
 const batch = 16
@@ -206,7 +220,7 @@ func TestAllocations(t *testing.T) {
 func TestRectify(t *testing.T) {
 	d := open(t)
 	if !d.runs("avx2") {
-		t.Skip("no AVX2")
+		testskip.Skip(t, "no AVX2")
 	}
 	values := []float32{1, -1, 0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)),
 		math.Float32frombits(0x7fc00000), math.Float32frombits(0xffc00000), 1e-30, -1e-30, 3e38, -3e38}

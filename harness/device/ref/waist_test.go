@@ -9,6 +9,7 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
 	"depthlab/nets/program"
@@ -28,8 +29,8 @@ func TestWaist(t *testing.T) {
 	} {
 		t.Run(c.net, func(t *testing.T) {
 			size := c.size
-			if size > 16 && testing.Short() {
-				t.Skip("a net with a max-pool is large: seconds")
+			if size > 16 && testskip.Short(t) {
+				testskip.Skip(t, "a net with a max-pool is large: seconds")
 			}
 			arch, err := nets.ParseArch(c.net)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
 	"depthlab/nets/program"
@@ -154,8 +155,8 @@ func TestLoop(t *testing.T) {
 // one: after a step every tensor to the bound, of its largest element. (Later the
 // rounding of the first step has grown: nets so deep, on so few pixels, do that.)
 func TestRolled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles a deep net twice")
+	if testskip.Short(t) {
+		testskip.Skip(t, "compiles a deep net twice")
 	}
 	t.Run("one batch", func(t *testing.T) { testRolled(t, "resnet-38/B", 0, 1e-4) })
 	t.Run("micro-batches", func(t *testing.T) { testRolled(t, "resnet-26/B", 1, 1e-3) }) // a loop with loops in it; groups of one image round more
@@ -249,7 +250,7 @@ func TestLoopNotFinite(t *testing.T) {
 func TestCache(t *testing.T) {
 	path, err := Find("", libDir)
 	if err != nil {
-		t.Skip(err)
+		testskip.Skip(t, "%v", err)
 	}
 	dir := t.TempDir()
 	var first []float32
