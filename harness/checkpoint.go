@@ -118,6 +118,9 @@ func (t *trainer) resume() (warnings []string, err error) {
 	if err := json.Unmarshal([]byte(c.Meta["progress"]), &p); err != nil {
 		return warnings, fmt.Errorf("checkpoint of run %s at step %d: %w", t.run.ID, c.Step, err)
 	}
+	if p.Proof.Program == t.programs.Train.FormerHash() {
+		p.Proof.Program = t.proof.Program
+	}
 	if p.Proof != t.proof {
 		return warnings, &changedError{ID: t.run.ID, Step: c.Step, What: p.Proof.differs(t.proof)}
 	}

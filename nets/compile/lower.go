@@ -13,6 +13,22 @@ import (
 	"depthlab/nets/program"
 )
 
+// call is what makes two instructions of a micro-batch the same one: kernel,
+// layer and operands. Kernels are comparable structs.
+type call struct {
+	kernel kernel.Kernel
+	layer  string
+	in     [8]program.BufID // no kernel of a graph has more operands
+}
+
+func callOf(k kernel.Kernel, layer string, in []program.BufID) call {
+	c := call{kernel: k, layer: layer}
+	if n := copy(c.in[:], in); n < len(in) {
+		panic(fmt.Sprintf("compile: %s has %d operands, want at most %d", k, len(in), n))
+	}
+	return c
+}
+
 // lowering walks a graph and writes its Program.
 type lowering struct {
 	p     *program.Program
@@ -23,7 +39,7 @@ type lowering struct {
 	part  int // the one at hand
 
 	values map[*G.Node]program.BufID // what each node's value is in
-	calls  map[string]int            // kernel and operands -> instruction
+	calls  map[call]int              // the instruction that makes it
 	grads  map[*G.Node]string        // nodes that are the gradient of a parameter
 	names  map[string]program.BufID
 	writer map[program.BufID]int // the instruction that wrote a buffer
@@ -117,7 +133,7 @@ func (l *lowering) params() {
 // leaves says where the values of the graph's leaves are, and where the
 // gradients go: of the first micro-batch to their sum.
 func (l *lowering) leaves() {
-	l.values, l.calls, l.grads = map[*G.Node]program.BufID{}, map[string]int{}, map[*G.Node]string{}
+	l.values, l.calls, l.grads = map[*G.Node]program.BufID{}, map[call]int{}, map[*G.Node]string{}
 	l.values[l.graph.Input], l.values[l.graph.Label] = l.id("input"), l.id("label")
 	for _, p := range l.graph.Params {
 		l.values[p.Node] = l.id(p.Name)
@@ -210,7 +226,7 @@ func (l *lowering) nodes() error {
 // call finds the instruction that runs op's kernel on these operands, or adds
 // it, and gives the buffer of the output that op stands for.
 func (l *lowering) call(n *G.Node, op *ops.Op, ph program.Phase, in []program.BufID) program.BufID {
-	key := fmt.Sprintf("%s %s %v", op.Kernel, op.Layer, in)
+	key := callOf(op.Kernel, op.Layer, in)
 	i, ok := l.calls[key]
 	if !ok {
 		i = len(l.p.Code)

@@ -3,6 +3,7 @@ package program_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -255,6 +256,60 @@ func TestHash(t *testing.T) {
 		}
 		seen[q.Hash()] = name
 	}
+}
+
+// Every field of every kernel is part of the hash, though String may leave it out,
+// and of what makes two instructions one: kernels are compared by ==.
+func TestHashOfKernels(t *testing.T) {
+	seen := map[reflect.Type]bool{}
+	for _, p := range []*program.Program{compiled(t, "resnet-8", nets.Train, 2, 8), compiled(t, "resnet-8/split", nets.Eval, 2, 8), compiled(t, "resnet-18", nets.Train, 1, 64)} {
+		was := p.Hash()
+		for i := range p.Code {
+			k := p.Code[i].Kernel
+			typ := reflect.TypeOf(k)
+			if seen[typ] {
+				continue
+			}
+			seen[typ] = true
+			if !typ.Comparable() {
+				t.Errorf("%s cannot be compared", typ)
+			}
+			for _, path := range numbers(typ) {
+				other := reflect.New(typ).Elem()
+				other.Set(reflect.ValueOf(k))
+				switch f := other.FieldByIndex(path); f.Kind() {
+				case reflect.Bool:
+					f.SetBool(!f.Bool())
+				case reflect.Int:
+					f.SetInt(f.Int() + 1)
+				case reflect.Uint8:
+					f.SetUint(f.Uint() + 1)
+				case reflect.Float32, reflect.Float64:
+					f.SetFloat(f.Float() + 1)
+				default:
+					t.Fatalf("%s has a field of type %s", typ, f.Type())
+				}
+				q := clone(p)
+				q.Code[i].Kernel = other.Interface().(kernel.Kernel)
+				if q.Hash() == was {
+					t.Errorf("%s: field %v is no part of the hash", typ, path)
+				}
+			}
+		}
+	}
+	if len(seen) < 20 {
+		t.Errorf("only %d kernels seen", len(seen))
+	}
+}
+
+// numbers are the fields of a struct, those of embedded ones in their place.
+func numbers(t reflect.Type) (paths [][]int) {
+	for _, f := range reflect.VisibleFields(t) {
+		if !f.Anonymous {
+			paths = append(paths, f.Index)
+		}
+	}
+	return paths
 }
 
 func TestViews(t *testing.T) {
