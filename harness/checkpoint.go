@@ -206,9 +206,7 @@ func (t *trainer) saveWeights() error {
 	if err != nil {
 		return err
 	}
-	input := t.programs.Train.Buffers
-	id, _ := t.programs.Train.Lookup("mean")
-	shape := input[id].Shape
+	shape := t.programs.Train.Buffers[t.programs.Train.Mean].Shape
 	tensors = append(tensors, state.Float32(meanName, shape, t.mean), state.Float32(scaleName, []int{len(t.scale)}, t.scale))
 	info := preprocessing{
 		Net: t.run.Net, Data: t.run.Data, Steps: t.step, Eps: t.run.BatchNorm.Eps,

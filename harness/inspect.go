@@ -92,8 +92,7 @@ func renamed(prefix string, ts []state.Tensor) []state.Tensor {
 // batch reads the images and labels of the latest step.
 func (m *model) batch() ([]state.Tensor, error) {
 	p := m.programs.Train
-	id, _ := p.Lookup("input")
-	shape := p.Buffers[id].Shape
+	shape := p.Buffers[p.Input].Shape
 	input, label := make([]float32, shape.Len()), make([]int32, shape[0])
 	if err := errors.Join(m.session.Read("input", input), m.session.Read("label", label)); err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ package harness
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
@@ -309,7 +308,7 @@ func (m *model) views(arenas ...program.Arena) []program.Buffer {
 	var views []program.Buffer
 	for _, a := range arenas {
 		for _, id := range p.Views(a) {
-			if b := p.Buffers[id]; !strings.HasPrefix(b.Name, "part.") { // of the latest micro-batch alone
+			if b := p.Buffers[id]; !b.Part {
 				views = append(views, b)
 			}
 		}

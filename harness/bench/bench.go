@@ -125,7 +125,7 @@ func peak(dev device.Device, precision device.Precision) (*Part, error) {
 	const n, size = 64, 64
 	x, y := kernel.Shape{n, 16, size, size}, kernel.Shape{n, 64, size, size}
 	conv := kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 64}
-	p := &program.Program{Name: "peaks"}
+	p := program.New("peaks")
 	buffer := func(name string, s kernel.Shape, arena program.Arena, from, to int) program.BufID {
 		b := program.Buffer{Name: name, Shape: s, Type: kernel.Float32, Arena: arena, Offset: p.Bytes[arena], First: from, Last: to}
 		p.Bytes[arena] += b.Bytes()

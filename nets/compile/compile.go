@@ -40,7 +40,7 @@ func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 		return nil, err
 	}
 	l := &lowering{
-		p:     &program.Program{Name: fmt.Sprintf("%s %s batch %d", a, m, c.Batch)},
+		p:     program.New(fmt.Sprintf("%s %s batch %d", a, m, c.Batch)),
 		graph: g, cfg: c, mode: m, parts: parts,
 		names: map[string]program.BufID{}, writer: map[program.BufID]int{}, statistics: map[string][]program.BufID{},
 	}

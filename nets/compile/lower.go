@@ -65,17 +65,18 @@ func (l *lowering) id(name string) program.BufID {
 // inputs makes the buffers that the host writes and reads.
 func (l *lowering) inputs() {
 	c := l.cfg
-	l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Columns())
-	l.buffer("labels", kernel.Int32, program.Input, c.Images)
-	l.buffer("rows", kernel.Int32, program.Input, c.Batch, 4)
-	l.buffer("rates", kernel.Float32, program.Input, 2)
-	l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Columns())
-	l.buffer("scale", kernel.Float32, program.Input, c.Channels)
-	l.buffer("fill", kernel.Float32, program.Input, c.Channels)
-	l.buffer("input", kernel.Float32, program.Input, l.graph.Input.Shape()...)
-	l.buffer("label", kernel.Int32, program.Input, l.graph.Label.Shape()...)
+	p := l.p
+	p.Images = l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Columns())
+	p.Labels = l.buffer("labels", kernel.Int32, program.Input, c.Images)
+	p.Rows = l.buffer("rows", kernel.Int32, program.Input, c.Batch, 4)
+	p.Rates = l.buffer("rates", kernel.Float32, program.Input, 2)
+	p.Mean = l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Columns())
+	p.Scale = l.buffer("scale", kernel.Float32, program.Input, c.Channels)
+	p.Fill = l.buffer("fill", kernel.Float32, program.Input, c.Channels)
+	p.Input = l.buffer("input", kernel.Float32, program.Input, l.graph.Input.Shape()...)
+	p.Label = l.buffer("label", kernel.Int32, program.Input, l.graph.Label.Shape()...)
 	if l.mode == nets.Eval {
-		l.buffer("logits", kernel.Float32, program.Input, c.Batch, c.Classes) // for the host to read
+		p.Logits = l.buffer("logits", kernel.Float32, program.Input, c.Batch, c.Classes)
 	}
 }
 
@@ -106,18 +107,23 @@ func (l *lowering) params() {
 				weights = at
 			}
 		}
-		l.view(a.span, a.arena, 0, at)
-		l.view(a.span+"[weights]", a.arena, 0, weights)
-		l.view(a.span+"[vectors]", a.arena, weights, at-weights)
+		l.span(a.span, a.arena, 0, at)
+		l.span(a.span+"[weights]", a.arena, 0, weights)
+		l.span(a.span+"[vectors]", a.arena, weights, at-weights)
 		l.p.Bytes[a.arena] = int64(at) * 4
+	}
+	l.p.Params = l.id("params")
+	if l.mode == nets.Train {
+		l.p.Grads = l.id("grads")
 	}
 	if l.parts > 1 {
 		size := l.p.Bytes[program.Grad]
 		for _, p := range ordered {
 			at := l.p.Buffers[l.id("grad."+p.Name)].Offset
-			l.view("part."+p.Name, program.Grad, int(size+at)/4, p.Node.Shape()...)
+			id := l.view("part."+p.Name, program.Grad, int(size+at)/4, p.Node.Shape()...)
+			l.p.Buffers[id].Part = true
 		}
-		l.view("parts", program.Grad, int(size)/4, int(size)/4)
+		l.span("parts", program.Grad, int(size)/4, int(size)/4)
 		l.p.Bytes[program.Grad] = 2 * size
 	}
 	at := 0
@@ -126,7 +132,7 @@ func (l *lowering) params() {
 		l.view(n.Name+".running_var", program.Stat, at+n.Channels, n.Channels)
 		at += 2 * n.Channels
 	}
-	l.view("stats", program.Stat, 0, at)
+	l.span("stats", program.Stat, 0, at)
 	l.p.Bytes[program.Stat] = int64(at) * 4
 }
 
@@ -134,7 +140,7 @@ func (l *lowering) params() {
 // gradients go: of the first micro-batch to their sum.
 func (l *lowering) leaves() {
 	l.values, l.calls, l.grads = map[*G.Node]program.BufID{}, map[call]int{}, map[*G.Node]string{}
-	l.values[l.graph.Input], l.values[l.graph.Label] = l.id("input"), l.id("label")
+	l.values[l.graph.Input], l.values[l.graph.Label] = l.p.Input, l.p.Label
 	for _, p := range l.graph.Params {
 		l.values[p.Node] = l.id(p.Name)
 		if l.mode == nets.Train {
@@ -164,6 +170,13 @@ func (l *lowering) view(name string, a program.Arena, at int, shape ...int) prog
 	return id
 }
 
+// span makes a buffer over n elements of a packed arena that others hold, too.
+func (l *lowering) span(name string, a program.Arena, at, n int) program.BufID {
+	id := l.view(name, a, at, n)
+	l.p.Buffers[id].Span = true
+	return id
+}
+
 func (l *lowering) emit(k kernel.Kernel, layer string, ph program.Phase, out, in []program.BufID) {
 	l.p.Code = append(l.p.Code, program.Instr{Kernel: k, Out: out, In: in, Layer: layer, Phase: ph})
 }
@@ -171,16 +184,14 @@ func (l *lowering) emit(k kernel.Kernel, layer string, ph program.Phase, out, in
 // load selects the micro-batch.
 func (l *lowering) load() {
 	l.leaves()
-	var in []program.BufID
-	for _, name := range []string{"images", "labels", "rows", "mean", "scale", "fill"} {
-		in = append(in, l.id(name))
-	}
+	p := l.p
+	in := []program.BufID{p.Images, p.Labels, p.Rows, p.Mean, p.Scale, p.Fill}
 	k := kernel.Batch{H: l.cfg.Size, W: l.cfg.Columns(), Pad: l.cfg.Pad}
 	if l.parts > 1 {
 		k.Images = l.cfg.MicroBatch
 		k.First = l.part * k.Images
 	}
-	l.emit(k, "batch", program.Load, []program.BufID{l.id("input"), l.id("label")}, in)
+	l.emit(k, "batch", program.Load, []program.BufID{p.Input, p.Label}, in)
 }
 
 // nodes lowers the graph in the order in which its nodes were made, which is
@@ -259,9 +270,13 @@ func (l *lowering) outputs(k kernel.Kernel, layer string, in []program.BufID) []
 		var ids []program.BufID
 		for _, name := range []string{l.summed("loss", "part.loss"), l.summed("wrong", "part.wrong")} {
 			if _, ok := l.names[name]; !ok {
-				l.buffer(name, kernel.Float32, program.Metric, 1)
+				id := l.buffer(name, kernel.Float32, program.Metric, 1)
+				l.p.Buffers[id].Part = l.part > 0
 			}
 			ids = append(ids, l.id(name))
+		}
+		if l.part == 0 {
+			l.p.Loss, l.p.Wrong = ids[0], ids[1]
 		}
 		return ids
 	}
@@ -310,7 +325,7 @@ func (l *lowering) update() {
 	if l.mode == nets.Eval {
 		return
 	}
-	rates := l.id("rates")
+	rates := l.p.Rates
 	for _, n := range l.graph.Norms {
 		in := l.statistics[n.Name]
 		y := n.Node.Shape()

@@ -22,6 +22,9 @@ type SGD struct {
 
 func (k SGD) String() string { return fmt.Sprintf("sgd m%g d%g %s", k.Momentum, k.Decay, k.Form) }
 
+// Updated: parameters and momenta.
+func (k SGD) Updated(int) []int { return []int{0, 2} }
+
 func (k SGD) Shape(in []Shape) ([]Shape, error) {
 	if err := rank(k.String(), in, 1, 1, 1, 1); err != nil {
 		return nil, err

@@ -13,7 +13,15 @@ import (
 // equal programs, whatever the kernels' String methods leave out.
 func (p *Program) Hash() string {
 	h := sha256.New()
-	encode(h, reflect.ValueOf(*p))
+	q := *p
+	q.Roles = Roles{}
+	encode(h, reflect.ValueOf(q))
+	for _, r := range roles { // as fields: those that are not there are left out
+		if id := *r.id(&p.Roles); id != None {
+			text(h, r.name)
+			number(h, uint64(id))
+		}
+	}
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 

@@ -118,7 +118,9 @@ func TestCheckRefuses(t *testing.T) {
 		{"an output missing", "the kernel has 3", func(p *program.Program) { p.Code[norm].Out = p.Code[norm].Out[:2] }},
 		{"another shape", "the kernel writes f32(2,16,8,8)", func(p *program.Program) { p.Buffers[p.Code[conv].Out[0]].Shape = kernel.Shape{2, 16, 64} }},
 		{"another type", "the kernel writes", func(p *program.Program) { p.Buffers[p.Code[conv].Out[0]].Type = kernel.Int32 }},
-		{"labels of floats", "the kernel writes i32", func(p *program.Program) { p.Buffers[id("label")].Type = kernel.Float32 }},
+		{"labels of floats", "the kernel writes i32", func(p *program.Program) {
+			p.Buffers[id("label")].Type, p.Label = kernel.Float32, program.None
+		}},
 		{"a gradient never written", "grad.conv1.weight", func(p *program.Program) {
 			for i := range p.Code {
 				if p.Code[i].Out[0] == id("grad.conv1.weight") {
@@ -127,6 +129,13 @@ func TestCheckRefuses(t *testing.T) {
 				}
 			}
 		}},
+		{"rows that are rates", "the role rows is for rates, f32(2) in the input arena, want i32(0,4)", func(p *program.Program) { p.Rows = p.Rates }},
+		{"a loss that is an input", "the role loss is for rates", func(p *program.Program) { p.Loss = p.Rates }},
+		{"images that are nowhere", "the role images is for buffer 100000", func(p *program.Program) { p.Images = 100000 }},
+		{"parameters that are one parameter", "want a span", func(p *program.Program) { p.Params = id("bn1.weight") }},
+		{"gradients that are parameters", "the role grads is for params", func(p *program.Program) { p.Grads = p.Params }},
+		{"a span that is none", "share bytes", func(p *program.Program) { p.Buffers[id("stats")].Span = false }},
+		{"an update of something else", "is to update operand 2 in place, momenta", func(p *program.Program) { p.Code[sgd].Out[1] = id("params") }},
 		{"updating in place what does not", "in place", func(p *program.Program) {
 			in := id("input")
 			p.Code[conv] = program.Instr{Kernel: kernel.Add{}, Out: []program.BufID{in}, In: []program.BufID{in, in}, Phase: program.Forward}
@@ -134,7 +143,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"a parameter of another shape", "do not fit", func(p *program.Program) { p.Code[sgd].In[1] = id("grads[weights]") }},
 		{"a gradient from nothing", "2 rows", func(p *program.Program) {
 			p.Code[grad].In[1] = id("rates")
-			p.Buffers[id("rates")].Shape = kernel.Shape{3}
+			p.Buffers[id("rates")].Shape, p.Rates = kernel.Shape{3}, program.None
 		}},
 	} {
 		q := clone(p)
@@ -241,6 +250,7 @@ func TestHash(t *testing.T) {
 	for name, change := range map[string]func(p *program.Program){
 		"decay":  func(p *program.Program) { p.Code[len(p.Code)-1].Kernel = kernel.SGD{Momentum: 0.9} },
 		"shape":  func(p *program.Program) { p.Buffers[0].Shape = kernel.Shape{9, 3, 8, 8} },
+		"role":   func(p *program.Program) { p.Loss, p.Wrong = p.Wrong, p.Loss },
 		"order":  func(p *program.Program) { p.Code[3], p.Code[4] = p.Code[4], p.Code[3] },
 		"offset": func(p *program.Program) { p.Buffers[3].Offset += 64 },
 		"eps": func(p *program.Program) {
@@ -325,6 +335,18 @@ func TestViews(t *testing.T) {
 	}
 	if _, ok := p.Lookup("params"); !ok {
 		t.Error("no buffer params")
+	}
+	// Every role of a training step is there, under its name.
+	for name, id := range map[string]program.BufID{
+		"images": p.Images, "labels": p.Labels, "mean": p.Mean, "scale": p.Scale, "fill": p.Fill, "rows": p.Rows, "rates": p.Rates,
+		"input": p.Input, "label": p.Label, "loss": p.Loss, "wrong": p.Wrong, "params": p.Params, "grads": p.Grads,
+	} {
+		if id < 0 || p.Buffers[id].Name != name {
+			t.Errorf("%s are buffer %d", name, id)
+		}
+	}
+	if p.Logits != program.None {
+		t.Errorf("training has logits for the host")
 	}
 	if id, ok := p.Lookup("nonsense"); ok || id != -1 {
 		t.Error("found nonsense")

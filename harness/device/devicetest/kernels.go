@@ -208,7 +208,7 @@ func staged(k kernel.Kernel, i int, s kernel.Shape) bool {
 // pads nothing): the way they are held within a net.
 func newTiny(t testing.TB, c single, work bool) *tiny {
 	t.Helper()
-	p := &program.Program{Name: c.k.String()}
+	p := program.New(c.k.String())
 	x := &tiny{single: c, p: p, operands: operands(t, c)}
 	buffer := func(name string, dt kernel.DType, a program.Arena, s kernel.Shape) program.BufID {
 		p.Buffers = append(p.Buffers, program.Buffer{Name: name, Shape: s, Type: dt, Arena: a, Offset: p.Bytes[a], First: -1, Last: -1})
@@ -232,7 +232,7 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		emit(kernel.Pad{Stride: 1, Out: p.Buffers[id].Shape[1]}, ph, []program.BufID{to}, []program.BufID{id})
 	}
 	phase := program.Forward
-	// What the plan writes goes into the buffers of its names.
+	// What the plan writes goes into the buffers of its roles.
 	taken := map[int]string{}
 	switch c.k.(type) {
 	case kernel.Batch:
@@ -251,9 +251,9 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 	}
 	if x.rows == nil {
 		x.rows = []device.Row{{-1}}
-		buffer("images", kernel.Uint8, program.Input, kernel.Shape{1, 1, 1, 1})
-		buffer("labels", kernel.Int32, program.Input, kernel.Shape{1})
-		buffer("rows", kernel.Int32, program.Input, kernel.Shape{1, 4})
+		p.Images = buffer("images", kernel.Uint8, program.Input, kernel.Shape{1, 1, 1, 1})
+		p.Labels = buffer("labels", kernel.Int32, program.Input, kernel.Shape{1})
+		p.Rows = buffer("rows", kernel.Int32, program.Input, kernel.Shape{1, 4})
 	}
 	var in []program.BufID
 	for i, o := range x.operands {
@@ -273,9 +273,19 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 			id = w
 		}
 		in = append(in, id)
+		switch name {
+		case "images":
+			p.Images = id
+		case "labels":
+			p.Labels = id
+		case "rows":
+			p.Rows = id
+		case "rates":
+			p.Rates = id
+		}
 	}
-	if _, ok := p.Lookup("rates"); !ok {
-		buffer("rates", kernel.Float32, program.Input, kernel.Shape{2})
+	if p.Rates == program.None {
+		p.Rates = buffer("rates", kernel.Float32, program.Input, kernel.Shape{2})
 	}
 
 	shapes, err := c.k.Shape(c.in)
@@ -283,15 +293,17 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		t.Fatal(err)
 	}
 	var out, back []program.BufID
-	switch c.k.(type) {
-	case kernel.SGD:
-		out = []program.BufID{in[0], in[2]}
-	case kernel.MovingAverage:
-		out = in[len(in)-3:][:2]
-	case kernel.Accumulate:
-		out = in[:1]
+	loss := func() []program.BufID {
+		p.Loss, p.Wrong = buffer("loss", kernel.Float32, program.Metric, kernel.Shape{1}), buffer("wrong", kernel.Float32, program.Metric, kernel.Shape{1})
+		return []program.BufID{p.Loss, p.Wrong}
+	}
+	switch k := c.k.(type) {
+	case kernel.InPlace:
+		for _, i := range k.Updated(len(in)) {
+			out = append(out, in[i])
+		}
 	case kernel.CrossEntropy:
-		out = []program.BufID{buffer("loss", kernel.Float32, program.Metric, shapes[0]), buffer("wrong", kernel.Float32, program.Metric, shapes[1])}
+		out = loss()
 	default:
 		for i, s := range shapes {
 			dt := kernel.Float32
@@ -308,10 +320,8 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		}
 		buffer(fmt.Sprintf("guard%d", len(shapes)), kernel.Float32, program.Input, kernel.Shape{guard})
 	}
-	for _, name := range []string{"loss", "wrong"} {
-		if _, ok := p.Lookup(name); !ok {
-			buffer(name, kernel.Float32, program.Metric, kernel.Shape{1})
-		}
+	if p.Loss == program.None {
+		loss()
 	}
 	emit(c.k, phase, out, in)
 	for _, id := range out {
@@ -441,13 +451,11 @@ func reference1(t testing.TB, k kernel.Kernel, in []kernel.Tensor) []kernel.Tens
 		t.Fatal(err)
 	}
 	var out []kernel.Tensor
-	switch k.(type) {
-	case kernel.SGD:
-		out = []kernel.Tensor{copies[0], copies[2]}
-	case kernel.MovingAverage:
-		out = copies[len(copies)-3:][:2]
-	case kernel.Accumulate:
-		out = copies[:1]
+	switch k := k.(type) {
+	case kernel.InPlace:
+		for _, i := range k.Updated(len(copies)) {
+			out = append(out, copies[i])
+		}
 	default:
 		for i, s := range outs {
 			dt := kernel.Float32

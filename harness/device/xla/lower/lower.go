@@ -215,12 +215,12 @@ func (e *emitter) instr(c *program.Instr) {
 	k := c.Kernel
 	if b, ok := k.(kernel.Batch); ok && e.part != nil {
 		first := e.add(e.mul(*e.part, e.constant(float64(b.Images), i32)), e.constant(float64(b.First), i32))
-		in[2] = e.rows(in[2], first, b.Images)
+		in[kernel.BatchRows] = e.rows(in[kernel.BatchRows], first, b.Images)
 		k = kernel.Batch{H: b.H, W: b.W, Pad: b.Pad}
 	} else if ok && b.First > 0 {
 		// Not before the micro-batch before is over, and its activations forgotten.
-		if grads, ok := e.p.Lookup("grads"); ok {
-			in[2] = e.after(in[2], e.get(grads))
+		if e.p.Grads != program.None {
+			in[kernel.BatchRows] = e.after(in[kernel.BatchRows], e.get(e.p.Grads))
 		}
 	}
 	for i, v := range e.kernel(k, in) {
@@ -311,7 +311,7 @@ func (m *Module) memories(p *program.Program) (ids []program.BufID, err error) {
 	at := map[string]*use{}
 	touch := func(id program.BufID, write bool) {
 		b := &p.Buffers[id]
-		if b.Arena == program.Work || b.Name == "rows" || b.Name == "rates" {
+		if b.Arena == program.Work || id == p.Rows || id == p.Rates {
 			return
 		}
 		u := &use{Memory: Memory{b.Name, b.Arena, b.Type, b.Shape}, id: id}
@@ -324,18 +324,12 @@ func (m *Module) memories(p *program.Program) (ids []program.BufID, err error) {
 		}
 		at[u.Name].written = at[u.Name].written || write
 	}
-	for _, name := range []string{"loss", "wrong"} {
-		id, ok := p.Lookup(name)
-		if !ok {
-			return nil, fmt.Errorf("xla: program %s has no buffer %s", p.Name, name)
-		}
-		touch(id, false)
+	if p.Loss == program.None || p.Wrong == program.None || p.Rows == program.None {
+		return nil, fmt.Errorf("xla: program %s has no loss, no count of wrong images or no rows", p.Name)
 	}
-	rows, ok := p.Lookup("rows")
-	if !ok {
-		return nil, fmt.Errorf("xla: program %s has no buffer rows", p.Name)
-	}
-	m.Batch = p.Buffers[rows].Shape[0]
+	touch(p.Loss, false)
+	touch(p.Wrong, false)
+	m.Batch = p.Buffers[p.Rows].Shape[0]
 	for i := range p.Code {
 		for _, id := range p.Code[i].In {
 			touch(id, false)
@@ -396,7 +390,6 @@ func (m *Module) finish(e *emitter, results []value) {
 
 // bind makes state and plan the values of their buffers.
 func (m *Module) bind(e *emitter, ids []program.BufID, state []value, rows, rates value) {
-	named := map[string]value{"rows": rows, "rates": rates}
 	for i, x := range m.State {
 		if Packed(x.Arena) {
 			e.arenas[x.Arena] = newArena(state[i])
@@ -404,10 +397,9 @@ func (m *Module) bind(e *emitter, ids []program.BufID, state []value, rows, rate
 			e.values[ids[i]] = state[i]
 		}
 	}
-	for i := range e.p.Buffers {
-		if v, ok := named[e.p.Buffers[i].Name]; ok {
-			e.values[program.BufID(i)] = v
-		}
+	e.values[e.p.Rows] = rows
+	if e.p.Rates != program.None {
+		e.values[e.p.Rates] = rates
 	}
 }
 
@@ -423,14 +415,7 @@ func (m *Module) step(e *emitter, ids []program.BufID, state []value, rows, rate
 	}
 	e.instrs(at, len(e.code))
 	e.place = "end of the step"
-	for i, x := range m.State {
-		switch x.Name {
-		case "loss":
-			loss = e.values[ids[i]]
-		case "wrong":
-			wrong = e.values[ids[i]]
-		}
-	}
+	loss, wrong = e.values[e.p.Loss], e.values[e.p.Wrong]
 	ok = e.line(i1, loss.dims, "is_finite %s : (%s) -> %s", loss.name, loss.typ(), tensor(i1, loss.dims))
 	ok = e.reshape(ok)
 	for i, x := range m.State[:m.Written] {

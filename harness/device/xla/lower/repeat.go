@@ -331,7 +331,8 @@ func early(p *program.Program) []program.Instr {
 	behind := map[program.BufID]program.Instr{}
 	for _, c := range p.Code {
 		if _, ok := c.Kernel.(kernel.MovingAverage); ok {
-			behind[c.In[len(c.In)-4]] = c // the last variance
+			batches, _, _, _ := kernel.AverageOperands(c.In)
+			behind[batches[len(batches)-1]] = c // the last variance
 		}
 	}
 	var code []program.Instr
