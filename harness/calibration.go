@@ -240,7 +240,7 @@ func measure(run experiments.Run, macs int64, src *data.Source, dev device.Devic
 	// A batch that is not full takes as long as one that is.
 	p.Image /= float64((len(images) + run.Batch - 1) / run.Batch * run.Batch)
 	began = time.Now()
-	tensors, err := m.tensors(program.Param, program.Momentum, program.Stat)
+	tensors, err := m.tensors(program.Persistent()...)
 	if err == nil {
 		err = state.Save(dir, "measured", &state.Checkpoint{Tensors: tensors})
 	}

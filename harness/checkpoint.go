@@ -65,14 +65,14 @@ func removeCheckpoints(dir, id string) error {
 	return errors.Join(state.Remove(checkpoints(dir), id), os.RemoveAll(compiledPath(dir, id)))
 }
 
-// save writes a checkpoint: parameters, momenta and running statistics, and
+// save writes a checkpoint: parameters, the optimizer's state and running statistics, and
 // where the run stands. The record is made to last first: it may be ahead of
 // a checkpoint, never behind.
 func (t *trainer) save() error {
 	if err := errors.Join(t.held.Check(), t.rec.Sync()); err != nil {
 		return fmt.Errorf("run %s: %w", t.run.ID, err)
 	}
-	tensors, err := t.tensors(program.Param, program.Momentum, program.Stat)
+	tensors, err := t.tensors(program.Persistent()...)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (t *trainer) resume() (warnings []string, err error) {
 		have[c.Tensors[i].Name] = &c.Tensors[i]
 	}
 	w := writer{session: t.session}
-	for _, b := range t.views(program.Param, program.Momentum, program.Stat) {
+	for _, b := range t.views(program.Persistent()...) {
 		x, ok := have[b.Name]
 		if !ok {
 			return warnings, fmt.Errorf("checkpoint of run %s at step %d lacks %s", t.run.ID, c.Step, b.Name)

@@ -16,6 +16,7 @@ import (
 	"depthlab/harness/state"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
@@ -298,7 +299,7 @@ func readWeights(path string) (*weights, error) {
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
 		switch {
-		case strings.HasSuffix(t.Name, ".num_batches_tracked"), strings.HasPrefix(t.Name, "momentum."):
+		case strings.HasSuffix(t.Name, ".num_batches_tracked"), kernel.IsState(t.Name):
 			continue
 		case t.Name == meanName:
 			w.mean, err = t.Float32s()

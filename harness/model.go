@@ -90,10 +90,6 @@ func programs(arch nets.Arch, run experiments.Run, set *data.Set, images int) (p
 }
 
 func compileConfig(run experiments.Run, set *data.Set, images int) compile.Config {
-	form := kernel.Caffe
-	if run.Optimizer.Form == "pytorch" {
-		form = kernel.PyTorch
-	}
 	group := run.BatchNorm.Group
 	if group == 0 {
 		group = run.Micro // then statistics are those of a micro-batch
@@ -104,9 +100,16 @@ func compileConfig(run experiments.Run, set *data.Set, images int) compile.Confi
 			Group: group, Eps: float32(run.BatchNorm.Eps),
 		},
 		Images: images, Pad: run.Input.Pad, MicroBatch: run.Micro,
-		Momentum: float32(run.Optimizer.Momentum), Decay: float32(run.Optimizer.Decay),
-		Form: form, WeightsOnly: run.Optimizer.Decays == "weights",
+		Optimizer: optimizer(run.Optimizer), WeightsOnly: run.Optimizer.Decays == "weights",
 	}
+}
+
+func optimizer(o experiments.Optimizer) kernel.Optimizer {
+	form := kernel.Caffe
+	if o.Form == "pytorch" {
+		form = kernel.PyTorch
+	}
+	return kernel.SGD{Momentum: float32(o.Momentum), Decay: float32(o.Decay), Form: form}
 }
 
 // geometry is what a net has to know of the images.

@@ -90,7 +90,7 @@ func (v *validating) Train(p device.Plan, m []device.Metric) error {
 // compare takes one step on both devices.
 func (v *validating) compare(p device.Plan, m []device.Metric) error {
 	state := map[string][]float32{}
-	for _, a := range []program.Arena{program.Param, program.Momentum, program.Stat} {
+	for _, a := range program.Persistent() {
 		values, err := v.read(v.Session, a)
 		if err != nil {
 			return err

@@ -244,7 +244,7 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 	started, set := time.Now(), dataOf(arch)
 	p, err := compile.Compile(arch, nets.Train, compile.Config{
 		Config: nets.Config{Batch: o.Batch, Channels: 3, Size: set.size, Classes: set.classes, Eps: 1e-5},
-		Images: set.images, Pad: set.pad, Momentum: 0.9, Decay: 1e-4, Form: kernel.PyTorch,
+		Images: set.images, Pad: set.pad, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4, Form: kernel.PyTorch},
 	})
 	if err != nil {
 		return r, err

@@ -91,26 +91,10 @@ func (l *lowering) params() {
 			}
 		}
 	}
-	arenas := []struct {
-		arena        program.Arena
-		span, prefix string
-	}{{program.Param, "params", ""}, {program.Grad, "grads", "grad."}, {program.Momentum, "momenta", "momentum."}}
-	if l.mode != nets.Train {
-		arenas = arenas[:1]
-	}
-	for _, a := range arenas {
-		at, weights := 0, 0
-		for _, p := range ordered {
-			l.view(a.prefix+p.Name, a.arena, at, p.Node.Shape()...)
-			at += p.Node.Shape().TotalSize()
-			if p.Kind.IsWeight() {
-				weights = at
-			}
-		}
-		l.span(a.span, a.arena, 0, at)
-		l.span(a.span+"[weights]", a.arena, 0, weights)
-		l.span(a.span+"[vectors]", a.arena, weights, at-weights)
-		l.p.Bytes[a.arena] = int64(at) * 4
+	l.p.Bytes[program.Param] = 4 * int64(l.mirror(ordered, program.Param, 0, "", "params"))
+	if l.mode == nets.Train {
+		l.p.Bytes[program.Grad] = 4 * int64(l.mirror(ordered, program.Grad, 0, "grad.", "grads"))
+		l.state(ordered)
 	}
 	l.p.Params = l.id("params")
 	if l.mode == nets.Train {
@@ -134,6 +118,51 @@ func (l *lowering) params() {
 	}
 	l.span("stats", program.Stat, 0, at)
 	l.p.Bytes[program.Stat] = int64(at) * 4
+}
+
+// mirror makes a tensor for each parameter, from element at of an arena on, and the
+// spans of all, of the weights and of the vectors. It gives the element behind them.
+func (l *lowering) mirror(ordered []*nets.Param, a program.Arena, at int, prefix, span string) int {
+	first, vectors := at, at
+	for _, p := range ordered {
+		l.view(prefix+p.Name, a, at, p.Node.Shape()...)
+		at += p.Node.Shape().TotalSize()
+		if p.Kind.IsWeight() {
+			vectors = at
+		}
+	}
+	l.span(span, a, first, at-first)
+	l.span(span+"[weights]", a, first, vectors-first)
+	l.span(span+"[vectors]", a, vectors, at-vectors)
+	return at
+}
+
+// state makes what the optimizer keeps: of a single value one for each range that
+// it updates.
+func (l *lowering) state(ordered []*nets.Param) {
+	at := 0
+	for _, s := range l.cfg.Optimizer.State() {
+		if !s.Single {
+			at = l.mirror(ordered, program.Optimizer, at, s.Name+".", s.All)
+			continue
+		}
+		ranges := l.ranges()
+		l.view(s.Name, program.Optimizer, at, len(ranges))
+		for i, r := range ranges {
+			l.span(s.All+r, program.Optimizer, at+i, 1)
+		}
+		at += len(ranges)
+	}
+	l.p.Bytes[program.Optimizer] = 4 * int64(at)
+}
+
+// ranges are the parameters that one instruction each updates, as what follows the
+// name of a span.
+func (l *lowering) ranges() []string {
+	if l.cfg.WeightsOnly {
+		return []string{"[weights]", "[vectors]"}
+	}
+	return []string{""}
 }
 
 // leaves says where the values of the graph's leaves are, and where the
@@ -337,16 +366,17 @@ func (l *lowering) update() {
 	if l.mode != nets.Train {
 		return
 	}
-	parts := []string{""}
-	if l.cfg.WeightsOnly {
-		parts = []string{"[weights]", "[vectors]"}
-	}
-	for _, part := range parts {
-		k := kernel.SGD{Momentum: l.cfg.Momentum, Decay: l.cfg.Decay, Form: l.cfg.Form}
-		if part == "[vectors]" {
-			k.Decay = 0
+	for _, r := range l.ranges() {
+		k := l.cfg.Optimizer
+		if r == "[vectors]" {
+			k = k.WithoutDecay()
 		}
-		w, g, v := l.id("params"+part), l.id("grads"+part), l.id("momenta"+part)
-		l.emit(k, "sgd", program.Update, []program.BufID{w, v}, []program.BufID{w, g, v, rates})
+		w := l.id("params" + r)
+		out, in := []program.BufID{w}, []program.BufID{w, l.id("grads" + r)}
+		for _, s := range k.State() {
+			out, in = append(out, l.id(s.All+r)), append(in, l.id(s.All+r))
+		}
+		name, _, _ := strings.Cut(k.String(), " ")
+		l.emit(k, name, program.Update, out, append(in, rates))
 	}
 }

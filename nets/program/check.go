@@ -28,8 +28,7 @@ func (p *Program) Check() error {
 		if b.Offset < 0 || b.Offset+b.Bytes() > p.Bytes[b.Arena] {
 			return fmt.Errorf("program %s: buffer %s lies outside the %s arena of %d bytes", p.Name, b.Name, b.Arena, p.Bytes[b.Arena])
 		}
-		packed := b.Arena != Input && b.Arena != Metric && b.Arena != Work
-		if !packed && b.Offset%Align != 0 {
+		if !b.Arena.Packed() && b.Offset%Align != 0 {
 			return fmt.Errorf("program %s: buffer %s lies at %d, not a multiple of %d", p.Name, b.Name, b.Offset, Align)
 		}
 		if b.Arena != Work && (b.First != -1 || b.Last != len(p.Code)) {
@@ -137,7 +136,7 @@ func (p *Program) checkCode() error {
 			}
 			written[id] = true
 		}
-		if _, ok := c.Kernel.(kernel.SGD); ok {
+		if _, ok := c.Kernel.(kernel.Optimizer); ok {
 			for _, id := range p.Views(Grad) {
 				if !written[id] {
 					return fault("needs %s, which nothing wrote", p.Buffers[id].Name)

@@ -35,8 +35,10 @@ const (
 	// the batch is cut, "parts" and "part.NAME" behind it are the gradients of
 	// one micro-batch, before they are added to those of the ones before.
 	Grad
-	// Momentum mirrors Param: "momenta", and "momentum.NAME".
-	Momentum
+	// Optimizer holds what the optimizer keeps from step to step, by the names
+	// that it gives (kernel.Optimizer): tensors that mirror Param, of SGD "momenta"
+	// and "momentum.NAME", and single values.
+	Optimizer
 	// Stat holds batch norm's running statistics, packed: "stats" is all.
 	Stat
 	// Metric holds what the host reads after a step, and the same of the latest
@@ -48,9 +50,19 @@ const (
 	NumArenas
 )
 
+// String is the arena's name. That of Optimizer is as old as SGD alone; former
+// hashes cover it.
 func (a Arena) String() string {
 	return [...]string{"input", "param", "grad", "momentum", "stat", "metric", "work"}[a]
 }
+
+// Packed reports whether an arena is one array that outlives the step, its buffers
+// views of it. Of Input and Metric each buffer is an array of its own.
+func (a Arena) Packed() bool { return a != Input && a != Metric && a != Work }
+
+// Persistent lists the arenas that one step hands on to the next: what a checkpoint
+// holds.
+func Persistent() []Arena { return []Arena{Param, Optimizer, Stat} }
 
 // Phase is the part of the step that an instruction belongs to. Each
 // micro-batch of a batch that is cut is loaded, sent forward and back; the

@@ -21,7 +21,7 @@ func compiled(t testing.TB, net string, m nets.Mode, batch, size int) *program.P
 	}
 	p, err := compile.Compile(a, m, compile.Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Eps: 1e-5},
-		Images: 10, Pad: 1, Momentum: 0.9, Decay: 1e-4,
+		Images: 10, Pad: 1, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -324,7 +324,7 @@ func numbers(t reflect.Type) (paths [][]int) {
 
 func TestViews(t *testing.T) {
 	p := compiled(t, "resnet-8/B", nets.Train, 2, 8)
-	for _, a := range []program.Arena{program.Param, program.Grad, program.Momentum, program.Stat} {
+	for _, a := range []program.Arena{program.Param, program.Grad, program.Optimizer, program.Stat} {
 		var bytes int64
 		for _, id := range p.Views(a) {
 			bytes += p.Buffers[id].Bytes()

@@ -44,7 +44,7 @@ func singles(t testing.TB) []single {
 		n := newNet(t, r.name, r.batch, 2, r.size, "")
 		for _, p := range n.programs.All() {
 			for _, c := range p.Code {
-				if _, ok := c.Kernel.(kernel.SGD); ok && r.size > 32 {
+				if _, ok := c.Kernel.(kernel.Optimizer); ok && r.size > 32 {
 					continue // as on smaller nets, on millions of parameters
 				}
 				var in []kernel.Shape
@@ -155,7 +155,7 @@ func bound(k kernel.Kernel, p device.Precision) float64 {
 			return 2 * ulp16
 		}
 		return 2 * ulp32
-	case kernel.SGD, kernel.MovingAverage, kernel.Accumulate:
+	case kernel.Optimizer, kernel.MovingAverage, kernel.Accumulate:
 		// Float32 in each precision: three roundings or, fused, two.
 		return 8 * ulp32
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
@@ -242,9 +242,7 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		for i := range x.rows {
 			copy(x.rows[i][:], x.operands[2].I32[i*4:])
 		}
-	case kernel.SGD:
-		taken[3], phase = "rates", program.Update
-	case kernel.MovingAverage:
+	case kernel.Optimizer, kernel.MovingAverage:
 		taken[len(c.in)-1], phase = "rates", program.Update
 	case kernel.ConvGradInput, kernel.ConvGradWeight, kernel.BatchNormGrad, kernel.PadGrad, kernel.MaxPoolGrad, kernel.AvgPoolGrad, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.CrossEntropyGrad:
 		phase = program.Backward
@@ -407,8 +405,15 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 			xs[i] = float(i, 1, 0.5)
 		}
 		xs[n].F32[0], xs[n].F32[1] = rates.Learning, rates.Statistics
-	case kernel.SGD:
-		xs[3].F32[0], xs[3].F32[1] = rates.Learning, rates.Statistics
+	case kernel.Optimizer:
+		for i, s := range k.State() {
+			xs[2+i] = float(2+i, 1, 0.5)
+			if s.Single {
+				xs[2+i].F32[0] = 3
+			}
+		}
+		n := len(xs) - 1
+		xs[n].F32[0], xs[n].F32[1] = rates.Learning, rates.Statistics
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
 		xs[0] = float(0, 0, 4)
 		xs[1] = kernel.New(kernel.Int32, c.in[1]...)

@@ -174,7 +174,10 @@ func (s *Session) persistent() error {
 		}
 	}
 	var err error
-	for _, a := range []program.Arena{program.Param, program.Grad, program.Momentum, program.Stat} {
+	for a := range program.NumArenas {
+		if !a.Packed() {
+			continue
+		}
 		if s.arenas[a], err = allocate(size[a]); err != nil {
 			return err
 		}

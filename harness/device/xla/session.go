@@ -62,7 +62,7 @@ func (s *session) state(p *program.Program, list []lower.Memory) ([]*memory, err
 	var all []*memory
 	for _, m := range list {
 		key := m.Name
-		if !lower.Packed(m.Arena) {
+		if !m.Arena.Packed() {
 			key += m.Shape.String() // "input" of another batch is another
 		}
 		x := s.memories[key]
@@ -123,7 +123,7 @@ func (s *session) find(name string) (*memory, view, error) {
 			return &memory{Memory: lower.Memory{Type: b.Type}, host: m.rates}, view{0, b.Shape}, nil
 		}
 		where, at := lower.Memory{Name: name, Arena: b.Arena, Type: b.Type, Shape: b.Shape}, view{0, b.Shape}
-		if lower.Packed(b.Arena) {
+		if b.Arena.Packed() {
 			where.Name, where.Shape = b.Arena.String(), kernel.Shape{int(m.p.Bytes[b.Arena] / 4)}
 			at.at = int(b.Offset / 4)
 		}

@@ -65,11 +65,6 @@ type Memory struct {
 	Shape kernel.Shape // as in the Program; as it is held, see Held
 }
 
-// Packed reports whether the memory is a whole arena.
-func Packed(a program.Arena) bool {
-	return a != program.Input && a != program.Metric && a != program.Work
-}
-
 // Held is the shape in which a device holds a buffer of shape s.
 func Held(s kernel.Shape) kernel.Shape {
 	switch len(s) {
@@ -105,7 +100,10 @@ func Supports(k kernel.Kernel) error {
 		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
 		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.AvgPool, kernel.AvgPoolGrad, kernel.MaxPool, kernel.MaxPoolGrad,
 		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
-		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.SGD, kernel.Accumulate:
+		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.Accumulate:
+		return nil
+	}
+	if k, ok := k.(kernel.Optimizer); ok && optimizes(k) {
 		return nil
 	}
 	return &device.UnsupportedError{Device: Name, What: "the operation " + k.String(), Hint: "the device ref computes every operation"}
@@ -159,8 +157,8 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 		return e.crossEntropyGrad(k, in)
 	case kernel.Batch:
 		return e.batch(k, in)
-	case kernel.SGD:
-		return e.sgd(k, in)
+	case kernel.Optimizer:
+		return e.optimizer(k, in)
 	}
 	panic("lower: kernel without emitter") // Lower asks Supports first
 }
@@ -315,7 +313,7 @@ func (m *Module) memories(p *program.Program) (ids []program.BufID, err error) {
 			return
 		}
 		u := &use{Memory: Memory{b.Name, b.Arena, b.Type, b.Shape}, id: id}
-		if Packed(b.Arena) {
+		if b.Arena.Packed() {
 			u = &use{Memory: Memory{b.Arena.String(), b.Arena, kernel.Float32, kernel.Shape{int(p.Bytes[b.Arena] / 4)}}, id: -1}
 		}
 		if at[u.Name] == nil {
@@ -391,7 +389,7 @@ func (m *Module) finish(e *emitter, results []value) {
 // bind makes state and plan the values of their buffers.
 func (m *Module) bind(e *emitter, ids []program.BufID, state []value, rows, rates value) {
 	for i, x := range m.State {
-		if Packed(x.Arena) {
+		if x.Arena.Packed() {
 			e.arenas[x.Arena] = newArena(state[i])
 		} else {
 			e.values[ids[i]] = state[i]
@@ -422,7 +420,7 @@ func (m *Module) step(e *emitter, ids []program.BufID, state []value, rows, rate
 		switch {
 		case x.Arena == program.Grad:
 			next = append(next, e.arenas[x.Arena].read(&e.text, 0, x.Shape...))
-		case Packed(x.Arena):
+		case x.Arena.Packed():
 			v := e.arenas[x.Arena].read(&e.text, 0, x.Shape...)
 			next = append(next, e.pick(e.spread(ok, v.dims), v, state[i]))
 		default:

@@ -116,7 +116,7 @@ func (r *repeats) place(id program.BufID) place {
 	case b.Arena == program.Work:
 		w := r.writer[id]
 		return place{b.Arena, w.out, w.instr}
-	case Packed(b.Arena):
+	case b.Arena.Packed():
 		return place{b.Arena, 0, int(b.Offset / 4)}
 	}
 	return place{b.Arena, int(id), 0}
@@ -232,7 +232,7 @@ func (r *repeats) writes(l *loop) bool {
 			switch {
 			case a.arena == program.Work:
 				continue
-			case !Packed(a.arena) || a.pos == b.pos:
+			case !a.arena.Packed() || a.pos == b.pos:
 				return false
 			}
 			l.chunks = append(l.chunks, chunk{a.arena, a.pos, b.pos - a.pos, r.p.Buffers[id].Shape.Len(), []port{{i, n}}})
