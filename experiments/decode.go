@@ -273,6 +273,10 @@ func (d *decoder) number(n *yaml.Node, path string, v reflect.Value) {
 		d.refuse(path, n, "expected a number "+k.bounds(), "")
 		return
 	}
+	if x != 0 && float32(x) == 0 {
+		d.refuse(path, n, fmt.Sprintf("is 0 in float32, in which nets are trained; expected a number %s", k.bounds()), fmt.Sprintf("the smallest is %.2g", math.SmallestNonzeroFloat32))
+		return
+	}
 	v.SetFloat(x)
 }
 

@@ -37,7 +37,7 @@ var keys = map[string]key{
 	"extend":   {longest: 80, check: checkNet, says: "Begin as this net, trained by the question's own recipe with the same seed, and layers behind it that compute the identity. Trained so are the plain nets that are deeper."},
 	"name":     {longest: 40, check: checkVariant, says: "What a variant is called in figures and tables."},
 
-	"data":       {oneOf: []string{"cifar10", "imagenet", "preview", "preview64"}, says: "cifar10; imagenet, a folder of photos (with fewer than ImageNet's, say their number with train); or one of the preview sets that the program makes itself: preview, of 16x16 pixels, or preview64, for nets that begin as for ImageNet."},
+	"data":       {oneOf: DataSets, says: "cifar10; imagenet, a folder of photos (with fewer than ImageNet's, say their number with train); or one of the preview sets that the program makes itself: preview, of 16x16 pixels, or preview64, for nets that begin as for ImageNet."},
 	"train":      {min: 0, max: 1e9, says: "Training images to use, chosen by a seed of the program's own, the same for all runs; 0 uses all of them."},
 	"validation": {min: 0, max: 1e9, says: "Training images to hold out and test on in place of the test set; 0 tests on the test set. The paper found its schedule with 5000."},
 	"batch":      {min: 1, max: 65536, says: "Images in a mini-batch."},

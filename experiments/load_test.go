@@ -129,7 +129,6 @@ func TestComplaints(t *testing.T) {
 		{"micro-batch", "batch: 128", "batch: 128\nmicro_batch: 48", []string{"q.yaml:4: micro_batch: 48: micro-batches of 48 images do not divide a batch of 128 (micro_batch is a divisor of batch)"}},
 		{"micro-batch less than a group", "batch: 128", "batch: 128\nmicro_batch: 32", []string{"q.yaml:4: micro_batch: 32: micro-batches of 32 images split groups of 64, which share the statistics of batch norm (micro_batch is a multiple of batch_norm.group)"}},
 		{"group", "batch: 128", "batch: 128\nbatch_norm: {group: 48}", []string{"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group is a divisor of batch, or 0 for the whole batch)"}},
-		{"rare tests", "batch: 128", "batch: 128\nevaluate: 600 steps", []string{"q.yaml:12: profiles.small.schedule.stop: \"500 steps\": evaluate every 600 steps, but training stops at 500 steps"}},
 		{"validation", "batch: 128", "batch: 128\nvalidation: 50000", []string{
 			"q.yaml:4: validation: 50000: 50000 images held out leave nothing of the 50000 of cifar10 to train on (the paper held 5000 out)",
 			"q.yaml:11: profiles.small.data: \"preview\": 50000 images held out leave nothing of the 20000 of preview to train on (the paper held 5000 out)"}},
@@ -161,6 +160,13 @@ func TestComplaints(t *testing.T) {
 		{"negative rate", "rate: 0.1", "rate: -0.1", []string{"q.yaml:4: optimizer.rate: -0.1: expected a number above 0 to 1000"}},
 		{"NaN", "rate: 0.1", "rate: .nan", []string{"q.yaml:4: optimizer.rate: .nan: expected a number above 0 to 1000"}},
 		{"infinite", "rate: 0.1", "rate: .inf", []string{"q.yaml:4: optimizer.rate: .inf: expected a number above 0 to 1000"}},
+		{"rate of 0 in float32", "rate: 0.1", "rate: 1e-50", []string{"q.yaml:4: optimizer.rate: 1e-50: is 0 in float32, in which nets are trained; expected a number above 0 to 1000 (the smallest is 1.4e-45)"}},
+		{"rate of 0 after its drops", "rate: 0.1", "rate: 1e-44", []string{
+			"q.yaml:4: optimizer.rate: 1e-44: the rate becomes 0 in float32 when it has been divided by 10 2 times"}},
+		{"decay of 0 in float32", "momentum: 0.9", "decay: 1e-60", []string{"q.yaml:4: optimizer.decay: 1e-60: is 0 in float32, in which nets are trained; expected a number from 0 to 1 (the smallest is 1.4e-45)"}},
+		{"variant of nothing", "seeds: [0, 1]", "variants: [{name: same, optimizer: {rate: 0.1}}, {name: ab, batch: 64}, {name: cd, batch: 64}]", []string{
+			"q.yaml:6: variants[0]: trains every net as the question itself does, or a variant before it (change something, or leave it out)",
+			"q.yaml:6: variants[2]: trains every net as the question itself does, or a variant before it (change something, or leave it out)"}},
 		{"momentum of 1", "momentum: 0.9", "momentum: 1", []string{"q.yaml:4: optimizer.momentum: 1: expected a number from 0 to below 1"}},
 		{"word for a number", "rate: 0.1", "rate: high", []string{`q.yaml:4: optimizer.rate: "high": expected a number above 0 to 1000`}},
 		{"zero batch", "batch: 128", "batch: 0", []string{"q.yaml:3: batch: 0: expected a whole number from 1 to 65536"}},
@@ -197,10 +203,9 @@ func TestComplaints(t *testing.T) {
 		{"three at once", "batch: 128\noptimizer: {rate: 0.1", "bach: 128\noptimizer: {rate: -1", []string{
 			"q.yaml:3: bach: unknown key (did you mean batch?)",
 			"q.yaml:4: optimizer.rate: -1: expected a number above 0 to 1000"}},
-		{"a contradiction beside a misspelling", "batch: 128\n", "bach: 128\nevaluate: 700 steps\n", []string{
+		{"a contradiction beside a misspelling", "batch: 128\n", "bach: 128\nbatch_norm: {group: 48}\n", []string{
 			"q.yaml:3: bach: unknown key (did you mean batch?)",
-			"q.yaml:4: evaluate: \"700 steps\": evaluate every 700 steps, but training stops at 640 steps",
-			"q.yaml:12: profiles.small.schedule.stop: \"500 steps\": evaluate every 700 steps, but training stops at 500 steps"}},
+			"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group is a divisor of batch, or 0 for the whole batch)"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

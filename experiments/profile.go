@@ -155,9 +155,12 @@ func (p profileNode) plan(q *Question, base Spec, file *decoder) *Plan {
 		Caveats:  spec.Caveats,
 		Figures:  spec.Figures,
 	}
-	recipes := d.readVariants(&spec.Spec)
+	recipes, places := d.readVariants(&spec.Spec)
 	plan.recipe = d.resolve(&spec.Spec)
 	plan.Runs = d.runs(spec.Spec, plan.recipe, recipes)
+	if len(d.collector.list) == 0 { // what is wrong in a variant was left out of it
+		d.trainedTwice(spec.Variants, plan.Runs, places)
+	}
 	plan.spec = spec.Spec
 	return plan
 }

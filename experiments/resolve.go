@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -175,6 +176,9 @@ func (d *decoder) schedule(s *Spec) Schedule {
 	if s.Schedule.Plateau != nil {
 		out.Plateau = d.plateauSteps(s, out.Stop)
 	}
+	if last := s.Optimizer.Rate / math.Pow(s.Schedule.Divide, float64(len(out.At))); float32(last) == 0 && d.sound("optimizer.rate", "schedule.divide") {
+		d.add(d.place("optimizer.rate", "schedule.divide"), fmt.Sprintf("the rate becomes 0 in float32 when it has been divided by %g %d times", s.Schedule.Divide, len(out.At)), "")
+	}
 	if w := s.Schedule.Warmup; w != nil && w.Rate > s.Optimizer.Rate && !d.written("schedule.warmup") {
 		s.Schedule.Warmup = nil // the default is for higher rates
 	}
@@ -224,15 +228,13 @@ func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
 	return out
 }
 
-// interval converts the time between two of something. One that the file does
-// not say is no longer than the schedule, which stops at stop steps.
+// interval converts the time between two of something. It is no longer than the
+// schedule, which stops at stop steps: what is done now and then is done at the
+// end in any case.
 func (d *decoder) interval(s *Spec, path string, t *Time, stop int) int {
 	n := d.steps(s, path, t)
 	if stop == 0 || n <= stop {
 		return n
-	}
-	if d.written(path) {
-		d.add(d.place(path, "schedule.stop"), fmt.Sprintf("%s every %d steps, but training stops at %d steps", path, n, stop), "")
 	}
 	*t = Steps(stop)
 	return stop

@@ -223,6 +223,29 @@ profiles:
 	}
 }
 
+// A quick try needs a shorter schedule and nothing else: what is done now and
+// then is done at the end at least.
+func TestIntervalsEndWithTheSchedule(t *testing.T) {
+	q, err := Parse("q.yaml", []byte(`question: Quick?
+nets: [resnet-8]
+log: 50 steps
+evaluate: 400 steps
+save: 100 steps
+schedule: {at: [], stop: 20 steps}
+profiles:
+  quick: {}
+  whole: {schedule: {stop: 900 steps}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][3]int{{20, 20, 20}, {50, 400, 100}} {
+		if r := q.Plans[i].Runs[0]; [3]int{r.LogEvery, r.EvalEvery, r.SaveEvery} != want {
+			t.Errorf("%s: log, evaluate and save every %d, %d and %d steps, want %v", q.Plans[i].Profile, r.LogEvery, r.EvalEvery, r.SaveEvery, want)
+		}
+	}
+}
+
 // TestDropsReplaceEachOther wants the newer of at and plateau alone, also in
 // the file that Resolved writes.
 func TestDropsReplaceEachOther(t *testing.T) {

@@ -1,6 +1,10 @@
 package experiments
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+)
 
 // Spec is how the nets of a question are trained, as a file may say it. What a
 // file leaves out is the paper's recipe or its authors' (paperSpec). The names
@@ -152,6 +156,9 @@ var dataSets = map[string]dataSet{
 	"preview":   {images: 20000, size: 16, made: true},
 	"preview64": {images: 5000, size: 64, made: true},
 }
+
+// DataSets are the data sets that a question may name.
+var DataSets = slices.Sorted(maps.Keys(dataSets))
 
 // TrainImages returns how many images of a data set a recipe trains on, or 0
 // for a data set that is not known.

@@ -51,9 +51,8 @@ func (d *decoder) variants(n *yaml.Node, path string, target *variants) {
 }
 
 // readVariants reads the variants over the rest of s, and gives the recipe of
-// each.
-func (d *decoder) readVariants(s *Spec) []Recipe {
-	var recipes []Recipe
+// each and where it stands.
+func (d *decoder) readVariants(s *Spec) (recipes []Recipe, places []place) {
 	read := make(variants, len(s.Variants))
 	for i, v := range s.Variants {
 		in := d.below(v.path+".", v.node.Line)
@@ -74,12 +73,31 @@ func (d *decoder) readVariants(s *Spec) []Recipe {
 			d.add(in.from["name"], "stands in this list twice", "")
 		}
 		own.Training = one.Training
-		recipes = append(recipes, in.resolve(&own))
+		recipes, places = append(recipes, in.resolve(&own)), append(places, at)
 		one.Training = own.Training
 		read[i] = variant{variantSpec: one}
 	}
 	s.Variants = read
-	return recipes
+	return recipes, places
+}
+
+// trainedTwice complains of variants, at places, that train no net in another
+// way than the question itself or a variant before them.
+func (d *decoder) trainedTwice(vs variants, runs []Run, places []place) {
+	seen, used, changes := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, r := range runs {
+		variant := r.Variant
+		r.ID, r.Variant = "", ""
+		hash := r.Hash()
+		used[variant] = true
+		changes[variant] = changes[variant] || !seen[hash]
+		seen[hash] = true
+	}
+	for i, v := range vs {
+		if used[v.Name] && !changes[v.Name] {
+			d.add(places[i], "trains every net as the question itself does, or a variant before it", "change something, or leave it out")
+		}
+	}
 }
 
 // checkVariant complains of a name that cannot be part of a file's name.

@@ -2,12 +2,18 @@ package harness
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/limits"
 	"depthlab/harness/state"
 	"depthlab/nets"
+	"depthlab/nets/program"
 )
 
 // memory is what this process may use of a device's own memory, and what it
@@ -37,20 +43,64 @@ func footprint(run experiments.Run, src *data.Source, info device.Info) (most in
 	return most, nil
 }
 
-// room is the memory that is left for a device's programs, in bytes; 0 where
-// that is not known.
-func room(dev device.Device) int64 {
+// room is the memory that is left for the programs of a run whose images are
+// loaded already, in bytes; 0 where that is not known.
+func room(dev device.Device, run experiments.Run, src *data.Source) int64 {
 	if limit, used := memory(dev); limit > 0 {
 		return max(limit-used, 1)
 	}
 	if dev.Info().GPU {
 		return 0
 	}
-	return available()
+	return beside(available(), run, src, dev.Info(), 1)
 }
 
-// available is the memory that this machine has left, in bytes; 0 for not known.
-func available() int64 { return kibibytes("/proc/meminfo", "MemAvailable") << 10 }
+// processBytes is what a process takes beside images and programs, in bytes: nets as
+// graphs, libraries, weights on their way to disk. 60 to 110 MiB were measured.
+const processBytes = 128 << 20
+
+// beside is what free leaves for a run's programs on a CPU, beside its process
+// and so many more copies of the images; 0 where free is not known.
+func beside(free int64, run experiments.Run, src *data.Source, info device.Info, copies int) int64 {
+	if free == 0 {
+		return 0
+	}
+	images, _ := held(run, src, info)
+	return max(1, free-processBytes-int64(copies*images*src.Train.Channels*src.Train.Area()))
+}
+
+// available is the memory that this process may still take, in bytes: what the
+// machine has left, and what the limits of control groups do; 0 for not known.
+func available() int64 { return availableIn("/") }
+
+func availableIn(root string) int64 {
+	free := kibibytes(filepath.Join(root, "proc", "meminfo"), "MemAvailable") << 10
+	if room, limited := limits.Memory(os.DirFS(root)); limited && (free == 0 || room < free) {
+		free = max(room, 1)
+	}
+	return free
+}
+
+// kibibytes reads the number behind the name of a line, but the first.
+func kibibytes(path, line string) int64 {
+	text, _ := os.ReadFile(path)
+	_, rest, _ := strings.Cut(string(text), "\n"+line+":")
+	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	n, _ := strconv.ParseInt(number, 10, 64)
+	return n
+}
+
+// bytesOf counts what a training program holds; activations are half as large
+// in bf16.
+func bytesOf(p *program.Program, precision string) (sum int64) {
+	for a, n := range p.Bytes {
+		if program.Arena(a) == program.Work && precision == string(device.BF16) {
+			n /= 2
+		}
+		sum += n
+	}
+	return sum
+}
 
 // fitting gives the images that go through a run's net at a time: as many as its
 // question says (0: all), else all if free bytes hold that, else the largest
@@ -74,7 +124,11 @@ func fitting(run experiments.Run, src *data.Source, info device.Info, free int64
 	if err != nil || whole <= free {
 		return 0, err
 	}
-	few := fmt.Errorf("a batch of %d needs about %d MiB of memory, and %d are free", run.Batch, whole>>20, free>>20)
+	where := "beside images and libraries, within the limits of the machine and of control groups"
+	if info.GPU {
+		where = "on the GPU"
+	}
+	few := fmt.Errorf("a batch of %d needs about %d MiB of memory, and %d are free %s", run.Batch, whole>>20, free>>20, where)
 	group := run.BatchNorm.Group
 	if group == 0 {
 		return 0, fmt.Errorf("%w; it is not cut, since batch norm's statistics are of all its images: write micro_batch: N for statistics of N at a time, or batch_norm: {group: N}", few)
@@ -98,7 +152,7 @@ func (s *Sweep) cut(run experiments.Run, dev device.Device) (experiments.Run, er
 		run.Micro = old.Micro
 		return run, nil
 	}
-	run.Micro, err = fitting(run, s.Data, dev.Info(), room(dev))
+	run.Micro, err = fitting(run, s.Data, dev.Info(), room(dev, run, s.Data))
 	return run, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,6 +70,39 @@ func TestFitting(t *testing.T) {
 			}
 		} else if got != c.want || err != nil {
 			t.Errorf("%+v: %d at a time, %v", c, got, err)
+		}
+	}
+}
+
+// Of what the machine has left and what control groups leave, the smaller counts.
+func TestAvailable(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  int64
+	}{
+		"nothing is known": {nil, 0},
+		"no limit":         {map[string]string{"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 7 kB\n"}, 7 << 10},
+		"a tighter limit": {map[string]string{
+			"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 7 kB\n", "sys/fs/cgroup/memory.max": "5000", "sys/fs/cgroup/memory.current": "1000",
+		}, 4000},
+		"a wider limit": {map[string]string{
+			"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 7 kB\n", "sys/fs/cgroup/memory.max": "500000", "sys/fs/cgroup/memory.current": "1000",
+		}, 7 << 10},
+		"nothing is left": {map[string]string{
+			"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 7 kB\n", "sys/fs/cgroup/memory.max": "500", "sys/fs/cgroup/memory.current": "1000",
+		}, 1},
+	} {
+		root := t.TempDir()
+		all := map[string]string{"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"}
+		maps.Copy(all, c.files)
+		for path, text := range all {
+			path = filepath.Join(root, path)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, []byte(text), 0o666)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := availableIn(root); got != c.want {
+			t.Errorf("%s: %d bytes, want %d", name, got, c.want)
 		}
 	}
 }

@@ -2,10 +2,10 @@ package harness
 
 import (
 	"fmt"
-	"runtime"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
+	"depthlab/harness/device"
 	"depthlab/harness/state"
 	"depthlab/nets"
 )
@@ -20,19 +20,16 @@ type Estimate struct {
 	Memory int64   `json:"memory_bytes"`          // of the process; on a GPU, of the card
 	Disk   int64   `json:"disk_bytes"`            // weights and record
 	Passes int64   `json:"passing_bytes"`         // checkpoints while it is trained, on top of that
-	Time   float64 `json:"seconds"`               // from start to end, tests and checkpoints too; 0 where nothing is known
+	Speed  float64 `json:"images_per_s"`          // in training
+	Time   float64 `json:"seconds"`               // from start to end, with the tests
 	Micro  int     `json:"micro_batch,omitempty"` // images at a time, where not all of the batch fit
 	Cut    string  `json:"cut,omitempty"`         // of a batch that does not fit: what becomes of it
-	Rough  bool    `json:"rough"`                 // not measured on this machine with such data and precision
+	Rough  bool    `json:"rough"`                 // no net like this was timed on this device
 }
 
-// roughly is how many multiply-adds, counted forward, a thread of a server's
-// CPU trains in a second: a guess where nothing was measured.
-var roughly = map[string]float64{"onednn": 2e10, "ref": 2e8}
-
-// Estimates describes every run of a plan, by what was measured on the device;
-// of the data only the sizes are needed.
-func Estimates(p *experiments.Plan, src *data.Source, c Calibration) ([]Estimate, error) {
+// Estimates describes every run of a plan, by the speeds of nets that were seen
+// on the device; of the data only the sizes are needed.
+func Estimates(p *experiments.Plan, src *data.Source, info device.Info, speeds []Speed) ([]Estimate, error) {
 	var out []Estimate
 	known := map[string]Estimate{}
 	for _, run := range p.Runs {
@@ -41,7 +38,7 @@ func Estimates(p *experiments.Plan, src *data.Source, c Calibration) ([]Estimate
 		e, again := known[same.Hash()]
 		if !again {
 			var err error
-			if e, err = estimate(run, src, c); err != nil {
+			if e, err = estimate(run, src, info, speeds); err != nil {
 				return nil, err
 			}
 			known[same.Hash()] = e
@@ -52,7 +49,7 @@ func Estimates(p *experiments.Plan, src *data.Source, c Calibration) ([]Estimate
 	return out, nil
 }
 
-func estimate(run experiments.Run, src *data.Source, c Calibration) (e Estimate, err error) {
+func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []Speed) (e Estimate, err error) {
 	arch, err := nets.ParseArch(run.Net)
 	if err != nil {
 		return e, err
@@ -61,9 +58,9 @@ func estimate(run experiments.Run, src *data.Source, c Calibration) (e Estimate,
 	if e.Params, e.Macs, err = nets.Count(arch, geometry(src)); err != nil {
 		return e, err
 	}
-	held, _ := held(run, src, c.Device)
-	if _, cpu := roughly[c.Device.Name]; cpu {
-		micro, err := fitting(run, src, c.Device, available())
+	held, _ := held(run, src, info)
+	if !info.GPU {
+		micro, err := fitting(run, src, info, beside(available(), run, src, info, 2)) // read, and handed to the device
 		switch {
 		case err != nil:
 			e.Cut = fmt.Sprintf("%s: %v", run.Net, err)
@@ -76,27 +73,19 @@ func estimate(run experiments.Run, src *data.Source, c Calibration) (e Estimate,
 	if err != nil {
 		return e, err
 	}
-	p := Point{Net: run.Net, Data: run.Data, Precision: run.Precision, Batch: run.Batch, Macs: e.Macs, Bytes: bytesOf(progs.Train, run.Precision)}
-	points, rough := c.like(p, arch)
-	e.Rough = rough
-	if speed := roughly[c.Device.Name] * float64(runtime.GOMAXPROCS(0)); len(points) > 0 {
-		p = between(points, p)
-	} else if speed > 0 {
-		p.Step, p.Image = p.work()/speed, float64(p.Macs)/speed/3
+	e.Memory = bytesOf(progs.Train, run.Precision)
+	if !info.GPU { // the process has the images, too, and twice for a moment
+		e.Memory += 2*int64(held*src.Train.Channels*src.Train.Area()) + 64<<20
 	}
-	e.Time = p.seconds(run, src)
-	if e.Memory = p.Peak; rough || p.Peak == 0 {
-		e.Memory = p.Bytes
-		if roughly[c.Device.Name] > 0 { // the process has the images, too, and twice for a moment
-			e.Memory += 2*int64(held*src.Train.Channels*src.Train.Area()) + 64<<20
-		}
-	}
+	e.Speed, e.Rough = predict(run, e.Macs, info, speeds)
+	e.Time = effort(run, src) / e.Speed
 	e.Disk, e.Passes = space(run, e.Params)
 	return e, nil
 }
 
-// seconds puts a run together from its parts.
-func (p Point) seconds(run experiments.Run, src *data.Source) float64 {
+// effort is what a run does, in images trained; one that is tested takes about a
+// third of that.
+func effort(run experiments.Run, src *data.Source) float64 {
 	train, tested := run.Train, src.Test.N
 	if train == 0 {
 		train = src.Train.N - run.Validation
@@ -104,13 +93,11 @@ func (p Point) seconds(run experiments.Run, src *data.Source) float64 {
 	if run.Validation > 0 {
 		tested = run.Validation
 	}
-	whole := func(images int) float64 { return float64((images + run.Batch - 1) / run.Batch * run.Batch) }
-	stop := run.Schedule.Stop
-	tests := (stop-1)/run.EvalEvery + 1
-	saves := (stop-1)/run.SaveEvery + 2 // with the weights
-	images := float64(tests)*whole(tested) + whole(train)
-	images += float64(tests * min(run.BatchNorm.Batches, max(1, train/run.Batch)) * run.Batch)
-	return p.Open + float64(stop)*p.Step + images*p.Image + float64(saves)*p.Save
+	whole := func(images int) int { return (images + run.Batch - 1) / run.Batch * run.Batch }
+	tests := (run.Schedule.Stop-1)/run.EvalEvery + 1
+	images := tests*whole(tested) + whole(train)
+	images += tests * min(run.BatchNorm.Batches, max(1, train/run.Batch)) * run.Batch
+	return float64(run.Schedule.Stop*run.Batch) + float64(images)/3
 }
 
 // space is what a run of a net of so many parameters takes on disk, in bytes:

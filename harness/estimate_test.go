@@ -1,9 +1,12 @@
 package harness
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,54 +18,55 @@ import (
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Abs(b) }
 
-// Points that take 1 ns for a multiply-add of the small net and 3 ns of the
-// large one.
-func TestBetween(t *testing.T) {
-	small := Point{Macs: 100, Batch: 2, Step: 200e-9, Image: 100e-9, Open: 100e-9, Save: 100e-9, Bytes: 10, Base: 1000, Peak: 1020}
-	large := Point{Macs: 10000, Batch: 2, Step: 60000e-9, Image: 10000e-9, Open: 10000e-9, Save: 10000e-9, Bytes: 1000, Base: 1000, Peak: 5000}
+// A net trains as fast as it did, or as the nearest net did by multiply-adds;
+// another batch or precision says nothing.
+func TestPredict(t *testing.T) {
+	cpu := device.Info{Name: "onednn"}
+	at := func(net string, batch int, precision string, macs int64, speed float64) Speed {
+		return Speed{Net: net, Batch: batch, Precision: precision, Macs: macs, ImagesPerS: speed}
+	}
+	guessed := roughly["onednn"] * float64(runtime.GOMAXPROCS(0)) / 1000
 	for _, c := range []struct {
-		points []Point
-		macs   int64
-		bytes  int64
-		step   float64
-		peak   int64
+		name   string
+		info   device.Info
+		speeds []Speed
+		want   float64
+		rough  bool
 	}{
-		{[]Point{small}, 100, 10, 200e-9, 1020},
-		{[]Point{small}, 1000, 20, 2000e-9, 1040},
-		{[]Point{small, large}, 10, 1, 20e-9, 1002},
-		{[]Point{small, large}, 100, 10, 200e-9, 1020},
-		{[]Point{small, large}, 1000, 100, 2 * 2000e-9, 1300}, // half-way in the logarithm
-		{[]Point{small, large}, 10000, 1000, 60000e-9, 5000},
-		{[]Point{small, large}, 20000, 2000, 120000e-9, 9000},
-		{[]Point{small, small, large, large}, 1000, 100, 2 * 2000e-9, 1300},
+		{"nothing known", cpu, nil, guessed, true},
+		{"nothing known of a GPU", device.Info{Name: "xla", GPU: true}, nil, roughlyGPU / 1000, true},
+		{"itself", cpu, []Speed{at("plain-20", 8, "fp32", 1000, 7), at("resnet-20", 8, "fp32", 1000, 5)}, 5, false},
+		{"another of its size", cpu, []Speed{at("plain-20", 8, "fp32", 1000, 7)}, 7, false},
+		{"the nearest", cpu, []Speed{at("plain-8", 8, "fp32", 300, 90), at("plain-56", 8, "fp32", 2000, 6), at("plain-110", 8, "fp32", 4000, 2)}, 12, false},
+		{"the nearest is far", cpu, []Speed{at("plain-8", 8, "fp32", 100, 90)}, 9, true},
+		{"other batches and precisions", cpu, []Speed{at("resnet-20", 16, "fp32", 1000, 5), at("resnet-20", 8, "bf16", 1000, 5)}, guessed, true},
 	} {
-		p := between(c.points, Point{Macs: c.macs, Batch: 2, Bytes: c.bytes})
-		if !near(p.Step, c.step) || p.Peak != c.peak || !near(p.Image, float64(c.macs)*1e-9) || !near(p.Open, float64(c.macs)*1e-9) {
-			t.Errorf("%d multiply-adds between %d points: %+v, want a step of %g s and %d bytes", c.macs, len(c.points), p, c.step, c.peak)
+		run := experiments.Run{Net: "resnet-20", Recipe: experiments.Recipe{Batch: 8, Precision: "fp32"}}
+		if got, rough := predict(run, 1000, c.info, c.speeds); !near(got, c.want) || rough != c.rough {
+			t.Errorf("%s: %v images/s, rough %v; want %v, %v", c.name, got, rough, c.want, c.rough)
 		}
 	}
 }
 
-// A run takes its start, steps, tests, checkpoints and final pass.
-func TestSeconds(t *testing.T) {
+// A run trains its steps, and tests as often as it should; a test takes a third.
+func TestEffort(t *testing.T) {
 	src := &data.Source{Train: data.Set{N: 100}, Test: data.Set{N: 30}}
-	p := Point{Open: 1e6, Step: 1, Image: 1e-3, Save: 1e3}
 	run := experiments.Run{Recipe: experiments.Recipe{Batch: 20, EvalEvery: 50, SaveEvery: 40, Schedule: experiments.Schedule{Stop: 100}}}
 	for _, c := range []struct {
 		change func(r *experiments.Run)
 		want   float64
 	}{
-		{func(r *experiments.Run) {}, 1e6 + 100 + 1e-3*(2*40+100) + 4*1e3},                    // 30 images are two batches
-		{func(r *experiments.Run) { r.Validation = 10 }, 1e6 + 100 + 1e-3*(2*20+100) + 4*1e3}, // 90 are five
-		{func(r *experiments.Run) { r.Train = 40 }, 1e6 + 100 + 1e-3*(2*40+40) + 4*1e3},
-		{func(r *experiments.Run) { r.BatchNorm.Batches = 60 }, 1e6 + 100 + 1e-3*(2*40+200) + 4*1e3},              // all five batches once more
-		{func(r *experiments.Run) { r.EvalEvery, r.SaveEvery = 1000, 1000 }, 1e6 + 100 + 1e-3*(1*40+100) + 2*1e3}, // at the end only
-		{func(r *experiments.Run) { r.Schedule.Stop = 101 }, 1e6 + 101 + 1e-3*(3*40+100) + 4*1e3},
+		{func(r *experiments.Run) {}, 2000 + (2*40+100)/3.},                    // 30 images are two batches
+		{func(r *experiments.Run) { r.Validation = 10 }, 2000 + (2*20+100)/3.}, // 90 are five
+		{func(r *experiments.Run) { r.Train = 40 }, 2000 + (2*40+40)/3.},
+		{func(r *experiments.Run) { r.BatchNorm.Batches = 60 }, 2000 + (2*40+100+200)/3.}, // all five batches once more
+		{func(r *experiments.Run) { r.EvalEvery = 1000 }, 2000 + (1*40+100)/3.},           // at the end only
+		{func(r *experiments.Run) { r.Schedule.Stop = 101 }, 2020 + (3*40+100)/3.},
 	} {
 		r := run
 		c.change(&r)
-		if got := p.seconds(r, src); !near(got, c.want) {
-			t.Errorf("%+v: %v s, want %v", r.Recipe, got, c.want)
+		if got := effort(r, src); !near(got, c.want) {
+			t.Errorf("%+v: %v images, want %v", r.Recipe, got, c.want)
 		}
 	}
 }
@@ -79,70 +83,96 @@ schedule: {at: [], stop: 10 steps, warmup: none}
 precision: fp32
 `
 
-// What is measured is kept, for this version of the program, and makes an
-// estimate of these and like nets that is not rough.
-func TestCalibration(t *testing.T) {
+func estimatedPlan(t *testing.T) *experiments.Plan {
+	t.Helper()
 	q, err := experiments.Parse("estimated.yaml", []byte(estimated))
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := q.Plans[0]
-	outline, err := data.Outline("preview", 0)
+	return q.Plans[0]
+}
+
+// Nets that are timed are not guessed; those that take too long are not timed.
+func TestMeasure(t *testing.T) {
+	plan, dev, src := estimatedPlan(t), ref.New(), data.Preview(64, 32)
+	before, err := Estimates(plan, src, dev.Info(), nil)
 	if err != nil {
 		t.Fatal(err)
-	}
-	m := Machine{Root: t.TempDir()}
-	c := m.Calibration("ref", "v1")
-	c.Device = device.Info{Name: "ref"}
-	before, err := Estimates(plan, outline, c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range before {
-		if !e.Rough || e.Time <= 0 || e.Memory <= 0 {
-			t.Errorf("without a calibration: %+v", e)
-		}
 	}
 	some := *plan
-	some.Runs = plan.Runs[:2]
-	src := data.Preview(64, 32)
-	if err := c.Measure(&some, src, ref.New(), filepath.Join(m.Root, "saved"), time.Hour); err != nil {
-		t.Fatal(err)
+	some.Runs = plan.Runs[:1]
+	speeds, err := Measure(&some, src, dev, time.Hour)
+	if err != nil || len(speeds) != 1 {
+		t.Fatalf("%v, %v", speeds, err)
 	}
-	if left, _ := os.ReadDir(filepath.Join(m.Root, "saved")); len(left) > 0 {
-		t.Errorf("%v is left of the measuring", left)
-	}
-	if err := c.Measure(&some, src, ref.New(), filepath.Join(m.Root, "saved"), time.Hour); err != nil || len(c.Points) != 2 {
-		t.Errorf("measured again: %d points of two nets, %v", len(c.Points), err)
-	}
-	if err := m.Keep(c, "v1"); err != nil {
-		t.Fatal(err)
-	}
-	if other := m.Calibration("ref", "v2"); len(other.Points) > 0 {
-		t.Error("another version of the program takes it, too")
-	}
-	kept := m.Calibration("ref", "v1")
-	after, err := Estimates(plan, outline, kept)
+	after, err := Estimates(plan, src, dev.Info(), speeds)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(after) != len(plan.Runs) {
+		t.Fatalf("%d estimates of %d runs", len(after), len(plan.Runs))
+	}
 	for i, e := range after {
-		if e.Rough || e.Time <= 0 || e.Memory <= 0 || e.Steps != 10 || e.ID != plan.Runs[i].ID {
-			t.Errorf("with one: %+v", e)
+		if !before[i].Rough || e.Rough || before[i].Time <= 0 || e.Time <= 0 || e.Memory <= 0 || e.Steps != 10 || e.ID != plan.Runs[i].ID {
+			t.Errorf("guessed as %+v, timed as %+v", before[i], e)
 		}
 	}
-	if after[0].Time >= after[1].Time {
-		t.Errorf("plain-8 takes %g s, plain-14 %g s", after[0].Time, after[1].Time)
+	if after[0].Speed != speeds[0].ImagesPerS || after[0].Speed <= after[1].Speed {
+		t.Errorf("plain-8 was timed at %v images/s; planned are %v, and %v for plain-14", speeds[0].ImagesPerS, after[0].Speed, after[1].Speed)
 	}
-	for i := range kept.Points {
-		kept.Points[i].Data = "cifar10"
+	if speeds, err := Measure(plan, src, dev, time.Microsecond); err == nil || len(speeds) > 0 {
+		t.Errorf("no time, and yet %v, %v", speeds, err)
 	}
-	if other, err := Estimates(plan, outline, kept); err != nil || !other[0].Rough {
-		t.Errorf("by other data: %+v, %v", other, err)
+}
+
+// The speed of a net is the median of its records: of runs on the same data and
+// device, in any results folder, finished or not.
+func TestRecorded(t *testing.T) {
+	m := Machine{Root: t.TempDir()}
+	here := device.Info{Name: "onednn", Hardware: "a CPU", Threads: 2}
+	elsewhere, one, gpu := here, here, device.Info{Name: "xla", Hardware: "a GPU", GPU: true}
+	elsewhere.Hardware, one.Threads = "another CPU", 1
+	write := func(folder, id, net, set string, batch int, lines string, devices ...device.Info) {
+		t.Helper()
+		p := provenance{ID: id, Run: experiments.Run{ID: id, Net: net, Recipe: experiments.Recipe{Data: set, Batch: batch, Precision: "fp32"}}}
+		for _, d := range devices {
+			p.Sessions = append(p.Sessions, session{Device: d})
+		}
+		dir := filepath.Join(m.Root, "results", folder)
+		if err := p.write(dir); err != nil {
+			t.Fatal(err)
+		}
+		start := fmt.Sprintf(`{"kind":"start","start":{"id":%q,"net":%q,"steps":100,"macs":1000}}`+"\n", id, net)
+		if err := os.WriteFile(recordPath(dir, id), []byte(start+lines), 0o666); err != nil {
+			t.Fatal(err)
+		}
 	}
-	slow := Calibration{Device: device.Info{Name: "ref"}}
-	if err := slow.Measure(plan, src, ref.New(), filepath.Join(m.Root, "saved"), time.Microsecond); err == nil || len(slow.Points) > 0 {
-		t.Errorf("no time, and yet %d points, %v", len(slow.Points), err)
+	laps := func(speeds ...float64) (lines string) {
+		for i, v := range speeds {
+			lines += fmt.Sprintf(`{"kind":"train","step":%d,"images_per_s":%v}`+"\n", i+1, v)
+		}
+		return lines
+	}
+	write("q/p", "a", "plain-20", "cifar10", 8, laps(1, 30, 20), here)
+	write("published/q/p", "a", "plain-20", "cifar10", 8, laps(40, 50), here, here)
+	write("r/p", "b", "plain-56", "cifar10", 16, laps(5)+`{"kind":"tr`, here)
+	write("r/p", "c", "plain-20", "preview", 8, laps(900), here)
+	write("r/p", "d", "plain-20", "cifar10", 8, laps(901), elsewhere)
+	write("r/p", "e", "plain-20", "cifar10", 8, laps(902), here, one)
+	write("r/p", "f", "plain-20", "cifar10", 8, "", here)
+	write("r/p", "g", "plain-20", "cifar10", 8, "nonsense\n", here)
+	write("r/p", "h", "plain-20", "cifar10", 8, laps(903), gpu)
+	for _, c := range []struct {
+		info device.Info
+		want []Speed
+	}{
+		{here, []Speed{{"plain-20", "fp32", 8, 1000, 30}, {"plain-56", "fp32", 16, 1000, 5}}},
+		{device.Info{Name: "xla", GPU: true}, []Speed{{"plain-20", "fp32", 8, 1000, 903}}}, // not opened
+		{device.Info{Name: "ref", Hardware: "a CPU"}, nil},
+	} {
+		if got := m.Recorded("cifar10", c.info); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %v, want %v", c.info, got, c.want)
+		}
 	}
 }
 
@@ -161,5 +191,26 @@ func TestOutline(t *testing.T) {
 	}
 	if _, err := data.Outline("mnist", 0); err == nil {
 		t.Error("mnist is known")
+	}
+}
+
+// Photos are counted where they are, and ImageNet's own numbers taken where
+// there are none; a folder that was named and has none is an error.
+func TestOutlineOfPhotos(t *testing.T) {
+	t.Setenv("DEPTHLAB_IMAGENET", "")
+	for _, c := range []struct {
+		dir                  string
+		train, test, classes int
+	}{{photoFolder(t), 18, 18, 3}, {"", data.ImageNetTrain, 50000, 1000}} {
+		src, err := Machine{Root: t.TempDir(), DataDir: c.dir}.Outline("imagenet", 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if src.Train.N != c.train || src.Test.N != c.test || src.Train.Classes != c.classes || src.Train.Size != 16 {
+			t.Errorf("%q: %d + %d photos of %d classes, %d pixels", c.dir, src.Train.N, src.Test.N, src.Train.Classes, src.Train.Size)
+		}
+	}
+	if _, err := (Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Outline("imagenet", 16); err == nil {
+		t.Error("an empty folder is taken for ImageNet")
 	}
 }

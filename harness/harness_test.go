@@ -124,13 +124,13 @@ func interrupted(t *testing.T, begin func() *Sweep) (stops int) {
 func outcome(t *testing.T, dir string) map[string]any {
 	t.Helper()
 	out := map[string]any{}
-	records, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range records {
 		for i := range r.Events {
-			r.Events[i].Seconds, r.Events[i].ImagesPerS, r.Events[i].Waited = 0, 0, 0
+			r.Events[i].Time, r.Events[i].Seconds, r.Events[i].ImagesPerS, r.Events[i].Waited = "", 0, 0, 0
 		}
 		text, err := json.Marshal(r.Events)
 		if err != nil {
@@ -177,10 +177,14 @@ func TestResume(t *testing.T) {
 				if stops < 3 {
 					t.Errorf("stopped only %d times", stops)
 				}
-				for key, v := range outcome(t, dir) {
-					if !reflect.DeepEqual(v, want[key]) {
+				got := outcome(t, dir)
+				for key, v := range want {
+					if !reflect.DeepEqual(got[key], v) {
 						t.Errorf("%s differs from the undisturbed sweep's after %d stops", key, stops)
 					}
+				}
+				if len(got) != len(want) {
+					t.Errorf("%d results, want %d", len(got), len(want))
 				}
 				left, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*"))
 				if len(left) > 0 {
@@ -239,7 +243,7 @@ func TestNaNStopsOneRun(t *testing.T) {
 	if nan.Layer == "" || !strings.Contains(err.Error(), "2 of 2 runs failed") {
 		t.Errorf("unclear: %v", err)
 	}
-	records, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 	if err != nil || len(records) != 2 {
 		t.Fatalf("%d records, %v", len(records), err)
 	}
@@ -318,6 +322,29 @@ func TestEval(t *testing.T) {
 	f, err := state.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The same weights as PyTorch's wrappers save them: a prefix before all names.
+	for _, prefix := range []string{"module.", "model.", "module._orig_mod."} {
+		foreign := filepath.Join(t.TempDir(), "foreign.safetensors")
+		var all []state.Tensor
+		for _, x := range f.Tensors {
+			if x.Name != meanName && x.Name != scaleName {
+				x.Name = prefix + x.Name
+				all = append(all, x)
+			}
+		}
+		all = append(all, state.Int64(prefix+"bn1.num_batches_tracked", nil, []int64{1}))
+		if err := state.WriteFile(foreign, nil, all); err != nil {
+			t.Fatal(err)
+		}
+		o := EvalOptions{Net: "resnet-8", Weights: foreign, Set: "test", Batch: 8}
+		if again, err := Eval(o, s.Data, ref.New()); err != nil || again.Images != r.Images {
+			t.Errorf("names with %s: %+v, %v", prefix, again, err)
+		}
+		o.Net = "plain-20"
+		if _, err := Eval(o, s.Data, ref.New()); err == nil || strings.Count(err.Error(), "\n") > 5 || strings.Contains(err.Error(), prefix) || !strings.Contains(err.Error(), "more") {
+			t.Errorf("names with %s, of another net: %v; want a short message about the names without it", prefix, err)
+		}
 	}
 	var kept []state.Tensor
 	for _, x := range f.Tensors {

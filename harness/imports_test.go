@@ -18,8 +18,10 @@ func TestImports(t *testing.T) {
 		"github.com/chewxy/hm":              "nets/ops",
 		"github.com/ebitengine/purego":      "harness/data/photo harness/device/onednn harness/device/xla/pjrt",
 		"gonum.org/v1/plot":                 "plots",
+		"gonum.org/v1/gonum":                "harness/data",
 		"gopkg.in/yaml.v3":                  "experiments",
 		"github.com/schollz/progressbar/v3": "harness/record",
+		"google.golang.org/protobuf/":       "harness/record harness/device/xla/hlo harness/device/xla/pjrt",
 	}
 	// A package, and all of ours that it may import.
 	ours := map[string]string{
@@ -31,6 +33,7 @@ func TestImports(t *testing.T) {
 		"experiments":              "nets",
 		"plots":                    "harness/disk harness/record experiments",
 		"harness/disk":             "",
+		"harness/limits":           "",
 		"harness/lock":             "harness/disk",
 		"harness/record":           "harness/disk",
 		"harness/state":            "harness/disk",

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -318,38 +317,79 @@ func readWeights(path string) (*weights, error) {
 // match pairs the tensors of the file with the parameters and statistics of
 // the program, and refuses all that is missing, unknown or misshapen at once.
 func (w *weights) match(path string, p *program.Program) (map[string][]float32, error) {
-	out, left := map[string][]float32{}, maps.Clone(w.tensors)
-	var faults []string
+	var wanted []program.Buffer
 	for _, a := range []program.Arena{program.Param, program.Stat} {
 		for _, id := range p.Views(a) {
-			b := &p.Buffers[id]
-			t, ok := w.tensors[b.Name]
-			if !ok {
-				faults = append(faults, "missing "+b.Name)
-				continue
-			}
-			delete(left, b.Name)
-			if !slices.Equal(t.Shape, b.Shape) {
-				faults = append(faults, fmt.Sprintf("%s has shape %v, want %v", b.Name, t.Shape, []int(b.Shape)))
-				continue
-			}
-			v, err := t.Float32s()
-			if err != nil {
-				faults = append(faults, err.Error())
-				continue
-			}
-			out[b.Name] = v
+			wanted = append(wanted, p.Buffers[id])
 		}
 	}
-	var unknown []string
+	left := withoutPrefix(w.tensors, wanted)
+	out := map[string][]float32{}
+	var missing, wrong, unknown []string
+	for _, b := range wanted {
+		t, ok := left[b.Name]
+		if !ok {
+			missing = append(missing, b.Name)
+			continue
+		}
+		delete(left, b.Name)
+		if !slices.Equal(t.Shape, b.Shape) {
+			wrong = append(wrong, fmt.Sprintf("%s has shape %v, want %v", b.Name, t.Shape, []int(b.Shape)))
+			continue
+		}
+		v, err := t.Float32s()
+		if err != nil {
+			wrong = append(wrong, err.Error())
+			continue
+		}
+		out[b.Name] = v
+	}
 	for name := range left {
-		unknown = append(unknown, "unknown "+name)
+		unknown = append(unknown, name)
 	}
 	slices.Sort(unknown)
-	if faults = append(faults, unknown...); len(faults) > 0 {
-		return nil, fmt.Errorf("%s does not fit %s:\n  %s", path, p.Name, strings.Join(faults, "\n  "))
+	if len(missing)+len(wrong)+len(unknown) > 0 {
+		return nil, fmt.Errorf("%s does not fit %s:%s%s%s", path, p.Name, listed("missing", missing), listed("wrong:", wrong), listed("unknown", unknown))
 	}
 	return out, nil
+}
+
+// withoutPrefix gives the tensors under the names without what all of them have
+// in front of a net's own, as "module." of PyTorch's DataParallel.
+func withoutPrefix(tensors map[string]*state.Tensor, wanted []program.Buffer) map[string]*state.Tensor {
+	prefix := ""
+	for name := range tensors {
+		if before, ok := strings.CutSuffix(name, wanted[0].Name); ok && strings.HasSuffix(before, ".") && sharedPrefix(tensors, before) {
+			prefix = before
+		}
+	}
+	out := map[string]*state.Tensor{}
+	for name, t := range tensors {
+		out[strings.TrimPrefix(name, prefix)] = t
+	}
+	return out
+}
+
+func sharedPrefix(tensors map[string]*state.Tensor, prefix string) bool {
+	for name := range tensors {
+		if !strings.HasPrefix(name, prefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// listed is a line of the first few names, and how many more there are.
+func listed(what string, names []string) string {
+	const most = 4
+	if len(names) == 0 {
+		return ""
+	}
+	text := "\n  " + what + " " + strings.Join(names[:min(most, len(names))], ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // DataOf is the data set that weights were trained on, and its images' size, as

@@ -21,14 +21,19 @@ func (s *Sweep) devices() error {
 	if s.Jobs > 0 {
 		return s.open(min(s.Jobs, len(todo)))
 	}
-	fit, err := s.fit(todo)
+	run, bytes, err := s.largest(todo)
 	if err != nil {
 		return err
 	}
-	n, err := enough(min(fit, len(todo)), func(n int) (float64, error) {
-		v, err := s.speed(todo[0], n)
-		if err == nil {
+	var failed error // of the most at a time
+	n, err := enough(min(s.fit(bytes, len(todo)), len(todo)), func(n int) (float64, error) {
+		v, err := s.speed(run, n)
+		switch {
+		case err == nil:
 			s.Say("  %d at a time: %.0f images/s", n, v)
+		case n > 1:
+			s.Say("  %d at a time failed: %v", n, err)
+			failed = err
 		}
 		return v, err
 	})
@@ -36,24 +41,21 @@ func (s *Sweep) devices() error {
 		return err
 	}
 	s.Say("  training %d at a time (--jobs N chooses otherwise)", n)
-	for _, dev := range s.opened[n:] {
-		err = errors.Join(err, dev.Close())
-	}
-	s.opened = s.opened[:n]
-	return err
+	return s.keep(n, failed)
 }
 
 // enough tries 1, 2 and 4 jobs, up to limit, and gives the most that are worth
-// it: each doubling has to bring 10 % more.
+// it: each doubling has to bring 10 % more. That several fail together, as for
+// lack of memory, is no error: fewer are trained at a time.
 func enough(limit int, speed func(jobs int) (float64, error)) (int, error) {
 	best := 0.0
 	for n := 1; n <= 4 && n <= limit; n *= 2 {
 		v, err := speed(n)
-		if err != nil {
-			return 0, fmt.Errorf("timing %d runs at a time: %w", n, err)
-		}
-		if n > 1 && v < 1.1*best {
+		switch {
+		case n > 1 && (err != nil || v < 1.1*best):
 			return n / 2, nil
+		case err != nil:
+			return 0, fmt.Errorf("timing one run: %w", err)
 		}
 		best = v
 	}
@@ -68,6 +70,28 @@ func (s *Sweep) open(n int) error {
 			return fmt.Errorf("a device for run %d of %d at a time: %w", len(s.opened)+1, n, err)
 		}
 		s.opened = append(s.opened, dev)
+	}
+	return nil
+}
+
+// keep closes all devices but n. After a loss it opens these anew: one that is
+// lost cannot be used, or even closed, and takes others of its card along.
+func (s *Sweep) keep(n int, failed error) error {
+	spare := s.opened[n:]
+	s.opened = s.opened[:n]
+	var lost *device.LostError
+	if errors.As(failed, &lost) {
+		for i := range s.opened {
+			if err := s.replace(i); err != nil {
+				return errors.Join(failed, err)
+			}
+		}
+		return nil
+	}
+	for _, dev := range spare {
+		if err := dev.Close(); err != nil {
+			s.Say("  a device that is not needed did not close: %v", err)
+		}
 	}
 	return nil
 }
@@ -94,22 +118,28 @@ func (s *Sweep) unfinished() []experiments.Run {
 	return all
 }
 
-// fit is how many of the largest run's programs the free memory holds, with
-// half as much again for what the compiler adds; many where it is not known.
-func (s *Sweep) fit(runs []experiments.Run) (int, error) {
+// largest is the run whose programs take the most memory, and how much, in bytes.
+func (s *Sweep) largest(runs []experiments.Run) (most experiments.Run, bytes int64, err error) {
+	for _, run := range runs {
+		n, err := footprint(run, s.Data, s.Device.Info())
+		if err != nil {
+			return most, 0, err
+		}
+		if n > bytes {
+			most, bytes = run, n
+		}
+	}
+	return most, bytes, nil
+}
+
+// fit is how many programs of so many bytes the free memory holds, with half as
+// much again for what the compiler adds; most where it is not known.
+func (s *Sweep) fit(bytes int64, most int) int {
 	limit, used := memory(s.Device)
 	if limit == 0 {
-		return len(runs), nil
+		return most
 	}
-	var most int64
-	for _, run := range runs {
-		bytes, err := footprint(run, s.Data, s.Device.Info())
-		if err != nil {
-			return 0, err
-		}
-		most = max(most, bytes)
-	}
-	return max(1, int((limit-used)/(most+most/2))), nil
+	return max(1, int((limit-used)/(bytes+bytes/2)))
 }
 
 // speed trains a run n times over, all at a time, for a few launches at rate 0,

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,10 +18,12 @@ import (
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/nets"
+	"depthlab/nets/program"
 )
 
-// Jobs are added while each doubling brings a tenth, and fit.
+// Jobs are added while each doubling brings a tenth, fits and works.
 func TestEnough(t *testing.T) {
+	const broken = -1
 	for _, c := range []struct {
 		speeds [3]float64 // of 1, 2 and 4 at a time
 		limit  int
@@ -33,11 +36,17 @@ func TestEnough(t *testing.T) {
 		{[3]float64{100, 90, 0}, 9, 1, 2},
 		{[3]float64{100, 180, 300}, 3, 2, 2},
 		{[3]float64{100, 180, 300}, 1, 1, 1},
+		{[3]float64{100, broken, 300}, 9, 1, 2},
+		{[3]float64{100, 180, broken}, 9, 2, 3},
 	} {
 		asked := 0
 		got, err := enough(c.limit, func(n int) (float64, error) {
 			asked++
-			return c.speeds[map[int]int{1: 0, 2: 1, 4: 2}[n]], nil
+			v := c.speeds[map[int]int{1: 0, 2: 1, 4: 2}[n]]
+			if v == broken {
+				return 0, errors.New("out of memory")
+			}
+			return v, nil
 		})
 		if err != nil || got != c.want || asked != c.asked {
 			t.Errorf("%+v: %d jobs after %d questions, %v", c, got, asked, err)
@@ -142,7 +151,7 @@ func TestLostDevice(t *testing.T) {
 		if !errors.As(err, &lost) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want a LostError and %q", err, c.want)
 		}
-		records, err := record.ReadDir(filepath.Join(dir, "runs"))
+		records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 		if err != nil || len(records) != c.runs {
 			t.Errorf("%d records, want %d; %v", len(records), c.runs, err)
 		}
@@ -189,8 +198,85 @@ func TestFit(t *testing.T) {
 		{roomy{ref.New(), one, one / 2}, 1},
 	} {
 		s.Device = c.dev
-		if got, err := s.fit(s.unfinished()); got != c.want || err != nil {
-			t.Errorf("%+v: %d fit, want %d; %v", c.dev, got, c.want, err)
+		run, bytes, err := s.largest(s.unfinished())
+		if got := s.fit(bytes, 2); got != c.want || run.ID != s.Plan.Runs[1].ID || err != nil {
+			t.Errorf("%+v: %d of %s fit, want %d; %v", c.dev, got, run.ID, c.want, err)
+		}
+	}
+}
+
+// crowded is a GPU on which no second net can be trained beside one.
+type crowded struct {
+	device.Device
+	open   *atomic.Int32 // sessions
+	timed  *[]int        // bytes of work space of each session
+	failed error
+}
+
+type crowdedSession struct {
+	device.Session
+	d crowded
+}
+
+func (d crowded) Info() device.Info {
+	info := d.Device.Info()
+	info.GPU = true
+	return info
+}
+
+func (d crowded) Open(p device.Programs, o device.Options) (device.Session, error) {
+	if d.open.Load() > 0 {
+		return nil, d.failed
+	}
+	s, err := d.Device.Open(p, o)
+	if err == nil {
+		d.open.Add(1)
+		bytes := int(p.Train.Bytes[program.Work])
+		*d.timed = append(*d.timed, bytes)
+	}
+	return crowdedSession{s, d}, err
+}
+
+func (s crowdedSession) Close() error {
+	s.d.open.Add(-1)
+	return s.Session.Close()
+}
+
+// Where two at a time fail, a line says so, and the sweep trains one at a time.
+// Timed is the largest net.
+func TestTwoAtATimeFail(t *testing.T) {
+	for name, c := range map[string]struct {
+		failed error
+		opened int // devices, in all
+	}{
+		"memory": {errors.New("out of memory"), 1},
+		"loss":   {&device.LostError{Err: errors.New("CUDA_ERROR_LAUNCH_FAILED")}, 2},
+	} {
+		var open atomic.Int32
+		var timed []int
+		opened := 0
+		dev := func() (device.Device, error) {
+			opened++
+			return crowded{ref.New(), &open, &timed, c.failed}, nil
+		}
+		first, _ := dev()
+		opened = 0
+		s := sweep(t, question, t.TempDir(), first, "")
+		s.Open = dev
+		var said []string
+		s.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+		if err := s.Run(context.Background()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		text := strings.Join(said, "\n")
+		if !strings.Contains(text, "2 at a time failed: "+c.failed.Error()) || !strings.Contains(text, "training 1 at a time") {
+			t.Errorf("%s: said %q", name, text)
+		}
+		if opened != c.opened {
+			t.Errorf("%s: %d devices were opened, want %d", name, opened, c.opened)
+		}
+		if timed[0] != slices.Max(timed) || timed[0] == slices.Min(timed) {
+			t.Errorf("%s: work space of the nets opened: %v; the largest should be timed", name, timed)
 		}
 	}
 }

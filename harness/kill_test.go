@@ -47,7 +47,7 @@ func TestSmallProcess(t *testing.T) {
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	records, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 	if err != nil {
 		t.Fatal(err)
 	}

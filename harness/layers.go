@@ -1,11 +1,14 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
+	"depthlab/harness/device"
 	"depthlab/harness/record"
 	"depthlab/nets"
 	"depthlab/nets/program"
@@ -60,24 +63,36 @@ func (m *model) responses() ([]float64, error) {
 			square += b*b + g*g*v/(v+m.run.BatchNorm.Eps)
 		}
 		k := float64(len(scale))
-		all = append(all, short(math.Sqrt(square/k-mean*mean/k/k)))
+		std := math.Sqrt(square/k - mean*mean/k/k)
+		if !finite(std) {
+			return nil, &device.NonFiniteError{Step: m.run.Schedule.Stop - 1, Layer: n, Instr: "response"}
+		}
+		all = append(all, short(std))
 	}
 	return all, nil
 }
 
 // watchGradients records the norm of each layer's gradient at the latest step,
-// and warns once of a layer that none reaches.
+// and warns once of a layer that none reaches. A gradient that is not finite
+// ends the run: the loss of that step may be finite, its parameters are not.
 func (t *trainer) watchGradients() error {
 	grads, err := t.tensors(program.Grad)
-	if err != nil {
+	var unsupported *device.UnsupportedError
+	if errors.As(err, &unsupported) {
 		return nil // a device that does not give them away
+	}
+	if err != nil {
+		return t.fail(fmt.Errorf("reading the gradients of step %d: %w", t.step, err))
 	}
 	var all float64
 	norms, largest := map[string]float64{}, map[string]float64{}
-	for i := range grads {
+	for i, g := range slices.Backward(grads) { // as they are computed: the classifier's first
 		v, err := grads[i].Float32s()
 		if err != nil {
 			return err
+		}
+		if !finite(v...) {
+			return t.fail(&device.NonFiniteError{Step: t.step - 1, Layer: strings.TrimPrefix(g.Name, "grad."), Instr: "gradient"})
 		}
 		name := strings.TrimPrefix(grads[i].Name, "grad.")
 		for _, g := range v {
@@ -102,7 +117,17 @@ func (t *trainer) watchGradients() error {
 	return nil
 }
 
-// short is x to four digits: enough for a figure.
+// finite says whether no value is NaN or Inf.
+func finite[T float32 | float64](values ...T) bool {
+	for _, v := range values {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// short is a finite x to four digits: enough for a figure.
 func short(x float64) float64 {
 	y, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
 	if err != nil {

@@ -370,6 +370,20 @@ func (m Machine) Load(ctx context.Context, name string, photos data.FolderOption
 	return nil, fmt.Errorf("data set %q: expected cifar10, imagenet, preview or preview64", name)
 }
 
+// Outline describes the data set that a question names, without reading it: of
+// photos, those in the folder that is here; else as it is known to be. Nets see
+// a square of size x size of photos.
+func (m Machine) Outline(name string, size int) (*data.Source, error) {
+	if name == "imagenet" {
+		if dir, err := m.ImageNet(); err == nil {
+			return data.OutlineFolder(dir, size)
+		} else if m.DataDir != "" {
+			return nil, err
+		}
+	}
+	return data.Outline(name, size)
+}
+
 // Resolve settles what a recipe leaves to the machine: precision auto is that of
 // the same run in the results folder dir, finished or begun, whatever machine
 // made it; else bf16 where the device computes in it natively, else fp32. A

@@ -130,7 +130,7 @@ func TestDiffAndChanges(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 
-	records, err := record.ReadDir(filepath.Join(a, "runs"))
+	records, _, err := record.ReadDir(filepath.Join(a, "runs"))
 	if err != nil {
 		t.Fatal(err)
 	}

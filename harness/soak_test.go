@@ -123,7 +123,7 @@ func TestSoakSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	flatUsage(t, before, used(t))
-	records, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 	if err != nil || len(records) != 1 || records[0].Step() != steps {
 		t.Fatalf("%d records, %v", len(records), err)
 	}
@@ -173,7 +173,7 @@ func TestDrawLarge(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	records, err := record.ReadDir(filepath.Join(dir, "runs"))
+	records, _, err := record.ReadDir(filepath.Join(dir, "runs"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,11 +20,12 @@ type Status struct {
 	State      State     `json:"state"`
 	Step       int       `json:"step"`
 	Steps      int       `json:"steps"`
-	Train      *float64  `json:"train_error,omitempty"` // running, percent; nil: not known yet
-	Test       *float64  `json:"test_error,omitempty"`  // percent; nil: not known yet
+	Running    *float64  `json:"running_error,omitempty"` // of the latest mini-batches, percent; nil: not known yet
+	Train      *float64  `json:"train_error,omitempty"`   // at the end, as in the tables, percent; nil: not known yet
+	Test       *float64  `json:"test_error,omitempty"`    // percent; nil: not known yet
 	ImagesPerS float64   `json:"images_per_s,omitempty"`
 	Left       float64   `json:"seconds_left,omitempty"` // of training, at that speed
-	Seen       time.Time `json:"seen,omitzero"`          // last sign of life
+	Seen       time.Time `json:"seen,omitzero"`          // last sign of life: of the lock, or the time of the last event
 	By         string    `json:"by,omitempty"`           // who trains it
 	Why        string    `json:"why,omitempty"`          // it stopped, or cannot be read
 }
@@ -46,13 +47,15 @@ const silence = 3 * time.Minute
 
 // Statuses tells where every run stands whose results are in dir,
 // results/NAME/PROFILE: those of its question.yaml in their order, then others
-// that have a record. It only reads, and may be asked while others train.
+// that have a record. It only reads, and may be asked while others train. Where
+// question.yaml cannot be read, the error says so beside those with a record.
 func Statuses(dir string) ([]Status, error) {
 	var all []Status
 	known := map[string]bool{}
 	q, err := experiments.Load(filepath.Join(dir, "question.yaml"))
+	var unread error
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		unread = fmt.Errorf("%v; its runs that have not begun are not listed", err) // no bad input: nobody named that file
 	}
 	if err == nil {
 		for _, run := range q.Plans[0].Runs {
@@ -60,33 +63,38 @@ func Statuses(dir string) ([]Status, error) {
 			all = append(all, statusOf(dir, run.ID, run.Schedule.Stop))
 		}
 	}
-	files, err := fs.Glob(os.DirFS(filepath.Join(dir, "runs")), "*.jsonl")
-	if err != nil {
-		return nil, err
+	entries, err := os.ReadDir(filepath.Join(dir, "runs"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(unread, err)
 	}
-	for _, file := range files {
-		if id := strings.TrimSuffix(file, ".jsonl"); !known[id] {
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".jsonl")
+		if !ok || known[id] {
+			continue
+		}
+		if rec, _ := record.Read(recordPath(dir, id)); !record.Stray(e.Name(), rec) {
 			all = append(all, statusOf(dir, id, 0))
 		}
 	}
-	if len(all) == 0 {
+	if len(all) == 0 && unread == nil {
 		return nil, fmt.Errorf("%s: no runs there; expected a folder such as results/NAME/PROFILE", dir)
 	}
-	return all, nil
+	return all, unread
 }
 
 func statusOf(dir, id string, steps int) Status {
 	s := Status{ID: id, State: Waiting, Steps: steps}
 	path := recordPath(dir, id)
-	if info, err := os.Stat(path); err == nil {
-		s.Seen = info.ModTime()
-	}
 	rec, err := record.Read(path)
 	switch {
 	case err == nil:
 		s.read(rec)
+		s.Seen = lastEvent(dir, rec)
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, record.ErrEmpty):
 		s.State, s.Why = Failed, err.Error()
+	}
+	if info, err := os.Stat(path); err == nil && s.Seen.IsZero() {
+		s.Seen = info.ModTime()
 	}
 	if s.State == Finished {
 		return s
@@ -105,16 +113,34 @@ func statusOf(dir, id string, steps int) Status {
 	return s
 }
 
+// lastEvent is when a record was written last: the file's own time is that of
+// its copying, or of the checkout. A record of an older version does not say;
+// of a finished run runs/ID.json does. Zero where neither is known.
+func lastEvent(dir string, rec *record.RunRecord) time.Time {
+	if t := rec.Time(); !t.IsZero() || !rec.Finished() {
+		return t
+	}
+	p, err := readProvenance(dir, rec.Start.ID)
+	if err != nil {
+		return time.Time{}
+	}
+	t, _ := time.Parse(time.RFC3339, p.Finished)
+	return t
+}
+
 // read takes from a record what it knows.
 func (s *Status) read(rec *record.RunRecord) {
 	s.State, s.Step, s.Steps = Interrupted, rec.Step(), rec.Start.Steps
 	for _, e := range rec.Events {
 		switch e.Kind {
 		case "train":
-			s.Train, s.ImagesPerS = e.Error, e.ImagesPerS
+			s.Running, s.ImagesPerS = e.Error, e.ImagesPerS
 		case "eval":
 			s.Test = e.Error
 		}
+	}
+	if e, ok := rec.FinalTrain(); ok && rec.Finished() {
+		s.Train = &e
 	}
 	switch why := rec.Stopped(); {
 	case rec.Finished():

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestStatuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := status(Interrupted, Waiting)[0]
-	if one.Step == 0 || one.Steps != 6 || one.Train == nil || one.ImagesPerS == 0 || one.Left == 0 || time.Since(one.Seen) > time.Minute {
+	if one.Step == 0 || one.Steps != 6 || one.Running == nil || one.Train != nil || one.ImagesPerS == 0 || one.Left == 0 || time.Since(one.Seen) > time.Minute {
 		t.Errorf("interrupted: %+v", one)
 	}
 
@@ -58,7 +59,7 @@ func TestStatuses(t *testing.T) {
 	}
 	old := time.Now().Add(-time.Hour)
 	os.Chtimes(lockPath(dir, "plain-8-seed0"), old, old)
-	os.Chtimes(recordPath(dir, "plain-8-seed0"), old, old)
+	written(t, recordPath(dir, "plain-8-seed0"), old)
 	status(Silent, Waiting)
 	if err := held.Release(); err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ func TestStatuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := status(Finished, Failed)
-	if all[0].Test == nil || all[0].Step != 6 || all[0].Left != 0 {
+	if all[0].Test == nil || all[0].Train == nil || all[0].Step != 6 || all[0].Left != 0 {
 		t.Errorf("finished: %+v", all[0])
 	}
 	if !strings.Contains(all[1].Why, "NaN") {
@@ -86,9 +87,112 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// Whether it was interrupted or not, a run's event file has what its record has.
-func TestTensorBoardOfSweep(t *testing.T) {
+// written sets the time of all events of a record; the zero time removes them,
+// as in records of older versions.
+func written(t *testing.T, path string, at time.Time) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	word := ""
+	if !at.IsZero() {
+		word = `,"time":"` + at.UTC().Format(time.RFC3339) + `"`
+	}
+	text = regexp.MustCompile(`,"time":"[^"]*"`).ReplaceAll(text, []byte(word))
+	if err := os.WriteFile(path, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A run was last seen when its last event was written, whatever the time of the
+// file: that of a checkout is new. A finished run of an older version was seen
+// when runs/ID.json says; of others only the file's time is known.
+func TestSeen(t *testing.T) {
 	dir := t.TempDir()
+	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	id := "plain-8-seed0"
+	p, err := readProvenance(dir, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+	p.Finished = "2019-01-02T03:04:05Z"
+	if err := p.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	copied := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		name   string
+		event  time.Time
+		forget bool // runs/ID.json is gone
+		want   time.Time
+	}{
+		{"events with times", event, false, event},
+		{"without", time.Time{}, false, event.AddDate(-1, 0, 0)},
+		{"and without runs/ID.json", time.Time{}, true, copied},
+	} {
+		written(t, recordPath(dir, id), c.event)
+		os.Chtimes(recordPath(dir, id), copied, copied)
+		if c.forget {
+			os.Remove(provenancePath(dir, id))
+		}
+		all, err := Statuses(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all[0].Seen; !got.Equal(c.want) {
+			t.Errorf("%s: seen at %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// A question that cannot be read, or a copy of a record, does not hide the runs
+// that have records.
+func TestStatusesOfDamagedFolders(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[2024] thesis")
+	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(recordPath(dir, "plain-8-seed0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		recordPath(dir, "plain-8-seed0 (conflicted copy)"): string(text),
+		recordPath(dir, "plain-8-seed0.sync-conflict-1"):   string(text),
+		recordPath(dir, "plain-8-seed0 (1)"):               "nonsense",
+		filepath.Join(dir, "question.yaml"):                "question: [",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := Statuses(dir)
+	if err == nil || !strings.Contains(err.Error(), "question.yaml") {
+		t.Errorf("error %v, want one of question.yaml", err)
+	}
+	if len(all) != 2 || all[0].State != Finished || all[1].State != Finished {
+		t.Errorf("%+v, want two finished runs", all)
+	}
+}
+
+// Whether it was interrupted or not, or finished before it was asked for, a
+// run's event file has what its record has.
+func TestTensorBoardOfSweep(t *testing.T) {
+	dir, later := t.TempDir(), t.TempDir()
+	if err := smallSweep(t, later).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time in place of the first
+		s := smallSweep(t, later)
+		s.TensorBoard = true
+		if err := s.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for n := 4; ; n = 1000 {
 		s := smallSweep(t, dir)
 		s.TensorBoard = true
@@ -100,8 +204,11 @@ func TestTensorBoardOfSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} {
-		files, _ := filepath.Glob(filepath.Join(dir, "tensorboard", id, "*"))
+	for _, folder := range []string{
+		filepath.Join(dir, "tensorboard", "plain-8-seed0"), filepath.Join(dir, "tensorboard", "resnet-8-seed0"),
+		filepath.Join(later, "tensorboard", "plain-8-seed0"), filepath.Join(later, "tensorboard", "resnet-8-seed0"),
+	} {
+		files, _ := filepath.Glob(filepath.Join(folder, "*"))
 		if len(files) != 1 {
 			t.Fatalf("files %q, want one", files)
 		}
@@ -116,7 +223,7 @@ func TestTensorBoardOfSweep(t *testing.T) {
 			events++
 		}
 		if want := 1 + 6 + 2 + 1; events != want { // version, train, eval, full
-			t.Errorf("%s: %d events, want %d", id, events, want)
+			t.Errorf("%s: %d events, want %d", folder, events, want)
 		}
 	}
 }

@@ -202,7 +202,7 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 		return false, err
 	}
 	if found == finished {
-		return true, s.tidy(run)
+		return true, errors.Join(s.tidy(run), s.finishedBoard(run))
 	}
 	if err := s.ready(run); err != nil {
 		return false, err
@@ -213,8 +213,11 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 	}
 	defer func() { err = errors.Join(err, held.Release()) }()
 	found, err = s.find(run) // once more, now that nobody else changes it
-	if err != nil || found == finished {
-		return true, err
+	if err != nil {
+		return false, err
+	}
+	if found == finished {
+		return true, s.finishedBoard(run)
 	}
 	if found == another {
 		if err := s.setAside(run, s.changes(run)); err != nil {
@@ -452,17 +455,21 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	t.rec = w
+	rec, err := record.Read(recordPath(s.Dir, run.ID))
+	if err != nil {
+		return err
+	}
 	t.origin = s.begin(t, before)
 	t.origin.Run, t.origin.Micro = run, cut.Micro
 	if err := t.origin.write(s.Dir); err != nil {
 		return err
 	}
 	s.begun(i)
-	shown := s.Progress.Begin(i+1, len(s.Plan.Runs), *start, t.step, s.left(i))
+	shown := s.Progress.Begin(i+1, len(s.Plan.Runs), *rec, t.step, s.left(i))
 	defer shown.Close()
 	t.sink, t.show = record.Tee(w, shown), shown.Step
 	if s.TensorBoard {
-		board, failed := s.tensorBoard(run.ID)
+		board, failed := s.tensorBoard(rec)
 		if failed != nil {
 			return failed
 		}
@@ -507,12 +514,24 @@ func (s *Sweep) cannotOpen(run experiments.Run, err error) error {
 }
 
 // tensorBoard begins a run's event file with what is in its record.
-func (s *Sweep) tensorBoard(id string) (*record.TensorBoard, error) {
-	rec, err := record.Read(recordPath(s.Dir, id))
-	if err != nil {
-		return nil, err
+func (s *Sweep) tensorBoard(rec *record.RunRecord) (*record.TensorBoard, error) {
+	return record.NewTensorBoard(filepath.Join(s.Dir, "tensorboard", rec.Start.ID), rec.Events)
+}
+
+// finishedBoard writes the event file of a run that was finished before.
+func (s *Sweep) finishedBoard(run experiments.Run) error {
+	if !s.TensorBoard {
+		return nil
 	}
-	return record.NewTensorBoard(filepath.Join(s.Dir, "tensorboard", id), rec.Events)
+	rec, err := record.Read(recordPath(s.Dir, run.ID))
+	if err != nil {
+		return err
+	}
+	board, err := s.tensorBoard(rec)
+	if err != nil {
+		return err
+	}
+	return board.Close()
 }
 
 // removeTemporaries clears what a killed process left of a run half written.

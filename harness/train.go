@@ -121,7 +121,7 @@ func (t *trainer) log(rate float32) error {
 		Seconds: t.clock.total.Seconds(), Waited: t.waited(), ImagesPerS: t.clock.lap(t.window.Steps * t.run.Batch)}
 	steps := t.window.Steps
 	t.window = window{}
-	return errors.Join(t.sink.Event(e), t.watchLoss(m.Loss, steps), t.watchPhotos())
+	return errors.Join(t.sink.Event(e), t.watchError(m.Error, steps), t.watchPhotos())
 }
 
 // look records the gradients of the latest step and, but for the last one's,
@@ -169,7 +169,7 @@ func (t *trainer) finish(ctx context.Context) error {
 	}
 	responses, err := t.responses()
 	if err != nil {
-		return err
+		return t.fail(err)
 	}
 	if err := t.sink.Event(record.Event{Kind: "responses", Step: t.step, Layers: responses}); err != nil {
 		return err

@@ -17,9 +17,9 @@ import (
 func trainingCurves(title string, nets []*net) (*figure, error) {
 	var drawn []*line
 	end := 0.0
-	color := palette(nets)
+	color, fs := palette(nets), familiesOf(nets)
 	for _, n := range nets {
-		l := &line{net: n, color: color(n), name: lineName(n, nets)}
+		l := &line{net: n, entry: entry{fs.look(n, color(n)), lineName(n, nets)}}
 		var train, test [][]record.Point
 		for _, r := range n.shown() {
 			train = append(train, r.TrainCurve())
@@ -37,6 +37,7 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 		return nil, fmt.Errorf("training_curves: %w: no run has logged an error", errNothing)
 	}
 
+	names := numbered(entries(drawn))
 	x := iterations(end)
 	yMax := errorTop(drawn, end)
 	y := axis{label: "error (%)", max: yMax, ticks: ticks(0, yMax, 6, 1)}
@@ -49,7 +50,7 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 		return len(n.open)
 	}))}
 	fig.panels = pair(x, y, drawn, (*line).named, func(p *panel, ls []*line) { curves(p, ls, paper) })
-	fig.legend = curveLegend(nets, paper)
+	fig.legend = append(curveLegend(nets, paper), names...)
 	return fig, nil
 }
 
@@ -68,7 +69,7 @@ func pair[T any](x, y axis, all []T, named func(T) (*net, string), fill func(p *
 		if len(these) == 0 {
 			continue
 		}
-		p := &panel{heading: "Plain nets", x: x, y: y, right: labelRoom(names)}
+		p := &panel{heading: "Plain nets", x: x, y: y, right: labelRoom(names), labels: len(names)}
 		if residual {
 			p.heading = "Residual nets"
 		}
@@ -103,13 +104,20 @@ func iterations(end float64) axis {
 // line is what is drawn of one net.
 type line struct {
 	*net
-	name        string
-	color       rgba
+	entry
 	stopped     bool
 	train, test []point
 }
 
 func (l *line) named() (*net, string) { return l.net, l.name }
+
+func entries(ls []*line) []*entry {
+	var all []*entry
+	for _, l := range ls {
+		all = append(all, &l.entry)
+	}
+	return all
+}
 
 // note marks in its name that a net did not come to its end.
 func (l *line) note() {
@@ -188,7 +196,7 @@ func curves(p *panel, ls []*line, paper bool) {
 		}
 		var labels []label
 		for _, l := range ls {
-			f.curve(thin(l.test, x.max, columns), l.color, testWidth, nil)
+			f.curve(thin(l.test, x.max, columns), l.color, testWidth, l.dash)
 			end := l.last()
 			at := vg.Point{X: f.px(end.step), Y: f.py(min(end.mean, y.max))}
 			if len(l.test) == 1 { // no line

@@ -21,9 +21,9 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 		return nil, fmt.Errorf("error_by_depth: %w: no run is finished", errNothing)
 	}
 	fs := familiesOf(done)
-	color := map[string]rgba{}
+	looks := map[string]look{}
 	for _, n := range done {
-		color[fs.name(n)] = fs.color(n)
+		looks[fs.name(n)] = fs.look(n, fs.color(n))
 	}
 	x, place := depthAxis(done, fs)
 	fig := &figure{title: title, notes: notes(done, leftOut(nets, func(n *net) int { return len(n.open) }))}
@@ -39,9 +39,10 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 		var runs []trend
 		most := 0.0
 		for i, name := range fs.names {
-			t := trend{name: name, color: color[name], round: strings.HasPrefix(name, "plain")}
+			t := trend{name: name, look: looks[name], round: strings.HasPrefix(name, "plain")}
 			if len(depths(done)) > 1 && maxSeeds(done) > 1 {
-				t.shift = (vg.Length(i) - vg.Length(len(fs.names)-1)/2) * 4 // or the bars hide one another
+				// Or the bars hide one another.
+				t.shift = (vg.Length(i) - vg.Length(len(fs.names)-1)/2) * min(4, 24/vg.Length(len(fs.names)))
 			}
 			for _, n := range done {
 				xs := n.values(k.of)
@@ -71,7 +72,7 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 		}
 		fig.panels = append(fig.panels, p)
 	}
-	fig.legend = depthLegend(done, fs.names, color, paper)
+	fig.legend = depthLegend(done, fs.names, looks, paper)
 	return fig, nil
 }
 
@@ -81,7 +82,15 @@ func depthAxis(nets []*net, fs families) (axis, func(*net) float64) {
 	if len(ds) == 1 {
 		x := axis{label: fmt.Sprintf("%d layers", ds[0]), min: -0.6, max: float64(len(fs.names)) - 0.4}
 		for i, f := range fs.names {
-			x.ticks = append(x.ticks, tick{float64(i), strings.ReplaceAll(f, ", ", ",\n")})
+			label := columnLabel(f)
+			if !columnsFit(fs.names) { // the legend has the names
+				const most = 18 // numbers in a row
+				label = ""
+				if i%((len(fs.names)+most-1)/most) == 0 {
+					label = strconv.Itoa(i + 1)
+				}
+			}
+			x.ticks = append(x.ticks, tick{float64(i), label})
 		}
 		return x, func(n *net) float64 { return float64(slices.Index(fs.names, fs.name(n))) }
 	}
@@ -106,10 +115,26 @@ func depthAxis(nets []*net, fs families) (axis, func(*net) float64) {
 	return x, func(n *net) float64 { return scale(n.Depth) }
 }
 
+// columnLabel is what stands under a family's column.
+func columnLabel(family string) string { return strings.ReplaceAll(family, ", ", ",\n") }
+
+// columnsFit says whether the families' names have room under their columns.
+func columnsFit(families []string) bool {
+	const panel = width/2 - margin - 40 // nearly
+	for _, f := range families {
+		for _, l := range strings.Split(columnLabel(f), "\n") {
+			if textWidth(textSize, false, l)+4 > panel/vg.Length(len(families)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // trend is one family's errors over depth, in units of the axes.
 type trend struct {
-	name   string
-	color  rgba
+	name string
+	look
 	round  bool      // marker: disc, or square
 	shift  vg.Length // sideways
 	points []point
@@ -135,7 +160,7 @@ func (f frame) trend(t trend) {
 	}
 	ours := pts(t.points)
 	if !columns {
-		f.line(t.color, 1.6, nil, ours...)
+		f.line(t.color, 1.6, t.dash, ours...)
 	}
 	const cap = vg.Length(3)
 	for i, p := range ours {
@@ -177,12 +202,17 @@ func (s sheet) marker(at vg.Point, c rgba, round, hollow bool) {
 	s.Fill(path)
 }
 
-func depthLegend(nets []*net, families []string, color map[string]rgba, paper bool) []key {
+func depthLegend(nets []*net, families []string, looks map[string]look, paper bool) []key {
 	var keys []key
-	for _, name := range families {
-		keys = append(keys, key{name, func(s sheet, x, y, w vg.Length) {
-			s.line(color[name], 1.6, nil, vg.Point{X: x, Y: y}, vg.Point{X: x + w, Y: y})
-			s.marker(vg.Point{X: x + w/2, Y: y}, color[name], strings.HasPrefix(name, "plain"), false)
+	numbered := len(depths(nets)) == 1 && !columnsFit(families)
+	for i, name := range families {
+		l, label := looks[name], name
+		if numbered {
+			label = fmt.Sprintf("%d: %s", i+1, name)
+		}
+		keys = append(keys, key{label, func(s sheet, x, y, w vg.Length) {
+			s.line(l.color, 1.6, l.dash, vg.Point{X: x, Y: y}, vg.Point{X: x + w, Y: y})
+			s.marker(vg.Point{X: x + w/2, Y: y}, l.color, strings.HasPrefix(name, "plain"), false)
 		}})
 	}
 	if maxSeeds(nets) > 1 {

@@ -5,6 +5,7 @@ package plots
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -16,11 +17,12 @@ import (
 
 // Question is what a figure needs to know of the YAML file.
 type Question struct {
-	Name    string   // of the file
-	Title   string   // the question itself
-	Figures []string // of Names
-	Origin  []byte   // JSON that says what all is made from; nil for nothing
-	Made    []string // sentences on the versions and devices that made the runs, for the tables
+	Name    string                           // of the file
+	Title   string                           // the question itself
+	Figures []string                         // of Names
+	Origin  []byte                           // JSON that says what all is made from; nil for nothing
+	Made    []string                         // sentences on the versions and devices that made the runs, for the tables
+	Say     func(format string, args ...any) // one line to the user; may be nil
 }
 
 // figures is where a new kind of figure is entered.
@@ -82,6 +84,7 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 	}
 	drawn := 0
 	var waiting []error
+	lost := map[rune]bool{}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(q.Figures))) {
 		fig, err := figures[name](q.Title, nets)
 		if errors.Is(err, errNothing) {
@@ -94,12 +97,26 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 		if err := fig.write(filepath.Join(dir, name), q.Origin); err != nil {
 			return err
 		}
+		maps.Copy(lost, fig.lost)
 		drawn++
+	}
+	if len(lost) > 0 && q.Say != nil {
+		q.Say("The font of the PNG figures has no %s: a box stands for each. The SVG figures and the tables have them.", listed(lost))
 	}
 	if drawn == 0 {
 		return errors.Join(waiting...)
 	}
 	return nil
+}
+
+// listed is the first few runes of a set, in their order.
+func listed(set map[rune]bool) string {
+	const most = 10
+	runes := slices.Sorted(maps.Keys(set))
+	if more := len(runes) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", string(runes[:most]), more)
+	}
+	return string(runes)
 }
 
 // write writes path.png and path.svg.

@@ -12,7 +12,7 @@ import (
 // generalisationGap draws over the iterations by how much the test error is
 // above the training error.
 func generalisationGap(title string, nets []*net) (*figure, error) {
-	color := palette(nets)
+	color, fs := palette(nets), familiesOf(nets)
 	var drawn []*line
 	lo, hi, end := 0.0, 1.0, 0.0
 	for _, n := range nets {
@@ -20,7 +20,7 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 		for _, r := range n.shown() {
 			gaps = append(gaps, r.GapCurve())
 		}
-		l := &line{net: n, name: lineName(n, nets), color: color(n), test: merge(gaps)}
+		l := &line{net: n, entry: entry{fs.look(n, color(n)), lineName(n, nets)}, test: merge(gaps)}
 		if len(l.test) == 0 {
 			continue
 		}
@@ -34,6 +34,7 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 	if len(drawn) == 0 {
 		return nil, fmt.Errorf("generalisation_gap: %w: no run has been tested", errNothing)
 	}
+	names := numbered(entries(drawn))
 	x := iterations(end)
 	y := axis{label: testWord(nets) + " − training error (%)", ticks: ticks(lo, hi, 6, 1)}
 	step := y.ticks[len(y.ticks)-1].at
@@ -51,7 +52,7 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 				if len(l.shown()) > 1 {
 					f.band(l.test, fade(l.color, 0.2))
 				}
-				f.curve(l.test, l.color, testWidth, nil)
+				f.curve(l.test, l.color, testWidth, l.dash)
 				last := l.last()
 				labels = append(labels, label{l.name, l.color, vg.Point{X: f.px(last.step), Y: f.py(last.mean)}})
 			}
@@ -62,5 +63,6 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 	if maxSeeds(nets) > 1 {
 		fig.legend = append(fig.legend, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", band})
 	}
+	fig.legend = append(fig.legend, names...)
 	return fig, nil
 }

@@ -2,6 +2,7 @@ package plots
 
 import (
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/plot/vg"
 )
@@ -16,15 +17,37 @@ type label struct {
 const (
 	labelGap    = vg.Length(10.5) // least distance of two lines of labels
 	labelIndent = vg.Length(14)   // from the frame to the text
+	labelEdge   = vg.Length(6)    // of the frame's height, without labels
+	labelWidest = width / 5       // of a label's text
 )
 
 // labelRoom is the width that labels need beside a frame.
 func labelRoom(texts []string) vg.Length {
 	var w vg.Length
 	for _, t := range texts {
-		w = max(w, face(textSize, true).Width(t))
+		w = max(w, textWidth(textSize, true, t))
 	}
 	return w + labelIndent
+}
+
+// entry is what a line looks like, and what it is called beside the frame.
+type entry struct {
+	look
+	name string
+}
+
+// numbered puts numbers in place of names where one of them is too long to stand
+// beside a frame, and gives what the legend says of them then: nil where all fit.
+func numbered(entries []*entry) (keys []key) {
+	if !slices.ContainsFunc(entries, func(e *entry) bool { return textWidth(textSize, true, e.name) > labelWidest }) {
+		return nil
+	}
+	for i, e := range entries {
+		number := strconv.Itoa(i + 1)
+		keys = append(keys, key{number + ": " + e.name, straight(e.color, testWidth, e.dash)})
+		e.name = number
+	}
+	return keys
 }
 
 // labels writes each label as near to the height of its place as the others
@@ -43,7 +66,7 @@ func (f frame) labels(ls []label) {
 	for i, l := range ls {
 		want[i] = float64(l.from.Y)
 	}
-	ys := spread(want, float64(labelGap), float64(f.Min.Y)+3, float64(f.Max.Y)-3)
+	ys := spread(want, float64(labelGap), float64(f.Min.Y+labelEdge/2), float64(f.Max.Y-labelEdge/2))
 	for i, l := range ls {
 		y, x := vg.Length(ys[i]), f.Max.X
 		var dash []vg.Length

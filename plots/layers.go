@@ -28,14 +28,14 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 		if len(seeds) == 0 {
 			continue
 		}
-		p := profile{name: n.Label(), color: color(n), middle: byLayer(seeds, mean)}
+		p := profile{entry: entry{fs.look(n, color(n)), n.Label()}, middle: byLayer(seeds, mean)}
 		if len(seeds) > 1 {
 			p.lo, p.hi = byLayer(seeds, slices.Min), byLayer(seeds, slices.Max)
 		}
 		ours = append(ours, p)
 		most, deepest = max(most, slices.Max(byLayer(seeds, slices.Max))), max(deepest, len(p.middle))
 		if points := paperResponses()[n.Label()]; points != nil {
-			q := profile{color: fade(color(n), 0.5)}
+			q := profile{entry: entry{look: look{color: fade(color(n), 0.5)}}}
 			for _, p := range points {
 				q.layers, q.middle = append(q.layers, p.Step), append(q.middle, p.Error)
 			}
@@ -46,6 +46,11 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 	if len(ours) == 0 {
 		return nil, fmt.Errorf("layer_responses: %w: no run has recorded any", errNothing)
 	}
+	var entries []*entry
+	for i := range ours {
+		entries = append(entries, &ours[i].entry)
+	}
+	long := numbered(entries)
 	yMax := 0.5 * math.Ceil(most/0.5*1.02)
 	y := axis{label: "standard deviation of the response", max: yMax, ticks: ticks(0, yMax, 6, 1)}
 	fig := &figure{title: title, notes: notes(nets, leftOut(nets, func(n *net) int { return len(n.open) }))}
@@ -53,7 +58,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 		p := &panel{heading: "By layer, from the image on", x: layerAxis(deepest), y: y}
 		if sorted {
 			p.heading, p.x.label, p.y.label = "Sorted by size", "layers, the largest first", ""
-			p.right = labelRoom(names(ours))
+			p.right, p.labels = labelRoom(names(ours)), len(ours)
 		}
 		p.paint = func(f frame) {
 			for _, q := range paper {
@@ -62,7 +67,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 			var labels []label
 			for _, q := range ours {
 				q = q.sorted(sorted)
-				f.profile(q, 1.4, nil)
+				f.profile(q, 1.4, q.dash)
 				labels = append(labels, f.endLabel(q))
 			}
 			if sorted {
@@ -78,6 +83,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 	if len(paper) > 0 {
 		fig.legend = append(fig.legend, key{"He et al. 2015, Figure 7, CIFAR-10", straight(fade(gray, 0.4), trainWidth, nil)})
 	}
+	fig.legend = append(fig.legend, long...)
 	return fig, nil
 }
 
@@ -85,7 +91,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 // first and at the last record of a run, and between what norms it lay in all.
 // Of several seeds it shows the means, and the band of all.
 func gradientNorms(title string, nets []*net) (*figure, error) {
-	color := palette(nets)
+	color, fs := palette(nets), familiesOf(nets)
 	type drawn struct {
 		*net
 		first, last profile
@@ -107,7 +113,8 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 		if len(every) == 0 {
 			continue
 		}
-		d := drawn{n, profile{color: color(n), middle: byLayer(first, mean)}, profile{name: lineName(n, nets), color: color(n), middle: byLayer(last, mean)}}
+		l := fs.look(n, color(n))
+		d := drawn{n, profile{entry: entry{look: l}, middle: byLayer(first, mean)}, profile{entry: entry{l, lineName(n, nets)}, middle: byLayer(last, mean)}}
 		d.last.lo, d.last.hi = byLayer(every, slices.Min), byLayer(every, slices.Max)
 		lo, hi = min(lo, slices.Min(d.last.lo)), max(hi, slices.Max(d.last.hi))
 		deepest = max(deepest, len(d.last.middle))
@@ -116,6 +123,11 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("gradient_norms: %w: no run has recorded any", errNothing)
 	}
+	var entries []*entry
+	for i := range all {
+		entries = append(entries, &all[i].last.entry)
+	}
+	long := numbered(entries)
 	y := axis{label: "norm of the gradient", min: math.Floor(lo), max: max(math.Ceil(hi), math.Floor(lo)+1)}
 	for e := y.min; e <= y.max; e++ {
 		y.ticks = append(y.ticks, tick{e, strings.Replace(strconv.FormatFloat(math.Pow(10, e), 'g', -1, 64), "e-0", "e-", 1)})
@@ -127,7 +139,7 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 			var labels []label
 			for _, d := range ds {
 				f.profile(d.first, trainWidth, trainDash)
-				f.profile(d.last, testWidth, nil)
+				f.profile(d.last, testWidth, d.last.dash)
 				labels = append(labels, f.endLabel(d.last))
 			}
 			f.labels(labels)
@@ -138,13 +150,13 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 		{"at the first test", straight(gray, trainWidth, trainDash)},
 		{"lowest to highest at any test", band},
 	}
+	fig.legend = append(fig.legend, long...)
 	return fig, nil
 }
 
 // profile is one number for each layer of a net.
 type profile struct {
-	name   string
-	color  rgba
+	entry
 	layers []int // nil for 1, 2, 3 and so on
 	middle []float64
 	lo, hi []float64 // nil for no band

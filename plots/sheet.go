@@ -21,6 +21,7 @@ type figure struct {
 	notes  []string // small lines under the title
 	legend []key
 	panels []*panel
+	lost   map[rune]bool // what the font cannot draw, once png has been called
 }
 
 // key is one entry of the legend: a sample and what it means.
@@ -35,6 +36,7 @@ type panel struct {
 	x, y    axis
 	above   []mark    // small notes over the frame
 	right   vg.Length // room kept free beside the frame
+	labels  int       // that stand there, one above the other
 	paint   func(f frame)
 }
 
@@ -53,14 +55,20 @@ type tick struct {
 type mark = tick
 
 // sheet is a canvas that text can be put on.
-type sheet struct{ draw.Canvas }
+type sheet struct {
+	draw.Canvas
+	lost map[rune]bool // of a PNG: what the font cannot draw; nil for an SVG, whose readers have other fonts
+}
 
 // text puts a line of text at a baseline; align is 0 for left, 0.5 for centred
 // and 1 for right of x.
 func (s sheet) text(x, y vg.Length, size vg.Length, bold bool, c color.Color, align float64, text string) {
 	f := face(size, bold)
+	if s.lost != nil {
+		text = boxed(f, text, s.lost)
+	}
 	s.SetColor(c)
-	s.FillString(*f, vg.Point{X: x - vg.Length(align)*f.Width(text), Y: y}, text)
+	s.FillString(*f, vg.Point{X: x - vg.Length(align)*textWidth(size, bold, text), Y: y}, text)
 }
 
 // line draws a straight or broken line through points.
@@ -140,6 +148,7 @@ const (
 	titleLine  = vg.Length(15)
 	noteLine   = vg.Length(11)
 	legendLine = vg.Length(18)
+	legendNext = vg.Length(13) // a further line of the legend
 	headingRow = vg.Length(17)
 	axisRow    = vg.Length(34) // tick labels and axis label under a frame
 	tickLine   = vg.Length(10) // a further line of tick labels
@@ -148,13 +157,22 @@ const (
 func (fig *figure) head() head {
 	var h head
 	w := width - 2*margin
-	h.title = wrap(face(titleSize, true), fig.title, w)
+	h.title = wrap(titleSize, true, fig.title, w)
 	for _, n := range fig.notes {
-		h.notes = append(h.notes, wrap(face(smallSize, false), n, w)...)
+		h.notes = append(h.notes, wrap(smallSize, false, n, w)...)
 	}
 	h.height = titleLine*vg.Length(len(h.title)) + noteLine*vg.Length(len(h.notes)) + 4
-	if len(fig.legend) > 0 {
-		h.height += legendLine
+	if _, lines := fig.legendPlaces(); lines > 0 {
+		h.height += legendLine + legendNext*vg.Length(lines-1)
+	}
+	return h
+}
+
+// panelHeight leaves room for a line of each label beside the frame.
+func (fig *figure) panelHeight() vg.Length {
+	h := panelHeight
+	for _, p := range fig.panels {
+		h = max(h, labelGap*vg.Length(p.labels)+labelEdge)
 	}
 	return h
 }
@@ -172,12 +190,12 @@ func (fig *figure) axisRow() vg.Length {
 
 // size is the size of the whole figure.
 func (fig *figure) size() (w, h vg.Length) {
-	return width, 2*margin + fig.head().height + headingRow + panelHeight + fig.axisRow()
+	return width, 2*margin + fig.head().height + headingRow + fig.panelHeight() + fig.axisRow()
 }
 
-// draw draws the figure on a canvas of its size.
-func (fig *figure) draw(c vg.CanvasSizer) {
-	s := sheet{draw.New(c)}
+// draw draws the figure on a canvas of its size; lost is the sheet's.
+func (fig *figure) draw(c vg.CanvasSizer, lost map[rune]bool) {
+	s := sheet{draw.New(c), lost}
 	w, total := fig.size()
 	s.FillPolygon(white, []vg.Point{{X: 0, Y: 0}, {X: w, Y: 0}, {X: w, Y: total}, {X: 0, Y: total}})
 
@@ -191,17 +209,14 @@ func (fig *figure) draw(c vg.CanvasSizer) {
 		y -= noteLine
 		s.text(margin, y+2, smallSize, false, gray, 0, l)
 	}
-	if len(fig.legend) > 0 {
-		y -= legendLine
-		fig.drawLegend(s, y+4)
-	}
+	fig.drawLegend(s, y-legendLine+4)
 
 	const gap, tickRoom = vg.Length(16), vg.Length(5)
 	lefts := make([]vg.Length, len(fig.panels))
 	room := w - 2*margin - gap*vg.Length(len(fig.panels)-1)
 	for i, p := range fig.panels {
 		for _, t := range p.y.ticks {
-			lefts[i] = max(lefts[i], face(textSize, false).Width(t.label)+tickRoom)
+			lefts[i] = max(lefts[i], textWidth(textSize, false, t.label)+tickRoom)
 		}
 		if p.y.label != "" {
 			lefts[i] += textSize + 5
@@ -216,21 +231,50 @@ func (fig *figure) draw(c vg.CanvasSizer) {
 		area := s.Canvas
 		area.Rectangle = vg.Rectangle{
 			Min: vg.Point{X: x, Y: margin + below},
-			Max: vg.Point{X: x + each, Y: margin + below + panelHeight},
+			Max: vg.Point{X: x + each, Y: margin + below + fig.panelHeight()},
 		}
-		frame{sheet{area}, p}.draw(lefts[i], below)
+		frame{sheet{area, lost}, p}.draw(lefts[i], below)
 		x += each + p.right + gap
 	}
 }
 
-func (fig *figure) drawLegend(s sheet, y vg.Length) {
-	const sample, space, between = vg.Length(22), vg.Length(5), vg.Length(18)
-	x := margin
+const (
+	legendSample  = vg.Length(22)
+	legendSpace   = vg.Length(5)
+	legendBetween = vg.Length(18)
+)
+
+// legendPlaces gives the place of each entry of the legend, x from the margin on
+// and the line: all in one line, or in columns of the widest entry.
+func (fig *figure) legendPlaces() (xs []vg.Length, lines int) {
+	var all, widest vg.Length
 	for _, k := range fig.legend {
-		k.sample(s, x, y+3, sample)
-		x += sample + space
-		s.text(x, y, textSize, false, black, 0, k.label)
-		x += face(textSize, false).Width(k.label) + between
+		xs = append(xs, all)
+		w := legendSample + legendSpace + textWidth(textSize, false, k.label) + legendBetween
+		all, widest = all+w, max(widest, w)
+	}
+	room := width - 2*margin + legendBetween
+	if all <= room {
+		return xs, min(len(xs), 1)
+	}
+	columns := max(1, int(room/widest))
+	for i := range xs {
+		xs[i] = widest * vg.Length(i%columns)
+	}
+	return xs, (len(xs) + columns - 1) / columns
+}
+
+// drawLegend draws the legend, its first line at the height y.
+func (fig *figure) drawLegend(s sheet, y vg.Length) {
+	xs, _ := fig.legendPlaces()
+	room := width - 2*margin - legendSample - legendSpace
+	for i, k := range fig.legend {
+		if i > 0 && xs[i] <= xs[i-1] {
+			y -= legendNext
+		}
+		x := margin + xs[i]
+		k.sample(s, x, y+3, legendSample)
+		s.text(x+legendSample+legendSpace, y, textSize, false, black, 0, shortened(textSize, false, k.label, room))
 	}
 }
 
@@ -239,9 +283,9 @@ func (fig *figure) drawLegend(s sheet, y vg.Length) {
 func (f frame) draw(left, below vg.Length) {
 	lo, hi := f.Min, f.Max
 	f.text(lo.X, hi.Y+6, headSize, true, black, 0, f.p.heading)
-	taken := lo.X + face(headSize, true).Width(f.p.heading) + 8
+	taken := lo.X + textWidth(headSize, true, f.p.heading) + 8
 	for _, m := range f.p.above {
-		half := face(smallSize, false).Width(m.label) / 2
+		half := textWidth(smallSize, false, m.label) / 2
 		if x := f.px(m.at); x-half > taken {
 			f.text(x, hi.Y+5, smallSize, false, gray, 0.5, m.label)
 			taken = x + half + 8
@@ -278,7 +322,8 @@ func (f frame) draw(left, below vg.Length) {
 func (fig *figure) png(dpi int) ([]byte, error) {
 	w, h := fig.size()
 	c := vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(dpi))
-	fig.draw(c)
+	fig.lost = map[rune]bool{}
+	fig.draw(c, fig.lost)
 	var b bytes.Buffer
 	_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(&b)
 	return b.Bytes(), err
@@ -290,7 +335,7 @@ func (fig *figure) png(dpi int) ([]byte, error) {
 func (fig *figure) svg() ([]byte, error) {
 	w, h := fig.size()
 	c := vgsvg.New(w, h)
-	fig.draw(c)
+	fig.draw(c, nil)
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
 		return nil, err

@@ -95,8 +95,7 @@ func legible(c rgba) rgba {
 	}
 }
 
-// familyColors are of Okabe and Ito's set for colour-blind readers, and so are
-// tagColors.
+// familyColors are of Okabe and Ito's set for colour-blind readers.
 var familyColors = map[string]rgba{
 	"":  hex(0x5a5a5a), // no shortcut: plain
 	"A": hex(0x0072b2),
@@ -104,8 +103,19 @@ var familyColors = map[string]rgba{
 	"C": hex(0x009e73),
 }
 
-// tagColors are those of families that differ by more than the shortcut.
-var tagColors = []rgba{hex(0xcc79a7), hex(0x009e73), hex(0xe69f00), hex(0x56b4e9)}
+// tagColors are those of families that differ by more than the shortcut: the
+// rest of that set, then of Paul Tol's muted one. When all are taken they come
+// again, with the next of tagDashes.
+var (
+	tagColors = []rgba{hex(0xcc79a7), hex(0x009e73), hex(0xe69f00), hex(0x56b4e9), hex(0x882255), hex(0x332288), hex(0x999933)}
+	tagDashes = [][]vg.Length{nil, {4, 2}, {1.5, 1.5}, {5, 1.5, 1.5, 1.5}}
+)
+
+// look is how the lines of a family are drawn.
+type look struct {
+	color rgba
+	dash  []vg.Length
+}
 
 // palette gives each net its colour. One plain and one residual family: by
 // depth, the same for the plain and the residual net. More: by family, shallow
@@ -120,9 +130,9 @@ func palette(nets []*net) func(*net) rgba {
 		if !fs.several {
 			return ramp(rank)
 		}
-		c, tagged := fs.tagged[fs.name(n)]
-		if !tagged {
-			c = familyColors[n.Shortcut]
+		c := familyColors[n.Shortcut]
+		if l, tagged := fs.tagged[fs.name(n)]; tagged {
+			c = l.color
 		}
 		if len(ds) == 1 {
 			return c
@@ -137,11 +147,11 @@ type families struct {
 	shared    map[bool][]string // by Residual: tags that all nets have
 	several   bool              // more than one of plain or of residual nets
 	names     []string          // in their order
-	tagged    map[string]rgba   // colours of those with tags
+	tagged    map[string]look   // of those with tags
 }
 
 func familiesOf(nets []*net) families {
-	fs := families{shortcuts: len(shortcuts(nets)) > 1, shared: map[bool][]string{}, tagged: map[string]rgba{}}
+	fs := families{shortcuts: len(shortcuts(nets)) > 1, shared: map[bool][]string{}, tagged: map[string]look{}}
 	seen := map[bool]bool{}
 	for _, n := range nets {
 		tags := n.tags()
@@ -151,16 +161,24 @@ func familiesOf(nets []*net) families {
 		seen[n.Residual], fs.shared[n.Residual] = true, tags
 	}
 	count := map[bool]int{}
+	taken := map[rgba]bool{}
+	var tagged []string
 	for _, n := range nets {
-		name, tags := fs.name(n), fs.tags(n)
+		name := fs.name(n)
 		if slices.Contains(fs.names, name) {
 			continue
 		}
 		fs.names = append(fs.names, name)
-		if len(tags) > 0 {
-			fs.tagged[name] = tagColors[len(fs.tagged)%len(tagColors)]
-		}
 		count[n.Residual]++
+		if len(fs.tags(n)) > 0 {
+			tagged = append(tagged, name)
+		} else {
+			taken[fs.color(n)] = true
+		}
+	}
+	free := slices.DeleteFunc(slices.Clone(tagColors), func(c rgba) bool { return taken[c] })
+	for i, name := range tagged {
+		fs.tagged[name] = look{free[i%len(free)], tagDashes[i/len(free)%len(tagDashes)]}
 	}
 	fs.several = count[false] > 1 || count[true] > 1
 	return fs
@@ -189,7 +207,7 @@ func (fs families) color(n *net) rgba {
 	tagged, ok := fs.tagged[fs.name(n)]
 	switch {
 	case ok:
-		return tagged
+		return tagged.color
 	case fs.shortcuts:
 		return familyColors[n.Shortcut]
 	case n.Residual:
@@ -197,6 +215,10 @@ func (fs families) color(n *net) rgba {
 	}
 	return familyColors["B"]
 }
+
+// look is the net's: of its colour, and of the dashes that tell families of one
+// colour apart.
+func (fs families) look(n *net, c rgba) look { return look{c, fs.tagged[fs.name(n)].dash} }
 
 // shades gives each net the colour of its family, shallow nets paler.
 func (fs families) shades(nets []*net) func(*net) rgba {
@@ -207,22 +229,4 @@ func (fs families) shades(nets []*net) func(*net) rgba {
 		}
 		return mix(fs.color(n), white, 0.55*(1-float64(slices.Index(ds, n.Depth))/float64(len(ds)-1)))
 	}
-}
-
-// wrap breaks text into lines no wider than w.
-func wrap(f *font.Face, text string, w vg.Length) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if next := strings.TrimSpace(line + " " + word); line == "" || f.Width(next) <= w {
-			line = next
-			continue
-		}
-		lines = append(lines, line)
-		line = word
-	}
-	if line != "" {
-		lines = append(lines, line)
-	}
-	return lines
 }

@@ -175,10 +175,8 @@ func warnings(nets []*net) []string {
 	var ls []string
 	for _, n := range nets {
 		for _, r := range slices.Concat(n.done, n.open) {
-			for _, e := range r.Events {
-				if e.Kind == "warn" {
-					ls = append(ls, fmt.Sprintf("%s, seed %d, step %s: %s", n.Label(), r.Start.Seed, thousands(e.Step), oneLine(e.Text)))
-				}
+			for _, e := range r.Warnings() {
+				ls = append(ls, fmt.Sprintf("%s, seed %d, step %s: %s", n.Label(), r.Start.Seed, thousands(e.Step), oneLine(e.Text)))
 			}
 		}
 	}

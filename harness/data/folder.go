@@ -83,10 +83,8 @@ func ImageFolder(ctx context.Context, dir string, o FolderOptions) (*Source, err
 	for _, set := range []*Set{&s.Train, &s.Test} {
 		broken = append(broken, set.Photos.broken()...)
 	}
-	s.Title = fmt.Sprintf("ImageNet, %d classes, %d + %d photos", len(f.classes), train.N-len(train.Photos.Broken), test.N-len(test.Photos.Broken))
-	if len(f.classes) == imagenetClasses && train.N == ImageNetTrain && test.N == imagenetVal && len(broken) == 0 {
-		s.Title, s.Canonical = "ImageNet", true
-	}
+	s.Title = photoTitle(len(f.classes), train.N-len(train.Photos.Broken), test.N-len(test.Photos.Broken))
+	s.Canonical = s.Title == wholeImageNet
 	if len(broken) > 0 {
 		warnings = append(warnings, fmt.Sprintf("%s: %d unreadable files are left out: %s; all are named in %s", dir, len(broken), someOf(broken), ix.path))
 	}
@@ -95,6 +93,35 @@ func ImageFolder(ctx context.Context, dir string, o FolderOptions) (*Source, err
 	}
 	s.Warning = strings.Join(warnings, "\n")
 	return s, nil
+}
+
+// OutlineFolder is the outline of a folder of photos, by what it lists: no photo
+// is opened. Nets see a square of size x size.
+func OutlineFolder(dir string, size int) (*Source, error) {
+	f, err := readLayout(dir, false)
+	if err != nil {
+		return nil, err
+	}
+	set := func(folders []photoDir) Set {
+		s := Set{Channels: 3, Size: size, Classes: len(f.classes), Photos: &Photos{Dir: dir}}
+		for _, folder := range folders {
+			s.N += len(folder.Photos)
+		}
+		return s
+	}
+	train, test := set(f.train), set(f.val)
+	return &Source{Name: "imagenet", Title: photoTitle(len(f.classes), train.N, test.N), Train: train, Test: test}, nil
+}
+
+// wholeImageNet is the title of all of ImageNet.
+const wholeImageNet = "ImageNet"
+
+// photoTitle says how much of ImageNet the photos that can be read are.
+func photoTitle(classes, train, test int) string {
+	if classes == imagenetClasses && train == ImageNetTrain && test == imagenetVal {
+		return wholeImageNet
+	}
+	return fmt.Sprintf("ImageNet, %d classes, %d + %d photos", classes, train, test)
 }
 
 // someOf is the first few of a list.

@@ -75,6 +75,9 @@ func TestImageFolder(t *testing.T) {
 	if s.Train.Photos.Names[4] != filepath.Join("train", "n02", "000.JPEG") || s.Train.Labels[4] != 1 {
 		t.Errorf("photo 4 is %s of class %d", s.Train.Photos.Names[4], s.Train.Labels[4])
 	}
+	if o, err := OutlineFolder(dir, 32); err != nil || o.Title != s.Title || o.Train.N != 12 || o.Test.N != 12 || o.Train.Classes != 3 || o.Train.Size != 32 {
+		t.Errorf("its outline: %+v, %v", o, err)
+	}
 }
 
 func TestBadFolders(t *testing.T) {

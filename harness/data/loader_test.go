@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"runtime"
 	"testing"
+
+	"gonum.org/v1/gonum/mat"
 )
 
 var testLook = Look{Size: 32, Scale: [2]int{36, 60}, Shift: [3]float64{4, 2, 1}, Axes: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}
@@ -25,6 +27,9 @@ func TestShotsOfPlan(t *testing.T) {
 			t.Fatalf("step %d: %v from one plan, %v from another", step, got, want)
 		}
 		rows := p.Rows(step, nil)
+		if len(got) != len(rows) {
+			t.Fatalf("step %d: %d shots of %d images", step, len(got), len(rows))
+		}
 		for i, s := range got {
 			if s.Image != rows[i][0] || s.Flip != (rows[i][3] != 0) {
 				t.Fatalf("step %d, slot %d: %v for %v", step, i, s, rows[i])
@@ -197,19 +202,34 @@ func TestPhotoStatistics(t *testing.T) {
 	}
 }
 
-// The matrix is that of its axes and spreads.
+// The matrix is that of its axes and spreads, whose order and signs are fixed.
 func TestPrincipal(t *testing.T) {
-	a := [3][3]float64{{4, 1, -2}, {1, 3, 0.5}, {-2, 0.5, 5}}
-	values, axes := principal(a)
-	for i := range 3 {
-		for j := range 3 {
-			sum, dot := 0.0, 0.0
-			for k := range 3 {
-				sum += values[k] * axes[k][i] * axes[k][j]
-				dot += axes[i][k] * axes[j][k]
+	for _, a := range [][3][3]float64{
+		{{4, 1, -2}, {1, 3, 0.5}, {-2, 0.5, 5}},
+		{{5, 4, 4}, {4, 5, 4}, {4, 4, 5}},   // of grey photos, nearly
+		{{2, -1, 0}, {-1, 2, 0}, {0, 0, 9}}, // an axis (0, 0, 1), and one (1, -1, 0)
+	} {
+		var flat []float64
+		for _, row := range a {
+			flat = append(flat, row[:]...)
+		}
+		values, axes := principal(mat.NewSymDense(3, flat))
+		if values[0] < values[1] || values[1] < values[2] {
+			t.Errorf("values %v", values)
+		}
+		for i := range 3 {
+			for j := range 3 {
+				sum, dot := 0.0, 0.0
+				for k := range 3 {
+					sum += values[k] * axes[k][i] * axes[k][j]
+					dot += axes[i][k] * axes[j][k]
+				}
+				if math.Abs(sum-a[i][j]) > 1e-12 || math.Abs(dot-map[bool]float64{true: 1}[i == j]) > 1e-12 {
+					t.Fatalf("values %v, axes %v", values, axes)
+				}
 			}
-			if math.Abs(sum-a[i][j]) > 1e-12 || math.Abs(dot-map[bool]float64{true: 1}[i == j]) > 1e-12 {
-				t.Fatalf("values %v, axes %v", values, axes)
+			if v := axes[i]; v[0] < -1e-6 || math.Abs(v[0]) <= 1e-6 && v[1] < -1e-6 || math.Abs(v[0])+math.Abs(v[1]) <= 1e-6 && v[2] < 0 {
+				t.Errorf("axis %v: the other sign was expected", v)
 			}
 		}
 	}

@@ -37,6 +37,9 @@ func TestStatistics(t *testing.T) {
 func TestPixelMean(t *testing.T) {
 	s := Preview(50, 1).Train
 	got := s.Statistics([]int32{1, 4, 9})
+	if len(got.Pixel) != len(s.Image(0)) {
+		t.Fatalf("%d means of %d pixels", len(got.Pixel), len(s.Image(0)))
+	}
 	for i := range got.Pixel {
 		want := float32((float64(s.Image(1)[i]) + float64(s.Image(4)[i]) + float64(s.Image(9)[i])) / 3)
 		if got.Pixel[i] != want {

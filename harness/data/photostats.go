@@ -8,6 +8,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
 
 	"depthlab/harness/disk"
 )
@@ -15,7 +19,7 @@ import (
 // PhotoStatistics are of photos as tests see them: the centre of each.
 type PhotoStatistics struct {
 	Statistics
-	Axes   [3][3]float64 // principal axes of the colours, each of length 1
+	Axes   [3][3]float64 // principal axes of the colours, each of length 1, the one of the largest spread first; kept by earlier versions: in any order
 	Spread [3]float64    // variance of the colours along each, in grey levels squared
 }
 
@@ -116,50 +120,35 @@ func (s *Set) measure(images []int32, side int) (out PhotoStatistics, err error)
 		mean[c] = float64(total) / values
 		out.Mean[c] = float32(mean[c])
 	}
-	var covariance [3][3]float64
+	covariance := mat.NewSymDense(3, nil)
 	for i := range 3 {
 		for j := range i + 1 {
-			covariance[i][j] = float64(products[i][j])/values - mul(mean[i], mean[j])
-			covariance[j][i] = covariance[i][j]
+			covariance.SetSym(i, j, float64(products[i][j])/values-mul(mean[i], mean[j]))
 		}
-		out.Std[i] = float32(math.Sqrt(max(covariance[i][i], 0)))
+		out.Std[i] = float32(math.Sqrt(max(covariance.At(i, i), 0)))
 	}
 	out.Spread, out.Axes = principal(covariance)
 	return out, nil
 }
 
-// principal gives the eigenvalues and eigenvectors of a symmetric matrix, by
-// Jacobi's rotations.
-func principal(a [3][3]float64) (values [3]float64, vectors [3][3]float64) {
-	for i := range 3 {
-		vectors[i][i] = 1
+// principal gives the eigenvalues of a covariance, the largest first, and its
+// eigenvectors of length 1. Of the two signs of a vector it takes the one with
+// which its first component that is not nearly 0 is positive.
+func principal(covariance *mat.SymDense) (values [3]float64, vectors [3][3]float64) {
+	var e mat.EigenSym
+	if !e.Factorize(covariance, true) {
+		panic(fmt.Sprintf("data: no eigenvectors of %v", mat.Formatted(covariance, mat.Squeeze())))
 	}
-	for range 30 { // far more sweeps than it takes
-		for _, pq := range [][2]int{{0, 1}, {0, 2}, {1, 2}} {
-			p, q := pq[0], pq[1]
-			if a[p][q] == 0 {
-				continue
-			}
-			theta := (a[q][q] - a[p][p]) / (2 * a[p][q])
-			t := math.Copysign(1, theta) / (math.Abs(theta) + math.Sqrt(mul(theta, theta)+1))
-			c := 1 / math.Sqrt(mul(t, t)+1)
-			s := mul(t, c)
-			for k := range 3 {
-				x, y := a[k][p], a[k][q]
-				a[k][p], a[k][q] = mul(c, x)-mul(s, y), mul(s, x)+mul(c, y)
-			}
-			for k := range 3 {
-				x, y := a[p][k], a[q][k]
-				a[p][k], a[q][k] = mul(c, x)-mul(s, y), mul(s, x)+mul(c, y)
-			}
-			for k := range 3 { // rows are vectors
-				x, y := vectors[p][k], vectors[q][k]
-				vectors[p][k], vectors[q][k] = mul(c, x)-mul(s, y), mul(s, x)+mul(c, y)
-			}
+	ascending := e.Values(nil)
+	var columns mat.Dense
+	e.VectorsTo(&columns)
+	for i := range 3 {
+		values[i] = max(ascending[2-i], 0)
+		v := &vectors[i]
+		mat.Col(v[:], 2-i, &columns)
+		if first := slices.IndexFunc(v[:], func(x float64) bool { return math.Abs(x) > 1e-6 }); v[first] < 0 {
+			floats.Scale(-1, v[:])
 		}
-	}
-	for i := range 3 {
-		values[i] = max(a[i][i], 0)
 	}
 	return values, vectors
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,7 +102,7 @@ func put(path string, write func(io.Writer) error, place func(temp, path string)
 	if _, err := fault("create", path, 0); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(dir, "."+name+tempMark+"*")
+	temp, err := createTemp(dir, name)
 	if err != nil {
 		return err
 	}
@@ -117,9 +118,6 @@ func put(path string, write func(io.Writer) error, place func(temp, path string)
 	if err := write(f); err != nil {
 		return err
 	}
-	if err := temp.Chmod(0o644); err != nil { // CreateTemp's is for the owner alone
-		return err
-	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
@@ -133,6 +131,18 @@ func put(path string, write func(io.Writer) error, place func(temp, path string)
 		return err
 	}
 	return syncDir(dir)
+}
+
+// createTemp makes the temporary file for a name in dir. Its mode is what the
+// user's umask and the folder leave of 0666; os.CreateTemp's is 0600.
+func createTemp(dir, name string) (*os.File, error) {
+	for {
+		path := filepath.Join(dir, fmt.Sprintf(".%s%s%d", name, tempMark, rand.Uint32()))
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+		if !errors.Is(err, os.ErrExist) {
+			return f, err
+		}
+	}
 }
 
 // MakeDir makes a folder, and those above it, unless they are there.

@@ -39,7 +39,11 @@ type HeldError struct {
 }
 
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s is held by %v since %s", e.Path, e.Holder, e.Holder.Taken.Format(time.DateTime))
+	s := fmt.Sprintf("%s is held by %v", e.Path, e.Holder)
+	if !e.Holder.Taken.IsZero() { // else its file cannot be read
+		s += " since " + e.Holder.Taken.UTC().Format(time.DateTime+" MST")
+	}
+	return s
 }
 
 // ErrLost says that a lock was taken over: its holder gave no sign of life for
@@ -107,6 +111,9 @@ func (s *Set) Take(path string) (*Lock, error) {
 		if err := takeAway(path, holder.Token); err != nil {
 			return nil, err
 		}
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil { // a link to nothing
+		return nil, &disk.Error{Path: path, Err: err}
 	}
 	return nil, fmt.Errorf("%s: the lock comes and goes; is something else writing into that folder?", path)
 }

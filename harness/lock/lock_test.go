@@ -128,6 +128,29 @@ func TestTakeAndRelease(t *testing.T) {
 	}
 }
 
+// Who holds a lock, and since when, is said in a zone that is named.
+func TestHeldError(t *testing.T) {
+	east := time.FixedZone("east", 2*3600)
+	err := &HeldError{"x.lock", Holder{Host: "elsewhere", PID: 7, Taken: time.Date(2026, 3, 1, 1, 30, 0, 0, east)}}
+	if got, want := err.Error(), "x.lock is held by process 7 on elsewhere since 2026-02-28 23:30:00 UTC"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A folder that is a link to nothing is named as what it is.
+func TestFolderIsGone(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(dir, "unmounted"), filepath.Join(dir, "results")); err != nil {
+		t.Fatal(err)
+	}
+	var s Set
+	_, err := s.Take(filepath.Join(dir, "results", "x.lock"))
+	var bad *disk.Error
+	if !errors.As(err, &bad) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v, want a *disk.Error of a folder that is not there", err)
+	}
+}
+
 // leave makes the lock of somebody else.
 func leave(t *testing.T, path string, change func(*Holder)) {
 	t.Helper()
@@ -169,6 +192,20 @@ func TestDeadHolders(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Times name their zone, whatever zone the holder's machine is in.
+func TestHeldErrorNamesTheZone(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 2*3600))
+	for want, taken := range map[string]time.Time{
+		"x.lock is held by process 7 on a since 2026-01-02 01:04:05 UTC": at,
+		"x.lock is held by process 7 on a":                               {},
+	} {
+		e := &HeldError{"x.lock", Holder{Host: "a", PID: 7, Taken: taken}}
+		if e.Error() != want {
+			t.Errorf("%q, want %q", e, want)
+		}
 	}
 }
 

@@ -1,6 +1,10 @@
 package record
 
-import "math"
+import (
+	"math"
+	"slices"
+	"time"
+)
 
 // Point is one point of a curve.
 type Point struct {
@@ -52,9 +56,10 @@ func (r *RunRecord) curve(kind, set string) []Point {
 // "train" event is a small sample; the rate has long been at its lowest then.
 const FinalShare = 0.05
 
-// FinalTrain is the running training error at the end, percent: the mean over
-// the mini-batches of the "train" events in the last FinalShare of the run's
-// steps, at least of the last one. ok is false before the run's last step.
+// FinalTrain is what is called the training error of a finished run, percent:
+// the mean of the running errors, those of the mini-batches of the "train"
+// events, in the last FinalShare of the run's steps, at least of the last one.
+// ok is false before the run's last step.
 func (r *RunRecord) FinalTrain() (err float64, ok bool) {
 	ps := r.TrainCurve()
 	if len(ps) == 0 || ps[len(ps)-1].Step != r.Start.Steps {
@@ -76,7 +81,18 @@ func (r *RunRecord) FinalTrain() (err float64, ok bool) {
 	return sum / weight, true
 }
 
-// FullTrain is the training error of a full pass in eval mode at the end, percent.
+// RunningError is the error on the mini-batches of the latest "train" event,
+// percent. It is a small sample, and is called the running error.
+func (r *RunRecord) RunningError() (err float64, ok bool) {
+	ps := r.TrainCurve()
+	if len(ps) == 0 {
+		return 0, false
+	}
+	return ps[len(ps)-1].Error, true
+}
+
+// FullTrain is the training error of a full pass in eval mode at the end,
+// percent: the full training error.
 func (r *RunRecord) FullTrain() (err float64, ok bool) {
 	for _, e := range r.Events {
 		if e.Kind == "full" && e.Error != nil && e.Step == r.Start.Steps {
@@ -181,6 +197,26 @@ func (r *RunRecord) Stopped() string {
 		return e.Text
 	}
 	return ""
+}
+
+// Warnings are the "warn" events that no later "over" event took back.
+func (r *RunRecord) Warnings() []Event {
+	var all []Event
+	for _, e := range r.Events {
+		switch e.Kind {
+		case "warn":
+			all = append(all, e)
+		case "over":
+			all = slices.DeleteFunc(all, func(w Event) bool { return w.Of == e.Of })
+		}
+	}
+	return all
+}
+
+// Time is when the last event was written, zero in a record of an older version.
+func (r *RunRecord) Time() time.Time {
+	t, _ := time.Parse(time.RFC3339, r.Events[len(r.Events)-1].Time)
+	return t
 }
 
 // Step is the last step that the record knows of.

@@ -5,19 +5,20 @@ package record
 // Event is one line of runs/ID.jsonl. Kind says which fields mean something:
 //
 //	"start"  the run begins: Run (the resolved recipe), Params, Macs, Images
-//	"train"  Step, Rate, Loss, Error: means over the mini-batches since the last "train"
+//	"train"  Step, Rate, Loss, Error: means over the mini-batches since the last "train"; Error is the running error
 //	"rate"   Step, Rate: after Step steps the rate is a new one: at 0, after a drop, after a warm-up
 //	"eval"   Step, Set ("test", "validation"), Error, Loss
 //	"full"   Step, Set ("train"), Error, Loss: a full pass in eval mode at the end, and at step 0 of a run that begins as a trained net
 //	"gradients"  Step, Layers: the Euclidean norm of each layer's gradient at that step, the classifier's last
 //	"responses"  Step, Layers: the standard deviation of each layer's response behind batch norm, at the end
-//	"warn"   Step, Text
+//	"warn"   Step, Text; Of where it may be over later
+//	"over"   Step, Of, Text: what the last "warn" of the same Of said is no longer so
 //	"stop"   Step, Text: the run ended early ("NaN ..."), and is not finished
 //	"end"    Step: the run is finished
 //
 // Step counts finished steps: 1 after the first. Errors are percent of images
 // whose top-1 class is wrong. Two runs of the same question on the same
-// machine write the same lines but for the last three fields.
+// machine write the same lines but for the last four fields.
 type Event struct {
 	Kind  string   `json:"kind"`
 	Step  int      `json:"step"`
@@ -26,15 +27,20 @@ type Event struct {
 	Loss  *float64 `json:"loss,omitempty"`
 	Error *float64 `json:"error,omitempty"`
 	Text  string   `json:"text,omitempty"`
+	Of    string   `json:"of,omitempty"` // what a warning is about: OfGuessing
 	Start *Start   `json:"start,omitempty"`
 	// Of the layers with weights on the way from the image to the classifier,
 	// in their order: no projections of shortcuts.
 	Layers []float64 `json:"layers,omitempty"`
 
+	Time       string  `json:"time,omitempty"`         // UTC, when it was written down; "" in records of older versions
 	Seconds    float64 `json:"seconds,omitempty"`      // training time since the run began, pauses between sessions left out
 	ImagesPerS float64 `json:"images_per_s,omitempty"` // of the training steps since the last "train"
 	Waited     float64 `json:"waited,omitempty"`       // share of their time that the device waited for photos to be decoded
 }
+
+// OfGuessing is the Of of a warning that the net is no better than guessing.
+const OfGuessing = "guessing"
 
 // Start describes a run well enough to draw and tabulate it alone.
 type Start struct {

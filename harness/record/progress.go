@@ -51,6 +51,7 @@ type Shown struct {
 	p       *Progress
 	run, of int
 	start   Start
+	rec     RunRecord // what is recorded, from the run's beginning
 	left    func(imagesPerS float64) time.Duration
 	step    int
 	metric  Metric
@@ -95,15 +96,15 @@ func NewProgress(out Terminal, log io.Writer) *Progress {
 }
 
 // Begin starts the display of a run, the run-th of of, which has done steps
-// behind it. left gives the time that the runs not yet begun will take if each
+// behind it. rec is what is recorded of it so far. left gives the time that the runs not yet begun will take if each
 // trains as this one would at imagesPerS, one at a time; nil where it is not
 // known.
-func (p *Progress) Begin(run, of int, s Start, done int, left func(imagesPerS float64) time.Duration) *Shown {
+func (p *Progress) Begin(run, of int, rec RunRecord, done int, left func(imagesPerS float64) time.Duration) *Shown {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	nan, now := math.NaN(), p.now()
 	r := &Shown{
-		p: p, run: run, of: of, start: s, left: left, step: done,
+		p: p, run: run, of: of, start: rec.Start, rec: rec, left: left, step: done,
 		metric: Metric{nan, nan, nan}, test: nan, began: now, printed: now, marks: []mark{{now, done}},
 	}
 	p.clear()
@@ -113,7 +114,7 @@ func (p *Progress) Begin(run, of int, s Start, done int, left func(imagesPerS fl
 	if done > 0 {
 		from = fmt.Sprintf(", goes on after step %d", done)
 	}
-	p.print(fmt.Sprintf("%s: begins, %d steps%s", r.name(), s.Steps, from))
+	p.print(fmt.Sprintf("%s: begins, %d steps%s", r.name(), r.start.Steps, from))
 	return r
 }
 
@@ -140,6 +141,7 @@ func (r *Shown) Event(e Event) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
+	r.rec.Events = append(r.rec.Events, e)
 	switch e.Kind {
 	case "train":
 		r.step = e.Step
@@ -156,16 +158,18 @@ func (r *Shown) Event(e Event) error {
 		r.test, r.set = number(e.Error), e.Set
 		p.print(fmt.Sprintf("%s: step %d, %s error %.2f %%", r.name(), e.Step, e.Set, r.test))
 	case "full":
-		p.print(fmt.Sprintf("%s: step %d, error on the whole %s set %.2f %%", r.name(), e.Step, e.Set, number(e.Error)))
+		p.print(fmt.Sprintf("%s: step %d, full training error %.2f %%", r.name(), e.Step, number(e.Error)))
 	case "warn":
 		p.say(fmt.Sprintf("%s: step %d, warning: %s", r.name(), e.Step, e.Text))
+	case "over":
+		p.say(fmt.Sprintf("%s: step %d, %s", r.name(), e.Step, e.Text))
 	case "stop":
 		p.say(fmt.Sprintf("%s: stopped at step %d: %s", r.name(), e.Step, e.Text))
 		p.end(r)
 	case "end":
 		s := fmt.Sprintf("%s: finished", r.name())
-		if !math.IsNaN(r.metric.Error) {
-			s += fmt.Sprintf(", training error %.2f %%", r.metric.Error)
+		if train, ok := r.rec.FinalTrain(); ok {
+			s += fmt.Sprintf(", training error %.2f %%", train)
 		}
 		if !math.IsNaN(r.test) {
 			s += fmt.Sprintf(", %s error %.2f %%", r.set, r.test)
@@ -262,7 +266,7 @@ func (r *Shown) status() []string {
 			parts = append(parts, fmt.Sprintf(format, x))
 		}
 	}
-	add("error %.2f %%", r.metric.Error)
+	add("running error %.2f %%", r.metric.Error)
 	v := r.speed()
 	if v > 0 {
 		run := r.rest(v)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 )
 
 // maxLine is the longest line of a record, in bytes.
@@ -138,6 +139,10 @@ func (c *checker) next(e Event) error {
 		if len(e.Layers) == 0 {
 			return fmt.Errorf("%q event of step %d without layers", e.Kind, e.Step)
 		}
+	case "over":
+		if e.Of == "" {
+			return fmt.Errorf("\"over\" event of step %d without \"of\"", e.Step)
+		}
 	case "full", "warn", "stop", "end":
 	default:
 		return fmt.Errorf("unknown kind of event %q", e.Kind)
@@ -149,16 +154,21 @@ func (c *checker) next(e Event) error {
 // ReadDir reads all records (*.jsonl) in dir, in a fixed order: plain nets
 // first, then by depth, name, variant and seed. Runs that have not written a whole line
 // yet are left out. A folder that is not there holds no records.
-func ReadDir(dir string) ([]*RunRecord, error) {
+//
+// strays are the paths of what is no run's own file, and is left out, too: the
+// copies that file managers and synchronising programs make are called "ID
+// (conflicted copy).jsonl", and a run's record is called after its run.
+func ReadDir(dir string) (recs []*RunRecord, strays []string, err error) {
 	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.jsonl"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var recs []*RunRecord
 	var errs []error // all bad files at once
 	for _, p := range paths {
 		r, err := Read(p)
 		switch {
+		case Stray(p, r):
+			strays = append(strays, p)
 		case err == nil:
 			recs = append(recs, r)
 		case !errors.Is(err, ErrEmpty):
@@ -166,7 +176,20 @@ func ReadDir(dir string) ([]*RunRecord, error) {
 		}
 	}
 	Sort(recs)
-	return recs, errors.Join(errs...)
+	return recs, strays, errors.Join(errs...)
+}
+
+// runOf is the ID of the run that a record at path is of, by its name.
+func runOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".jsonl") }
+
+// Stray says whether the file at path is by its name no run's own record: r,
+// what was read of it, is of another run, or of none (nil) and the name has
+// blanks or brackets, as names of runs never have and those of copies mostly.
+func Stray(path string, r *RunRecord) bool {
+	if r == nil || r.Start.ID == "" {
+		return strings.ContainsAny(runOf(path), " ()")
+	}
+	return r.Start.ID != runOf(path)
 }
 
 // escapeGlob keeps Glob from reading a folder's name as a pattern.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ func write(t *testing.T, path string, from, to int, late float64) {
 		t.Fatal(err)
 	}
 	put := func(e Event) {
+		e.Time = "2015-12-10T00:00:00Z"
 		if err := w.Event(e); err != nil {
 			t.Fatal(err)
 		}
@@ -203,8 +205,8 @@ func TestReadIsStrict(t *testing.T) {
 
 func TestReadDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "odd [name]*")
-	if rs, err := ReadDir(dir); err != nil || len(rs) != 0 {
-		t.Fatal(rs, err)
+	if rs, strays, err := ReadDir(dir); err != nil || len(rs)+len(strays) != 0 {
+		t.Fatal(rs, strays, err)
 	}
 	for _, s := range []Start{{Net: "resnet-8", Depth: 8, Residual: true}, {Net: "plain-14", Depth: 14}, {Net: "plain-8", Depth: 8, Seed: 10}, {Net: "plain-8", Depth: 8, Seed: 9}} {
 		s.Steps = 1
@@ -216,9 +218,18 @@ func TestReadDir(t *testing.T) {
 		w.Close()
 	}
 	os.WriteFile(filepath.Join(dir, "beginning.jsonl"), []byte(`{"kind`), 0o666)
-	rs, err := ReadDir(dir)
+	// Copies that others make: whole, of another name, and torn.
+	const whole = `{"kind":"start","start":{"id":"a","net":"plain-8","steps":1}}` + "\n"
+	copies := map[string]string{"a (conflicted copy 2026-01-02).jsonl": whole, "a.sync-conflict-20260102-030405-ABCDEFG.jsonl": whole, "a (1).jsonl": "nonsense\n", "a copy.jsonl": ""}
+	for name, text := range copies {
+		os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666)
+	}
+	rs, strays, err := ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(strays) != len(copies) {
+		t.Errorf("strays %q, want those of %v", strays, copies)
 	}
 	var got []string
 	for _, r := range rs {
@@ -253,7 +264,11 @@ func TestNoNumberIsLeftOut(t *testing.T) {
 func play(p *Progress) {
 	at := time.Date(2015, 12, 10, 0, 0, 0, 0, time.UTC)
 	p.now = func() time.Time { return at }
-	r := p.Begin(2, 8, Start{Net: "resnet-20", Seed: 3, Steps: 1000, Batch: 128}, 500, func(v float64) time.Duration {
+	rec := RunRecord{Start: Start{Net: "resnet-20", Seed: 3, Steps: 1000, Batch: 128}}
+	for s := 10; s <= 500; s += 10 {
+		rec.Events = append(rec.Events, Event{Kind: "train", Step: s, Error: num(40)})
+	}
+	r := p.Begin(2, 8, rec, 500, func(v float64) time.Duration {
 		return time.Duration(6 * 128 * 1000 / v * float64(time.Second))
 	})
 	for s := 501; s <= 1000; s++ {
@@ -274,15 +289,91 @@ func TestPlainLines(t *testing.T) {
 	var b bytes.Buffer
 	play(&Progress{Every: 4 * time.Second, lines: []io.Writer{&b}})
 	want := `2/8 resnet-20 seed 3: begins, 1000 steps, goes on after step 500
-2/8 resnet-20 seed 3: step 700/1000, error 7.50 %, 6s left, 2m06s for all, loss 0.2500, 6400 images/s, rate 0.1
+2/8 resnet-20 seed 3: step 700/1000, running error 7.50 %, 6s left, 2m06s for all, loss 0.2500, 6400 images/s, rate 0.1
 2/8 resnet-20 seed 3: step 700, rate is now 0.01
 2/8 resnet-20 seed 3: step 700, test error 9.25 %
-2/8 resnet-20 seed 3: step 900/1000, error 7.50 %, 2s left, 2m02s for all, loss 0.2500, 6400 images/s, rate 0.1
-2/8 resnet-20 seed 3: step 1000/1000, error 7.50 %, 0s left, 2m00s for all, loss 0.2500, 6400 images/s, rate 0.1
+2/8 resnet-20 seed 3: step 900/1000, running error 7.50 %, 2s left, 2m02s for all, loss 0.2500, 6400 images/s, rate 0.1
+2/8 resnet-20 seed 3: step 1000/1000, running error 7.50 %, 0s left, 2m00s for all, loss 0.2500, 6400 images/s, rate 0.1
 2/8 resnet-20 seed 3: finished, training error 7.50 %, test error 9.25 %, took 10s
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &b, want)
+	}
+}
+
+// One name has one meaning: while a run trains its running error is shown, and
+// at the end the training error of the table, also where a part of it was
+// recorded before the run was gone on with.
+func TestFinishedSaysTheTrainingErrorOfTheTable(t *testing.T) {
+	var b bytes.Buffer
+	rec := RunRecord{Start: Start{Net: "plain-8", Steps: 1000, Batch: 4}, Events: []Event{
+		{Kind: "train", Step: 950, Error: num(90)}, {Kind: "train", Step: 970, Error: num(10)},
+	}}
+	whole := rec
+	p := &Progress{lines: []io.Writer{&b}, now: time.Now}
+	r := p.Begin(1, 1, rec, 970, nil)
+	for _, e := range []Event{{Kind: "train", Step: 1000, Error: num(5)}, {Kind: "full", Step: 1000, Set: "train", Error: num(1)}, {Kind: "end", Step: 1000}} {
+		whole.Events = append(whole.Events, e)
+		if err := r.Event(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e, ok := whole.FinalTrain(); !ok || e != 7 {
+		t.Errorf("the table says %v %v, want 7", e, ok)
+	}
+	if e, ok := whole.RunningError(); !ok || e != 5 {
+		t.Errorf("the running error is %v %v, want 5", e, ok)
+	}
+	for _, want := range []string{"running error 5.00 %", "full training error 1.00 %", "finished, training error 7.00 %"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}
+
+// A warning that is over stands no more; others, and later ones, do.
+func TestWarningsThatAreOver(t *testing.T) {
+	warn := func(step int, of string) Event { return Event{Kind: "warn", Step: step, Of: of, Text: "odd"} }
+	over := func(step int) Event { return Event{Kind: "over", Step: step, Of: OfGuessing, Text: "it learns"} }
+	for _, c := range []struct {
+		events []Event
+		want   []int // steps
+	}{
+		{nil, nil},
+		{[]Event{warn(1, ""), warn(2, OfGuessing)}, []int{1, 2}},
+		{[]Event{warn(1, ""), warn(2, OfGuessing), over(3)}, []int{1}},
+		{[]Event{warn(1, OfGuessing), over(2), warn(3, OfGuessing)}, []int{3}},
+	} {
+		var got []int
+		for _, w := range (&RunRecord{Events: c.events}).Warnings() {
+			got = append(got, w.Step)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%+v: warnings of steps %v, want %v", c.events, got, c.want)
+		}
+	}
+}
+
+// Events know when they were written down.
+func TestTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	w, err := Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now().Truncate(time.Second)
+	w.Event(Event{Kind: "start", Start: &Start{Net: "plain-8", Steps: 9}})
+	w.Close()
+	r, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Time(); got.Before(before) || got.After(time.Now()) {
+		t.Errorf("the last event was written at %v, began at %v", got, before)
+	}
+	r.Events[0].Time = ""
+	if got := r.Time(); !got.IsZero() {
+		t.Errorf("a record of an older version: %v", got)
 	}
 }
 
@@ -318,7 +409,7 @@ func TestSeveralRuns(t *testing.T) {
 	p := &Progress{bar: &b, width: func() int { return 200 }, now: func() time.Time { return at }}
 	var all []*Shown
 	for i, net := range []string{"plain-20", "resnet-20"} {
-		all = append(all, p.Begin(i+1, 3, Start{Net: net, Steps: 100, Batch: 128}, 0, func(v float64) time.Duration {
+		all = append(all, p.Begin(i+1, 3, RunRecord{Start: Start{Net: net, Steps: 100, Batch: 128}}, 0, func(v float64) time.Duration {
 			return time.Duration(128 * 100 / v * float64(time.Second))
 		}))
 	}
@@ -369,7 +460,7 @@ func TestTee(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.jsonl")
 	w, _ := Create(path)
 	w.Close()
-	s := Tee(w, (&Progress{lines: []io.Writer{&b}, now: time.Now}).Begin(1, 1, Start{}, 0, nil))
+	s := Tee(w, (&Progress{lines: []io.Writer{&b}, now: time.Now}).Begin(1, 1, RunRecord{}, 0, nil))
 	if err := s.Event(Event{Kind: "warn", Text: "odd"}); err == nil || !strings.Contains(b.String(), "odd") {
 		t.Error(err, b.String())
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"depthlab/harness/disk"
 )
 
@@ -40,7 +42,7 @@ func NewTensorBoard(dir string, past []Event) (*TensorBoard, error) {
 		}
 	}
 	// Version 2 of the events: all that there is to be said first.
-	text := framed(append(field(nil, 1, fixed64(wall(t.began))), field(nil, 3, []byte("brain.Event:2"))...))
+	text := framed(appendBytes(newEvent(t.began), 3, []byte("brain.Event:2")))
 	for _, e := range past {
 		text = append(text, t.encode(e)...)
 	}
@@ -69,8 +71,10 @@ func (t *TensorBoard) encode(e Event) []byte {
 	var values []byte
 	add := func(tag string, x float64) {
 		if x == x { // not NaN
-			value := field(field(nil, 1, []byte(tag)), 2, fixed32(float32(x)))
-			values = field(values, 1, value)
+			value := appendBytes(nil, 1, []byte(tag))
+			value = protowire.AppendTag(value, 2, protowire.Fixed32Type)
+			value = protowire.AppendFixed32(value, math.Float32bits(float32(x)))
+			values = appendBytes(values, 1, value)
 		}
 	}
 	switch e.Kind {
@@ -90,36 +94,22 @@ func (t *TensorBoard) encode(e Event) []byte {
 	if len(values) == 0 {
 		return nil
 	}
-	event := field(nil, 1, fixed64(wall(t.began.Add(seconds(e.Seconds)))))
-	event = field(event, 2, varint(e.Step))
-	return framed(field(event, 5, values))
+	event := newEvent(t.began.Add(seconds(e.Seconds)))
+	event = protowire.AppendTag(event, 2, protowire.VarintType)
+	event = protowire.AppendVarint(event, uint64(e.Step))
+	return framed(appendBytes(event, 5, values))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-func wall(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+// newEvent begins an event of a time: Event in tensorflow/core/util/event.proto.
+func newEvent(at time.Time) []byte {
+	b := protowire.AppendTag(nil, 1, protowire.Fixed64Type)
+	return protowire.AppendFixed64(b, math.Float64bits(float64(at.UnixMicro())/1e6))
+}
 
-// The little of protocol buffers that an event needs. A field's number and the
-// kind of its value come first: 0 varint, 1 eight bytes, 2 counted bytes, 5
-// four bytes.
-type (
-	varint  uint64
-	fixed64 float64
-	fixed32 float32
-)
-
-func field[T []byte | varint | fixed64 | fixed32](b []byte, number byte, value T) []byte {
-	switch v := any(value).(type) {
-	case varint:
-		return binary.AppendUvarint(append(b, number<<3), uint64(v))
-	case fixed64:
-		return binary.LittleEndian.AppendUint64(append(b, number<<3|1), math.Float64bits(float64(v)))
-	case fixed32:
-		return binary.LittleEndian.AppendUint32(append(b, number<<3|5), math.Float32bits(float32(v)))
-	case []byte:
-		return append(binary.AppendUvarint(append(b, number<<3|2), uint64(len(v))), v...)
-	}
-	panic("record: no such kind of field")
+func appendBytes(b []byte, field protowire.Number, v []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), v)
 }
 
 // framed is TFRecord's frame: length, its check, data, their check.

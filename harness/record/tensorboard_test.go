@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A run of two points, then gone on with: as TensorBoard's own library reads it.
@@ -97,8 +98,11 @@ func TestFrame(t *testing.T) {
 	if got, want := masked([]byte("123456789")), uint32(0xe3069283>>15|0xe3069283<<17&0xffffffff)+0xa282ead8; got != want {
 		t.Errorf("%x, want %x", got, want)
 	}
-	event := field(field(field(nil, 1, fixed64(1.5)), 2, varint(300)), 5, field(nil, 1, field(field(nil, 1, []byte("a")), 2, fixed32(0.5))))
-	if got := fmt.Sprintf("%x", event); got != "09000000000000f83f"+"10ac02"+"2a0a"+"0a08"+"0a0161"+"150000003f" {
-		t.Errorf("event: %s", got)
+	began := TensorBoard{began: time.Unix(1, 500000000)}
+	event := fmt.Sprintf("%x", began.encode(Event{Kind: "train", Step: 300, Rate: 0.5, Loss: num(2.25), Seconds: 30}))
+	if want := "2e00000000000000c5cb57fa" + "090000000000803f40" + "10ac02" + // frame, time, step
+		"2a20" + "0a11" + "0a0a6c6f73732f747261696e" + "1500001040" + // loss/train: 2.25
+		"0a0b" + "0a0472617465" + "150000003f" + "62bb24db"; event != want { // rate: 0.5; frame
+		t.Errorf("event: %s, want %s", event, want)
 	}
 }

@@ -2,11 +2,13 @@ package record
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"os"
+	"time"
 
 	"depthlab/harness/disk"
 )
@@ -71,10 +73,11 @@ func OpenAppend(path string) (*Writer, error) {
 }
 
 // Event writes e as one line in one write, so that a reader, or a kill, never
-// sees two halves mixed. A loss or error that is no number is left out: JSON
+// sees two halves mixed. Time is filled in where it is empty. A loss or error that is no number is left out: JSON
 // has none, and the "stop" event says why.
 func (w *Writer) Event(e Event) error {
 	e.Loss, e.Error = finite(e.Loss), finite(e.Error)
+	e.Time = cmp.Or(e.Time, time.Now().UTC().Format(time.RFC3339))
 	line, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("%s: %q event of step %d: %w", w.f.Name(), e.Kind, e.Step, err)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"depthlab/harness/disk"
@@ -96,6 +97,9 @@ func readWhole(path string) ([]byte, error) {
 	}
 	n, err := headerLength(head, info.Size())
 	if err != nil {
+		if kind := kindOf(f); kind != "" {
+			return nil, &FormatError{path, "it is " + kind}
+		}
 		return nil, at(path, err)
 	}
 	head = append(head, make([]byte, n)...)
@@ -116,6 +120,34 @@ func readWhole(path string) ([]byte, error) {
 		return nil, &FormatError{path, "it became shorter while it was read"}
 	}
 	return whole, err
+}
+
+// kinds are files that are taken for safetensors, by how they begin (text in
+// small letters), and what to do about each.
+var kinds = []struct{ begins, kind string }{
+	{"version https://git-lfs", "a pointer of Git LFS, not the file itself; git lfs pull fetches that"},
+	{"PK\x03\x04", "a ZIP archive, as PyTorch's .pth files are; safetensors.torch.save_file(torch.load(PATH), OUT) in Python converts those"},
+	{"\x80\x02", "a Python pickle, as PyTorch's old .pth files are; safetensors.torch.save_file(torch.load(PATH), OUT) in Python converts those"},
+	{"<!doctype", "a web page: the download went wrong"},
+	{"<html", "a web page: the download went wrong"},
+	{"<?xml", "a web page: the download went wrong"},
+	{"\x1f\x8b", "compressed by gzip; unpack it first"},
+	{"\x28\xb5\x2f\xfd", "compressed by zstd; unpack it first"},
+	{"\x89HDF\r\n", "an HDF5 file, as Keras writes"},
+	{"GGUF", "a GGUF file"},
+}
+
+// kindOf says what a file is that is no safetensors, "" where it is unknown.
+func kindOf(f io.ReaderAt) string {
+	head := make([]byte, 64)
+	n, _ := f.ReadAt(head, 0)
+	begin := strings.TrimLeft(strings.TrimPrefix(string(head[:n]), "\ufeff"), " \t\r\n")
+	for _, k := range kinds {
+		if strings.HasPrefix(begin, k.begins) || strings.HasPrefix(strings.ToLower(begin), k.begins) {
+			return k.kind
+		}
+	}
+	return ""
 }
 
 // Decode parses a whole file. The tensors' data are parts of b.

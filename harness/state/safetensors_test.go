@@ -208,6 +208,33 @@ func TestReadFileErrors(t *testing.T) {
 	}
 }
 
+// Files that are taken for safetensors are called what they are.
+func TestFilesOfOtherKinds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "resnet.safetensors")
+	for _, c := range []struct{ text, says string }{
+		{"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "Git LFS"},
+		{"PK\x03\x04\x00\x00\x08\x08\x00\x00archive/data.pkl", "ZIP archive, as PyTorch's .pth files are"},
+		{"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "pickle"},
+		{"\n <!DOCTYPE html><html><body>404</body></html>", "web page"},
+		{"\ufeff<HTML>", "web page"},
+		{"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "web page"},
+		{"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "gzip"},
+		{"\x28\xb5\x2f\xfd\x04\x00\x00\x00\x00\x00", "zstd"},
+		{"\x89HDF\r\n\x1a\n\x00\x00\x00", "HDF5"},
+		{"GGUF\x03\x00\x00\x00\x00\x00", "GGUF"},
+		{"\xff\xff\xff\xff\xff\xff\xff\xff", "header of 18446744073709551615 bytes"}, // unknown
+		{"", "0 bytes"},
+	} {
+		if err := os.WriteFile(path, []byte(c.text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		var format *FormatError
+		if _, err := ReadFile(path); !errors.As(err, &format) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%.30q: %v, want a *FormatError that names the file and says %q", c.text, err, c.says)
+		}
+	}
+}
+
 func TestConversions(t *testing.T) {
 	for bits, want := range map[uint16]float64{
 		0: 0, 1: math.Pow(2, -24), 0x3ff: 1023 * math.Pow(2, -24), 0x400: math.Pow(2, -14),

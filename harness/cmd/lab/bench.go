@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -60,6 +61,9 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	}
 	if *batch < 0 || *rounds < 1 || *jobs < 1 {
 		return usage("--batch %d --rounds %d --jobs %d: expected numbers above 0", *batch, *rounds, *jobs)
+	}
+	if err := errors.Join(executable("against-torch", *torch), executable("against-jax", *jax)); err != nil {
+		return err
 	}
 	if *loader {
 		if err := c.refuse("--loader times photos on their way to crops, and no net", "device", "plugin", "precision", "net", "batch", "compiled", "against-jax", "jobs"); err != nil {
@@ -131,6 +135,17 @@ func benchNets(ctx context.Context, c *call) (err error) {
 			}
 			printResult(os.Stdout, r)
 		}
+	}
+	return nil
+}
+
+// executable refuses the path of a program that is none; "" names none.
+func executable(option, path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := exec.LookPath(path); err != nil {
+		return usage("--%s %s: %w; expected a Python", option, path, err)
 	}
 	return nil
 }

@@ -74,6 +74,9 @@ func gpuCheck(ctx context.Context, c *call) error {
 	if _, err := m.CIFAR10(); harness.Promised(err) {
 		return err
 	}
+	if err := errors.Join(executable("against-torch", *f.torch), executable("against-jax", *f.jax)); err != nil {
+		return err
+	}
 	parts := f.parts()
 	if *part == "" {
 		return f.all(ctx, c, parts, time.Duration(*minutes*float64(time.Minute)))

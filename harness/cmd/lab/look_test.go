@@ -35,6 +35,27 @@ func TestLook(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// A disk of its own for results, with links to it, in a circle and to nowhere.
+	linked := filepath.Join(t.TempDir(), "linked")
+	for link, to := range map[string]string{linked: filepath.Join(dir, "results"), filepath.Join(dir, "results", "q", "again"): "..", filepath.Join(dir, "results", "gone"): "nowhere"} {
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Beside whole results some whose question cannot be read.
+	damaged := filepath.Join(t.TempDir(), "results")
+	for path, text := range map[string]string{
+		"a/default/question.yaml": "question: [\n", "a/default/runs/a.jsonl": strings.ReplaceAll(start, "ID", "a"),
+		"runs/default/runs/c.jsonl": strings.ReplaceAll(start, "ID", "c"), "runs/default/runs/c (conflicted copy).jsonl": "",
+	} {
+		path = filepath.Join(damaged, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
 	picture := filepath.Join(dir, "other.png")
 	if err := os.WriteFile(picture, []byte("\x89PNG\r\n\x1a\n"), 0o666); err != nil {
 		t.Fatal(err)
@@ -65,7 +86,12 @@ func TestLook(t *testing.T) {
 		{"status --json " + dir, 0, []string{`"id":"a"`, `"state":"interrupted"`, `"id":"b"`, `"why":"NaN`, `"id":"c"`, `"state":"finished"`}},
 		{"status " + dir + "/nothing", 1, []string{"nothing", "no such"}},
 		{"status " + filepath.Dir(dir) + "/" + filepath.Base(dir) + "/results/q/default/runs/a.jsonl", 1, []string{"holds no results"}},
-		{"status", 2, []string{"expected one folder"}},
+		{"status", 0, []string{"results/q/default", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
+		{"status --json", 0, []string{`"state":"interrupted"`}},
+		{"status a b", 2, []string{"expected one folder"}},
+		{"status " + linked, 0, []string{"linked/q/default", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
+		{"status " + damaged, 1, []string{"a/default", "1 runs: 1 interrupted", "runs/default", "1 runs: 1 interrupted", "question.yaml"}},
+		{"status --json " + damaged, 1, []string{`"id":"a"`, `"id":"c"`, "question.yaml"}},
 	} {
 		cmd, out, say := lab(dir, strings.Fields(c.args)...)
 		err := cmd.Run()
@@ -88,8 +114,8 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// A plan says that its estimate is rough, until it was measured; it writes
-// nothing into the results.
+// A plan says that its estimate is rough, unless it is measured now; it keeps
+// nothing.
 func TestPlan(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "plain-8", "8")
@@ -111,11 +137,13 @@ func TestPlan(t *testing.T) {
 	if _, e := plan("--json", "--measure"); e.Rough || e.Time <= 0 || e.Memory <= 0 {
 		t.Errorf("measured: %+v", e)
 	}
-	if text, _ := plan(); strings.Contains(text, "rough") {
-		t.Errorf("measured before, and yet:\n%s", text)
+	if text, _ := plan(); !strings.Contains(text, "rough") {
+		t.Errorf("what was measured before is kept:\n%s", text)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "results")); err == nil {
-		t.Error("plan made results")
+	for _, made := range []string{"results", ".cache/plan"} {
+		if _, err := os.Stat(filepath.Join(dir, made)); err == nil {
+			t.Errorf("plan made %s", made)
+		}
 	}
 	for _, args := range [][]string{{"--device", "gpu"}, {"--precision", "fp8"}} {
 		cmd, _, say := lab(dir, append([]string{"plan", file}, args...)...)

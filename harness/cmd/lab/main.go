@@ -34,7 +34,7 @@ func init() { // a variable would refer to itself through help
 		{"run", "FILE.yaml", "train what is missing, then plot (the word run may be left out)", runQuestion, true},
 		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion, true},
 		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion, true},
-		{"status", "DIR", "where every run stands whose results lie in or under a folder, while others train or not", status, false},
+		{"status", "[DIR]", "where every run stands whose results lie in or under a folder (results/), while others train or not", status, false},
 		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin, false},
 		{"diff", "RUN RUN", "what differs between two runs (results/NAME/PROFILE/runs/ID.json)", diffRuns, false},
 		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor, false},
@@ -182,7 +182,15 @@ func (c *call) machine() harness.Machine {
 // files parses the command line and gives what is no option, of which there
 // must be n.
 func (c *call) files(n int, what string) ([]string, error) {
-	var files []string
+	files, err := c.operands()
+	if err == nil && len(files) != n {
+		err = usage("%s: expected %s, got %q; lab %s --help", c.Name(), what, strings.Join(files, " "), c.Name())
+	}
+	return files, err
+}
+
+// operands parses the command line and gives what is no option.
+func (c *call) operands() (files []string, err error) {
 	args := c.rest
 	for {
 		if err := c.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -197,10 +205,6 @@ func (c *call) files(n int, what string) ([]string, error) {
 		files = append(files, c.Arg(0))
 		args = c.Args()[1:]
 	}
-	if len(files) != n {
-		return nil, usage("%s: expected %s, got %q; lab %s --help", c.Name(), what, strings.Join(files, " "), c.Name())
-	}
-	var err error
 	c.Visit(func(f *flag.Flag) {
 		if f.Value.String() == "" {
 			err = usage("--%s: expected a value, not an empty text; is a variable of the shell not set?", f.Name)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +17,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv("LAB_TEST_MAIN") != "" {
 		main()
 		os.Exit(0)
+	}
+	// What nohup or a script's "&" made this process ignore is not for the
+	// programs that it starts: tests send it to them.
+	for _, s := range endings {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
 	}
 	os.Exit(m.Run())
 }

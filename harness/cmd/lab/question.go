@@ -216,9 +216,7 @@ func (q question) open(ctx context.Context, m harness.Machine, flags deviceFlags
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := q.resolve(dev.Info(), *flags.precision); err != nil {
-		return nil, nil, errors.Join(err, dev.Close())
-	}
+	q.resolve(dev.Info(), *flags.precision)
 	src, err := load(ctx, m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
 	if err != nil {
 		return nil, nil, errors.Join(err, dev.Close())
@@ -226,15 +224,18 @@ func (q question) open(ctx context.Context, m harness.Machine, flags deviceFlags
 	return dev, src, nil
 }
 
-// resolve settles the precision of the plan's runs.
-func (q question) resolve(info device.Info, precision string) error {
+// resolve settles the precision of the plan's runs. That the device does not
+// compute in it is no matter for runs that are finished.
+func (q question) resolve(info device.Info, precision string) {
 	for i := range q.plan.Runs {
-		auto := q.plan.Runs[i].Precision == "auto" && precision == ""
 		harness.Resolve(&q.plan.Runs[i], q.dir, info, precision)
-		if auto {
-			continue // the device's own, or what another machine began the run in
-		}
-		if err := computes(info, q.plan.Runs[i].Precision); err != nil {
+	}
+}
+
+// computable refuses runs in a precision that the device does not compute in.
+func (q question) computable(info device.Info) error {
+	for _, run := range q.plan.Runs {
+		if err := computes(info, run.Precision); err != nil {
 			return err
 		}
 	}
@@ -347,7 +348,10 @@ func (q question) writeResolved(ctx context.Context) error {
 
 // draw makes figures and tables of what the plan's runs recorded.
 func (q question) draw(ctx context.Context) error {
-	all, err := record.ReadDir(filepath.Join(q.dir, "runs"))
+	all, strays, err := record.ReadDir(filepath.Join(q.dir, "runs"))
+	for _, path := range strays {
+		say("%s is left out: a run's record has the run's name, and this looks like a copy", path)
+	}
 	if err != nil {
 		return err
 	}
@@ -374,7 +378,7 @@ func (q question) draw(ctx context.Context) error {
 	}
 	err = harness.Alone(ctx, q.dir, func() error {
 		return plots.Draw(q.dir, plots.Question{
-			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(),
+			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)
 	})
 	if err != nil {

@@ -82,6 +82,7 @@ func (r reader) begin(t *testing.T, cmd *exec.Cmd) (wait func() (code int, text 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { cmd.Process.Kill() })
 	if r == stuck { // our own end stays open: the pipe outlives the reader
 		t.Cleanup(func() { out.Close() })
 	} else {

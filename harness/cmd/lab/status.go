@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -16,43 +19,80 @@ import (
 )
 
 // status prints where every run stands whose results lie in or under a folder.
+// What cannot be read of one does not hide the others; it comes as the error.
 func status(_ context.Context, c *call) error {
 	c.jsonOption()
-	files, err := c.files(1, "one folder, such as results")
+	files, err := c.operands()
 	if err != nil {
 		return err
 	}
-	var dirs []string
-	err = filepath.WalkDir(files[0], func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && d.Name() == "superseded":
-			return fs.SkipDir
-		case d.IsDir() && d.Name() == "runs":
-			dirs = append(dirs, filepath.Dir(path))
-		}
-		return nil
-	})
-	if err != nil {
+	root := filepath.Join(c.machine().Root, "results")
+	switch len(files) {
+	case 0:
+	case 1:
+		root = files[0]
+	default:
+		return usage("status: expected one folder, such as results, got %q", strings.Join(files, " "))
+	}
+	if _, err := os.Stat(root); err != nil {
 		return err
 	}
-	if len(dirs) == 0 {
-		return fmt.Errorf("%s holds no results; ./run.sh FILE.yaml makes some, in results/NAME/PROFILE", files[0])
+	dirs, err := resultsUnder(root, map[string]bool{})
+	if len(dirs) == 0 && err == nil {
+		return fmt.Errorf("%s holds no results; ./run.sh FILE.yaml makes some, in results/NAME/PROFILE", root)
 	}
 	all := map[string][]harness.Status{}
+	unread := []error{err}
 	for _, dir := range dirs {
-		if all[dir], err = harness.Statuses(dir); err != nil {
-			return err
+		all[dir], err = harness.Statuses(dir)
+		unread = append(unread, err)
+	}
+	return errors.Join(append(unread, printStatuses(c, dirs, all))...)
+}
+
+// resultsUnder lists the folders of results in or under dir. Links are followed,
+// since results may lie on another disk; seen are the folders that were looked
+// into, as links may go in circles. The error is of folders that cannot be read.
+func resultsUnder(dir string, seen map[string]bool) (all []string, err error) {
+	real, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) || seen[real] {
+		return nil, nil // a link to nowhere
+	}
+	seen[real] = true
+	entries, unread := os.ReadDir(dir)
+	if errors.Is(unread, syscall.ENOTDIR) {
+		return nil, nil // a link to a file
+	}
+	if holdsResults(dir) {
+		return []string{dir}, nil
+	}
+	errs := []error{err, unread}
+	for _, e := range entries {
+		if e.Name() != "superseded" && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
+			below, err := resultsUnder(filepath.Join(dir, e.Name()), seen)
+			all, errs = append(all, below...), append(errs, err)
 		}
 	}
+	return all, errors.Join(errs...)
+}
+
+// holdsResults says whether dir is results/NAME/PROFILE: runs/ lies in it, with
+// records there or the question beside. A question may be called "runs", too.
+func holdsResults(dir string) bool {
+	runs, err := os.ReadDir(filepath.Join(dir, "runs"))
+	_, missing := os.Stat(filepath.Join(dir, "question.yaml"))
+	return err == nil && (missing == nil || slices.ContainsFunc(runs, func(e fs.DirEntry) bool { return filepath.Ext(e.Name()) == ".jsonl" }))
+}
+
+// printStatuses prints what is known of the runs of each folder.
+func printStatuses(c *call, dirs []string, all map[string][]harness.Status) error {
 	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(all)
 	}
 	for _, dir := range dirs {
 		fmt.Printf("%s\n", dir)
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintln(w, "run\tstate\tstep\ttrain\ttest\timages/s\tleft\tseen\t")
+		fmt.Fprintln(w, "run\tstate\tstep\trunning\ttrain\ttest\timages/s\tleft\tseen\t")
 		count := map[harness.State]int{}
 		var notes []string
 		for _, s := range all[dir] {
@@ -64,8 +104,8 @@ func status(_ context.Context, c *call) error {
 			if !s.Seen.IsZero() {
 				seen = duration(max(0, time.Since(s.Seen).Seconds())) + " ago"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\t%s\t\n", s.ID, s.State, s.Step, s.Steps,
-				percent(s.Train), percent(s.Test), number(s.ImagesPerS), left, seen)
+			fmt.Fprintf(w, "%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.ID, s.State, s.Step, s.Steps,
+				percent(s.Running), percent(s.Train), percent(s.Test), number(s.ImagesPerS), left, seen)
 			if note := cmp.Or(s.Why, s.By); note != "" {
 				notes = append(notes, fmt.Sprintf("  %s: %s", s.ID, strings.Join(strings.Fields(note), " ")))
 			}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"depthlab/harness"
 	"depthlab/harness/device"
@@ -153,6 +154,12 @@ func TestWishes(t *testing.T) {
 		{"DEPTHLAB_PJRT=none", "plan made.yaml --device ref", 0, "device ref"},
 		{"DEPTHLAB_PJRT=none", "doctor", 2, "DEPTHLAB_PJRT=none|device ref     "},
 
+		// Programs to be compared with.
+		{"", "bench --net plain-8 --against-torch none/python", 2, "--against-torch none/python"},
+		{"", "bench --net plain-8 --against-jax none/python", 2, "--against-jax none/python"},
+		{"", "bench --loader --against-torch none/python", 2, "--against-torch none/python"},
+		{"", "gpu-check --against-torch none/python", 2, "--against-torch none/python"},
+
 		// Precisions that a device has not.
 		{"", "plan made.yaml --device ref --precision tf32", 2, "precision tf32: the device ref|computes in fp32"},
 		{"", "run made.yaml --device ref --precision bf16", 2, "precision bf16: the device ref"},
@@ -160,14 +167,19 @@ func TestWishes(t *testing.T) {
 		{"", "bench --net plain-8 --device ref --precision tf32", 2, "precision tf32: the device ref"},
 		{"", "step made.yaml --net plain-8 --out s --device ref --precision bf16", 2, "precision bf16: the device ref"},
 		{"", "plan tf32.yaml --device ref", 2, "precision tf32: the device ref"},
-		{"", "run tf32.yaml --device ref", 2, "precision tf32: the device ref"},
+		{"", "step tf32.yaml --net plain-8 --out s --device ref", 2, "precision tf32: the device ref"},
 		{"", "plan made.yaml --precision fp8", 2, `--precision "fp8": expected one of auto, fp32, tf32, bf16`},
 	} {
 		t.Run(c.env+" "+c.args, func(t *testing.T) {
 			t.Parallel()
 			// Without PATH no plugin of python3's is found.
 			cmd, out, said := wishing(root, append(strings.Fields(c.env), "PATH="), strings.Fields(c.args)...)
-			err := cmd.Run()
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			slow := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }) // it trains after all
+			err := cmd.Wait()
+			slow.Stop()
 			all := out.String() + said.String()
 			if got := code(err); got != c.code {
 				t.Errorf("exit code %d, want %d:\n%s", got, c.code, all)

@@ -45,7 +45,11 @@ func Find(libDir string) (string, error) {
 	}
 	var found string
 	root := filepath.Join(libDir, "turbojpeg")
-	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	linked, err := filepath.EvalSymlinks(root) // WalkDir does not follow a link
+	if err != nil {
+		linked = root
+	}
+	filepath.WalkDir(linked, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && strings.HasPrefix(d.Name(), "libturbojpeg") {
 			found = path
 			return fs.SkipAll

@@ -292,6 +292,10 @@ func (s *session) state(n *net) map[string][]float32 {
 func sameBits(t testing.TB, what string, got, want map[string][]float32) {
 	t.Helper()
 	for name := range want {
+		if len(got[name]) != len(want[name]) {
+			t.Errorf("%s: %s has %d elements, had %d", what, name, len(got[name]), len(want[name]))
+			return
+		}
 		if i := differ(got[name], want[name]); i >= 0 {
 			t.Errorf("%s: %s[%d] is %v, was %v", what, name, i, got[name][i], want[name][i])
 			return
@@ -299,7 +303,8 @@ func sameBits(t testing.TB, what string, got, want map[string][]float32) {
 	}
 }
 
-// differ is the first index at which two slices differ in their bits, or -1.
+// differ is the first index at which two slices of one length differ in their
+// bits, or -1.
 func differ(a, b []float32) int {
 	for i := range a {
 		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
@@ -319,17 +324,6 @@ func largest(got, want []float32) (diff, size float64) {
 		diff, size = max(diff, d), max(size, math.Abs(float64(want[i])))
 	}
 	return diff, size
-}
-
-// distance is the Euclidean norm of the difference, relative to that of want.
-func distance(got, want []float32) float64 {
-	var d, n float64
-	for i := range want {
-		e := float64(got[i]) - float64(want[i])
-		d += e * e
-		n += float64(want[i]) * float64(want[i])
-	}
-	return math.Sqrt(d / n)
 }
 
 // Hashes are n 32-bit numbers, a function of the name: FNV-1a, then an integer

@@ -6,16 +6,13 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// Convolutions for CPUs with AVX2 and no AVX-512, in blocks of 8 channels.
-// oneDNN's AVX2 kernels reach a half to two thirds of the multiply-add peak on
-// the narrow layers of these nets (too few sums in flight, a broadcast for
-// every product of the weight gradient); those of avx2_amd64.s keep twelve
-// sums in registers.
+// What Winograd's kernels leave of the forward 3x3 convolutions with AVX2 and no
+// AVX-512, those of stride 2 above all, in blocks of 8 channels. oneDNN's reach a
+// half to two thirds of the multiply-add peak on the narrow layers of these nets;
+// that of avx2_amd64.s keeps twelve sums in registers.
 
 // convTask is what convForward works on; the assembly knows the offsets.
-// Lengths are in bytes, x is the operand that is read and y the one written:
-// the gradient by the input is a convolution of dy with the weight turned
-// round.
+// Lengths are in bytes.
 type convTask struct {
 	next, count, threads        int64 // images taken, images, threads that came
 	x, y, w, table, pad         uintptr
@@ -24,18 +21,6 @@ type convTask struct {
 	padBlock, padRow            int64
 	inBlocks, outPairs, pixels  int64 // pixels of y
 	padImage, xRows, xRowPixels int64
-}
-
-// gradTask is what convGradWeight works on.
-type gradTask struct {
-	next, count                    int64 // chunks of images taken, chunks
-	x, y, dw                       uintptr
-	xImage, yImage, xBlock, yBlock int64
-	chunk                          int64 // bytes of one chunk's sums
-	inBlocks, outHalves            int64
-	rows, cols                     int64
-	images, group                  int64 // group: images that pass together through the cache
-	rowBytes                       int64
 }
 
 // rectifyTask is what rectify32 and rectify16 work on, in bytes: multiples of
@@ -55,29 +40,16 @@ func (c *compiler) ownConv(k kernel.Conv, x, y kernel.Shape) bool {
 // ownForward: x, w -> y.
 func (c *compiler) ownForward(k kernel.Conv) error {
 	x, y := c.inShape(0), c.outShape(0)
-	blocks := int64(x[1] / 8)
-	return c.ownProduct(0, 1, k.Stride, x, y, tagOIhw8i8o, convTask{wTap: 256, wIn: 9 * 256, wOut: blocks * 9 * 256}, 0)
-}
-
-// ownGradInput: w, dy -> dx. The last tap comes first.
-func (c *compiler) ownGradInput() error {
-	dx, dy := c.outShape(0), c.inShape(1)
-	blocks := int64(dx[1] / 8)
-	return c.ownProduct(1, 0, 1, dy, dx, tagOIhw8o8i, convTask{wTap: -256, wOut: 9 * 256, wIn: blocks * 9 * 256}, 8*256)
-}
-
-// ownProduct convolves input i, of shape x, with the weight, input j in layout
-// tag, into output 0, of shape y. The task holds the strides of the weight,
-// which begins at byte first.
-func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t convTask, first int64) error {
-	xm, wm, ym, err := c.productOperands(i, j, tag)
+	xm, wm, ym, err := c.productOperands(0, 1, tagOIhw8i8o)
 	if err != nil {
 		return err
 	}
-	table, err := c.corners(stride, x, y)
+	table, err := c.corners(k.Stride, x, y)
 	if err != nil {
 		return err
 	}
+	const tap = 8 * 8 * 4
+	t := convTask{wTap: tap, wIn: 9 * tap, wOut: int64(x[1]/8) * 9 * tap}
 	t.padRow = int64(x[3]+2) * 32
 	t.padBlock = t.padRow * int64(x[2]+2)
 	t.padImage = t.padBlock * int64(x[1]/8)
@@ -95,7 +67,7 @@ func (c *compiler) ownProduct(i, j, stride int, x, y kernel.Shape, tag int32, t 
 	t.inBlocks, t.outPairs, t.pixels = int64(x[1]/8), int64(y[1]/16), int64(y[2]*y[3])
 	t.xRows, t.xRowPixels = int64(x[2]), int64(x[3])
 	c.host(func() func() {
-		t.x, t.y, t.w = xm.address(0), ym.address(0), wm.address(first)
+		t.x, t.y, t.w = xm.address(0), ym.address(0), wm.address(0)
 		task, run := (*convTask)(m.at(0)), c.d.onTeam(entries[entryConvForward], m)
 		return func() {
 			*task = t
@@ -153,41 +125,6 @@ func (c *compiler) padded(key padKey) (region, error) {
 	m, err := c.keep(key.size * int64(c.d.threads))
 	c.pads[key] = m
 	return m, err
-}
-
-// ownGradWeight: x, dy -> dw, for stride 1. Each chunk of images has sums of
-// its own, so that the result does not depend on which thread took it.
-func (c *compiler) ownGradWeight() error {
-	x, y := c.inShape(0), c.inShape(1)
-	xm, ym, dw, err := c.gradOperands(tagOIhw8o8i)
-	if err != nil {
-		return err
-	}
-	chunks := c.chunks(x, 2)
-	sums := &block{size: dw.desc.size * int64(chunks), first: c.at, last: c.at}
-	c.work = append(c.work, sums)
-	m, err := c.keep(int64(unsafe.Sizeof(gradTask{})))
-	if err != nil {
-		return err
-	}
-	t := gradTask{count: int64(chunks), chunk: dw.desc.size, images: int64(x[0]),
-		inBlocks: int64(x[1] / 8), outHalves: int64(y[1] / 4), rows: int64(x[2]), cols: int64(x[3])}
-	t.rowBytes = t.cols * 32
-	t.xBlock, t.yBlock = t.rowBytes*t.rows, t.rowBytes*t.rows
-	t.xImage, t.yImage = t.xBlock*int64(x[1]/8), t.yBlock*int64(y[1]/8)
-	t.group = max(1, passBytes/(t.xImage+t.yImage))
-	c.host(func() func() {
-		t.x, t.y, t.dw = xm.address(0), ym.address(0), uintptr(sums.ptr)
-		task, run := (*gradTask)(m.at(0)), c.d.onTeam(entries[entryConvGradWeight], m)
-		reduce := addChunks(sums, dw, chunks)
-		return func() {
-			*task = t
-			run()
-			reduce()
-		}
-	})
-	c.ops[len(c.ops)-1].what = ownName
-	return nil
 }
 
 // rectify sets what is below 0 in y to 0 and leaves NaN alone, which oneDNN's

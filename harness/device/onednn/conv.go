@@ -72,9 +72,6 @@ func (c *compiler) convGradInput(k kernel.ConvGradInput) error {
 	if c.winograd(k.Conv, c.inShape(1), c.outShape(0)) {
 		return c.winogradGradInput()
 	}
-	if k.Stride == 1 && c.ownConv(k.Conv, c.inShape(1), c.outShape(0)) {
-		return c.ownGradInput()
-	}
 	p, err := c.convolution('d', k.Conv, c.outShape(0), c.inShape(1))
 	if err != nil {
 		return err
@@ -87,9 +84,6 @@ func (c *compiler) convGradInput(k kernel.ConvGradInput) error {
 func (c *compiler) convGradWeight(k kernel.ConvGradWeight) error {
 	if c.winogradGrad(k.Conv, c.inShape(0), c.inShape(1)) {
 		return c.winogradGradWeight()
-	}
-	if x := c.inShape(0); k.Stride == 1 && x[2] >= 2 && x[3] >= 2 && c.ownConv(k.Conv, x, c.inShape(1)) {
-		return c.ownGradWeight()
 	}
 	if c.wide(k.Conv, c.inShape(0), c.inShape(1)) {
 		return c.wideGradWeight()

@@ -177,7 +177,11 @@ func Find(libDir string) (string, error) {
 	}
 	var found string
 	root := filepath.Join(libDir, "onednn")
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	linked, err := filepath.EvalSymlinks(root) // WalkDir does not follow a link
+	if err != nil {
+		linked = root
+	}
+	err = filepath.WalkDir(linked, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Name() == soname {
 			found = path
 			return fs.SkipAll

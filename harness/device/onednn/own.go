@@ -19,7 +19,6 @@ import (
 // The entries of the assembly that is written by hand.
 const (
 	entryConvForward = iota
-	entryConvGradWeight
 	entryRectify32
 	entryRectify16
 	entryWideGradWeight32
@@ -65,7 +64,7 @@ func avx512Kernels(dtype int32) kernels {
 
 // own says which of these kernels a program uses.
 type own struct {
-	direct   bool // convolutions, of stride 2 above all
+	direct   bool // convolutions, of stride 2 above all, forward
 	winograd bool // convolutions of stride 1
 	strided  bool // gradients by weight, of stride 2
 	fused    bool // batch norms

@@ -3,7 +3,6 @@ package onednn
 // The C entry points, in assembly. Go never calls them: libgomp does.
 
 func convForward()
-func convGradWeight()
 func rectify32()
 func rectify16()
 func wideGradWeight32()

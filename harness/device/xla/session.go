@@ -39,6 +39,9 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	if s.o.Precision == "" {
 		s.o.Precision = device.FP32
 	}
+	if s.o.Precision == device.TF32 && d.cpu() {
+		return nil, &device.UnsupportedError{Device: name, What: "precision tf32 on a CPU", Hint: "it is for NVIDIA GPUs: use fp32, or bf16"}
+	}
 	s.info.Precision = string(s.o.Precision)
 	for _, q := range p.All() {
 		module, err := lower.Lower(q, lower.Options{Precision: o.Precision, Steps: d.steps, Unrolled: d.unrolled})

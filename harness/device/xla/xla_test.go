@@ -1,10 +1,12 @@
 package xla
 
 import (
+	"errors"
 	"testing"
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
+	"depthlab/nets/program"
 )
 
 const libDir = "../../../.lib"
@@ -47,6 +49,15 @@ func TestDevice(t *testing.T) {
 	start := func(t testing.TB) device.Device { return inBF16{open(t, 0)} }
 	devicetest.Run(t, start)
 	devicetest.Golden(t, start)
+}
+
+// A CPU would compute in fp32 and not say so.
+func TestNoTF32(t *testing.T) {
+	var no *device.UnsupportedError
+	_, err := open(t, 0).Open(device.Programs{Eval: &program.Program{}}, device.Options{Precision: device.TF32})
+	if !errors.As(err, &no) {
+		t.Errorf("tf32 on a CPU: %v, want an UnsupportedError", err)
+	}
 }
 
 func TestGoldenImageNet(t *testing.T) {

@@ -86,7 +86,8 @@ func TestKernels(t *testing.T) {
 		t.Errorf("in a loop of steps %+v, %v; want %+v and its condition", got, err, put)
 	}
 
-	for _, bad := range [][]byte{nil, {0xff}, module[:len(module)/2], msg(1, msg(6, 3)), []byte("no program")} {
+	cut := msg(1, msg(3, msg(5, 1, 2, instr(10, "x", "copy", array(1), 36, []byte{0x80})), 6, 1)) // a list of numbers
+	for _, bad := range [][]byte{nil, {0xff}, module[:len(module)/2], cut, msg(1, msg(6, 3)), []byte("no program")} {
 		if _, err := Kernels(bad); err == nil {
 			t.Errorf("%q passes for a program", bad)
 		}

@@ -111,9 +111,9 @@ func parseInstruction(msg []byte) (*instruction, error) {
 		case 35:
 			i.id = int64(v)
 		case 36:
-			i.operands = numbers(i.operands, v, b)
+			i.operands, err = numbers(i.operands, v, b)
 		case 38:
-			i.called = numbers(i.called, v, b)
+			i.called, err = numbers(i.called, v, b)
 		case 43:
 			if m := knownTurns.FindSubmatch(b); m != nil {
 				i.turns, err = strconv.Atoi(string(m[1]))
@@ -127,19 +127,19 @@ func parseShape(msg []byte) (shape, error) {
 	var s shape
 	var kind uint64
 	var dims []int64
-	err := fields(msg, func(field int, v uint64, b []byte) error {
+	err := fields(msg, func(field int, v uint64, b []byte) (err error) {
 		switch field {
 		case 2:
 			kind = v
 		case 3:
-			dims = numbers(dims, v, b)
+			dims, err = numbers(dims, v, b)
 		case 4:
-			part, err := parseShape(b)
+			var part shape
+			part, err = parseShape(b)
 			s.parts = append(s.parts, part)
 			s.bytes += part.bytes
-			return err
 		}
-		return nil
+		return err
 	})
 	if bits := elementBits[kind]; bits > 0 {
 		s.bytes, s.scalar = bits/8, len(dims) == 0

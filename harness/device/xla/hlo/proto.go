@@ -1,47 +1,35 @@
 package hlo
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-)
 
-var errCut = errors.New("hlo: the program is cut short")
+	"google.golang.org/protobuf/encoding/protowire"
+)
 
 // fields calls f for each field of a protocol buffer: v is the number of a
 // varint field, b the bytes of a length-delimited one.
 func fields(msg []byte, f func(field int, v uint64, b []byte) error) error {
 	for len(msg) > 0 {
-		key, n := binary.Uvarint(msg)
-		if n <= 0 {
-			return errCut
+		field, kind, n := protowire.ConsumeTag(msg)
+		if n < 0 {
+			return damaged(n)
 		}
 		msg = msg[n:]
 		var v uint64
 		var b []byte
-		switch key & 7 {
-		case 0:
-			if v, n = binary.Uvarint(msg); n <= 0 {
-				return errCut
-			}
-		case 1:
-			n = 8
-		case 2:
-			size, m := binary.Uvarint(msg)
-			if m <= 0 || size > uint64(len(msg)-m) {
-				return errCut
-			}
-			b, n = msg[m:m+int(size)], m+int(size)
-		case 5:
-			n = 4
+		switch kind {
+		case protowire.VarintType:
+			v, n = protowire.ConsumeVarint(msg)
+		case protowire.BytesType:
+			b, n = protowire.ConsumeBytes(msg)
 		default:
-			return fmt.Errorf("hlo: wire type %d", key&7)
+			n = protowire.ConsumeFieldValue(field, kind, msg)
 		}
-		if n > len(msg) {
-			return errCut
+		if n < 0 {
+			return damaged(n)
 		}
 		msg = msg[n:]
-		if err := f(int(key>>3), v, b); err != nil {
+		if err := f(int(field), v, b); err != nil {
 			return err
 		}
 	}
@@ -49,16 +37,21 @@ func fields(msg []byte, f func(field int, v uint64, b []byte) error) error {
 }
 
 // numbers appends a repeated number, packed or not.
-func numbers(list []int64, v uint64, b []byte) []int64 {
+func numbers(list []int64, v uint64, b []byte) ([]int64, error) {
 	if b == nil {
-		return append(list, int64(v))
+		return append(list, int64(v)), nil
 	}
 	for len(b) > 0 {
-		v, n := binary.Uvarint(b)
-		if n <= 0 {
-			return list
+		v, n := protowire.ConsumeVarint(b)
+		if n < 0 {
+			return list, damaged(n)
 		}
 		list, b = append(list, int64(v)), b[n:]
 	}
-	return list
+	return list, nil
+}
+
+// damaged is the error of protowire's negative length.
+func damaged(n int) error {
+	return fmt.Errorf("hlo: the program is damaged or cut short: %w", protowire.ParseError(n))
 }

@@ -1,12 +1,14 @@
 package pjrt
 
 import (
-	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
-	"sort"
+	"slices"
 	"unsafe"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Option is a named value for a plugin: a string, bool, int64 or float32.
@@ -57,50 +59,37 @@ type CompileOptions map[string]any
 // encode gives a serialized CompileOptionsProto: one replica, one partition,
 // no particular device (xla/pjrt/proto/compile_options.proto).
 func (o CompileOptions) encode() []byte {
-	var build proto
-	build.int(1, -1) // device_ordinal
-	build.int(4, 1)  // num_replicas
-	build.int(5, 1)  // num_partitions
-	var p proto
-	p.bytes(3, build)
-	names := make([]string, 0, len(o))
-	for name := range o {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		var value proto
+	var build []byte
+	build = appendInt(build, 1, -1) // device_ordinal
+	build = appendInt(build, 4, 1)  // num_replicas
+	build = appendInt(build, 5, 1)  // num_partitions
+	p := appendBytes(nil, 3, build)
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		var value []byte
 		switch x := o[name].(type) {
 		case string:
-			value.bytes(1, []byte(x))
+			value = appendBytes(nil, 1, []byte(x))
 		case bool:
-			n := int64(0)
-			if x {
-				n = 1
-			}
-			value.int(2, n)
+			value = appendInt(nil, 2, int64(protowire.EncodeBool(x)))
 		case int64:
-			value.int(3, x)
+			value = appendInt(nil, 3, x)
 		case float64:
-			value = binary.LittleEndian.AppendUint64(append(value, 4<<3|1), math.Float64bits(x))
+			value = protowire.AppendTag(nil, 4, protowire.Fixed64Type)
+			value = protowire.AppendFixed64(value, math.Float64bits(x))
 		default:
 			panic(fmt.Sprintf("pjrt: compile option %s is a %T", name, x))
 		}
-		var entry proto
-		entry.bytes(1, []byte(name))
-		entry.bytes(2, value)
-		p.bytes(7, entry) // env_option_overrides
+		entry := appendBytes(nil, 1, []byte(name))
+		entry = appendBytes(entry, 2, value)
+		p = appendBytes(p, 7, entry) // env_option_overrides
 	}
 	return p
 }
 
-// proto is a protocol buffer under construction.
-type proto []byte
-
-func (p *proto) int(field int, v int64) {
-	*p = binary.AppendUvarint(append(*p, byte(field<<3)), uint64(v))
+func appendInt(b []byte, field protowire.Number, v int64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), uint64(v))
 }
 
-func (p *proto) bytes(field int, b []byte) {
-	*p = append(binary.AppendUvarint(append(*p, byte(field<<3|2)), uint64(len(b))), b...)
+func appendBytes(b []byte, field protowire.Number, v []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), v)
 }

@@ -201,4 +201,9 @@ func TestOptions(t *testing.T) {
 	if got := string(CompileOptions{"a": true}.encode()); got != want {
 		t.Errorf("one option: %q, want %q", got, want)
 	}
+	want = want[:17] + "\x3a\x07\x0a\x01b\x12\x02\x10\x00" + "\x3a\x0e\x0a\x01f\x12\x09\x21\x00\x00\x00\x00\x00\x00\xe0\x3f" +
+		"\x3a\x10\x0a\x01i\x12\x0b\x18\xfd\xff\xff\xff\xff\xff\xff\xff\xff\x01" + "\x3a\x0b\x0a\x01s\x12\x06\x0a\x04text"
+	if got := string(CompileOptions{"s": "text", "b": false, "i": int64(-3), "f": 0.5}.encode()); got != want {
+		t.Errorf("an option of each kind: %q, want %q", got, want)
+	}
 }

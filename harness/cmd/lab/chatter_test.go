@@ -1,0 +1,29 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"depthlab/harness"
+)
+
+// A log that cannot be written is no reason to fail: doctor, for one, has other
+// things to say.
+func TestDivertWithoutItsLog(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, ".cache"), nil, 0o666); err != nil { // no folder can be made there
+		t.Fatal(err)
+	}
+	before := os.Stderr
+	defer func(was bool) { diverted = was }(diverted)
+	diverted = false
+	if err := divert(harness.Machine{Root: root}); err != nil {
+		t.Error(err)
+	}
+	if os.Stderr != before {
+		t.Error("the terminal was left")
+	}
+}

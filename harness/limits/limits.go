@@ -1,0 +1,142 @@
+// Package limits reads how much of the machine the control groups of this
+// process leave to it: containers, batch systems and systemd set such limits.
+package limits
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Memory is how many bytes this process may still take within the limits of
+// its control group and of those above it: the smallest room counts. Page cache
+// is room, as the kernel gives it up first. known is false where nothing is
+// limited. system is the root folder of the file system, as os.DirFS("/").
+func Memory(system fs.FS) (room int64, known bool) {
+	for _, g := range groups(system, "memory") {
+		limits, usage, prefix := []string{"memory.max", "memory.high"}, "memory.current", ""
+		if g.v1 {
+			limits, usage, prefix = []string{"memory.limit_in_bytes"}, "memory.usage_in_bytes", "total_"
+		}
+		for _, name := range limits {
+			limit, ok := g.number(name, 0)
+			if !ok || limit >= 1<<62 { // v1 has no word for unlimited
+				continue
+			}
+			used, _ := g.number(usage, 0)
+			used -= g.stat(prefix+"active_file") + g.stat(prefix+"inactive_file")
+			if left := max(0, limit-max(0, used)); !known || left < room {
+				room, known = left, true
+			}
+		}
+	}
+	return room, known
+}
+
+// CPUs is how many CPUs' worth of time this process may use, which need not be
+// a whole number: the smallest quota counts. known is false where there is none.
+func CPUs(system fs.FS) (cpus float64, known bool) {
+	for _, g := range groups(system, "cpu") {
+		quota, ok := g.number("cpu.max", 0)
+		period, _ := g.number("cpu.max", 1)
+		if g.v1 {
+			quota, ok = g.number("cpu.cfs_quota_us", 0)
+			period, _ = g.number("cpu.cfs_period_us", 0)
+		}
+		if !ok || quota <= 0 || period <= 0 { // v1 writes -1 for none
+			continue
+		}
+		if n := float64(quota) / float64(period); !known || n < cpus {
+			cpus, known = n, true
+		}
+	}
+	return cpus, known
+}
+
+// group is a control group, of version 1 or 2, whose files are in a folder.
+type group struct {
+	fs.FS
+	dir string
+	v1  bool
+}
+
+// groups lists the control groups of this process that may have a controller,
+// from its own up to the topmost that is mounted here.
+func groups(system fs.FS, controller string) (all []group) {
+	memberships, _ := fs.ReadFile(system, "proc/self/cgroup")
+	mounts, _ := fs.ReadFile(system, "proc/self/mountinfo")
+	for line := range strings.Lines(string(memberships)) {
+		// ID:CONTROLLERS:PATH, with no controllers for version 2.
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) < 3 {
+			continue
+		}
+		v1 := parts[1] != ""
+		if v1 && !slices.Contains(strings.Split(parts[1], ","), controller) {
+			continue
+		}
+		for line := range strings.Lines(string(mounts)) {
+			if root, point, ok := mounted(line, v1, controller); ok {
+				for dir := path.Join(point, below(root, parts[2])); ; dir = path.Dir(dir) {
+					all = append(all, group{system, strings.TrimPrefix(dir, "/"), v1})
+					if len(dir) <= len(point) {
+						break
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// mounted reads a line of mountinfo: which group is mounted, and where, if it is
+// a mount of control groups of that version, with the controller.
+func mounted(line string, v1 bool, controller string) (root, point string, ok bool) {
+	// ID PARENT DEVICE ROOT POINT OPTIONS ... - TYPE SOURCE OPTIONS
+	before, after, _ := strings.Cut(line, " - ")
+	mount, kind := strings.Fields(before), strings.Fields(after)
+	if len(mount) < 5 || len(kind) < 3 {
+		return "", "", false
+	}
+	if v1 {
+		ok = kind[0] == "cgroup" && slices.Contains(strings.Split(kind[2], ","), controller)
+	} else {
+		ok = kind[0] == "cgroup2"
+	}
+	return mount[3], mount[4], ok
+}
+
+// below is where a group lies below the mounted one, "/" for that itself. A
+// container may see groups of which only its own is mounted.
+func below(root, group string) string {
+	rest, inside := strings.CutPrefix(group, strings.TrimSuffix(root, "/"))
+	if !inside || !strings.HasPrefix(rest, "/") {
+		return "/"
+	}
+	return path.Clean(rest)
+}
+
+// number is the i-th word of a file, a number; not ok for none, as "max".
+func (g group) number(name string, i int) (n int64, ok bool) {
+	text, _ := fs.ReadFile(g, path.Join(g.dir, name))
+	words := strings.Fields(string(text))
+	if i >= len(words) {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(words[i], 10, 64)
+	return n, err == nil
+}
+
+// stat is a line of memory.stat; 0 where there is none.
+func (g group) stat(name string) int64 {
+	text, _ := fs.ReadFile(g, path.Join(g.dir, "memory.stat"))
+	for line := range strings.Lines(string(text)) {
+		if number, ok := strings.CutPrefix(line, name+" "); ok {
+			n, _ := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+			return n
+		}
+	}
+	return 0
+}

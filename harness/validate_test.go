@@ -1,0 +1,109 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/device/devicetest"
+	"depthlab/harness/device/ref"
+)
+
+// Devices that are right pass, to the same bits as without, real bfloat16 too; a
+// wrong loss, parameter or statistic is found at the step that is looked at, and
+// named.
+func TestValidate(t *testing.T) {
+	want := undisturbed(t)
+	dir := t.TempDir()
+	s := smallSweep(t, dir)
+	s.Device = Validating{ref.New(), 2}
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, dir, want)
+	for name, dev := range devices(t) {
+		precisions := []string{"fp32"}
+		if dev.Info().Bfloat16 || name == "xla" { // it computes in it on a CPU, if slowly
+			precisions = append(precisions, "bf16")
+		}
+		for _, precision := range precisions {
+			s := sweep(t, question, t.TempDir(), Validating{dev, 3}, precision)
+			if name == "ref" || precision != s.Plan.Runs[0].Precision {
+				continue
+			}
+			if err := s.Run(context.Background()); err != nil {
+				t.Errorf("%s in %s: %v", name, precision, err)
+			}
+		}
+	}
+
+	for buffer, c := range map[string]struct {
+		scale float32
+		says  string
+	}{
+		"loss":             {1.01, "the loss"},
+		"bn1.weight":       {1.01, "the update of bn1.weight"},
+		"bn1.running_mean": {1.1, "in bn1.running_mean"},
+	} {
+		dir := t.TempDir()
+		s := smallSweep(t, dir)
+		s.Device = Validating{faulty{ref.New(), buffer, c.scale, false}, 3}
+		err := s.Run(context.Background())
+		var differs *DiffersError
+		if !errors.As(err, &differs) || differs.Step != 3 || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: error %v, want a *DiffersError at step 3 that says %q", buffer, err, c.says)
+		}
+		if left, _ := filepath.Glob(filepath.Join(checkpoints(dir), "*")); len(left) == 0 && err != nil {
+			t.Errorf("%s: no checkpoint is left", buffer)
+		}
+	}
+}
+
+// A device that updates nothing, or the wrong way, or that has gradients of the
+// wrong sign, is found in every precision; one without a fault passes.
+func TestValidateFindsFaults(t *testing.T) {
+	validated := func(dev device.Device, p device.Precision) error {
+		s := smallSweep(t, t.TempDir())
+		for i := range s.Plan.Runs {
+			s.Plan.Runs[i].Precision = string(p)
+		}
+		s.Device = Validating{dev, 2}
+		return s.Run(context.Background())
+	}
+	for p := range validBounds {
+		if err := validated(devicetest.Sound(), p); err != nil {
+			t.Errorf("a sound device in %s: %v", p, err)
+		}
+		for fault, dev := range devicetest.Faulty() {
+			var differs *DiffersError
+			if err := validated(dev, p); !errors.As(err, &differs) {
+				t.Errorf("in %s, when %s: error %v, want a *DiffersError", p, fault, err)
+			}
+		}
+	}
+}
+
+// limited is a device with a memory of its own.
+type limited struct{ device.Device }
+
+func (limited) Memory() (limit, used int64) { return 3 << 30, 1 << 30 }
+
+// What is validated has the memory of its device, which cuts batches and limits
+// how many runs are trained at a time.
+func TestValidatingTellsMemory(t *testing.T) {
+	for _, dev := range []device.Device{limited{ref.New()}, ref.New()} {
+		limit, used := memory(dev)
+		if l, u := memory(Validating{dev, 1}); l != limit || u != used {
+			t.Errorf("a memory of %d, %d in use, becomes %d, %d", limit, used, l, u)
+		}
+		run, src := experiments.Run{}, data.Preview(8, 8)
+		if got, want := room(Validating{dev, 1}, run, src), room(dev, run, src); limit > 0 && got != want {
+			t.Errorf("%d bytes are free, not %d", got, want)
+		}
+	}
+}
