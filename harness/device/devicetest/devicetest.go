@@ -20,6 +20,7 @@ import (
 	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
@@ -91,7 +92,7 @@ func newWideNet(t testing.TB, name string, batch, group, size, width int, salt s
 	}
 	n := &net{name: name, salt: salt, cfg: compile.Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Width: width, Classes: 10, Group: group, Eps: 1e-5},
-		Images: 24, Pad: 2, Momentum: 0.9, Decay: 1e-4,
+		Images: 24, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	}}
 	if n.graph, err = arch.Build(nets.Eval, n.cfg.Config); err != nil {
 		t.Fatal(err)
@@ -274,13 +275,13 @@ func (s *session) train(p device.Plan) []device.Metric {
 	return m
 }
 
-// state is all that training changes, by name: parameters, momenta and
-// running statistics.
+// state is all that training changes, by name: parameters, the
+// state of the optimizer and running statistics.
 func (s *session) state(n *net) map[string][]float32 {
 	s.t.Helper()
 	p := n.programs.Train
 	all := map[string][]float32{}
-	for _, a := range []program.Arena{program.Param, program.Momentum, program.Stat} {
+	for _, a := range program.Persistent() {
 		for _, id := range p.Views(a) {
 			b := &p.Buffers[id]
 			all[b.Name] = s.read(b.Name, b.Shape.Len())

@@ -45,7 +45,7 @@ func singles(t testing.TB) []single {
 		n := newNet(t, r.name, r.batch, 2, r.size, "")
 		for _, p := range n.programs.All() {
 			for _, c := range p.Code {
-				if _, ok := c.Kernel.(kernel.SGD); ok && r.size > 32 {
+				if _, ok := c.Kernel.(kernel.Optimizer); ok && r.size > 32 {
 					continue // as on smaller nets, on millions of parameters
 				}
 				var in []kernel.Shape
@@ -156,7 +156,7 @@ func bound(k kernel.Kernel, p device.Precision) float64 {
 			return 2 * ulp16
 		}
 		return 2 * ulp32
-	case kernel.SGD, kernel.MovingAverage, kernel.Accumulate:
+	case kernel.Optimizer, kernel.MovingAverage, kernel.Accumulate:
 		// Float32 in each precision: three roundings or, fused, two.
 		return 8 * ulp32
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
@@ -209,7 +209,7 @@ func staged(k kernel.Kernel, i int, s kernel.Shape) bool {
 // pads nothing): the way they are held within a net.
 func newTiny(t testing.TB, c single, work bool) *tiny {
 	t.Helper()
-	p := &program.Program{Name: c.k.String()}
+	p := program.New(c.k.String())
 	x := &tiny{single: c, p: p, operands: operands(t, c)}
 	buffer := func(name string, dt kernel.DType, a program.Arena, s kernel.Shape) program.BufID {
 		p.Buffers = append(p.Buffers, program.Buffer{Name: name, Shape: s, Type: dt, Arena: a, Offset: p.Bytes[a], First: -1, Last: -1})
@@ -233,7 +233,7 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		emit(kernel.Pad{Stride: 1, Out: p.Buffers[id].Shape[1]}, ph, []program.BufID{to}, []program.BufID{id})
 	}
 	phase := program.Forward
-	// What the plan writes goes into the buffers of its names.
+	// What the plan writes goes into the buffers of its roles.
 	taken := map[int]string{}
 	switch c.k.(type) {
 	case kernel.Batch:
@@ -243,18 +243,16 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		for i := range x.rows {
 			copy(x.rows[i][:], x.operands[2].I32[i*4:])
 		}
-	case kernel.SGD:
-		taken[3], phase = "rates", program.Update
-	case kernel.MovingAverage:
+	case kernel.Optimizer, kernel.MovingAverage:
 		taken[len(c.in)-1], phase = "rates", program.Update
 	case kernel.ConvGradInput, kernel.ConvGradWeight, kernel.BatchNormGrad, kernel.PadGrad, kernel.MaxPoolGrad, kernel.AvgPoolGrad, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.CrossEntropyGrad:
 		phase = program.Backward
 	}
 	if x.rows == nil {
 		x.rows = []device.Row{{-1}}
-		buffer("images", kernel.Uint8, program.Input, kernel.Shape{1, 1, 1, 1})
-		buffer("labels", kernel.Int32, program.Input, kernel.Shape{1})
-		buffer("rows", kernel.Int32, program.Input, kernel.Shape{1, 4})
+		p.Images = buffer("images", kernel.Uint8, program.Input, kernel.Shape{1, 1, 1, 1})
+		p.Labels = buffer("labels", kernel.Int32, program.Input, kernel.Shape{1})
+		p.Rows = buffer("rows", kernel.Int32, program.Input, kernel.Shape{1, 4})
 	}
 	var in []program.BufID
 	for i, o := range x.operands {
@@ -274,9 +272,19 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 			id = w
 		}
 		in = append(in, id)
+		switch name {
+		case "images":
+			p.Images = id
+		case "labels":
+			p.Labels = id
+		case "rows":
+			p.Rows = id
+		case "rates":
+			p.Rates = id
+		}
 	}
-	if _, ok := p.Lookup("rates"); !ok {
-		buffer("rates", kernel.Float32, program.Input, kernel.Shape{2})
+	if p.Rates == program.None {
+		p.Rates = buffer("rates", kernel.Float32, program.Input, kernel.Shape{2})
 	}
 
 	shapes, err := c.k.Shape(c.in)
@@ -284,15 +292,17 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		t.Fatal(err)
 	}
 	var out, back []program.BufID
-	switch c.k.(type) {
-	case kernel.SGD:
-		out = []program.BufID{in[0], in[2]}
-	case kernel.MovingAverage:
-		out = in[len(in)-3:][:2]
-	case kernel.Accumulate:
-		out = in[:1]
+	loss := func() []program.BufID {
+		p.Loss, p.Wrong = buffer("loss", kernel.Float32, program.Metric, kernel.Shape{1}), buffer("wrong", kernel.Float32, program.Metric, kernel.Shape{1})
+		return []program.BufID{p.Loss, p.Wrong}
+	}
+	switch k := c.k.(type) {
+	case kernel.InPlace:
+		for _, i := range k.Updated(len(in)) {
+			out = append(out, in[i])
+		}
 	case kernel.CrossEntropy:
-		out = []program.BufID{buffer("loss", kernel.Float32, program.Metric, shapes[0]), buffer("wrong", kernel.Float32, program.Metric, shapes[1])}
+		out = loss()
 	default:
 		for i, s := range shapes {
 			dt := kernel.Float32
@@ -309,10 +319,8 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		}
 		buffer(fmt.Sprintf("guard%d", len(shapes)), kernel.Float32, program.Input, kernel.Shape{guard})
 	}
-	for _, name := range []string{"loss", "wrong"} {
-		if _, ok := p.Lookup(name); !ok {
-			buffer(name, kernel.Float32, program.Metric, kernel.Shape{1})
-		}
+	if p.Loss == program.None {
+		loss()
 	}
 	emit(c.k, phase, out, in)
 	for _, id := range out {
@@ -398,8 +406,15 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 			xs[i] = float(i, 1, 0.5)
 		}
 		xs[n].F32[0], xs[n].F32[1] = rates.Learning, rates.Statistics
-	case kernel.SGD:
-		xs[3].F32[0], xs[3].F32[1] = rates.Learning, rates.Statistics
+	case kernel.Optimizer:
+		for i, s := range k.State() {
+			xs[2+i] = float(2+i, 1, 0.5)
+			if s.Single {
+				xs[2+i].F32[0] = 3
+			}
+		}
+		n := len(xs) - 1
+		xs[n].F32[0], xs[n].F32[1] = rates.Learning, rates.Statistics
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
 		xs[0] = float(0, 0, 4)
 		xs[1] = kernel.New(kernel.Int32, c.in[1]...)
@@ -442,13 +457,11 @@ func reference1(t testing.TB, k kernel.Kernel, in []kernel.Tensor) []kernel.Tens
 		t.Fatal(err)
 	}
 	var out []kernel.Tensor
-	switch k.(type) {
-	case kernel.SGD:
-		out = []kernel.Tensor{copies[0], copies[2]}
-	case kernel.MovingAverage:
-		out = copies[len(copies)-3:][:2]
-	case kernel.Accumulate:
-		out = copies[:1]
+	switch k := k.(type) {
+	case kernel.InPlace:
+		for _, i := range k.Updated(len(copies)) {
+			out = append(out, copies[i])
+		}
 	default:
 		for i, s := range outs {
 			dt := kernel.Float32

@@ -15,6 +15,7 @@ import (
 	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
@@ -91,7 +92,7 @@ func compiled(t testing.TB, net string, m nets.Mode, n, size int) *program.Progr
 	}
 	p, err := compile.Compile(a, m, compile.Config{
 		Config: nets.Config{Batch: n, Channels: 3, Size: size, Classes: 10, Eps: 1e-5},
-		Images: 200, Pad: 4, Momentum: 0.9, Decay: 1e-4,
+		Images: 200, Pad: 4, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	})
 	if err != nil {
 		t.Fatal(err)

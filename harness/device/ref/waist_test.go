@@ -12,6 +12,7 @@ import (
 	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
@@ -36,7 +37,7 @@ func TestWaist(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg := compile.Config{Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Group: c.group, Eps: 1e-5}, Images: images, Pad: 2, Momentum: 0.9}
+			cfg := compile.Config{Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Group: c.group, Eps: 1e-5}, Images: images, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9}}
 			p, err := compile.Compile(arch, nets.Train, cfg)
 			if err != nil {
 				t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 func cifar(batch int) compile.Config {
 	return compile.Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
-		Images: 50000, Pad: 4, Momentum: 0.9, Decay: 1e-4, Form: kernel.Caffe,
+		Images: 50000, Pad: 4, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4, Form: kernel.Caffe},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
@@ -30,7 +31,7 @@ func smallCut(t *testing.T, d *Device, net string, micro int) (device.Session, d
 	}
 	cfg := compile.Config{
 		Config: nets.Config{Batch: 4, Channels: 3, Size: 8, Classes: 10, Group: 2, Eps: 1e-5},
-		Images: 20, Pad: 2, Momentum: 0.9, Decay: 1e-4,
+		Images: 20, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	}
 	if micro > 0 {
 		cfg.Group, cfg.MicroBatch = micro, micro
@@ -179,7 +180,7 @@ func testRolled(t *testing.T, net string, micro int, bound float64) {
 		}
 	}
 	near("loss", float64(metrics[1][0].Loss), float64(metrics[0][0].Loss), 1e-5)
-	for _, arena := range []program.Arena{program.Param, program.Grad, program.Momentum, program.Stat} {
+	for _, arena := range []program.Arena{program.Param, program.Grad, program.Optimizer, program.Stat} {
 		for _, id := range p.Train.Views(arena) {
 			b := &p.Train.Buffers[id]
 			var v [2][]float32

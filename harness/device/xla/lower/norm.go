@@ -136,22 +136,22 @@ func (e *emitter) batchNormGrad(k kernel.BatchNormGrad, in []value) []value {
 }
 
 func (e *emitter) movingAverage(k kernel.MovingAverage, in []value) []value {
-	n := len(in) - 3 // means and variances, one after the other
+	batches, mean, variance, rates := kernel.AverageOperands(in)
 	bessel := 1.0
 	if k.Count > 1 {
 		bessel = float64(k.Count) / float64(k.Count-1)
 	}
-	share := e.reshape(e.slice(in[n+2], []int{1}, []int{2}, []int{1}))
+	share := e.reshape(e.slice(rates, []int{1}, []int{2}, []int{1}))
 	keep := e.sub(e.constant(1, f32), share)
 	var out []value
 	for i, factor := range []float64{1, bessel} {
 		var parts []value
-		for j := i; j < n; j += 2 {
-			parts = append(parts, in[j])
+		for j := i; j < len(batches); j += 2 {
+			parts = append(parts, batches[j])
 		}
-		batch, running := e.concat(0, parts...), in[n+i]
-		mean := e.times(e.reduce("add", batch, 0), factor/float64(batch.dims[0]))
-		out = append(out, e.add(e.mul(e.spread(keep, running.dims), running), e.mul(e.spread(share, running.dims), mean)))
+		batch, running := e.concat(0, parts...), []value{mean, variance}[i]
+		average := e.times(e.reduce("add", batch, 0), factor/float64(batch.dims[0]))
+		out = append(out, e.add(e.mul(e.spread(keep, running.dims), running), e.mul(e.spread(share, running.dims), average)))
 	}
 	return out
 }
