@@ -10,6 +10,7 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/state"
 	"depthlab/nets/program"
 )
 
@@ -95,24 +96,21 @@ func (m *model) steps(first, n, each int) ([]device.Metric, error) {
 }
 
 // whole reads all that training changes.
-func (m *model) whole() ([][]float32, error) {
-	var all [][]float32
-	for _, name := range []string{"params", "momenta", "stats"} {
-		id, _ := m.programs.Train.Lookup(name)
-		v := make([]float32, m.programs.Train.Buffers[id].Shape.Len())
-		if err := m.session.Read(name, v); err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, nil
-}
+func (m *model) whole() ([]state.Tensor, error) { return m.tensors(program.Persistent()...) }
 
-func sameBits(a, b [][]float32) error {
-	for i, name := range []string{"parameter", "momentum", "statistic"} {
-		for j := range a[i] {
-			if math.Float32bits(a[i][j]) != math.Float32bits(b[i][j]) {
-				return fmt.Errorf("%s %d is %v, was %v", name, j, a[i][j], b[i][j])
+func sameBits(a, b []state.Tensor) error {
+	for i := range a {
+		x, err := a[i].Float32s()
+		if err != nil {
+			return err
+		}
+		y, err := b[i].Float32s()
+		if err != nil {
+			return err
+		}
+		for j := range x {
+			if math.Float32bits(x[j]) != math.Float32bits(y[j]) {
+				return fmt.Errorf("%s[%d] is %v, was %v", a[i].Name, j, x[j], y[j])
 			}
 		}
 	}
@@ -121,7 +119,7 @@ func sameBits(a, b [][]float32) error {
 
 // run trains 12 steps in calls of a size, with a break after which the state
 // is carried over to a new session; 0 for none.
-func (c *Checked) run(each, carry int) (state [][]float32, err error) {
+func (c *Checked) run(each, carry int) (_ []state.Tensor, err error) {
 	const steps = 12
 	m, err := open(c.Run, c.Data, c.Device)
 	if err != nil {
@@ -132,7 +130,7 @@ func (c *Checked) run(each, carry int) (state [][]float32, err error) {
 		if _, err := m.steps(0, carry, each); err != nil {
 			return nil, err
 		}
-		state, err := m.whole()
+		carried, err := m.whole()
 		if err != nil {
 			return nil, err
 		}
@@ -142,10 +140,16 @@ func (c *Checked) run(each, carry int) (state [][]float32, err error) {
 		if m, err = open(c.Run, c.Data, c.Device); err != nil {
 			return nil, err
 		}
-		for i, name := range []string{"params", "momenta", "stats"} {
-			if err := m.session.Write(name, state[i]); err != nil {
+		w := writer{session: m.session}
+		for i := range carried {
+			v, err := carried[i].Float32s()
+			if err != nil {
 				return nil, err
 			}
+			w.write(carried[i].Name, v)
+		}
+		if w.err != nil {
+			return nil, w.err
 		}
 	}
 	if _, err := m.steps(carry, steps-carry, each); err != nil {

@@ -24,14 +24,14 @@ type progress struct {
 	Waited  float64 // seconds that the device waited for photos since then
 }
 
-// save writes a checkpoint: parameters, momenta and running statistics, and
+// save writes a checkpoint: parameters, the optimizer's state and running statistics, and
 // where the run stands. The record is made to last first: it may be ahead of
 // a checkpoint, never behind.
 func (t *trainer) save() error {
 	if err := errors.Join(t.held.Check(), t.rec.Sync()); err != nil {
 		return fmt.Errorf("run %s: %w", t.run.ID, err)
 	}
-	tensors, err := t.tensors(program.Param, program.Momentum, program.Stat)
+	tensors, err := t.tensors(program.Persistent()...)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (t *trainer) resume() (warnings []string, err error) {
 		have[c.Tensors[i].Name] = &c.Tensors[i]
 	}
 	w := writer{session: t.session}
-	for _, b := range t.views(program.Param, program.Momentum, program.Stat) {
+	for _, b := range t.views(program.Persistent()...) {
 		x, ok := have[b.Name]
 		if !ok {
 			return warnings, fmt.Errorf("checkpoint of run %s at step %d lacks %s", t.run.ID, c.Step, b.Name)
@@ -146,9 +146,7 @@ func (t *trainer) saveWeights() error {
 	if err != nil {
 		return err
 	}
-	input := t.programs.Train.Buffers
-	id, _ := t.programs.Train.Lookup("mean")
-	shape := input[id].Shape
+	shape := t.programs.Train.Buffers[t.programs.Train.Mean].Shape
 	tensors = append(tensors, state.Float32(meanName, shape, t.mean), state.Float32(scaleName, []int{len(t.scale)}, t.scale))
 	info := preprocessing{
 		Net: t.run.Net, Data: t.run.Data, Steps: t.step, Eps: t.run.BatchNorm.Eps,

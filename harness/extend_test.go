@@ -27,12 +27,10 @@ func read(t *testing.T, dir, id string) *record.RunRecord {
 // device and precision, and with nearly the same loss.
 func TestExtend(t *testing.T) {
 	for name, dev := range devices(t) {
-		precisions := map[string]float64{"fp32": 1e-5}
-		if dev.Info().Bfloat16 {
-			precisions["bf16"] = 1e-2
-		}
-		for precision, bound := range precisions {
+		for _, precision := range precisions(dev) {
 			t.Run(name+"/"+precision, func(t *testing.T) {
+				native(t, dev, precision)
+				bound := map[string]float64{"fp32": 1e-5, "bf16": 1e-2}[precision]
 				dir := t.TempDir()
 				s := sweep(t, extended, dir, dev, precision)
 				if err := s.Run(context.Background()); err != nil {

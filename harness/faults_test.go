@@ -18,6 +18,7 @@ import (
 	"depthlab/harness/device/ref"
 	"depthlab/harness/disk"
 	"depthlab/harness/state"
+	"depthlab/harness/testskip"
 )
 
 // small is a question whose nets train in a blink: on images of 4x4.
@@ -132,7 +133,7 @@ func TestEveryDiskFault(t *testing.T) {
 		}
 		at := places[op]
 		pick := []int{at[len(at)/2]}
-		if !testing.Short() {
+		if !testskip.Short(t) {
 			pick = append(pick, at[0], at[len(at)-1])
 		}
 		for _, at := range slices.Compact(pick) {
@@ -202,7 +203,7 @@ func TestFullDisk(t *testing.T) {
 	cmd.Env = append(os.Environ(), envDisk+"="+dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil && !strings.Contains(string(out), "--- FAIL") {
-		t.Skipf("SKIPPED: no small disk can be mounted here: %v: %s", err, out)
+		testskip.Skip(t, "no small disk can be mounted here: %v: %s", err, out)
 	}
 	if err != nil {
 		t.Errorf("%s", out)

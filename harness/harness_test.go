@@ -20,6 +20,7 @@ import (
 	"depthlab/harness/record"
 	"depthlab/harness/state"
 	"depthlab/harness/store"
+	"depthlab/harness/testskip"
 )
 
 // question is small enough for the plain Go device: two nets, a few steps.
@@ -45,7 +46,7 @@ func devices(t *testing.T) map[string]device.Device {
 	all := map[string]device.Device{"ref": ref.New()}
 	path, err := onednn.Find(filepath.Join("..", ".lib"))
 	if err != nil {
-		t.Logf("SKIPPED on onednn: %v", err)
+		testskip.Part(t, "onednn: %v", err)
 	} else {
 		dev, err := onednn.Open(path, 0)
 		if err != nil {
@@ -56,7 +57,7 @@ func devices(t *testing.T) map[string]device.Device {
 	}
 	path, err = xla.Find("", filepath.Join("..", ".lib"))
 	if err != nil {
-		t.Logf("SKIPPED on xla: %v", err)
+		testskip.Part(t, "xla: %v", err)
 		return all
 	}
 	dev, err := xla.Open(path, xla.Options{Quick: true})
@@ -66,6 +67,22 @@ func devices(t *testing.T) map[string]device.Device {
 	t.Cleanup(func() { dev.Close() })
 	all["xla"] = dev
 	return all
+}
+
+// precisions are those that a device has, on the right machine.
+func precisions(dev device.Device) []string {
+	if i := dev.Info(); i.Name == "onednn" || i.Bfloat16 {
+		return []string{"fp32", "bf16"}
+	}
+	return []string{"fp32"}
+}
+
+// native leaves a test out where this is not the machine for a precision.
+func native(t *testing.T, dev device.Device, precision string) {
+	t.Helper()
+	if precision == "bf16" && !dev.Info().Bfloat16 {
+		testskip.Hardware(t, testskip.AVX512BF16)
+	}
 }
 
 func sweep(t *testing.T, text, dir string, dev device.Device, precision string) *Sweep {
@@ -191,14 +208,9 @@ func outcome(t *testing.T, dir string) map[string]any {
 // bits as one that was not.
 func TestResume(t *testing.T) {
 	for name, dev := range devices(t) {
-		precisions := []string{"fp32"}
-		if dev.Info().Bfloat16 {
-			precisions = append(precisions, "bf16")
-		} else {
-			t.Logf("SKIPPED bf16 on %s: not native on this CPU", name)
-		}
-		for _, precision := range precisions {
+		for _, precision := range precisions(dev) {
 			t.Run(name+"/"+precision, func(t *testing.T) {
+				native(t, dev, precision)
 				whole := t.TempDir()
 				if err := sweep(t, question, whole, dev, precision).Run(context.Background()); err != nil {
 					t.Fatal(err)

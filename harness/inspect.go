@@ -15,6 +15,7 @@ import (
 	"depthlab/harness/state"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
@@ -91,8 +92,7 @@ func renamed(prefix string, ts []state.Tensor) []state.Tensor {
 // batch reads the images and labels of the latest step.
 func (m *model) batch() ([]state.Tensor, error) {
 	p := m.programs.Train
-	id, _ := p.Lookup("input")
-	shape := p.Buffers[id].Shape
+	shape := p.Buffers[p.Input].Shape
 	input, label := make([]float32, shape.Len()), make([]int32, shape[0])
 	if err := errors.Join(m.session.Read("input", input), m.session.Read("label", label)); err != nil {
 		return nil, err
@@ -298,7 +298,7 @@ func readWeights(path string) (*weights, error) {
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
 		switch {
-		case strings.HasSuffix(t.Name, ".num_batches_tracked"), strings.HasPrefix(t.Name, "momentum."):
+		case strings.HasSuffix(t.Name, ".num_batches_tracked"), kernel.IsState(t.Name):
 			continue
 		case t.Name == meanName:
 			w.mean, err = t.Float32s()

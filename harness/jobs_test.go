@@ -17,6 +17,7 @@ import (
 	"depthlab/harness/device/xla"
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/program"
 )
@@ -284,12 +285,12 @@ func TestTwoAtATimeFail(t *testing.T) {
 // Several clients of XLA's in one process: they train at the same time, and
 // the same bits as one alone.
 func TestJobsOnXLA(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles for a minute")
+	if testskip.Short(t) {
+		testskip.Skip(t, "compiles for a minute")
 	}
 	path, err := xla.Find("", filepath.Join("..", ".lib"))
 	if err != nil {
-		t.Skip(err)
+		testskip.Skip(t, "%v", err)
 	}
 	start := func() (device.Device, error) { return xla.Open(path, xla.Options{Quick: true}) }
 	var results []map[string]any

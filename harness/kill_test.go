@@ -20,6 +20,7 @@ import (
 
 	"depthlab/harness/data"
 	"depthlab/harness/disk"
+	"depthlab/harness/testskip"
 	"depthlab/plots"
 )
 
@@ -38,7 +39,7 @@ const (
 func TestSmallProcess(t *testing.T) {
 	dir := os.Getenv(envDir)
 	if dir == "" {
-		t.Skip("only started by other tests")
+		return
 	}
 	ops := mortal()
 	s := smallSweep(t, dir)
@@ -121,7 +122,7 @@ func TestKillAnywhere(t *testing.T) {
 	n := *kills
 	if n == 0 {
 		n = 40
-		if testing.Short() {
+		if testskip.Short(t) {
 			n = 6
 		}
 	}

@@ -5,7 +5,6 @@ package harness
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
@@ -91,10 +90,6 @@ func programs(arch nets.Arch, run experiments.Run, set *data.Set, images int) (p
 }
 
 func compileConfig(run experiments.Run, set *data.Set, images int) compile.Config {
-	form := kernel.Caffe
-	if run.Optimizer.Form == "pytorch" {
-		form = kernel.PyTorch
-	}
 	group := run.BatchNorm.Group
 	if group == 0 {
 		group = run.Micro // then statistics are those of a micro-batch
@@ -105,9 +100,16 @@ func compileConfig(run experiments.Run, set *data.Set, images int) compile.Confi
 			Group: group, Eps: float32(run.BatchNorm.Eps),
 		},
 		Images: images, Pad: run.Input.Pad, MicroBatch: run.Micro,
-		Momentum: float32(run.Optimizer.Momentum), Decay: float32(run.Optimizer.Decay),
-		Form: form, WeightsOnly: run.Optimizer.Decays == "weights",
+		Optimizer: optimizer(run.Optimizer), WeightsOnly: run.Optimizer.Decays == "weights",
 	}
+}
+
+func optimizer(o experiments.Optimizer) kernel.Optimizer {
+	form := kernel.Caffe
+	if o.Form == "pytorch" {
+		form = kernel.PyTorch
+	}
+	return kernel.SGD{Momentum: float32(o.Momentum), Decay: float32(o.Decay), Form: form}
 }
 
 // geometry is what a net has to know of the images.
@@ -309,7 +311,7 @@ func (m *model) views(arenas ...program.Arena) []program.Buffer {
 	var views []program.Buffer
 	for _, a := range arenas {
 		for _, id := range p.Views(a) {
-			if b := p.Buffers[id]; !strings.HasPrefix(b.Name, "part.") { // of the latest micro-batch alone
+			if b := p.Buffers[id]; !b.Part {
 				views = append(views, b)
 			}
 		}

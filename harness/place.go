@@ -31,7 +31,7 @@ func Place(p *experiments.Plan, st store.Store, checksum string, info device.Inf
 		auto := run.Precision == "auto" && (precision == "" || precision == "auto")
 		Resolve(run, info, precision)
 		best := store.Nothing
-		for _, candidate := range append([]string{run.Precision}, precisions...) {
+		for _, candidate := range append([]string{run.Precision}, allPrecisions...) {
 			if found, err := at(candidate).Find(); auto && err == nil && found > best {
 				run.Precision, best = candidate, found
 			}
@@ -41,8 +41,8 @@ func Place(p *experiments.Plan, st store.Store, checksum string, info device.Inf
 	return folders
 }
 
-// precisions are all that a run may have.
-var precisions = []string{string(device.FP32), string(device.TF32), string(device.BF16)}
+// allPrecisions are all that a run may have.
+var allPrecisions = []string{string(device.FP32), string(device.TF32), string(device.BF16)}
 
 // Entries lists the runs of a plan for its view.
 func Entries(p *experiments.Plan, folders map[string]store.Folder) (all []store.Entry) {

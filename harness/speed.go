@@ -70,44 +70,58 @@ func predict(run experiments.Run, macs int64, info device.Info, speeds []Speed) 
 	return nearest.ImagesPerS * r, max(r, 1/r) > farthest
 }
 
-// Recorded gives the speeds of all runs in the results folders that trained on
+// manyLaps are "train" events that tell the speed of a net: more runs of it need
+// not be read.
+const manyLaps = 500
+
+// Recorded gives the speeds of the runs in the results folders that trained on
 // such data and on this device, each the median of its net's "train" events. Of
 // a device that was not opened the hardware is not known, and any will do. Runs
 // that cannot be read are left out.
 func (m Machine) Recorded(dataset string, info device.Info) []Speed {
-	var nets []Speed
-	laps := map[Speed][]float64{}
-	for _, st := range []store.Store{m.Store(), m.Published()} {
-		folders, _, err := st.All()
-		if err != nil {
+	type net struct {
+		name, precision string
+		batch, crop     int
+	}
+	var order []net
+	macs, laps := map[net]int64{}, map[net][]float64{}
+	for _, f := range m.recordedRuns() {
+		p, err := f.ReadProvenance()
+		if err != nil || p.Run.Data != dataset || !trainedOn(p, info) {
 			continue
 		}
-		for _, f := range folders {
-			p, err := f.ReadProvenance()
-			if err != nil || p.Run.Data != dataset || !trainedOn(p, info) {
-				continue
-			}
-			rec, err := record.Read(f.Record())
-			if err != nil {
-				continue
-			}
-			net := Speed{Net: p.Run.Net, Precision: p.Run.Precision, Batch: p.Run.Batch, Macs: rec.Start.Macs}
-			if !slices.Contains(nets, net) {
-				nets = append(nets, net)
-			}
-			for _, e := range rec.Events {
-				if e.Kind == "train" && e.ImagesPerS > 0 {
-					laps[net] = append(laps[net], e.ImagesPerS)
-				}
+		n := net{p.Run.Net, p.Run.Precision, p.Run.Batch, p.Run.Input.Crop}
+		if len(laps[n]) >= manyLaps {
+			continue
+		}
+		rec, err := record.Read(f.Record())
+		if err != nil || rec.Start.Macs <= 0 {
+			continue
+		}
+		if macs[n] == 0 {
+			order = append(order, n)
+		}
+		macs[n] = rec.Start.Macs
+		for _, e := range rec.Events {
+			if e.Kind == "train" && e.ImagesPerS > 0 {
+				laps[n] = append(laps[n], e.ImagesPerS)
 			}
 		}
 	}
 	var all []Speed
-	for _, net := range nets {
-		if len(laps[net]) > 0 && net.Macs > 0 {
-			net.ImagesPerS = median(laps[net])
-			all = append(all, net)
+	for _, n := range order {
+		if len(laps[n]) > 0 {
+			all = append(all, Speed{Net: n.name, Precision: n.precision, Batch: n.batch, Macs: macs[n], ImagesPerS: median(laps[n])})
 		}
+	}
+	return all
+}
+
+// recordedRuns are the runs of all results folders.
+func (m Machine) recordedRuns() (all []store.Folder) {
+	for _, st := range []store.Store{m.Store(), m.Published()} {
+		folders, _, _ := st.All() // what cannot be read tells no speed
+		all = append(all, folders...)
 	}
 	return all
 }

@@ -1,7 +1,9 @@
 package harness
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -13,6 +15,7 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
 	"depthlab/harness/state"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 )
 
@@ -21,8 +24,9 @@ import (
 // PyTorch. Both ways the scores of an image agree: the logarithms of softmax's
 // shares, which are the logits up to what all of them have in common.
 //
-// PyTorch itself is asked where $DEPTHLAB_TORCH, or else python3, is a Python
-// that has it; testdata/torchvision.json has its scores for everyone.
+// testdata/torchvision.json has PyTorch's scores, and testdata/exported.json the
+// SHA-256 of the exported files that PyTorch 2.11 loaded and had these scores with.
+// Where $DEPTHLAB_TORCH names a Python that has PyTorch, it is asked anew.
 func TestTorchvision(t *testing.T) {
 	text, err := os.ReadFile("testdata/torchvision.json")
 	if err != nil {
@@ -32,10 +36,14 @@ func TestTorchvision(t *testing.T) {
 	if err := json.Unmarshal(text, &golden); err != nil {
 		t.Fatal(err)
 	}
-	python := os.Getenv("DEPTHLAB_TORCH")
-	if python == "" {
-		python = "python3"
+	if text, err = os.ReadFile("testdata/exported.json"); err != nil {
+		t.Fatal(err)
 	}
+	loaded := map[string]string{}
+	if err := json.Unmarshal(text, &loaded); err != nil {
+		t.Fatal(err)
+	}
+	python := os.Getenv("DEPTHLAB_TORCH")
 	all := devices(t)
 	dev := all["onednn"]
 	if dev == nil {
@@ -43,8 +51,8 @@ func TestTorchvision(t *testing.T) {
 	}
 	for name, want := range golden {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && !strings.Contains(name, "-18/") {
-				t.Skip("large nets take seconds each")
+			if testskip.Short(t) && !strings.Contains(name, "-18/") {
+				testskip.Skip(t, "large nets take seconds each")
 			}
 			dir := t.TempDir()
 			ours, exported, theirs := filepath.Join(dir, "ours"), filepath.Join(dir, "exported"), filepath.Join(dir, "theirs")
@@ -54,8 +62,15 @@ func TestTorchvision(t *testing.T) {
 				t.Fatalf("export: %s, %v", net, err)
 			}
 			agree(t, "from the exported file", scores(t, name, exported, dev), want)
-			if err := exec.Command(python, "-c", "import torch").Run(); err != nil {
-				t.Skipf("the golden scores agree; SKIPPED: PyTorch itself, which %s lacks (set DEPTHLAB_TORCH to a Python that has it)", python)
+			file, err := os.ReadFile(exported)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sum := fmt.Sprintf("%x", sha256.Sum256(file)); sum != loaded[name] {
+				t.Errorf("the exported file has the SHA-256 %s, PyTorch loaded one of %s: set $DEPTHLAB_TORCH to a Python that has PyTorch and, if it loads this one, write that into testdata/exported.json", sum, loaded[name])
+			}
+			if python == "" {
+				return
 			}
 			cmd := exec.Command(python, "testdata/torchvision.py", name, theirs, exported)
 			cmd.Stderr = os.Stderr

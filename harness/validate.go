@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
@@ -67,7 +66,7 @@ var validBounds = map[device.Precision]bounds{
 const cosineBound = 0.7
 
 // updateBound is for what follows from the device's own gradients: parameters
-// and momenta are float32 in each precision, and three roundings apart.
+// and the optimizer's state are float32 in each precision, and three roundings apart.
 const updateBound = 1e-6
 
 func (v Validating) Open(p device.Programs, o device.Options) (device.Session, error) {
@@ -142,7 +141,7 @@ func (v *validating) compare(p device.Plan, m []device.Metric) error {
 		return err
 	}
 	updated := v.update(before, got, p.Rates[0])
-	for _, b := range v.views(program.Param, program.Momentum) {
+	for _, b := range v.views(program.Param, program.Optimizer) {
 		size := max(norm(b.of(before)), norm(b.of(updated)))
 		if err := differs(at, "the update of "+b.Name, share(distance(b.of(got), b.of(updated)), size), updateBound); err != nil {
 			return err
@@ -190,7 +189,7 @@ func differs(step int, what string, off, bound float64) error {
 type snapshot map[program.Arena][]float32
 
 // kept are the arenas of a snapshot.
-var kept = []program.Arena{program.Param, program.Momentum, program.Stat, program.Grad}
+var kept = append(program.Persistent(), program.Grad)
 
 // view is a tensor of a snapshot.
 type view struct{ program.Buffer }
@@ -200,7 +199,7 @@ func (b view) of(x snapshot) []float32 { return x[b.Arena][b.Offset/4:][:b.Shape
 func (v *validating) views(arenas ...program.Arena) (all []view) {
 	for _, a := range arenas {
 		for _, id := range v.train.Views(a) {
-			if b := v.train.Buffers[id]; !strings.HasPrefix(b.Name, "part.") { // of the latest micro-batch alone
+			if b := v.train.Buffers[id]; !b.Part {
 				all = append(all, view{b})
 			}
 		}
@@ -230,7 +229,7 @@ func (v *validating) read(s device.Session) (snapshot, error) {
 // refStep is what ref makes of a step that begins with from.
 func (v *validating) refStep(p device.Plan, from snapshot) (snapshot, device.Metric, error) {
 	m := make([]device.Metric, 1)
-	for _, b := range v.views(program.Param, program.Momentum, program.Stat) {
+	for _, b := range v.views(program.Persistent()...) {
 		if err := v.ref.Write(b.Name, b.of(from)); err != nil {
 			return nil, m[0], err
 		}
@@ -254,19 +253,22 @@ func (x snapshot) rounded(unit float64) snapshot {
 	return y
 }
 
-// update is what parameters and momenta become by the definition of SGD, of the
-// gradients that a step left in after.
+// update is what parameters and the optimizer's state become by its definition, of
+// the gradients that a step left in after.
 func (v *validating) update(before, after snapshot, rates device.Rates) snapshot {
-	x := snapshot{program.Param: slices.Clone(before[program.Param]), program.Momentum: slices.Clone(before[program.Momentum]), program.Grad: after[program.Grad]}
+	x := snapshot{program.Param: slices.Clone(before[program.Param]), program.Optimizer: slices.Clone(before[program.Optimizer]), program.Grad: after[program.Grad]}
 	for _, c := range v.train.Code {
-		if k, ok := c.Kernel.(kernel.SGD); ok {
-			var in []kernel.Tensor
-			for _, id := range c.In[:3] {
+		if k, ok := c.Kernel.(kernel.Optimizer); ok {
+			var in, out []kernel.Tensor
+			for _, id := range c.In[:len(c.In)-1] {
 				b := view{v.train.Buffers[id]}
 				in = append(in, kernel.Tensor{Shape: b.Shape, F32: b.of(x)})
 			}
 			in = append(in, kernel.Tensor{Shape: kernel.Shape{2}, F32: []float32{rates.Learning, rates.Statistics}})
-			k.Ref([]kernel.Tensor{in[0], in[2]}, in)
+			for _, i := range k.Updated(len(in)) {
+				out = append(out, in[i])
+			}
+			k.Ref(out, in)
 		}
 	}
 	return x

@@ -27,18 +27,18 @@ func TestValidate(t *testing.T) {
 	}
 	same(t, dir, want)
 	for name, dev := range devices(t) {
-		precisions := []string{"fp32"}
-		if dev.Info().Bfloat16 || name == "xla" { // it computes in it on a CPU, if slowly
-			precisions = append(precisions, "bf16")
+		if name == "ref" {
+			continue
 		}
-		for _, precision := range precisions {
-			s := sweep(t, question, t.TempDir(), Validating{dev, 3}, precision)
-			if name == "ref" || precision != s.Plan.Runs[0].Precision {
-				continue
-			}
-			if err := s.Run(context.Background()); err != nil {
-				t.Errorf("%s in %s: %v", name, precision, err)
-			}
+		for _, precision := range []string{"fp32", "bf16"} {
+			t.Run(name+"/"+precision, func(t *testing.T) {
+				if name != "xla" { // which computes in bfloat16 on a CPU, too, if slowly
+					native(t, dev, precision)
+				}
+				if err := sweep(t, question, t.TempDir(), Validating{dev, 3}, precision).Run(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
 		}
 	}
 

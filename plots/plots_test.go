@@ -274,10 +274,10 @@ var questions = map[string]func() (Question, []*record.RunRecord){
 	"long":    long,
 }
 
-// TestLook draws all questions at full size, for eyes.
+// TestLook is no test, but draws all questions at full size with -out, for eyes.
 func TestLook(t *testing.T) {
 	if *out == "" {
-		t.Skip("no -out")
+		return
 	}
 	for name, make := range questions {
 		q, rs := make()

@@ -125,7 +125,7 @@ func peak(dev device.Device, precision device.Precision) (*Part, error) {
 	const n, size = 64, 64
 	x, y := kernel.Shape{n, 16, size, size}, kernel.Shape{n, 64, size, size}
 	conv := kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 64}
-	p := &program.Program{Name: "peaks"}
+	p := program.New("peaks")
 	buffer := func(name string, s kernel.Shape, arena program.Arena, from, to int) program.BufID {
 		b := program.Buffer{Name: name, Shape: s, Type: kernel.Float32, Arena: arena, Offset: p.Bytes[arena], First: from, Last: to}
 		p.Bytes[arena] += b.Bytes()
@@ -244,7 +244,7 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 	started, set := time.Now(), dataOf(arch)
 	p, err := compile.Compile(arch, nets.Train, compile.Config{
 		Config: nets.Config{Batch: o.Batch, Channels: 3, Size: set.size, Classes: set.classes, Eps: 1e-5},
-		Images: set.images, Pad: set.pad, Momentum: 0.9, Decay: 1e-4, Form: kernel.PyTorch,
+		Images: set.images, Pad: set.pad, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4, Form: kernel.PyTorch},
 	})
 	if err != nil {
 		return r, err

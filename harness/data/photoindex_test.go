@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"depthlab/harness/testskip"
 )
 
 // indexed reads a folder, and counts the files that were looked into.
@@ -198,11 +200,11 @@ func asNobody(t *testing.T, do func()) {
 	t.Helper()
 	if os.Getuid() == 0 {
 		const nobody = 65534
-		if err := syscall.Setresuid(nobody, nobody, -1); err != nil {
-			t.Skip("root cannot become another user here: ", err)
+		if err := syscall.Setreuid(-1, nobody); err != nil {
+			testskip.Skip(t, "root cannot become another user here: %v", err)
 		}
 		defer func() {
-			if err := syscall.Setresuid(0, 0, -1); err != nil {
+			if err := syscall.Setreuid(-1, 0); err != nil {
 				t.Fatal(err)
 			}
 		}()

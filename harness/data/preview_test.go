@@ -5,6 +5,8 @@ import (
 	"math"
 	"runtime"
 	"testing"
+
+	"depthlab/harness/testskip"
 )
 
 // The sums of a small and of the default preview set. They change only when
@@ -19,7 +21,7 @@ func TestPreviewBits(t *testing.T) {
 	if s.Checksum != previewSmall {
 		t.Errorf("Preview(200, 100) has SHA-256 %s, want %s", s.Checksum, previewSmall)
 	}
-	if testing.Short() {
+	if testskip.Short(t) {
 		return
 	}
 	if s := Preview(0, 0); s.Checksum != PreviewChecksum {

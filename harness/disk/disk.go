@@ -201,5 +201,9 @@ func Free(dir string) (bytes int64, known bool) {
 	if n, err := fault("free", dir, -1); err != nil {
 		return int64(n), true
 	}
-	return free(dir)
+	var s syscall.Statfs_t
+	if syscall.Statfs(dir, &s) != nil {
+		return 0, false
+	}
+	return int64(s.Bavail) * int64(s.Bsize), true
 }

@@ -24,6 +24,10 @@ type TensorBoard struct {
 // NewTensorBoard begins a run's event file in dir, a folder of its own, in
 // place of older ones. It writes down past, what the record has already.
 func NewTensorBoard(dir string, past []Event) (*TensorBoard, error) {
+	return newTensorBoard(dir, past, time.Now())
+}
+
+func newTensorBoard(dir string, past []Event, now time.Time) (*TensorBoard, error) {
 	old, err := filepath.Glob(filepath.Join(escapeGlob(dir), "events.out.tfevents.*"))
 	if err != nil {
 		return nil, err
@@ -33,7 +37,6 @@ func NewTensorBoard(dir string, past []Event) (*TensorBoard, error) {
 			return nil, err
 		}
 	}
-	now := time.Now()
 	path := filepath.Join(dir, fmt.Sprintf("events.out.tfevents.%d.depthlab", now.Unix()))
 	t := &TensorBoard{began: now}
 	for _, e := range past {

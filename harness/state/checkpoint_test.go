@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"depthlab/harness/testskip"
 )
 
 const testID = "resnet-20_B-seed0"
@@ -283,8 +285,8 @@ func TestKilledWhileSaving(t *testing.T) {
 			fmt.Println("saved", step)
 		}
 	}
-	if testing.Short() {
-		t.Skip("starts processes")
+	if testskip.Short(t) {
+		testskip.Skip(t, "starts processes")
 	}
 	for i := range 6 {
 		dir := t.TempDir()

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"depthlab/harness/testskip"
 )
 
 func someTensors() []Tensor {
@@ -317,7 +319,7 @@ func TestHostileFiles(t *testing.T) {
 			}
 			if c.size > 0 {
 				if err := os.Truncate(path, c.size); err != nil {
-					t.Skipf("SKIPPED: no room for a file with holes: %v", err)
+					testskip.Skip(t, "no room for a file with holes: %v", err)
 				}
 			}
 			for _, read := range []func() error{

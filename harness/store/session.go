@@ -106,7 +106,11 @@ func (s Session) Changed(before Session) string {
 	}
 	var words []string
 	for _, v := range s.arithmetic() {
-		if old, known := then[v[0]]; known && old != v[1] {
+		old, known := then[v[0]]
+		if v[0] == "program" && old == "" {
+			continue // an earlier version of this program did not write it down
+		}
+		if known && old != v[1] {
 			words = append(words, fmt.Sprintf("%s %s -> %s", v[0], cmp.Or(old, "none"), cmp.Or(v[1], "none")))
 		}
 	}

@@ -19,15 +19,17 @@ type Config struct {
 	Pad    int // pixels around an image before the crop
 
 	// Mode Train only.
-	MicroBatch      int // images that go forward and back at a time, a divisor of Batch; 0 = all of them
-	Momentum, Decay float32
-	Form            kernel.MomentumForm
-	WeightsOnly     bool // decay weights and leave scales, shifts and bias alone
+	MicroBatch  int // images that go forward and back at a time, a divisor of Batch; 0 = all of them
+	Optimizer   kernel.Optimizer
+	WeightsOnly bool // decay weights and leave scales, shifts and bias alone
 }
 
 // Compile makes the closed step of a net. The programs of one net and Config
 // have the same Param and Stat arenas in every mode.
 func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
+	if m == nets.Train && c.Optimizer == nil {
+		return nil, fmt.Errorf("compile %s: no optimizer to train with", a)
+	}
 	parts, part := 1, c.Config // micro-batches, and the net of one
 	if m == nets.Train && c.MicroBatch > 0 && c.MicroBatch < c.Batch {
 		if c.Batch%c.MicroBatch != 0 {
@@ -40,7 +42,7 @@ func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 		return nil, err
 	}
 	l := &lowering{
-		p:     &program.Program{Name: fmt.Sprintf("%s %s batch %d", a, m, c.Batch)},
+		p:     program.New(fmt.Sprintf("%s %s batch %d", a, m, c.Batch)),
 		graph: g, cfg: c, mode: m, parts: parts,
 		names: map[string]program.BufID{}, writer: map[program.BufID]int{}, statistics: map[string][]program.BufID{},
 	}

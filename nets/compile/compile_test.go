@@ -18,7 +18,7 @@ var regen = flag.Bool("regen", false, "rewrite golden files")
 func config(batch int) Config {
 	return Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
-		Images: 100, Pad: 4, Momentum: 0.9, Decay: 1e-4,
+		Images: 100, Pad: 4, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	}
 }
 
@@ -82,6 +82,21 @@ func TestInstructions(t *testing.T) {
 		if count[name] != want {
 			t.Errorf("%d instructions %q, want %d", count[name], name, want)
 		}
+	}
+}
+
+func TestNoOptimizer(t *testing.T) {
+	a, err := nets.ParseArch("plain-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config(2)
+	c.Optimizer = nil
+	if _, err := Compile(a, nets.Train, c); err == nil || !strings.Contains(err.Error(), "no optimizer") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Compile(a, nets.Eval, c); err != nil {
+		t.Error(err)
 	}
 }
 

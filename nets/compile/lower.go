@@ -13,6 +13,22 @@ import (
 	"depthlab/nets/program"
 )
 
+// call is what makes two instructions of a micro-batch the same one: kernel,
+// layer and operands. Kernels are comparable structs.
+type call struct {
+	kernel kernel.Kernel
+	layer  string
+	in     [8]program.BufID // no kernel of a graph has more operands
+}
+
+func callOf(k kernel.Kernel, layer string, in []program.BufID) call {
+	c := call{kernel: k, layer: layer}
+	if n := copy(c.in[:], in); n < len(in) {
+		panic(fmt.Sprintf("compile: %s has %d operands, want at most %d", k, len(in), n))
+	}
+	return c
+}
+
 // lowering walks a graph and writes its Program.
 type lowering struct {
 	p     *program.Program
@@ -23,7 +39,7 @@ type lowering struct {
 	part  int // the one at hand
 
 	values map[*G.Node]program.BufID // what each node's value is in
-	calls  map[string]int            // kernel and operands -> instruction
+	calls  map[call]int              // the instruction that makes it
 	grads  map[*G.Node]string        // nodes that are the gradient of a parameter
 	names  map[string]program.BufID
 	writer map[program.BufID]int // the instruction that wrote a buffer
@@ -49,17 +65,18 @@ func (l *lowering) id(name string) program.BufID {
 // inputs makes the buffers that the host writes and reads.
 func (l *lowering) inputs() {
 	c := l.cfg
-	l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Columns())
-	l.buffer("labels", kernel.Int32, program.Input, c.Images)
-	l.buffer("rows", kernel.Int32, program.Input, c.Batch, 4)
-	l.buffer("rates", kernel.Float32, program.Input, 2)
-	l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Columns())
-	l.buffer("scale", kernel.Float32, program.Input, c.Channels)
-	l.buffer("fill", kernel.Float32, program.Input, c.Channels)
-	l.buffer("input", kernel.Float32, program.Input, l.graph.Input.Shape()...)
-	l.buffer("label", kernel.Int32, program.Input, l.graph.Label.Shape()...)
+	p := l.p
+	p.Images = l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Columns())
+	p.Labels = l.buffer("labels", kernel.Int32, program.Input, c.Images)
+	p.Rows = l.buffer("rows", kernel.Int32, program.Input, c.Batch, 4)
+	p.Rates = l.buffer("rates", kernel.Float32, program.Input, 2)
+	p.Mean = l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Columns())
+	p.Scale = l.buffer("scale", kernel.Float32, program.Input, c.Channels)
+	p.Fill = l.buffer("fill", kernel.Float32, program.Input, c.Channels)
+	p.Input = l.buffer("input", kernel.Float32, program.Input, l.graph.Input.Shape()...)
+	p.Label = l.buffer("label", kernel.Int32, program.Input, l.graph.Label.Shape()...)
 	if l.mode == nets.Eval {
-		l.buffer("logits", kernel.Float32, program.Input, c.Batch, c.Classes) // for the host to read
+		p.Logits = l.buffer("logits", kernel.Float32, program.Input, c.Batch, c.Classes)
 	}
 }
 
@@ -74,34 +91,23 @@ func (l *lowering) params() {
 			}
 		}
 	}
-	arenas := []struct {
-		arena        program.Arena
-		span, prefix string
-	}{{program.Param, "params", ""}, {program.Grad, "grads", "grad."}, {program.Momentum, "momenta", "momentum."}}
-	if l.mode != nets.Train {
-		arenas = arenas[:1]
+	l.p.Bytes[program.Param] = 4 * int64(l.mirror(ordered, program.Param, 0, "", "params"))
+	if l.mode == nets.Train {
+		l.p.Bytes[program.Grad] = 4 * int64(l.mirror(ordered, program.Grad, 0, "grad.", "grads"))
+		l.state(ordered)
 	}
-	for _, a := range arenas {
-		at, weights := 0, 0
-		for _, p := range ordered {
-			l.view(a.prefix+p.Name, a.arena, at, p.Node.Shape()...)
-			at += p.Node.Shape().TotalSize()
-			if p.Kind.IsWeight() {
-				weights = at
-			}
-		}
-		l.view(a.span, a.arena, 0, at)
-		l.view(a.span+"[weights]", a.arena, 0, weights)
-		l.view(a.span+"[vectors]", a.arena, weights, at-weights)
-		l.p.Bytes[a.arena] = int64(at) * 4
+	l.p.Params = l.id("params")
+	if l.mode == nets.Train {
+		l.p.Grads = l.id("grads")
 	}
 	if l.parts > 1 {
 		size := l.p.Bytes[program.Grad]
 		for _, p := range ordered {
 			at := l.p.Buffers[l.id("grad."+p.Name)].Offset
-			l.view("part."+p.Name, program.Grad, int(size+at)/4, p.Node.Shape()...)
+			id := l.view("part."+p.Name, program.Grad, int(size+at)/4, p.Node.Shape()...)
+			l.p.Buffers[id].Part = true
 		}
-		l.view("parts", program.Grad, int(size)/4, int(size)/4)
+		l.span("parts", program.Grad, int(size)/4, int(size)/4)
 		l.p.Bytes[program.Grad] = 2 * size
 	}
 	at := 0
@@ -110,15 +116,60 @@ func (l *lowering) params() {
 		l.view(n.Name+".running_var", program.Stat, at+n.Channels, n.Channels)
 		at += 2 * n.Channels
 	}
-	l.view("stats", program.Stat, 0, at)
+	l.span("stats", program.Stat, 0, at)
 	l.p.Bytes[program.Stat] = int64(at) * 4
+}
+
+// mirror makes a tensor for each parameter, from element at of an arena on, and the
+// spans of all, of the weights and of the vectors. It gives the element behind them.
+func (l *lowering) mirror(ordered []*nets.Param, a program.Arena, at int, prefix, span string) int {
+	first, vectors := at, at
+	for _, p := range ordered {
+		l.view(prefix+p.Name, a, at, p.Node.Shape()...)
+		at += p.Node.Shape().TotalSize()
+		if p.Kind.IsWeight() {
+			vectors = at
+		}
+	}
+	l.span(span, a, first, at-first)
+	l.span(span+"[weights]", a, first, vectors-first)
+	l.span(span+"[vectors]", a, vectors, at-vectors)
+	return at
+}
+
+// state makes what the optimizer keeps: of a single value one for each range that
+// it updates.
+func (l *lowering) state(ordered []*nets.Param) {
+	at := 0
+	for _, s := range l.cfg.Optimizer.State() {
+		if !s.Single {
+			at = l.mirror(ordered, program.Optimizer, at, s.Name+".", s.All)
+			continue
+		}
+		ranges := l.ranges()
+		l.view(s.Name, program.Optimizer, at, len(ranges))
+		for i, r := range ranges {
+			l.span(s.All+r, program.Optimizer, at+i, 1)
+		}
+		at += len(ranges)
+	}
+	l.p.Bytes[program.Optimizer] = 4 * int64(at)
+}
+
+// ranges are the parameters that one instruction each updates, as what follows the
+// name of a span.
+func (l *lowering) ranges() []string {
+	if l.cfg.WeightsOnly {
+		return []string{"[weights]", "[vectors]"}
+	}
+	return []string{""}
 }
 
 // leaves says where the values of the graph's leaves are, and where the
 // gradients go: of the first micro-batch to their sum.
 func (l *lowering) leaves() {
-	l.values, l.calls, l.grads = map[*G.Node]program.BufID{}, map[string]int{}, map[*G.Node]string{}
-	l.values[l.graph.Input], l.values[l.graph.Label] = l.id("input"), l.id("label")
+	l.values, l.calls, l.grads = map[*G.Node]program.BufID{}, map[call]int{}, map[*G.Node]string{}
+	l.values[l.graph.Input], l.values[l.graph.Label] = l.p.Input, l.p.Label
 	for _, p := range l.graph.Params {
 		l.values[p.Node] = l.id(p.Name)
 		if l.mode == nets.Train {
@@ -148,6 +199,13 @@ func (l *lowering) view(name string, a program.Arena, at int, shape ...int) prog
 	return id
 }
 
+// span makes a buffer over n elements of a packed arena that others hold, too.
+func (l *lowering) span(name string, a program.Arena, at, n int) program.BufID {
+	id := l.view(name, a, at, n)
+	l.p.Buffers[id].Span = true
+	return id
+}
+
 func (l *lowering) emit(k kernel.Kernel, layer string, ph program.Phase, out, in []program.BufID) {
 	l.p.Code = append(l.p.Code, program.Instr{Kernel: k, Out: out, In: in, Layer: layer, Phase: ph})
 }
@@ -155,16 +213,14 @@ func (l *lowering) emit(k kernel.Kernel, layer string, ph program.Phase, out, in
 // load selects the micro-batch.
 func (l *lowering) load() {
 	l.leaves()
-	var in []program.BufID
-	for _, name := range []string{"images", "labels", "rows", "mean", "scale", "fill"} {
-		in = append(in, l.id(name))
-	}
+	p := l.p
+	in := []program.BufID{p.Images, p.Labels, p.Rows, p.Mean, p.Scale, p.Fill}
 	k := kernel.Batch{H: l.cfg.Size, W: l.cfg.Columns(), Pad: l.cfg.Pad}
 	if l.parts > 1 {
 		k.Images = l.cfg.MicroBatch
 		k.First = l.part * k.Images
 	}
-	l.emit(k, "batch", program.Load, []program.BufID{l.id("input"), l.id("label")}, in)
+	l.emit(k, "batch", program.Load, []program.BufID{p.Input, p.Label}, in)
 }
 
 // nodes lowers the graph in the order in which its nodes were made, which is
@@ -210,7 +266,7 @@ func (l *lowering) nodes() error {
 // call finds the instruction that runs op's kernel on these operands, or adds
 // it, and gives the buffer of the output that op stands for.
 func (l *lowering) call(n *G.Node, op *ops.Op, ph program.Phase, in []program.BufID) program.BufID {
-	key := fmt.Sprintf("%s %s %v", op.Kernel, op.Layer, in)
+	key := callOf(op.Kernel, op.Layer, in)
 	i, ok := l.calls[key]
 	if !ok {
 		i = len(l.p.Code)
@@ -243,9 +299,13 @@ func (l *lowering) outputs(k kernel.Kernel, layer string, in []program.BufID) []
 		var ids []program.BufID
 		for _, name := range []string{l.summed("loss", "part.loss"), l.summed("wrong", "part.wrong")} {
 			if _, ok := l.names[name]; !ok {
-				l.buffer(name, kernel.Float32, program.Metric, 1)
+				id := l.buffer(name, kernel.Float32, program.Metric, 1)
+				l.p.Buffers[id].Part = l.part > 0
 			}
 			ids = append(ids, l.id(name))
+		}
+		if l.part == 0 {
+			l.p.Loss, l.p.Wrong = ids[0], ids[1]
 		}
 		return ids
 	}
@@ -294,7 +354,7 @@ func (l *lowering) update() {
 	if l.mode == nets.Eval {
 		return
 	}
-	rates := l.id("rates")
+	rates := l.p.Rates
 	for _, n := range l.graph.Norms {
 		in := l.statistics[n.Name]
 		y := n.Node.Shape()
@@ -306,16 +366,17 @@ func (l *lowering) update() {
 	if l.mode != nets.Train {
 		return
 	}
-	parts := []string{""}
-	if l.cfg.WeightsOnly {
-		parts = []string{"[weights]", "[vectors]"}
-	}
-	for _, part := range parts {
-		k := kernel.SGD{Momentum: l.cfg.Momentum, Decay: l.cfg.Decay, Form: l.cfg.Form}
-		if part == "[vectors]" {
-			k.Decay = 0
+	for _, r := range l.ranges() {
+		k := l.cfg.Optimizer
+		if r == "[vectors]" {
+			k = k.WithoutDecay()
 		}
-		w, g, v := l.id("params"+part), l.id("grads"+part), l.id("momenta"+part)
-		l.emit(k, "sgd", program.Update, []program.BufID{w, v}, []program.BufID{w, g, v, rates})
+		w := l.id("params" + r)
+		out, in := []program.BufID{w}, []program.BufID{w, l.id("grads" + r)}
+		for _, s := range k.State() {
+			out, in = append(out, l.id(s.All+r)), append(in, l.id(s.All+r))
+		}
+		name, _, _ := strings.Cut(k.String(), " ")
+		l.emit(k, name, program.Update, out, append(in, rates))
 	}
 }

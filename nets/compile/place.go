@@ -68,12 +68,5 @@ func prune(p *program.Program) {
 		}
 	}
 	p.Buffers = kept
-	for i := range p.Code {
-		for j := range p.Code[i].Out {
-			p.Code[i].Out[j] = renumber[p.Code[i].Out[j]]
-		}
-		for j := range p.Code[i].In {
-			p.Code[i].In[j] = renumber[p.Code[i].In[j]]
-		}
-	}
+	p.Renumber(renumber)
 }

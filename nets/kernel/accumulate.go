@@ -8,6 +8,9 @@ type Accumulate struct{}
 
 func (k Accumulate) String() string { return "accumulate" }
 
+// Updated: the sum.
+func (k Accumulate) Updated(int) []int { return []int{0} }
+
 func (k Accumulate) Shape(in []Shape) ([]Shape, error) {
 	if len(in) != 2 || !in[0].Equal(in[1]) {
 		return nil, fmt.Errorf("accumulate: inputs have shapes %v, want two alike", in)

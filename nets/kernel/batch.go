@@ -18,6 +18,16 @@ type Batch struct {
 	First, Images int // Images 0: all rows
 }
 
+// The operands of a Batch, by their places.
+const (
+	BatchImages = iota
+	BatchLabels
+	BatchRows
+	BatchMean
+	BatchScale
+	BatchFill
+)
+
 func (k Batch) String() string {
 	s := fmt.Sprintf("batch %dx%d p%d", k.H, k.W, k.Pad)
 	if k.Images > 0 {

@@ -100,7 +100,7 @@ type ConvGradInput struct {
 	H, W int
 }
 
-func (k ConvGradInput) String() string { return k.Conv.String() + " grad input" }
+func (k ConvGradInput) String() string { return fmt.Sprintf("%s grad input %dx%d", k.Conv, k.H, k.W) }
 
 func (k ConvGradInput) Shape(in []Shape) ([]Shape, error) {
 	if err := rank(k.String(), in, 4, 4); err != nil {

@@ -30,6 +30,13 @@ type Kernel interface {
 	String() string
 }
 
+// InPlace is a kernel that updates: each of its outputs is one of its operands.
+type InPlace interface {
+	Kernel
+	// Updated gives the place of each output among so many operands.
+	Updated(operands int) []int
+}
+
 // Shape is a list of extents, outermost first. A scalar has shape (1).
 type Shape []int
 

@@ -311,6 +311,16 @@ type MovingAverage struct {
 
 func (k MovingAverage) String() string { return fmt.Sprintf("moving average of %d", k.Count) }
 
+// AverageOperands sorts the operands of a MovingAverage: mean and variance of each
+// micro-batch in turn, the running ones, and the rates.
+func AverageOperands[T any](in []T) (batches []T, mean, variance, rates T) {
+	n := len(in) - 3
+	return in[:n], in[n], in[n+1], in[n+2]
+}
+
+// Updated: the running statistics.
+func (k MovingAverage) Updated(operands int) []int { return []int{operands - 3, operands - 2} }
+
 func (k MovingAverage) Shape(in []Shape) ([]Shape, error) {
 	n := max(len(in)-3, 2) / 2 * 2 // statistics
 	ranks := []int{1, 1, 1}
@@ -344,19 +354,20 @@ func (k MovingAverage) Ref(out, in []Tensor) {
 }
 
 func movingAverageRef[T Float](k MovingAverage, out, in []Tensor) {
-	n := len(in) - 3
-	r := float64(floats[T](in[n+2])[1])
+	batches, mean, variance, rates := AverageOperands(in)
+	n := len(batches)
+	r := float64(floats[T](rates)[1])
 	bessel := 1.0
 	if k.Count > 1 {
 		bessel = float64(k.Count) / float64(k.Count-1)
 	}
 	for s, factor := range []float64{1, bessel} {
-		run, dst := floats[T](in[n+s]), floats[T](out[s])
+		run, dst := floats[T]([]Tensor{mean, variance}[s]), floats[T](out[s])
 		G, C := in[s].Shape[0], in[s].Shape[1]
 		for c := range C {
 			var sum float64
 			for i := s; i < n; i += 2 {
-				batch := floats[T](in[i])
+				batch := floats[T](batches[i])
 				for g := range G {
 					sum += float64(batch[g*C+c])
 				}

@@ -83,7 +83,7 @@ type PadGrad struct {
 	C, H, W int
 }
 
-func (k PadGrad) String() string { return k.Pad.String() + " grad" }
+func (k PadGrad) String() string { return fmt.Sprintf("%s grad %dx%dx%d", k.Pad, k.C, k.H, k.W) }
 
 func (k PadGrad) Shape(in []Shape) ([]Shape, error) {
 	if err := rank(k.String(), in, 4); err != nil {

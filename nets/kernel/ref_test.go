@@ -250,7 +250,7 @@ func TestNaNPassesRectifier(t *testing.T) {
 func TestNames(t *testing.T) {
 	for k, want := range map[Kernel]string{
 		Conv{3, 2, 1, 32}:                                      "conv 3x3 s2 p1 ->32",
-		ConvGradInput{Conv{3, 2, 1, 32}, 8, 8}:                 "conv 3x3 s2 p1 ->32 grad input",
+		ConvGradInput{Conv{3, 2, 1, 32}, 8, 8}:                 "conv 3x3 s2 p1 ->32 grad input 8x8",
 		BatchNorm{Eps: 1e-5, Group: 64, Add: true, ReLU: true}: "batchnorm g64 +add +relu",
 		BatchNormGrad{BatchNorm{Eps: 1e-3, ReLU: true}}:        "batchnorm eps0.001 +relu grad",
 		Pad{2, 32, Split}:                                      "pad s2 ->32 split",

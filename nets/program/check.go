@@ -11,9 +11,9 @@ import (
 // Check verifies what every device relies on: operands exist and have the
 // shapes and types that their kernels say, nothing is read before it was
 // written, nothing is updated in place that cannot be, phases are in order,
-// buffers lie inside their arenas and in line, and no two that are alive
-// together share a byte, spans aside. It returns the first fault, which is a
-// bug in the compiler.
+// buffers lie inside their arenas and in line, no two that are alive together
+// share a byte, spans aside, and those with a role are what it says. It returns
+// the first fault, which is a bug in the compiler.
 func (p *Program) Check() error {
 	names := map[string]bool{}
 	for i := range p.Buffers {
@@ -28,18 +28,45 @@ func (p *Program) Check() error {
 		if b.Offset < 0 || b.Offset+b.Bytes() > p.Bytes[b.Arena] {
 			return fmt.Errorf("program %s: buffer %s lies outside the %s arena of %d bytes", p.Name, b.Name, b.Arena, p.Bytes[b.Arena])
 		}
-		packed := b.Arena != Input && b.Arena != Metric && b.Arena != Work
-		if !packed && b.Offset%Align != 0 {
+		if !b.Arena.Packed() && b.Offset%Align != 0 {
 			return fmt.Errorf("program %s: buffer %s lies at %d, not a multiple of %d", p.Name, b.Name, b.Offset, Align)
 		}
 		if b.Arena != Work && (b.First != -1 || b.Last != len(p.Code)) {
 			return fmt.Errorf("program %s: buffer %s outlives the step but has life %d-%d", p.Name, b.Name, b.First, b.Last)
 		}
 	}
+	if err := p.checkRoles(); err != nil {
+		return err
+	}
 	if err := p.checkCode(); err != nil {
 		return err
 	}
 	return p.checkOverlap()
+}
+
+func (p *Program) checkRoles() error {
+	for _, r := range roles {
+		id := *r.id(&p.Roles)
+		if id == None {
+			continue
+		}
+		if id < 0 || int(id) >= len(p.Buffers) {
+			return fmt.Errorf("program %s: the role %s is for buffer %d of %d", p.Name, r.name, id, len(p.Buffers))
+		}
+		b := &p.Buffers[id]
+		fits := b.Arena == r.arena && b.Type == r.typ && len(b.Shape) == len(r.shape)
+		for i := 0; fits && i < len(r.shape); i++ {
+			fits = r.shape[i] == 0 || r.shape[i] == b.Shape[i]
+		}
+		if !fits {
+			return fmt.Errorf("program %s: the role %s is for %s, %s%v in the %s arena, want %s%v in the %s arena",
+				p.Name, r.name, b.Name, b.Type, b.Shape, b.Arena, r.typ, r.shape, r.arena)
+		}
+		if (r.arena == Param || r.arena == Grad) && !b.Span {
+			return fmt.Errorf("program %s: the role %s is for %s, want a span of the %s arena", p.Name, r.name, b.Name, r.arena)
+		}
+	}
+	return nil
 }
 
 func (p *Program) checkCode() error {
@@ -77,6 +104,10 @@ func (p *Program) checkCode() error {
 		if len(out) != len(c.Out) {
 			return fault("%d outputs, the kernel has %d", len(c.Out), len(out))
 		}
+		var updated []int
+		if k, ok := c.Kernel.(kernel.InPlace); ok {
+			updated = k.Updated(len(c.In))
+		}
 		for j, id := range c.Out {
 			if id < 0 || int(id) >= len(p.Buffers) {
 				return fault("writes buffer %d of %d", id, len(p.Buffers))
@@ -97,12 +128,15 @@ func (p *Program) checkCode() error {
 					return fault("writes %s, whose life begins at %d", b.Name, b.First)
 				}
 			}
-			if !updates(c.Kernel) && slices.Contains(c.In, id) {
+			if updated == nil && slices.Contains(c.In, id) {
 				return fault("reads and writes %s, and does not update in place", b.Name)
+			}
+			if updated != nil && id != c.In[updated[j]] {
+				return fault("writes %s, and is to update operand %d in place, %s", b.Name, updated[j], p.Buffers[c.In[updated[j]]].Name)
 			}
 			written[id] = true
 		}
-		if _, ok := c.Kernel.(kernel.SGD); ok {
+		if _, ok := c.Kernel.(kernel.Optimizer); ok {
 			for _, id := range p.Views(Grad) {
 				if !written[id] {
 					return fault("needs %s, which nothing wrote", p.Buffers[id].Name)
@@ -111,15 +145,6 @@ func (p *Program) checkCode() error {
 		}
 	}
 	return nil
-}
-
-// updates reports whether a kernel's outputs are operands too.
-func updates(k kernel.Kernel) bool {
-	switch k.(type) {
-	case kernel.SGD, kernel.MovingAverage, kernel.Accumulate:
-		return true
-	}
-	return false
 }
 
 // checkOverlap sweeps over the buffers of each arena by offset.

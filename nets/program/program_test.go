@@ -3,6 +3,7 @@ package program_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func compiled(t testing.TB, net string, m nets.Mode, batch, size int) *program.P
 	}
 	p, err := compile.Compile(a, m, compile.Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Eps: 1e-5},
-		Images: 10, Pad: 1, Momentum: 0.9, Decay: 1e-4,
+		Images: 10, Pad: 1, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +118,9 @@ func TestCheckRefuses(t *testing.T) {
 		{"an output missing", "the kernel has 3", func(p *program.Program) { p.Code[norm].Out = p.Code[norm].Out[:2] }},
 		{"another shape", "the kernel writes f32(2,16,8,8)", func(p *program.Program) { p.Buffers[p.Code[conv].Out[0]].Shape = kernel.Shape{2, 16, 64} }},
 		{"another type", "the kernel writes", func(p *program.Program) { p.Buffers[p.Code[conv].Out[0]].Type = kernel.Int32 }},
-		{"labels of floats", "the kernel writes i32", func(p *program.Program) { p.Buffers[id("label")].Type = kernel.Float32 }},
+		{"labels of floats", "the kernel writes i32", func(p *program.Program) {
+			p.Buffers[id("label")].Type, p.Label = kernel.Float32, program.None
+		}},
 		{"a gradient never written", "grad.conv1.weight", func(p *program.Program) {
 			for i := range p.Code {
 				if p.Code[i].Out[0] == id("grad.conv1.weight") {
@@ -126,6 +129,13 @@ func TestCheckRefuses(t *testing.T) {
 				}
 			}
 		}},
+		{"rows that are rates", "the role rows is for rates, f32(2) in the input arena, want i32(0,4)", func(p *program.Program) { p.Rows = p.Rates }},
+		{"a loss that is an input", "the role loss is for rates", func(p *program.Program) { p.Loss = p.Rates }},
+		{"images that are nowhere", "the role images is for buffer 100000", func(p *program.Program) { p.Images = 100000 }},
+		{"parameters that are one parameter", "want a span", func(p *program.Program) { p.Params = id("bn1.weight") }},
+		{"gradients that are parameters", "the role grads is for params", func(p *program.Program) { p.Grads = p.Params }},
+		{"a span that is none", "share bytes", func(p *program.Program) { p.Buffers[id("stats")].Span = false }},
+		{"an update of something else", "is to update operand 2 in place, momenta", func(p *program.Program) { p.Code[sgd].Out[1] = id("params") }},
 		{"updating in place what does not", "in place", func(p *program.Program) {
 			in := id("input")
 			p.Code[conv] = program.Instr{Kernel: kernel.Add{}, Out: []program.BufID{in}, In: []program.BufID{in, in}, Phase: program.Forward}
@@ -133,7 +143,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"a parameter of another shape", "do not fit", func(p *program.Program) { p.Code[sgd].In[1] = id("grads[weights]") }},
 		{"a gradient from nothing", "2 rows", func(p *program.Program) {
 			p.Code[grad].In[1] = id("rates")
-			p.Buffers[id("rates")].Shape = kernel.Shape{3}
+			p.Buffers[id("rates")].Shape, p.Rates = kernel.Shape{3}, program.None
 		}},
 	} {
 		q := clone(p)
@@ -240,6 +250,7 @@ func TestHash(t *testing.T) {
 	for name, change := range map[string]func(p *program.Program){
 		"decay":  func(p *program.Program) { p.Code[len(p.Code)-1].Kernel = kernel.SGD{Momentum: 0.9} },
 		"shape":  func(p *program.Program) { p.Buffers[0].Shape = kernel.Shape{9, 3, 8, 8} },
+		"role":   func(p *program.Program) { p.Loss, p.Wrong = p.Wrong, p.Loss },
 		"order":  func(p *program.Program) { p.Code[3], p.Code[4] = p.Code[4], p.Code[3] },
 		"offset": func(p *program.Program) { p.Buffers[3].Offset += 64 },
 		"eps": func(p *program.Program) {
@@ -257,9 +268,63 @@ func TestHash(t *testing.T) {
 	}
 }
 
+// Every field of every kernel is part of the hash, though String may leave it out,
+// and of what makes two instructions one: kernels are compared by ==.
+func TestHashOfKernels(t *testing.T) {
+	seen := map[reflect.Type]bool{}
+	for _, p := range []*program.Program{compiled(t, "resnet-8", nets.Train, 2, 8), compiled(t, "resnet-8/split", nets.Eval, 2, 8), compiled(t, "resnet-18", nets.Train, 1, 64)} {
+		was := p.Hash()
+		for i := range p.Code {
+			k := p.Code[i].Kernel
+			typ := reflect.TypeOf(k)
+			if seen[typ] {
+				continue
+			}
+			seen[typ] = true
+			if !typ.Comparable() {
+				t.Errorf("%s cannot be compared", typ)
+			}
+			for _, path := range numbers(typ) {
+				other := reflect.New(typ).Elem()
+				other.Set(reflect.ValueOf(k))
+				switch f := other.FieldByIndex(path); f.Kind() {
+				case reflect.Bool:
+					f.SetBool(!f.Bool())
+				case reflect.Int:
+					f.SetInt(f.Int() + 1)
+				case reflect.Uint8:
+					f.SetUint(f.Uint() + 1)
+				case reflect.Float32, reflect.Float64:
+					f.SetFloat(f.Float() + 1)
+				default:
+					t.Fatalf("%s has a field of type %s", typ, f.Type())
+				}
+				q := clone(p)
+				q.Code[i].Kernel = other.Interface().(kernel.Kernel)
+				if q.Hash() == was {
+					t.Errorf("%s: field %v is no part of the hash", typ, path)
+				}
+			}
+		}
+	}
+	if len(seen) < 20 {
+		t.Errorf("only %d kernels seen", len(seen))
+	}
+}
+
+// numbers are the fields of a struct, those of embedded ones in their place.
+func numbers(t reflect.Type) (paths [][]int) {
+	for _, f := range reflect.VisibleFields(t) {
+		if !f.Anonymous {
+			paths = append(paths, f.Index)
+		}
+	}
+	return paths
+}
+
 func TestViews(t *testing.T) {
 	p := compiled(t, "resnet-8/B", nets.Train, 2, 8)
-	for _, a := range []program.Arena{program.Param, program.Grad, program.Momentum, program.Stat} {
+	for _, a := range []program.Arena{program.Param, program.Grad, program.Optimizer, program.Stat} {
 		var bytes int64
 		for _, id := range p.Views(a) {
 			bytes += p.Buffers[id].Bytes()
@@ -270,6 +335,18 @@ func TestViews(t *testing.T) {
 	}
 	if _, ok := p.Lookup("params"); !ok {
 		t.Error("no buffer params")
+	}
+	// Every role of a training step is there, under its name.
+	for name, id := range map[string]program.BufID{
+		"images": p.Images, "labels": p.Labels, "mean": p.Mean, "scale": p.Scale, "fill": p.Fill, "rows": p.Rows, "rates": p.Rates,
+		"input": p.Input, "label": p.Label, "loss": p.Loss, "wrong": p.Wrong, "params": p.Params, "grads": p.Grads,
+	} {
+		if id < 0 || p.Buffers[id].Name != name {
+			t.Errorf("%s are buffer %d", name, id)
+		}
+	}
+	if p.Logits != program.None {
+		t.Errorf("training has logits for the host")
 	}
 	if id, ok := p.Lookup("nonsense"); ok || id != -1 {
 		t.Error("found nonsense")

@@ -12,6 +12,7 @@ import (
 	"depthlab/harness/bench"
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
+	"depthlab/harness/testskip"
 )
 
 // conformance runs tests of devicetest as "go test" would, printing to standard
@@ -20,10 +21,15 @@ func conformance(flags ...string) func(context.Context, checkFlags, harness.Mach
 	return func(ctx context.Context, _ checkFlags, _ harness.Machine, dev device.Device) (string, *bench.Result, error) {
 		devicetest.End, _ = ctx.Deadline()
 		os.Args = append([]string{os.Args[0], "-test.v", "-test.short"}, flags...)
+		os.Unsetenv(testskip.All) // there is little time
 		start := func(testing.TB) device.Device { return borrowed{dev} }
+		precisions := []device.Precision{device.FP32}
+		if dev.Info().Bfloat16 {
+			precisions = append(precisions, device.BF16)
+		}
 		testing.Main(regexp.MatchString, []testing.InternalTest{{Name: "TestDevice", F: func(t *testing.T) {
 			devicetest.Golden(t, start)
-			devicetest.Run(t, start)
+			devicetest.Run(t, start, precisions...)
 		}}}, nil, nil)
 		panic("unreachable")
 	}

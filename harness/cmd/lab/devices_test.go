@@ -11,13 +11,14 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/state"
+	"depthlab/harness/testskip"
 )
 
 // What takes --device does the same on each: a question is trained, its weights
 // evaluated, steps written, and speed measured; and doctor tries the device.
 func TestDevices(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains and times on three devices")
+	if testskip.Short(t) {
+		testskip.Skip(t, "trains and times on three devices")
 	}
 	libs, err := filepath.Abs("../../../.lib")
 	if err != nil {
@@ -31,7 +32,7 @@ func TestDevices(t *testing.T) {
 				t.Fatal(err)
 			}
 			if dev, _, err := (harness.Machine{Root: dir}).Open(device); err != nil {
-				t.Skip(err)
+				testskip.Skip(t, "%v", err)
 			} else if err := dev.Close(); err != nil {
 				t.Fatal(err)
 			}

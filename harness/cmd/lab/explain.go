@@ -11,6 +11,7 @@ import (
 	"depthlab/harness/device/xla/lower"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
@@ -70,7 +71,7 @@ func explain(_ context.Context, c *call) error {
 	}
 	cfg := compile.Config{
 		Config: nets.Config{Batch: *batch, Channels: 3, Size: *size, Classes: *classes, Eps: 1e-5},
-		Images: 60000, Pad: 4, MicroBatch: *micro, Momentum: 0.9, Decay: 1e-4,
+		Images: 60000, Pad: 4, MicroBatch: *micro, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	}
 	p, err := compile.Compile(a, nets.Train, cfg)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"depthlab/harness/device/xla"
+	"depthlab/harness/testskip"
 )
 
 // What the CUDA plugin makes of a net, as one line of JSON.
@@ -17,7 +18,7 @@ func TestExplainJSON(t *testing.T) {
 	}
 	plugin, err := xla.FindCUDA("", libs)
 	if err != nil {
-		t.Skip("SKIPPED: ", err)
+		testskip.Skip(t, "%v", err)
 	}
 	cmd, out, said := lab(t.TempDir(), "explain", "--net", "resnet-8", "--for", "h100", "--precision", "bf16", "--json", "--plugin", plugin)
 	if err := cmd.Run(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"depthlab/harness/device/xla"
+	"depthlab/harness/testskip"
 )
 
 // A part's process may say what came out, die, or hang: the others go on.
@@ -55,7 +56,7 @@ func TestDescribe(t *testing.T) {
 	}
 	plugin, err := xla.Find("", libs)
 	if err != nil {
-		t.Skip(err)
+		testskip.Skip(t, "%v", err)
 	}
 	cmd, out, said := lab(t.TempDir(), "gpu-check", "--part", "device", "--plugin", plugin)
 	var o outcome

@@ -1,8 +1,9 @@
+//go:build nightly
+
 package main
 
 import (
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,9 +13,8 @@ import (
 	"time"
 
 	"depthlab/harness"
+	"depthlab/harness/testskip"
 )
-
-var soak = flag.Bool("soak", false, "run the tests that look at the clock, on a machine that does nothing else")
 
 const planned = `
 question: Is it as it was planned?
@@ -31,11 +31,9 @@ precision: PRECISION
 `
 
 // What plan --measure says of time and memory is what happens, within 30 %: the
-// median of three tries, each in a folder of its own.
+// median of three tries, each in a folder of its own. It looks at the clock, and
+// wants a machine that does nothing else.
 func TestPlanHolds(t *testing.T) {
-	if !*soak {
-		t.Skip("SKIPPED: looks at the clock; -soak runs it on a machine that does nothing else")
-	}
 	libs, err := filepath.Abs("../../../.lib")
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +59,7 @@ func TestPlanHolds(t *testing.T) {
 				cmd, out, say := lab(dir, "plan", "--measure", "--json", "--device", c.device, file)
 				began := time.Now()
 				if err := cmd.Run(); err != nil {
-					t.Skipf("SKIPPED: %v: %s", err, say)
+					testskip.Skip(t, "%v: %s", err, say) // bf16 where it is not native
 				}
 				measured := time.Since(began)
 				var plan struct{ Runs []harness.Estimate }

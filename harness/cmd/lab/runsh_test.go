@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"depthlab/harness/testskip"
 )
 
 // checkout is a folder with run.sh, a few files in place of the program's, and
@@ -146,7 +148,7 @@ func TestLineEnds(t *testing.T) {
 		cmd := exec.Command("git", "-C", "../../..", "-c", "core.autocrlf="+autocrlf, "archive", "--worktree-attributes", "HEAD")
 		out, err := cmd.Output()
 		if err != nil {
-			t.Skip("SKIPPED: no git repository: ", err)
+			testskip.Skip(t, "no git repository: %v", err)
 		}
 		files := map[string][]byte{}
 		for r := tar.NewReader(bytes.NewReader(out)); ; {

@@ -19,6 +19,7 @@ import (
 
 	"depthlab/harness/record"
 	"depthlab/harness/state"
+	"depthlab/harness/testskip"
 )
 
 var (
@@ -172,8 +173,8 @@ func noLocks(t *testing.T, dir string) {
 // The first signal, sent once or twice and whoever reads, lets the step end,
 // saves and ends with the shell's code; the same command goes on.
 func TestSignals(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains on the plain Go device")
+	if testskip.Short(t) {
+		testskip.Skip(t, "trains on the plain Go device")
 	}
 	for _, s := range endings {
 		t.Run(s.String(), func(t *testing.T) {
@@ -215,8 +216,8 @@ func TestSignals(t *testing.T) {
 // A second signal, a second later, does not wait for the end of a step; sent
 // twice at once it does.
 func TestSecondSignal(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains on the plain Go device")
+	if testskip.Short(t) {
+		testskip.Skip(t, "trains on the plain Go device")
 	}
 	dir := t.TempDir()
 	cmd, _, say := lab(dir, write(t, dir, "resnet-56", "64"), "--device", "ref") // a step takes many seconds
@@ -245,8 +246,8 @@ func TestSecondSignal(t *testing.T) {
 
 // Under nohup training goes on when the terminal closes.
 func TestIgnoredHangup(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains on the plain Go device")
+	if testskip.Short(t) {
+		testskip.Skip(t, "trains on the plain Go device")
 	}
 	dir := t.TempDir()
 	cmd, _, _ := lab(dir, write(t, dir, "plain-8", "2"), "--device", "ref")
@@ -295,8 +296,8 @@ func TestSignalEndsAtOnce(t *testing.T) {
 func TestSignalTrials(t *testing.T) {
 	n := *trials
 	if n == 0 {
-		if testing.Short() {
-			t.Skip("trains on the plain Go device")
+		if testskip.Short(t) {
+			testskip.Skip(t, "trains on the plain Go device")
 		}
 		n = 5
 	}

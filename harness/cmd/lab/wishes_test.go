@@ -15,6 +15,7 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/device"
+	"depthlab/harness/testskip"
 )
 
 // wishing is the program in its project's folder, with the variables of env and
@@ -307,7 +308,7 @@ func TestPluginForProfile(t *testing.T) {
 	}
 	plugin, err := harness.Machine{Root: filepath.Dir(libs)}.XLA()
 	if err != nil {
-		t.Skip(err)
+		testskip.Skip(t, "%v", err)
 	}
 	root := t.TempDir()
 	put(t, filepath.Join(root, "gpu.yaml"), 0, asked+"data: preview\nprofiles: {big: {needs: [gpu]}, made: {}}\n")

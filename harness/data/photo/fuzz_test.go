@@ -23,7 +23,7 @@ func FuzzCut(f *testing.F) {
 	libs := decoders(f)
 	f.Fuzz(func(t *testing.T, file []byte, side, crop int, x, y float64) {
 		if crop < 1 || crop > 32 || side < crop || side > 64 || !(x >= 0 && x <= 1 && y >= 0 && y <= 1) {
-			t.Skip() // what a question's file cannot ask for
+			return // what a question's file cannot ask for
 		}
 		v := View{Side: side, W: crop, H: crop/2 + 1, X: x, Y: y}
 		for _, lib := range libs {

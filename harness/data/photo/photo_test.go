@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"depthlab/harness/testskip"
 )
 
 // scene is a picture with edges and slopes.
@@ -40,7 +42,7 @@ func library(t testing.TB) *Library {
 	t.Helper()
 	path, err := Find(filepath.Join("..", "..", "..", ".lib"))
 	if err != nil {
-		t.Skip(err)
+		testskip.Skip(t, "%v", err)
 	}
 	l, err := Open(path)
 	if err != nil {
@@ -215,7 +217,7 @@ func TestScaledDecoding(t *testing.T) {
 // The vectorised loops have the bits of the plain ones.
 func TestVector(t *testing.T) {
 	if !vector {
-		t.Skip("no AVX2")
+		testskip.Skip(t, "no AVX2")
 	}
 	var tp taps
 	for _, c := range []struct{ in, out, first, n int }{{100, 100, 0, 100}, {100, 37, 3, 30}, {100, 333, 50, 101}, {1, 50, 0, 50}, {1000, 64, 0, 64}} {
@@ -317,7 +319,7 @@ func TestResizeKeepsToItsMemory(t *testing.T) {
 // Splitting with shifts that reach black and white, whatever is left of 16.
 func TestSplit(t *testing.T) {
 	if !vector {
-		t.Skip("no AVX2")
+		testskip.Skip(t, "no AVX2")
 	}
 	src := make([]uint8, 4*50+slack)
 	for i := range src {

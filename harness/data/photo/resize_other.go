@@ -2,7 +2,7 @@
 
 package photo
 
-const vector = false
+var vector = false
 
 func acrossAVX2(dst, src []uint8, offset []int32, weight []int16, n, left int) {}
 func downAVX2(dst, src []uint8, pitch int, weight []int16)                     {}

@@ -1,7 +1,7 @@
 // Package devicetest is the conformance suite of devices: what every one of
 // them must do like the kernels' references say. A device's own test is
 //
-//	func TestDevice(t *testing.T) { devicetest.Run(t, start); devicetest.Golden(t, start); devicetest.GoldenImageNet(t, start, 64, 224) }
+//	func TestDevice(t *testing.T) { devicetest.Run(t, start, device.FP32, device.BF16); devicetest.Golden(t, start); devicetest.GoldenImageNet(t, start, 64, 224) }
 //
 // Guard bands lie around what single kernels write. They see a device that
 // keeps the arenas of a Program as they are; where a device has a layout of
@@ -17,19 +17,22 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
-// Run holds a device to its contract, in every precision that it has.
-func Run(t *testing.T, start func(testing.TB) device.Device) {
-	for _, p := range []device.Precision{device.FP32, device.BF16} {
+// Run holds a device to its contract, in every precision that it has. Bfloat16 is
+// left out where the processor does not compute in it.
+func Run(t *testing.T, start func(testing.TB) device.Device, precisions ...device.Precision) {
+	for _, p := range precisions {
 		t.Run(string(p), func(t *testing.T) {
 			dev := start(t)
 			defer dev.Close()
 			if p == device.BF16 && !dev.Info().Bfloat16 {
-				t.Skipf("%s has no native bfloat16 on %s", dev.Info().Name, dev.Info().Hardware)
+				testskip.Hardware(t, testskip.AVX512BF16)
 			}
 			s := &suite{dev: dev, precision: p}
 			t.Run("info", s.info)
@@ -89,7 +92,7 @@ func newWideNet(t testing.TB, name string, batch, group, size, width int, salt s
 	}
 	n := &net{name: name, salt: salt, cfg: compile.Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Width: width, Classes: 10, Group: group, Eps: 1e-5},
-		Images: 24, Pad: 2, Momentum: 0.9, Decay: 1e-4,
+		Images: 24, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	}}
 	if n.graph, err = arch.Build(nets.Eval, n.cfg.Config); err != nil {
 		t.Fatal(err)
@@ -133,7 +136,7 @@ const OutOfTime = "out of time"
 func late(t testing.TB) {
 	t.Helper()
 	if !End.IsZero() && time.Now().After(End) {
-		t.Skip(OutOfTime)
+		testskip.Skip(t, OutOfTime)
 	}
 }
 
@@ -156,7 +159,7 @@ func open(t testing.TB, dev device.Device, n *net, o device.Options) *session {
 	raw, err := dev.Open(n.programs, o)
 	var no *device.UnsupportedError
 	if errors.As(err, &no) {
-		t.Skip(no)
+		testskip.Skip(t, "%v", no)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -272,13 +275,13 @@ func (s *session) train(p device.Plan) []device.Metric {
 	return m
 }
 
-// state is all that training changes, by name: parameters, momenta and
-// running statistics.
+// state is all that training changes, by name: parameters, the
+// state of the optimizer and running statistics.
 func (s *session) state(n *net) map[string][]float32 {
 	s.t.Helper()
 	p := n.programs.Train
 	all := map[string][]float32{}
-	for _, a := range []program.Arena{program.Param, program.Momentum, program.Stat} {
+	for _, a := range program.Persistent() {
 		for _, id := range p.Views(a) {
 			b := &p.Buffers[id]
 			all[b.Name] = s.read(b.Name, b.Shape.Len())

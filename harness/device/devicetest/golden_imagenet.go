@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
+	"depthlab/harness/testskip"
 )
 
 // goldenRow is what testdata/golden_imagenet.py keeps of a tensor: its norm,
@@ -31,8 +32,8 @@ func GoldenImageNet(t *testing.T, start func(testing.TB) device.Device, sizes ..
 	for _, size := range sizes {
 		for _, name := range goldenNets {
 			t.Run(fmt.Sprintf("golden/%s/%d", name, size), func(t *testing.T) {
-				if testing.Short() && (size > 64 || name != "resnet-18") {
-					t.Skip("large nets take seconds each")
+				if testskip.Short(t) && (size > 64 || name != "resnet-18") {
+					testskip.Skip(t, "large nets take seconds each")
 				}
 				want := readGolden(t, goldenFile(name, size))
 				n := newNet(t, name, batch[size], 0, size, fmt.Sprint(want["salt"][0]))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
+	"depthlab/harness/testskip"
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
@@ -37,14 +38,14 @@ func singles(t testing.TB) []single {
 		batch, size int
 	}
 	nets := []real{{"plain-20", 4, 32}, {"resnet-20", 4, 32}, {"resnet-20/split", 4, 32}, {"resnet-20/B", 4, 32}, {"resnet-20/C", 4, 32}}
-	if !testing.Short() { // these take ref minutes
+	if !testskip.Short(t) { // these take ref minutes
 		nets = append(nets, real{"resnet-18", 2, 64}, real{"resnet-50/torchvision", 2, 64})
 	}
 	for _, r := range nets {
 		n := newNet(t, r.name, r.batch, 2, r.size, "")
 		for _, p := range n.programs.All() {
 			for _, c := range p.Code {
-				if _, ok := c.Kernel.(kernel.SGD); ok && r.size > 32 {
+				if _, ok := c.Kernel.(kernel.Optimizer); ok && r.size > 32 {
 					continue // as on smaller nets, on millions of parameters
 				}
 				var in []kernel.Shape
@@ -155,7 +156,7 @@ func bound(k kernel.Kernel, p device.Precision) float64 {
 			return 2 * ulp16
 		}
 		return 2 * ulp32
-	case kernel.SGD, kernel.MovingAverage, kernel.Accumulate:
+	case kernel.Optimizer, kernel.MovingAverage, kernel.Accumulate:
 		// Float32 in each precision: three roundings or, fused, two.
 		return 8 * ulp32
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
@@ -208,7 +209,7 @@ func staged(k kernel.Kernel, i int, s kernel.Shape) bool {
 // pads nothing): the way they are held within a net.
 func newTiny(t testing.TB, c single, work bool) *tiny {
 	t.Helper()
-	p := &program.Program{Name: c.k.String()}
+	p := program.New(c.k.String())
 	x := &tiny{single: c, p: p, operands: operands(t, c)}
 	buffer := func(name string, dt kernel.DType, a program.Arena, s kernel.Shape) program.BufID {
 		p.Buffers = append(p.Buffers, program.Buffer{Name: name, Shape: s, Type: dt, Arena: a, Offset: p.Bytes[a], First: -1, Last: -1})
@@ -232,7 +233,7 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		emit(kernel.Pad{Stride: 1, Out: p.Buffers[id].Shape[1]}, ph, []program.BufID{to}, []program.BufID{id})
 	}
 	phase := program.Forward
-	// What the plan writes goes into the buffers of its names.
+	// What the plan writes goes into the buffers of its roles.
 	taken := map[int]string{}
 	switch c.k.(type) {
 	case kernel.Batch:
@@ -242,18 +243,16 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		for i := range x.rows {
 			copy(x.rows[i][:], x.operands[2].I32[i*4:])
 		}
-	case kernel.SGD:
-		taken[3], phase = "rates", program.Update
-	case kernel.MovingAverage:
+	case kernel.Optimizer, kernel.MovingAverage:
 		taken[len(c.in)-1], phase = "rates", program.Update
 	case kernel.ConvGradInput, kernel.ConvGradWeight, kernel.BatchNormGrad, kernel.PadGrad, kernel.MaxPoolGrad, kernel.AvgPoolGrad, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.CrossEntropyGrad:
 		phase = program.Backward
 	}
 	if x.rows == nil {
 		x.rows = []device.Row{{-1}}
-		buffer("images", kernel.Uint8, program.Input, kernel.Shape{1, 1, 1, 1})
-		buffer("labels", kernel.Int32, program.Input, kernel.Shape{1})
-		buffer("rows", kernel.Int32, program.Input, kernel.Shape{1, 4})
+		p.Images = buffer("images", kernel.Uint8, program.Input, kernel.Shape{1, 1, 1, 1})
+		p.Labels = buffer("labels", kernel.Int32, program.Input, kernel.Shape{1})
+		p.Rows = buffer("rows", kernel.Int32, program.Input, kernel.Shape{1, 4})
 	}
 	var in []program.BufID
 	for i, o := range x.operands {
@@ -273,9 +272,19 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 			id = w
 		}
 		in = append(in, id)
+		switch name {
+		case "images":
+			p.Images = id
+		case "labels":
+			p.Labels = id
+		case "rows":
+			p.Rows = id
+		case "rates":
+			p.Rates = id
+		}
 	}
-	if _, ok := p.Lookup("rates"); !ok {
-		buffer("rates", kernel.Float32, program.Input, kernel.Shape{2})
+	if p.Rates == program.None {
+		p.Rates = buffer("rates", kernel.Float32, program.Input, kernel.Shape{2})
 	}
 
 	shapes, err := c.k.Shape(c.in)
@@ -283,15 +292,17 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		t.Fatal(err)
 	}
 	var out, back []program.BufID
-	switch c.k.(type) {
-	case kernel.SGD:
-		out = []program.BufID{in[0], in[2]}
-	case kernel.MovingAverage:
-		out = in[len(in)-3:][:2]
-	case kernel.Accumulate:
-		out = in[:1]
+	loss := func() []program.BufID {
+		p.Loss, p.Wrong = buffer("loss", kernel.Float32, program.Metric, kernel.Shape{1}), buffer("wrong", kernel.Float32, program.Metric, kernel.Shape{1})
+		return []program.BufID{p.Loss, p.Wrong}
+	}
+	switch k := c.k.(type) {
+	case kernel.InPlace:
+		for _, i := range k.Updated(len(in)) {
+			out = append(out, in[i])
+		}
 	case kernel.CrossEntropy:
-		out = []program.BufID{buffer("loss", kernel.Float32, program.Metric, shapes[0]), buffer("wrong", kernel.Float32, program.Metric, shapes[1])}
+		out = loss()
 	default:
 		for i, s := range shapes {
 			dt := kernel.Float32
@@ -308,10 +319,8 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		}
 		buffer(fmt.Sprintf("guard%d", len(shapes)), kernel.Float32, program.Input, kernel.Shape{guard})
 	}
-	for _, name := range []string{"loss", "wrong"} {
-		if _, ok := p.Lookup(name); !ok {
-			buffer(name, kernel.Float32, program.Metric, kernel.Shape{1})
-		}
+	if p.Loss == program.None {
+		loss()
 	}
 	emit(c.k, phase, out, in)
 	for _, id := range out {
@@ -397,8 +406,15 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 			xs[i] = float(i, 1, 0.5)
 		}
 		xs[n].F32[0], xs[n].F32[1] = rates.Learning, rates.Statistics
-	case kernel.SGD:
-		xs[3].F32[0], xs[3].F32[1] = rates.Learning, rates.Statistics
+	case kernel.Optimizer:
+		for i, s := range k.State() {
+			xs[2+i] = float(2+i, 1, 0.5)
+			if s.Single {
+				xs[2+i].F32[0] = 3
+			}
+		}
+		n := len(xs) - 1
+		xs[n].F32[0], xs[n].F32[1] = rates.Learning, rates.Statistics
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
 		xs[0] = float(0, 0, 4)
 		xs[1] = kernel.New(kernel.Int32, c.in[1]...)
@@ -441,13 +457,11 @@ func reference1(t testing.TB, k kernel.Kernel, in []kernel.Tensor) []kernel.Tens
 		t.Fatal(err)
 	}
 	var out []kernel.Tensor
-	switch k.(type) {
-	case kernel.SGD:
-		out = []kernel.Tensor{copies[0], copies[2]}
-	case kernel.MovingAverage:
-		out = copies[len(copies)-3:][:2]
-	case kernel.Accumulate:
-		out = copies[:1]
+	switch k := k.(type) {
+	case kernel.InPlace:
+		for _, i := range k.Updated(len(copies)) {
+			out = append(out, copies[i])
+		}
 	default:
 		for i, s := range outs {
 			dt := kernel.Float32
@@ -462,15 +476,11 @@ func reference1(t testing.TB, k kernel.Kernel, in []kernel.Tensor) []kernel.Tens
 }
 
 // run executes the program once on a fresh session and gives the outputs. It
-// checks guards and inputs. A nil result with a nil error was skipped.
+// checks guards and inputs.
 func (x *tiny) run(t testing.TB, s *suite) ([]kernel.Tensor, error) {
 	t.Helper()
 	late(t)
 	raw, err := s.dev.Open(device.Programs{Train: x.p}, device.Options{Precision: s.precision, Deterministic: true})
-	var no *device.UnsupportedError
-	if errors.As(err, &no) {
-		t.Skip(no)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -538,6 +548,22 @@ func (x *tiny) run(t testing.TB, s *suite) ([]kernel.Tensor, error) {
 	return outs, nil
 }
 
+// supported leaves the test out if the device says that it does not support the
+// kernel; then it must not open it either.
+func (s *suite) supported(t testing.TB, x *tiny) {
+	t.Helper()
+	no := s.dev.Supports(x.k)
+	if no == nil {
+		return // and run fails if it is not opened
+	}
+	h, err := s.dev.Open(device.Programs{Train: x.p}, device.Options{Precision: s.precision})
+	if err == nil {
+		h.Close()
+		t.Fatalf("%v, but it is opened", no)
+	}
+	testskip.Skip(t, "%v", no)
+}
+
 // kernels runs every kernel by itself, on operands in reach of the host and in
 // work space.
 func (s *suite) kernels(t *testing.T) {
@@ -554,9 +580,7 @@ func (s *suite) kernels(t *testing.T) {
 				where = "work"
 			}
 			t.Run(fmt.Sprintf("%s in %s", c, where), func(t *testing.T) {
-				if err := s.dev.Supports(c.k); err != nil {
-					t.Skip(err)
-				}
+				s.supported(t, x)
 				got, err := x.run(t, s)
 				if err != nil {
 					t.Fatal(err)
@@ -608,9 +632,7 @@ func (s *suite) nonfinite(t *testing.T) {
 				}
 				x.operands[i].F32[len(x.operands[i].F32)/2] = v
 				t.Run(fmt.Sprintf("%s with %v in operand %d", c, v, i), func(t *testing.T) {
-					if err := s.dev.Supports(c.k); err != nil {
-						t.Skip(err)
-					}
+					s.supported(t, x)
 					want := reference1(t, c.k, x.operands)
 					got, err := x.run(t, s)
 					if _, ok := c.k.(kernel.CrossEntropy); ok {

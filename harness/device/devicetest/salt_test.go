@@ -10,12 +10,9 @@ import (
 
 var search = flag.Int("search", 0, "try this many salts for each of the whole nets, and print the best")
 
-// TestSalts looks for salts: see probe. A change of wholeNets or cutNets, of the values
-// that they start from or of the plan needs it.
+// TestSalts is no test, but looks for salts with -search: see probe. A change of
+// wholeNets or cutNets, of the values that they start from or of the plan needs it.
 func TestSalts(t *testing.T) {
-	if *search == 0 {
-		t.Skip("for -search")
-	}
 	find := func(what string, net func(salt string) *net, first func(n *net) device.Plan) {
 		best, salt := 0.0, ""
 		for i := range *search {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
+	"depthlab/harness/testskip"
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
@@ -155,7 +156,7 @@ func (s *suite) beside(t testing.TB, n, same *net, plan device.Plan) {
 		t.Errorf("gradients: median distance %.2g, bound %.2g", median, tol.grads)
 	}
 	got, want := dev.state(n), ref.state(n)
-	learned := []program.Arena{program.Param, program.Momentum}
+	learned := []program.Arena{program.Param, program.Optimizer}
 	p := n.programs.Train
 	for _, a := range learned {
 		for _, id := range p.Views(a) {
@@ -417,7 +418,7 @@ func (s *suite) calibrate(t *testing.T) {
 					t.Errorf("%s: error %.2g, bound %.2g", name, diff/size, s.tolerance().stat)
 				}
 			}
-			for _, a := range []program.Arena{program.Param, program.Momentum} {
+			for _, a := range []program.Arena{program.Param, program.Optimizer} {
 				for _, id := range p.Views(a) {
 					name := p.Buffers[id].Name
 					if differ(got[name], before[name]) >= 0 {
@@ -435,7 +436,7 @@ func (s *suite) buffers(t *testing.T) {
 	n := newNet(t, "resnet-8/B", 4, 2, 8, "")
 	h := s.open(t, n)
 	p := n.programs.Train
-	for _, a := range []program.Arena{program.Param, program.Grad, program.Momentum, program.Stat} {
+	for _, a := range []program.Arena{program.Param, program.Grad, program.Optimizer, program.Stat} {
 		span := make([]float32, p.Bytes[a]/4)
 		for _, id := range p.Views(a) {
 			b := &p.Buffers[id]
@@ -462,7 +463,7 @@ func (s *suite) buffers(t *testing.T) {
 	for i := range all {
 		all[i] = float32(i)
 	}
-	h.write("params", all)
+	h.write(p.Buffers[p.Params].Name, all)
 	for _, id := range p.Views(program.Param) {
 		b := &p.Buffers[id]
 		if v := h.read(b.Name, b.Shape.Len()); v[0] != float32(b.Offset/4) || v[len(v)-1] != v[0]+float32(len(v)-1) {
@@ -490,7 +491,7 @@ func (s *suite) buffers(t *testing.T) {
 	}
 	// A gradient is there after a step; the images are there as written.
 	h.train(n.plan(0, 1, 0.01))
-	if norm2(h.read("grads", len(all))) == 0 {
+	if norm2(h.read(p.Buffers[p.Grads].Name, len(all))) == 0 {
 		t.Error("no gradients after a step")
 	}
 	images := make([]uint8, n.cfg.Images*3*8*8)
@@ -577,7 +578,7 @@ func (s *suite) errors(t *testing.T) {
 	t.Run("a program that is not there", func(t *testing.T) {
 		h, err := s.dev.Open(device.Programs{Eval: n.programs.Eval}, device.Options{Precision: s.precision})
 		if err != nil {
-			t.Skip(err)
+			testskip.Skip(t, "%v", err)
 		}
 		defer h.Close()
 		if h.Train(plan, metrics()) == nil {
@@ -596,7 +597,7 @@ func (s *suite) errors(t *testing.T) {
 	t.Run("close twice", func(t *testing.T) {
 		h, err := s.dev.Open(n.programs, device.Options{Precision: s.precision})
 		if err != nil {
-			t.Skip(err)
+			t.Fatal(err)
 		}
 		h.Close()
 		h.Close()
@@ -659,9 +660,9 @@ func (s *suite) nan(t *testing.T) {
 		sameBits(t, "after the failed step", onlyLearned(h.state(n)), onlyLearned(good.state(n)))
 
 		// From the first values on, everything is as in a new session.
-		zero := make([]float32, n.programs.Train.Bytes[program.Momentum]/4)
-		h.write("momenta", zero)
-		h.write("stats", make([]float32, n.programs.Train.Bytes[program.Stat]/4))
+		for name, v := range h.state(n) {
+			h.write(name, make([]float32, len(v)))
+		}
 		n.fill(h)
 		fresh := s.open(t, n)
 		for i, m := range h.train(n.plan(0, 2, 0.05)) {

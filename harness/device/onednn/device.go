@@ -70,14 +70,15 @@ func (d *Device) Info() device.Info {
 	}
 }
 
-// Supports knows every kernel of the vocabulary as of today.
+// Supports knows every kernel of the vocabulary as of today, and optimizers to come:
+// their definition computes them.
 func (d *Device) Supports(k kernel.Kernel) error {
 	switch k.(type) {
 	case kernel.Conv, kernel.ConvGradInput, kernel.ConvGradWeight,
 		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
 		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.MaxPool, kernel.MaxPoolGrad, kernel.AvgPool, kernel.AvgPoolGrad,
 		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
-		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.SGD, kernel.Accumulate:
+		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.Optimizer, kernel.Accumulate:
 		return nil
 	}
 	return &device.UnsupportedError{Device: name, What: "the operation " + k.String(), Hint: "the device ref computes every operation"}

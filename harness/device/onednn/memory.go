@@ -2,8 +2,11 @@ package onednn
 
 import (
 	"fmt"
+	"runtime"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"depthlab/nets/kernel"
 )
@@ -11,7 +14,7 @@ import (
 // region is memory outside the Go heap: oneDNN keeps its address.
 type region []byte
 
-const adviseHuge = 14 // MADV_HUGEPAGE
+const adviseHuge = 14 // Linux's MADV_HUGEPAGE
 
 // allocate maps n zeroed bytes, aligned to a page.
 func allocate(n int64) (region, error) {
@@ -22,8 +25,9 @@ func allocate(n int64) (region, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onednn: %d MiB of memory: %w", n>>20, err)
 	}
-	// Only a wish: kernels without huge pages refuse it.
-	_ = syscall.Madvise(m, adviseHuge)
+	if runtime.GOOS == "linux" { // only a wish: kernels without huge pages refuse it
+		_ = unix.Madvise(m, adviseHuge)
+	}
 	return m, nil
 }
 

@@ -12,8 +12,10 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
@@ -22,7 +24,7 @@ func open(t testing.TB) *Device {
 	t.Helper()
 	path, err := Find("../../../.lib")
 	if err != nil {
-		t.Skip(err)
+		testskip.Skip(t, "%v", err)
 	}
 	d, err := Open(path, 2)
 	if err != nil {
@@ -53,18 +55,31 @@ func TestDevice(t *testing.T) {
 	suite := func(name, layout string) {
 		t.Run(name, func(t *testing.T) {
 			start := func(t testing.TB) device.Device { return inLayout{open(t), layout} }
-			devicetest.Run(t, start)
+			devicetest.Run(t, start, device.FP32, device.BF16)
 			devicetest.Golden(t, start)
 			devicetest.GoldenImageNet(t, start, 64, 224)
 		})
 	}
 	suite("rule", "")
-	if testing.Short() {
+	if testskip.Short(t) {
 		return
 	}
 	suite("nhwc", "nhwc")
 	t.Setenv(EnvKernels, "library")
 	suite("library", "blocked")
+}
+
+// What the suite tries depends on the CPU: kernels for what this one lacks are not
+// tried, which is said.
+func TestCPU(t *testing.T) {
+	d := open(t)
+	for name, here := range map[string]bool{testskip.AVX512: d.cpu.avx512(), testskip.AVX512BF16: d.cpu.Flags["avx512_bf16"], testskip.AMX: d.cpu.amx()} {
+		t.Run(name, func(t *testing.T) {
+			if !here {
+				testskip.Hardware(t, name)
+			}
+		})
+	}
 }
 
 const batch = 16
@@ -77,7 +92,7 @@ func compiled(t testing.TB, net string, m nets.Mode, n, size int) *program.Progr
 	}
 	p, err := compile.Compile(a, m, compile.Config{
 		Config: nets.Config{Batch: n, Channels: 3, Size: size, Classes: 10, Eps: 1e-5},
-		Images: 200, Pad: 4, Momentum: 0.9, Decay: 1e-4,
+		Images: 200, Pad: 4, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +162,9 @@ func TestImplementations(t *testing.T) {
 				}
 				for _, r := range s.(*Session).Profile() {
 					for _, impl := range r.Impl {
-						if strings.HasPrefix(impl, "ref") || strings.HasPrefix(impl, "simple") || strings.HasPrefix(impl, "gemm") {
+						// A matrix product is what a linear layer is; a convolution is not.
+						gemm := strings.HasPrefix(impl, "gemm") && strings.HasPrefix(r.Kernel, "conv")
+						if strings.HasPrefix(impl, "ref") || strings.HasPrefix(impl, "simple") || gemm {
 							t.Errorf("layout %q: %s %s runs on %s", layout, r.Layer, r.Kernel, impl)
 						}
 					}
@@ -204,7 +221,7 @@ func TestAllocations(t *testing.T) {
 func TestRectify(t *testing.T) {
 	d := open(t)
 	if !d.runs("avx2") {
-		t.Skip("no AVX2")
+		testskip.Skip(t, "no AVX2")
 	}
 	values := []float32{1, -1, 0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)),
 		math.Float32frombits(0x7fc00000), math.Float32frombits(0xffc00000), 1e-30, -1e-30, 3e38, -3e38}

@@ -174,7 +174,10 @@ func (s *Session) persistent() error {
 		}
 	}
 	var err error
-	for _, a := range []program.Arena{program.Param, program.Grad, program.Momentum, program.Stat} {
+	for a := range program.NumArenas {
+		if !a.Packed() {
+			continue
+		}
 		if s.arenas[a], err = allocate(size[a]); err != nil {
 			return err
 		}
@@ -304,10 +307,10 @@ func (s *Session) Train(p device.Plan, m []device.Metric) error {
 			if err := s.run(c, 0, c.backward); err != nil {
 				return err
 			}
-			if !s.finite() {
+			if !c.finite() {
 				return s.blame(c, p.First+i)
 			}
-			m[i] = device.Metric{Loss: s.metric("loss"), Wrong: int(s.metric("wrong"))}
+			m[i] = device.Metric{Loss: c.metric(c.prog.Loss), Wrong: int(c.metric(c.prog.Wrong))}
 			return s.run(c, c.backward, len(c.ops))
 		})
 	})
@@ -324,7 +327,7 @@ func (s *Session) Calibrate(p device.Plan) error {
 			if err := s.run(c, 0, c.backward); err != nil {
 				return err
 			}
-			if !s.finite() {
+			if !c.finite() {
 				return s.blame(c, p.First+i)
 			}
 			return s.run(c, c.backward, len(c.ops))
@@ -334,10 +337,7 @@ func (s *Session) Calibrate(p device.Plan) error {
 
 // steps writes the plan of each step and calls f.
 func (s *Session) steps(c *code, p device.Plan, f func(i int) error) error {
-	rows, batch, err := s.planRows(c)
-	if err != nil {
-		return err
-	}
+	rows, batch := c.planRows()
 	if len(p.Rows) != batch*len(p.Rates) {
 		return fmt.Errorf("onednn: plan of %d rows for %d steps of %d", len(p.Rows), len(p.Rates), batch)
 	}
@@ -345,8 +345,8 @@ func (s *Session) steps(c *code, p device.Plan, f func(i int) error) error {
 		return err
 	}
 	var rates []float32
-	if b := s.named["rates"]; b != nil {
-		rates = slice[float32](b, 0, 2)
+	if id := c.prog.Rates; id != program.None {
+		rates = slice[float32](c.blocks[id], 0, 2)
 	}
 	for i, r := range p.Rates {
 		copy(rows, p.Rows[i*batch:][:batch])
@@ -367,10 +367,7 @@ func (s *Session) Eval(rows []device.Row) (device.Counts, error) {
 		return n, fmt.Errorf("onednn: no evaluation program is open")
 	}
 	err := s.guarded(func() error {
-		slots, batch, err := s.planRows(s.eval)
-		if err != nil {
-			return err
-		}
+		slots, batch := s.eval.planRows()
 		if err := s.eval.validate(rows); err != nil {
 			return err
 		}
@@ -390,35 +387,34 @@ func (s *Session) Eval(rows []device.Row) (device.Counts, error) {
 				}
 			}
 			n.Images += images
-			n.Wrong += int(s.metric("wrong"))
-			n.Loss += float64(s.metric("loss")) * float64(images)
+			n.Wrong += int(s.eval.metric(s.eval.prog.Wrong))
+			n.Loss += float64(s.eval.metric(s.eval.prog.Loss)) * float64(images)
 		}
 		return nil
 	})
 	return n, err
 }
 
-// planRows is the buffer "rows" of a program, and its batch.
-func (s *Session) planRows(c *code) ([]device.Row, int, error) {
-	id, ok := c.prog.Lookup("rows")
-	if !ok {
-		// A program without a batch of its own (a test's) takes no rows.
-		return nil, 0, nil
+// planRows are the rows of a program's batch, and how many. A program without
+// a batch of its own (a test's) takes none.
+func (c *code) planRows() ([]device.Row, int) {
+	id := c.prog.Rows
+	if id == program.None {
+		return nil, 0
 	}
 	n := c.prog.Buffers[id].Shape[0]
-	return slice[device.Row](c.blocks[id], 0, n), n, nil
+	return slice[device.Row](c.blocks[id], 0, n), n
 }
 
 // validate checks rows against the data set and the padding, since a row that
 // is out of range would read beyond them.
 func (c *code) validate(rows []device.Row) error {
 	for i := range c.prog.Code {
-		instr := &c.prog.Code[i]
-		k, ok := instr.Kernel.(kernel.Batch)
+		k, ok := c.prog.Code[i].Kernel.(kernel.Batch)
 		if !ok {
 			continue
 		}
-		images := c.prog.Buffers[instr.In[0]].Shape
+		images := c.prog.Buffers[c.prog.Images].Shape
 		top, left := int32(images[2]+2*k.Pad-k.H), int32(images[3]+2*k.Pad-k.W)
 		for j, r := range rows {
 			if r[0] < -1 || int(r[0]) >= images[0] {
@@ -432,12 +428,12 @@ func (c *code) validate(rows []device.Row) error {
 	return nil
 }
 
-// metric reads a number that a program has measured, 0 where none does.
-func (s *Session) metric(name string) float32 {
-	if b := s.named[name]; b != nil {
-		return *(*float32)(b.ptr)
+// metric reads a number that the program has measured, 0 where it does not.
+func (c *code) metric(id program.BufID) float32 {
+	if id == program.None {
+		return 0
 	}
-	return 0
+	return *(*float32)(c.blocks[id].ptr)
 }
 
 // run executes ops from up to to.
@@ -466,8 +462,8 @@ func (s *Session) exec(c *code, o *op) error {
 }
 
 // finite reports whether the forward phase stayed finite.
-func (s *Session) finite() bool {
-	v := float64(s.metric("loss"))
+func (c *code) finite() bool {
+	v := float64(c.metric(c.prog.Loss))
 	return !math.IsNaN(v) && !math.IsInf(v, 0)
 }
 

@@ -8,6 +8,7 @@ import (
 	"depthlab/harness/device/ref"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 )
 
 // TestLearning: one batch of noise is learned by heart, by the initial values
@@ -22,7 +23,7 @@ func TestLearning(t *testing.T) {
 	}
 	cfg := compile.Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Eps: 1e-5},
-		Images: batch, Momentum: 0.9, Decay: 1e-4,
+		Images: batch, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	}
 	p, err := compile.Compile(arch, nets.Train, cfg)
 	if err != nil {

@@ -111,14 +111,6 @@ func (m *machine) run(from, to int, after func(c *program.Instr, in, out []kerne
 	}
 }
 
-func (m *machine) value(name string) kernel.Tensor {
-	id, ok := m.p.Lookup(name)
-	if !ok {
-		return kernel.Tensor{}
-	}
-	return m.values[id]
-}
-
 // firstNonFinite runs the step again, up to the loss, and names the first layer
 // whose parameters or outputs are not finite.
 func (m *machine) firstNonFinite(step int) error {

@@ -10,7 +10,7 @@ import (
 
 func start(testing.TB) device.Device { return ref.New() }
 
-func TestRef(t *testing.T)    { devicetest.Run(t, start) }
+func TestRef(t *testing.T)    { devicetest.Run(t, start, device.FP32) }
 func TestGolden(t *testing.T) { devicetest.Golden(t, start) }
 
 func TestGoldenImageNet(t *testing.T) { devicetest.GoldenImageNet(t, start, 64, 224) }

@@ -72,11 +72,11 @@ func (s *session) Train(plan device.Plan, metrics []device.Metric) error {
 	forward := m.p.ForwardEnd()
 	return steps(m, plan, func(i int) error {
 		m.run(0, forward, nil)
-		loss := m.value("loss").F32
+		loss := m.values[m.p.Loss].F32
 		if !finite(loss) {
 			return m.firstNonFinite(plan.First + i)
 		}
-		metrics[i] = device.Metric{Loss: loss[0], Wrong: int(m.value("wrong").F32[0])}
+		metrics[i] = device.Metric{Loss: loss[0], Wrong: int(m.values[m.p.Wrong].F32[0])}
 		m.run(forward, len(m.p.Code), nil)
 		return nil
 	})
@@ -84,7 +84,7 @@ func (s *session) Train(plan device.Plan, metrics []device.Metric) error {
 
 // steps sets rows and rates of each step of the plan and calls f.
 func steps(m *machine, plan device.Plan, f func(i int) error) error {
-	rows, rates := m.value("rows"), m.value("rates")
+	rows, rates := m.values[m.p.Rows], m.values[m.p.Rates]
 	batch := rows.Shape[0]
 	if len(plan.Rows) != batch*len(plan.Rates) {
 		return fmt.Errorf("ref: a plan of %d rows for %d steps of %d images", len(plan.Rows), len(plan.Rates), batch)
@@ -103,7 +103,7 @@ func steps(m *machine, plan device.Plan, f func(i int) error) error {
 
 // setRows checks rows against the data set and the padding, and copies them.
 func setRows(m *machine, dst kernel.Tensor, rows []device.Row) error {
-	images := m.value("images").Shape
+	images := m.values[m.p.Images].Shape
 	var top, left int32
 	for _, c := range m.p.Code {
 		if k, ok := c.Kernel.(kernel.Batch); ok {
@@ -128,7 +128,7 @@ func (s *session) Eval(rows []device.Row) (device.Counts, error) {
 	if err != nil {
 		return c, err
 	}
-	buf := m.value("rows")
+	buf := m.values[m.p.Rows]
 	batch := buf.Shape[0]
 	if len(rows)%batch != 0 {
 		return c, fmt.Errorf("ref: %d rows to evaluate are no multiple of the batch of %d", len(rows), batch)
@@ -145,8 +145,8 @@ func (s *session) Eval(rows []device.Row) (device.Counts, error) {
 			}
 		}
 		c.Images += images
-		c.Wrong += int(m.value("wrong").F32[0])
-		c.Loss += float64(m.value("loss").F32[0]) * float64(images)
+		c.Wrong += int(m.values[m.p.Wrong].F32[0])
+		c.Loss += float64(m.values[m.p.Loss].F32[0]) * float64(images)
 	}
 	return c, nil
 }
@@ -158,7 +158,7 @@ func (s *session) Calibrate(plan device.Plan) error {
 	}
 	return steps(m, plan, func(i int) error {
 		m.run(0, len(m.p.Code), nil)
-		if !finite(m.value("loss").F32) {
+		if !finite(m.values[m.p.Loss].F32) {
 			return errors.Join(errors.New("calibration"), m.firstNonFinite(plan.First+i))
 		}
 		return nil

@@ -9,8 +9,10 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
@@ -28,14 +30,14 @@ func TestWaist(t *testing.T) {
 	} {
 		t.Run(c.net, func(t *testing.T) {
 			size := c.size
-			if size > 16 && testing.Short() {
-				t.Skip("a net with a max-pool is large: seconds")
+			if size > 16 && testskip.Short(t) {
+				testskip.Skip(t, "a net with a max-pool is large: seconds")
 			}
 			arch, err := nets.ParseArch(c.net)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg := compile.Config{Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Group: c.group, Eps: 1e-5}, Images: images, Pad: 2, Momentum: 0.9}
+			cfg := compile.Config{Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Group: c.group, Eps: 1e-5}, Images: images, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9}}
 			p, err := compile.Compile(arch, nets.Train, cfg)
 			if err != nil {
 				t.Fatal(err)

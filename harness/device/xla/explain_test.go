@@ -2,24 +2,21 @@ package xla
 
 import (
 	"errors"
-	"flag"
-	"fmt"
 	"testing"
 
 	"depthlab/harness/device"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
-var study = flag.Bool("study", false, "foretell every net of the study, for three cards, in two precisions (an hour; -timeout 0)")
-
 // cifar and imagenet are what nets are trained on.
 func cifar(batch int) compile.Config {
 	return compile.Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
-		Images: 50000, Pad: 4, Momentum: 0.9, Decay: 1e-4, Form: kernel.Caffe,
+		Images: 50000, Pad: 4, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4, Form: kernel.Caffe},
 	}
 }
 
@@ -52,7 +49,7 @@ func foretell(t testing.TB, p *program.Program, target string, precision device.
 	path, err := FindCUDA("", libDir)
 	var no *device.UnsupportedError
 	if errors.As(err, &no) {
-		t.Skip(no)
+		testskip.Skip(t, "%v", no)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -75,8 +72,8 @@ func foretell(t testing.TB, p *program.Program, target string, precision device.
 // What the real compiler makes of the nets for an H100 that is not here. A
 // count that grew costs time on every card: find out why before raising it.
 func TestForetell(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles seven nets")
+	if testskip.Short(t) {
+		testskip.Skip(t, "compiles seven nets")
 	}
 	t.Setenv(EnvPlugin, "") // it may name the CPU plugin
 	for _, c := range []struct {
@@ -104,34 +101,6 @@ func TestForetell(t *testing.T) {
 		}
 		if f.Temporaries>>20 >= c.temporariesBelow {
 			t.Errorf("%s: %d MiB of temporaries, want less than %d", c.net, f.Temporaries>>20, c.temporariesBelow)
-		}
-	}
-}
-
-// Every program of the study, and the largest of ImageNet: every convolution is
-// a cuDNN call, and what it needs fits in the card's memory.
-func TestForetellStudy(t *testing.T) {
-	if !*study {
-		t.Skip("-study was not given")
-	}
-	t.Setenv(EnvPlugin, "")
-	try := func(net string, m nets.Mode, c compile.Config, target string, p device.Precision) {
-		t.Run(fmt.Sprintf("%s/%s/%s/%s", target, p, net, m), func(t *testing.T) {
-			f := foretell(t, compiled(t, net, m, c), target, p)
-			config, err := targets.ReadFile("targets/" + target + ".txtpb")
-			if memory := sheet(string(config), "device_memory_size"); err != nil || float64(f.Temporaries) > memory {
-				t.Errorf("%d MiB of temporaries, %.0f MiB of memory (%v)", f.Temporaries>>20, memory/(1<<20), err)
-			}
-		})
-	}
-	try("resnet-50", nets.Train, imagenet(256), "h100", device.BF16)
-	try("resnet-152", nets.Train, imagenet(64), "h100", device.BF16)
-	for _, target := range []string{"h100", "a100", "b200"} {
-		for _, p := range []device.Precision{device.BF16, device.FP32} {
-			for _, net := range []string{"plain-20", "plain-32", "plain-44", "plain-56", "resnet-20", "resnet-32", "resnet-44", "resnet-56", "resnet-110"} {
-				try(net, nets.Eval, cifar(125), target, p)
-				try(net, nets.Train, cifar(128), target, p)
-			}
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (s *session) arguments(m *lower.Module, state []*memory, rows []device.Row,
 // parameters or outputs are not finite.
 func (s *session) nonFinite(m *machine, rows []device.Row, step int) error {
 	e := &device.NonFiniteError{Step: step, Layer: "loss", Instr: "cross entropy"}
-	module, probes, err := lower.Diagnose(m.p, lower.Options{Precision: s.o.Precision})
+	module, probes, err := lower.Diagnose(m.p, lower.Options{Precision: s.o.Precision, Sequential: s.d.cpu()})
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,10 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
+	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
@@ -29,7 +31,7 @@ func smallCut(t *testing.T, d *Device, net string, micro int) (device.Session, d
 	}
 	cfg := compile.Config{
 		Config: nets.Config{Batch: 4, Channels: 3, Size: 8, Classes: 10, Group: 2, Eps: 1e-5},
-		Images: 20, Pad: 2, Momentum: 0.9, Decay: 1e-4,
+		Images: 20, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	}
 	if micro > 0 {
 		cfg.Group, cfg.MicroBatch = micro, micro
@@ -154,8 +156,8 @@ func TestLoop(t *testing.T) {
 // one: after a step every tensor to the bound, of its largest element. (Later the
 // rounding of the first step has grown: nets so deep, on so few pixels, do that.)
 func TestRolled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles a deep net twice")
+	if testskip.Short(t) {
+		testskip.Skip(t, "compiles a deep net twice")
 	}
 	t.Run("one batch", func(t *testing.T) { testRolled(t, "resnet-38/B", 0, 1e-4) })
 	t.Run("micro-batches", func(t *testing.T) { testRolled(t, "resnet-26/B", 1, 1e-3) }) // a loop with loops in it; groups of one image round more
@@ -178,7 +180,7 @@ func testRolled(t *testing.T, net string, micro int, bound float64) {
 		}
 	}
 	near("loss", float64(metrics[1][0].Loss), float64(metrics[0][0].Loss), 1e-5)
-	for _, arena := range []program.Arena{program.Param, program.Grad, program.Momentum, program.Stat} {
+	for _, arena := range []program.Arena{program.Param, program.Grad, program.Optimizer, program.Stat} {
 		for _, id := range p.Train.Views(arena) {
 			b := &p.Train.Buffers[id]
 			var v [2][]float32
@@ -249,7 +251,7 @@ func TestLoopNotFinite(t *testing.T) {
 func TestCache(t *testing.T) {
 	path, err := Find("", libDir)
 	if err != nil {
-		t.Skip(err)
+		testskip.Skip(t, "%v", err)
 	}
 	dir := t.TempDir()
 	var first []float32

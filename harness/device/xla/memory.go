@@ -27,7 +27,7 @@ type view struct {
 
 func newMemory(p *program.Program, m lower.Memory) *memory {
 	x := &memory{Memory: m, views: []view{{0, m.Shape}}}
-	if lower.Packed(m.Arena) {
+	if m.Arena.Packed() {
 		x.views = nil
 		for _, id := range p.Views(m.Arena) {
 			x.views = append(x.views, view{int(p.Buffers[id].Offset / 4), p.Buffers[id].Shape})
@@ -50,7 +50,7 @@ func (m *memory) onDevice(c *pjrt.Client) (*pjrt.Buffer, error) {
 	m.reorder(held, m.host, true)
 	var err error
 	m.dev, err = c.Buffer(types[m.Type], dims(lower.Held(m.Shape)), raw(held))
-	if !lower.Packed(m.Arena) {
+	if !m.Arena.Packed() {
 		m.host = kernel.Tensor{} // the data set need not lie twice
 	}
 	return m.dev, err

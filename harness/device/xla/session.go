@@ -44,7 +44,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	}
 	s.info.Precision = string(s.o.Precision)
 	for _, q := range p.All() {
-		module, err := lower.Lower(q, lower.Options{Precision: o.Precision, Steps: d.steps, Unrolled: d.unrolled})
+		module, err := lower.Lower(q, lower.Options{Precision: o.Precision, Steps: d.steps, Unrolled: d.unrolled, Sequential: d.cpu()})
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +65,7 @@ func (s *session) state(p *program.Program, list []lower.Memory) ([]*memory, err
 	var all []*memory
 	for _, m := range list {
 		key := m.Name
-		if !lower.Packed(m.Arena) {
+		if !m.Arena.Packed() {
 			key += m.Shape.String() // "input" of another batch is another
 		}
 		x := s.memories[key]
@@ -120,13 +120,13 @@ func (s *session) find(name string) (*memory, view, error) {
 		switch {
 		case b.Arena == program.Work:
 			return nil, view{}, fmt.Errorf("xla: buffer %s is work space, its content does not outlive the step", name)
-		case name == "rows":
+		case id == m.p.Rows:
 			return &memory{Memory: lower.Memory{Type: b.Type}, host: m.rows}, view{0, b.Shape}, nil
-		case name == "rates":
+		case id == m.p.Rates:
 			return &memory{Memory: lower.Memory{Type: b.Type}, host: m.rates}, view{0, b.Shape}, nil
 		}
 		where, at := lower.Memory{Name: name, Arena: b.Arena, Type: b.Type, Shape: b.Shape}, view{0, b.Shape}
-		if lower.Packed(b.Arena) {
+		if b.Arena.Packed() {
 			where.Name, where.Shape = b.Arena.String(), kernel.Shape{int(m.p.Bytes[b.Arena] / 4)}
 			at.at = int(b.Offset / 4)
 		}
@@ -284,7 +284,7 @@ func (m *machine) checkRows(rows []device.Row) error {
 	var top, left int32
 	for _, c := range m.p.Code {
 		if k, ok := c.Kernel.(kernel.Batch); ok {
-			images = m.p.Buffers[c.In[0]].Shape
+			images = m.p.Buffers[m.p.Images].Shape
 			top, left = int32(images[2]+2*k.Pad-k.H), int32(images[3]+2*k.Pad-k.W)
 		}
 	}

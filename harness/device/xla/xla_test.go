@@ -6,6 +6,7 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
+	"depthlab/harness/testskip"
 	"depthlab/nets/program"
 )
 
@@ -17,7 +18,7 @@ func open(t testing.TB, loop int) *Device {
 	t.Helper()
 	path, err := Find("", libDir)
 	if err != nil {
-		t.Skip(err)
+		testskip.Skip(t, "%v", err)
 	}
 	d, err := Open(path, Options{Loop: loop, Quick: true})
 	if err != nil {
@@ -47,7 +48,7 @@ func (d inBF16) Close() error { return nil }
 
 func TestDevice(t *testing.T) {
 	start := func(t testing.TB) device.Device { return inBF16{open(t, 0)} }
-	devicetest.Run(t, start)
+	devicetest.Run(t, start, device.FP32, device.BF16)
 	devicetest.Golden(t, start)
 }
 
@@ -57,6 +58,13 @@ func TestNoTF32(t *testing.T) {
 	_, err := open(t, 0).Open(device.Programs{Eval: &program.Program{}}, device.Options{Precision: device.TF32})
 	if !errors.As(err, &no) {
 		t.Errorf("tf32 on a CPU: %v, want an UnsupportedError", err)
+	}
+}
+
+// Without a GPU the suite runs on XLA's CPU plugin, which is said.
+func TestGPU(t *testing.T) {
+	if Driver() == 0 {
+		testskip.Hardware(t, testskip.GPU)
 	}
 }
 

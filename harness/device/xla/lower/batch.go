@@ -5,7 +5,7 @@ import "depthlab/nets/kernel"
 // batch gathers pixel by pixel: images (D,H',W',C), labels (D), rows (N,4),
 // mean (H',W',C), scale (C), fill (C).
 func (e *emitter) batch(k kernel.Batch, in []value) []value {
-	images, labels, rows := in[0], in[1], in[2]
+	images, labels, rows := in[kernel.BatchImages], in[kernel.BatchLabels], in[kernel.BatchRows]
 	if k.Images > 0 {
 		rows = e.slice(rows, []int{k.First, 0}, []int{k.First + k.Images, 4}, []int{1, 1})
 	}
@@ -25,11 +25,11 @@ func (e *emitter) batch(k kernel.Batch, in []value) []value {
 
 	entry := func(v value) value { return e.reshape(v, n, k.H, k.W, 1) }
 	at := e.concat(3, entry(y), entry(x))
-	mean := e.gather(in[3], at)
+	mean := e.gather(in[kernel.BatchMean], at)
 	pixel := e.gather(images, e.concat(3, entry(e.spread(index, pixels, 0)), entry(y), entry(x)))
 	out := []int{n, k.H, k.W, c}
-	v := e.mul(e.sub(e.convert(pixel, f32), mean), e.spread(in[4], out, 3))
-	v = e.pick(e.spread(inside, out, 0, 1, 2), v, e.spread(in[5], out, 3))
+	v := e.mul(e.sub(e.convert(pixel, f32), mean), e.spread(in[kernel.BatchScale], out, 3))
+	v = e.pick(e.spread(inside, out, 0, 1, 2), v, e.spread(in[kernel.BatchFill], out, 3))
 
 	empty := e.compare("LT", index, e.constant(0, i32, n))
 	v = e.pick(e.spread(empty, out, 0), e.constant(0, f32, out...), v)

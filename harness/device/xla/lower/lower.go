@@ -38,6 +38,11 @@ type Options struct {
 	// one, micro-batches but the first two left out; of a longer one, the equal
 	// blocks that follow each other become loops. 0 means the constant Unrolled.
 	Unrolled int
+	// Sequential says that XLA adds the elements of a sum one after the other,
+	// as it does on a CPU: the sums of batch norms are cut into pieces then, as
+	// float32 loses digits in the long ones (a gradient was 5 times as far from
+	// float64).
+	Sequential bool
 }
 
 // Module is a Program as text. Its function main takes State, then rows
@@ -65,11 +70,6 @@ type Memory struct {
 	Shape kernel.Shape // as in the Program; as it is held, see Held
 }
 
-// Packed reports whether the memory is a whole arena.
-func Packed(a program.Arena) bool {
-	return a != program.Input && a != program.Metric && a != program.Work
-}
-
 // Held is the shape in which a device holds a buffer of shape s.
 func Held(s kernel.Shape) kernel.Shape {
 	switch len(s) {
@@ -86,16 +86,17 @@ var elems = map[kernel.DType]elem{kernel.Float32: f32, kernel.Int32: i32, kernel
 // emitter writes the body of one step.
 type emitter struct {
 	text
-	p         *program.Program
-	code      []program.Instr // the Program's, in an order that suits loops
-	loops     []*loop         // in code, in their order
-	bf16      bool
-	precision string                   // of convolutions
-	values    map[program.BufID]value  // of what is not packed
-	arenas    map[program.Arena]*arena // of what is
-	rolled    map[program.BufID]turn   // what a loop wrote
-	parts     *parts                   // micro-batches in a loop; nil for none
-	part      *value                   // the number of its turn, in it
+	p          *program.Program
+	code       []program.Instr // the Program's, in an order that suits loops
+	loops      []*loop         // in code, in their order
+	bf16       bool
+	sequential bool                     // see Options
+	precision  string                   // of convolutions
+	values     map[program.BufID]value  // of what is not packed
+	arenas     map[program.Arena]*arena // of what is
+	rolled     map[program.BufID]turn   // what a loop wrote
+	parts      *parts                   // micro-batches in a loop; nil for none
+	part       *value                   // the number of its turn, in it
 }
 
 // Supports returns nil or an *device.UnsupportedError.
@@ -105,7 +106,10 @@ func Supports(k kernel.Kernel) error {
 		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
 		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.AvgPool, kernel.AvgPoolGrad, kernel.MaxPool, kernel.MaxPoolGrad,
 		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
-		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.SGD, kernel.Accumulate:
+		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.Accumulate:
+		return nil
+	}
+	if k, ok := k.(kernel.Optimizer); ok && optimizes(k) {
 		return nil
 	}
 	return &device.UnsupportedError{Device: Name, What: "the operation " + k.String(), Hint: "the device ref computes every operation"}
@@ -159,8 +163,8 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 		return e.crossEntropyGrad(k, in)
 	case kernel.Batch:
 		return e.batch(k, in)
-	case kernel.SGD:
-		return e.sgd(k, in)
+	case kernel.Optimizer:
+		return e.optimizer(k, in)
 	}
 	panic("lower: kernel without emitter") // Lower asks Supports first
 }
@@ -215,12 +219,12 @@ func (e *emitter) instr(c *program.Instr) {
 	k := c.Kernel
 	if b, ok := k.(kernel.Batch); ok && e.part != nil {
 		first := e.add(e.mul(*e.part, e.constant(float64(b.Images), i32)), e.constant(float64(b.First), i32))
-		in[2] = e.rows(in[2], first, b.Images)
+		in[kernel.BatchRows] = e.rows(in[kernel.BatchRows], first, b.Images)
 		k = kernel.Batch{H: b.H, W: b.W, Pad: b.Pad}
 	} else if ok && b.First > 0 {
 		// Not before the micro-batch before is over, and its activations forgotten.
-		if grads, ok := e.p.Lookup("grads"); ok {
-			in[2] = e.after(in[2], e.get(grads))
+		if e.p.Grads != program.None {
+			in[kernel.BatchRows] = e.after(in[kernel.BatchRows], e.get(e.p.Grads))
 		}
 	}
 	for i, v := range e.kernel(k, in) {
@@ -262,7 +266,7 @@ func Lower(p *program.Program, o Options) (*Module, error) {
 
 // begin checks what is asked for and lists the module's state.
 func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, error) {
-	e := &emitter{p: p, code: p.Code, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}, rolled: map[program.BufID]turn{}}
+	e := &emitter{p: p, code: p.Code, sequential: o.Sequential, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}, rolled: map[program.BufID]turn{}}
 	switch o.Precision {
 	case "", device.FP32:
 		e.precision = "HIGHEST"
@@ -311,11 +315,11 @@ func (m *Module) memories(p *program.Program) (ids []program.BufID, err error) {
 	at := map[string]*use{}
 	touch := func(id program.BufID, write bool) {
 		b := &p.Buffers[id]
-		if b.Arena == program.Work || b.Name == "rows" || b.Name == "rates" {
+		if b.Arena == program.Work || id == p.Rows || id == p.Rates {
 			return
 		}
 		u := &use{Memory: Memory{b.Name, b.Arena, b.Type, b.Shape}, id: id}
-		if Packed(b.Arena) {
+		if b.Arena.Packed() {
 			u = &use{Memory: Memory{b.Arena.String(), b.Arena, kernel.Float32, kernel.Shape{int(p.Bytes[b.Arena] / 4)}}, id: -1}
 		}
 		if at[u.Name] == nil {
@@ -324,18 +328,12 @@ func (m *Module) memories(p *program.Program) (ids []program.BufID, err error) {
 		}
 		at[u.Name].written = at[u.Name].written || write
 	}
-	for _, name := range []string{"loss", "wrong"} {
-		id, ok := p.Lookup(name)
-		if !ok {
-			return nil, fmt.Errorf("xla: program %s has no buffer %s", p.Name, name)
-		}
-		touch(id, false)
+	if p.Loss == program.None || p.Wrong == program.None || p.Rows == program.None {
+		return nil, fmt.Errorf("xla: program %s has no loss, no count of wrong images or no rows", p.Name)
 	}
-	rows, ok := p.Lookup("rows")
-	if !ok {
-		return nil, fmt.Errorf("xla: program %s has no buffer rows", p.Name)
-	}
-	m.Batch = p.Buffers[rows].Shape[0]
+	touch(p.Loss, false)
+	touch(p.Wrong, false)
+	m.Batch = p.Buffers[p.Rows].Shape[0]
 	for i := range p.Code {
 		for _, id := range p.Code[i].In {
 			touch(id, false)
@@ -396,18 +394,16 @@ func (m *Module) finish(e *emitter, results []value) {
 
 // bind makes state and plan the values of their buffers.
 func (m *Module) bind(e *emitter, ids []program.BufID, state []value, rows, rates value) {
-	named := map[string]value{"rows": rows, "rates": rates}
 	for i, x := range m.State {
-		if Packed(x.Arena) {
+		if x.Arena.Packed() {
 			e.arenas[x.Arena] = newArena(state[i])
 		} else {
 			e.values[ids[i]] = state[i]
 		}
 	}
-	for i := range e.p.Buffers {
-		if v, ok := named[e.p.Buffers[i].Name]; ok {
-			e.values[program.BufID(i)] = v
-		}
+	e.values[e.p.Rows] = rows
+	if e.p.Rates != program.None {
+		e.values[e.p.Rates] = rates
 	}
 }
 
@@ -423,21 +419,14 @@ func (m *Module) step(e *emitter, ids []program.BufID, state []value, rows, rate
 	}
 	e.instrs(at, len(e.code))
 	e.place = "end of the step"
-	for i, x := range m.State {
-		switch x.Name {
-		case "loss":
-			loss = e.values[ids[i]]
-		case "wrong":
-			wrong = e.values[ids[i]]
-		}
-	}
+	loss, wrong = e.values[e.p.Loss], e.values[e.p.Wrong]
 	ok = e.line(i1, loss.dims, "is_finite %s : (%s) -> %s", loss.name, loss.typ(), tensor(i1, loss.dims))
 	ok = e.reshape(ok)
 	for i, x := range m.State[:m.Written] {
 		switch {
 		case x.Arena == program.Grad:
 			next = append(next, e.arenas[x.Arena].read(&e.text, 0, x.Shape...))
-		case Packed(x.Arena):
+		case x.Arena.Packed():
 			v := e.arenas[x.Arena].read(&e.text, 0, x.Shape...)
 			next = append(next, e.pick(e.spread(ok, v.dims), v, state[i]))
 		default:

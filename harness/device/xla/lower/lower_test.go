@@ -27,7 +27,7 @@ func compiled(t testing.TB, net string, m nets.Mode, group int) *program.Program
 	}
 	p, err := compile.Compile(a, m, compile.Config{
 		Config: nets.Config{Batch: 4, Channels: 3, Size: 32, Classes: 10, Group: group, Eps: 1e-5},
-		Images: 100, Pad: 4, Momentum: 0.9, Decay: 1e-4,
+		Images: 100, Pad: 4, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestMicroBatches(t *testing.T) {
 	for _, c := range []struct{ images, convolutions, loops int }{{12, 20, 0}, {6, 2 * 20, 0}, {3, 2 * 20, 1}, {1, 2 * 20, 1}} {
 		p, err := compile.Compile(a, nets.Train, compile.Config{
 			Config: nets.Config{Batch: 12, Channels: 3, Size: 32, Classes: 10, Group: 1, Eps: 1e-5},
-			Images: 100, Pad: 4, MicroBatch: c.images,
+			Images: 100, Pad: 4, MicroBatch: c.images, Optimizer: kernel.SGD{},
 		})
 		if err != nil {
 			t.Fatal(err)

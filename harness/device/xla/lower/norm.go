@@ -27,8 +27,14 @@ func (e *emitter) channel(g grouped, v value) value { return e.spread(v, g.dims,
 
 // groupSums adds over the images and pixels of each group: (G,C) twice.
 func (e *emitter) groupSums(x, y value) (value, value) {
+	if e.sequential && pixels(x)%pieces == 0 {
+		return e.pieceSums(x, y)
+	}
 	return e.sums(x, y, 1, 2, 3)
 }
+
+// pixels of the images of a group (G,N/G,H,W,C).
+func pixels(x value) int { return x.dims[1] * x.dims[2] * x.dims[3] }
 
 // first is the first pixel of each group (G,C).
 func (e *emitter) first(x grouped) value {
@@ -43,11 +49,15 @@ const pieces, pieceMost = 32, 1024
 // fuses the second with nothing after it. Where few pieces keep the first quick,
 // their sum is written as plain additions, which become part of what follows.
 func (e *emitter) shortSums(x, y value) (value, value) {
-	n := x.dims[1] * x.dims[2] * x.dims[3]
-	if n%pieces > 0 || n/pieces > pieceMost {
+	if n := pixels(x); n%pieces > 0 || n/pieces > pieceMost {
 		return e.groupSums(x, y)
 	}
-	g, c := x.dims[0], x.dims[4]
+	return e.pieceSums(x, y)
+}
+
+// pieceSums are groupSums, of pieces first.
+func (e *emitter) pieceSums(x, y value) (value, value) {
+	g, n, c := x.dims[0], pixels(x), x.dims[4]
 	x, y = e.sums(e.reshape(x, g, pieces, n/pieces, c), e.reshape(y, g, pieces, n/pieces, c), 2)
 	for n := pieces / 2; n > 0; n /= 2 {
 		x, y = e.halves(x, n), e.halves(y, n)
@@ -126,22 +136,22 @@ func (e *emitter) batchNormGrad(k kernel.BatchNormGrad, in []value) []value {
 }
 
 func (e *emitter) movingAverage(k kernel.MovingAverage, in []value) []value {
-	n := len(in) - 3 // means and variances, one after the other
+	batches, mean, variance, rates := kernel.AverageOperands(in)
 	bessel := 1.0
 	if k.Count > 1 {
 		bessel = float64(k.Count) / float64(k.Count-1)
 	}
-	share := e.reshape(e.slice(in[n+2], []int{1}, []int{2}, []int{1}))
+	share := e.reshape(e.slice(rates, []int{1}, []int{2}, []int{1}))
 	keep := e.sub(e.constant(1, f32), share)
 	var out []value
 	for i, factor := range []float64{1, bessel} {
 		var parts []value
-		for j := i; j < n; j += 2 {
-			parts = append(parts, in[j])
+		for j := i; j < len(batches); j += 2 {
+			parts = append(parts, batches[j])
 		}
-		batch, running := e.concat(0, parts...), in[n+i]
-		mean := e.times(e.reduce("add", batch, 0), factor/float64(batch.dims[0]))
-		out = append(out, e.add(e.mul(e.spread(keep, running.dims), running), e.mul(e.spread(share, running.dims), mean)))
+		batch, running := e.concat(0, parts...), []value{mean, variance}[i]
+		average := e.times(e.reduce("add", batch, 0), factor/float64(batch.dims[0]))
+		out = append(out, e.add(e.mul(e.spread(keep, running.dims), running), e.mul(e.spread(share, running.dims), average)))
 	}
 	return out
 }

@@ -90,9 +90,9 @@ func (e *emitter) microBatches(l *parts) {
 		for _, id := range c.Out {
 			switch a := e.p.Buffers[id].Arena; {
 			case a == program.Work:
-			case !Packed(a) && !slices.Contains(ids, id):
+			case !a.Packed() && !slices.Contains(ids, id):
 				ids = append(ids, id)
-			case Packed(a) && !slices.Contains(arenas, a):
+			case a.Packed() && !slices.Contains(arenas, a):
 				arenas = append(arenas, a)
 			}
 		}

@@ -116,7 +116,7 @@ func (r *repeats) place(id program.BufID) place {
 	case b.Arena == program.Work:
 		w := r.writer[id]
 		return place{b.Arena, w.out, w.instr}
-	case Packed(b.Arena):
+	case b.Arena.Packed():
 		return place{b.Arena, 0, int(b.Offset / 4)}
 	}
 	return place{b.Arena, int(id), 0}
@@ -232,7 +232,7 @@ func (r *repeats) writes(l *loop) bool {
 			switch {
 			case a.arena == program.Work:
 				continue
-			case !Packed(a.arena) || a.pos == b.pos:
+			case !a.arena.Packed() || a.pos == b.pos:
 				return false
 			}
 			l.chunks = append(l.chunks, chunk{a.arena, a.pos, b.pos - a.pos, r.p.Buffers[id].Shape.Len(), []port{{i, n}}})
@@ -331,7 +331,8 @@ func early(p *program.Program) []program.Instr {
 	behind := map[program.BufID]program.Instr{}
 	for _, c := range p.Code {
 		if _, ok := c.Kernel.(kernel.MovingAverage); ok {
-			behind[c.In[len(c.In)-4]] = c // the last variance
+			batches, _, _, _ := kernel.AverageOperands(c.In)
+			behind[batches[len(batches)-1]] = c // the last variance
 		}
 	}
 	var code []program.Instr

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
+
+	"depthlab/harness/testskip"
 )
 
 // plugin opens the CPU plugin, or skips.
@@ -18,7 +20,7 @@ func plugin(t testing.TB) *Plugin {
 	if path == "" {
 		found, _ := filepath.Glob("../../../../.lib/pjrt/cpu/*/*/*.so")
 		if len(found) == 0 {
-			t.Skip("no CPU plugin in .lib/pjrt/cpu; ./run.sh test fetches it")
+			testskip.Skip(t, "no CPU plugin in .lib/pjrt/cpu; ./run.sh test fetches it")
 		}
 		path = found[0]
 	}
@@ -161,7 +163,7 @@ func libc(t *testing.T) string {
 			return found[0]
 		}
 	}
-	t.Skip("no libc.so.6")
+	testskip.Skip(t, "no libc.so.6")
 	return ""
 }
 

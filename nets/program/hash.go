@@ -1,0 +1,75 @@
+package program
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"reflect"
+)
+
+// Hash identifies the program: the SHA-256 of its structs. Equal hashes mean
+// equal programs, whatever the kernels' String methods leave out.
+func (p *Program) Hash() string {
+	h := sha256.New()
+	q := *p
+	q.Roles = Roles{}
+	encode(h, reflect.ValueOf(q))
+	for _, r := range roles { // as fields: those that are not there are left out
+		if id := *r.id(&p.Roles); id != None {
+			text(h, r.name)
+			number(h, uint64(id))
+		}
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// encode writes a value so that two values have the same bytes only if they are
+// the same: structs as their type and the names and values of their fields, texts
+// and lists with their length. Fields that are zero are left out, so that a kernel
+// with a new field, whose zero is what was done before, keeps its hash.
+func encode(w io.Writer, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		t := v.Type()
+		text(w, t.String())
+		for i := range t.NumField() {
+			if !v.Field(i).IsZero() {
+				text(w, t.Field(i).Name)
+				encode(w, v.Field(i))
+			}
+		}
+		text(w, "") // no field is called that
+	case reflect.Slice, reflect.Array:
+		number(w, uint64(v.Len()))
+		for i := range v.Len() {
+			encode(w, v.Index(i))
+		}
+	case reflect.Interface:
+		encode(w, v.Elem())
+	case reflect.String:
+		text(w, v.String())
+	case reflect.Bool:
+		text(w, fmt.Sprint(v.Bool()))
+	case reflect.Int, reflect.Int64:
+		number(w, uint64(v.Int()))
+	case reflect.Uint8:
+		number(w, v.Uint())
+	case reflect.Float32, reflect.Float64:
+		number(w, math.Float64bits(v.Float()))
+	default:
+		panic(fmt.Sprintf("program: a field of type %s, which Hash cannot encode", v.Type()))
+	}
+}
+
+func text(w io.Writer, s string) {
+	number(w, uint64(len(s)))
+	io.WriteString(w, s)
+}
+
+func number(w io.Writer, n uint64) {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], n)
+	w.Write(b[:])
+}
