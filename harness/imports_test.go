@@ -37,6 +37,7 @@ func TestImports(t *testing.T) {
 		"harness/lock":             "harness/disk",
 		"harness/record":           "harness/disk",
 		"harness/state":            "harness/disk",
+		"harness/store":            "experiments harness/device harness/disk harness/lock harness/record harness/state",
 		"harness/testskip":         "",
 		"harness/data":             "harness/disk harness/data/photo",
 		"harness/data/photo":       "",
