@@ -20,14 +20,19 @@ need_go() {
 
 build() {
 	local version=unknown made
-	if git -C "$here" rev-parse --git-dir >/dev/null 2>&1; then
-		version=$(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)
+	local git=(git -c "safe.directory=$here" -C "$here") # of another user's checkout, too
+	if "${git[@]}" rev-parse --git-dir >/dev/null 2>&1; then
+		version=$("${git[@]}" describe --always --dirty 2>/dev/null || echo unknown)
 	fi
 	# What the program is made of, by the sum of each file: go build would find
 	# out by itself, but takes longer for that, and needs Go.
 	made=$(cd "$here" && find experiments harness nets plots go.mod go.sum -type f -exec cksum {} + 2>/dev/null | LC_ALL=C sort | cksum) || made="unknown $$"
 	made="$version $made"
 	[ -x "$here/.bin/lab" ] && [ "$made" = "$(cat "$here/.bin/made" 2>/dev/null)" ] && return
+	if [ -x "$here/.bin/lab" ] && [ ! -w "$here/.bin" ]; then
+		echo "run.sh: the sources changed since $here/.bin/lab was built, and you may not write there: who built it has to start run.sh once, or make a copy of the folder of your own" >&2
+		exit 1
+	fi
 	need_go
 	[ -x "$here/.bin/lab" ] || echo "building the program (a minute or two the first time)" >&2
 	rm -f "$here/.bin/made"
