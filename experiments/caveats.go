@@ -45,10 +45,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	default:
 		say(true, "batch norm over %d images", g)
 	}
-	say(r.Optimizer.Rate != want.Optimizer.Rate, "learning rate %g", r.Optimizer.Rate)
-	say(r.Optimizer.Momentum != want.Optimizer.Momentum, "momentum %g", r.Optimizer.Momentum)
-	say(r.Optimizer.Form != want.Optimizer.Form, "%s momentum", r.Optimizer.Form)
-	say(r.Optimizer.Decay != want.Optimizer.Decay, "weight decay %g", r.Optimizer.Decay)
+	caveats = append(caveats, r.Optimizer.caveats(want.Optimizer)...)
 	if set.photos {
 		caveats = append(caveats, r.Schedule.photoCaveats()...)
 	} else {

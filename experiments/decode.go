@@ -158,9 +158,11 @@ func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 		d.profiles(n, target)
 	case *variants:
 		d.variants(n, path, target)
-	case *ScheduleSpec:
+	case settler:
 		d.mapping(n, path, v)
-		d.drops(n, path, target)
+		if problem, hint := target.settle(keysOf(n)); problem != "" && d.soundBelow(path) {
+			d.refuse(path, n, problem, hint)
+		}
 	case **WarmupSpec:
 		d.warmup(n, path, target)
 	case **PlateauSpec:
@@ -370,20 +372,32 @@ func (d *decoder) plateau(n *yaml.Node, path string, target **PlateauSpec) {
 	*target = &p
 }
 
-// drops lets the newer of at and plateau replace the other.
-func (d *decoder) drops(n *yaml.Node, path string, s *ScheduleSpec) {
+// settler is a mapping some of whose keys replace others: what is written now
+// replaces what was said before. It complains of what contradicts each other.
+type settler interface {
+	settle(written map[string]bool) (problem, hint string)
+}
+
+// keysOf are the keys of a mapping, as a file has it.
+func keysOf(n *yaml.Node) map[string]bool {
 	written := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		written[n.Content[i].Value] = true
 	}
+	return written
+}
+
+// settle lets the newer of at and plateau replace the other.
+func (s *ScheduleSpec) settle(written map[string]bool) (problem, hint string) {
 	switch {
 	case written["plateau"] && written["at"] && len(s.At) > 0:
-		d.refuse(path, n, "at and plateau contradict each other", "write one of the two")
+		return "at and plateau contradict each other", "write one of the two"
 	case written["plateau"]:
 		s.At = []Time{}
 	case written["at"]:
 		s.Plateau = nil
 	}
+	return "", ""
 }
 
 // checkText complains of a text that is empty, too long, of several lines, or

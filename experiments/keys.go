@@ -62,11 +62,13 @@ var keys = map[string]key{
 	"batch_norm.statistics": {oneOf: []string{"averaged", "moving"}, says: "What tests use. averaged: before each test, the mean over some mini-batches of training images at the weights of that step, by forward passes only. moving: the moving averages of training, which cost nothing and lag behind the weights: at a rate of 0.1 they raise test errors by several points."},
 	"batch_norm.batches":    {min: 1, max: 10000, says: "Mini-batches that averaged statistics are the mean of, at most an epoch. Each costs a forward pass, about a third of a training step, at every test."},
 
-	"optimizer":          {says: "Gradient descent with momentum."},
+	"optimizer":          {says: "Gradient descent with momentum, or Adam."},
 	"optimizer.rate":     {min: 0, above: true, max: 1000, says: "The learning rate at the start. The paper's: 0.1."},
 	"optimizer.momentum": {min: 0, max: 1, below: true, says: "Share of the last update that is kept in the next. The paper's: 0.9."},
-	"optimizer.form":     {oneOf: []string{"caffe", "pytorch"}, says: "caffe: v = m v + rate g, w = w - v. pytorch: v = m v + g, w = w - rate v. They differ after the rate changes."},
-	"optimizer.decay":    {min: 0, max: 1, says: "Weight decay (L2, added to the gradient). The paper's: 1e-4."},
+	"optimizer.form":     {oneOf: []string{"caffe", "pytorch", "nesterov", "adam", "adamw"}, says: "caffe: v = m v + rate g, w = w - v. pytorch: v = m v + g, w = w - rate v; they differ after the rate changes. nesterov: w = w - rate (g + m v). adam, adamw: no momentum but moving averages of the gradient and of its square, as in PyTorch; write their rate beside them, such as 0.001."},
+	"optimizer.betas":    {min: 0, max: 1, below: true, says: "Of adam and adamw: the shares of the old averages of the gradient and of its square that are kept. Theirs: [0.9, 0.999]."},
+	"optimizer.eps":      {min: 0, above: true, max: 1, says: "Of adam and adamw: added to the root of the average square. Theirs: 1e-8."},
+	"optimizer.decay":    {min: 0, max: 1, says: "Weight decay (L2, added to the gradient; of adamw, rate times it is taken from the weights themselves). The paper's: 1e-4."},
 	"optimizer.decays":   {oneOf: []string{"all", "weights"}, says: "What decays: all parameters, or only the weights of convolutions and of the last layer."},
 
 	"schedule":                   {says: "The learning rate over time. Times are written with their unit: 32000 steps, 82 epochs."},
@@ -116,7 +118,7 @@ func identity(path string) string {
 // belongs maps names that people bring from other programs to ours.
 var belongs = map[string]string{
 	"lr": "optimizer.rate", "learning_rate": "optimizer.rate", "weight_decay": "optimizer.decay", "wd": "optimizer.decay",
-	"nesterov": "optimizer.form", "sgd": "optimizer", "batch_size": "batch", "microbatch": "micro_batch", "batchsize": "batch", "dataset": "data",
+	"nesterov": "optimizer.form", "adam": "optimizer.form", "adamw": "optimizer.form", "method": "optimizer.form", "sgd": "optimizer", "batch_size": "batch", "microbatch": "micro_batch", "batchsize": "batch", "dataset": "data",
 	"epochs": "schedule.stop", "steps": "schedule.stop", "iterations": "schedule.stop", "milestones": "schedule.at",
 	"gamma": "schedule.divide", "warm_up": "schedule.warmup", "bn": "batch_norm", "seed": "seeds", "net": "nets",
 	"model": "nets", "models": "nets", "depth": "pairs.depths", "padding": "input.pad",

@@ -167,6 +167,13 @@ func TestComplaints(t *testing.T) {
 		{"variant of nothing", "seeds: [0, 1]", "variants: [{name: same, optimizer: {rate: 0.1}}, {name: ab, batch: 64}, {name: cd, batch: 64}]", []string{
 			"q.yaml:6: variants[0]: trains every net as the question itself does, or a variant before it (change something, or leave it out)",
 			"q.yaml:6: variants[2]: trains every net as the question itself does, or a variant before it (change something, or leave it out)"}},
+		{"betas of momentum", "momentum: 0.9", "betas: [0.9, 0.999]", []string{"q.yaml:4: optimizer: {...}: betas and eps are about adam and adamw (write form: adam, or leave them out)"}},
+		{"momentum of adam", "momentum: 0.9", "momentum: 0.9, form: adam", []string{"q.yaml:4: optimizer: {...}: adam has no momentum (its averages are betas: [0.9, 0.999])"}},
+		{"adam at the rate of SGD", "rate: 0.1, momentum: 0.9", "form: adamw", []string{"q.yaml:4: optimizer: {...}: adamw needs a rate of its own (write rate: 0.001 beside the form)"}},
+		{"one beta", "momentum: 0.9", "form: adam, betas: [0.9]", []string{"q.yaml:4: optimizer: {...}: expected two betas (such as [0.9, 0.999])"}},
+		{"beta of 1", "momentum: 0.9", "form: adam, betas: [0.9, 1]", []string{"q.yaml:4: optimizer.betas[1]: 1: expected a number from 0 to below 1"}},
+		{"misspelt form", "momentum: 0.9", "form: adan, betas: [0.9, 0.99]", []string{`q.yaml:4: optimizer.form: "adan": expected one of caffe, pytorch, nesterov, adam, adamw (did you mean adam?)`}},
+		{"another program's form", "momentum: 0.9", "method: adam", []string{"q.yaml:4: optimizer.method: unknown key (did you mean optimizer.form?)"}},
 		{"momentum of 1", "momentum: 0.9", "momentum: 1", []string{"q.yaml:4: optimizer.momentum: 1: expected a number from 0 to below 1"}},
 		{"word for a number", "rate: 0.1", "rate: high", []string{`q.yaml:4: optimizer.rate: "high": expected a number above 0 to 1000`}},
 		{"zero batch", "batch: 128", "batch: 0", []string{"q.yaml:3: batch: 0: expected a whole number from 1 to 65536"}},

@@ -58,15 +58,6 @@ type BatchNorm struct {
 	Batches    int     `json:"batches,omitempty"` // mini-batches; 0 with moving averages
 }
 
-// Optimizer is SGD with momentum.
-type Optimizer struct {
-	Rate     float64 `json:"rate"`
-	Momentum float64 `json:"momentum"`
-	Form     string  `json:"form"`   // "caffe": v = m v + rate g; w -= v. "pytorch": v = m v + g; w -= rate v
-	Decay    float64 `json:"decay"`  // L2, added to the gradient
-	Decays   string  `json:"decays"` // "all" parameters or "weights" (of convolutions and fc) only
-}
-
 // Schedule is the learning rate over time, in steps.
 type Schedule struct {
 	Divide  float64  `json:"divide"`

@@ -105,11 +105,12 @@ func compileConfig(run experiments.Run, set *data.Set, images int) compile.Confi
 }
 
 func optimizer(o experiments.Optimizer) kernel.Optimizer {
-	form := kernel.Caffe
-	if o.Form == "pytorch" {
-		form = kernel.PyTorch
+	decay := float32(o.Decay)
+	if o.Adam() {
+		return kernel.Adam{Beta1: o.Betas[0], Beta2: o.Betas[1], Eps: o.Eps, Decay: decay, Decoupled: o.Form == "adamw"}
 	}
-	return kernel.SGD{Momentum: float32(o.Momentum), Decay: float32(o.Decay), Form: form}
+	forms := map[string]kernel.MomentumForm{"caffe": kernel.Caffe, "pytorch": kernel.PyTorch, "nesterov": kernel.Nesterov}
+	return kernel.SGD{Momentum: float32(o.Momentum), Decay: decay, Form: forms[o.Form]}
 }
 
 // geometry is what a net has to know of the images.

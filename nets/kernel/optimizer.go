@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -25,7 +26,7 @@ type State struct {
 }
 
 // optimizers are all of them, for their State.
-var optimizers = []Optimizer{SGD{}}
+var optimizers = []Optimizer{SGD{}, Adam{}}
 
 // IsState reports whether a tensor of this name is the state of an optimizer, and
 // no part of a net.
@@ -81,16 +82,17 @@ func optimizerShape(k Optimizer, in []Shape) ([]Shape, error) {
 	return out, nil
 }
 
-// MomentumForm is where the rate enters the momentum. The two agree while the
-// rate is constant and differ after each change of it.
+// MomentumForm is how the momentum enters the step. Caffe's and PyTorch's agree
+// while the rate is constant and differ after each change of it.
 type MomentumForm uint8
 
 const (
-	Caffe   MomentumForm = iota // v = m v + rate g; w -= v: the authors'
-	PyTorch                     // v = m v + g; w -= rate v
+	Caffe    MomentumForm = iota // v = m v + rate g; w -= v: the authors'
+	PyTorch                      // v = m v + g; w -= rate v: torch.optim.SGD
+	Nesterov                     // v = m v + g; w -= rate (g + m v): torch.optim.SGD with nesterov=True, after Sutskever et al. 2013
 )
 
-func (f MomentumForm) String() string { return [...]string{"caffe", "pytorch"}[f] }
+func (f MomentumForm) String() string { return [...]string{"caffe", "pytorch", "nesterov"}[f] }
 
 // SGD is gradient descent with momentum: the L2 term Decay w is added to g.
 type SGD struct {
@@ -125,12 +127,78 @@ func (k SGD) Ref(out, in []Tensor) {
 	w, v := out[0].F32, out[1].F32
 	for i := range w {
 		d := g[i] + float32(k.Decay*w[i])
-		if k.Form == Caffe {
+		switch k.Form {
+		case Caffe:
 			v[i] = float32(k.Momentum*v[i]) + float32(rate*d)
 			w[i] -= v[i]
-		} else {
+		case PyTorch:
 			v[i] = float32(k.Momentum*v[i]) + d
 			w[i] -= float32(rate * v[i])
+		case Nesterov:
+			v[i] = float32(k.Momentum*v[i]) + d
+			w[i] -= float32(rate * (d + float32(k.Momentum*v[i])))
 		}
+	}
+}
+
+// Adam divides moving averages of the gradient by those of its square (Kingma and Ba
+// 2015, algorithm 1), as torch.optim.Adam does:
+//
+//	m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g g
+//	w -= rate m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps)
+//
+// at step t, counted from 1. The L2 term Decay w is added to g; Decoupled, as in
+// torch.optim.AdamW (Loshchilov and Hutter 2019), w shrinks by rate Decay w instead.
+type Adam struct {
+	Beta1, Beta2, Eps float64
+	Decay             float32
+	Decoupled         bool
+}
+
+func (k Adam) String() string {
+	name := "adam"
+	if k.Decoupled {
+		name = "adamw"
+	}
+	return fmt.Sprintf("%s b%g b%g e%g d%g", name, k.Beta1, k.Beta2, k.Eps, k.Decay)
+}
+
+// State: m, v and the number of steps so far.
+func (k Adam) State() []State {
+	return []State{{Name: "exp_avg", All: "exp_avgs"}, {Name: "exp_avg_sq", All: "exp_avg_sqs"}, {Name: "step", All: "step", Single: true}}
+}
+
+// WithoutDecay is the same for parameters that do not decay.
+func (k Adam) WithoutDecay() Optimizer {
+	k.Decay = 0
+	return k
+}
+
+// Updated: parameters and state.
+func (k Adam) Updated(operands int) []int { return optimizerUpdated(operands) }
+
+func (k Adam) Shape(in []Shape) ([]Shape, error) { return optimizerShape(k, in) }
+
+func (k Adam) Cost(in []Shape) (flops, bytes int64) {
+	n := int64(in[0].Len())
+	return 14 * n, 28 * n
+}
+
+// Ref is float32 only, in float64 arithmetic: it is no gradient.
+func (k Adam) Ref(out, in []Tensor) {
+	g, rate, decay := in[1].F32, float64(in[len(in)-1].F32[0]), float64(k.Decay)
+	w, m, v, step := out[0].F32, out[1].F32, out[2].F32, out[3].F32
+	step[0]++
+	mean, square := 1-math.Pow(k.Beta1, float64(step[0])), 1-math.Pow(k.Beta2, float64(step[0]))
+	for i := range w {
+		x, d := float64(w[i]), float64(g[i])
+		if k.Decoupled {
+			x -= float64(float64(rate*decay) * x)
+		} else {
+			d += float64(decay * x)
+		}
+		m[i] = float32(float64(k.Beta1*float64(m[i])) + float64((1-k.Beta1)*d))
+		v[i] = float32(float64(k.Beta2*float64(v[i])) + float64(float64((1-k.Beta2)*d)*d))
+		w[i] = float32(x - float64(rate/mean*float64(m[i]))/(math.Sqrt(float64(v[i])/square)+k.Eps))
 	}
 }

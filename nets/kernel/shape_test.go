@@ -46,6 +46,7 @@ var good = []struct {
 	{CrossEntropy{}, s(ints{2, 10}, ints{2}), s(ints{1}, ints{1})},
 	{CrossEntropyGrad{}, s(ints{2, 10}, ints{2}), s(ints{2, 10})},
 	{SGD{}, s(ints{9}, ints{9}, ints{9}, ints{2}), s(ints{9}, ints{9})},
+	{Adam{}, s(ints{9}, ints{9}, ints{9}, ints{9}, ints{1}, ints{2}), s(ints{9}, ints{9}, ints{9}, ints{1})},
 	{Accumulate{}, s(ints{9}, ints{9}), s(ints{9})},
 	{Batch{H: 6, W: 6, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 6, 6}, ints{2})},
 	{Batch{H: 4, W: 7, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 4, 7}, ints{2})},

@@ -39,6 +39,7 @@ func Run(t *testing.T, start func(testing.TB) device.Device, precisions ...devic
 			t.Run("kernels", s.kernels)
 			t.Run("nonfinite", s.nonfinite)
 			t.Run("steps", s.steps)
+			t.Run("optimizers", s.optimizers)
 			t.Run("micro-batches", s.microBatches)
 			t.Run("launch", s.launch)
 			t.Run("repeat", s.repeat)

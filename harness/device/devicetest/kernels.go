@@ -21,6 +21,18 @@ type single struct {
 
 func (c single) String() string { return fmt.Sprintf("%s of %v", c.k, c.in) }
 
+// optimizers are all, besides the authors' form of SGD, which nets here are trained
+// with.
+var (
+	nesterov = kernel.SGD{Momentum: 0.9, Decay: 1e-4, Form: kernel.Nesterov}
+	adamW    = kernel.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.01, Decoupled: true}
+
+	optimizers = []kernel.Optimizer{
+		kernel.SGD{Momentum: 0.9, Decay: 1e-4, Form: kernel.PyTorch}, nesterov,
+		kernel.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 1e-4}, adamW,
+	}
+)
+
 // singles are all kernels on the shapes that real nets give them, and odd
 // ones beside them.
 func singles(t testing.TB) []single {
@@ -138,7 +150,17 @@ func singles(t testing.TB) []single {
 	add(kernel.MovingAverage{Count: 12}, stat, stat, stat, stat, c, c, kernel.Shape{2})
 	add(kernel.Batch{H: 8, W: 11, Pad: 2, First: 1, Images: 3}, kernel.Shape{9, 3, 7, 12}, kernel.Shape{9}, kernel.Shape{6, 4}, kernel.Shape{3, 7, 12}, kernel.Shape{3}, kernel.Shape{3})
 	add(kernel.Add{}, kernel.Shape{3, 5, 7, 5}, kernel.Shape{3, 5, 7, 5})
-	add(kernel.SGD{Momentum: 0.9, Decay: 1e-4, Form: kernel.PyTorch}, kernel.Shape{37}, kernel.Shape{37}, kernel.Shape{37}, kernel.Shape{2})
+	for _, k := range optimizers {
+		in := []kernel.Shape{{37}, {37}}
+		for _, s := range k.State() {
+			if s.Single {
+				in = append(in, kernel.Shape{1})
+			} else {
+				in = append(in, kernel.Shape{37})
+			}
+		}
+		add(k, append(in, kernel.Shape{2})...)
+	}
 	return all
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/testskip"
+	"depthlab/nets"
+	"depthlab/nets/compile"
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
@@ -224,6 +226,95 @@ func (c *compared) within(t testing.TB, what string, far, near float64) {
 	if cosine := c.both / math.Sqrt(c.got*c.want); !(cosine >= near) {
 		t.Errorf("%s: another direction, cosine %.2g, bound %.2g", what, cosine, near)
 	}
+}
+
+// optimizers trains a few steps with Nesterov's momentum and with AdamW, decay of
+// weights alone: every step is the one that the definition makes of the state before
+// and of the device's own gradients, and from a state in between it ends in the same
+// bits again.
+func (s *suite) optimizers(t *testing.T) {
+	for _, k := range []kernel.Optimizer{nesterov, adamW} {
+		t.Run(k.String(), func(t *testing.T) {
+			n := newOptimized(t, "plain-8", k)
+			h := s.open(t, n)
+			var half map[string][]float32
+			for step := range 4 {
+				if step == 2 {
+					half = h.state(n)
+				}
+				plan := n.plan(step, 1, 0.01/float32(1+step/2))
+				want := n.updated(h, plan.Rates[0], func() { h.train(plan) })
+				for name, w := range want {
+					got := h.read(name, len(w))
+					if diff, size := largest(got, w); !(diff <= bound(k, s.precision)*size) {
+						t.Errorf("step %d: %s: error %.2g of the largest", step, name, diff/size)
+					}
+				}
+			}
+			whole := h.state(n)
+			for name, v := range half {
+				h.write(name, v)
+			}
+			for step := 2; step < 4; step++ {
+				h.train(n.plan(step, 1, 0.01/float32(1+step/2)))
+			}
+			sameBits(t, "resumed", h.state(n), whole)
+		})
+	}
+}
+
+// newOptimized is a small net that an optimizer trains.
+func newOptimized(t testing.TB, name string, k kernel.Optimizer) *net {
+	t.Helper()
+	n := newNet(t, name, 4, 2, 8, "")
+	arch, err := nets.ParseArch(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.cfg.Optimizer, n.cfg.WeightsOnly = k, true
+	if n.programs.Train, err = compile.Compile(arch, nets.Train, n.cfg); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// updated runs a step, and gives what parameters and the optimizer's state are to
+// be after it, by name: each range of them by the definition.
+func (n *net) updated(h *session, r device.Rates, step func()) map[string][]float32 {
+	h.t.Helper()
+	p := n.programs.Train
+	type update struct {
+		k  kernel.Kernel
+		in []kernel.Tensor
+		c  program.Instr
+	}
+	var all []update
+	for _, c := range p.Code {
+		if k, ok := c.Kernel.(kernel.Optimizer); ok {
+			u := update{k: k, c: c}
+			for _, id := range c.In[:len(c.In)-1] {
+				b := &p.Buffers[id]
+				u.in = append(u.in, kernel.Tensor{Shape: b.Shape, F32: h.read(b.Name, b.Shape.Len())})
+			}
+			u.in = append(u.in, kernel.Tensor{Shape: kernel.Shape{2}, F32: []float32{r.Learning, r.Statistics}})
+			all = append(all, u)
+		}
+	}
+	step()
+	want := map[string][]float32{}
+	for _, u := range all {
+		copy(u.in[1].F32, h.read(p.Buffers[u.c.In[1]].Name, len(u.in[1].F32)))
+		var out []kernel.Tensor
+		for _, i := range u.k.(kernel.InPlace).Updated(len(u.in)) {
+			out = append(out, u.in[i])
+			want[p.Buffers[u.c.In[i]].Name] = u.in[i].F32
+		}
+		u.k.Ref(out, u.in)
+	}
+	if len(all) != 2 {
+		h.t.Errorf("%d updates, want one of weights and one of the rest", len(all))
+	}
+	return want
 }
 
 // cutNets are what is trained in micro-batches.

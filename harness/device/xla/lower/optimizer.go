@@ -1,11 +1,15 @@
 package lower
 
-import "depthlab/nets/kernel"
+import (
+	"math"
+
+	"depthlab/nets/kernel"
+)
 
 // optimizes reports whether there is an emitter for an optimizer.
 func optimizes(k kernel.Optimizer) bool {
 	switch k.(type) {
-	case kernel.SGD:
+	case kernel.SGD, kernel.Adam:
 		return true
 	}
 	return false
@@ -17,6 +21,8 @@ func (e *emitter) optimizer(k kernel.Optimizer, in []value) []value {
 	switch k := k.(type) {
 	case kernel.SGD:
 		return e.sgd(k, w, g, state[0], rate)
+	case kernel.Adam:
+		return e.adam(k, w, g, state, rate)
 	}
 	panic("lower: an optimizer without emitter") // Lower asks Supports first
 }
@@ -32,5 +38,32 @@ func (e *emitter) sgd(k kernel.SGD, w, g, v, rate value) []value {
 		return []value{e.sub(w, v), v}
 	}
 	v = e.add(v, d)
-	return []value{e.sub(w, e.mul(rate, v)), v}
+	step := v
+	if k.Form == kernel.Nesterov {
+		step = e.add(d, e.times(v, float64(k.Momentum)))
+	}
+	return []value{e.sub(w, e.mul(rate, step)), v}
+}
+
+func (e *emitter) adam(k kernel.Adam, w, g value, state []value, rate value) []value {
+	m, v, step := state[0], state[1], e.add(state[2], e.constant(1, f32, 1))
+	switch {
+	case k.Decay == 0:
+	case k.Decoupled:
+		w = e.sub(w, e.mul(rate, e.times(w, float64(k.Decay))))
+	default:
+		g = e.add(g, e.times(w, float64(k.Decay)))
+	}
+	m = e.add(e.times(m, k.Beta1), e.times(g, 1-k.Beta1))
+	v = e.add(e.times(v, k.Beta2), e.times(e.mul(g, g), 1-k.Beta2))
+	root := e.same("sqrt", e.same("divide", v, e.grown(k.Beta2, step, v.dims)))
+	mean := e.same("divide", m, e.grown(k.Beta1, step, m.dims))
+	return []value{e.sub(w, e.same("divide", e.mul(rate, mean), e.add(root, e.constant(k.Eps, f32, v.dims...)))), m, v, step}
+}
+
+// grown is 1 - beta^step, spread over dims. As the power is near 1 at first, it is
+// not taken itself: its difference from 1 would be rounding.
+func (e *emitter) grown(beta float64, step value, dims []int) value {
+	share := e.times(e.same("exponential_minus_one", e.times(step, math.Log(beta))), -1)
+	return e.spread(e.reshape(share), dims)
 }

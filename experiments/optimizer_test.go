@@ -1,0 +1,77 @@
+package experiments
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// A newer form brings what belongs to it and drops what belonged to the older; a
+// resolved question says the same again; the paper's is in none of them.
+func TestOptimizerForms(t *testing.T) {
+	const file = `question: Which?
+nets: [plain-8]
+optimizer: {momentum: 0.8}
+variants:
+  - {name: nesterov, optimizer: {form: nesterov}}
+  - {name: adam, optimizer: {form: adam, rate: 0.001}}
+  - {name: adamw, optimizer: {form: adamw, rate: 0.002, betas: [0.8, 0.99], eps: 1e-6, decay: 0.01}}
+profiles:
+  as-it-is: {}
+  adam: {optimizer: {form: adam, rate: 0.003}}
+`
+	q, err := Parse("q.yaml", []byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sgd := Optimizer{Rate: 0.1, Momentum: 0.8, Form: "caffe", Decay: 1e-4, Decays: "all"}
+	nesterov, adam := sgd, Optimizer{Rate: 0.001, Form: "adam", Betas: []float64{0.9, 0.999}, Eps: 1e-8, Decay: 1e-4, Decays: "all"}
+	nesterov.Form = "nesterov"
+	first := []struct {
+		want Optimizer
+		why  string
+	}{
+		{sgd, "momentum 0.8"},
+		{nesterov, "momentum 0.8; nesterov momentum"},
+		{adam, "learning rate 0.001; Adam in place of momentum"},
+		{Optimizer{Rate: 0.002, Form: "adamw", Betas: []float64{0.8, 0.99}, Eps: 1e-6, Decay: 0.01, Decays: "all"}, "learning rate 0.002; AdamW in place of momentum; weight decay 0.01"},
+	}
+	for i, c := range first {
+		run := q.Plans[0].Runs[i]
+		if !reflect.DeepEqual(run.Optimizer, c.want) {
+			t.Errorf("%s: %+v, want %+v", run.ID, run.Optimizer, c.want)
+		}
+		if _, why := run.Paper(); strings.Join(why, "; ") != c.why {
+			t.Errorf("%s: caveats %q, want %q", run.ID, why, c.why)
+		}
+	}
+	adam.Rate = 0.003
+	if got := q.Plans[1].Runs[0].Optimizer; !reflect.DeepEqual(got, adam) {
+		t.Errorf("profile: %+v", got)
+	}
+	// Back from Adam to momentum: the paper's, as Adam had none.
+	nesterov.Rate, nesterov.Momentum = 0.003, 0.9
+	if got := q.Plans[1].Runs[1].Optimizer; !reflect.DeepEqual(got, nesterov) {
+		t.Errorf("a variant of a profile: %+v", got)
+	}
+	for _, p := range q.Plans {
+		text, err := q.Resolved(p.Profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse("again.yaml", text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		for i, run := range again.Plans[0].Runs {
+			if run.Hash() != p.Runs[i].Hash() {
+				t.Errorf("%s is another run when resolved", run.ID)
+			}
+		}
+	}
+	text, err := json.Marshal(q.Plans[0].Runs[0].Optimizer)
+	if want := `{"rate":0.1,"momentum":0.8,"form":"caffe","decay":0.0001,"decays":"all"}`; err != nil || string(text) != want {
+		t.Errorf("%s, and hashes are of %s", text, want)
+	}
+}
