@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -177,12 +178,22 @@ func (o Origin) Made() []string {
 	if len(devices) > 0 {
 		lines = append(lines, "Devices: "+strings.Join(devices, "; ")+".")
 	}
+	noted := map[string][]string{} // runs, by the note of a session
 	for _, r := range o.Runs {
 		for _, s := range r.Sessions {
 			if s.Note != "" {
-				lines = append(lines, r.ID+": "+s.Note+".")
+				noted[s.Note] = appendNew(noted[s.Note], r.ID)
 			}
 		}
+	}
+	for _, note := range slices.Sorted(maps.Keys(noted)) {
+		ids := strings.Join(noted[note], ", ")
+		if n := len(noted[note]); n == len(o.Runs) && n > 1 {
+			ids = fmt.Sprintf("all %d runs", n)
+		}
+		lines = append(lines, strings.ToUpper(note[:1])+note[1:]+": "+ids+".")
+	}
+	for _, r := range o.Runs {
 		for _, c := range r.Changes {
 			lines = append(lines, fmt.Sprintf("%s went on with other arithmetic at %s.", r.ID, c))
 		}

@@ -93,7 +93,8 @@ func printStatuses(c *call, dirs []string, all map[string][]store.Status) error 
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(w, "run\tstate\tstep\trunning\ttrain\ttest\timages/s\tleft\tseen\t")
 		count := map[store.State]int{}
-		var notes []string
+		notes := map[string][]string{} // runs, by what there is to say of them
+		var order []string
 		for _, s := range all[dir] {
 			count[s.State]++
 			left, seen := "", ""
@@ -106,12 +107,20 @@ func printStatuses(c *call, dirs []string, all map[string][]store.Status) error 
 			fmt.Fprintf(w, "%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.ID, s.State, s.Step, s.Steps,
 				percent(s.Running), percent(s.Train), percent(s.Test), number(s.ImagesPerS), left, seen)
 			if note := cmp.Or(s.Why, s.By); note != "" {
-				notes = append(notes, fmt.Sprintf("  %s: %s", s.ID, strings.Join(strings.Fields(note), " ")))
+				note = strings.Join(strings.Fields(note), " ")
+				if notes[note] == nil {
+					order = append(order, note)
+				}
+				notes[note] = append(notes[note], s.ID)
 			}
 		}
 		w.Flush()
-		for _, n := range notes {
-			fmt.Println(n)
+		for _, note := range order {
+			runs := strings.Join(notes[note], ", ")
+			if n := len(notes[note]); n > 3 {
+				runs = fmt.Sprintf("%d runs", n)
+			}
+			fmt.Printf("  %s: %s\n", runs, note)
 		}
 		var words []string
 		for _, s := range []store.State{store.Finished, store.Training, store.Silent, store.Interrupted, store.Failed, store.Waiting} {
