@@ -83,7 +83,7 @@ func other(v reflect.Value) {
 		v.SetInt(v.Int() + 1)
 	case reflect.Uint8: // one of two
 		v.SetUint(1 - v.Uint())
-	case reflect.Float32:
+	case reflect.Float32, reflect.Float64:
 		v.SetFloat(v.Float() + 0.5)
 	default:
 		panic("kernel: a field of type " + v.Type().String())
