@@ -98,16 +98,19 @@ var keys = map[string]key{
 	"caveats": {unique: true, longest: 200, says: "Why the results are not the paper's, to be printed with each figure and table, beside what the program finds itself."},
 }
 
-// noIdentity are the keys that decide which runs there are, when they are saved
-// and what is drawn of them, but not what comes out of a run. All others are
+// noIdentity are the keys that decide which runs there are, when they are tested,
+// logged and saved, and what is drawn of them, but not what comes out of a run. All others are
 // part of a run's identity: with another value it is another run (Run.Hash).
-var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "seeds", "save", "figures", "says", "needs", "caveats"}
+var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "seeds", "log", "evaluate", "save", "figures", "says", "needs", "caveats"}
 
 // identity says in the schema whether the key at path is part of a run's
 // identity; "" for a key inside of one that says it.
 func identity(path string) string {
 	if path == "" || strings.Contains(path, ".") {
 		return ""
+	}
+	if path == "log" || path == "evaluate" {
+		return " (No part of a run's identity, unless its learning rate waits for an error that is known at these times.)"
 	}
 	if slices.Contains(noIdentity, path) {
 		return " (No part of a run's identity: changing it trains no finished run again.)"

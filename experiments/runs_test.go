@@ -382,7 +382,7 @@ func TestCaveats(t *testing.T) {
 // TestHash holds the hash of a run fixed: checkpoints are found by it.
 func TestHash(t *testing.T) {
 	run := choose(t, load(t, "plain_vs_res.yaml"), "cifar10").Runs[0]
-	const want = "294b399ef5a0b3b6fbbd45c8cbdc9d9363bc085c65e43c8f25636b48d9d3e45c"
+	const want = "b5a52c2880c48c84bf325fa3120181f3d39ba8242d759d9aeb6aeb861ddb692a"
 	if got := run.Hash(); got != want {
 		t.Errorf("the hash of %s has become %s: checkpoints of before will not be resumed", run.ID, got)
 	}
@@ -392,8 +392,18 @@ func TestHash(t *testing.T) {
 		t.Error("two seeds have one hash")
 	}
 	other = run
-	if other.SaveEvery++; other.Hash() != run.Hash() {
-		t.Error("the time between checkpoints is part of the hash, but changes no result")
+	if other.SaveEvery, other.LogEvery, other.EvalEvery, other.ID, other.Variant = 7, 7, 7, "other", "other"; other.Hash() != run.Hash() {
+		t.Error("what changes no weight is part of the hash")
+	}
+	other.Schedule.Plateau = &Plateau{Of: "test_error", Patience: 10, Divide: 10}
+	waits := other.Hash()
+	if other.EvalEvery++; other.Hash() == waits {
+		t.Error("the rate waits for test errors, but how often these are known is no part of the hash")
+	}
+	other.Schedule.Plateau, other.Schedule.Warmup = nil, &Warmup{Rate: 0.01, Until: 80}
+	waits = other.Hash()
+	if other.LogEvery++; other.Hash() == waits {
+		t.Error("the warm-up waits for running errors, but how often these are known is no part of the hash")
 	}
 	other = run
 	if other.AnyOrder = true; other.Hash() == run.Hash() {
