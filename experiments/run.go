@@ -2,10 +2,10 @@ package experiments
 
 // Run is one net to be trained with one seed, everything resolved: all times
 // in steps, every default filled in. It is what a checkpoint and a record are
-// made from, so its JSON form is stable and its Hash decides whether it is the
-// run that a checkpoint or a finished record belongs to.
+// made from, so its JSON form is stable. Its Hash covers what determines the
+// weights, and finds the run in the store.
 type Run struct {
-	ID      string `json:"id"`                // "resnet-20_B-seed0": file name of its record and checkpoints
+	ID      string `json:"id"`                // "resnet-20_B-seed0": its name within a question
 	Net     string `json:"net"`               // "resnet-20/B"
 	Variant string `json:"variant,omitempty"` // of the recipe: "no warm-up"; "" for the question's own
 	Extend  string `json:"extend,omitempty"`  // begins as this net, trained, and layers that compute the identity; "" begins anew

@@ -105,7 +105,7 @@ func TestImport(t *testing.T) {
 			}
 			return 0, nil
 		}
-		n, err := store.Import(old, store.Store(dir), say)
+		n, err := store.Import(old, store.Store(dir), false, say)
 		disk.Fault = nil
 		if err == nil {
 			if ops >= at {
@@ -155,10 +155,14 @@ func TestImport(t *testing.T) {
 	if !strings.Contains(strings.Join(said, " "), "were finished before") {
 		t.Errorf("plain-8 was not found: %q", said)
 	}
-	if n, err := store.Import(old, store.Store(dir), say); n != 0 || err != nil {
+	if n, err := store.Import(old, store.Store(dir), false, say); n != 0 || err != nil {
 		t.Errorf("again: %d runs, %v", n, err)
 	}
 
+	published := t.TempDir()
+	if n, err := store.Import(old, store.Store(published), true, say); n != 1 || err != nil {
+		t.Errorf("finished runs alone: %d copied, %v", n, err)
+	}
 	held := t.TempDir()
 	old = former(t, begun, held)
 	var locks lock.Set
@@ -167,7 +171,7 @@ func TestImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Release()
-	if n, err := store.Import(old, store.Store(held), say); n != 1 || err != nil {
+	if n, err := store.Import(old, store.Store(held), false, say); n != 1 || err != nil {
 		t.Errorf("with a run in hand: %d runs copied, %v", n, err)
 	}
 }

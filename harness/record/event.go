@@ -2,7 +2,7 @@
 // bar and a log, and reads it back. Figures and tables need nothing else.
 package record
 
-// Event is one line of runs/ID.jsonl. Kind says which fields mean something:
+// Event is one line of a record. Kind says which fields mean something:
 //
 //	"start"  the run begins: Run (the resolved recipe), Params, Macs, Images
 //	"train"  Step, Rate, Loss, Error: means over the mini-batches since the last "train"; Error is the running error

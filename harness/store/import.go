@@ -23,15 +23,16 @@ import (
 // Import copies the runs of a question's folder into a store, each whole or not at
 // all, and notes them in the question's view there. The folder itself stays as it is:
 // a program of before goes on with it as if nothing had happened. What is in the store
-// already is left alone, and so is a run that a living process trains. It returns how
-// many runs were brought in; say tells of each that was not, and why.
-func Import(dir string, into Store, say func(format string, args ...any)) (n int, err error) {
+// already is left alone, and so is a run that a living process trains, and with
+// finished any that is not. It returns how many runs were brought in; say tells of
+// each that was not, and why.
+func Import(dir string, into Store, finished bool, say func(format string, args ...any)) (n int, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return 0, err
 	}
 	view := into.View(filepath.Base(filepath.Dir(dir)), filepath.Base(dir))
-	entries, n, err := importRuns(View(dir), into, say)
+	entries, n, err := importRuns(View(dir), into, finished, say)
 	if err != nil || len(entries) == 0 {
 		return n, err
 	}
@@ -60,7 +61,7 @@ func (v View) Former() bool {
 	return len(found) > 0
 }
 
-func importRuns(from View, into Store, say func(format string, args ...any)) (entries []Entry, n int, err error) {
+func importRuns(from View, into Store, finished bool, say func(format string, args ...any)) (entries []Entry, n int, err error) {
 	_, listed, err := from.Read()
 	if err != nil {
 		return nil, 0, err
@@ -92,6 +93,10 @@ func importRuns(from View, into Store, say func(format string, args ...any)) (en
 		old, err := readFormer(string(from), id)
 		if err != nil {
 			say("%s is left where it is: %v", id, err)
+			continue
+		}
+		if finished && old.Finished == "" {
+			say("%s is left where it is: it is not finished", id)
 			continue
 		}
 		to := into.Folder(old.Run, old.key)

@@ -353,7 +353,7 @@ func takeOver(v store.View) error {
 	if !v.Former() {
 		return nil
 	}
-	n, err := store.Import(string(v), v.Store(), say)
+	n, err := store.Import(string(v), v.Store(), false, say)
 	if n > 0 {
 		say("%d runs in %s were copied into the store, %s; its runs/, weights/ and checkpoints/ are not read any more", n, v, v.Store().Runs())
 	}

@@ -180,6 +180,7 @@ func collectRuns(_ context.Context, c *call) error {
 }
 
 func importRuns(_ context.Context, c *call) error {
+	finished := c.Bool("finished", false, "only runs that are finished, as for publishing")
 	into := c.String("into", "", "results folder to copy into, in place of the project's")
 	files, err := c.files(1, "one folder of a question, such as results/NAME/PROFILE")
 	if err != nil {
@@ -193,7 +194,7 @@ func importRuns(_ context.Context, c *call) error {
 	if _, listed, err := v.Read(); err != nil || len(listed) == 0 && !v.Former() {
 		return usage("import %s: no runs there (%v); expected a folder such as results/NAME/PROFILE, of this layout or of the one before", files[0], err)
 	}
-	n, err := store.Import(files[0], st, say)
+	n, err := store.Import(files[0], st, *finished, say)
 	if err != nil {
 		return err
 	}
