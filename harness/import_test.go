@@ -160,7 +160,7 @@ func TestImport(t *testing.T) {
 	}
 
 	published := t.TempDir()
-	if n, err := store.Import(old, store.Store(published), true, say); n != 1 || err != nil {
+	if n, err := store.Import(former(t, begun, t.TempDir()), store.Store(published), true, say); n != 1 || err != nil {
 		t.Errorf("finished runs alone: %d copied, %v", n, err)
 	}
 	held := t.TempDir()

@@ -156,8 +156,8 @@ func TestLostDevice(t *testing.T) {
 		if err != nil || len(records) != c.runs {
 			t.Errorf("%d records, want %d; %v", len(records), c.runs, err)
 		}
-		if files, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*-step000003.*")); len(files) == 0 {
-			all, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*"))
+		if files, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*-step000003.*")); len(files) == 0 {
+			all, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*"))
 			t.Errorf("no checkpoint of step 3 among %v", all)
 		}
 		if err := sweep(t, several, dir, ref.New(), "").Run(context.Background()); err != nil {

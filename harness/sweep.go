@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -60,10 +61,11 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 	if s.Folders == nil {
 		s.Folders = Place(s.Plan, s.View.Store(), s.Data.Checksum, s.Device.Info(), "")
 	}
-	if err := s.View.Write(s.File, Entries(s.Plan, s.Folders)); err != nil {
+	if err := s.checkSpace(); err != nil {
 		return err
 	}
-	if err := s.checkSpace(); err != nil {
+	list := func() error { return s.View.Write(s.File, Entries(s.Plan, s.Folders)) }
+	if err := Alone(ctx, string(s.View), list); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.closeOpened()) }()
@@ -292,8 +294,11 @@ func (s *Sweep) checkSpace() error {
 	}
 	most *= int64(cmp.Or(s.Jobs, 1))
 	need += most
-	if err := disk.MakeDir(dir); err != nil {
-		return err
+	for dir != filepath.Dir(dir) { // to the first folder that is there
+		if _, err := os.Stat(dir); err == nil {
+			break
+		}
+		dir = filepath.Dir(dir)
 	}
 	if free, known := disk.Free(dir); known && free < need {
 		return fmt.Errorf("%s has %d MiB free, this sweep needs about %d MiB (%d for checkpoints): make room, or let results be a link to a larger disk",
