@@ -151,34 +151,6 @@ func (c *checker) next(e Event) error {
 	return nil
 }
 
-// ReadDir reads all records (*.jsonl) in dir, in a fixed order: plain nets
-// first, then by depth, name, variant and seed. Runs that have not written a whole line
-// yet are left out. A folder that is not there holds no records.
-//
-// strays are the paths of what is no run's own file, and is left out, too: the
-// copies that file managers and synchronising programs make are called "ID
-// (conflicted copy).jsonl", and a run's record is called after its run.
-func ReadDir(dir string) (recs []*RunRecord, strays []string, err error) {
-	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.jsonl"))
-	if err != nil {
-		return nil, nil, err
-	}
-	var errs []error // all bad files at once
-	for _, p := range paths {
-		r, err := Read(p)
-		switch {
-		case Stray(p, r):
-			strays = append(strays, p)
-		case err == nil:
-			recs = append(recs, r)
-		case !errors.Is(err, ErrEmpty):
-			errs = append(errs, err)
-		}
-	}
-	Sort(recs)
-	return recs, strays, errors.Join(errs...)
-}
-
 // runOf is the ID of the run that a record at path is of, by its name.
 func runOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".jsonl") }
 

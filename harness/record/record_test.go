@@ -203,34 +203,14 @@ func TestReadIsStrict(t *testing.T) {
 	}
 }
 
-func TestReadDir(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "odd [name]*")
-	if rs, strays, err := ReadDir(dir); err != nil || len(rs)+len(strays) != 0 {
-		t.Fatal(rs, strays, err)
-	}
+// Records are sorted as figures have them, and copies that others make are known by
+// their names.
+func TestSortAndStray(t *testing.T) {
+	var rs []*RunRecord
 	for _, s := range []Start{{Net: "resnet-8", Depth: 8, Residual: true}, {Net: "plain-14", Depth: 14}, {Net: "plain-8", Depth: 8, Seed: 10}, {Net: "plain-8", Depth: 8, Seed: 9}} {
-		s.Steps = 1
-		w, err := Create(filepath.Join(dir, s.Net+string(rune('a'+s.Seed))+".jsonl"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Event(Event{Kind: "start", Start: &s})
-		w.Close()
+		rs = append(rs, &RunRecord{Start: s})
 	}
-	os.WriteFile(filepath.Join(dir, "beginning.jsonl"), []byte(`{"kind`), 0o666)
-	// Copies that others make: whole, of another name, and torn.
-	const whole = `{"kind":"start","start":{"id":"a","net":"plain-8","steps":1}}` + "\n"
-	copies := map[string]string{"a (conflicted copy 2026-01-02).jsonl": whole, "a.sync-conflict-20260102-030405-ABCDEFG.jsonl": whole, "a (1).jsonl": "nonsense\n", "a copy.jsonl": ""}
-	for name, text := range copies {
-		os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666)
-	}
-	rs, strays, err := ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(strays) != len(copies) {
-		t.Errorf("strays %q, want those of %v", strays, copies)
-	}
+	Sort(rs)
 	var got []string
 	for _, r := range rs {
 		got = append(got, r.Start.Net)
@@ -238,7 +218,21 @@ func TestReadDir(t *testing.T) {
 	if s := strings.Join(got, " "); s != "plain-8 plain-8 plain-14 resnet-8" || rs[0].Start.Seed != 9 {
 		t.Error(s)
 	}
-	if _, err := Read(filepath.Join(dir, "beginning.jsonl")); !errors.Is(err, ErrEmpty) {
+	whole := &RunRecord{Start: Start{ID: "a"}}
+	for name, c := range map[string]struct {
+		r    *RunRecord
+		want bool
+	}{
+		"a.jsonl": {whole, false}, "a (conflicted copy 2026-01-02).jsonl": {whole, true}, "a.sync-conflict-20260102-030405-ABCDEFG.jsonl": {whole, true},
+		"a (1).jsonl": {nil, true}, "a copy.jsonl": {nil, true}, "b.jsonl": {nil, false},
+	} {
+		if got := Stray(name, c.r); got != c.want {
+			t.Errorf("%s: stray %v, want %v", name, got, c.want)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "beginning.jsonl")
+	os.WriteFile(path, []byte(`{"kind`), 0o666)
+	if _, err := Read(path); !errors.Is(err, ErrEmpty) {
 		t.Error(err)
 	}
 }
