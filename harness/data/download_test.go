@@ -27,11 +27,11 @@ type entry struct {
 }
 
 func goodEntries() []entry {
-	e := []entry{{cifarFolder + "/", tar.TypeDir, nil}, {cifarFolder + "/batches.meta.txt", tar.TypeReg, []byte("airplane\n")}}
-	for i, f := range cifarFiles {
-		e = append(e, entry{cifarFolder + "/" + f.name, tar.TypeReg, cifarBytes(i, testRows)})
+	e := []entry{{cifar10.folder + "/", tar.TypeDir, nil}, {cifar10.folder + "/batches.meta.txt", tar.TypeReg, []byte("airplane\n")}}
+	for i, f := range cifar10.files() {
+		e = append(e, entry{cifar10.folder + "/" + f.name, tar.TypeReg, cifarBytes(i, testRows)})
 	}
-	return append(e, entry{cifarFolder + "/readme.html", tar.TypeReg, []byte("hello")})
+	return append(e, entry{cifar10.folder + "/readme.html", tar.TypeReg, []byte("hello")})
 }
 
 // pack makes an archive and what to expect of it.
@@ -56,8 +56,10 @@ func pack(t *testing.T, entries []entry) ([]byte, archive) {
 		t.Fatal(err)
 	}
 	sum := md5.Sum(b.Bytes())
+	small := few(cifar10)
+	small.md5 = hex.EncodeToString(sum[:])
 	return b.Bytes(), archive{
-		md5: hex.EncodeToString(sum[:]), rows: testRows, maxSize: 1 << 20, attempt: 3, pause: time.Millisecond, stall: 5 * time.Second,
+		cifar: small, maxSize: 1 << 20, attempt: 3, pause: time.Millisecond, stall: 5 * time.Second,
 		free: func(string) (int64, bool) { return 1 << 40, true },
 	}
 }
@@ -143,7 +145,7 @@ func TestDownload(t *testing.T) {
 				whole(b)(w, r)
 			}
 		}()}, nil, [][]string{{"", "", ""}}, nil},
-		{"404", []http.HandlerFunc{status(404)}, nil, [][]string{{""}}, []string{"404 Not Found", EnvURL}},
+		{"404", []http.HandlerFunc{status(404)}, nil, [][]string{{""}}, []string{"404 Not Found", cifar10.envURL}},
 		{"always busy", []http.HandlerFunc{status(503)}, nil, [][]string{{"", "", ""}}, []string{"503"}},
 		{"wrong hash", []http.HandlerFunc{whole(other)}, nil, [][]string{{""}}, []string{"MD5", good.md5}},
 		{"wrong hash also afresh", []http.HandlerFunc{whole(other)}, other[:9], [][]string{{"bytes=9-", ""}}, []string{"MD5", good.md5}},
@@ -161,7 +163,7 @@ func TestDownload(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "new")
-			part := filepath.Join(dir, cifarArchive+".part")
+			part := filepath.Join(dir, cifar10.archive+".part")
 			if test.part != nil {
 				os.Mkdir(dir, 0o777)
 				write(t, part, test.part)
@@ -188,7 +190,7 @@ func TestDownload(t *testing.T) {
 						t.Errorf("error %q does not say %q", err, want)
 					}
 				}
-				if _, err := Find(dir); err == nil {
+				if _, err := cifar10.find(dir); err == nil {
 					t.Error("files were unpacked")
 				}
 				return
@@ -199,11 +201,11 @@ func TestDownload(t *testing.T) {
 			if len(sites[0].ranges) > 0 && (done != int64(len(b)) || total != done) {
 				t.Errorf("progress ended at %d of %d, the archive has %d", done, total, len(b))
 			}
-			if s, err := readCIFAR(dir, testRows, good.md5); err != nil || !s.Canonical || s.Title != "CIFAR-10" || s.Warning != "" {
+			if s, err := good.open(dir); err != nil || !s.Canonical || s.Title != "CIFAR-10" || s.Warning != "" {
 				t.Fatalf("what was downloaded is read as %+v, %v", s, err)
 			}
 			entries, _ := os.ReadDir(dir)
-			if len(entries) != len(cifarFiles)+1 {
+			if len(entries) != len(cifar10.files())+1 {
 				t.Errorf("other files are left: %v", entries)
 			}
 		})
@@ -217,13 +219,13 @@ func TestManifest(t *testing.T) {
 	if err := good.download(context.Background(), dir, []string{serve(t, whole(b)).URL}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := readCIFAR(dir, testRows, cifarMD5); err != nil || s.Canonical {
+	if s, err := few(cifar10).open(dir); err != nil || s.Canonical {
 		t.Errorf("files of another archive are canonical (%v)", err)
 	}
 	changed := cifarBytes(2, testRows)
 	changed[len(changed)-1]++
 	write(t, filepath.Join(dir, "data_batch_3.bin"), changed)
-	if s, err := readCIFAR(dir, testRows, good.md5); err != nil || s.Canonical {
+	if s, err := good.open(dir); err != nil || s.Canonical {
 		t.Errorf("a changed file is canonical (%v)", err)
 	}
 }
@@ -231,12 +233,12 @@ func TestManifest(t *testing.T) {
 func TestArchivePutThereByHand(t *testing.T) {
 	b, good := pack(t, goodEntries())
 	dir := t.TempDir()
-	path := filepath.Join(dir, cifarArchive)
+	path := filepath.Join(dir, cifar10.archive)
 	write(t, path, b)
 	if err := good.download(context.Background(), dir, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readCIFAR(dir, testRows, good.md5); err != nil {
+	if _, err := good.open(dir); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path); err != nil {
@@ -262,7 +264,7 @@ func TestDownloadIsStopped(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if part, err := os.ReadFile(filepath.Join(dir, cifarArchive+".part")); err != nil || !bytes.Equal(part, b[:100]) {
+	if part, err := os.ReadFile(filepath.Join(dir, cifar10.archive+".part")); err != nil || !bytes.Equal(part, b[:100]) {
 		t.Errorf("what was there is not kept: %d bytes, %v", len(part), err)
 	}
 }
@@ -312,7 +314,7 @@ func TestBadArchives(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v does not say %q", err, test.want)
 			}
-			if _, err := Find(dir, outer); err == nil {
+			if len(In(dir))+len(In(outer)) > 0 {
 				t.Error("files were unpacked")
 			}
 		})
@@ -334,12 +336,12 @@ func TestBadArchives(t *testing.T) {
 }
 
 func TestSources(t *testing.T) {
-	t.Setenv(EnvURL, "")
-	if got := Sources(); !slices.Equal(got, []string{cifarURL}) {
+	t.Setenv(cifar10.envURL, "")
+	if got := cifar10.sources(); !slices.Equal(got, []string{cifar10.url}) {
 		t.Errorf("sources %q", got)
 	}
-	t.Setenv(EnvURL, "http://mirror/a.tar.gz")
-	if got := Sources(); !slices.Equal(got, []string{"http://mirror/a.tar.gz", cifarURL}) {
+	t.Setenv(cifar10.envURL, "http://mirror/a.tar.gz")
+	if got := cifar10.sources(); !slices.Equal(got, []string{"http://mirror/a.tar.gz", cifar10.url}) {
 		t.Errorf("sources %q", got)
 	}
 }
