@@ -32,7 +32,7 @@ func TestImports(t *testing.T) {
 		"nets/compile":             "nets nets/kernel nets/ops nets/program",
 		"experiments":              "nets experiments/dataset",
 		"experiments/dataset":      "",
-		"plots":                    "harness/disk harness/record experiments",
+		"plots":                    "harness/disk harness/record experiments experiments/dataset",
 		"harness/disk":             "",
 		"harness/limits":           "",
 		"harness/lock":             "harness/disk",

@@ -598,7 +598,7 @@ func Seen(p *experiments.Plan, run experiments.Run, st record.Start) record.Star
 		}
 	}
 	run.Precision = st.Precision
-	st.ID, st.Variant, st.Extends = run.ID, run.Variant, run.Source()
+	st.ID, st.Variant, st.Extends, st.DataSet = run.ID, run.Variant, run.Source(), run.Data
 	st.Paper, st.Caveats = run.Paper()
 	st.Caveats = append(append(st.Caveats, p.Caveats...), machine...)
 	if slices.Contains(machine, st.Data) {
