@@ -637,6 +637,7 @@ func TestPaperData(t *testing.T) {
 		{"resnet-20", "cifar10", "CIFAR-10, JPEG copy", 8.75},
 		{"resnet-20", "cifar10", "a copy of mine", 8.75},
 		{"resnet-20", "preview", "preview set", math.NaN()},
+		{"resnet-20", "cifar100", "CIFAR-100", math.NaN()},
 		{"resnet-20", "imagenet", "ImageNet", math.NaN()},
 		{"resnet-20", "imagenet", "ImageNet, 5 classes, 100 + 20 photos", math.NaN()},
 		{"resnet-20", "", "CIFAR-10", math.NaN()}, // a file of before: Seen tells

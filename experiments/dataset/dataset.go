@@ -28,6 +28,12 @@ var All = []Set{
 		Files: "the files of CIFAR-10", Env: "DEPTHLAB_DATA",
 	},
 	{
+		Name: "cifar100", Title: "CIFAR-100",
+		Train: 50000, Test: 10000, Size: 32, Classes: 100,
+		Files: "the files of CIFAR-100", Env: "DEPTHLAB_CIFAR100",
+		Caveat: "CIFAR-100 data", Says: "with its 100 fine labels",
+	},
+	{
 		Name: "imagenet", Title: "ImageNet",
 		Train: 1281167, Test: 50000, Size: 224, Classes: 1000, Photos: true,
 		Files: "ImageNet as folders", Env: "DEPTHLAB_IMAGENET",

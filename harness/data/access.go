@@ -34,6 +34,7 @@ type Access struct {
 
 var access = map[string]Access{
 	"cifar10":   cifar10.access(),
+	"cifar100":  cifar100.access(),
 	"imagenet":  {Find: findPhotos, Check: checkPhotos, Read: ImageFolder, Outline: OutlineFolder},
 	"preview":   {Make: func() *Source { return Preview(0, 0) }, Checksum: PreviewChecksum},
 	"preview64": {Make: func() *Source { return Preview64(0, 0) }, Checksum: Preview64Checksum},

@@ -35,7 +35,7 @@ func TestAccess(t *testing.T) {
 
 // The sizes of the table are those of the files.
 func TestCIFARSizes(t *testing.T) {
-	for _, c := range []cifar{cifar10} {
+	for _, c := range []cifar{cifar10, cifar100} {
 		if c.Train%len(c.train) != 0 || c.labels[len(c.labels)-1] != c.Classes || c.Size != 32 {
 			t.Errorf("%s: %d images in %d files, classes %v and %d, %d pixels", c.Title, c.Train, len(c.train), c.labels, c.Classes, c.Size)
 		}
@@ -44,15 +44,16 @@ func TestCIFARSizes(t *testing.T) {
 
 // A folder has the data sets of which it has a part.
 func TestIn(t *testing.T) {
-	small, photos, both := t.TempDir(), t.TempDir(), t.TempDir()
+	small, fine, photos, both := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
 	cifar10.write(t, small)
+	cifar100.write(t, filepath.Join(fine, cifar100.folder))
 	cifar10.write(t, filepath.Join(both, cifar10.folder))
 	for _, dir := range []string{photos, both} {
 		if err := os.Mkdir(filepath.Join(dir, "val"), 0o777); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for dir, want := range map[string][]string{t.TempDir(): nil, small: {"cifar10"}, photos: {"imagenet"}, both: {"cifar10", "imagenet"}} {
+	for dir, want := range map[string][]string{t.TempDir(): nil, small: {"cifar10"}, fine: {"cifar100"}, photos: {"imagenet"}, both: {"cifar10", "imagenet"}} {
 		var got []string
 		for _, s := range In(dir) {
 			got = append(got, s.Name)

@@ -26,16 +26,18 @@ type entry struct {
 	body []byte
 }
 
-func goodEntries() []entry {
-	e := []entry{{cifar10.folder + "/", tar.TypeDir, nil}, {cifar10.folder + "/batches.meta.txt", tar.TypeReg, []byte("airplane\n")}}
-	for i, f := range cifar10.files() {
-		e = append(e, entry{cifar10.folder + "/" + f.name, tar.TypeReg, cifarBytes(i, testRows)})
+func goodEntries() []entry { return entriesOf(cifar10) }
+
+func entriesOf(c cifar) []entry {
+	e := []entry{{c.folder + "/", tar.TypeDir, nil}, {c.folder + "/batches.meta.txt", tar.TypeReg, []byte("airplane\n")}}
+	for i, f := range c.files() {
+		e = append(e, entry{c.folder + "/" + f.name, tar.TypeReg, c.bytesOf(i, testRows)})
 	}
-	return append(e, entry{cifar10.folder + "/readme.html", tar.TypeReg, []byte("hello")})
+	return append(e, entry{c.folder + "/readme.html", tar.TypeReg, []byte("hello")})
 }
 
 // pack makes an archive and what to expect of it.
-func pack(t *testing.T, entries []entry) ([]byte, archive) {
+func pack(t *testing.T, c cifar, entries []entry) ([]byte, archive) {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -56,7 +58,7 @@ func pack(t *testing.T, entries []entry) ([]byte, archive) {
 		t.Fatal(err)
 	}
 	sum := md5.Sum(b.Bytes())
-	small := few(cifar10)
+	small := few(c)
 	small.md5 = hex.EncodeToString(sum[:])
 	return b.Bytes(), archive{
 		cifar: small, maxSize: 1 << 20, attempt: 3, pause: time.Millisecond, stall: 5 * time.Second,
@@ -114,9 +116,9 @@ func status(code int) http.HandlerFunc {
 }
 
 func TestDownload(t *testing.T) {
-	b, good := pack(t, goodEntries())
+	b, good := pack(t, cifar10, goodEntries())
 	half := fmt.Sprintf("bytes=%d-", len(b)/2)
-	other, _ := pack(t, []entry{{"x", tar.TypeReg, bytes.Repeat([]byte("other"), 3000)}})
+	other, _ := pack(t, cifar10, []entry{{"x", tar.TypeReg, bytes.Repeat([]byte("other"), 3000)}})
 	for _, test := range []struct {
 		name   string
 		serve  []http.HandlerFunc
@@ -214,7 +216,7 @@ func TestDownload(t *testing.T) {
 
 // The manifest of other bytes, or of another archive, is no witness.
 func TestManifest(t *testing.T) {
-	b, good := pack(t, goodEntries())
+	b, good := pack(t, cifar10, goodEntries())
 	dir := t.TempDir()
 	if err := good.download(context.Background(), dir, []string{serve(t, whole(b)).URL}, nil); err != nil {
 		t.Fatal(err)
@@ -231,7 +233,7 @@ func TestManifest(t *testing.T) {
 }
 
 func TestArchivePutThereByHand(t *testing.T) {
-	b, good := pack(t, goodEntries())
+	b, good := pack(t, cifar10, goodEntries())
 	dir := t.TempDir()
 	path := filepath.Join(dir, cifar10.archive)
 	write(t, path, b)
@@ -247,7 +249,7 @@ func TestArchivePutThereByHand(t *testing.T) {
 }
 
 func TestDownloadIsStopped(t *testing.T) {
-	b, good := pack(t, goodEntries())
+	b, good := pack(t, cifar10, goodEntries())
 	ctx, cancel := context.WithCancel(context.Background())
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(b)))
@@ -270,7 +272,7 @@ func TestDownloadIsStopped(t *testing.T) {
 }
 
 func TestSilentServerIsGivenUp(t *testing.T) {
-	_, good := pack(t, goodEntries())
+	_, good := pack(t, cifar10, goodEntries())
 	good.stall, good.attempt = 50*time.Millisecond, 1
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "some")
@@ -284,7 +286,7 @@ func TestSilentServerIsGivenUp(t *testing.T) {
 }
 
 func TestDiskTooSmall(t *testing.T) {
-	b, good := pack(t, goodEntries())
+	b, good := pack(t, cifar10, goodEntries())
 	good.free = func(string) (int64, bool) { return 1000, true }
 	first, second := serve(t, whole(b)), serve(t, whole(b))
 	err := good.download(context.Background(), t.TempDir(), []string{first.URL, second.URL}, nil)
@@ -307,7 +309,7 @@ func TestBadArchives(t *testing.T) {
 		{"elsewhere", change(func(e []entry) []entry { e[3].name = "../" + e[3].name; return e }), "has 5 of the 6 files"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b, a := pack(t, test.entries)
+			b, a := pack(t, cifar10, test.entries)
 			outer := t.TempDir()
 			dir := filepath.Join(outer, "in")
 			err := a.download(context.Background(), dir, []string{serve(t, whole(b)).URL}, nil)
@@ -320,13 +322,13 @@ func TestBadArchives(t *testing.T) {
 		})
 	}
 	t.Run("bomb", func(t *testing.T) {
-		b, a := pack(t, append([]entry{{"zeros", tar.TypeReg, make([]byte, 64<<20)}}, goodEntries()...))
+		b, a := pack(t, cifar10, append([]entry{{"zeros", tar.TypeReg, make([]byte, 64<<20)}}, goodEntries()...))
 		if err := a.download(context.Background(), t.TempDir(), []string{serve(t, whole(b)).URL}, nil); err == nil {
 			t.Error("an archive of much more than the files is unpacked")
 		}
 	})
 	t.Run("no archive", func(t *testing.T) {
-		_, a := pack(t, nil)
+		_, a := pack(t, cifar10, nil)
 		sum := md5.Sum([]byte("no archive"))
 		a.md5 = hex.EncodeToString(sum[:])
 		if err := a.download(context.Background(), t.TempDir(), []string{serve(t, whole([]byte("no archive"))).URL}, nil); err == nil {
