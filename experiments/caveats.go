@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"depthlab/experiments/dataset"
 )
 
 // Paper says whether the run is trained as the paper trained its nets, and if
@@ -19,21 +21,21 @@ func (r Run) Paper() (paper bool, caveats []string) {
 			caveats = append(caveats, fmt.Sprintf(format, args...))
 		}
 	}
-	set, arch := dataSets[r.Data], archOf(r.Net)
-	if set.photos {
+	set, arch := dataset.Of(r.Data), archOf(r.Net)
+	if set.Photos {
 		want.forPhotos()
 	}
-	say(set.made, "%s data", r.Data)
+	say(set.Caveat != "", "%s", set.Caveat)
 	say(r.Extend != "", "begun as a trained %s", r.Extend)
-	say(arch.ImageNet() && !set.photos, "nets for ImageNet on small images")
-	say(!arch.ImageNet() && set.photos, "nets for small images on photos")
+	say(arch.ImageNet() && !set.Photos, "nets for ImageNet on small images")
+	say(!arch.ImageNet() && set.Photos, "nets for small images on photos")
 	say(arch.Bottleneck && !arch.ImageNet(), "bottlenecks in a CIFAR net")
-	say(r.Train > 0 && r.Train < set.images, "%s training images", thousands(r.TrainImages()))
+	say(r.Train > 0 && r.Train < set.Train, "%s training images", thousands(r.TrainImages()))
 	say(r.Validation > 0, "tested on %s held-out training images", thousands(r.Validation))
 	say(r.Batch != want.Batch, "batch %d", r.Batch)
-	say(r.Input.Mean != want.Input.Mean && !set.photos, "mean subtracted: %s", r.Input.Mean)
+	say(r.Input.Mean != want.Input.Mean && !set.Photos, "mean subtracted: %s", r.Input.Mean)
 	say(r.Input.Std != want.Input.Std, "divided by the deviation")
-	say(r.Data == "cifar10" && r.Input.Pad != want.Input.Pad, "padded by %d", r.Input.Pad)
+	say(!set.Photos && !set.Made() && r.Input.Pad != want.Input.Pad, "padded by %d", r.Input.Pad)
 	say(r.Input.Flip != want.Input.Flip, "no flips")
 	say(r.Input.Crop != want.Input.Crop, "crops of %d pixels", r.Input.Crop)
 	say(!slices.Equal(r.Input.Scale, want.Input.Scale), "photos resized to %v", r.Input.Scale)
@@ -46,7 +48,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 		say(true, "batch norm over %d images", g)
 	}
 	caveats = append(caveats, r.Optimizer.caveats(want.Optimizer)...)
-	if set.photos {
+	if set.Photos {
 		caveats = append(caveats, r.Schedule.photoCaveats()...)
 	} else {
 		caveats = append(caveats, r.Schedule.caveats(arch.Depth)...)

@@ -3,6 +3,8 @@ package experiments
 import (
 	"slices"
 	"strings"
+
+	"depthlab/experiments/dataset"
 )
 
 // key is what a file may write under one name: the text that editors show, and
@@ -23,7 +25,19 @@ type key struct {
 var Figures = []string{"training_curves", "error_by_depth", "generalisation_gap", "layer_responses", "gradient_norms"}
 
 // Needs are what a profile may need of a machine.
-var Needs = []string{"gpu", "cifar10", "imagenet", "onednn"}
+var Needs = slices.Concat([]string{"gpu"}, dataset.InFiles(), []string{"onednn"})
+
+// sets says what each data set is.
+func sets() string {
+	var all []string
+	for _, s := range dataset.All {
+		if s.Says != "" {
+			s.Name += ", " + s.Says
+		}
+		all = append(all, s.Name)
+	}
+	return strings.Join(all, "; ") + "."
+}
 
 var keys = map[string]key{
 	"question": {longest: 300, says: "The question, in one sentence. It becomes the title of figures and tables."},
@@ -37,7 +51,7 @@ var keys = map[string]key{
 	"extend":   {longest: 80, check: checkNet, says: "Begin as this net, trained by the question's own recipe with the same seed, and layers behind it that compute the identity. Trained so are the plain nets that are deeper."},
 	"name":     {longest: 40, check: checkVariant, says: "What a variant is called in figures and tables."},
 
-	"data":       {oneOf: DataSets, says: "cifar10; imagenet, a folder of photos (with fewer than ImageNet's, say their number with train); or one of the preview sets that the program makes itself: preview, of 16x16 pixels, or preview64, for nets that begin as for ImageNet."},
+	"data":       {oneOf: dataset.Names(), says: sets()},
 	"train":      {min: 0, max: 1e9, says: "Training images to use, chosen by a seed of the program's own, the same for all runs; 0 uses all of them."},
 	"validation": {min: 0, max: 1e9, says: "Training images to hold out and test on in place of the test set; 0 tests on the test set. The paper found its schedule with 5000."},
 	"batch":      {min: 1, max: 65536, says: "Images in a mini-batch."},
@@ -94,7 +108,7 @@ var keys = map[string]key{
 	"figures":       {unique: true, oneOf: Figures, says: "The figures to draw: errors over iterations (the paper's Figures 4 and 6) and over depth, test less training error, the responses of layers (Figure 7) and the norms of their gradients."},
 
 	"says":    {longest: 300, says: "One line that is shown when this profile is chosen."},
-	"needs":   {unique: true, oneOf: Needs, says: "What the machine must have: a GPU, the files of CIFAR-10 or ImageNet, the oneDNN library."},
+	"needs":   {unique: true, oneOf: Needs, says: "What the machine must have: a GPU, the files of a data set, the oneDNN library."},
 	"caveats": {unique: true, longest: 200, says: "Why the results are not the paper's, to be printed with each figure and table, beside what the program finds itself."},
 }
 

@@ -180,8 +180,8 @@ func TestComplaints(t *testing.T) {
 		{"half a batch", "batch: 128", "batch: 12.5", []string{"q.yaml:3: batch: 12.5: expected a whole number from 1 to 65536"}},
 		{"no boolean", "batch: 128", "input: {flip: yes}", []string{`q.yaml:3: input.flip: "yes": expected true or false (write true)`}},
 
-		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, imagenet, preview, preview64 (did you mean cifar10?)`}},
-		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, imagenet, onednn (did you mean gpu?)`}},
+		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, cifar100, imagenet, preview, preview64 (did you mean cifar10?)`}},
+		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, cifar100, imagenet, onednn (did you mean gpu?)`}},
 		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth, generalisation_gap, layer_responses, gradient_norms (did you mean training_curves?)`}},
 		{"photos' keys", "batch: 128", "input: {crop: 32}", []string{
 			"q.yaml:3: input.crop: 32: is about photos, and the data is cifar10 (say data: imagenet, or leave it out)",
@@ -203,7 +203,7 @@ func TestComplaints(t *testing.T) {
 		{"no-break space in a time", "stop: 640 steps", "stop: 640\u00a0steps", []string{`q.yaml:5: schedule.stop: "640 steps": ` + like + " (it has a no-break space (U+00A0): write a plain space in its place)"}},
 		{"no-break space in a list", "[20, 32]", "[20,\u00a032]", []string{`q.yaml:2: pairs.depths[1]: " 32": expected a whole number from 1 to 12002 (it has a no-break space (U+00A0): write a plain space in its place)`}},
 		{"no-break space and another mistake", "stop: 640 steps", "stop: 640\u00a0hours", []string{`q.yaml:5: schedule.stop: "640 hours": ` + like}},
-		{"invisible character", "data: preview", "data: preview\u200b", []string{`q.yaml:10: profiles.small.data: "preview ": expected one of cifar10, imagenet, preview, preview64 (it has an invisible character (U+200B): write nothing in its place)`}},
+		{"invisible character", "data: preview", "data: preview\u200b", []string{`q.yaml:10: profiles.small.data: "preview ": expected one of cifar10, cifar100, imagenet, preview, preview64 (it has an invisible character (U+200B): write nothing in its place)`}},
 		{"dash in a net", "batch: 128", "nets: [resnet\u201344]", []string{`q.yaml:3: nets[0]: "resnet–44": want plain-DEPTH or resnet-DEPTH, such as plain-20 or resnet-56/B (it has the character – (U+2013): write - in its place)`}},
 		{"full-width digits", "batch: 128", "batch: \uff11\uff12\uff18", []string{`q.yaml:3: batch: "１２８": expected a whole number from 1 to 65536 (it has the character １ (U+FF11): write 1 in its place)`}},
 

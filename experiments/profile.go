@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"depthlab/experiments/dataset"
 )
 
 // maxProfiles bounds the profiles of a file.
@@ -33,18 +35,14 @@ type Plan struct {
 type Missing struct{ Profile, Need string }
 
 func (m Missing) String() string {
-	why := "needs " + m.Need + ", which was not found"
+	what := dataset.Of(m.Need).Files + ", none were found"
 	switch m.Need {
 	case "gpu":
-		why = "needs a GPU, none was found"
-	case "cifar10":
-		why = "needs the files of CIFAR-10, none were found"
-	case "imagenet":
-		why = "needs ImageNet as folders, none were found"
+		what = "a GPU, none was found"
 	case "onednn":
-		why = "needs the oneDNN library, none was found"
+		what = "the oneDNN library, none was found"
 	}
-	return m.Profile + ": " + why
+	return m.Profile + ": needs " + what
 }
 
 // MarshalText writes the sentence.
@@ -138,11 +136,11 @@ func (p profileNode) plan(q *Question, base Spec, file *decoder) *Plan {
 		d.mapping(p.body, "", reflect.ValueOf(&spec).Elem())
 	}
 	needs := append([]string{}, spec.Needs...)
-	if !dataSets[spec.Data].made && !slices.Contains(needs, spec.Data) {
+	if !dataset.Of(spec.Data).Made() && !slices.Contains(needs, spec.Data) {
 		needs = append(needs, spec.Data)
 	}
 	for _, need := range needs {
-		if _, set := dataSets[need]; set && need != spec.Data && d.sound("data", "needs") {
+		if dataset.Of(need).Name != "" && need != spec.Data && d.sound("data", "needs") {
 			d.add(d.place("needs"), "needs "+need+", but its data is "+spec.Data, "leave "+need+" out, or say data: "+need)
 		}
 	}

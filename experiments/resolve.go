@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"depthlab/experiments/dataset"
 )
 
 // place returns where the first of the paths stands that the file says
@@ -75,7 +77,7 @@ func (d *decoder) resolve(s *Spec) Recipe {
 // (sections 3.4 and 4.1), and complains of what does not fit the data.
 func (d *decoder) photos(s *Spec) {
 	in := &s.Input
-	if !dataSets[s.Data].photos {
+	if !dataset.Of(s.Data).Photos {
 		for _, path := range []string{"input.crop", "input.scale", "input.colour"} {
 			if d.written(path) && d.sound("data", path) {
 				d.add(d.place(path), "is about photos, and the data is "+s.Data, "say data: imagenet, or leave it out")
@@ -116,19 +118,19 @@ func (d *decoder) images(s *Spec) {
 	if !d.sound("data", "train", "validation", "batch") {
 		return
 	}
-	all := dataSets[s.Data].images
+	set := dataset.Of(s.Data)
 	switch images := trainImages(s.Data, s.Train, s.Validation); {
-	case s.Validation >= all:
-		d.add(d.place("validation", "data"), fmt.Sprintf("%d images held out leave nothing of the %d of %s to train on", s.Validation, all, s.Data), "the paper held 5000 out")
+	case s.Validation >= set.Train:
+		d.add(d.place("validation", "data"), fmt.Sprintf("%d images held out leave nothing of the %d of %s to train on", s.Validation, set.Train, s.Data), "the paper held 5000 out")
 	case s.Train > 0 && s.Validation >= s.Train:
 		d.add(d.place("validation", "train"), fmt.Sprintf("%d images held out, and only %d trained on", s.Validation, s.Train), "")
-	case s.Train+s.Validation > all:
-		d.add(d.place("train", "validation", "data"), fmt.Sprintf("%d images to train on and %d to hold out are more than the %d of %s", s.Train, s.Validation, all, s.Data), "")
+	case s.Train+s.Validation > set.Train:
+		d.add(d.place("train", "validation", "data"), fmt.Sprintf("%d images to train on and %d to hold out are more than the %d of %s", s.Train, s.Validation, set.Train, s.Data), "")
 	case s.Batch > images:
 		d.add(d.place("batch", "train", "validation", "data"), fmt.Sprintf("a batch of %d is more than the %d training images", s.Batch, images), "")
 	}
-	if size := dataSets[s.Data].size; !dataSets[s.Data].photos && s.Input.Pad > size/2 && d.sound("input.pad") {
-		d.add(d.place("input.pad", "data"), fmt.Sprintf("expected at most %d, half of the side of an image of %s", size/2, s.Data), "")
+	if !set.Photos && s.Input.Pad > set.Size/2 && d.sound("input.pad") {
+		d.add(d.place("input.pad", "data"), fmt.Sprintf("expected at most %d, half of the side of an image of %s", set.Size/2, s.Data), "")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"depthlab/experiments/dataset"
 	"depthlab/nets"
 )
 
@@ -106,7 +107,7 @@ func (d *decoder) netNames(s Spec) []string {
 	for i, written := range s.Nets {
 		arch := archOf(written)
 		path, name := fmt.Sprintf("nets[%d]", i), arch.String()
-		if err := arch.CheckSize(dataSets[s.Data].size); err != nil && d.sound("data") {
+		if err := arch.CheckSize(dataset.Of(s.Data).Size); err != nil && d.sound("data") {
 			d.add(d.place(path, "nets", "data"), err.Error(), "")
 		}
 		if other, twice := from[name]; twice {

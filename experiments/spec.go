@@ -2,8 +2,8 @@ package experiments
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
+
+	"depthlab/experiments/dataset"
 )
 
 // Spec is how the nets of a question are trained, as a file may say it. What a
@@ -142,24 +142,6 @@ func (s *Spec) forPhotos() {
 	s.Input.Pad, s.Input.Crop, s.Input.Scale, s.Input.Colour = 0, 224, []int{256, 480}, 0.1
 }
 
-// dataSet is what the schedule has to know of a data set.
-type dataSet struct {
-	images int // to train on
-	size   int // pixels on a side; of photos, of what a net sees of them
-	photos bool
-	made   bool // by the program itself
-}
-
-var dataSets = map[string]dataSet{
-	"cifar10":   {images: 50000, size: 32},
-	"imagenet":  {images: 1281167, size: 224, photos: true},
-	"preview":   {images: 20000, size: 16, made: true},
-	"preview64": {images: 5000, size: 64, made: true},
-}
-
-// DataSets are the data sets that a question may name.
-var DataSets = slices.Sorted(maps.Keys(dataSets))
-
 // TrainImages returns how many images of a data set a recipe trains on, or 0
 // for a data set that is not known.
 func (r Recipe) TrainImages() int { return trainImages(r.Data, r.Train, r.Validation) }
@@ -168,5 +150,5 @@ func trainImages(data string, train, validation int) int {
 	if train > 0 {
 		return train
 	}
-	return max(0, dataSets[data].images-validation)
+	return max(0, dataset.Of(data).Train-validation)
 }

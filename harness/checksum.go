@@ -12,39 +12,36 @@ import (
 	"depthlab/harness/disk"
 )
 
-// known is .cache/cifar10.json: the checksum of files that were read, and their sizes
+// known is .cache/NAME.json of a data set: the checksum of files that were read, and their sizes
 // and times of change.
 type known struct {
 	Files    string `json:"files"`
 	Checksum string `json:"sha256"`
 }
 
-func (m Machine) knownPath() string { return filepath.Join(m.Root, ".cache", "cifar10.json") }
+func (m Machine) knownPath(name string) string { return filepath.Join(m.Root, ".cache", name+".json") }
 
 // Checksum is that of a data set, as far as it is known without reading the data; ""
 // where it is not.
 func (m Machine) Checksum(name string) string {
-	switch name {
-	case "preview":
-		return data.PreviewChecksum
-	case "preview64":
-		return data.Preview64Checksum
-	case "cifar10":
-		dir, err := m.CIFAR10()
-		text, missing := os.ReadFile(m.knownPath())
-		var k known
-		if err == nil && missing == nil && json.Unmarshal(text, &k) == nil && k.Files == stamp(dir) {
-			return k.Checksum
-		}
+	access, err := data.Of(name)
+	if err != nil || access.Make != nil {
+		return access.Checksum
+	}
+	dir, err := m.FindWhole(name)
+	text, missing := os.ReadFile(m.knownPath(name))
+	var k known
+	if err == nil && missing == nil && json.Unmarshal(text, &k) == nil && k.Files == stamp(dir) {
+		return k.Checksum
 	}
 	return ""
 }
 
-// remember keeps the checksum of CIFAR-10's files. That it cannot be written only
+// remember keeps the checksum of a data set's files. That it cannot be written only
 // means that plan does not know what is finished.
-func (m Machine) remember(dir, checksum string) {
+func (m Machine) remember(name, dir, checksum string) {
 	if text, err := json.Marshal(known{stamp(dir), checksum}); err == nil {
-		disk.Write(m.knownPath(), append(text, '\n'))
+		disk.Write(m.knownPath(name), append(text, '\n'))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"depthlab/experiments"
+	"depthlab/experiments/dataset"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
@@ -203,7 +204,7 @@ func TestOutlineOfPhotos(t *testing.T) {
 	for _, c := range []struct {
 		dir                  string
 		train, test, classes int
-	}{{photoFolder(t), 18, 18, 3}, {"", data.ImageNetTrain, 50000, 1000}} {
+	}{{photoFolder(t), 18, 18, 3}, {"", dataset.Of("imagenet").Train, 50000, 1000}} {
 		src, err := Machine{Root: t.TempDir(), DataDir: c.dir}.Outline("imagenet", 16)
 		if err != nil {
 			t.Fatal(err)

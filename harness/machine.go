@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"depthlab/experiments"
+	"depthlab/experiments/dataset"
 	"depthlab/harness/data"
 	"depthlab/harness/data/photo"
 	"depthlab/harness/device"
@@ -41,12 +42,6 @@ func NewMachine(dataDir string) Machine {
 	}
 	return Machine{Root: root, DataDir: dataDir}
 }
-
-// Variables of the environment that name folders of data.
-const (
-	EnvCIFAR10  = "DEPTHLAB_DATA"
-	EnvImageNet = "DEPTHLAB_IMAGENET"
-)
 
 // NotFoundError says that something a command needs is not there.
 type NotFoundError struct {
@@ -106,63 +101,52 @@ func (m Machine) Published() store.Store {
 // LibDir is where run.sh puts libraries that it fetches.
 func (m Machine) LibDir() string { return filepath.Join(m.Root, ".lib") }
 
-// DataHome is where CIFAR-10 lies, and where "data cifar10" puts it: in the
-// folder that is named, else in .data/cifar10.
-func (m Machine) DataHome() string {
-	if dir, _ := named("--data", m.DataDir, EnvCIFAR10); dir != "" {
-		return dir
+// DataHome is where the files of a data set are looked for, and where "data NAME"
+// puts them: in the folder that is named, else in .data/NAME. where is how it was
+// named; "" for not.
+func (m Machine) DataHome(name string) (dir, where string) {
+	if dir, where = named("--data", m.DataDir, dataset.Of(name).Env); dir != "" {
+		return dir, where
 	}
-	return filepath.Join(m.Root, ".data", "cifar10")
+	return filepath.Join(m.Root, ".data", name), ""
 }
 
-// CIFAR10 finds the folder of the CIFAR-10 files, all six of them. The error is
-// a NotFoundError.
-func (m Machine) CIFAR10() (string, error) {
-	_, where := named("--data", m.DataDir, EnvCIFAR10)
-	dir, err := data.Find(m.DataHome())
+// Find finds the folder of a data set's files, or of a part of them. The error is a
+// NotFoundError. A --data that has another data set was not meant for this one.
+func (m Machine) Find(name string) (string, error) {
+	access, err := data.Of(name)
 	if err != nil {
-		return "", notFound(where, err)
+		return "", err
 	}
-	return dir, notFound(cmp.Or(where, dir), data.CheckCIFAR10(dir))
-}
-
-// ImageNet finds the folder that has ImageNet's photos: with train and val, or,
-// for tests, with one of them. The error is a NotFoundError.
-func (m Machine) ImageNet() (string, error) {
-	dir, where := named("--data", m.DataDir, EnvImageNet)
-	if dir == "" {
-		dir = filepath.Join(m.Root, ".data", "imagenet")
-	}
-	if !isFolder(dir, "train") && !isFolder(dir, "val") {
-		return "", notFound(where, fmt.Errorf("ImageNet not found (looked in %s); %s", dir, imagenetForm))
-	}
-	return dir, nil
-}
-
-const imagenetForm = "--data DIR or $DEPTHLAB_IMAGENET names a folder with train/n01440764/*.JPEG and val"
-
-func isFolder(dir, name string) bool {
-	info, err := os.Stat(filepath.Join(dir, name))
-	return err == nil && info.IsDir()
-}
-
-// photos says whether ImageNet can be trained on: with both sets, and the
-// library that was named to decode them.
-func (m Machine) photos() error {
-	dir, err := m.ImageNet()
-	if err != nil {
-		return err
-	}
-	for _, set := range []string{"train", "val"} {
-		if !isFolder(dir, set) {
-			_, where := named("--data", m.DataDir, EnvImageNet)
-			return notFound(cmp.Or(where, dir), fmt.Errorf("has no folder %s; %s", set, imagenetForm))
+	home, where := m.DataHome(name)
+	dir, err := access.Find(home)
+	if err != nil && m.DataDir != "" {
+		if others := data.In(m.DataDir); len(others) > 0 {
+			return "", notFound("", fmt.Errorf("%w; --data %s has %s", err, m.DataDir, others[0].Title))
 		}
 	}
-	if _, err := m.TurboJPEG(); Promised(err) {
-		return err
+	return dir, notFound(where, err)
+}
+
+// FindWhole finds the folder of a data set that can be trained on: with all files
+// and, for photos, the library that was named to decode them. The error is a
+// NotFoundError.
+func (m Machine) FindWhole(name string) (string, error) {
+	dir, err := m.Find(name)
+	if err != nil {
+		return "", err
 	}
-	return nil
+	access, _ := data.Of(name)
+	if err := access.Check(dir); err != nil {
+		_, where := m.DataHome(name)
+		return "", notFound(cmp.Or(where, dir), err)
+	}
+	if dataset.Of(name).Photos {
+		if _, err := m.TurboJPEG(); Promised(err) {
+			return "", err
+		}
+	}
+	return dir, nil
 }
 
 // TurboJPEG opens the library that decodes photos.
@@ -215,8 +199,9 @@ func (m Machine) gpu() error {
 // that are not.
 func (m Machine) Have() (have map[string]bool, why map[string]error) {
 	have, why = map[string]bool{}, map[string]error{}
-	_, why["cifar10"] = m.CIFAR10()
-	why["imagenet"] = m.photos()
+	for _, name := range dataset.InFiles() {
+		_, why[name] = m.FindWhole(name)
+	}
 	_, why["onednn"] = m.OneDNN()
 	why["gpu"] = m.gpu()
 	for need, err := range why {
@@ -339,58 +324,65 @@ func Try(dev device.Device) error {
 // of them were looked into, the error is ErrInterrupted, and the next time it
 // goes on from there.
 func (m Machine) Load(ctx context.Context, name string, photos data.FolderOptions) (*data.Source, error) {
-	switch name {
-	case "preview":
-		return data.Preview(0, 0), nil
-	case "preview64":
-		return data.Preview64(0, 0), nil
-	case "cifar10":
-		dir, err := m.CIFAR10()
-		if err != nil {
-			return nil, err
-		}
-		src, err := data.CIFAR10(dir)
-		if err == nil {
-			m.remember(dir, src.Checksum)
-		}
-		return src, err
-	case "imagenet":
-		dir, err := m.ImageNet()
-		if err != nil {
-			return nil, err
-		}
-		var slow error
-		photos.Cache = filepath.Join(m.Root, ".cache", "photos")
-		if photos.Library, slow = m.TurboJPEG(); Promised(slow) {
-			return nil, slow
-		}
-		if h, err := lock.Read(alonePath(photos.Cache)); err == nil && !h.Dead() && m.Say != nil {
-			m.Say("waiting for %v, which looks into photos", h)
-		}
-		var src *data.Source
-		err = Alone(ctx, photos.Cache, func() (err error) {
-			src, err = data.ImageFolder(ctx, dir, photos)
-			return err
-		})
-		if errors.Is(err, context.Canceled) {
-			err = ErrInterrupted
-		}
-		if err == nil && slow != nil {
-			src.Warning = strings.TrimPrefix(src.Warning+"\n", "\n") + "photos are decoded by Go's decoder, several times slower: " + slow.Error()
-		}
-		return src, err
+	access, err := data.Of(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case access.Make != nil:
+		return access.Make(), nil
+	case dataset.Of(name).Photos:
+		return m.loadPhotos(ctx, name, photos)
 	}
-	return nil, fmt.Errorf("data set %q: expected cifar10, imagenet, preview or preview64", name)
+	dir, err := m.FindWhole(name)
+	if err != nil {
+		return nil, err
+	}
+	src, err := access.Read(ctx, dir, photos)
+	if err == nil {
+		m.remember(name, dir, src.Checksum)
+	}
+	return src, err
+}
+
+// loadPhotos is Load for photos: a part of them may do, and one process at a time
+// looks into them.
+func (m Machine) loadPhotos(ctx context.Context, name string, photos data.FolderOptions) (src *data.Source, err error) {
+	dir, err := m.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	var slow error
+	photos.Cache = filepath.Join(m.Root, ".cache", "photos")
+	if photos.Library, slow = m.TurboJPEG(); Promised(slow) {
+		return nil, slow
+	}
+	if h, err := lock.Read(alonePath(photos.Cache)); err == nil && !h.Dead() && m.Say != nil {
+		m.Say("waiting for %v, which looks into photos", h)
+	}
+	access, _ := data.Of(name)
+	err = Alone(ctx, photos.Cache, func() (err error) {
+		src, err = access.Read(ctx, dir, photos)
+		return err
+	})
+	if errors.Is(err, context.Canceled) {
+		err = ErrInterrupted
+	}
+	if err == nil && slow != nil {
+		src.Warning = strings.TrimPrefix(src.Warning+"\n", "\n") + "photos are decoded by Go's decoder, several times slower: " + slow.Error()
+	}
+	return src, err
 }
 
 // Outline describes the data set that a question names, without reading it: of
 // photos, those in the folder that is here; else as it is known to be. Nets see
 // a square of size x size of photos.
 func (m Machine) Outline(name string, size int) (*data.Source, error) {
-	if name == "imagenet" {
-		if dir, err := m.ImageNet(); err == nil {
-			return data.OutlineFolder(dir, size)
-		} else if m.DataDir != "" {
+	if access, err := data.Of(name); err == nil && access.Outline != nil {
+		dir, err := m.Find(name)
+		if err == nil {
+			return access.Outline(dir, size)
+		}
+		if m.DataDir != "" {
 			return nil, err
 		}
 	}

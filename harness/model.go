@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"depthlab/experiments"
+	"depthlab/experiments/dataset"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/nets"
@@ -121,9 +122,9 @@ func geometry(src *data.Source) nets.Config {
 // split says which images are trained and tested on.
 func (m *model) split(src *data.Source) error {
 	if in := m.run.Input; src.Train.Photos != nil {
-		switch n := src.Train.N; {
-		case m.run.Train == 0 && n != data.ImageNetTrain:
-			return fmt.Errorf("%s has %d photos to train on, ImageNet %d, by which the question counts epochs: write train: %d into it", src.Train.Photos.Dir, n, data.ImageNetTrain, n-m.run.Validation)
+		switch n, known := src.Train.N, dataset.Of(m.run.Data); {
+		case m.run.Train == 0 && n != known.Train:
+			return fmt.Errorf("%s has %d photos to train on, %s %d, by which the question counts epochs: write train: %d into it", src.Train.Photos.Dir, n, known.Title, known.Train, n-m.run.Validation)
 		case src.Train.Size != in.Crop:
 			return fmt.Errorf("run %s: a crop of %d, but the question's other runs have %d", m.run.ID, in.Crop, src.Train.Size)
 		}

@@ -573,7 +573,7 @@ func (s *Sweep) start(run experiments.Run, m *model) *record.Start {
 		Net: run.Net, Depth: arch.Depth, Residual: arch.Residual, Seed: run.Seed, Params: params, Macs: macs,
 		Steps: run.Schedule.Stop, Batch: run.Batch, Data: s.Data.Title, Precision: run.Precision, Device: info.Name,
 	}
-	if run.Data == "cifar10" && !s.Data.Canonical {
+	if !s.Data.Canonical {
 		st.Machine = append(st.Machine, s.Data.Title)
 	}
 	if !info.GPU {
@@ -598,7 +598,7 @@ func Seen(p *experiments.Plan, run experiments.Run, st record.Start) record.Star
 		}
 	}
 	run.Precision = st.Precision
-	st.ID, st.Variant, st.Extends = run.ID, run.Variant, run.Source()
+	st.ID, st.Variant, st.Extends, st.DataSet = run.ID, run.Variant, run.Source(), run.Data
 	st.Paper, st.Caveats = run.Paper()
 	st.Caveats = append(append(st.Caveats, p.Caveats...), machine...)
 	if slices.Contains(machine, st.Data) {

@@ -262,7 +262,7 @@ func curveLegend(nets []*net, paper bool) []key {
 	}
 	if paper {
 		source := "He et al. 2015, Figure 6"
-		if slices.ContainsFunc(nets, (*net).ofImageNet) {
+		if slices.ContainsFunc(nets, func(n *net) bool { return n.inPaper("imagenet") }) {
 			source = "He et al. 2015, Figure 4"
 		}
 		keys = append(keys, key{source, straight(fade(gray, 0.4), trainWidth, nil)})

@@ -34,7 +34,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 		}
 		ours = append(ours, p)
 		most, deepest = max(most, slices.Max(byLayer(seeds, slices.Max))), max(deepest, len(p.middle))
-		if points := paperResponses()[n.Label()]; points != nil {
+		if points := paperResponses()[n.Label()]; points != nil && n.paperData() == "cifar10" {
 			q := profile{entry: entry{look: look{color: fade(color(n), 0.5)}}}
 			for _, p := range points {
 				q.layers, q.middle = append(q.layers, p.Step), append(q.middle, p.Error)

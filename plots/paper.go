@@ -7,63 +7,75 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"sync"
 
+	"depthlab/experiments/dataset"
 	"depthlab/harness/record"
 )
 
-// paperErrors are the paper's CIFAR-10 errors, percent. Training: the mean of
-// the last ten or so points of Figure 6, since single points scatter by 0.2 to
-// 0.4. Test: Table 6 for residual nets (for 110 layers the best of five runs,
-// 6.61 +- 0.16), and the last points of Figure 6 for plain nets, which are in
-// no table. All residual nets of these have shortcuts A. plain-110 is "> 60 %,
-// not displayed".
-var paperErrors = map[string]struct{ train, test float64 }{
-	"plain-20":    {1.32, 9.69},
-	"plain-32":    {1.41, 10.08},
-	"plain-44":    {2.76, 11.42},
-	"plain-56":    {5.77, 13.23},
-	"resnet-20":   {0.68, 8.75},
-	"resnet-32":   {0.27, 7.51},
-	"resnet-44":   {0.18, 7.17},
-	"resnet-56":   {0.10, 6.97},
-	"resnet-110":  {0.06, 6.43},
-	"resnet-1202": {0.08, 7.93},
+// paperErrors are the paper's errors by data set and net, percent.
+//
+// CIFAR-10. Training: the mean of the last ten or so points of Figure 6, since
+// single points scatter by 0.2 to 0.4. Test: Table 6 for residual nets (for 110
+// layers the best of five runs, 6.61 +- 0.16), and the last points of Figure 6
+// for plain nets, which are in no table. All residual nets of these have
+// shortcuts A. plain-110 is "> 60 %, not displayed".
+//
+// ImageNet, top-1. Training: the mean of the last ten points of Figure 4; NaN for
+// nets that are not in it. Test: Tables 2 and 3, on the validation set, ten crops
+// a photo.
+var paperErrors = map[string]map[string]struct{ train, test float64 }{
+	"cifar10": {
+		"plain-20":    {1.32, 9.69},
+		"plain-32":    {1.41, 10.08},
+		"plain-44":    {2.76, 11.42},
+		"plain-56":    {5.77, 13.23},
+		"resnet-20":   {0.68, 8.75},
+		"resnet-32":   {0.27, 7.51},
+		"resnet-44":   {0.18, 7.17},
+		"resnet-56":   {0.10, 6.97},
+		"resnet-110":  {0.06, 6.43},
+		"resnet-1202": {0.08, 7.93},
+	},
+	"imagenet": {
+		"plain-18":    {31.57, 27.94},
+		"plain-34":    {32.62, 28.54},
+		"resnet-18":   {30.06, 27.88},
+		"resnet-34":   {25.07, 25.03},
+		"resnet-34/B": {math.NaN(), 24.52},
+		"resnet-34/C": {math.NaN(), 24.19},
+		"resnet-50":   {math.NaN(), 22.85},
+		"resnet-101":  {math.NaN(), 21.75},
+		"resnet-152":  {math.NaN(), 21.43},
+	},
 }
 
-// paperImageNet are the paper's top-1 errors on ImageNet, percent. Training:
-// the mean of the last ten points of Figure 4; NaN for nets that are not
-// in it. Test: Tables 2 and 3, on the validation set, ten crops a photo.
-var paperImageNet = map[string]struct{ train, test float64 }{
-	"plain-18":    {31.57, 27.94},
-	"plain-34":    {32.62, 28.54},
-	"resnet-18":   {30.06, 27.88},
-	"resnet-34":   {25.07, 25.03},
-	"resnet-34/B": {math.NaN(), 24.52},
-	"resnet-34/C": {math.NaN(), 24.19},
-	"resnet-50":   {math.NaN(), 22.85},
-	"resnet-101":  {math.NaN(), 21.75},
-	"resnet-152":  {math.NaN(), 21.43},
-}
-
-// paper gives the paper's final training and test error for a net, percent,
-// with its own recipe and data; NaN where it has none.
-func (n *net) paper() (train, test float64) {
-	e, ok := paperErrors[n.Label()]
-	if !ok {
-		e, ok = paperImageNet[n.Label()]
+// paperData is the data set of the paper that the net was trained and tested on,
+// or a copy of it; "" for any other, such as photos of one's own.
+func (n *net) paperData() string {
+	set := dataset.Of(n.DataSet)
+	whole := fmt.Sprintf("%s, %d classes", set.Title, set.Classes) // a few photos may be broken
+	if set.Caveat != "" || set.Photos && n.Data != set.Title && !strings.HasPrefix(n.Data, whole) {
+		return ""
 	}
+	return set.Name
+}
+
+// paper gives the paper's final training and test error for a net on its data,
+// percent, with its own recipe; NaN where it has none.
+func (n *net) paper() (train, test float64) {
+	e, ok := paperErrors[n.paperData()][n.Label()]
 	if !ok {
 		return math.NaN(), math.NaN()
 	}
 	return e.train, e.test
 }
 
-// ofImageNet says whether the paper has the net's errors on ImageNet, and not on
-// CIFAR-10.
-func (n *net) ofImageNet() bool {
-	_, ok := paperImageNet[n.Label()]
-	return ok
+// inPaper says whether the paper has the net's errors on the data set.
+func (n *net) inPaper(data string) bool {
+	_, test := n.paper()
+	return n.paperData() == data && !math.IsNaN(test)
 }
 
 //go:embed paper/fig7_responses.csv
@@ -101,8 +113,12 @@ var fig6 []byte
 //go:embed paper/fig4_imagenet.csv
 var fig4 []byte
 
-// paperCurve gives a net's curves of Figure 6 or 4; none for nets not in them.
+// paperCurve gives a net's curves of Figure 6 or 4; none for nets not in them, or
+// on other data.
 func paperCurve(n *net) (train, test []record.Point) {
+	if !n.inPaper(n.paperData()) {
+		return nil, nil
+	}
 	c := paperCurves()[n.Label()]
 	return c["train"], c["test"]
 }

@@ -16,6 +16,7 @@ import (
 
 	"depthlab/experiments"
 	"depthlab/harness/record"
+	"depthlab/nets"
 )
 
 var regen = flag.Bool("regen", false, "write the golden files in testdata anew")
@@ -105,7 +106,7 @@ func fakeLayers(s record.Start, scale float64) []float64 {
 }
 
 func start(net string, depth int, seed uint64) record.Start {
-	s := record.Start{ID: fmt.Sprintf("%s-seed%d", net, seed), Net: net, Depth: depth, Seed: seed, Batch: 128,
+	s := record.Start{ID: fmt.Sprintf("%s-seed%d", net, seed), Net: net, DataSet: "cifar10", Depth: depth, Seed: seed, Batch: 128,
 		Residual: strings.HasPrefix(net, "resnet"), Params: int64(depth)*16203 - 54338}
 	if s.Residual {
 		s.Shortcut = "A"
@@ -116,7 +117,14 @@ func start(net string, depth int, seed uint64) record.Start {
 	return s
 }
 
-func named(name string) *net { return &net{Start: record.Start{Net: name}} }
+// named is a net by name, on the data that it is for.
+func named(name string) *net {
+	s := record.Start{Net: name, Data: "CIFAR-10", DataSet: "cifar10"}
+	if arch, _ := nets.ParseArch(name); arch.ImageNet() {
+		s.Data, s.DataSet = "ImageNet", "imagenet"
+	}
+	return &net{Start: s}
+}
 
 // The made-up questions. paperRun is Figure 6; preview has seeds; cpu is
 // shortened, with a run under way and one that failed; variants compares
@@ -148,7 +156,7 @@ func preview() (Question, []*record.RunRecord) {
 			var d int
 			fmt.Sscanf(net[strings.Index(net, "-")+1:], "%d", &d)
 			s := start(net, d, seed)
-			s.Steps, s.Data, s.Precision, s.Device = 1200, "preview set", "bf16", "oneDNN 3.2 on AMD EPYC 9B14, 2 threads"
+			s.Steps, s.Data, s.DataSet, s.Precision, s.Device = 1200, "preview set", "preview", "bf16", "oneDNN 3.2 on AMD EPYC 9B14, 2 threads"
 			s.Caveats = []string{"preview data", "schedule shortened to 1,200 steps", "CPU", "bf16"}
 			up := 1 + 0.35*float64(seed)
 			rs = append(rs, fake(shape{start: s, train: e[0] * up, test: e[1] * up}, 20, 100))
@@ -524,7 +532,7 @@ func TestValidationIsNotCalledTest(t *testing.T) {
 
 // TestPaper holds the table of the paper's errors to the digitised curves.
 func TestPaper(t *testing.T) {
-	for net, want := range paperErrors {
+	for net, want := range paperErrors["cifar10"] {
 		train, test := paperCurve(named(net))
 		if len(train) < 30 || len(test) < 30 {
 			t.Errorf("%s: %d and %d points", net, len(train), len(test))
@@ -541,7 +549,7 @@ func TestPaper(t *testing.T) {
 			t.Errorf("%s: test error %v, curve ends at %v", net, want.test, e)
 		}
 	}
-	for net, want := range paperImageNet {
+	for net, want := range paperErrors["imagenet"] {
 		train, test := paperCurve(named(net))
 		if math.IsNaN(want.train) {
 			if len(train) > 0 {
@@ -599,7 +607,7 @@ func TestPaperSource(t *testing.T) {
 		"plain-20 resnet-20":           {true, false},
 		"plain-34 resnet-34/B":         {false, true},
 		"resnet-20 resnet-50":          {true, true},
-		"plain-8 resnet-164":           {true, false}, // none in the paper
+		"plain-8 resnet-164":           {false, false}, // none in the paper
 		"resnet-18/single resnet-34/C": {false, true},
 	} {
 		var all []*net
@@ -613,8 +621,40 @@ func TestPaperSource(t *testing.T) {
 	}
 	varied := named("resnet-110")
 	varied.Variant = "no warm-up"
-	if _, e := varied.paper(); !math.IsNaN(e) || varied.ofImageNet() {
+	if _, e := varied.paper(); !math.IsNaN(e) {
 		t.Error("the paper has no number for a variant")
+	}
+}
+
+// The paper's numbers stand beside results on its own data, whole or a copy of
+// them, and beside no others.
+func TestPaperData(t *testing.T) {
+	for _, c := range []struct {
+		net, set, title string
+		want            float64
+	}{
+		{"resnet-20", "cifar10", "CIFAR-10", 8.75},
+		{"resnet-20", "cifar10", "CIFAR-10, JPEG copy", 8.75},
+		{"resnet-20", "cifar10", "a copy of mine", 8.75},
+		{"resnet-20", "preview", "preview set", math.NaN()},
+		{"resnet-20", "cifar100", "CIFAR-100", math.NaN()},
+		{"resnet-20", "imagenet", "ImageNet", math.NaN()},
+		{"resnet-20", "imagenet", "ImageNet, 5 classes, 100 + 20 photos", math.NaN()},
+		{"resnet-20", "", "CIFAR-10", math.NaN()}, // a file of before: Seen tells
+		{"resnet-18", "imagenet", "ImageNet", 27.88},
+		{"resnet-18", "imagenet", "ImageNet, 1000 classes, 1281166 + 50000 photos", 27.88},
+		{"resnet-18", "imagenet", "ImageNet, 3 classes, 100 + 20 photos", math.NaN()},
+		{"resnet-18", "cifar10", "CIFAR-10", math.NaN()},
+		{"resnet-18", "preview64", "preview set at 64x64", math.NaN()},
+	} {
+		n := named(c.net)
+		n.DataSet, n.Data = c.set, c.title
+		if _, test := n.paper(); test != c.want && !(math.IsNaN(test) && math.IsNaN(c.want)) {
+			t.Errorf("%s on %s: %v beside it, want %v", c.net, c.title, test, c.want)
+		}
+		if train, _ := paperCurve(n); len(train) > 0 && math.IsNaN(c.want) {
+			t.Errorf("%s on %s: a curve of the paper beside it", c.net, c.title)
+		}
 	}
 }
 

@@ -84,20 +84,24 @@ func meaning(nets []*net) string {
 	if maxSeeds(nets) > 1 {
 		s += " Means over seeds ± sample standard deviation."
 	}
-	return s + " Paper: He et al. 2015, " + paperSource(nets)
+	return s + " Paper: " + paperSource(nets)
 }
 
 // paperSource says where the paper's numbers come from.
 func paperSource(nets []*net) string {
 	var from []string
-	photos := func(n *net) bool { return n.ofImageNet() }
-	if !slices.ContainsFunc(nets, photos) || slices.ContainsFunc(nets, func(n *net) bool { _, e := n.paper(); return !photos(n) && !math.IsNaN(e) }) {
-		from = append(from, "Table 6 and Figure 6, CIFAR-10, 64,000 steps")
+	for _, source := range [][2]string{
+		{"cifar10", "Table 6 and Figure 6, CIFAR-10, 64,000 steps"},
+		{"imagenet", "Tables 2 and 3, ImageNet, ten crops of each photo of the validation set; training errors of Figure 4, some 550,000 steps"},
+	} {
+		if slices.ContainsFunc(nets, func(n *net) bool { return n.inPaper(source[0]) }) {
+			from = append(from, source[1])
+		}
 	}
-	if slices.ContainsFunc(nets, photos) {
-		from = append(from, "Tables 2 and 3, ImageNet, ten crops of each photo of the validation set; training errors of Figure 4, some 550,000 steps")
+	if len(from) == 0 {
+		return "no errors of these nets on these data in He et al. 2015."
 	}
-	return strings.Join(from, "; and ") + "."
+	return "He et al. 2015, " + strings.Join(from, "; and ") + "."
 }
 
 // head names the columns of the tables that are for people.

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"maps"
 	"slices"
 )
@@ -58,32 +57,12 @@ func Join(s, t *Set) *Set {
 
 // Source is a data set with where it came from.
 type Source struct {
-	Name        string // "cifar10", "imagenet", "preview" or "preview64": what a question calls it
+	Name        string // what a question calls it: "cifar10"
 	Title       string // for figures and tables; says so when the files are not the canonical ones
 	Train, Test Set
 	Checksum    string // SHA-256, hex, over sizes, labels and images of both sets; of photos, over classes, and names, labels and bytes of the files
 	Canonical   bool   // the bytes are known to be those that the name promises
 	Warning     string // "" or a few lines for the user: what is unusual about these data
-}
-
-// Outline is a data set without its images, as much of it as is known before it
-// is read; nets see a square of size x size of photos.
-func Outline(name string, size int) (*Source, error) {
-	source := func(title string, train, test, size, classes int, photos *Photos) (*Source, error) {
-		set := func(n int) Set { return Set{N: n, Channels: 3, Size: size, Classes: classes, Photos: photos} }
-		return &Source{Name: name, Title: title, Train: set(train), Test: set(test)}, nil
-	}
-	switch name {
-	case "cifar10":
-		return source("CIFAR-10", cifarTrain*cifarRows, cifarRows, cifarSize, cifarClasses, nil)
-	case "imagenet":
-		return source("ImageNet", ImageNetTrain, imagenetVal, size, imagenetClasses, &Photos{})
-	case "preview":
-		return source("preview set", PreviewTrain, PreviewTest, DefaultPreview.Size, previewClasses, nil)
-	case "preview64":
-		return source("preview set at 64x64", Preview64Train, Preview64Test, LargePreview.Size, previewClasses, nil)
-	}
-	return nil, fmt.Errorf("data set %q: expected cifar10, imagenet, preview or preview64", name)
 }
 
 // checksum is independent of how the files on disk were laid out.

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,20 +22,9 @@ import (
 	"depthlab/harness/disk"
 )
 
-// CIFAR-10's binary archive, as its authors publish it with this MD5.
-const (
-	cifarURL     = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-	cifarMD5     = "c32a1d4ab5d03f1284b67883e8d87530"
-	cifarArchive = "cifar-10-binary.tar.gz"
-	// EnvURL names an address of the archive to be tried first: a mirror, or
-	// one's own machine.
-	EnvURL = "DEPTHLAB_CIFAR10_URL"
-)
-
-// archive is what to expect of a download: also that of a test.
+// archive is what to expect of a download.
 type archive struct {
-	md5     string
-	rows    int           // records in each file
+	cifar
 	maxSize int64         // of the archive, bytes
 	attempt int           // times that each source is tried
 	pause   time.Duration // after a failure, before the next attempt
@@ -42,33 +32,29 @@ type archive struct {
 	free    func(dir string) (int64, bool)
 }
 
-var cifar10 = archive{
-	md5: cifarMD5, rows: cifarRows, maxSize: 1 << 30,
-	attempt: 3, pause: 2 * time.Second, stall: 30 * time.Second, free: disk.Free,
-}
-
-// Sources are the addresses to download CIFAR-10 from, in order.
-func Sources() []string {
+// sources are the addresses to download the archive from, in order: first that of
+// a mirror, or of one's own machine.
+func (c cifar) sources() []string {
 	var list []string
-	if own := os.Getenv(EnvURL); own != "" {
+	if own := os.Getenv(c.envURL); own != "" {
 		list = append(list, own)
 	}
-	return append(list, cifarURL)
+	return append(list, c.url)
 }
 
-// Download gets CIFAR-10's six files into dir, from the first source that
-// delivers an archive of the right MD5; nil stands for Sources(). What an
-// earlier, interrupted call has got is kept in a .part file and gone on from.
-// The files appear together at the end. progress is told the bytes that are
-// there and that there will be, 0 if not known; it may be nil. The error lists
-// what each source said.
-func Download(ctx context.Context, dir string, sources []string, progress func(done, total int64)) error {
-	if sources == nil {
-		sources = Sources()
+// fetch is the Fetch of Access.
+func (c cifar) fetch(ctx context.Context, dir string, progress func(done, total int64)) error {
+	a := archive{
+		cifar: c, maxSize: 1 << 30,
+		attempt: 3, pause: 2 * time.Second, stall: 30 * time.Second, free: disk.Free,
 	}
-	return cifar10.download(ctx, dir, sources, progress)
+	return a.download(ctx, dir, c.sources(), progress)
 }
 
+// download gets the files into dir, from the first source that delivers an
+// archive of the right MD5. What an earlier, interrupted call has got is kept in
+// a .part file and gone on from. The files appear together at the end. The error
+// lists what each source said.
 func (a archive) download(ctx context.Context, dir string, sources []string, progress func(done, total int64)) error {
 	if progress == nil {
 		progress = func(int64, int64) {}
@@ -76,9 +62,9 @@ func (a archive) download(ctx context.Context, dir string, sources []string, pro
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	part := filepath.Join(dir, cifarArchive+".part")
+	part := filepath.Join(dir, a.archive+".part")
 	// Fetched before a kill, or put there by hand.
-	for _, path := range []string{part, filepath.Join(dir, cifarArchive)} {
+	for _, path := range []string{part, filepath.Join(dir, a.archive)} {
 		if sum, err := md5Of(path); err == nil && sum == a.md5 {
 			if err := a.unpack(path, dir); err != nil || path != part {
 				return err
@@ -104,8 +90,8 @@ func (a archive) download(ctx context.Context, dir string, sources []string, pro
 		}
 		failed = append(failed, fmt.Errorf("%s: %w", source, err))
 	}
-	return fmt.Errorf("CIFAR-10 could not be downloaded:\n%w\n"+
-		"Without a network, put %s into %s by hand and ask again, or set $%s to an address that can be reached", errors.Join(failed...), cifarArchive, dir, EnvURL)
+	return fmt.Errorf("%s could not be downloaded:\n%w\n"+
+		"Without a network, put %s into %s by hand and ask again, or set $%s to an address that can be reached", a.Title, errors.Join(failed...), a.archive, dir, a.envURL)
 }
 
 // localError is a failure of this machine, such as a full disk.
@@ -220,7 +206,7 @@ func (a archive) fetch(ctx context.Context, source, part string, progress func(d
 		return false, &refusal{"server says " + response.Status}
 	}
 	if total > a.maxSize {
-		return false, &refusal{fmt.Sprintf("archive of %d bytes, far more than CIFAR-10's", total)}
+		return false, &refusal{fmt.Sprintf("archive of %d bytes, far more than %s's", total, a.Title)}
 	}
 	resumed = have > 0
 	if err := f.Truncate(have); err != nil {
@@ -230,7 +216,7 @@ func (a archive) fetch(ctx context.Context, source, part string, progress func(d
 		return resumed, local(err)
 	}
 	// What is still to come, and the files unpacked, and a little.
-	need := max(total-have, 0) + int64(len(cifarFiles)*a.rows*cifarRecord) + 1<<20
+	need := max(total-have, 0) + a.unpacked() + 1<<20
 	if free, known := a.free(filepath.Dir(part)); known && free < need {
 		return resumed, local(fmt.Errorf("%s has %d MB free, %d MB are needed: make room, or choose another folder with --data", filepath.Dir(part), free>>20, need>>20+1))
 	}
@@ -244,7 +230,7 @@ func (a archive) fetch(ctx context.Context, source, part string, progress func(d
 				return resumed, local(err)
 			}
 			if have += int64(n); have > a.maxSize {
-				return resumed, errors.Join(&refusal{"far more bytes than CIFAR-10 has"}, local(f.Truncate(0)))
+				return resumed, errors.Join(&refusal{"far more bytes than " + a.Title + " has"}, local(f.Truncate(0)))
 			}
 			progress(have, total)
 		}
@@ -287,7 +273,15 @@ func md5Of(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// unpack takes the six files out of the archive at path, into a folder beside
+// unpacked is the size of all files.
+func (a archive) unpacked() (sum int64) {
+	for i := range a.files() {
+		sum += a.bytes(i)
+	}
+	return sum
+}
+
+// unpack takes the files out of the archive at path, into a folder beside
 // their final places, and moves them there when all are whole. Other
 // names are passed over, so nothing in an archive can choose where it is
 // written.
@@ -307,27 +301,25 @@ func (a archive) unpack(path, dir string) (err error) {
 	if err != nil {
 		return wrap(err)
 	}
-	want := int64(a.rows) * cifarRecord
-	sums := make([]string, len(cifarFiles)) // "" until the file is there
+	files := a.files()
+	sums := make([]string, len(files)) // "" until the file is there
 	got := 0
 	// However it was compressed, no more is read than some spare for names.
-	archive := tar.NewReader(io.LimitReader(z, int64(len(cifarFiles))*want+16<<20))
-	for got < len(cifarFiles) {
+	archive := tar.NewReader(io.LimitReader(z, a.unpacked()+16<<20))
+	for got < len(files) {
 		h, err := archive.Next()
 		if err == io.EOF {
-			return wrap(fmt.Errorf("has %d of the %d files", got, len(cifarFiles)))
+			return wrap(fmt.Errorf("has %d of the %d files", got, len(files)))
 		}
 		if err != nil {
 			return wrap(noEOF(err))
 		}
-		name := strings.TrimPrefix(strings.TrimPrefix(h.Name, "./"), cifarFolder+"/")
-		i := 0
-		for i < len(cifarFiles) && cifarFiles[i].name != name {
-			i++
-		}
-		if i == len(cifarFiles) {
+		name := strings.TrimPrefix(strings.TrimPrefix(h.Name, "./"), a.folder+"/")
+		i := slices.IndexFunc(files, func(f cifarFile) bool { return f.name == name })
+		if i < 0 {
 			continue
 		}
+		want := a.bytes(i)
 		if h.Typeflag != tar.TypeReg || h.Size != want || sums[i] != "" {
 			return wrap(fmt.Errorf("%s is no regular file of %d bytes, or is there twice", name, want))
 		}
@@ -338,11 +330,11 @@ func (a archive) unpack(path, dir string) (err error) {
 		sums[i] = hex.EncodeToString(hash.Sum(nil))
 		got++
 	}
-	text := manifest(a.md5, sums)
+	text := a.manifest(sums)
 	if err := writeSynced(filepath.Join(temp, manifestFile), strings.NewReader(text), int64(len(text))); err != nil {
 		return err
 	}
-	for _, file := range cifarFiles {
+	for _, file := range files {
 		if err := os.Rename(filepath.Join(temp, file.name), filepath.Join(dir, file.name)); err != nil {
 			return err
 		}

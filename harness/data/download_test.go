@@ -26,16 +26,18 @@ type entry struct {
 	body []byte
 }
 
-func goodEntries() []entry {
-	e := []entry{{cifarFolder + "/", tar.TypeDir, nil}, {cifarFolder + "/batches.meta.txt", tar.TypeReg, []byte("airplane\n")}}
-	for i, f := range cifarFiles {
-		e = append(e, entry{cifarFolder + "/" + f.name, tar.TypeReg, cifarBytes(i, testRows)})
+func goodEntries() []entry { return entriesOf(cifar10) }
+
+func entriesOf(c cifar) []entry {
+	e := []entry{{c.folder + "/", tar.TypeDir, nil}, {c.folder + "/batches.meta.txt", tar.TypeReg, []byte("airplane\n")}}
+	for i, f := range c.files() {
+		e = append(e, entry{c.folder + "/" + f.name, tar.TypeReg, c.bytesOf(i, testRows)})
 	}
-	return append(e, entry{cifarFolder + "/readme.html", tar.TypeReg, []byte("hello")})
+	return append(e, entry{c.folder + "/readme.html", tar.TypeReg, []byte("hello")})
 }
 
 // pack makes an archive and what to expect of it.
-func pack(t *testing.T, entries []entry) ([]byte, archive) {
+func pack(t *testing.T, c cifar, entries []entry) ([]byte, archive) {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -56,8 +58,10 @@ func pack(t *testing.T, entries []entry) ([]byte, archive) {
 		t.Fatal(err)
 	}
 	sum := md5.Sum(b.Bytes())
+	small := few(c)
+	small.md5 = hex.EncodeToString(sum[:])
 	return b.Bytes(), archive{
-		md5: hex.EncodeToString(sum[:]), rows: testRows, maxSize: 1 << 20, attempt: 3, pause: time.Millisecond, stall: 5 * time.Second,
+		cifar: small, maxSize: 1 << 20, attempt: 3, pause: time.Millisecond, stall: 5 * time.Second,
 		free: func(string) (int64, bool) { return 1 << 40, true },
 	}
 }
@@ -112,9 +116,9 @@ func status(code int) http.HandlerFunc {
 }
 
 func TestDownload(t *testing.T) {
-	b, good := pack(t, goodEntries())
+	b, good := pack(t, cifar10, goodEntries())
 	half := fmt.Sprintf("bytes=%d-", len(b)/2)
-	other, _ := pack(t, []entry{{"x", tar.TypeReg, bytes.Repeat([]byte("other"), 3000)}})
+	other, _ := pack(t, cifar10, []entry{{"x", tar.TypeReg, bytes.Repeat([]byte("other"), 3000)}})
 	for _, test := range []struct {
 		name   string
 		serve  []http.HandlerFunc
@@ -143,7 +147,7 @@ func TestDownload(t *testing.T) {
 				whole(b)(w, r)
 			}
 		}()}, nil, [][]string{{"", "", ""}}, nil},
-		{"404", []http.HandlerFunc{status(404)}, nil, [][]string{{""}}, []string{"404 Not Found", EnvURL}},
+		{"404", []http.HandlerFunc{status(404)}, nil, [][]string{{""}}, []string{"404 Not Found", cifar10.envURL}},
 		{"always busy", []http.HandlerFunc{status(503)}, nil, [][]string{{"", "", ""}}, []string{"503"}},
 		{"wrong hash", []http.HandlerFunc{whole(other)}, nil, [][]string{{""}}, []string{"MD5", good.md5}},
 		{"wrong hash also afresh", []http.HandlerFunc{whole(other)}, other[:9], [][]string{{"bytes=9-", ""}}, []string{"MD5", good.md5}},
@@ -161,7 +165,7 @@ func TestDownload(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "new")
-			part := filepath.Join(dir, cifarArchive+".part")
+			part := filepath.Join(dir, cifar10.archive+".part")
 			if test.part != nil {
 				os.Mkdir(dir, 0o777)
 				write(t, part, test.part)
@@ -188,7 +192,7 @@ func TestDownload(t *testing.T) {
 						t.Errorf("error %q does not say %q", err, want)
 					}
 				}
-				if _, err := Find(dir); err == nil {
+				if _, err := cifar10.find(dir); err == nil {
 					t.Error("files were unpacked")
 				}
 				return
@@ -199,11 +203,11 @@ func TestDownload(t *testing.T) {
 			if len(sites[0].ranges) > 0 && (done != int64(len(b)) || total != done) {
 				t.Errorf("progress ended at %d of %d, the archive has %d", done, total, len(b))
 			}
-			if s, err := readCIFAR(dir, testRows, good.md5); err != nil || !s.Canonical || s.Title != "CIFAR-10" || s.Warning != "" {
+			if s, err := good.open(dir); err != nil || !s.Canonical || s.Title != "CIFAR-10" || s.Warning != "" {
 				t.Fatalf("what was downloaded is read as %+v, %v", s, err)
 			}
 			entries, _ := os.ReadDir(dir)
-			if len(entries) != len(cifarFiles)+1 {
+			if len(entries) != len(cifar10.files())+1 {
 				t.Errorf("other files are left: %v", entries)
 			}
 		})
@@ -212,31 +216,31 @@ func TestDownload(t *testing.T) {
 
 // The manifest of other bytes, or of another archive, is no witness.
 func TestManifest(t *testing.T) {
-	b, good := pack(t, goodEntries())
+	b, good := pack(t, cifar10, goodEntries())
 	dir := t.TempDir()
 	if err := good.download(context.Background(), dir, []string{serve(t, whole(b)).URL}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := readCIFAR(dir, testRows, cifarMD5); err != nil || s.Canonical {
+	if s, err := few(cifar10).open(dir); err != nil || s.Canonical {
 		t.Errorf("files of another archive are canonical (%v)", err)
 	}
 	changed := cifarBytes(2, testRows)
 	changed[len(changed)-1]++
 	write(t, filepath.Join(dir, "data_batch_3.bin"), changed)
-	if s, err := readCIFAR(dir, testRows, good.md5); err != nil || s.Canonical {
+	if s, err := good.open(dir); err != nil || s.Canonical {
 		t.Errorf("a changed file is canonical (%v)", err)
 	}
 }
 
 func TestArchivePutThereByHand(t *testing.T) {
-	b, good := pack(t, goodEntries())
+	b, good := pack(t, cifar10, goodEntries())
 	dir := t.TempDir()
-	path := filepath.Join(dir, cifarArchive)
+	path := filepath.Join(dir, cifar10.archive)
 	write(t, path, b)
 	if err := good.download(context.Background(), dir, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readCIFAR(dir, testRows, good.md5); err != nil {
+	if _, err := good.open(dir); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path); err != nil {
@@ -245,7 +249,7 @@ func TestArchivePutThereByHand(t *testing.T) {
 }
 
 func TestDownloadIsStopped(t *testing.T) {
-	b, good := pack(t, goodEntries())
+	b, good := pack(t, cifar10, goodEntries())
 	ctx, cancel := context.WithCancel(context.Background())
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(b)))
@@ -262,13 +266,13 @@ func TestDownloadIsStopped(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if part, err := os.ReadFile(filepath.Join(dir, cifarArchive+".part")); err != nil || !bytes.Equal(part, b[:100]) {
+	if part, err := os.ReadFile(filepath.Join(dir, cifar10.archive+".part")); err != nil || !bytes.Equal(part, b[:100]) {
 		t.Errorf("what was there is not kept: %d bytes, %v", len(part), err)
 	}
 }
 
 func TestSilentServerIsGivenUp(t *testing.T) {
-	_, good := pack(t, goodEntries())
+	_, good := pack(t, cifar10, goodEntries())
 	good.stall, good.attempt = 50*time.Millisecond, 1
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "some")
@@ -282,7 +286,7 @@ func TestSilentServerIsGivenUp(t *testing.T) {
 }
 
 func TestDiskTooSmall(t *testing.T) {
-	b, good := pack(t, goodEntries())
+	b, good := pack(t, cifar10, goodEntries())
 	good.free = func(string) (int64, bool) { return 1000, true }
 	first, second := serve(t, whole(b)), serve(t, whole(b))
 	err := good.download(context.Background(), t.TempDir(), []string{first.URL, second.URL}, nil)
@@ -305,26 +309,26 @@ func TestBadArchives(t *testing.T) {
 		{"elsewhere", change(func(e []entry) []entry { e[3].name = "../" + e[3].name; return e }), "has 5 of the 6 files"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b, a := pack(t, test.entries)
+			b, a := pack(t, cifar10, test.entries)
 			outer := t.TempDir()
 			dir := filepath.Join(outer, "in")
 			err := a.download(context.Background(), dir, []string{serve(t, whole(b)).URL}, nil)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v does not say %q", err, test.want)
 			}
-			if _, err := Find(dir, outer); err == nil {
+			if len(In(dir))+len(In(outer)) > 0 {
 				t.Error("files were unpacked")
 			}
 		})
 	}
 	t.Run("bomb", func(t *testing.T) {
-		b, a := pack(t, append([]entry{{"zeros", tar.TypeReg, make([]byte, 64<<20)}}, goodEntries()...))
+		b, a := pack(t, cifar10, append([]entry{{"zeros", tar.TypeReg, make([]byte, 64<<20)}}, goodEntries()...))
 		if err := a.download(context.Background(), t.TempDir(), []string{serve(t, whole(b)).URL}, nil); err == nil {
 			t.Error("an archive of much more than the files is unpacked")
 		}
 	})
 	t.Run("no archive", func(t *testing.T) {
-		_, a := pack(t, nil)
+		_, a := pack(t, cifar10, nil)
 		sum := md5.Sum([]byte("no archive"))
 		a.md5 = hex.EncodeToString(sum[:])
 		if err := a.download(context.Background(), t.TempDir(), []string{serve(t, whole([]byte("no archive"))).URL}, nil); err == nil {
@@ -334,12 +338,12 @@ func TestBadArchives(t *testing.T) {
 }
 
 func TestSources(t *testing.T) {
-	t.Setenv(EnvURL, "")
-	if got := Sources(); !slices.Equal(got, []string{cifarURL}) {
+	t.Setenv(cifar10.envURL, "")
+	if got := cifar10.sources(); !slices.Equal(got, []string{cifar10.url}) {
 		t.Errorf("sources %q", got)
 	}
-	t.Setenv(EnvURL, "http://mirror/a.tar.gz")
-	if got := Sources(); !slices.Equal(got, []string{"http://mirror/a.tar.gz", cifarURL}) {
+	t.Setenv(cifar10.envURL, "http://mirror/a.tar.gz")
+	if got := cifar10.sources(); !slices.Equal(got, []string{"http://mirror/a.tar.gz", cifar10.url}) {
 		t.Errorf("sources %q", got)
 	}
 }

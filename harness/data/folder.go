@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"depthlab/experiments/dataset"
 	"depthlab/harness/data/photo"
 )
 
@@ -29,13 +30,6 @@ type Photos struct {
 // MostBroken is the share of unreadable files above which a data set is
 // refused, and a run stops.
 const MostBroken = 0.01
-
-// ImageNet's own numbers.
-const (
-	imagenetClasses = 1000
-	ImageNetTrain   = 1281167
-	imagenetVal     = 50000
-)
 
 // FolderOptions say how a folder of photos is read.
 type FolderOptions struct {
@@ -84,7 +78,7 @@ func ImageFolder(ctx context.Context, dir string, o FolderOptions) (*Source, err
 		broken = append(broken, set.Photos.broken()...)
 	}
 	s.Title = photoTitle(len(f.classes), train.N-len(train.Photos.Broken), test.N-len(test.Photos.Broken))
-	s.Canonical = s.Title == wholeImageNet
+	s.Canonical = s.Title == imagenet.Title
 	if len(broken) > 0 {
 		warnings = append(warnings, fmt.Sprintf("%s: %d unreadable files are left out: %s; all are named in %s", dir, len(broken), someOf(broken), ix.path))
 	}
@@ -113,13 +107,13 @@ func OutlineFolder(dir string, size int) (*Source, error) {
 	return &Source{Name: "imagenet", Title: photoTitle(len(f.classes), train.N, test.N), Train: train, Test: test}, nil
 }
 
-// wholeImageNet is the title of all of ImageNet.
-const wholeImageNet = "ImageNet"
+// imagenet is all of ImageNet.
+var imagenet = dataset.Of("imagenet")
 
 // photoTitle says how much of ImageNet the photos that can be read are.
 func photoTitle(classes, train, test int) string {
-	if classes == imagenetClasses && train == ImageNetTrain && test == imagenetVal {
-		return wholeImageNet
+	if classes == imagenet.Classes && train == imagenet.Train && test == imagenet.Test {
+		return imagenet.Title
 	}
 	return fmt.Sprintf("ImageNet, %d classes, %d + %d photos", classes, train, test)
 }

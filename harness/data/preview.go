@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"depthlab/experiments/dataset"
 )
 
 // PreviewTask describes the generated data set: textures of ten classes, made
@@ -48,18 +50,6 @@ var DefaultPreview = PreviewTask{
 	Noise: 20, RingMargin: 2,
 }
 
-// PreviewTrain and PreviewTest are how many images the preview has by default.
-const (
-	PreviewTrain = 20000
-	PreviewTest  = 2000
-)
-
-// Preview64Train and Preview64Test are how many images of 64 pixels there are.
-const (
-	Preview64Train = 5000
-	Preview64Test  = 1000
-)
-
 const previewClasses = 10
 
 // LargePreview is the same task on images four times as wide, for nets that
@@ -75,27 +65,22 @@ func (t PreviewTask) enlarged(k float64) PreviewTask {
 	return t
 }
 
-// Preview64 generates images of LargePreview; 0 stands for Preview64Train and
-// Preview64Test.
-func Preview64(train, test int) *Source {
-	s := LargePreview.Generate(cmp.Or(train, Preview64Train), cmp.Or(test, Preview64Test))
-	s.Name, s.Title = "preview64", "preview set at 64x64"
-	return s
-}
+// Preview64 generates images of LargePreview, as Preview does of DefaultPreview.
+func Preview64(train, test int) *Source { return LargePreview.generate("preview64", train, test) }
 
 // Preview generates the preview set with so many images for training and
-// testing; 0 stands for PreviewTrain and PreviewTest. The bytes are the same
-// on every machine.
-func Preview(train, test int) *Source {
-	return DefaultPreview.Generate(cmp.Or(train, PreviewTrain), cmp.Or(test, PreviewTest))
-}
+// testing; 0 stands for all that there are. The bytes are the same on every
+// machine.
+func Preview(train, test int) *Source { return DefaultPreview.generate("preview", train, test) }
 
-// Generate makes a Source of this task. Image i is a function of (t, split, i)
-// alone, so a smaller set is the front of a larger one; its label is i mod 10.
-func (t PreviewTask) Generate(train, test int) *Source {
+// generate makes the Source of the data set of a name. Image i is a function of
+// (t, split, i) alone, so a smaller set is the front of a larger one; its label is
+// i mod 10.
+func (t PreviewTask) generate(name string, train, test int) *Source {
+	set := dataset.Of(name)
 	s := &Source{
-		Name: "preview", Title: "preview set", Canonical: true,
-		Train: t.set(0, train), Test: t.set(1, test),
+		Name: name, Title: set.Title, Canonical: true,
+		Train: t.set(0, cmp.Or(train, set.Train)), Test: t.set(1, cmp.Or(test, set.Test)),
 	}
 	s.Checksum = checksum(&s.Train, &s.Test)
 	return s

@@ -9,7 +9,7 @@ import (
 
 // $DEPTHLAB_DATA, a folder of CIFAR-10, is read and described.
 func TestRealCIFAR(t *testing.T) {
-	s, err := CIFAR10(os.Getenv("DEPTHLAB_DATA"))
+	s, err := cifar10.open(os.Getenv("DEPTHLAB_DATA"))
 	if err != nil {
 		t.Fatal(err)
 	}

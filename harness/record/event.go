@@ -56,7 +56,8 @@ type Start struct {
 	Macs      int64    `json:"macs"`  // multiply-adds of one image forward
 	Steps     int      `json:"steps"` // at which it will stop
 	Batch     int      `json:"batch"`
-	Data      string   `json:"data"` // "CIFAR-10", "CIFAR-10, JPEG copy", "preview set"
+	Data      string   `json:"data"`               // "CIFAR-10", "CIFAR-10, JPEG copy", "preview set"
+	DataSet   string   `json:"data_set,omitempty"` // what a question calls it: "cifar10"; "" in files of before
 	Precision string   `json:"precision"`
 	Device    string   `json:"device"`
 	Paper     bool     `json:"paper"`                     // the recipe and the data are the paper's

@@ -71,7 +71,7 @@ func gpuCheck(ctx context.Context, c *call) error {
 	if err := f.deviceFlags.check(m); err != nil {
 		return err
 	}
-	if _, err := m.CIFAR10(); harness.Promised(err) {
+	if _, err := m.FindWhole("cifar10"); err != nil && (c.dataDir != "" || harness.Promised(err)) {
 		return err
 	}
 	if err := errors.Join(executable("against-torch", *f.torch), executable("against-jax", *f.jax)); err != nil {
@@ -360,7 +360,7 @@ func (f checkFlags) time(ctx context.Context, m harness.Machine, dev device.Devi
 
 // checkData is CIFAR-10 where it is, else generated images.
 func checkData(m harness.Machine) (*data.Source, string, error) {
-	if _, err := m.CIFAR10(); err == nil {
+	if _, err := m.FindWhole("cifar10"); err == nil {
 		src, err := load(context.Background(), m, "cifar10", data.FolderOptions{})
 		return src, "cifar10", err
 	}

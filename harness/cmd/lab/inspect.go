@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"depthlab/experiments/dataset"
 	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/nets"
@@ -72,40 +73,57 @@ func doctorDevices(m harness.Machine) (missing []error) {
 
 // doctorData tells of data sets, and gives the errors of those that are missing.
 func doctorData(m harness.Machine) (missing []error) {
-	if dir, err := m.ImageNet(); err != nil {
-		fmt.Printf("data   imagenet missing: %v\n", err)
-		missing = append(missing, err)
-	} else {
-		fmt.Printf("data   imagenet in %s\n", dir)
-	}
-	dir, err := m.CIFAR10()
-	if err != nil {
-		fmt.Printf("data   cifar10 missing: %v\n", err)
-		missing = append(missing, err)
-	} else if src, err := data.CIFAR10(dir); err != nil {
-		fmt.Printf("data   cifar10 unusable: %v\n", err)
-	} else {
-		fmt.Printf("data   cifar10 %s in %s, %d + %d images\n", src.Title, dir, src.Train.N, src.Test.N)
-	}
-	if m.DataDir != "" && len(missing) == 1 {
-		return nil // the folder holds one of them, and so what is meant
+	for _, name := range dataset.InFiles() {
+		said, err := doctorSet(m, name)
+		if err != nil {
+			said = fmt.Sprintf("missing: %v", err)
+			missing = append(missing, err)
+		}
+		fmt.Printf("data   %s %s\n", name, said)
 	}
 	return missing
 }
 
+// doctorSet says what there is of a data set. Photos are not looked into.
+func doctorSet(m harness.Machine, name string) (string, error) {
+	if dataset.Of(name).Photos {
+		dir, err := m.Find(name)
+		return "in " + dir, err
+	}
+	dir, err := m.FindWhole(name)
+	if err != nil {
+		return "", err
+	}
+	access, err := data.Of(name)
+	if err != nil {
+		return "", err
+	}
+	src, err := access.Read(context.Background(), dir, data.FolderOptions{})
+	if err != nil {
+		return fmt.Sprintf("unusable: %v", err), nil
+	}
+	return fmt.Sprintf("%s in %s, %d + %d images", src.Title, dir, src.Train.N, src.Test.N), nil
+}
+
 func fetchData(ctx context.Context, c *call) error {
-	c.StringVar(&c.dataDir, "data", "", "folder to download into (else $DEPTHLAB_DATA, else .data/cifar10)")
-	files, err := c.files(1, "cifar10")
+	sets := data.Fetchable()
+	c.StringVar(&c.dataDir, "data", "", "folder to download into (else "+dataHomes(sets)+")")
+	files, err := c.files(1, strings.Join(sets, " or "))
 	if err != nil {
 		return err
 	}
-	if files[0] != "cifar10" {
-		return usage("data %q: only cifar10 can be downloaded", files[0])
+	name := files[0]
+	if !slices.Contains(sets, name) {
+		return usage("data %q: only %s can be downloaded", name, strings.Join(sets, " and "))
 	}
-	dir := c.machine().DataHome()
-	say("CIFAR-10 into %s", dir)
+	access, err := data.Of(name)
+	if err != nil {
+		return err
+	}
+	dir, _ := c.machine().DataHome(name)
+	say("%s (%d MiB) into %s", dataset.Of(name).Title, access.MiB, dir)
 	last := int64(-1)
-	err = data.Download(ctx, dir, data.Sources(), func(done, total int64) {
+	err = access.Fetch(ctx, dir, func(done, total int64) {
 		if mib := done >> 20; mib != last {
 			last = mib
 			fmt.Fprintf(messages, "\r%d of %d MiB", mib, total>>20)
@@ -117,9 +135,9 @@ func fetchData(ctx context.Context, c *call) error {
 	}
 	option := ""
 	if c.dataDir != "" {
-		option = " --data " + c.dataDir
+		option = " with --data " + c.dataDir
 	}
-	say("done; ./run.sh experiments/plain_vs_res.yaml%s will use it", option)
+	say("done; ./run.sh%s finds it for every question whose data is %s", option, name)
 	return nil
 }
 
@@ -147,7 +165,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	pad := c.String("shortcut-pad", "", "zero channels of shortcut A: trailing or split")
 	mean := c.String("mean", "", "of each channel, of pixels scaled to [0, 1]: 0.485,0.456,0.406")
 	std := c.String("std", "", "likewise")
-	name := c.String("set-name", "", "cifar10, imagenet, preview or preview64; without it the weights' own, else what --data has, else cifar10")
+	name := c.String("set-name", "", strings.Join(dataset.Names(), ", ")+"; without it the weights' own, else what --data has, else cifar10")
 	c.StringVar(&o.Crops, "crops", "1", "of a photo: 1, 10 or multi (all of it, scores averaged over five scales)")
 	c.StringVar(&o.Scores, "scores", "", "safetensors file to write the scores of photos to")
 	if _, err := c.files(0, "no file"); err != nil {
@@ -194,19 +212,19 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	}
 	m := c.machine()
 	trained, size := harness.DataOf(o.Weights)
-	if trained != "imagenet" {
+	if !dataset.Of(trained).Photos {
 		size = 224
 	}
 	if *name == "" {
 		*name = trained
 	}
-	if _, err := m.ImageNet(); *name == "" && err == nil && m.DataDir != "" {
-		*name = "imagenet"
+	if found := data.In(m.DataDir); *name == "" && m.DataDir != "" && len(found) > 0 {
+		*name = found[0].Name
 	}
 	if *name == "" {
 		*name = "cifar10"
 	}
-	if c.dataDir != "" && (*name == "preview" || *name == "preview64") {
+	if c.dataDir != "" && dataset.Of(*name).Made() {
 		return usage("--data %s: the weights are tested on %s, which reads no folder; --set-name says on which data, or leave --data out", c.dataDir, *name)
 	}
 	dev, err := flags.open(m)

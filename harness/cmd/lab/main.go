@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"depthlab/experiments"
+	"depthlab/experiments/dataset"
 	"depthlab/harness"
 	"depthlab/harness/data"
 )
@@ -42,7 +43,7 @@ func init() { // a variable would refer to itself through help
 		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin, false},
 		{"diff", "RUN RUN", "what differs between two runs (results/runs/RUN)", diffRuns, false},
 		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor, false},
-		{"data", "cifar10", "download CIFAR-10 (163 MiB) into the project's data folder", fetchData, true},
+		{"data", strings.Join(data.Fetchable(), "|"), "download a data set into the project's data folder, resumed and checked", fetchData, true},
 		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain, false},
 		{"eval", "--net NET --weights FILE", "test weights on a data set", evalWeights, true},
 		{"export", "--weights FILE --out FILE", "write weights as PyTorch's load_state_dict takes them", exportWeights, false},
@@ -160,7 +161,16 @@ func (c *call) about(text string) {
 
 // dataOption names the folder of a data set.
 func (c *call) dataOption() {
-	c.StringVar(&c.dataDir, "data", "", "folder of the CIFAR-10 binary files (else $DEPTHLAB_DATA, else .data/cifar10), or of ImageNet's train and val (else $DEPTHLAB_IMAGENET, else .data/imagenet)")
+	c.StringVar(&c.dataDir, "data", "", "folder of the data set: CIFAR's binary files, or ImageNet's train and val (else "+dataHomes(dataset.InFiles())+")")
+}
+
+// dataHomes says where data sets are looked for, and put, that --data does not name.
+func dataHomes(names []string) string {
+	var all []string
+	for _, name := range names {
+		all = append(all, fmt.Sprintf("%s: $%s, else .data/%s", name, dataset.Of(name).Env, name))
+	}
+	return strings.Join(all, "; ")
 }
 
 // pluginOption names a PJRT plugin.

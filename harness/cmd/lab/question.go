@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"depthlab/experiments"
+	"depthlab/experiments/dataset"
 	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
@@ -52,7 +53,11 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 		}
 		return q, nil, usageError{err}
 	}
-	if set := q.plan.Runs[0].Data; c.dataDir != "" && !slices.Contains(q.plan.Needs, set) {
+	set := q.plan.Runs[0].Data
+	if c.dataDir != "" && why[set] != nil {
+		return q, nil, why[set]
+	}
+	if c.dataDir != "" && !slices.Contains(q.plan.Needs, set) {
 		others := ""
 		for _, x := range missing {
 			others += "; not " + x.String()
@@ -94,7 +99,7 @@ func (c *call) reasons(missing []experiments.Missing) (lines []string) {
 	}
 	_, why := c.machine().Have()
 	for _, need := range needs(missing) {
-		if need == "cifar10" || need == "imagenet" {
+		if dataset.Of(need).Name != "" {
 			lines = append(lines, why[need].Error())
 		}
 	}

@@ -101,6 +101,14 @@ func TestWishes(t *testing.T) {
 		{"", "plan any.yaml --data=", 2, "--data: expected a value"},
 		{"", "plan any.yaml --data part", 2, "--data part|data_batch_2.bin is missing|test_batch.bin has 100 bytes"},
 		{"", "plan any.yaml --data cifar", 0, "profile cifar"},
+		{"", "doctor --data cifar", 0, "imagenet missing"},
+
+		// A folder of another data set.
+		{"", "plan any.yaml --data photos", 2, "--data photos: profile made makes its images itself|not cifar: needs the files of CIFAR-10"},
+		{"", "run any.yaml --profile cifar --data photos", 2, "CIFAR-10 not found|looked in photos|photos has ImageNet"},
+		{"", "plan photos.yaml --profile photos --data cifar", 2, "ImageNet not found|looked in cifar|cifar has CIFAR-10"},
+		{"", "eval --net plain-8 --weights w --set-name cifar10 --data photos --device ref", 2, "CIFAR-10 not found|photos has ImageNet"},
+		{"", "gpu-check --device ref --data photos", 2, "CIFAR-10 not found|photos has ImageNet"},
 		{"DEPTHLAB_DATA=none", "plan any.yaml", 2, "DEPTHLAB_DATA=none: CIFAR-10 not found"},
 		{"DEPTHLAB_DATA=none", "run any.yaml", 2, "DEPTHLAB_DATA=none: CIFAR-10 not found"},
 		{"DEPTHLAB_DATA=part", "plan any.yaml", 2, "DEPTHLAB_DATA=part|data_batch_2.bin is missing"},

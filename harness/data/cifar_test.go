@@ -14,28 +14,54 @@ import (
 
 const testRows = 3
 
-// cifarBytes is one file: the labels go on from file to file, and each pixel
-// tells its file, row and place.
-func cifarBytes(file, rows int) []byte {
+const (
+	testRecord   = 1 + 3*32*32
+	cifarUnknown = "CIFAR-10, files differ from the canonical ones"
+)
+
+// few is a data set with testRows records in each file.
+func few(c cifar) cifar {
+	c.Train, c.Test = len(c.train)*testRows, testRows
+	return c
+}
+
+// bytesOf is one file: the labels go on from file to file, and each pixel tells
+// its file, row and place.
+func (c cifar) bytesOf(file, rows int) []byte {
 	var b []byte
 	for row := range rows {
-		b = append(b, uint8((file*rows+row)%10))
-		for k := range cifarRecord - 1 {
+		for _, n := range c.labels {
+			b = append(b, uint8((file*rows+row)%n))
+		}
+		for k := range 3 * 32 * 32 {
 			b = append(b, uint8(100*file+30*row+k))
 		}
 	}
 	return b
 }
 
-// writeCIFAR makes a small folder in the binary layout.
-func writeCIFAR(t *testing.T, dir string) {
+func cifarBytes(file, rows int) []byte { return cifar10.bytesOf(file, rows) }
+
+// write makes a small folder in the binary layout.
+func (c cifar) write(t *testing.T, dir string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	for i, f := range cifarFiles {
-		write(t, filepath.Join(dir, f.name), cifarBytes(i, testRows))
+	for i, f := range c.files() {
+		write(t, filepath.Join(dir, f.name), c.bytesOf(i, testRows))
 	}
+}
+
+func writeCIFAR(t *testing.T, dir string) { t.Helper(); cifar10.write(t, dir) }
+
+// open finds and reads.
+func (c cifar) open(home string) (*Source, error) {
+	dir, err := c.find(home)
+	if err != nil {
+		return nil, err
+	}
+	return c.read(dir)
 }
 
 func write(t *testing.T, path string, b []byte) {
@@ -46,10 +72,10 @@ func write(t *testing.T, path string, b []byte) {
 }
 
 func TestCIFARIsReadInOrder(t *testing.T) {
-	for _, inner := range []string{"", cifarFolder} {
+	for _, inner := range []string{"", cifar10.folder} {
 		dir := t.TempDir()
 		writeCIFAR(t, filepath.Join(dir, inner))
-		s, err := readCIFAR(dir, testRows, cifarMD5)
+		s, err := few(cifar10).open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +87,7 @@ func TestCIFARIsReadInOrder(t *testing.T) {
 			if i >= 5*testRows {
 				set, at = &s.Test, i-5*testRows
 			}
-			record := cifarBytes(i/testRows, testRows)[i%testRows*cifarRecord:][:cifarRecord]
+			record := cifarBytes(i/testRows, testRows)[i%testRows*testRecord:][:testRecord]
 			if set.Labels[at] != int32(record[0]) || !bytes.Equal(set.Image(at), record[1:]) {
 				t.Errorf("image %d is not the one of the file", i)
 			}
@@ -92,7 +118,7 @@ func TestCIFARComplaints(t *testing.T) {
 		}, []string{"data_batch_1.bin has 12292 bytes, expected 9219"}},
 		{"label", func(t *testing.T, dir string) {
 			b := cifarBytes(4, testRows)
-			b[2*cifarRecord] = 77
+			b[2*testRecord] = 77
 			write(t, filepath.Join(dir, "data_batch_5.bin"), b)
 		}, []string{"data_batch_5.bin", "row 2 has label 77, expected 0 to 9"}},
 		{"folder in place of a file", func(t *testing.T, dir string) {
@@ -104,7 +130,7 @@ func TestCIFARComplaints(t *testing.T) {
 			dir := t.TempDir()
 			writeCIFAR(t, dir)
 			test.spoil(t, dir)
-			_, err := readCIFAR(dir, testRows, cifarMD5)
+			_, err := few(cifar10).open(dir)
 			if err == nil {
 				t.Fatal("accepted")
 			}
@@ -120,25 +146,20 @@ func TestCIFARComplaints(t *testing.T) {
 func TestFind(t *testing.T) {
 	empty, flat, nested := t.TempDir(), t.TempDir(), t.TempDir()
 	writeCIFAR(t, flat)
-	writeCIFAR(t, filepath.Join(nested, cifarFolder))
-	for _, test := range []struct {
-		dirs []string
-		want string
-	}{
-		{[]string{"", empty, flat, nested}, flat},
-		{[]string{nested, flat}, filepath.Join(nested, cifarFolder)},
-	} {
-		if got, err := Find(test.dirs...); err != nil || got != test.want {
-			t.Errorf("Find(%q) = %q, %v", test.dirs, got, err)
+	writeCIFAR(t, filepath.Join(nested, cifar10.folder))
+	for dir, want := range map[string]string{flat: flat, nested: filepath.Join(nested, cifar10.folder)} {
+		if got, err := cifar10.find(dir); err != nil || got != want {
+			t.Errorf("find(%q) = %q, %v", dir, got, err)
 		}
 	}
-	_, err := Find("", empty)
-	var missing *NotFoundError
-	if !errors.As(err, &missing) || len(missing.Dirs) != 1 || strings.Contains(err.Error(), "\n") {
-		t.Errorf("Find in an empty folder: %v", err)
+	_, err := cifar10.find(empty)
+	if err == nil || strings.Contains(err.Error(), "\n") {
+		t.Fatalf("find in an empty folder: %v", err)
 	}
-	if _, err := CIFAR10(empty); !errors.As(err, &missing) {
-		t.Errorf("CIFAR10 of an empty folder: %v", err)
+	for _, want := range []string{"CIFAR-10 not found", "looked in " + empty, "run.sh data cifar10", "DEPTHLAB_DATA"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: it does not say %q", err, want)
+		}
 	}
 }
 
@@ -155,11 +176,11 @@ func TestTitle(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, titleFile), []byte(text))
-		if got := titleOf(rootOf(t, dir)); got != want {
+		if got := cifar10.titleOf(rootOf(t, dir)); got != want {
 			t.Errorf("title.txt %q gives title %q, want %q", text, got, want)
 		}
 	}
-	if got := titleOf(rootOf(t, t.TempDir())); got != cifarUnknown {
+	if got := cifar10.titleOf(rootOf(t, t.TempDir())); got != cifarUnknown {
 		t.Errorf("no title.txt gives title %q", got)
 	}
 }
@@ -180,11 +201,11 @@ func TestLinks(t *testing.T) {
 	dir, elsewhere := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "x.bin")
 	writeCIFAR(t, dir)
 	link := dir + "-link"
-	file, moved := filepath.Join(dir, cifarFiles[2].name), filepath.Join(dir, "moved.bin")
+	file, moved := filepath.Join(dir, cifar10.files()[2].name), filepath.Join(dir, "moved.bin")
 	if err := errors.Join(os.Symlink(dir, link), os.Rename(file, moved), os.Symlink("moved.bin", file)); err != nil {
 		testskip.Skip(t, "no symbolic links here: %v", err)
 	}
-	if _, err := readCIFAR(link, testRows, cifarMD5); err != nil {
+	if _, err := few(cifar10).open(link); err != nil {
 		t.Errorf("links inside are refused: %v", err)
 	}
 	for _, to := range []string{elsewhere, "../../" + filepath.Base(filepath.Dir(elsewhere)) + "/x.bin"} {
@@ -192,7 +213,7 @@ func TestLinks(t *testing.T) {
 		if err := errors.Join(os.Remove(file), os.Symlink(to, file)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := readCIFAR(dir, testRows, cifarMD5); err == nil || !strings.Contains(err.Error(), file) {
+		if _, err := few(cifar10).open(dir); err == nil || !strings.Contains(err.Error(), file) {
 			t.Errorf("a link to %s: %v", to, err)
 		}
 	}
@@ -200,7 +221,7 @@ func TestLinks(t *testing.T) {
 	if err := errors.Join(os.WriteFile(elsewhere, []byte("secret"), 0o666), os.Symlink(elsewhere, filepath.Join(dir, titleFile))); err != nil {
 		t.Fatal(err)
 	}
-	if got := titleOf(rootOf(t, dir)); got != cifarUnknown {
+	if got := cifar10.titleOf(rootOf(t, dir)); got != cifarUnknown {
 		t.Errorf("title %q from outside of the folder", got)
 	}
 }
@@ -213,19 +234,19 @@ func FuzzCIFAR(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{10})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		set := newSet(4, 3, cifarSize, cifarClasses)
-		err := parseCIFAR(bytes.NewReader(b), &set, 1, 2)
-		good := len(b) == 2*cifarRecord && b[0] < 10 && b[cifarRecord] < 10
+		set := newSet(4, 3, 32, 10)
+		err := cifar10.parse(bytes.NewReader(b), &set, 1, 2)
+		good := len(b) == 2*testRecord && b[0] < 10 && b[testRecord] < 10
 		if (err == nil) != good {
 			t.Fatalf("%d bytes: %v", len(b), err)
 		}
 		if errors.Is(err, io.EOF) {
 			t.Fatal("a short file ends as if it were whole")
 		}
-		if good && !bytes.Equal(set.Image(2), b[cifarRecord+1:]) {
+		if good && !bytes.Equal(set.Image(2), b[testRecord+1:]) {
 			t.Fatal("pixels differ")
 		}
-		if !bytes.Equal(set.Image(0), make([]byte, cifarRecord-1)) || !bytes.Equal(set.Image(3), make([]byte, cifarRecord-1)) {
+		if !bytes.Equal(set.Image(0), make([]byte, testRecord-1)) || !bytes.Equal(set.Image(3), make([]byte, testRecord-1)) {
 			t.Fatal("wrote beyond its rows")
 		}
 	})
