@@ -6,6 +6,7 @@ import (
 
 	"depthlab/nets"
 	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
 )
 
 // Where elements are added one after the other, no batch norm adds up a whole
@@ -17,7 +18,7 @@ func TestSequentialSums(t *testing.T) {
 	}
 	p, err := compile.Compile(a, nets.Train, compile.Config{
 		Config: nets.Config{Batch: 128, Channels: 3, Size: 32, Classes: 10, Group: 64, Eps: 1e-5},
-		Images: 128, Pad: 4,
+		Images: 128, Pad: 4, Optimizer: kernel.SGD{},
 	})
 	if err != nil {
 		t.Fatal(err)
