@@ -90,7 +90,7 @@ func TestChoose(t *testing.T) {
 		t.Error(plan, missing, err)
 	}
 	_, _, err = q.Choose(nil, "previw")
-	if err == nil || err.Error() != `plain_vs_res.yaml has no profile "previw", but cifar10, cifar10-cpu, preview, tiny, cifar10-cpu-full, preview-seeds (did you mean preview?)` {
+	if err == nil || err.Error() != `plain_vs_res.yaml has no profile "previw", but cifar10, cifar10-cpu, preview, tiny, cifar10-cpu-full, cifar100, cifar100-cpu, preview-seeds (did you mean preview?)` {
 		t.Error(err)
 	}
 	bare, err := Parse("bare.yaml", []byte("question: Bare?\nnets: [resnet-20]\n"))

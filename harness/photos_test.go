@@ -103,6 +103,12 @@ func TestResumeOnPhotos(t *testing.T) {
 				if fmt.Sprint(v) != fmt.Sprint(got[file]) {
 					t.Errorf("%s differs", file)
 				}
+				// Photos of one's own are not ImageNet.
+				for _, told := range []string{`"data_set":"imagenet"`, `"paper":false`, `"machine_caveats":["ImageNet, 3 classes, 18 + 18 photos"`} {
+					if strings.HasPrefix(file, "record") && !strings.Contains(fmt.Sprint(v), told) {
+						t.Errorf("%s: %.500s: it does not tell %s", file, v, told)
+					}
+				}
 			}
 		})
 	}
