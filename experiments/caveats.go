@@ -29,6 +29,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	say(r.Extend != "", "begun as a trained %s", r.Extend)
 	say(arch.ImageNet() && !set.Photos, "nets for ImageNet on small images")
 	say(!arch.ImageNet() && set.Photos, "nets for small images on photos")
+	say(arch.Preact, "pre-activation (He et al. 2016)")
 	say(arch.Bottleneck && !arch.ImageNet(), "bottlenecks in a CIFAR net")
 	say(r.Train > 0 && r.Train < set.Train, "%s training images", thousands(r.TrainImages()))
 	say(r.Validation > 0, "tested on %s held-out training images", thousands(r.Validation))

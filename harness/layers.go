@@ -38,6 +38,9 @@ func pathOf(params []*nets.Param, norms []*nets.Norm) (p path) {
 // added and before the rectifier, over images, places and channels (paper
 // section 4.2, Figure 7).
 //
+// With pre-activation the batch norm behind the last layer of a block stands after
+// the sum: there the response is that of the block with its shortcut.
+//
 // No image is needed for that. Batch norm gives channel c the mean shift_c and
 // the variance scale_c^2 v_c / (v_c + eps), whatever the images; only the
 // variance v_c before it is theirs, and that matters only where it is near

@@ -39,7 +39,7 @@ func (k measuring) Ref(out, in []kernel.Tensor) {
 // The responses that follow from scale, shift and running variance alone are
 // those of a batch, for every layer of nets that have been trained a little.
 func TestResponses(t *testing.T) {
-	for _, net := range []string{"plain-14", "resnet-8/C", "resnet-8/single"} {
+	for _, net := range []string{"plain-14", "resnet-8/C", "resnet-8/single", "resnet-8/preact"} {
 		s := smallSweep(t, t.TempDir())
 		run, err := s.Plan.Run(net, 0)
 		if err != nil {

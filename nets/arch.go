@@ -17,6 +17,7 @@ type Arch struct {
 	Residual   bool            // whether the blocks have shortcuts
 	Bottleneck bool            // blocks of 1x1, 3x3 and 1x1 convolutions (paper Figure 5), not of two 3x3
 	Single     bool            // residual nets: blocks of one 3x3 convolution, not of two (paper section 3.2)
+	Preact     bool            // residual CIFAR nets: batch norm and rectifier before each convolution (He et al. 2016)
 	Shortcut   byte            // residual nets: 'A', 'B' or 'C' (paper section 4.1, Table 3)
 	Where      kernel.PadWhere // the zero channels of shortcut A
 	V15        bool            // bottlenecks: the stride is on the 3x3, as in torchvision, not on the first 1x1
@@ -75,6 +76,7 @@ func (a Arch) layers() int {
 //	split        zero channels of shortcut A on both sides
 //	single       residual nets: blocks of one layer, twice as many; with depths 3n+2
 //	bottleneck   CIFAR nets: of bottlenecks, with depths 9n+2
+//	preact       residual CIFAR nets: full pre-activation (He et al. 2016, "Identity Mappings")
 //	v1.5         bottlenecks: the stride on the 3x3 convolution
 //	pool-pad1    ImageNet nets: PyTorch's padding of the max-pool
 //	torchvision  residual ImageNet nets: as torchvision has them; B, pool-pad1 and v1.5
@@ -120,6 +122,8 @@ func parseArch(parts []string) (a Arch, err error) {
 			}
 			a.Shortcut = v[0]
 		case v == "bottleneck", v == "single":
+		case v == "preact":
+			a.Preact = true
 		case v == "split":
 			a.Where = kernel.Split
 		case v == "v1.5":
@@ -132,7 +136,7 @@ func parseArch(parts []string) (a Arch, err error) {
 			}
 			a = a.torchvision()
 		default:
-			return a, fmt.Errorf("variant %q is none of A, B, C, split, single, bottleneck, v1.5, pool-pad1 and torchvision", v)
+			return a, fmt.Errorf("variant %q is none of A, B, C, split, single, bottleneck, preact, v1.5, pool-pad1 and torchvision", v)
 		}
 	}
 	if a.Residual && a.Shortcut == 0 {
@@ -163,6 +167,10 @@ func (a Arch) check() error {
 		return fmt.Errorf("single puts a shortcut around every layer, and a plain net has none")
 	case a.Single && a.Bottleneck:
 		return fmt.Errorf("single puts a shortcut around every layer, and bottlenecks are blocks of three")
+	case a.Preact && !a.Residual:
+		return fmt.Errorf("preact is about what is added to a shortcut, and a plain net has none")
+	case a.Preact && a.ImageNet():
+		return fmt.Errorf("preact is for CIFAR nets, such as resnet-110/preact, and %s always mean the ImageNet nets", imagenetDepths)
 	case a.Where == kernel.Split && !a.Residual:
 		return fmt.Errorf("split is about the zero channels of shortcut A, and a plain net has no shortcuts")
 	case a.Where == kernel.Split && a.Shortcut != 'A':
@@ -243,6 +251,7 @@ func (a Arch) String() string {
 		{a.Bottleneck && !a.ImageNet(), "bottleneck"},
 		{a.Residual && a.Shortcut != a.usual(), string(rune(a.Shortcut))},
 		{a.Single, "single"},
+		{a.Preact, "preact"},
 		{a.Where == kernel.Split, "split"},
 		{a.V15, "v1.5"},
 		{a.PoolPad, "pool-pad1"},

@@ -98,8 +98,16 @@ func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 			if stage > 0 && i == 0 {
 				stride = 2
 			}
-			x = b.block(a, fmt.Sprintf("layer%d.%d.", stage+1, i), x, width<<stage, stride)
+			path := fmt.Sprintf("layer%d.%d.", stage+1, i)
+			if a.Preact {
+				x = b.preact(a, path, x, width<<stage, stride, i == 0)
+			} else {
+				x = b.block(a, path, x, width<<stage, stride)
+			}
 		}
+	}
+	if a.Preact {
+		x = b.norm("bn", x, nil, true)
 	}
 	x = b.apply(kernel.AvgPool{}, "avgpool", x)
 	g.Logits = b.linear("fc", x, c.Classes)
@@ -123,8 +131,11 @@ type builder struct {
 
 // stem is what comes before the blocks: the 7x7 convolution and the max-pool
 // of Table 1, or the 3x3 convolution of section 4.2, which ImageNet nets on
-// small images have too.
+// small images have too. With pre-activation its batch norm is the first block's.
 func (b *builder) stem(a Arch, x *G.Node, width int) *G.Node {
+	if a.Preact {
+		return b.conv("conv1", x, width, 3, 1)
+	}
 	if !a.ImageNet() || b.cfg.shorter() <= smallImage {
 		return b.convNorm("conv1", "bn1", x, width, 3, 1, nil, true)
 	}
@@ -175,45 +186,103 @@ func (b *builder) bottleneck(a Arch, path string, x *G.Node, width, stride int) 
 	return b.convNorm(path+"conv3", path+"bn3", y, 4*width, 1, 1, add, true)
 }
 
-// shortcut is nil in plain nets. In residual ones it is the identity where the
-// sizes agree, unless C projects everywhere; elsewhere zero channels (A) or a
-// projection (B, C).
+// preact is a block with full pre-activation (He et al. 2016, "Identity Mappings in
+// Deep Residual Networks", Figure 4e): a batch norm and a rectifier before each
+// convolution, and nothing after the sum,
+// conv(relu(bn(conv(relu(bn(x)))))) + x. The first block of a stage, where sizes
+// change, and any projection take the shortcut from behind the first rectifier, and
+// projections have no batch norm (the authors' github.com/KaimingHe/resnet-1k-layers).
+func (b *builder) preact(a Arch, path string, x *G.Node, width, stride int, first bool) *G.Node {
+	if b.err != nil {
+		return nil
+	}
+	type layer struct{ out, size, stride int }
+	layers := []layer{{width, 3, stride}, {width, 3, 1}}
+	switch {
+	case a.Bottleneck && a.V15:
+		layers = []layer{{width, 1, 1}, {width, 3, stride}, {4 * width, 1, 1}}
+	case a.Bottleneck:
+		layers = []layer{{width, 1, stride}, {width, 3, 1}, {4 * width, 1, 1}}
+	case a.Single:
+		layers = layers[:1]
+	}
+	out := layers[len(layers)-1].out
+	y, side := x, x
+	for i, l := range layers {
+		y = b.norm(fmt.Sprintf("%sbn%d", path, i+1), y, nil, true)
+		if i == 0 && (first || a.Shortcut == 'C') {
+			side = b.side(a, path, y, out, stride)
+		}
+		y = b.conv(fmt.Sprintf("%sconv%d", path, i+1), y, l.out, l.size, l.stride)
+	}
+	return b.apply(kernel.Add{}, path+"add", y, side)
+}
+
+// side is a shortcut without a batch norm: the identity where the sizes agree, unless
+// C projects everywhere; elsewhere zero channels (A) or a projection (B, C).
+func (b *builder) side(a Arch, path string, x *G.Node, out, stride int) *G.Node {
+	if b.err != nil || a.same(x, out, stride) {
+		return x
+	}
+	if a.Shortcut == 'A' {
+		return b.apply(kernel.Pad{Stride: stride, Out: out, Where: a.Where}, path+"shortcut", x)
+	}
+	return b.conv(path+"downsample.0", x, out, 1, stride)
+}
+
+// shortcut is nil in plain nets; in residual ones side, and a batch norm behind a
+// projection.
 func (b *builder) shortcut(a Arch, path string, x *G.Node, out, stride int) *G.Node {
 	if b.err != nil || !a.Residual {
 		return nil
 	}
-	same := stride == 1 && x.Shape()[1] == out
-	switch {
-	case same && a.Shortcut != 'C':
-		return x
-	case a.Shortcut == 'A':
-		return b.apply(kernel.Pad{Stride: stride, Out: out, Where: a.Where}, path+"shortcut", x)
+	y := b.side(a, path, x, out, stride)
+	if b.err != nil || a.same(x, out, stride) || a.Shortcut == 'A' {
+		return y
 	}
-	return b.convNorm(path+"downsample.0", path+"downsample.1", x, out, 1, stride, nil, false)
+	return b.norm(path+"downsample.1", y, nil, false)
 }
 
-// convNorm is a convolution without bias and its batch norm, which adds a
-// shortcut (nil for none) and rectifies.
+// same reports whether the shortcut from x is the identity.
+func (a Arch) same(x *G.Node, out, stride int) bool {
+	return stride == 1 && x.Shape()[1] == out && a.Shortcut != 'C'
+}
+
+// convNorm is a convolution and its batch norm, which adds a shortcut (nil for
+// none) and rectifies.
 func (b *builder) convNorm(conv, norm string, x *G.Node, out, size, stride int, add *G.Node, relu bool) *G.Node {
+	return b.norm(norm, b.conv(conv, x, out, size, stride), add, relu)
+}
+
+// conv is a convolution without bias.
+func (b *builder) conv(name string, x *G.Node, out, size, stride int) *G.Node {
 	if b.err != nil {
 		return nil
 	}
-	w := b.param(conv+".weight", ConvWeight, out, x.Shape()[1], size, size)
-	y := b.apply(kernel.Conv{Size: size, Stride: stride, Pad: size / 2, Out: out}, conv, x, w)
-	scale, shift := b.param(norm+".weight", Scale, out), b.param(norm+".bias", Shift, out)
-	n := &Norm{Name: norm, Channels: out}
+	w := b.param(name+".weight", ConvWeight, out, x.Shape()[1], size, size)
+	return b.apply(kernel.Conv{Size: size, Stride: stride, Pad: size / 2, Out: out}, name, x, w)
+}
+
+// norm is a batch norm, which adds a shortcut (nil for none) and rectifies.
+func (b *builder) norm(name string, x, add *G.Node, relu bool) *G.Node {
+	if b.err != nil {
+		return nil
+	}
+	channels := x.Shape()[1]
+	scale, shift := b.param(name+".weight", Scale, channels), b.param(name+".bias", Shift, channels)
+	n := &Norm{Name: name, Channels: channels}
 	b.g.Norms = append(b.g.Norms, n)
-	operands := []*G.Node{y, scale, shift}
+	operands := []*G.Node{x, scale, shift}
 	var k kernel.Kernel = kernel.BatchNorm{Eps: b.cfg.Eps, Group: b.cfg.Group, Add: add != nil, ReLU: relu}
 	if b.mode == Eval {
-		n.Mean, n.Variance = b.leaf(norm+".running_mean", out), b.leaf(norm+".running_var", out)
+		n.Mean, n.Variance = b.leaf(name+".running_mean", channels), b.leaf(name+".running_var", channels)
 		operands = append(operands, n.Mean, n.Variance)
 		k = kernel.BatchNormInfer{Eps: b.cfg.Eps, Add: add != nil, ReLU: relu}
 	}
 	if add != nil {
 		operands = append(operands, add)
 	}
-	n.Node = b.apply(k, norm, operands...)
+	n.Node = b.apply(k, name, operands...)
 	return n.Node
 }
 

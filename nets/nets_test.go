@@ -134,6 +134,49 @@ func TestCountBottlenecks(t *testing.T) {
 	}
 }
 
+// Pre-activation nets have as many parameters as He et al. 2016 say, 1.7M both, to
+// the last one by a sum over their layers (a projection has no batch norm, the last
+// sum has one), and the same multiply-adds as without: the projections' included.
+func TestCountPreact(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		params, macs int64
+	}{
+		{"resnet-110/preact", 1727962, 252887680},
+		{"resnet-164/bottleneck/preact", 1703258, 244500992},
+		{"resnet-1001/bottleneck/preact", 10327706, 1487849984},
+	} {
+		params, macs, err := Count(parse(t, c.name), cifar)
+		if err != nil || params != c.params || macs != c.macs {
+			t.Errorf("%s: %d parameters and %d multiply-adds, want %d and %d (%v)", c.name, params, macs, c.params, c.macs, err)
+		}
+	}
+}
+
+// A batch norm stands before each convolution but the first, and before the pool;
+// the first block of a stage shares its own with the shortcut.
+func TestPreactLayers(t *testing.T) {
+	for name, want := range map[string]string{
+		"resnet-8/preact":             "conv1 layer1.0.bn1 layer1.0.conv1 layer1.0.bn2 layer1.0.conv2 layer2.0.bn1 layer2.0.conv1 layer2.0.bn2 layer2.0.conv2 layer3.0.bn1 layer3.0.conv1 layer3.0.bn2 layer3.0.conv2 bn fc fc",
+		"resnet-11/bottleneck/preact": "conv1 layer1.0.bn1 layer1.0.downsample.0 layer1.0.conv1 layer1.0.bn2 layer1.0.conv2 layer1.0.bn3 layer1.0.conv3 layer2.0.bn1 layer2.0.downsample.0 layer2.0.conv1 layer2.0.bn2 layer2.0.conv2 layer2.0.bn3 layer2.0.conv3 layer3.0.bn1 layer3.0.downsample.0 layer3.0.conv1 layer3.0.bn2 layer3.0.conv2 layer3.0.bn3 layer3.0.conv3 bn fc fc",
+		"resnet-8/single/preact":      "conv1 layer1.0.bn1 layer1.0.conv1 layer1.1.bn1 layer1.1.conv1 layer2.0.bn1 layer2.0.conv1 layer2.1.bn1 layer2.1.conv1 layer3.0.bn1 layer3.0.conv1 layer3.1.bn1 layer3.1.conv1 bn fc fc",
+	} {
+		var got []string
+		for _, p := range build(t, name, Train).Params {
+			layer := p.Name[:strings.LastIndex(p.Name, ".")]
+			if p.Kind != Shift {
+				got = append(got, layer)
+			}
+			if p.Grad == nil {
+				t.Errorf("%s: %s has no gradient", name, p.Name)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %s, want %s", name, strings.Join(got, " "), want)
+		}
+	}
+}
+
 func TestParseArch(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -165,6 +208,8 @@ func TestParseArch(t *testing.T) {
 		{"resnet-164", Arch{Depth: 164, Residual: true, Shortcut: 'A'}, "resnet-164"},
 		{"resnet-164/bottleneck", Arch{Depth: 164, Residual: true, Bottleneck: true, Shortcut: 'B'}, "resnet-164/bottleneck"},
 		{"plain-11/bottleneck/v1.5", Arch{Depth: 11, Bottleneck: true, V15: true}, "plain-11/bottleneck/v1.5"},
+		{"resnet-110/preact", Arch{Depth: 110, Residual: true, Preact: true, Shortcut: 'A'}, "resnet-110/preact"},
+		{"resnet-164/preact/bottleneck", Arch{Depth: 164, Residual: true, Bottleneck: true, Preact: true, Shortcut: 'B'}, "resnet-164/bottleneck/preact"},
 		{"resnet-29/A/bottleneck", Arch{Depth: 29, Residual: true, Bottleneck: true, Shortcut: 'A'}, "resnet-29/bottleneck/A"},
 	} {
 		a, err := ParseArch(c.name)
@@ -205,6 +250,8 @@ func TestParseArchRefuses(t *testing.T) {
 		"resnet-50/single":                "bottlenecks are blocks of three",
 		"resnet-29/bottleneck/single":     "bottlenecks are blocks of three",
 		"resnet-19/single":                "depth 19 of single layers is not 3n+2; the nearest are 17 and 20",
+		"plain-20/preact":                 "a plain net has none",
+		"resnet-50/preact":                "preact is for CIFAR nets, such as resnet-110/preact",
 		"plain-20/split":                  "a plain net has no shortcuts",
 		"resnet-34/v1.5":                  "a net of 34 layers has none",
 		"resnet-20/v1.5":                  "a net of 20 layers has none",

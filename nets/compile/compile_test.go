@@ -43,7 +43,7 @@ func TestDump(t *testing.T) {
 		mode nets.Mode
 	}{
 		{"plain-8", 32, nets.Train}, {"resnet-8", 32, nets.Train}, {"resnet-8/B", 32, nets.Train}, {"resnet-8", 32, nets.Eval}, {"resnet-8", 32, nets.Calibrate},
-		{"resnet-18", 64, nets.Train}, {"resnet-11/bottleneck", 32, nets.Train},
+		{"resnet-18", 64, nets.Train}, {"resnet-11/bottleneck", 32, nets.Train}, {"resnet-8/preact", 32, nets.Train},
 	} {
 		cfg := config(4)
 		cfg.Group, cfg.Size = 2, c.size

@@ -21,6 +21,7 @@ var derivatives = map[string]rule{
 	kind(kernel.Conv{}):         {-1, convGrad},
 	kind(kernel.BatchNorm{}):    {-1, batchNormGrad},
 	kind(kernel.Pad{}):          {-1, padGrad},
+	kind(kernel.Add{}):          {-1, addGrad},
 	kind(kernel.MaxPool{}):      {-1, maxPoolGrad},
 	kind(kernel.AvgPool{}):      {-1, avgPoolGrad},
 	kind(kernel.Linear{}):       {-1, linearGrad},
@@ -83,6 +84,9 @@ func padGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	g.add(kernel.PadGrad{Pad: o.Kernel.(kernel.Pad), C: x[1], H: x[2], W: x[3]}, 0, dy)
 	return g.list, g.err
 }
+
+// addGrad hands the gradient on to both.
+func addGrad(_ *Op, _ G.Nodes, _, dy *G.Node) (G.Nodes, error) { return G.Nodes{dy, dy}, nil }
 
 func maxPoolGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	g := nodes{layer: o.Layer}

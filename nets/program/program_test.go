@@ -246,6 +246,11 @@ func TestHash(t *testing.T) {
 	if p.Hash() != compiled(t, "resnet-8", nets.Train, 2, 8).Hash() {
 		t.Error("differs between two compilations")
 	}
+	// Checkpoints are found by it: where it changes they are set aside.
+	const was = "373f8de00f9af11bffbe4c1408c74a9a5b8a77deb198f3c940405a1a774664ed"
+	if p.Hash() != was {
+		t.Errorf("the hash has become %s: checkpoints of before will not be resumed", p.Hash())
+	}
 	seen := map[string]string{p.Hash(): "the program"}
 	for name, change := range map[string]func(p *program.Program){
 		"decay":  func(p *program.Program) { p.Code[len(p.Code)-1].Kernel = kernel.SGD{Momentum: 0.9} },

@@ -34,6 +34,8 @@ func Golden(t *testing.T, start func(testing.TB) device.Device) {
 		{"resnet-8/B", 0, "resnet-8_B", "282"},
 		{"resnet-8/C", 0, "resnet-8_C", "176"},
 		{"resnet-8/split", 2, "resnet-8_split_g2", "70"},
+		{"resnet-8/B/preact", 0, "resnet-8_B_preact", "62"},
+		{"resnet-8/single/preact", 0, "resnet-8_single_preact", "27"},
 	} {
 		t.Run("golden/"+c.file, func(t *testing.T) {
 			want := readGolden(t, c.file)

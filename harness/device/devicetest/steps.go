@@ -66,6 +66,8 @@ var wholeNets = []struct {
 	{"resnet-20", 6, 0, 8, 8, "70"},
 	{"resnet-11/bottleneck/v1.5", 3, 0, 8, 8, "65"},
 	{"resnet-8/single", 6, 0, 8, 8, "1"},
+	{"resnet-8/preact", 8, 4, 8, 8, "91"},
+	{"resnet-11/bottleneck/preact", 3, 0, 8, 8, "8"},
 }
 
 // probe is a rectified batch norm that also notes how near to 0 it rectifies.

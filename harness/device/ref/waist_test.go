@@ -26,6 +26,7 @@ func TestWaist(t *testing.T) {
 		group, size int
 	}{
 		{"plain-8", 0, 16}, {"resnet-8", 0, 16}, {"resnet-8", 2, 16}, {"resnet-8/split", 0, 16}, {"resnet-8/B", 0, 16}, {"resnet-8/C", 2, 16}, {"resnet-14/C", 0, 16}, {"resnet-8/single", 0, 16},
+		{"resnet-14/preact", 2, 16}, {"resnet-8/preact/C", 0, 16}, {"resnet-20/bottleneck/preact", 0, 16},
 		{"resnet-11/bottleneck", 0, 16}, {"resnet-11/bottleneck/A/v1.5", 2, 16}, {"resnet-18", 0, 50},
 	} {
 		t.Run(c.net, func(t *testing.T) {

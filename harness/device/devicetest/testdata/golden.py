@@ -17,7 +17,8 @@ A tensor of more than 100 elements is given by 64 of them, those at
 7919 i modulo its length.
 
 The nets are written here from the paper, not after ours: He et al. 2015,
-section 4.2, shortcuts of section 4.1. SGD is Caffe's: v = 0.9 v + rate (g +
+section 4.2, shortcuts of section 4.1; pre-activation from He et al. 2016, Figure 4e
+and appendix. SGD is Caffe's: v = 0.9 v + rate (g +
 1e-4 w); w -= v, on all parameters.
 
 Salts are chosen so that in all steps no rectifier is nearer to its kink than
@@ -31,12 +32,14 @@ import torch.nn.functional as F
 
 BATCH, SIZE, IMAGES, PAD, MARGIN = 4, 8, 24, 2, 3e-5
 RATES = [0.05] * 5 + [0.005] * 5  # the drop is where Caffe's momentum differs from PyTorch's
-NETS = {  # file: depth, shortcut, split, group, salt
-    "plain-8": (8, "", False, 0, "74"),
-    "resnet-8": (8, "A", False, 0, "159"),
-    "resnet-8_B": (8, "B", False, 0, "282"),
-    "resnet-8_C": (8, "C", False, 0, "176"),
-    "resnet-8_split_g2": (8, "A", True, 2, "70"),
+NETS = {  # file: depth, shortcut, split, group, convolutions of a block with pre-activation (0: without), salt
+    "plain-8": (8, "", False, 0, 0, "74"),
+    "resnet-8": (8, "A", False, 0, 0, "159"),
+    "resnet-8_B": (8, "B", False, 0, 0, "282"),
+    "resnet-8_C": (8, "C", False, 0, 0, "176"),
+    "resnet-8_split_g2": (8, "A", True, 2, 0, "70"),
+    "resnet-8_B_preact": (8, "B", False, 0, 2, "62"),
+    "resnet-8_single_preact": (8, "A", False, 0, 1, "27"),
 }
 AWAY = 0  # of batch norm's shifts from 0, up and down in turn
 torch.set_default_dtype(torch.float64)
@@ -82,8 +85,9 @@ def param(name, *shape):
 
 
 class Net:
-    def __init__(self, depth, shortcut, split=False, group=0):
-        self.n, self.shortcut, self.split, self.group = (depth - 2) // 6, shortcut, split, group
+    def __init__(self, depth, shortcut, split=False, group=0, preact=0):
+        self.shortcut, self.split, self.group, self.preact = shortcut, split, group, preact
+        self.n = (depth - 2) // (3 * (preact or 2))
         self.params, self.stats = {}, {}
 
     def p(self, name, *shape):
@@ -91,9 +95,15 @@ class Net:
             self.params[name] = param(name, *shape)
         return self.params[name]
 
-    def conv_bn(self, x, conv, bn, out, size, stride):
+    def conv(self, x, conv, out, size, stride):
         w = self.p(conv + ".weight", out, x.shape[1], size, size)
-        x = F.conv2d(x, w, stride=stride, padding=size // 2)
+        return F.conv2d(x, w, stride=stride, padding=size // 2)
+
+    def conv_bn(self, x, conv, bn, out, size, stride):
+        return self.bn(self.conv(x, conv, out, size, stride), bn)
+
+    def bn(self, x, bn):
+        out = x.shape[1]
         scale, shift = self.p(bn + ".weight", out), self.p(bn + ".bias", out)
         mean = self.stats.setdefault(bn + ".running_mean", torch.zeros(out))
         var = self.stats.setdefault(bn + ".running_var", torch.ones(out))
@@ -114,7 +124,29 @@ class Net:
         before = zeros // 2 if self.split else 0
         return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, before, zeros - before))
 
+    def preactivated(self, x):
+        """Activated after conv1 and before the split, as a whole stage's first block; an activation after the last sum."""
+        x = self.conv(x, "conv1", 16, 3, 1)
+        for stage, out in enumerate((16, 32, 64)):
+            for i in range(self.n):
+                path, stride = f"layer{stage + 1}.{i}.", 2 if stage and not i else 1
+                y = relu(self.bn(x, path + "bn1"))
+                if not i:
+                    x = y
+                if x.shape[1] != out:
+                    x = self.conv(x, path + "downsample.0", out, 1, stride) if self.shortcut == "B" else self.side(x, path, out, stride)
+                y = self.conv(y, path + "conv1", out, 3, stride)
+                if self.preact > 1:
+                    y = self.conv(relu(self.bn(y, path + "bn2")), path + "conv2", out, 3, 1)
+                x = x + y
+        return relu(self.bn(x, "bn"))
+
     def __call__(self, x):
+        x = self.preactivated(x) if self.preact else self.activated(x)
+        x = x.mean((2, 3))
+        return F.linear(x, self.p("fc.weight", 10, x.shape[1]), self.p("fc.bias", 10))
+
+    def activated(self, x):
         x = relu(self.conv_bn(x, "conv1", "bn1", 16, 3, 1))
         for stage, out in enumerate((16, 32, 64)):
             for i in range(self.n):
@@ -124,8 +156,7 @@ class Net:
                 if self.shortcut:
                     y = y + self.side(x, path, out, stride)
                 x = relu(y)
-        x = x.mean((2, 3))
-        return F.linear(x, self.p("fc.weight", 10, x.shape[1]), self.p("fc.bias", 10))
+        return x
 
 
 EPS = float(np.float32(1e-5))
@@ -193,10 +224,10 @@ def save(path, tensors):
         f.write(struct.pack("<Q", len(text)) + text + data)
 
 
-def compute(depth, shortcut, split, group, with_salt):
+def compute(depth, shortcut, split, group, preact, with_salt):
     global salt, nearest
     salt, nearest = with_salt, math.inf
-    return run(Net(depth, shortcut, split, group))
+    return run(Net(depth, shortcut, split, group, preact))
 
 
 if __name__ == "__main__":
