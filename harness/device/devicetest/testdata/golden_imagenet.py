@@ -39,7 +39,7 @@ NETS = {  # file: depth, shortcut, stride on the 3x3, padding of the pool
     "resnet-50_C_v1.5": (50, "C", True, 0),
 }
 SIZES = {64: 3, 224: 1}  # images in the batch
-FIRST = {"resnet-50_64": 1, "resnet-50_A_v1.5_224": 2}  # salts: with those before float32 lands on the other side of a kink here
+FIRST = {"plain-34_64": 3, "resnet-50_64": 1, "resnet-50_A_v1.5_224": 2}  # salts: with those before float32 lands on the other side of a kink here
 
 
 class ImageNet(golden.Net):
