@@ -226,7 +226,7 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 	if err != nil || found == store.Complete {
 		return true, err
 	}
-	if round > 0 && !folder.HasCheckpoint() {
+	if round > 0 {
 		if rec, err := record.Read(folder.Record()); err == nil && rec.Stopped() != "" {
 			return false, fmt.Errorf("run %s: another process stopped it: %s", run.ID, rec.Stopped())
 		}
@@ -346,7 +346,7 @@ func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *loc
 		return err
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
-	warnings, err = s.describe(t, warnings)
+	warnings, err = s.describe(t, run, warnings)
 	if err != nil {
 		return err
 	}
@@ -425,9 +425,9 @@ func (s *Sweep) made(m *model) store.Session {
 	return now
 }
 
-// describe begins the run's record, or goes on with it, and adds this session to its
-// history.
-func (s *Sweep) describe(t *trainer, warnings []string) ([]string, error) {
+// describe begins the record of a run, which is as the question has it, or goes on
+// with it, and adds this session to its history.
+func (s *Sweep) describe(t *trainer, run experiments.Run, warnings []string) ([]string, error) {
 	history, damaged, err := t.folder.History()
 	if err != nil {
 		return nil, err
@@ -436,10 +436,9 @@ func (s *Sweep) describe(t *trainer, warnings []string) ([]string, error) {
 		warnings = append(warnings, damaged)
 	}
 	t.origin = &store.Provenance{
-		Key: t.folder.Key(), Run: t.run, Question: s.Plan.Question, Profile: s.Plan.Profile,
+		Key: t.folder.Key(), Run: run, Question: s.Plan.Question, Profile: s.Plan.Profile,
 		Micro: t.run.Micro, Data: s.Data.Title, Checksum: s.Data.Checksum,
 	}
-	t.origin.Run.Micro = s.asked(t.run.ID).Micro
 	if history != nil {
 		t.origin.Run, t.origin.Question, t.origin.Profile, t.origin.Sessions = history.Run, history.Question, history.Profile, history.Sessions
 	}
@@ -454,16 +453,6 @@ func (s *Sweep) describe(t *trainer, warnings []string) ([]string, error) {
 		return nil, errors.Join(err, t.rec.Close())
 	}
 	return warnings, nil
-}
-
-// asked is the run of an ID as the question has it.
-func (s *Sweep) asked(id string) experiments.Run {
-	for _, run := range s.Plan.Runs {
-		if run.ID == id {
-			return run
-		}
-	}
-	return experiments.Run{}
 }
 
 // follow shows the i-th run to the user and to TensorBoard while it is trained, until
