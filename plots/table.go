@@ -193,6 +193,9 @@ func warnings(nets []*net) []string {
 // begun lists what the runs that extend others began with, beside what those
 // others ended with.
 func begun(nets []*net) []string {
+	if !slices.ContainsFunc(nets, func(n *net) bool { return n.Extends != "" }) {
+		return nil
+	}
 	ends := map[string]string{}
 	for _, n := range nets {
 		for _, r := range n.done {
