@@ -27,6 +27,10 @@ type known struct {
 	row     report.Row
 	net     report.Net
 	table   []report.Run
+	drops   []record.RateChange
+	open    []string // runs that are not finished
+	warned  []string
+	held    string // what it was tested on; "" before
 }
 
 // Page is what the records say; recipe, provenance and commands are for the caller to
@@ -41,17 +45,18 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 	if err != nil {
 		return p, err
 	}
-	p.Held = testWord(nets)
 	p.Conditions, p.Caveat, p.Meaning = conditions(nets), caveat(nets), columnsMean(nets)
-	p.Plot = report.Plot{Held: p.Held, Paper: allPaper(nets)}
+	p.Plot.Paper = allPaper(nets)
 	color, fs := palette(nets), familiesOf(nets)
 	columns := columnsFor(nets)
 	now := map[string]known{}
+	var open, warned, held []string
 	for i, n := range nets {
 		k := r.known[n.Label()]
 		runs := slices.Concat(n.done, n.open)
 		if k.columns != columns || !slices.Equal(k.runs, runs) {
-			k = known{runs, columns, answer(n), forBrowser(n, columns, epoch), runTable(n)}
+			one := []*net{n}
+			k = known{runs, columns, answer(n), forBrowser(n, columns, epoch), runTable(n), rateDrops([]*line{{net: n}}), unfinished(one), warnings(one), strings.Join(distinct(one, (*record.RunRecord).TestSet), "/")}
 		}
 		now[n.Label()] = k
 		look := fs.look(n, color(n))
@@ -59,24 +64,27 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 		p.Answer = append(p.Answer, k.row)
 		p.Runs = append(p.Runs, k.table...)
 		p.Plot.Nets = append(p.Plot.Nets, k.net)
-	}
-	r.known = now
-	for _, n := range nets {
-		for _, d := range rateDrops([]*line{{net: n}}) {
+		open, warned = append(open, k.open...), append(warned, k.warned...)
+		if k.held != "" && !slices.Contains(held, k.held) {
+			held = append(held, k.held)
+		}
+		for _, d := range k.drops {
 			if !slices.Contains(p.Plot.Drops, d.Step) && len(p.Plot.Drops) < 20 {
 				p.Plot.Drops = append(p.Plot.Drops, d.Step)
 			}
 		}
 	}
+	r.known = now
 	for _, g := range []report.Group{
 		{Title: "Begun as a trained net, extended by layers that compute the identity", Lines: begun(nets)},
-		{Title: "Not finished, and not counted", Lines: unfinished(nets)},
-		{Title: "Warnings", Lines: warnings(nets)},
+		{Title: "Not finished, and not counted", Lines: open}, {Title: "Warnings", Lines: warned[:min(len(warned), 100)]},
 	} {
 		if len(g.Lines) > 0 {
 			p.Notes = append(p.Notes, g)
 		}
 	}
+	p.Held = cmp.Or(strings.Join(held, "/"), p.Held)
+	p.Plot.Held = p.Held
 	p.Behind = behind(p.Plot)
 	return p, nil
 }

@@ -9,6 +9,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"html/template"
 	"io"
 	"slices"
@@ -33,6 +34,7 @@ type Page struct {
 	Differences []string
 	Recipe      string // the question with every default, as YAML; "" where it is not known
 	Runs        []Run
+	Made        []Made
 	Commands    []Command
 	Plot        Plot
 	Log         []string // the latest messages, of a live page
@@ -69,8 +71,14 @@ type Run struct {
 	Speed, Left, Seen string // of one that is trained now
 	Time              string // of training
 	Problem           string
-	Made              []string // recipe, data, versions, devices
-	Sessions          []string
+}
+
+// Made is what a run was made with: recipe, data, versions, devices, and a line for each
+// process that trained it.
+type Made struct {
+	ID       string
+	Lines    []string
+	Sessions []string
 }
 
 // Command is one to type, and what it does.
@@ -175,11 +183,33 @@ var templates = func() *template.Template {
 		"going": func(runs []Run) bool {
 			return slices.ContainsFunc(runs, func(r Run) bool { return r.Speed+r.Left+r.Seen != "" })
 		},
+		"rows":  rowsHTML,
 		"words": func(s string) string { return strings.Join(strings.Fields(s), " ") },
 	})
 	template.Must(t.Parse(pageText))
 	return template.Must(t.New("index").Parse(indexText))
 }()
+
+// rowsHTML writes the rows of a table; html/template would take ten times as long for
+// the thousands of cells of layers.
+func rowsHTML(rows [][]string) template.HTML {
+	var b strings.Builder
+	for _, row := range rows {
+		b.WriteString("<tr>")
+		for i, cell := range row {
+			switch {
+			case i == 0:
+				b.WriteString(`<th scope="row">` + html.EscapeString(cell) + "</th>")
+			case cell == "":
+				b.WriteString("<td>–</td>")
+			default:
+				b.WriteString("<td>" + html.EscapeString(cell) + "</td>")
+			}
+		}
+		b.WriteString("</tr>\n")
+	}
+	return template.HTML(b.String())
+}
 
 // view is what the templates get.
 type view struct {
@@ -199,7 +229,10 @@ var (
 	scripts = []string{uPlot, script}
 )
 
-func newView(live string, data any) (view, error) {
+func newView(live string, data Plot) (view, error) {
+	if data.Nets == nil {
+		data.Nets = []Net{}
+	}
 	v := view{Live: live, Policy: template.HTMLAttr(`content="` + Policy(live != "") + `"`)}
 	for _, s := range styles {
 		v.Styles = append(v.Styles, template.CSS(s))
@@ -251,22 +284,21 @@ func WriteLive(w io.Writer, p Page, news string) error {
 	return templates.ExecuteTemplate(w, "page", v)
 }
 
-// Sections are the parts of a page that change while runs train, as HTML by the id of
-// the element that they are in.
-func Sections(p Page) (map[string]string, error) {
-	return sections(p, "head", "answer", "notes", "behind", "runs", "log")
+// Sections are the parts of a page that change while runs train, by the id of the
+// element that they are in, each with what it is made from.
+func Sections(p Page) map[string]any {
+	return map[string]any{
+		"head":   Page{Title: p.Title, Name: p.Name, Profile: p.Profile, Says: p.Says, Conditions: p.Conditions, Caveat: p.Caveat},
+		"answer": Page{Answer: p.Answer, Held: p.Held, Meaning: p.Meaning}, "notes": Page{Notes: p.Notes}, "behind": Page{Behind: p.Behind},
+		"runs": p.Runs, "made": p.Made, "log": p.Log,
+	}
 }
 
-func sections(data any, names ...string) (map[string]string, error) {
-	all := map[string]string{}
-	for _, name := range names {
-		var b bytes.Buffer
-		if err := templates.ExecuteTemplate(&b, name, data); err != nil {
-			return nil, err
-		}
-		all[name] = b.String()
-	}
-	return all, nil
+// Section writes one of Sections, or of the index's, as HTML.
+func Section(name string, from any) (string, error) {
+	var b bytes.Buffer
+	err := templates.ExecuteTemplate(&b, name, from)
+	return b.String(), err
 }
 
 // Index is the page of a results folder.
@@ -295,7 +327,7 @@ func WriteIndex(w io.Writer, x Index, news string) error {
 	}{v, x})
 }
 
-// IndexSections are the parts of the index that change.
-func IndexSections(x Index) (map[string]string, error) {
-	return sections(x, "questions", "active", "problems")
+// IndexSections are the parts of the index that change, as Sections are of a page.
+func IndexSections(x Index) map[string]any {
+	return map[string]any{"questions": x.Questions, "active": x.Runs, "problems": x.Problems}
 }
