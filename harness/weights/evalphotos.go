@@ -1,4 +1,4 @@
-package harness
+package weights
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/model"
 	"depthlab/harness/state"
 	"depthlab/nets"
 )
@@ -69,18 +70,17 @@ func whole(photos [][2]int, size int) []pass {
 
 // tally sums the softmax scores of each image over its views.
 type tally struct {
-	scores []float32       // (N, Classes)
-	views  []int           // (N) that were readable
-	failed []*data.Error   // unreadable files, each once
-	known  map[string]bool // by their names
+	scores []float32 // (N, Classes)
+	views  []int     // (N) that were readable
+	failed *model.Failures
 }
 
 func newTally(set *data.Set) *tally {
-	return &tally{scores: make([]float32, set.N*set.Classes), views: make([]int, set.N), known: map[string]bool{}}
+	return &tally{scores: make([]float32, set.N*set.Classes), views: make([]int, set.N), failed: new(model.Failures)}
 }
 
 // photos tests weights on photos by the mean scores of their views.
-func (o EvalOptions) photos(w *weights, arch nets.Arch, src *data.Source, dev device.Device) (r EvalResult, err error) {
+func (o EvalOptions) photos(w *File, arch nets.Arch, src *data.Source, dev device.Device) (r EvalResult, err error) {
 	set := o.images(src)
 	t := newTally(set)
 	for _, p := range passes(o.Crops, set, o.side(w, set.Size)) {
@@ -104,14 +104,14 @@ func (o EvalOptions) photos(w *weights, arch nets.Arch, src *data.Source, dev de
 
 // side is what tests resize the shorter side to: as recorded with the weights,
 // else 256 for crops of 224.
-func (o EvalOptions) side(w *weights, size int) int {
-	if w.info != nil && w.info.Side > 0 {
-		return w.info.Side
+func (o EvalOptions) side(w *File, size int) int {
+	if w.Info != nil && w.Info.Side > 0 {
+		return w.Info.Side
 	}
 	return size * 256 / 224
 }
 
-func (o EvalOptions) pass(w *weights, arch nets.Arch, src *data.Source, dev device.Device, p pass, t *tally) (info device.Info, err error) {
+func (o EvalOptions) pass(w *File, arch nets.Arch, src *data.Source, dev device.Device, p pass, t *tally) (info device.Info, err error) {
 	set := *o.images(src)
 	set.Size, set.Width = p.views[0].View.H, p.views[0].View.W
 	shots := data.Shots(p.images, p.views)
@@ -121,11 +121,11 @@ func (o EvalOptions) pass(w *weights, arch nets.Arch, src *data.Source, dev devi
 		return info, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	f := newFeed(session, &set, batch, 1)
-	f.failed, f.known = t.failed, t.known // in the passes before
+	f := model.NewFeed(session, &set, batch, 1)
+	f.Failures = t.failed // with those of the passes before
 	logits := make([]float32, batch*set.Classes)
 	at := 0 // the shot that the next row is
-	err = f.each(shots, func(rows []device.Row) error {
+	err = f.Each(shots, func(rows []device.Row) error {
 		if _, err := session.Eval(rows); err != nil {
 			return err
 		}
@@ -140,7 +140,6 @@ func (o EvalOptions) pass(w *weights, arch nets.Arch, src *data.Source, dev devi
 		}
 		return nil
 	})
-	t.failed = f.failed
 	return session.Info(), err
 }
 

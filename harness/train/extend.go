@@ -1,12 +1,14 @@
-package harness
+package train
 
 import (
 	"errors"
 	"fmt"
 	"math"
 
+	"depthlab/harness/model"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
+	"depthlab/harness/weights"
 	"depthlab/nets"
 	"depthlab/nets/program"
 )
@@ -29,12 +31,12 @@ const extendBatches = 200
 // A fast convolution may round on its way to the same number. In float32 that
 // decides no image; in bfloat16 it may one that was near the line, which compare
 // then says.
-func (t *trainer) extend(source store.Folder) error {
-	deep, err := nets.ParseArch(t.run.Net)
+func (t *Trainer) extend(source store.Folder) error {
+	deep, err := nets.ParseArch(t.Run.Net)
 	if err != nil {
 		return err
 	}
-	shallow, err := nets.ParseArch(t.run.Extend)
+	shallow, err := nets.ParseArch(t.Run.Extend)
 	if err != nil {
 		return err
 	}
@@ -44,75 +46,75 @@ func (t *trainer) extend(source store.Folder) error {
 	}
 	own, err := t.load(source)
 	if err != nil {
-		return fmt.Errorf("run %s begins as %s: %w", t.run.ID, source.Name(), err)
+		return fmt.Errorf("run %s begins as %s: %w", t.Run.ID, source.Name(), err)
 	}
-	w := writer{session: t.session}
+	w := model.Writer{Session: t.Session}
 	for _, stage := range stages {
 		for _, l := range stage {
 			kernels := make([]float32, l.Channels*l.Channels*9)
 			for c := range l.Channels {
 				kernels[(c*l.Channels+c)*9+4] = 1
 			}
-			w.write(l.Conv+".weight", kernels) // its batch norm has scale 1 and shift 0
+			w.Write(l.Conv+".weight", kernels) // its batch norm has scale 1 and shift 0
 		}
 	}
 	inserted := map[string][]float32{}
 	for _, stage := range stages {
-		if len(stage) == 0 || w.err != nil {
+		if len(stage) == 0 || w.Err != nil {
 			continue
 		}
-		if err := t.average(extendBatches); err != nil { // right for the first inserted layer: all before it is done
+		if err := t.Average(extendBatches); err != nil { // right for the first inserted layer: all before it is done
 			return err
 		}
 		channels, first := stage[0].Channels, stage[0].Norm
 		mean, variance, scale := make([]float32, channels), make([]float32, channels), make([]float32, channels)
-		if err := errors.Join(t.session.Read(first+".running_mean", mean), t.session.Read(first+".running_var", variance)); err != nil {
+		if err := errors.Join(t.Session.Read(first+".running_mean", mean), t.Session.Read(first+".running_var", variance)); err != nil {
 			return err
 		}
 		for c, v := range variance {
-			scale[c] = float32(math.Sqrt(float64(v) + t.run.BatchNorm.Eps))
+			scale[c] = float32(math.Sqrt(float64(v) + t.Run.BatchNorm.Eps))
 		}
 		for _, l := range stage {
 			inserted[l.Norm+".running_mean"], inserted[l.Norm+".running_var"] = mean, variance
-			w.write(l.Norm+".weight", scale)
-			w.write(l.Norm+".bias", mean)
+			w.Write(l.Norm+".weight", scale)
+			w.Write(l.Norm+".bias", mean)
 		}
 	}
-	for _, b := range t.views(program.Stat) { // averaging changed them all
+	for _, b := range t.Views(program.Stat) { // averaging changed them all
 		v := inserted[b.Name]
 		if v == nil {
 			v = own[b.Name]
 		}
-		w.write(b.Name, v)
+		w.Write(b.Name, v)
 	}
-	if w.err != nil {
-		return w.err
+	if w.Err != nil {
+		return w.Err
 	}
 	return t.compare(source)
 }
 
 // load writes the weights and statistics of a finished run into the layers of
 // their names.
-func (t *trainer) load(from store.Folder) (map[string][]float32, error) {
-	file, err := readWeights(from.Weights())
+func (t *Trainer) load(from store.Folder) (map[string][]float32, error) {
+	file, err := weights.Read(from.Weights())
 	if err != nil {
 		return nil, err
 	}
-	w, values := writer{session: t.session}, map[string][]float32{}
-	for name, x := range file.tensors {
+	w, values := model.Writer{Session: t.Session}, map[string][]float32{}
+	for name, x := range file.Tensors {
 		if values[name], err = x.Float32s(); err != nil {
 			return nil, err
 		}
-		w.write(name, values[name])
+		w.Write(name, values[name])
 	}
-	return values, w.err
+	return values, w.Err
 }
 
 // compare tests the net that the run begins as, and warns where it is not as
 // wrong as the one that it was made of, image for image.
-func (t *trainer) compare(source store.Folder) error {
+func (t *Trainer) compare(source store.Folder) error {
 	// With the statistics that were written, not averaged anew.
-	if err := errors.Join(t.pass("eval", t.testSet, t.model.test), t.pass("full", "train", t.model.train)); err != nil {
+	if err := errors.Join(t.pass("eval", t.TestSet, t.Model.Test), t.pass("full", "train", t.Model.Train)); err != nil {
 		return err
 	}
 	old, err := record.Read(source.Record())
@@ -126,7 +128,7 @@ func (t *trainer) compare(source store.Folder) error {
 	test, _ := old.FinalTest()
 	train, _ := old.FullTrain()
 	if began := own.Began(); began.Test != test || began.Train != train {
-		return t.warn("it begins with %.4g %% test and %.4g %% training error, and not as %s ended, with %.4g %% and %.4g %%", began.Test, began.Train, t.run.Source(), test, train)
+		return t.warn("it begins with %.4g %% test and %.4g %% training error, and not as %s ended, with %.4g %% and %.4g %%", began.Test, began.Train, t.Run.Source(), test, train)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package harness
+package sweep
 
 import (
 	"cmp"
@@ -7,18 +7,20 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
 	"depthlab/experiments"
+	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/disk"
 	"depthlab/harness/lock"
+	"depthlab/harness/model"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
+	"depthlab/harness/train"
 	"depthlab/nets"
 )
 
@@ -52,7 +54,7 @@ type Sweep struct {
 // Run trains what is missing: it skips what is finished, goes on with what was
 // interrupted, and after a failure with the next run. What another process has
 // in hand comes last, and is waited for. The error names every run that
-// failed; it is ErrInterrupted when ctx ended.
+// failed; it is harness.ErrInterrupted when ctx ended.
 //
 // A disk that cannot be written to ends the sweep: the other runs would fail
 // of it, too. So does the loss of the last device. What was saved before stays
@@ -65,7 +67,7 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 		return err
 	}
 	list := func() error { return s.View.Write(s.File, Entries(s.Plan, s.Folders)) }
-	if err := Alone(ctx, string(s.View), list); err != nil {
+	if err := s.View.Alone(ctx, list); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.closeOpened()) }()
@@ -136,7 +138,7 @@ func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i in
 	for busy := 0; ; {
 		for halt == nil && len(todo) > 0 && len(idle) > 0 {
 			if ctx.Err() != nil {
-				halt = ErrInterrupted
+				halt = harness.ErrInterrupted
 				break
 			}
 			i, d := todo[0], idle[0]
@@ -157,7 +159,7 @@ func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i in
 		switch {
 		case errors.As(o.err, &bad):
 			halt = o.err
-		case errors.Is(o.err, ErrInterrupted):
+		case errors.Is(o.err, harness.ErrInterrupted):
 			halt = cmp.Or(halt, o.err)
 		default:
 			took(o.i, o.skipped, o.err)
@@ -251,31 +253,6 @@ func (s *Sweep) tidy(folder store.Folder) error {
 	return errors.Join(folder.Tidy(), held.Release())
 }
 
-// Alone runs f while no other process is in Alone for dir: for what several
-// write there, as figures, tables and the question in a folder of results.
-// Before, it removes what a killed one left half written.
-func Alone(ctx context.Context, dir string, f func() error) (err error) {
-	var locks lock.Set
-	for {
-		held, err := locks.Take(alonePath(dir))
-		var other *lock.HeldError
-		if err == nil {
-			all := func(string) bool { return true }
-			return errors.Join(disk.RemoveTemporaries(dir, all), f(), held.Release())
-		}
-		if !errors.As(err, &other) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ErrInterrupted
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-func alonePath(dir string) string { return filepath.Join(dir, "alone.lock") }
-
 // checkSpace refuses to begin a sweep that the disk has no room for.
 func (s *Sweep) checkSpace() error {
 	need := int64(8 << 20) // figures, tables, logs
@@ -288,7 +265,7 @@ func (s *Sweep) checkSpace() error {
 			continue
 		}
 		params, _ := s.count(run.Net)
-		kept, passing := space(run, params)
+		kept, passing := store.Space(run, params)
 		need += kept
 		most = max(most, passing)
 	}
@@ -341,131 +318,80 @@ func (s *Sweep) ready(run experiments.Run) error {
 
 // train takes the i-th run from where it stands to its end.
 func (s *Sweep) train(ctx context.Context, i int, run experiments.Run, held *lock.Lock, dev device.Device) (err error) {
-	t, warnings, err := s.prepare(run, held, dev)
+	t, err := s.prepare(run, held, dev)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, t.close()) }()
-	warnings, err = s.describe(t, run, warnings)
-	if err != nil {
+	defer func() { err = errors.Join(err, t.Close()) }()
+	if err := t.Begin(s.start(t.Run, t.Session.Info())); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, t.rec.Close()) }()
 	s.begun(i)
 	stop, err := s.follow(t, i)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	for _, text := range warnings {
-		if err := t.warn("%s", text); err != nil {
-			return err
-		}
+	said, err := t.Train(ctx)
+	if said != "" {
+		s.say("%s", said)
 	}
-	if t.step == 0 && run.Extend != "" {
-		if err := t.extend(s.Folders[run.Source()]); err != nil {
-			return err
-		}
-	}
-	took := t.clock.total.Seconds()
-	if err := t.train(ctx); err != nil {
-		return err
-	}
-	if text := t.slowData(took); text != "" {
-		s.say("%s", text)
-	}
-	t.origin.Finished = store.UTC()
-	if err := t.folder.WriteProvenance(t.origin); err != nil {
-		return err
-	}
-	return t.end()
+	return err
 }
 
 // prepare opens a run on a device, as far as its latest checkpoint goes. The caller
 // closes the trainer.
-func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device) (t *trainer, warnings []string, err error) {
+func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device) (*train.Trainer, error) {
 	folder := s.Folders[run.ID]
 	cut, err := s.cut(run, dev)
 	if err != nil {
-		return nil, nil, fmt.Errorf("run %s: %w", run.ID, err)
+		return nil, fmt.Errorf("run %s: %w", run.ID, err)
 	}
 	if cut.Micro != run.Micro {
-		s.say("%s", cutText(run.ID, run.Batch, cut.Micro))
+		s.say("%s", model.CutText(run.ID, run.Batch, cut.Micro))
 	}
-	m, err := openIn(folder.Compiled(), cut, s.Data, dev)
+	task := train.Task{
+		Run: cut, Asked: run, Folder: folder, Lock: held, Data: s.Data, Version: s.Version,
+		Question: s.Plan.Question, Profile: s.Plan.Profile,
+	}
+	if source := s.source(run); source != nil {
+		task.Source = s.Folders[source.ID]
+	}
+	t, err := train.Open(task, dev)
 	var unsupported *device.UnsupportedError
 	if errors.As(err, &unsupported) && folder.HasCheckpoint() {
-		return nil, nil, fmt.Errorf("run %s was begun in %s and is left alone here (%w): another machine can go on with it, and --precision trains another", run.ID, run.Precision, err)
+		return nil, fmt.Errorf("run %s was begun in %s and is left alone here (%w): another machine can go on with it, and --precision trains another", run.ID, run.Precision, err)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("run %s: %w", run.ID, err)
+		return nil, fmt.Errorf("run %s: %w", run.ID, err)
 	}
-	t = &trainer{model: m, folder: folder, held: held, made: s.made(m)}
-	if err = folder.RemoveTemporaries(); err == nil {
-		warnings, err = t.resume()
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, m.close())
-	}
-	if text := m.oneClass(s.Data); text != "" && t.step == 0 {
-		warnings = append(warnings, text)
-	}
-	return t, warnings, nil
+	return t, nil
 }
 
-// made describes this process as it trains a run.
-func (s *Sweep) made(m *model) store.Session {
-	now := store.Session{
-		Version: s.Version, Device: m.session.Info(), Program: m.programs.Train.Hash(), Decoder: m.decoder(),
-		Choices: m.session.Choices(), Started: store.UTC(),
+// cut is the run as it is trained here: as it was begun, else as the memory at
+// hand has it.
+func (s *Sweep) cut(run experiments.Run, dev device.Device) (experiments.Run, error) {
+	folder := s.Folders[run.ID]
+	old, err := folder.ReadProvenance()
+	if err == nil && folder.HasCheckpoint() {
+		run.Micro = old.Micro
+		return run, nil
 	}
-	if b, ok := debug.ReadBuildInfo(); ok {
-		now.Go = b.GoVersion
-	}
-	return now
-}
-
-// describe begins the record of a run, which is as the question has it, or goes on
-// with it, and adds this session to its history.
-func (s *Sweep) describe(t *trainer, run experiments.Run, warnings []string) ([]string, error) {
-	history, damaged, err := t.folder.History()
-	if err != nil {
-		return nil, err
-	}
-	if damaged != "" {
-		warnings = append(warnings, damaged)
-	}
-	t.origin = &store.Provenance{
-		Key: t.folder.Key(), Run: run, Question: s.Plan.Question, Profile: s.Plan.Profile,
-		Micro: t.run.Micro, Data: s.Data.Title, Checksum: s.Data.Checksum,
-	}
-	if history != nil {
-		t.origin.Run, t.origin.Question, t.origin.Profile, t.origin.Sessions = history.Run, history.Question, history.Profile, history.Sessions
-	}
-	if source := s.source(t.run); source != nil {
-		t.origin.Source = s.Folders[source.ID].Name()
-	}
-	t.origin.Begin(t.made, t.step, t.clock.total.Seconds())
-	if t.rec, err = t.openRecord(s.start(t.run, t.model)); err != nil {
-		return nil, err
-	}
-	if err := t.folder.WriteProvenance(t.origin); err != nil {
-		return nil, errors.Join(err, t.rec.Close())
-	}
-	return warnings, nil
+	run.Micro, err = model.Fitting(run, s.Data, dev.Info(), model.Room(dev, run, s.Data))
+	return run, err
 }
 
 // follow shows the i-th run to the user and to TensorBoard while it is trained, until
 // stop.
-func (s *Sweep) follow(t *trainer, i int) (stop func() error, err error) {
-	rec, err := record.Read(t.folder.Record())
+func (s *Sweep) follow(t *train.Trainer, i int) (stop func() error, err error) {
+	rec, err := record.Read(s.Folders[s.Plan.Runs[i].ID].Record())
 	if err != nil {
 		return nil, err
 	}
 	rec.Start = Seen(s.Plan, s.Plan.Runs[i], rec.Start)
-	shown := s.Progress.Begin(i+1, len(s.Plan.Runs), *rec, t.step, s.left(i))
-	t.sink, t.show = record.Tee(t.rec, shown), shown.Step
+	shown := s.Progress.Begin(i+1, len(s.Plan.Runs), *rec, t.Step(), s.left(i))
 	if !s.TensorBoard {
+		t.Show(shown, shown.Step)
 		return func() error { shown.Close(); return nil }, nil
 	}
 	board, err := s.tensorBoard(rec)
@@ -473,13 +399,13 @@ func (s *Sweep) follow(t *trainer, i int) (stop func() error, err error) {
 		shown.Close()
 		return nil, err
 	}
-	t.sink = record.Tee(t.sink, board)
+	t.Show(record.Tee(shown, board), shown.Step)
 	return func() error { shown.Close(); return board.Close() }, nil
 }
 
 // tensorBoard begins a run's event file with what is in its record.
 func (s *Sweep) tensorBoard(rec *record.RunRecord) (*record.TensorBoard, error) {
-	return record.NewTensorBoard(filepath.Join(string(s.View), "tensorboard", rec.Start.ID), rec.Events)
+	return record.NewTensorBoard(s.View.TensorBoard(rec.Start.ID), rec.Events)
 }
 
 // finishedBoard writes the event file of a run that was finished before.
@@ -543,7 +469,7 @@ func (s *Sweep) count(net string) (params, macs int64) {
 	c, known := s.counts[net]
 	if !known {
 		if arch, err := nets.ParseArch(net); err == nil {
-			c[0], c[1], _ = nets.Count(arch, geometry(s.Data))
+			c[0], c[1], _ = nets.Count(arch, model.Geometry(s.Data))
 		}
 		if s.counts == nil {
 			s.counts = map[string][2]int64{}
@@ -554,10 +480,9 @@ func (s *Sweep) count(net string) (params, macs int64) {
 }
 
 // start describes the run in its record.
-func (s *Sweep) start(run experiments.Run, m *model) *record.Start {
+func (s *Sweep) start(run experiments.Run, info device.Info) *record.Start {
 	arch, _ := nets.ParseArch(run.Net)
 	params, macs := s.count(run.Net)
-	info := m.session.Info()
 	st := record.Start{
 		Net: run.Net, Depth: arch.Depth, Residual: arch.Residual, Seed: run.Seed, Params: params, Macs: macs,
 		Steps: run.Schedule.Stop, Batch: run.Batch, Data: s.Data.Title, Precision: run.Precision, Device: info.Name,

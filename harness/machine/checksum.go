@@ -1,5 +1,5 @@
 // Checksums of data sets that need not be read for it: what plan asks the store with.
-package harness
+package machine
 
 import (
 	"encoding/json"

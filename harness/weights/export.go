@@ -1,4 +1,4 @@
-package harness
+package weights
 
 import (
 	"fmt"
@@ -17,11 +17,11 @@ import (
 // them. How an image is prepared is left out, as no state_dict has it. It
 // gives the name of the net.
 func Export(from, to string) (net string, err error) {
-	w, err := readWeights(from)
+	w, err := Read(from)
 	if err != nil {
 		return "", err
 	}
-	if w.info == nil {
+	if w.Info == nil {
 		return "", fmt.Errorf("%s was not written by a training run here: there is nothing to export", from)
 	}
 	if a, err := os.Stat(from); err == nil {
@@ -29,22 +29,22 @@ func Export(from, to string) (net string, err error) {
 			return "", fmt.Errorf("%s would overwrite the weights that it is made from: choose another --out", to)
 		}
 	}
-	arch, err := nets.ParseArch(w.info.Net)
+	arch, err := nets.ParseArch(w.Info.Net)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", from, err)
 	}
 	p, err := compile.Compile(arch, nets.Eval, compile.Config{
-		Config: nets.Config{Batch: 1, Channels: w.info.Channels, Size: w.info.Size, Classes: w.info.Classes, Eps: float32(w.info.Eps)},
+		Config: nets.Config{Batch: 1, Channels: w.Info.Channels, Size: w.Info.Size, Classes: w.Info.Classes, Eps: float32(w.Info.Eps)},
 		Images: 1,
 	})
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", from, err)
 	}
 	var out []state.Tensor
-	for name, t := range w.tensors {
+	for name, t := range w.Tensors {
 		out = append(out, *t)
 		if norm, ok := strings.CutSuffix(name, ".running_var"); ok {
-			out = append(out, state.Int64(norm+".num_batches_tracked", nil, []int64{int64(w.info.Steps)}))
+			out = append(out, state.Int64(norm+".num_batches_tracked", nil, []int64{int64(w.Info.Steps)}))
 		}
 	}
 	if _, err := w.match(from, p); err != nil { // takes the tensors out of w

@@ -1,4 +1,6 @@
-package harness
+// What a net takes of memory, and a batch that goes through it in parts where it takes
+// too much.
+package model
 
 import (
 	"fmt"
@@ -15,62 +17,62 @@ import (
 	"depthlab/nets/program"
 )
 
-// memory is what this process may use of a device's own memory, and what it
+// Memory is what this process may use of a device's own memory, and what it
 // does, in bytes; 0 where the device does not say.
-func memory(dev device.Device) (limit, used int64) {
+func Memory(dev device.Device) (limit, used int64) {
 	if d, ok := dev.(interface{ Memory() (limit, used int64) }); ok {
 		return d.Memory()
 	}
 	return 0, 0
 }
 
-// footprint is the memory that the programs of a run share on a device, in
+// Footprint is the memory that the programs of a run share on a device, in
 // bytes, without what its compiler adds.
-func footprint(run experiments.Run, src *data.Source, info device.Info) (most int64, err error) {
+func Footprint(run experiments.Run, src *data.Source, info device.Info) (most int64, err error) {
 	arch, err := nets.ParseArch(run.Net)
 	if err != nil {
 		return 0, err
 	}
-	images, _ := held(run, src, info)
-	progs, err := programs(arch, run, &src.Train, images)
+	images, _ := Held(run, src, info)
+	progs, err := Compile(arch, run, &src.Train, images)
 	if err != nil {
 		return 0, err
 	}
 	for _, p := range progs.All() {
-		most = max(most, bytesOf(p, run.Precision))
+		most = max(most, Bytes(p, run.Precision))
 	}
 	return most, nil
 }
 
-// room is the memory that is left for the programs of a run whose images are
+// Room is the memory that is left for the programs of a run whose images are
 // loaded already, in bytes; 0 where that is not known.
-func room(dev device.Device, run experiments.Run, src *data.Source) int64 {
-	if limit, used := memory(dev); limit > 0 {
+func Room(dev device.Device, run experiments.Run, src *data.Source) int64 {
+	if limit, used := Memory(dev); limit > 0 {
 		return max(limit-used, 1)
 	}
 	if dev.Info().GPU {
 		return 0
 	}
-	return beside(available(), run, src, dev.Info(), 1)
+	return Beside(Available(), run, src, dev.Info(), 1)
 }
 
 // processBytes is what a process takes beside images and programs, in bytes: nets as
 // graphs, libraries, weights on their way to disk. 60 to 110 MiB were measured.
 const processBytes = 128 << 20
 
-// beside is what free leaves for a run's programs on a CPU, beside its process
+// Beside is what free leaves for a run's programs on a CPU, beside its process
 // and so many more copies of the images; 0 where free is not known.
-func beside(free int64, run experiments.Run, src *data.Source, info device.Info, copies int) int64 {
+func Beside(free int64, run experiments.Run, src *data.Source, info device.Info, copies int) int64 {
 	if free == 0 {
 		return 0
 	}
-	images, _ := held(run, src, info)
+	images, _ := Held(run, src, info)
 	return max(1, free-processBytes-int64(copies*images*src.Train.Channels*src.Train.Area()))
 }
 
-// available is the memory that this process may still take, in bytes: what the
+// Available is the memory that this process may still take, in bytes: what the
 // machine has left, and what the limits of control groups do; 0 for not known.
-func available() int64 { return availableIn("/") }
+func Available() int64 { return availableIn("/") }
 
 func availableIn(root string) int64 {
 	free := kibibytes(filepath.Join(root, "proc", "meminfo"), "MemAvailable") << 10
@@ -89,9 +91,9 @@ func kibibytes(path, line string) int64 {
 	return n
 }
 
-// bytesOf counts what a training program holds; activations are half as large
+// Bytes counts what a training program holds; activations are half as large
 // in bf16.
-func bytesOf(p *program.Program, precision string) (sum int64) {
+func Bytes(p *program.Program, precision string) (sum int64) {
 	for a, n := range p.Bytes {
 		if program.Arena(a) == program.Work && precision == string(device.BF16) {
 			n /= 2
@@ -101,19 +103,19 @@ func bytesOf(p *program.Program, precision string) (sum int64) {
 	return sum
 }
 
-// fitting gives the images that go through a run's net at a time: as many as its
+// Fitting gives the images that go through a run's net at a time: as many as its
 // question says (0: all), else all if free bytes hold that, else the largest
 // divisor of the batch that they do hold, and that splits no group of batch
 // norm. It is an error that there is none, and that statistics are of the
 // whole batch, which no cut leaves as they are. Free is 0 where it is not known.
-func fitting(run experiments.Run, src *data.Source, info device.Info, free int64) (int, error) {
+func Fitting(run experiments.Run, src *data.Source, info device.Info, free int64) (int, error) {
 	if run.Micro > 0 || free == 0 {
 		return run.Micro, nil
 	}
 	need := func(n int) (int64, error) {
 		same := run
 		same.Micro = n
-		bytes, err := footprint(same, src, info)
+		bytes, err := Footprint(same, src, info)
 		if info.GPU {
 			bytes += bytes / 2 // what the compiler adds
 		}
@@ -143,20 +145,7 @@ func fitting(run experiments.Run, src *data.Source, info device.Info, free int64
 	return 0, fmt.Errorf("%w; nor do %d at a time fit, the images that share statistics of batch norm: a smaller batch_norm.group, or bf16, needs less", few, group)
 }
 
-// cut is the run as it is trained here: as it was begun, else as the memory at
-// hand has it.
-func (s *Sweep) cut(run experiments.Run, dev device.Device) (experiments.Run, error) {
-	folder := s.Folders[run.ID]
-	old, err := folder.ReadProvenance()
-	if err == nil && folder.HasCheckpoint() {
-		run.Micro = old.Micro
-		return run, nil
-	}
-	run.Micro, err = fitting(run, s.Data, dev.Info(), room(dev, run, s.Data))
-	return run, err
-}
-
-// cutText tells of a batch that is cut for lack of memory.
-func cutText(what string, batch, micro int) string {
+// CutText tells of a batch that is cut for lack of memory.
+func CutText(what string, batch, micro int) string {
 	return fmt.Sprintf("%s: a batch of %d does not fit in the memory that is free; %d images at a time, their gradients added up", what, batch, micro)
 }

@@ -1,6 +1,6 @@
 // The clock of training time: it stands still while the process is stopped or
 // the machine sleeps.
-package harness
+package train
 
 import (
 	"sync"

@@ -1,4 +1,4 @@
-package harness
+package check
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/model"
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
@@ -22,7 +23,7 @@ type Validating struct {
 }
 
 // Memory is the device's own: what a wrapper hides would count as unlimited.
-func (v Validating) Memory() (limit, used int64) { return memory(v.Device) }
+func (v Validating) Memory() (limit, used int64) { return model.Memory(v.Device) }
 
 // DiffersError says that a device computed something else than ref.
 type DiffersError struct {

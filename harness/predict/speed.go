@@ -1,4 +1,4 @@
-package harness
+package predict
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"depthlab/experiments"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/model"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 	"depthlab/nets"
@@ -78,14 +79,14 @@ const manyLaps = 500
 // such data and on this device, each the median of its net's "train" events. Of
 // a device that was not opened the hardware is not known, and any will do. Runs
 // that cannot be read are left out.
-func (m Machine) Recorded(dataset string, info device.Info) []Speed {
+func Recorded(stores []store.Store, dataset string, info device.Info) []Speed {
 	type net struct {
 		name, precision string
 		batch, crop     int
 	}
 	var order []net
 	macs, laps := map[net]int64{}, map[net][]float64{}
-	for _, f := range m.recordedRuns() {
+	for _, f := range runsOf(stores) {
 		p, err := f.ReadProvenance()
 		if err != nil || p.Run.Data != dataset || !trainedOn(p, info) {
 			continue
@@ -117,9 +118,9 @@ func (m Machine) Recorded(dataset string, info device.Info) []Speed {
 	return all
 }
 
-// recordedRuns are the runs of all results folders.
-func (m Machine) recordedRuns() (all []store.Folder) {
-	for _, st := range []store.Store{m.Store(), m.Published()} {
+// runsOf are the runs of all results folders.
+func runsOf(stores []store.Store) (all []store.Folder) {
+	for _, st := range stores {
 		folders, _, _ := st.All() // what cannot be read tells no speed
 		all = append(all, folders...)
 	}
@@ -201,7 +202,7 @@ func distinct(p *experiments.Plan, src *data.Source) ([]candidate, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, macs, err := nets.Count(arch, geometry(src))
+		_, macs, err := nets.Count(arch, model.Geometry(src))
 		if err != nil {
 			return nil, err
 		}
@@ -219,24 +220,24 @@ const timedFor = time.Second
 // timed is how fast the run trains, in images a second: the median of its first
 // launches, but for the very first. It learns nothing: all rates are 0.
 func timed(run experiments.Run, src *data.Source, dev device.Device) (imagesPerS float64, err error) {
-	if run.Micro, err = fitting(run, src, dev.Info(), room(dev, run, src)); err != nil {
+	if run.Micro, err = model.Fitting(run, src, dev.Info(), model.Room(dev, run, src)); err != nil {
 		return 0, err
 	}
-	m, err := open(run, src, dev)
+	m, err := model.Open(run, src, dev)
 	if err != nil {
 		return 0, err
 	}
-	defer m.close()
-	n := m.launch
+	defer m.Close()
+	n := m.Launch
 	var laps []float64
 	began := time.Now()
 	for step := 0; len(laps) < 2 || time.Since(began) < timedFor; step += n {
 		start := time.Now()
-		rows, err := m.rows(step, n)
+		rows, err := m.Rows(step, n)
 		if err != nil {
 			return 0, err
 		}
-		if err := m.session.Train(device.Plan{First: step, Rows: rows, Rates: make([]device.Rates, n)}, make([]device.Metric, n)); err != nil {
+		if err := m.Session.Train(device.Plan{First: step, Rows: rows, Rates: make([]device.Rates, n)}, make([]device.Metric, n)); err != nil {
 			return 0, err
 		}
 		if laps = append(laps, float64(n*run.Batch)/time.Since(start).Seconds()); step == 0 {

@@ -1,4 +1,4 @@
-package harness
+package train
 
 import (
 	"math"
@@ -8,20 +8,20 @@ import (
 )
 
 // rate is the learning rate of a step, counted from 0.
-func (t *trainer) rate(step int) float32 {
-	s := t.run.Schedule
+func (t *Trainer) rate(step int) float32 {
+	s := t.Run.Schedule
 	if t.warming(step) {
 		return float32(s.Warmup.Rate)
 	}
-	rate := rateAt(t.run.Optimizer.Rate, s, step)
+	rate := rateAt(t.Run.Optimizer.Rate, s, step)
 	if p := s.Plateau; p != nil {
 		rate /= math.Pow(p.Divide, float64(t.still.Drops))
 	}
 	return float32(rate)
 }
 
-func (t *trainer) warming(step int) bool {
-	w := t.run.Schedule.Warmup
+func (t *Trainer) warming(step int) bool {
+	w := t.Run.Schedule.Warmup
 	return w != nil && !t.warm && (w.Steps == 0 || step < w.Steps)
 }
 
@@ -51,8 +51,8 @@ type plateau struct {
 
 // notice takes an error after the step at hand, and drops the rate from the
 // next on when it is the one that the schedule watches and stands still.
-func (t *trainer) notice(of string, err float64) {
-	p := t.run.Schedule.Plateau
+func (t *Trainer) notice(of string, err float64) {
+	p := t.Run.Schedule.Plateau
 	switch {
 	case p == nil || p.Of != of || t.warming(t.step):
 	case t.still.Since == 0 || err < t.still.Lowest:

@@ -1,10 +1,9 @@
-package harness
+package train
 
 import (
 	"fmt"
 	"math"
 
-	"depthlab/harness/data"
 	"depthlab/harness/record"
 )
 
@@ -28,7 +27,7 @@ var guessingSteps = 200
 // nothing reaches the layer. Batch norm keeps layers within a few orders.
 const vanished = 1e-7
 
-func (t *trainer) warn(format string, args ...any) error {
+func (t *Trainer) warn(format string, args ...any) error {
 	return t.sink.Event(record.Event{Kind: "warn", Step: t.step, Text: fmt.Sprintf(format, args...)})
 }
 
@@ -37,16 +36,16 @@ func (t *trainer) warn(format string, args ...any) error {
 // The error is judged, not the loss: a net that learns may still have a high
 // loss, and one that only becomes less sure has a lower one. When the net learns
 // after all, that is said, too, and the warning stands no more.
-func (t *trainer) watchError(percent float64, steps int) error {
+func (t *Trainer) watchError(percent float64, steps int) error {
 	w := &t.watch
 	w.Steps += steps
 	w.Wrong += percent * float64(steps)
-	if w.Steps < guessingSteps || w.Steps*t.run.Batch < len(t.model.train) {
+	if w.Steps < guessingSteps || w.Steps*t.Run.Batch < len(t.Model.Train) {
 		return nil
 	}
-	mean, images, n := w.Wrong/float64(w.Steps), w.Steps*t.run.Batch, w.Steps
+	mean, images, n := w.Wrong/float64(w.Steps), w.Steps*t.Run.Batch, w.Steps
 	w.Steps, w.Wrong = 0, 0
-	switch guess := guessing(t.classes, images); {
+	switch guess := guessing(t.Classes, images); {
 	case mean > guess && !w.Guesses:
 		w.Guesses = true
 		return t.sink.Event(record.Event{Kind: "warn", Step: t.step, Of: record.OfGuessing,
@@ -65,15 +64,4 @@ func (t *trainer) watchError(percent float64, steps int) error {
 func guessing(classes, images int) float64 {
 	right := 1 / float64(classes)
 	return 100 * (1 - right - 5*math.Sqrt(right*(1-right)/float64(images)))
-}
-
-// oneClass warns of training images that are all of one class; "" for others.
-func (m *model) oneClass(src *data.Source) string {
-	first := src.Train.Labels[m.train[0]]
-	for _, i := range m.train {
-		if src.Train.Labels[i] != first {
-			return ""
-		}
-	}
-	return fmt.Sprintf("all %d training images are of class %d: there is nothing to tell apart", len(m.train), first)
 }

@@ -1,4 +1,4 @@
-package harness
+package predict
 
 import (
 	"fmt"
@@ -6,7 +6,8 @@ import (
 	"depthlab/experiments"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
-	"depthlab/harness/state"
+	"depthlab/harness/model"
+	"depthlab/harness/store"
 	"depthlab/nets"
 )
 
@@ -57,31 +58,31 @@ func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []
 		return e, err
 	}
 	e = Estimate{Net: run.Net, Steps: run.Schedule.Stop}
-	if e.Params, e.Macs, err = nets.Count(arch, geometry(src)); err != nil {
+	if e.Params, e.Macs, err = nets.Count(arch, model.Geometry(src)); err != nil {
 		return e, err
 	}
-	held, _ := held(run, src, info)
+	held, _ := model.Held(run, src, info)
 	if !info.GPU {
-		micro, err := fitting(run, src, info, beside(available(), run, src, info, 2)) // read, and handed to the device
+		micro, err := model.Fitting(run, src, info, model.Beside(model.Available(), run, src, info, 2)) // read, and handed to the device
 		switch {
 		case err != nil:
 			e.Cut = fmt.Sprintf("%s: %v", run.Net, err)
 		case micro != run.Micro:
-			e.Cut = cutText(run.Net, run.Batch, micro)
+			e.Cut = model.CutText(run.Net, run.Batch, micro)
 		}
 		e.Micro, run.Micro = micro, micro
 	}
-	progs, err := programs(arch, run, &src.Train, held)
+	progs, err := model.Compile(arch, run, &src.Train, held)
 	if err != nil {
 		return e, err
 	}
-	e.Memory = bytesOf(progs.Train, run.Precision)
+	e.Memory = model.Bytes(progs.Train, run.Precision)
 	if !info.GPU { // the process has the images, too, and twice for a moment
 		e.Memory += 2*int64(held*src.Train.Channels*src.Train.Area()) + 64<<20
 	}
 	e.Speed, e.Rough = predict(run, e.Macs, info, speeds)
 	e.Time = effort(run, src) / e.Speed
-	e.Disk, e.Passes = space(run, e.Params)
+	e.Disk, e.Passes = store.Space(run, e.Params)
 	return e, nil
 }
 
@@ -100,18 +101,4 @@ func effort(run experiments.Run, src *data.Source) float64 {
 	images := tests*whole(tested) + whole(train)
 	images += tests * min(run.BatchNorm.Batches, max(1, train/run.Batch)) * run.Batch
 	return float64(run.Schedule.Stop*run.Batch) + float64(images)/3
-}
-
-// space is what a run of a net of so many parameters takes on disk, in bytes:
-// kept when it is finished, and passing while it is trained, on top of that.
-func space(run experiments.Run, params int64) (kept, passing int64) {
-	// Running statistics and the names of tensors are a few percent more.
-	weights := 4*params + 4*params/16 + 1<<16
-	const event = 200 // bytes of a line of the record
-	var looks int64   // a norm of each layer, at every test
-	if arch, err := nets.ParseArch(run.Net); err == nil {
-		looks = int64(run.Schedule.Stop/run.EvalEvery+2) * 10 * int64(arch.Depth)
-	}
-	events := int64(run.Schedule.Stop/run.LogEvery + run.Schedule.Stop/run.EvalEvery + len(run.Schedule.At) + 20)
-	return weights + events*event + looks, (state.Keep + 1) * 2 * weights // with momenta; the old ones stay while the next is written
 }

@@ -1,4 +1,4 @@
-package harness
+package sweep
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 
 	"depthlab/experiments"
 	"depthlab/harness/device"
+	"depthlab/harness/model"
 	"depthlab/harness/store"
 )
 
@@ -122,7 +123,7 @@ func (s *Sweep) unfinished() []experiments.Run {
 // largest is the run whose programs take the most memory, and how much, in bytes.
 func (s *Sweep) largest(runs []experiments.Run) (most experiments.Run, bytes int64, err error) {
 	for _, run := range runs {
-		n, err := footprint(run, s.Data, s.Device.Info())
+		n, err := model.Footprint(run, s.Data, s.Device.Info())
 		if err != nil {
 			return most, 0, err
 		}
@@ -136,7 +137,7 @@ func (s *Sweep) largest(runs []experiments.Run) (most experiments.Run, bytes int
 // fit is how many programs of so many bytes the free memory holds, with half as
 // much again for what the compiler adds; most where it is not known.
 func (s *Sweep) fit(bytes int64, most int) int {
-	limit, used := memory(s.Device)
+	limit, used := model.Memory(s.Device)
 	if limit == 0 {
 		return most
 	}
@@ -153,14 +154,14 @@ func (s *Sweep) speed(run experiments.Run, n int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var all []*model
+	var all []*model.Model
 	for _, dev := range s.opened[:n] {
-		m, err := open(run, s.Data, dev)
+		m, err := model.Open(run, s.Data, dev)
 		if err != nil {
 			return 0, err
 		}
-		defer m.close()
-		if err := m.idle(0, 1); err != nil { // warm
+		defer m.Close()
+		if err := m.Idle(0, 1); err != nil { // warm
 			return 0, err
 		}
 		all = append(all, m)
@@ -170,24 +171,8 @@ func (s *Sweep) speed(run experiments.Run, n int) (float64, error) {
 	var group sync.WaitGroup
 	start := time.Now()
 	for i, m := range all {
-		group.Go(func() { errs[i] = m.idle(m.launch, launches) })
+		group.Go(func() { errs[i] = m.Idle(m.Launch, launches) })
 	}
 	group.Wait()
-	return float64(n*launches*all[0].launch*run.Batch) / time.Since(start).Seconds(), errors.Join(errs...)
-}
-
-// idle trains so many launches at rate 0, from a step on.
-func (m *model) idle(first, launches int) error {
-	for range launches {
-		rows, err := m.rows(first, m.launch)
-		if err != nil {
-			return err
-		}
-		plan := device.Plan{First: first, Rows: rows, Rates: make([]device.Rates, m.launch)}
-		if err := m.session.Train(plan, make([]device.Metric, m.launch)); err != nil {
-			return err
-		}
-		first += m.launch
-	}
-	return nil
+	return float64(n*launches*all[0].Launch*run.Batch) / time.Since(start).Seconds(), errors.Join(errs...)
 }

@@ -1,5 +1,5 @@
 // Where the runs of a question lie in the store.
-package harness
+package sweep
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"depthlab/experiments"
 	"depthlab/harness/device"
+	"depthlab/harness/model"
 	"depthlab/harness/store"
 )
 
@@ -29,7 +30,7 @@ func Place(p *experiments.Plan, st store.Store, checksum string, info device.Inf
 			return st.Folder(same, store.Key(same, checksum, source))
 		}
 		auto := run.Precision == "auto" && (precision == "" || precision == "auto")
-		Resolve(run, info, precision)
+		model.Resolve(run, info, precision)
 		best := store.Nothing
 		for _, candidate := range append([]string{run.Precision}, allPrecisions...) {
 			if found, err := at(candidate).Find(); auto && err == nil && found > best {

@@ -1,4 +1,6 @@
-package harness
+// Package train trains one run to its end: the loop, its learning rate, tests,
+// checkpoints and record. It knows no question and no other run.
+package train
 
 import (
 	"context"
@@ -8,50 +10,50 @@ import (
 	"slices"
 	"time"
 
+	"depthlab/harness"
 	"depthlab/harness/device"
 	"depthlab/harness/lock"
+	"depthlab/harness/model"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 )
 
-// ErrInterrupted is returned by Train when its context ended: everything is
-// saved, and the same run goes on from there.
-var ErrInterrupted = errors.New("interrupted")
-
-// trainer is one run under way.
-type trainer struct {
-	*model
-	folder store.Folder      // of the run
-	made   store.Session     // this process, as it trains the run
-	origin *store.Provenance // run.json
-	held   *lock.Lock
-	rec    *record.Writer
-	sink   record.Sink // rec, and what shows it
-	show   func(step int, m record.Metric)
-	step   int    // finished steps
-	window window // since the last "train" event
-	watch  watch
-	warm   bool // the warm-up, if there is one, is over
-	still  plateau
-	clock  stopwatch
+// Trainer is one run under way.
+type Trainer struct {
+	*model.Model
+	task     Task
+	warnings []string          // to be recorded
+	folder   store.Folder      // of the run
+	made     store.Session     // this process, as it trains the run
+	origin   *store.Provenance // run.json
+	held     *lock.Lock
+	rec      *record.Writer
+	sink     record.Sink // rec, and what shows it
+	show     func(step int, m record.Metric)
+	step     int    // finished steps
+	window   window // since the last "train" event
+	watch    watch
+	warm     bool // the warm-up, if there is one, is over
+	still    plateau
+	clock    stopwatch
 }
 
-// train takes the run from wherever it stands to its end. This is the loop:
+// loop takes the run from wherever it stands to its end. This is the loop:
 // what is measured lies between the two bars.
-func (t *trainer) train(ctx context.Context) error {
-	s := t.run.Schedule
-	metrics := make([]device.Metric, t.launch)
+func (t *Trainer) loop(ctx context.Context) error {
+	s := t.Run.Schedule
+	metrics := make([]device.Metric, t.Launch)
 	for t.step < s.Stop {
-		n := t.untilEvent(t.launch)
+		n := t.untilEvent(t.Launch)
 		plan := device.Plan{First: t.step}
 		for i := range n {
-			plan.Rates = append(plan.Rates, device.Rates{Learning: t.rate(t.step + i), Statistics: float32(t.run.BatchNorm.Momentum)})
+			plan.Rates = append(plan.Rates, device.Rates{Learning: t.rate(t.step + i), Statistics: float32(t.Run.BatchNorm.Momentum)})
 		}
 		// ------------------------------------------------------ training
 		var err error
 		t.clock.start()
-		if plan.Rows, err = t.rows(t.step, n); err == nil {
-			err = t.session.Train(plan, metrics[:n])
+		if plan.Rows, err = t.Rows(t.step, n); err == nil {
+			err = t.Session.Train(plan, metrics[:n])
 		}
 		t.clock.stop()
 		// ---------------------------------------------------------------
@@ -60,14 +62,14 @@ func (t *trainer) train(ctx context.Context) error {
 		}
 		before := t.rate(t.step + n - 1)
 		t.step += n
-		t.window.add(metrics[:n], t.run.Batch)
+		t.window.add(metrics[:n], t.Run.Batch)
 		t.show(t.step, t.window.metric(before))
-		if t.step%t.run.LogEvery == 0 || t.step == s.Stop {
+		if t.step%t.Run.LogEvery == 0 || t.step == s.Stop {
 			if err := t.log(before); err != nil {
 				return err
 			}
 		}
-		if t.step%t.run.EvalEvery == 0 || t.step == s.Stop {
+		if t.step%t.Run.EvalEvery == 0 || t.step == s.Stop {
 			if err := t.look(); err != nil {
 				return err
 			}
@@ -77,13 +79,13 @@ func (t *trainer) train(ctx context.Context) error {
 				return err
 			}
 		}
-		if t.step%t.run.SaveEvery == 0 || t.step == s.Stop || ctx.Err() != nil {
+		if t.step%t.Run.SaveEvery == 0 || t.step == s.Stop || ctx.Err() != nil {
 			if err := t.save(); err != nil {
 				return err
 			}
 		}
 		if ctx.Err() != nil {
-			return ErrInterrupted
+			return harness.ErrInterrupted
 		}
 	}
 	return t.finish(ctx)
@@ -91,10 +93,10 @@ func (t *trainer) train(ctx context.Context) error {
 
 // untilEvent is how many steps may go in one launch: none of the events of
 // the loop, and no change of the rate, lies inside it.
-func (t *trainer) untilEvent(launch int) int {
-	s := t.run.Schedule
+func (t *Trainer) untilEvent(launch int) int {
+	s := t.Run.Schedule
 	n := min(launch, s.Stop-t.step)
-	for _, every := range []int{t.run.LogEvery, t.run.EvalEvery, t.run.SaveEvery} {
+	for _, every := range []int{t.Run.LogEvery, t.Run.EvalEvery, t.Run.SaveEvery} {
 		n = min(n, every-t.step%every)
 	}
 	changes := s.At
@@ -111,14 +113,14 @@ func (t *trainer) untilEvent(launch int) int {
 
 // log records what the mini-batches showed since the last time, and ends a
 // warm-up that waits for the running error.
-func (t *trainer) log(rate float32) error {
+func (t *Trainer) log(rate float32) error {
 	m := t.window.metric(rate)
-	if w := t.run.Schedule.Warmup; w != nil && w.Steps == 0 && m.Error < w.Until {
+	if w := t.Run.Schedule.Warmup; w != nil && w.Steps == 0 && m.Error < w.Until {
 		t.warm = true
 	}
 	t.notice("train_error", m.Error)
 	e := record.Event{Kind: "train", Step: t.step, Rate: m.Rate, Loss: &m.Loss, Error: &m.Error,
-		Seconds: t.clock.total.Seconds(), Waited: t.waited(), ImagesPerS: t.clock.lap(t.window.Steps * t.run.Batch)}
+		Seconds: t.clock.total.Seconds(), Waited: t.waited(), ImagesPerS: t.clock.lap(t.window.Steps * t.Run.Batch)}
 	steps := t.window.Steps
 	t.window = window{}
 	return errors.Join(t.sink.Event(e), t.watchError(m.Error, steps), t.watchPhotos())
@@ -126,8 +128,8 @@ func (t *trainer) log(rate float32) error {
 
 // look records the gradients of the latest step and, but for the last one's,
 // which finish makes, a test.
-func (t *trainer) look() error {
-	if err := t.watchGradients(); err != nil || t.step == t.run.Schedule.Stop {
+func (t *Trainer) look() error {
+	if err := t.watchGradients(); err != nil || t.step == t.Run.Schedule.Stop {
 		return err
 	}
 	return t.test()
@@ -135,19 +137,19 @@ func (t *trainer) look() error {
 
 // test records the error on the test set, with statistics of batch norm that are
 // averaged for it unless the recipe has moving averages.
-func (t *trainer) test() error {
-	if t.run.BatchNorm.Batches > 0 {
-		if err := t.average(t.run.BatchNorm.Batches); err != nil {
+func (t *Trainer) test() error {
+	if t.Run.BatchNorm.Batches > 0 {
+		if err := t.Average(t.Run.BatchNorm.Batches); err != nil {
 			return err
 		}
 	}
-	return t.pass("eval", t.testSet, t.model.test)
+	return t.pass("eval", t.TestSet, t.Model.Test)
 }
 
-func (t *trainer) pass(kind, set string, images []int32) error {
-	c, err := t.evaluate(images)
+func (t *Trainer) pass(kind, set string, images []int32) error {
+	c, err := t.Evaluate(images)
 	if err != nil {
-		return fmt.Errorf("run %s: evaluation on the %s set at step %d: %w", t.run.ID, set, t.step, err)
+		return fmt.Errorf("run %s: evaluation on the %s set at step %d: %w", t.Run.ID, set, t.step, err)
 	}
 	loss, wrong := c.Loss/float64(c.Images), 100*float64(c.Wrong)/float64(c.Images)
 	if kind == "eval" {
@@ -157,30 +159,30 @@ func (t *trainer) pass(kind, set string, images []int32) error {
 }
 
 // finish makes the final tests and keeps the weights.
-func (t *trainer) finish(ctx context.Context) error {
+func (t *Trainer) finish(ctx context.Context) error {
 	if err := t.test(); err != nil {
 		return err
 	}
 	if ctx.Err() != nil { // the pass that follows may take minutes
-		return ErrInterrupted
+		return harness.ErrInterrupted
 	}
-	if err := t.pass("full", "train", t.model.train); err != nil {
+	if err := t.pass("full", "train", t.Model.Train); err != nil {
 		return err
 	}
-	responses, err := t.responses()
+	responses, err := t.Responses()
 	if err != nil {
 		return t.fail(err)
 	}
-	if err := t.sink.Event(record.Event{Kind: "responses", Step: t.step, Layers: responses}); err != nil {
+	if err := t.sink.Event(record.Event{Kind: "responses", Step: t.step, Layers: shortened(responses)}); err != nil {
 		return err
 	}
 	return t.saveWeights()
 }
 
 // end makes the run a finished one, when all else of it is on disk.
-func (t *trainer) end() error {
+func (t *Trainer) end() error {
 	if err := t.held.Check(); err != nil {
-		return fmt.Errorf("run %s: %w", t.run.ID, err)
+		return fmt.Errorf("run %s: %w", t.Run.ID, err)
 	}
 	if err := t.sink.Event(record.Event{Kind: "end", Step: t.step, Seconds: t.clock.total.Seconds()}); err != nil {
 		return err
@@ -192,13 +194,13 @@ func (t *trainer) end() error {
 }
 
 // fail records why a run cannot go on. Its last checkpoint stays.
-func (t *trainer) fail(err error) error {
+func (t *Trainer) fail(err error) error {
 	var nan *device.NonFiniteError
 	step := t.step
 	if errors.As(err, &nan) {
 		step = nan.Step
 	}
-	return errors.Join(fmt.Errorf("run %s: %w", t.run.ID, err),
+	return errors.Join(fmt.Errorf("run %s: %w", t.Run.ID, err),
 		t.sink.Event(record.Event{Kind: "stop", Step: step, Text: err.Error()}))
 }
 

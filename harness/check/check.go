@@ -1,4 +1,4 @@
-package harness
+package check
 
 import (
 	"errors"
@@ -10,7 +10,10 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/model"
 	"depthlab/harness/state"
+	"depthlab/nets"
+	"depthlab/nets/compile"
 	"depthlab/nets/program"
 )
 
@@ -64,39 +67,16 @@ func (c *Checked) losses() (string, error) {
 
 // first trains on a device from the first weights on.
 func (c *Checked) first(dev device.Device, steps int) (m []device.Metric, err error) {
-	x, err := open(c.Run, c.Data, dev)
+	x, err := model.Open(c.Run, c.Data, dev)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, x.close()) }()
-	return x.steps(0, steps, steps)
-}
-
-// steps trains steps from first on, so many in each call.
-func (m *model) steps(first, n, each int) ([]device.Metric, error) {
-	var all []device.Metric
-	for n > 0 {
-		k := min(n, each, m.launch)
-		rows, err := m.rows(first, k)
-		if err != nil {
-			return nil, err
-		}
-		plan := device.Plan{First: first, Rows: rows}
-		for range k {
-			plan.Rates = append(plan.Rates, device.Rates{Learning: 0.001, Statistics: 0.1})
-		}
-		metrics := make([]device.Metric, k)
-		if err := m.session.Train(plan, metrics); err != nil {
-			return nil, err
-		}
-		all = append(all, metrics...)
-		first, n = first+k, n-k
-	}
-	return all, nil
+	defer func() { err = errors.Join(err, x.Close()) }()
+	return x.Steps(0, steps, steps)
 }
 
 // whole reads all that training changes.
-func (m *model) whole() ([]state.Tensor, error) { return m.tensors(program.Persistent()...) }
+func whole(m *model.Model) ([]state.Tensor, error) { return m.Tensors(program.Persistent()...) }
 
 func sameBits(a, b []state.Tensor) error {
 	for i := range a {
@@ -121,41 +101,41 @@ func sameBits(a, b []state.Tensor) error {
 // is carried over to a new session; 0 for none.
 func (c *Checked) run(each, carry int) (_ []state.Tensor, err error) {
 	const steps = 12
-	m, err := open(c.Run, c.Data, c.Device)
+	m, err := model.Open(c.Run, c.Data, c.Device)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, m.close()) }()
+	defer func() { err = errors.Join(err, m.Close()) }()
 	if carry > 0 {
-		if _, err := m.steps(0, carry, each); err != nil {
+		if _, err := m.Steps(0, carry, each); err != nil {
 			return nil, err
 		}
-		carried, err := m.whole()
+		carried, err := whole(m)
 		if err != nil {
 			return nil, err
 		}
-		if err := m.close(); err != nil {
+		if err := m.Close(); err != nil {
 			return nil, err
 		}
-		if m, err = open(c.Run, c.Data, c.Device); err != nil {
+		if m, err = model.Open(c.Run, c.Data, c.Device); err != nil {
 			return nil, err
 		}
-		w := writer{session: m.session}
+		w := model.Writer{Session: m.Session}
 		for i := range carried {
 			v, err := carried[i].Float32s()
 			if err != nil {
 				return nil, err
 			}
-			w.write(carried[i].Name, v)
+			w.Write(carried[i].Name, v)
 		}
-		if w.err != nil {
-			return nil, w.err
+		if w.Err != nil {
+			return nil, w.Err
 		}
 	}
-	if _, err := m.steps(carry, steps-carry, each); err != nil {
+	if _, err := m.Steps(carry, steps-carry, each); err != nil {
 		return nil, err
 	}
-	return m.whole()
+	return whole(m)
 }
 
 func (c *Checked) launches() (string, error) {
@@ -183,27 +163,27 @@ func (c *Checked) resume() (string, error) {
 }
 
 func (c *Checked) evaluate() (_ string, err error) {
-	m, err := open(c.Run, c.Data, c.Device)
+	m, err := model.Open(c.Run, c.Data, c.Device)
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, m.close()) }()
+	defer func() { err = errors.Join(err, m.Close()) }()
 	start := time.Now()
-	n, err := m.evaluate(m.test)
+	n, err := m.Evaluate(m.Test)
 	if err != nil {
 		return "", err
 	}
-	if n.Images != len(m.test) {
-		return "", fmt.Errorf("%d images tested, want %d", n.Images, len(m.test))
+	if n.Images != len(m.Test) {
+		return "", fmt.Errorf("%d images tested, want %d", n.Images, len(m.Test))
 	}
-	work := m.programs.Train.Bytes[program.Work]
+	work := m.Programs.Train.Bytes[program.Work]
 	return fmt.Sprintf("%d images in %.1f s; the step has %d MiB of work space in float32", n.Images, time.Since(start).Seconds(), work>>20), nil
 }
 
 // memory opens, trains and closes a session again and again: what the device
 // holds must not grow.
 func (c *Checked) memory() (string, error) {
-	limit, before := memory(c.Device)
+	limit, before := model.Memory(c.Device)
 	if limit == 0 {
 		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "asking how much memory is in use"}
 	}
@@ -213,7 +193,7 @@ func (c *Checked) memory() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		_, after := memory(c.Device)
+		_, after := model.Memory(c.Device)
 		open, closed = append(open, during), append(closed, after)
 	}
 	if closed[2] > closed[1] {
@@ -224,14 +204,42 @@ func (c *Checked) memory() (string, error) {
 
 // held is the memory in use after a few steps, with the session still open.
 func (c *Checked) held() (used int64, err error) {
-	m, err := open(c.Run, c.Data, c.Device)
+	m, err := model.Open(c.Run, c.Data, c.Device)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, m.session.Close()) }()
-	if _, err := m.steps(0, 2, 2); err != nil {
+	defer func() { err = errors.Join(err, m.Session.Close()) }()
+	if _, err := m.Steps(0, 2, 2); err != nil {
 		return 0, err
 	}
-	_, used = memory(c.Device)
+	_, used = model.Memory(c.Device)
 	return used, nil
+}
+
+// Try computes a small net on a device: that it could be opened does not show
+// that it computes, as a GPU's libraries are loaded when they are first used.
+func Try(dev device.Device) error {
+	arch, err := nets.ParseArch("plain-8")
+	if err != nil {
+		return err
+	}
+	const images, classes = 2, 10
+	p, err := compile.Compile(arch, nets.Eval, compile.Config{
+		Config: nets.Config{Batch: images, Channels: 3, Size: 8, Classes: classes, Eps: 1e-5}, Images: images,
+	})
+	if err != nil {
+		return err
+	}
+	s, err := dev.Open(device.Programs{Eval: p}, device.Options{})
+	if err != nil {
+		return err
+	}
+	c, err := s.Eval([]device.Row{{0}, {1}})
+	if err = errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	if want := images * math.Log(classes); !(math.Abs(c.Loss-want) < 1e-3) { // all weights are zero
+		return fmt.Errorf("%s computes a loss of %v, not %v", dev.Info().Name, c.Loss, want)
+	}
+	return nil
 }

@@ -1,18 +1,17 @@
-package harness
+package machine
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"depthlab/experiments"
 	"depthlab/experiments/dataset"
+	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/harness/data/photo"
 	"depthlab/harness/device"
@@ -21,8 +20,6 @@ import (
 	"depthlab/harness/device/xla"
 	"depthlab/harness/lock"
 	"depthlab/harness/store"
-	"depthlab/nets"
-	"depthlab/nets/compile"
 )
 
 // Machine is where things lie and what is there: devices, libraries, data.
@@ -33,9 +30,9 @@ type Machine struct {
 	Say     func(format string, args ...any) // one line to the user; may be nil
 }
 
-// NewMachine takes the project's folder from $DEPTHLAB_ROOT, which run.sh
+// New takes the project's folder from $DEPTHLAB_ROOT, which run.sh
 // sets, or else the current folder.
-func NewMachine(dataDir string) Machine {
+func New(dataDir string) Machine {
 	root := os.Getenv("DEPTHLAB_ROOT")
 	if root == "" {
 		root = "."
@@ -97,6 +94,9 @@ func (m Machine) Store() store.Store { return store.Store(filepath.Join(m.Root, 
 func (m Machine) Published() store.Store {
 	return store.Store(filepath.Join(m.Root, "results", "published"))
 }
+
+// Stores are all results folders here.
+func (m Machine) Stores() []store.Store { return []store.Store{m.Store(), m.Published()} }
 
 // LibDir is where run.sh puts libraries that it fetches.
 func (m Machine) LibDir() string { return filepath.Join(m.Root, ".lib") }
@@ -291,37 +291,9 @@ func Precisions(i device.Info) []device.Precision {
 	return []device.Precision{device.FP32}
 }
 
-// Try computes a small net on a device: that it could be opened does not show
-// that it computes, as a GPU's libraries are loaded when they are first used.
-func Try(dev device.Device) error {
-	arch, err := nets.ParseArch("plain-8")
-	if err != nil {
-		return err
-	}
-	const images, classes = 2, 10
-	p, err := compile.Compile(arch, nets.Eval, compile.Config{
-		Config: nets.Config{Batch: images, Channels: 3, Size: 8, Classes: classes, Eps: 1e-5}, Images: images,
-	})
-	if err != nil {
-		return err
-	}
-	s, err := dev.Open(device.Programs{Eval: p}, device.Options{})
-	if err != nil {
-		return err
-	}
-	c, err := s.Eval([]device.Row{{0}, {1}})
-	if err = errors.Join(err, s.Close()); err != nil {
-		return err
-	}
-	if want := images * math.Log(classes); !(math.Abs(c.Loss-want) < 1e-3) { // all weights are zero
-		return fmt.Errorf("%s computes a loss of %v, not %v", dev.Info().Name, c.Loss, want)
-	}
-	return nil
-}
-
 // Load reads the data set that a question names. What photos says is filled in
 // with what the machine has, and is for photos alone. Where ctx ends before all
-// of them were looked into, the error is ErrInterrupted, and the next time it
+// of them were looked into, the error is harness.ErrInterrupted, and the next time it
 // goes on from there.
 func (m Machine) Load(ctx context.Context, name string, photos data.FolderOptions) (*data.Source, error) {
 	access, err := data.Of(name)
@@ -353,19 +325,20 @@ func (m Machine) loadPhotos(ctx context.Context, name string, photos data.Folder
 	}
 	var slow error
 	photos.Cache = filepath.Join(m.Root, ".cache", "photos")
+	alone := filepath.Join(photos.Cache, "alone.lock")
 	if photos.Library, slow = m.TurboJPEG(); Promised(slow) {
 		return nil, slow
 	}
-	if h, err := lock.Read(alonePath(photos.Cache)); err == nil && !h.Dead() && m.Say != nil {
+	if h, err := lock.Read(alone); err == nil && !h.Dead() && m.Say != nil {
 		m.Say("waiting for %v, which looks into photos", h)
 	}
 	access, _ := data.Of(name)
-	err = Alone(ctx, photos.Cache, func() (err error) {
+	err = lock.Alone(ctx, alone, func() (err error) {
 		src, err = access.Read(ctx, dir, photos)
 		return err
 	})
 	if errors.Is(err, context.Canceled) {
-		err = ErrInterrupted
+		err = harness.ErrInterrupted
 	}
 	if err == nil && slow != nil {
 		src.Warning = strings.TrimPrefix(src.Warning+"\n", "\n") + "photos are decoded by Go's decoder, several times slower: " + slow.Error()
@@ -387,20 +360,4 @@ func (m Machine) Outline(name string, size int) (*data.Source, error) {
 		}
 	}
 	return data.Outline(name, size)
-}
-
-// Resolve settles what a recipe leaves to the machine: precision auto is bf16
-// where the device computes in it natively, else fp32. A precision given on the
-// command line ("" for none) replaces the file's.
-func Resolve(r *experiments.Run, info device.Info, precision string) {
-	if precision != "" {
-		r.Precision = precision
-	}
-	if r.Precision != "auto" {
-		return
-	}
-	r.Precision = string(device.FP32)
-	if info.Bfloat16 {
-		r.Precision = string(device.BF16)
-	}
 }
