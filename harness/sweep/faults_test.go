@@ -1,10 +1,9 @@
-package harness
+package sweep_test
 
 import (
 	"context"
 	"errors"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,100 +13,20 @@ import (
 	"syscall"
 	"testing"
 
-	"depthlab/harness/data"
-	"depthlab/harness/device/ref"
+	"depthlab/harness"
 	"depthlab/harness/disk"
+	"depthlab/harness/model"
 	"depthlab/harness/state"
+	"depthlab/harness/store"
+	"depthlab/harness/sweep/sweeptest"
 	"depthlab/harness/testskip"
+	"depthlab/nets"
 )
-
-// small is a question whose nets train in a blink: on images of 4x4.
-const small = `
-question: Does it survive?
-pairs: {depths: [8]}
-data: preview
-batch: 4
-train: 16
-input: {pad: 1}
-batch_norm: {group: 0, batches: 3}
-schedule: {at: [4 steps], stop: 6 steps, warmup: {rate: 0.01, for: 2 steps, from_depth: 8}}
-log: 1 steps
-evaluate: 3 steps
-save: 2 steps
-precision: fp32
-`
-
-func smallSweep(t *testing.T, dir string) *Sweep {
-	t.Helper()
-	s := sweep(t, small, dir, ref.New(), "")
-	set := func(n int, seed uint64) data.Set {
-		r := rand.New(rand.NewPCG(seed, 0))
-		set := data.Set{N: n, Channels: 3, Size: 4, Classes: 10, Images: make([]uint8, n*3*4*4), Labels: make([]int32, n)}
-		for i := range set.Images {
-			set.Images[i] = uint8(r.Uint32())
-		}
-		for i := range set.Labels {
-			set.Labels[i] = int32(i % 10)
-		}
-		return set
-	}
-	s.Data = &data.Source{Name: "preview", Title: "noise", Train: set(20, 1), Test: set(8, 2), Checksum: "noise", Canonical: true}
-	return s
-}
-
-// undisturbed is the outcome of small without any fault.
-func undisturbed(t *testing.T) map[string]any {
-	t.Helper()
-	dir := t.TempDir()
-	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	want := outcome(t, dir)
-	if len(want) != 4 {
-		t.Fatalf("%d results of two runs, want a record and weights of each", len(want))
-	}
-	return want
-}
-
-// same wants the outcome of an undisturbed sweep in dir, and nothing left over
-// but others.
-func same(t *testing.T, dir string, want map[string]any, others ...string) {
-	t.Helper()
-	got := outcome(t, dir)
-	for key := range want {
-		if !reflect.DeepEqual(got[key], want[key]) {
-			t.Errorf("%s differs from the undisturbed sweep's", key)
-		}
-	}
-	var files []string
-	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil {
-			t.Error(err)
-		} else if !d.IsDir() {
-			name, _ := filepath.Rel(dir, path)
-			files = append(files, name)
-		}
-		return nil
-	})
-	all := []string{"test/default/runs.json"}
-	for _, name := range others {
-		all = append(all, "test/default/"+name)
-	}
-	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} {
-		run := "runs/" + at(dir, id).Name()
-		all = append(all, run+"/record.jsonl", run+"/run.json", run+"/weights.safetensors")
-	}
-	slices.Sort(all)
-	slices.Sort(files)
-	if !slices.Equal(files, all) {
-		t.Errorf("files %q, want %q", files, all)
-	}
-}
 
 // Whatever operation the disk fails at, the sweep ends with an error that says
 // so, and once the disk is well it ends as if nothing had been.
 func TestEveryDiskFault(t *testing.T) {
-	want := undisturbed(t)
+	want := sweeptest.Undisturbed(t)
 	t.Cleanup(func() { disk.Fault = nil })
 	var ops []string // of a whole sweep
 	disk.Fault = func(op, path string, _ int) (int, error) {
@@ -115,11 +34,11 @@ func TestEveryDiskFault(t *testing.T) {
 		return 0, nil
 	}
 	dir := t.TempDir()
-	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+	if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	disk.Fault = nil
-	same(t, dir, want)
+	sweeptest.Same(t, dir, want)
 
 	// Every kind of operation on every kind of file, first, last and between.
 	places := map[string][]int{}
@@ -146,16 +65,16 @@ func TestEveryDiskFault(t *testing.T) {
 				}
 				return 0, nil
 			}
-			err := smallSweep(t, dir).Run(context.Background())
+			err := sweeptest.NewSmall(t, dir).Run(context.Background())
 			disk.Fault = nil
 			var bad *disk.Error
 			if !errors.As(err, &bad) || !errors.Is(err, fault) || !strings.Contains(err.Error(), dir) {
 				t.Errorf("operation %d (%s) failed with %v, and the sweep said: %v", at, op, fault, err)
 			}
-			if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+			if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
 				t.Errorf("after a fault at operation %d (%s): %v", at, op, err)
 			}
-			same(t, dir, want)
+			sweeptest.Same(t, dir, want)
 			if t.Failed() {
 				t.Fatalf("at operation %d (%s) of %d", at, op, len(ops))
 			}
@@ -166,7 +85,7 @@ func TestEveryDiskFault(t *testing.T) {
 
 // A results folder that vanishes under a sweep ends it, and is said.
 func TestFolderVanishes(t *testing.T) {
-	want := undisturbed(t)
+	want := sweeptest.Undisturbed(t)
 	t.Cleanup(func() { disk.Fault = nil })
 	dir := filepath.Join(t.TempDir(), "results")
 	steps := 0
@@ -178,16 +97,16 @@ func TestFolderVanishes(t *testing.T) {
 		}
 		return 0, nil
 	}
-	err := smallSweep(t, dir).Run(context.Background())
+	err := sweeptest.NewSmall(t, dir).Run(context.Background())
 	disk.Fault = nil
 	var bad *disk.Error
 	if !errors.As(err, &bad) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "moved or removed") {
 		t.Errorf("error %v, want one that says that the folder is gone", err)
 	}
-	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+	if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	same(t, dir, want)
+	sweeptest.Same(t, dir, want)
 }
 
 // A disk that is really full, and then made larger: a small one in memory, in
@@ -213,7 +132,7 @@ func TestFullDisk(t *testing.T) {
 const envDisk = "DEPTHLAB_TEST_DISK" // the mount point of TestFullDisk's process
 
 func fullDisk(t *testing.T, dir string) {
-	err := smallSweep(t, dir).Run(context.Background())
+	err := sweeptest.NewSmall(t, dir).Run(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "make room") {
 		t.Errorf("begun on a disk too small: %v", err)
 	}
@@ -224,13 +143,13 @@ func fullDisk(t *testing.T, dir string) {
 		}
 		return 0, nil
 	}
-	err = smallSweep(t, dir).Run(context.Background())
+	err = sweeptest.NewSmall(t, dir).Run(context.Background())
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "make room") {
 		t.Errorf("error %v, want one of a full disk", err)
 	}
 	disk.Fault = nil
 	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} { // what was saved is whole
-		if _, warnings, err := state.Latest(at(dir, id).Checkpoints(), at(dir, id).Name()); err != nil || len(warnings) > 0 {
+		if _, warnings, err := state.Latest(sweeptest.At(dir, id).Checkpoints(), sweeptest.At(dir, id).Name()); err != nil || len(warnings) > 0 {
 			t.Errorf("%s: %v, %v", id, warnings, err)
 		}
 	}
@@ -238,7 +157,7 @@ func fullDisk(t *testing.T, dir string) {
 		if out, err := exec.Command("mount", "-o", how, dir).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		err := smallSweep(t, dir).Run(context.Background())
+		err := sweeptest.NewSmall(t, dir).Run(context.Background())
 		if strings.Contains(how, "ro,") {
 			if !errors.Is(err, syscall.EROFS) || !strings.Contains(err.Error(), "must be writable") {
 				t.Errorf("error %v, want one of a read-only disk", err)
@@ -247,13 +166,13 @@ func fullDisk(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	same(t, dir, undisturbed(t))
+	sweeptest.Same(t, dir, sweeptest.Undisturbed(t))
 }
 
 // A damaged newest checkpoint is named and set aside, and the one before it
 // leads to the same end.
 func TestDamagedCheckpoint(t *testing.T) {
-	want := undisturbed(t)
+	want := sweeptest.Undisturbed(t)
 	for name, spoil := range map[string]func([]byte) []byte{
 		"flipped in the header": func(b []byte) []byte { b[40] ^= 4; return b },
 		"flipped in the data":   func(b []byte) []byte { b[len(b)*2/3] ^= 1; return b },
@@ -262,8 +181,8 @@ func TestDamagedCheckpoint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			err := smallSweep(t, dir).Run(&stopAfter{Context: context.Background(), n: 10})
-			if !errors.Is(err, ErrInterrupted) {
+			err := sweeptest.NewSmall(t, dir).Run(sweeptest.StopAfter(10))
+			if !errors.Is(err, harness.ErrInterrupted) {
 				t.Fatal(err)
 			}
 			found, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*"))
@@ -278,10 +197,10 @@ func TestDamagedCheckpoint(t *testing.T) {
 			if err := os.WriteFile(newest, spoil(b), 0o666); err != nil {
 				t.Fatal(err)
 			}
-			if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+			if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			records, err := recorded(dir)
+			records, err := sweeptest.Recorded(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -296,7 +215,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			if warned != 1 {
 				t.Errorf("%d warnings name %s in the records, want one", warned, newest)
 			}
-			got := outcome(t, dir)
+			got := sweeptest.Outcome(t, dir)
 			for key, v := range want {
 				if strings.HasPrefix(key, "weights of ") && !reflect.DeepEqual(got[key], v) {
 					t.Errorf("%s differs from the undisturbed sweep's", key)
@@ -316,7 +235,7 @@ func TestNoRoom(t *testing.T) {
 		}
 		return 0, nil
 	}
-	err := smallSweep(t, dir).Run(context.Background())
+	err := sweeptest.NewSmall(t, dir).Run(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "9 MiB free") || !strings.Contains(err.Error(), "make room") {
 		t.Errorf("error %v", err)
 	}
@@ -328,7 +247,7 @@ func TestNoRoom(t *testing.T) {
 // What a run needs on disk is not less than what it then takes.
 func TestSpaceIsEnough(t *testing.T) {
 	dir := t.TempDir()
-	s := smallSweep(t, dir)
+	s := sweeptest.NewSmall(t, dir)
 	most := map[string]int64{}
 	t.Cleanup(func() { disk.Fault = nil })
 	disk.Fault = func(op, path string, _ int) (int, error) {
@@ -353,8 +272,15 @@ func TestSpaceIsEnough(t *testing.T) {
 	}
 	var kept, passing int64
 	for _, run := range s.Plan.Runs {
-		params, _ := s.count(run.Net)
-		k, p := space(run, params)
+		arch, err := nets.ParseArch(run.Net)
+		if err != nil {
+			t.Fatal(err)
+		}
+		params, _, err := nets.Count(arch, model.Geometry(s.Data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, p := store.Space(run, params)
 		kept, passing = kept+k, max(passing, p)
 	}
 	if most["checkpoints"] == 0 || most["checkpoints"] > passing || most["checkpoints"]*2 < passing {

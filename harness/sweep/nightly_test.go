@@ -2,7 +2,7 @@
 
 // What takes many minutes, or looks at the clock and wants a machine that does
 // nothing else: .ci/nightly runs it.
-package harness
+package sweep_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"depthlab/harness/record"
+	"depthlab/harness/sweep/sweeptest"
 	"depthlab/plots"
 )
 
@@ -24,9 +25,9 @@ import (
 func TestSoakSteps(t *testing.T) {
 	const steps = 100_000
 	dir := t.TempDir()
-	s := smallSweep(t, dir)
+	s := sweeptest.NewSmall(t, dir)
 	s.Plan.Runs = s.Plan.Runs[:1]
-	if dev := devices(t)["onednn"]; dev != nil {
+	if dev := sweeptest.Devices(t)["onednn"]; dev != nil {
 		s.Device = dev
 	}
 	r := &s.Plan.Runs[0]
@@ -48,7 +49,7 @@ func TestSoakSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	flatUsage(t, before, used(t))
-	records, err := recorded(dir)
+	records, err := sweeptest.Recorded(dir)
 	if err != nil || len(records) != 1 || records[0].Step() != steps {
 		t.Fatalf("%d records, %v", len(records), err)
 	}
@@ -95,7 +96,7 @@ func TestDrawLarge(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	records, err := recorded(dir)
+	records, err := sweeptest.Recorded(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package harness
+package train_test
 
 import (
 	"context"
@@ -7,14 +7,17 @@ import (
 
 	"depthlab/experiments"
 	"depthlab/harness/record"
+	"depthlab/harness/sweep"
+	"depthlab/harness/sweep/sweeptest"
+	"depthlab/harness/train"
 )
 
 // A rate that is divided when an error stands still is so at the steps that
 // the errors say, recorded there, and the same after any interruption.
 func TestPlateau(t *testing.T) {
 	for _, of := range []string{"test_error", "train_error"} {
-		still := func(dir string) *Sweep {
-			s := smallSweep(t, dir)
+		still := func(dir string) *sweep.Sweep {
+			s := sweeptest.NewSmall(t, dir)
 			for i := range s.Plan.Runs {
 				r := &s.Plan.Runs[i]
 				r.Optimizer.Rate, r.Schedule.Stop, r.Schedule.At = 1e-6, 20, []int{}
@@ -28,11 +31,11 @@ func TestPlateau(t *testing.T) {
 		if err := still(whole).Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		interrupted(t, func() *Sweep { return still(cut) })
-		if !reflect.DeepEqual(outcome(t, cut), outcome(t, whole)) {
+		sweeptest.Interrupted(t, func() *sweep.Sweep { return still(cut) })
+		if !reflect.DeepEqual(sweeptest.Outcome(t, cut), sweeptest.Outcome(t, whole)) {
 			t.Errorf("%s: an interrupted run is another", of)
 		}
-		rec, err := record.Read(at(whole, "resnet-8-seed0").Record())
+		rec, err := record.Read(sweeptest.At(whole, "resnet-8-seed0").Record())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +51,7 @@ func TestPlateau(t *testing.T) {
 			case p.Error < lowest:
 				lowest, since = p.Error, p.Step
 			case p.Step-since >= 3:
-				want = append(want, record.RateChange{Step: p.Step, From: exact(float32(rate)), To: exact(float32(rate / 4))})
+				want = append(want, record.RateChange{Step: p.Step, From: train.Exact(float32(rate)), To: train.Exact(float32(rate / 4))})
 				rate, since = rate/4, p.Step
 			}
 		}

@@ -1,8 +1,7 @@
-package harness
+package store_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,17 +10,19 @@ import (
 	"testing"
 	"time"
 
+	"depthlab/harness"
 	"depthlab/harness/device"
 	"depthlab/harness/disk"
 	"depthlab/harness/lock"
 	"depthlab/harness/store"
+	"depthlab/harness/sweep/sweeptest"
 )
 
 func TestStatuses(t *testing.T) {
 	dir := t.TempDir()
 	status := func(want ...store.State) []store.Status {
 		t.Helper()
-		all, err := asked(dir).Statuses()
+		all, err := sweeptest.Asked(dir).Statuses()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,16 +35,16 @@ func TestStatuses(t *testing.T) {
 		}
 		return all
 	}
-	if _, err := asked(dir).Statuses(); err == nil || !strings.Contains(err.Error(), "no runs there") {
+	if _, err := sweeptest.Asked(dir).Statuses(); err == nil || !strings.Contains(err.Error(), "no runs there") {
 		t.Errorf("of an empty folder: %v", err)
 	}
-	if err := disk.Write(asked(dir).Question(), []byte(small)); err != nil {
+	if err := disk.Write(sweeptest.Asked(dir).Question(), []byte(sweeptest.Small)); err != nil {
 		t.Fatal(err)
 	}
 	status(store.Waiting, store.Waiting)
 
-	s := smallSweep(t, dir)
-	if err := s.Run(&stopAfter{Context: context.Background(), n: 5}); !errors.Is(err, ErrInterrupted) {
+	s := sweeptest.NewSmall(t, dir)
+	if err := s.Run(sweeptest.StopAfter(5)); !errors.Is(err, harness.ErrInterrupted) {
 		t.Fatal(err)
 	}
 	one := status(store.Interrupted, store.Waiting)[0]
@@ -52,7 +53,7 @@ func TestStatuses(t *testing.T) {
 	}
 
 	var locks lock.Set
-	held, err := locks.Take(filepath.Join(string(at(dir, "plain-8-seed0")), "lock"))
+	held, err := locks.Take(filepath.Join(string(sweeptest.At(dir, "plain-8-seed0")), "lock"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +61,8 @@ func TestStatuses(t *testing.T) {
 		t.Errorf("in hand: %+v", one)
 	}
 	old := time.Now().Add(-time.Hour)
-	os.Chtimes(filepath.Join(string(at(dir, "plain-8-seed0")), "lock"), old, old)
-	written(t, at(dir, "plain-8-seed0").Record(), old)
+	os.Chtimes(filepath.Join(string(sweeptest.At(dir, "plain-8-seed0")), "lock"), old, old)
+	written(t, sweeptest.At(dir, "plain-8-seed0").Record(), old)
 	status(store.Silent, store.Waiting)
 	if err := held.Release(); err != nil {
 		t.Fatal(err)
@@ -81,7 +82,7 @@ func TestStatuses(t *testing.T) {
 	if !strings.Contains(all[1].Why, "NaN") {
 		t.Errorf("failed: %+v", all[1])
 	}
-	if err := os.WriteFile(at(dir, "resnet-8-seed0").Record(), []byte("{}\n"), 0o666); err != nil {
+	if err := os.WriteFile(sweeptest.At(dir, "resnet-8-seed0").Record(), []byte("{}\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if one := status(store.Finished, store.Failed)[1]; !strings.Contains(one.Why, "record.jsonl:1") {
@@ -112,17 +113,17 @@ func written(t *testing.T, path string, at time.Time) {
 // when run.json says; of others only the file's time is known.
 func TestSeen(t *testing.T) {
 	dir := t.TempDir()
-	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+	if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	id := "plain-8-seed0"
-	p, err := at(dir, id).ReadProvenance()
+	p, err := sweeptest.At(dir, id).ReadProvenance()
 	if err != nil {
 		t.Fatal(err)
 	}
 	event := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 	p.Finished = "2019-01-02T03:04:05Z"
-	if err := at(dir, id).WriteProvenance(p); err != nil {
+	if err := sweeptest.At(dir, id).WriteProvenance(p); err != nil {
 		t.Fatal(err)
 	}
 	copied := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -136,12 +137,12 @@ func TestSeen(t *testing.T) {
 		{"without", time.Time{}, false, event.AddDate(-1, 0, 0)},
 		{"and without run.json", time.Time{}, true, copied},
 	} {
-		written(t, at(dir, id).Record(), c.event)
-		os.Chtimes(at(dir, id).Record(), copied, copied)
+		written(t, sweeptest.At(dir, id).Record(), c.event)
+		os.Chtimes(sweeptest.At(dir, id).Record(), copied, copied)
 		if c.forget {
-			os.Remove(at(dir, id).Provenance())
+			os.Remove(sweeptest.At(dir, id).Provenance())
 		}
-		all, err := asked(dir).Statuses()
+		all, err := sweeptest.Asked(dir).Statuses()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,11 +156,11 @@ func TestSeen(t *testing.T) {
 // that have records.
 func TestStatusesOfDamagedFolders(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "[2024] thesis")
-	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
+	if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	run := string(at(dir, "plain-8-seed0"))
-	text, err := os.ReadFile(at(dir, "plain-8-seed0").Record())
+	run := string(sweeptest.At(dir, "plain-8-seed0"))
+	text, err := os.ReadFile(sweeptest.At(dir, "plain-8-seed0").Record())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +168,7 @@ func TestStatusesOfDamagedFolders(t *testing.T) {
 		run + " (conflicted copy)/record.jsonl": string(text),
 		run + ".sync-conflict-1/record.jsonl":   string(text),
 		run + " (1)/record.jsonl":               "nonsense",
-		asked(dir).Question():                   "question: [",
+		sweeptest.Asked(dir).Question():         "question: [",
 	} {
 		if err := disk.Write(path, []byte(text)); err != nil {
 			t.Fatal(err)
@@ -176,60 +177,11 @@ func TestStatusesOfDamagedFolders(t *testing.T) {
 	if folders, strays, err := store.Store(dir).All(); len(folders) != 2 || len(strays) != 3 || err != nil {
 		t.Errorf("folders %q, strays %q, %v", folders, strays, err)
 	}
-	all, err := asked(dir).Statuses()
+	all, err := sweeptest.Asked(dir).Statuses()
 	if err == nil || !strings.Contains(err.Error(), "question.yaml") {
 		t.Errorf("error %v, want one of question.yaml", err)
 	}
 	if len(all) != 2 || all[0].State != store.Finished || all[1].State != store.Finished {
 		t.Errorf("%+v, want two finished runs", all)
-	}
-}
-
-// Whether it was interrupted or not, or finished before it was asked for, a
-// run's event file has what its record has.
-func TestTensorBoardOfSweep(t *testing.T) {
-	dir, later := t.TempDir(), t.TempDir()
-	if err := smallSweep(t, later).Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the second time in place of the first
-		s := smallSweep(t, later)
-		s.TensorBoard = true
-		if err := s.Run(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for n := 4; ; n = 1000 {
-		s := smallSweep(t, dir)
-		s.TensorBoard = true
-		err := s.Run(&stopAfter{Context: context.Background(), n: n})
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, ErrInterrupted) {
-			t.Fatal(err)
-		}
-	}
-	for _, folder := range []string{
-		filepath.Join(string(asked(dir)), "tensorboard", "plain-8-seed0"), filepath.Join(string(asked(dir)), "tensorboard", "resnet-8-seed0"),
-		filepath.Join(string(asked(later)), "tensorboard", "plain-8-seed0"), filepath.Join(string(asked(later)), "tensorboard", "resnet-8-seed0"),
-	} {
-		files, _ := filepath.Glob(filepath.Join(folder, "*"))
-		if len(files) != 1 {
-			t.Fatalf("files %q, want one", files)
-		}
-		text, err := os.ReadFile(files[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		events := 0
-		for len(text) > 0 { // length, its check, data, their check
-			n := binary.LittleEndian.Uint64(text)
-			text = text[8+4+n+4:]
-			events++
-		}
-		if want := 1 + 6 + 2 + 1; events != want { // version, train, eval, full
-			t.Errorf("%s: %d events, want %d", folder, events, want)
-		}
 	}
 }

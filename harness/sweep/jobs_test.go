@@ -1,10 +1,9 @@
-package harness
+package sweep_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -12,54 +11,18 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"depthlab/harness"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
-	"depthlab/harness/disk"
-	"depthlab/harness/record"
+	"depthlab/harness/model"
+	"depthlab/harness/sweep/sweeptest"
 	"depthlab/harness/testskip"
-	"depthlab/nets"
 	"depthlab/nets/program"
 )
 
-// Jobs are added while each doubling brings a tenth, fits and works.
-func TestEnough(t *testing.T) {
-	const broken = -1
-	for _, c := range []struct {
-		speeds [3]float64 // of 1, 2 and 4 at a time
-		limit  int
-		want   int
-		asked  int
-	}{
-		{[3]float64{100, 180, 300}, 9, 4, 3},
-		{[3]float64{100, 180, 190}, 9, 2, 3},
-		{[3]float64{100, 105, 300}, 9, 1, 2},
-		{[3]float64{100, 90, 0}, 9, 1, 2},
-		{[3]float64{100, 180, 300}, 3, 2, 2},
-		{[3]float64{100, 180, 300}, 1, 1, 1},
-		{[3]float64{100, broken, 300}, 9, 1, 2},
-		{[3]float64{100, 180, broken}, 9, 2, 3},
-	} {
-		asked := 0
-		got, err := enough(c.limit, func(n int) (float64, error) {
-			asked++
-			v := c.speeds[map[int]int{1: 0, 2: 1, 4: 2}[n]]
-			if v == broken {
-				return 0, errors.New("out of memory")
-			}
-			return v, nil
-		})
-		if err != nil || got != c.want || asked != c.asked {
-			t.Errorf("%+v: %d jobs after %d questions, %v", c, got, asked, err)
-		}
-	}
-	if _, err := enough(4, func(int) (float64, error) { return 0, errors.New("broken") }); err == nil {
-		t.Error("an error is lost")
-	}
-}
-
 // several is question with three small runs.
-var several = strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\nseeds: [0, 1, 2]", "batch: 8", "batch: 4", "train: 64", "train: 32").Replace(question)
+var several = strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\nseeds: [0, 1, 2]", "batch: 8", "batch: 4", "train: 64", "train: 32").Replace(sweeptest.Question)
 
 func openRef() (device.Device, error) { return ref.New(), nil }
 
@@ -67,41 +30,28 @@ func openRef() (device.Device, error) { return ref.New(), nil }
 // often all are interrupted.
 func TestJobs(t *testing.T) {
 	alone, together := t.TempDir(), t.TempDir()
-	if err := sweep(t, several, alone, ref.New(), "").Run(context.Background()); err != nil {
+	if err := sweeptest.New(t, several, alone, ref.New(), "").Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	stops := 0
 	for n := 4; ; n += 6 {
-		s := sweep(t, several, together, ref.New(), "")
+		s := sweeptest.New(t, several, together, ref.New(), "")
 		s.Open, s.Jobs = openRef, 3
-		err := s.Run(&stopAll{Context: context.Background(), left: int64(n)})
+		err := s.Run(sweeptest.StopAfter(n))
 		if err == nil {
 			break
 		}
-		if stops++; !errors.Is(err, ErrInterrupted) || stops > 50 {
+		if stops++; !errors.Is(err, harness.ErrInterrupted) || stops > 50 {
 			t.Fatal(err)
 		}
 	}
 	if stops < 2 {
 		t.Errorf("stopped only %d times", stops)
 	}
-	want, got := outcome(t, alone), outcome(t, together)
+	want, got := sweeptest.Outcome(t, alone), sweeptest.Outcome(t, together)
 	if len(want) != 6 || !reflect.DeepEqual(got, want) {
 		t.Errorf("%d and %d results of three runs differ", len(want), len(got))
 	}
-}
-
-// stopAll is a context that ends for all at once, after it was asked so often.
-type stopAll struct {
-	context.Context
-	left int64
-}
-
-func (s *stopAll) Err() error {
-	if atomic.AddInt64(&s.left, -1) < 0 {
-		return context.Canceled
-	}
-	return nil
 }
 
 // losing is a device that is lost in the midst of training a net, for good.
@@ -131,7 +81,7 @@ func (s *losingSession) Train(p device.Plan, m []device.Metric) error {
 // new device; without one the sweep ends and says so. Then all goes on.
 func TestLostDevice(t *testing.T) {
 	whole := t.TempDir()
-	if err := sweep(t, several, whole, ref.New(), "").Run(context.Background()); err != nil {
+	if err := sweeptest.New(t, several, whole, ref.New(), "").Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -145,14 +95,14 @@ func TestLostDevice(t *testing.T) {
 		{func() (device.Device, error) { return nil, errors.New("no GPU") }, 1, "2 runs were not begun, as no device is left (no GPU)", 1},
 	} {
 		dir := t.TempDir()
-		s := sweep(t, several, dir, losing{ref.New(), 5}, "")
+		s := sweeptest.New(t, several, dir, losing{ref.New(), 5}, "")
 		s.Open, s.Jobs = c.open, c.jobs
 		err := s.Run(context.Background())
 		var lost *device.LostError
 		if !errors.As(err, &lost) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want a LostError and %q", err, c.want)
 		}
-		records, err := recorded(dir)
+		records, err := sweeptest.Recorded(dir)
 		if err != nil || len(records) != c.runs {
 			t.Errorf("%d records, want %d; %v", len(records), c.runs, err)
 		}
@@ -160,10 +110,10 @@ func TestLostDevice(t *testing.T) {
 			all, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*"))
 			t.Errorf("no checkpoint of step 3 among %v", all)
 		}
-		if err := sweep(t, several, dir, ref.New(), "").Run(context.Background()); err != nil {
+		if err := sweeptest.New(t, several, dir, ref.New(), "").Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(outcome(t, dir), outcome(t, whole)) {
+		if !reflect.DeepEqual(sweeptest.Outcome(t, dir), sweeptest.Outcome(t, whole)) {
 			t.Error("what went on after the loss ended otherwise")
 		}
 	}
@@ -178,17 +128,12 @@ type roomy struct {
 func (r roomy) Memory() (limit, used int64) { return r.limit, r.used }
 
 func TestFit(t *testing.T) {
-	s := sweep(t, question, t.TempDir(), ref.New(), "")
-	images, _ := held(s.Plan.Runs[1], s.Data, s.Device.Info())
-	arch, err := nets.ParseArch(s.Plan.Runs[1].Net)
+	s := sweeptest.New(t, sweeptest.Question, t.TempDir(), ref.New(), "")
+	one, err := model.Footprint(s.Plan.Runs[1], s.Data, s.Device.Info())
 	if err != nil {
 		t.Fatal(err)
 	}
-	progs, err := programs(arch, s.Plan.Runs[1], &s.Data.Train, images)
-	if err != nil {
-		t.Fatal(err)
-	}
-	one := bytesOf(progs.Train, s.Plan.Runs[1].Precision) * 3 / 2
+	one = one * 3 / 2
 	for _, c := range []struct {
 		dev  device.Device
 		want int
@@ -199,9 +144,8 @@ func TestFit(t *testing.T) {
 		{roomy{ref.New(), one, one / 2}, 1},
 	} {
 		s.Device = c.dev
-		run, bytes, err := s.largest(s.unfinished())
-		if got := s.fit(bytes, 2); got != c.want || run.ID != s.Plan.Runs[1].ID || err != nil {
-			t.Errorf("%+v: %d of %s fit, want %d; %v", c.dev, got, run.ID, c.want, err)
+		if id, got, err := s.Fitting(2); got != c.want || id != s.Plan.Runs[1].ID || err != nil {
+			t.Errorf("%+v: %d of %s fit, want %d; %v", c.dev, got, id, c.want, err)
 		}
 	}
 }
@@ -262,7 +206,7 @@ func TestTwoAtATimeFail(t *testing.T) {
 		}
 		first, _ := dev()
 		opened = 0
-		s := sweep(t, question, t.TempDir(), first, "")
+		s := sweeptest.New(t, sweeptest.Question, t.TempDir(), first, "")
 		s.Open = dev
 		var said []string
 		s.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
@@ -288,7 +232,7 @@ func TestJobsOnXLA(t *testing.T) {
 	if testskip.Short(t) {
 		testskip.Skip(t, "compiles for a minute")
 	}
-	path, err := xla.Find("", filepath.Join("..", ".lib"))
+	path, err := xla.Find("", sweeptest.Libraries(t))
 	if err != nil {
 		testskip.Skip(t, "%v", err)
 	}
@@ -300,93 +244,17 @@ func TestJobsOnXLA(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
-		s := sweep(t, question, dir, dev, "")
+		s := sweeptest.New(t, sweeptest.Question, dir, dev, "")
 		s.Open, s.Jobs = start, jobs
-		s.opened = []device.Device{dev}
-		if v, err := s.speed(s.Plan.Runs[0], jobs); err != nil || v <= 0 {
+		if v, err := s.Timed(jobs); err != nil || v <= 0 {
 			t.Errorf("%d jobs: %v images/s, %v", jobs, v, err)
 		}
-		if err := errors.Join(s.closeOpened(), s.Run(context.Background()), dev.Close()); err != nil {
+		if err := errors.Join(s.Run(context.Background()), dev.Close()); err != nil {
 			t.Fatal(err)
 		}
-		results = append(results, outcome(t, dir))
+		results = append(results, sweeptest.Outcome(t, dir))
 	}
 	if len(results[0]) != 4 || !reflect.DeepEqual(results[0], results[1]) {
 		t.Error("two at a time end otherwise than one alone")
-	}
-}
-
-// choosy is a device that chooses anew each time, unless the run has a folder
-// with what was chosen.
-type choosy struct {
-	device.Device
-	made *int
-}
-
-type choosySession struct {
-	device.Session
-	choice device.Choice
-}
-
-func (d choosy) Open(p device.Programs, o device.Options) (device.Session, error) {
-	s, err := d.Device.Open(p, o)
-	if err != nil {
-		return nil, err
-	}
-	*d.made++
-	choice := fmt.Sprint(*d.made)
-	if path := filepath.Join(o.Folder, "choice"); o.Folder != "" {
-		if kept, err := os.ReadFile(path); err == nil {
-			choice = string(kept)
-		} else if err := disk.Write(path, []byte(choice)); err != nil {
-			return nil, err
-		}
-	}
-	return choosySession{s, device.Choice{Key: "train", Value: choice}}, nil
-}
-
-func (s choosySession) Choices() []device.Choice { return []device.Choice{s.choice} }
-
-// What a device chose by timing is in the provenance. A deterministic run goes
-// on with it; another, which may go on with another choice, says so.
-func TestChoices(t *testing.T) {
-	for _, c := range []struct{ deterministic, choice, said string }{
-		{"true", "1", ""},
-		{"false", "2", "goes on with other arithmetic than before (compiled train 1 -> 2)"},
-	} {
-		dir, made := t.TempDir(), 0
-		dev := choosy{ref.New(), &made}
-		question := strings.Replace(several, "seeds: [0, 1, 2]", "seeds: [0]\ndeterministic: "+c.deterministic, 1)
-		err := sweep(t, question, dir, dev, "").Run(&stopAll{Context: context.Background(), left: 3}) // it saves after two steps
-		if !errors.Is(err, ErrInterrupted) {
-			t.Fatal(err)
-		}
-		if err := sweep(t, question, dir, dev, "").Run(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		p, err := at(dir, "plain-8-seed0").ReadProvenance()
-		if err != nil {
-			t.Fatal(err)
-		}
-		last := p.Sessions[len(p.Sessions)-1]
-		if len(p.Sessions) != 2 || len(last.Choices) != 1 || last.Choices[0] != (device.Choice{Key: "train", Value: c.choice}) {
-			t.Errorf("deterministic %s: %d sessions, the last with the choices %v; want 2 and %s", c.deterministic, len(p.Sessions), last.Choices, c.choice)
-		}
-		rec, err := record.Read(at(dir, "plain-8-seed0").Record())
-		if err != nil {
-			t.Fatal(err)
-		}
-		said := ""
-		for _, e := range rec.Events {
-			if e.Kind == "warn" && strings.Contains(e.Text, "other arithmetic") {
-				said += e.Text
-			}
-		}
-		if !strings.HasPrefix(said, c.said) || c.said == "" && said != "" {
-			t.Errorf("deterministic %s: the record warns %q, want %q", c.deterministic, said, c.said)
-		}
-		if left, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*")); len(left) > 0 {
-			t.Errorf("a finished run leaves %v", left)
-		}
 	}
 }

@@ -1,44 +1,43 @@
-package harness
+package model
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"depthlab/experiments"
+	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
 	"depthlab/nets"
 )
 
-// needed is the memory of the first run of a sweep, so many images at a time.
-func needed(t *testing.T, s *Sweep, micro int) (most int64) {
+// needed is the memory of a run, so many images at a time.
+func needed(t *testing.T, run experiments.Run, src *data.Source, micro int) (most int64) {
 	t.Helper()
-	run := s.Plan.Runs[0]
 	run.Micro = micro
 	arch, err := nets.ParseArch(run.Net)
 	if err != nil {
 		t.Fatal(err)
 	}
-	images, _ := held(run, s.Data, s.Device.Info())
-	progs, err := programs(arch, run, &s.Data.Train, images)
+	images, _ := Held(run, src, ref.New().Info())
+	progs, err := Compile(arch, run, &src.Train, images)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range progs.All() {
-		most = max(most, bytesOf(p, run.Precision))
+		most = max(most, Bytes(p, run.Precision))
 	}
 	return most
 }
 
 // As many images go through the net as the memory holds, whole groups of them.
 func TestFitting(t *testing.T) {
-	s := sweep(t, strings.NewReplacer("batch: 8", "batch: 24", "group: 4", "group: 2").Replace(question), t.TempDir(), ref.New(), "")
-	whole, twelve, eight, two := needed(t, s, 0), needed(t, s, 12), needed(t, s, 8), needed(t, s, 2)
+	run, src := planned(t, strings.NewReplacer("batch: 4", "batch: 24", "group: 0", "group: 2", "train: 16", "train: 64", "pad: 1", "pad: 2").Replace(small)).Runs[0], data.Preview(100, 20)
+	whole, twelve, eight, two := needed(t, run, src, 0), needed(t, run, src, 12), needed(t, run, src, 8), needed(t, run, src, 2)
 	if !(two < eight && eight < twelve && twelve < whole) {
 		t.Fatalf("bytes needed: %d whole, %d, %d and %d", whole, twelve, eight, two)
 	}
@@ -61,9 +60,9 @@ func TestFitting(t *testing.T) {
 		{0, 0, twelve, cpu, 0, "write micro_batch: N"},
 		{0, 6, two - 1, cpu, 6, ""}, // as the question says
 	} {
-		run := s.Plan.Runs[0]
+		run := run
 		run.BatchNorm.Group, run.Micro = c.group, c.said
-		got, err := fitting(run, s.Data, c.info, c.free)
+		got, err := Fitting(run, src, c.info, c.free)
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) {
 				t.Errorf("%+v: error %v", c, err)
@@ -104,41 +103,5 @@ func TestAvailable(t *testing.T) {
 		if got := availableIn(root); got != c.want {
 			t.Errorf("%s: %d bytes, want %d", name, got, c.want)
 		}
-	}
-}
-
-// A run that is cut for lack of memory says so, keeps it in its provenance, and
-// goes on like that where there is more memory. It is the same run.
-func TestCut(t *testing.T) {
-	dir := t.TempDir()
-	s := sweep(t, question, dir, ref.New(), "")
-	s.Plan.Runs = s.Plan.Runs[:1]
-	run := s.Plan.Runs[0]
-	s.Device = roomy{ref.New(), needed(t, s, 0) - 1, 0}
-	var said []string
-	s.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
-	if err := s.Run(&stopAfter{context.Background(), 0, 3}); !errors.Is(err, ErrInterrupted) {
-		t.Fatal(err)
-	}
-	if text := strings.Join(said, " "); !strings.Contains(text, "a batch of 8 does not fit in the memory that is free; 4 images at a time") {
-		t.Errorf("said %q", text)
-	}
-	s = sweep(t, question, dir, ref.New(), "")
-	s.Plan.Runs = s.Plan.Runs[:1]
-	if err := s.Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	p, err := at(dir, run.ID).ReadProvenance()
-	if err != nil || p.Micro != 4 || p.Run.Micro != 0 || p.Run.Hash() != run.Hash() {
-		t.Errorf("%+v, %v", p, err)
-	}
-	if len(p.Sessions) != 2 {
-		t.Errorf("%d sessions, want one that goes on with the other", len(p.Sessions))
-	}
-
-	s = sweep(t, strings.Replace(question, "group: 4", "group: 0", 1), t.TempDir(), ref.New(), "")
-	s.Device = roomy{ref.New(), needed(t, s, 0) - 1, 0}
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "write micro_batch: N") {
-		t.Errorf("statistics of the whole batch: %v", err)
 	}
 }

@@ -1,26 +1,23 @@
-package harness
+package weights
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/jpeg"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"depthlab/experiments"
 	"depthlab/harness/data"
+	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/model"
 	"depthlab/harness/state"
 	"depthlab/nets"
+	"depthlab/nets/program"
 )
 
 const photoQuestion = `
@@ -32,149 +29,44 @@ batch: 4
 input: {crop: 16, scale: [18, 24]}
 batch_norm: {group: 0, batches: 3}
 schedule: {at: [6 steps], stop: 9 steps, warmup: none}
-log: 2 steps
-evaluate: 4 steps
-save: 3 steps
 precision: fp32
 `
-
-// photoFolder has three classes of six photos, for training and validation.
-func photoFolder(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for class := range 3 {
-		for i := range 6 {
-			m := image.NewRGBA(image.Rect(0, 0, 30+5*i, 40-2*i))
-			for p := range len(m.Pix) / 4 {
-				x, y := p%m.Rect.Dx(), p/m.Rect.Dx()
-				m.Set(x, y, color.RGBA{uint8(80*class + 5*x), uint8(9 * y * (i + 1)), uint8(x*y + 40*i), 255})
-			}
-			var b bytes.Buffer
-			if err := jpeg.Encode(&b, m, nil); err != nil {
-				t.Fatal(err)
-			}
-			for _, part := range []string{"train", "val"} {
-				path := filepath.Join(dir, part, fmt.Sprint("n", class), fmt.Sprintf("%d.JPEG", i))
-				if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
-	return dir
-}
-
-func loadPhotos(t *testing.T, dir string) *data.Source {
-	t.Helper()
-	src, err := data.ImageFolder(context.Background(), dir, data.FolderOptions{Size: 16, Cache: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return src
-}
-
-// A run on photos that was stopped and resumed is one that was not.
-func TestResumeOnPhotos(t *testing.T) {
-	src := loadPhotos(t, photoFolder(t))
-	for name, dev := range devices(t) {
-		t.Run(name, func(t *testing.T) {
-			train := func(n int) map[string]any {
-				dir := t.TempDir()
-				for {
-					s := sweep(t, photoQuestion, dir, dev, "fp32")
-					s.Data = src
-					err := s.Run(&stopAfter{context.Background(), 0, n})
-					if err == nil {
-						return outcome(t, dir)
-					}
-					if !errors.Is(err, ErrInterrupted) {
-						t.Fatal(err)
-					}
-				}
-			}
-			want, got := train(1<<30), train(9)
-			if len(want) != 2 {
-				t.Fatalf("%d files", len(want))
-			}
-			for file, v := range want {
-				if fmt.Sprint(v) != fmt.Sprint(got[file]) {
-					t.Errorf("%s differs", file)
-				}
-				// Photos of one's own are not ImageNet.
-				for _, told := range []string{`"data_set":"imagenet"`, `"paper":false`, `"machine_caveats":["ImageNet, 3 classes, 18 + 18 photos"`} {
-					if strings.HasPrefix(file, "record") && !strings.Contains(fmt.Sprint(v), told) {
-						t.Errorf("%s: %.500s: it does not tell %s", file, v, told)
-					}
-				}
-			}
-		})
-	}
-}
-
-// ImageNet's number of photos is not that of any folder.
-func TestNumberOfPhotos(t *testing.T) {
-	src := loadPhotos(t, photoFolder(t))
-	s := sweep(t, strings.Replace(photoQuestion, "train: 18\n", "", 1), t.TempDir(), ref.New(), "fp32")
-	s.Data = src
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "write train: 18 into it") {
-		t.Errorf("18 photos for ImageNet: %v", err)
-	}
-}
-
-// A photo that breaks is named in the record; too many stop the run.
-func TestPhotosBreak(t *testing.T) {
-	dir := photoFolder(t)
-	src := loadPhotos(t, dir)
-	if err := os.Truncate(filepath.Join(dir, "train", "n1", "3.JPEG"), 200); err != nil {
-		t.Fatal(err)
-	}
-	s := sweep(t, photoQuestion, t.TempDir(), ref.New(), "fp32")
-	s.Data = src
-	err := s.Run(context.Background())
-	if err == nil || !strings.Contains(err.Error(), "1 of 36 photos are unreadable") || !strings.Contains(err.Error(), filepath.Join("train", "n1", "3.JPEG")) {
-		t.Errorf("1 of 36 photos is broken: %v", err)
-	}
-}
 
 // Weights tested on photos: the centre as training tests it; ten crops and five
 // scales as the mean of what each view scores alone.
 func TestEvalPhotos(t *testing.T) {
-	src := loadPhotos(t, photoFolder(t))
+	src := datatest.Photos(t, datatest.PhotoFolder(t))
 	dir := t.TempDir()
-	s := sweep(t, photoQuestion, dir, ref.New(), "fp32")
-	s.Data = src
-	if err := s.Run(context.Background()); err != nil {
+	q, err := experiments.Parse("test.yaml", []byte(photoQuestion))
+	if err != nil {
 		t.Fatal(err)
 	}
-	o := EvalOptions{Net: "resnet-8", Weights: at(dir, "resnet-8-seed0").Weights(), Set: "test", Batch: 5, Crops: "1", Precision: device.FP32}
+	m, err := model.Open(q.Plans[0].Runs[0], src, ref.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.Steps(0, 9, 3); err != nil {
+		t.Fatal(err)
+	}
+	tensors, err := m.Tensors(program.Param, program.Stat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := EvalOptions{Net: "resnet-8", Weights: filepath.Join(dir, "weights"), Set: "test", Batch: 5, Crops: "1", Precision: device.FP32}
+	info := Info{Net: "resnet-8", Data: "imagenet", Eps: 1e-5, Classes: 3, Size: 16, Channels: 3, Side: 18}
+	if err := Write(o.Weights, info, tensors, m.Mean, m.Scale); err != nil {
+		t.Fatal(err)
+	}
 	one, err := Eval(o, src, ref.New())
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := open(s.Plan.Runs[0], src, ref.New())
+	w, err := Read(o.Weights)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.close()
-	w, err := readWeights(o.Weights)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tensors, err := w.match(o.Weights, m.programs.Eval)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := writer{session: m.session}
-	for name, v := range tensors {
-		to.write(name, v)
-	}
-	if to.err != nil {
-		t.Fatal(to.err)
-	}
-	c, err := m.evaluate(m.test)
+	c, err := m.Evaluate(m.Test)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,27 +165,6 @@ func TestWholePhotos(t *testing.T) {
 		got := sizes(whole([][2]int{{500, 375}, {1000, 750}, {375, 500}, {330, 328}, {5000, 500}, {1, 65000}}, c.size))
 		if !slices.Equal(got, c.want) {
 			t.Errorf("nets of %d pixels:\n%s\nwant\n%s", c.size, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
-		}
-	}
-}
-
-// Waiting for photos is said, with the number, once it matters.
-func TestSlowData(t *testing.T) {
-	for _, c := range []struct {
-		idle  time.Duration
-		share string // "" for nothing to say
-	}{{3 * time.Second, "waited 30 % of the time"}, {time.Second / 2, ""}} {
-		x := &trainer{model: &model{feed: &feed{photos: &data.Set{Photos: &data.Photos{}}, idle: c.idle}}}
-		x.clock.total = 12 * time.Second // two of them before this session
-		if text := x.slowData(2); !strings.Contains(text, c.share) || (c.share == "") != (text == "") {
-			t.Errorf("%v of 10 s: %q", c.idle, text)
-		}
-		x.feed.waited = time.Second
-		if got := x.waited(); got != 0.083 {
-			t.Errorf("a share of %v, want 1 of 12 s", got)
-		}
-		if got := x.waited(); got != 0 {
-			t.Errorf("a share of %v, said before", got)
 		}
 	}
 }

@@ -1,18 +1,20 @@
-package harness
+package train_test
 
 import (
 	"context"
 	"errors"
 	"math"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"depthlab/harness"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
+	"depthlab/harness/sweep"
+	"depthlab/harness/sweep/sweeptest"
 )
 
 // slow is a device whose steps take a while.
@@ -41,11 +43,11 @@ func (s slowSession) Train(p device.Plan, m []device.Metric) error {
 // kept, and their times add up to the record's. Its speeds are those of the device.
 func TestSessions(t *testing.T) {
 	const step = 20 * time.Millisecond
-	text := strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]", "log: 1 steps", "log: 4 steps", "stop: 6 steps", "stop: 16 steps").Replace(small)
+	text := strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]", "log: 1 steps", "log: 4 steps", "stop: 6 steps", "stop: 16 steps").Replace(sweeptest.Small)
 	dir := t.TempDir()
-	begin := func(version string, as func(*device.Info)) *Sweep {
-		s := smallSweep(t, dir)
-		q := sweep(t, text, dir, ref.New(), "")
+	begin := func(version string, as func(*device.Info)) *sweep.Sweep {
+		s := sweeptest.NewSmall(t, dir)
+		q := sweeptest.New(t, text, dir, ref.New(), "")
 		s.Plan, s.Version = q.Plan, version
 		s.Device = &slow{described{ref.New(), as}, step}
 		return s
@@ -63,14 +65,14 @@ func TestSessions(t *testing.T) {
 	for i, c := range sessions {
 		ctx := context.Context(context.Background())
 		if i+1 < len(sessions) {
-			ctx = &stopAll{Context: ctx, left: 8}
+			ctx = sweeptest.StopAfter(8)
 		}
 		err := begin(c.version, c.as).Run(ctx)
-		if i+1 < len(sessions) && !errors.Is(err, ErrInterrupted) || i+1 == len(sessions) && err != nil {
+		if i+1 < len(sessions) && !errors.Is(err, harness.ErrInterrupted) || i+1 == len(sessions) && err != nil {
 			t.Fatalf("session %d: %v", i+1, err)
 		}
 	}
-	rec, err := record.Read(at(dir, "plain-8-seed0").Record())
+	rec, err := record.Read(sweeptest.At(dir, "plain-8-seed0").Record())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +92,7 @@ func TestSessions(t *testing.T) {
 			seconds = e.Seconds
 		}
 	}
-	p, err := at(dir, "plain-8-seed0").ReadProvenance()
+	p, err := sweeptest.At(dir, "plain-8-seed0").ReadProvenance()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +109,7 @@ func TestSessions(t *testing.T) {
 	if last != rec.Start.Steps || math.Abs(store.Trained(p.Sessions)-seconds) > 1e-9*seconds {
 		t.Errorf("sessions end at step %d of %d, after %v of %v s", last, rec.Start.Steps, store.Trained(p.Sessions), seconds)
 	}
-	o := []store.OriginRun{store.OriginOf(at(dir, "plain-8-seed0"), rec)}
+	o := []store.OriginRun{store.OriginOf(sweeptest.At(dir, "plain-8-seed0"), rec)}
 	made := strings.Join(store.Origin{Runs: o}.Made(), "\n")
 	k := 0
 	for _, c := range sessions {
@@ -127,77 +129,30 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// halves is a device that prefers bf16, and computes in float32.
-type halves struct{ device.Device }
+// described is a device that describes itself otherwise.
+type described struct {
+	device.Device
+	as func(*device.Info)
+}
 
-func (d halves) Info() device.Info {
+type describedSession struct {
+	device.Session
+	as func(*device.Info)
+}
+
+func (d described) Open(p device.Programs, o device.Options) (device.Session, error) {
+	s, err := d.Device.Open(p, o)
+	return describedSession{s, d.as}, err
+}
+
+func (d described) Info() device.Info {
 	info := d.Device.Info()
-	info.Bfloat16 = true
+	d.as(&info)
 	return info
 }
 
-func (d halves) Open(p device.Programs, o device.Options) (device.Session, error) {
-	o.Precision = device.FP32
-	return d.Device.Open(p, o)
-}
-
-// With precision: auto a run keeps the precision that it was begun with: a machine
-// that has it not leaves a begun run alone, and takes a finished one as it is.
-func TestPrecisionStays(t *testing.T) {
-	dir := t.TempDir()
-	begin := func(dev device.Device) *Sweep {
-		s := smallSweep(t, dir)
-		s.Plan = sweep(t, strings.Replace(small, "precision: fp32", "precision: auto", 1), dir, dev, "").Plan
-		s.Device = dev
-		for i := range s.Plan.Runs {
-			s.Plan.Runs[i].Precision = "auto" // for Place to settle
-		}
-		return s
-	}
-	if err := begin(halves{ref.New()}).Run(&stopAll{Context: context.Background(), left: 8}); !errors.Is(err, ErrInterrupted) {
-		t.Fatal(err)
-	}
-	const id = "plain-8-seed0"
-	kept, err := filepath.Glob(filepath.Join(at(dir, id).Checkpoints(), "*"))
-	if err != nil || len(kept) == 0 {
-		t.Fatal("no checkpoint", err)
-	}
-	s := begin(ref.New())
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16 and is left alone") {
-		t.Errorf("not left alone: %v", err)
-	}
-	if p := s.Plan.Runs[0].Precision; p != "bf16" {
-		t.Errorf("on a machine without bf16 the run begun in bf16 became %s", p)
-	}
-	if now, _ := filepath.Glob(filepath.Join(at(dir, id).Checkpoints(), "*")); len(now) != len(kept) {
-		t.Errorf("checkpoints %q became %q", kept, now)
-	}
-	if err := begin(halves{ref.New()}).Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	before := outcome(t, dir)
-	if err := begin(ref.New()).Run(context.Background()); err != nil {
-		t.Errorf("finished runs of another machine: %v", err)
-	}
-	same(t, dir, before)
-}
-
-// Another time between checkpoints trains no run again, begun or finished.
-func TestSaveIsNoIdentity(t *testing.T) {
-	dir := t.TempDir()
-	begin := func(save string) *Sweep {
-		s := smallSweep(t, dir)
-		s.Plan = sweep(t, strings.Replace(small, "save: 2 steps", "save: "+save+" steps", 1), dir, ref.New(), "").Plan
-		return s
-	}
-	if err := begin("2").Run(&stopAll{Context: context.Background(), left: 8}); !errors.Is(err, ErrInterrupted) {
-		t.Fatal(err)
-	}
-	for _, save := range []string{"3", "5"} {
-		s := begin(save)
-		if err := s.Run(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}
-	same(t, dir, undisturbed(t))
+func (s describedSession) Info() device.Info {
+	info := s.Session.Info()
+	s.as(&info)
+	return info
 }

@@ -1,4 +1,4 @@
-package harness
+package predict
 
 import (
 	"fmt"
@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"depthlab/experiments"
-	"depthlab/experiments/dataset"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
@@ -130,7 +129,8 @@ func TestMeasure(t *testing.T) {
 // The speed of a net is the median of its records: of runs on the same data and
 // device, in any results folder, finished or not.
 func TestRecorded(t *testing.T) {
-	m := Machine{Root: t.TempDir()}
+	root := t.TempDir()
+	stores := []store.Store{store.Store(root), store.Store(filepath.Join(root, "published"))}
 	here := device.Info{Name: "onednn", Hardware: "a CPU", Threads: 2}
 	elsewhere, one, gpu := here, here, device.Info{Name: "xla", Hardware: "a GPU", GPU: true}
 	elsewhere.Hardware, one.Threads = "another CPU", 1
@@ -141,7 +141,7 @@ func TestRecorded(t *testing.T) {
 		for _, d := range devices {
 			p.Sessions = append(p.Sessions, store.Session{Device: d})
 		}
-		f := store.Store(filepath.Join(m.Root, "results", folder)).Folder(run, store.Key(run, id, ""))
+		f := store.Store(filepath.Join(root, folder)).Folder(run, store.Key(run, id, ""))
 		if err := f.WriteProvenance(p); err != nil {
 			t.Fatal(err)
 		}
@@ -173,47 +173,8 @@ func TestRecorded(t *testing.T) {
 		{device.Info{Name: "xla", GPU: true}, []Speed{{"plain-20", "fp32", 8, 1000, 903}}}, // not opened
 		{device.Info{Name: "ref", Hardware: "a CPU"}, nil},
 	} {
-		if got := m.Recorded("cifar10", c.info); !slices.Equal(got, c.want) {
+		if got := Recorded(stores, "cifar10", c.info); !slices.Equal(got, c.want) {
 			t.Errorf("%+v: %v, want %v", c.info, got, c.want)
 		}
-	}
-}
-
-// An outline is that of the set.
-func TestOutline(t *testing.T) {
-	for name, want := range map[string]*data.Source{"preview": data.Preview(0, 0), "preview64": data.Preview64(0, 0)} {
-		got, err := data.Outline(name, 0)
-		if err != nil || got.Title != want.Title {
-			t.Fatal(got, err)
-		}
-		for _, c := range [][2]data.Set{{got.Train, want.Train}, {got.Test, want.Test}} {
-			if c[0].N != c[1].N || c[0].Channels != c[1].Channels || c[0].Size != c[1].Size || c[0].Classes != c[1].Classes {
-				t.Errorf("%s: an outline of %d images of %d pixels, want %d of %d", name, c[0].N, c[0].Size, c[1].N, c[1].Size)
-			}
-		}
-	}
-	if _, err := data.Outline("mnist", 0); err == nil {
-		t.Error("mnist is known")
-	}
-}
-
-// Photos are counted where they are, and ImageNet's own numbers taken where
-// there are none; a folder that was named and has none is an error.
-func TestOutlineOfPhotos(t *testing.T) {
-	t.Setenv("DEPTHLAB_IMAGENET", "")
-	for _, c := range []struct {
-		dir                  string
-		train, test, classes int
-	}{{photoFolder(t), 18, 18, 3}, {"", dataset.Of("imagenet").Train, 50000, 1000}} {
-		src, err := Machine{Root: t.TempDir(), DataDir: c.dir}.Outline("imagenet", 16)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if src.Train.N != c.train || src.Test.N != c.test || src.Train.Classes != c.classes || src.Train.Size != 16 {
-			t.Errorf("%q: %d + %d photos of %d classes, %d pixels", c.dir, src.Train.N, src.Test.N, src.Train.Classes, src.Train.Size)
-		}
-	}
-	if _, err := (Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Outline("imagenet", 16); err == nil {
-		t.Error("an empty folder is taken for ImageNet")
 	}
 }

@@ -1,4 +1,4 @@
-package harness
+package train_test
 
 import (
 	"context"
@@ -10,114 +10,20 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/record"
-	"depthlab/nets"
-	"depthlab/nets/kernel"
+	"depthlab/harness/sweep/sweeptest"
 )
-
-// measuring is a batch norm that also measures its response.
-type measuring struct {
-	kernel.BatchNorm
-	std *float64
-}
-
-func (k measuring) Ref(out, in []kernel.Tensor) {
-	k.BatchNorm.Ref(out, in)
-	bare := kernel.BatchNorm{Eps: k.Eps, Group: k.Group}
-	y := kernel.Tensor{Shape: out[0].Shape, F32: make([]float32, len(out[0].F32))}
-	bare.Ref([]kernel.Tensor{y, out[1], out[2]}, in[:3])
-	var sum, square float64
-	for _, v := range y.F32 {
-		sum += float64(v)
-	}
-	mean := sum / float64(len(y.F32))
-	for _, v := range y.F32 {
-		square += (float64(v) - mean) * (float64(v) - mean)
-	}
-	*k.std = math.Sqrt(square / float64(len(y.F32)))
-}
-
-// The responses that follow from scale, shift and running variance alone are
-// those of a batch, for every layer of nets that have been trained a little.
-func TestResponses(t *testing.T) {
-	for _, net := range []string{"plain-14", "resnet-8/C", "resnet-8/single", "resnet-8/preact"} {
-		s := smallSweep(t, t.TempDir())
-		run, err := s.Plan.Run(net, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		run.Optimizer.Form = "pytorch" // a rate of 0 moves nothing
-		m := &model{run: run}
-		if err := m.split(s.Data); err != nil {
-			t.Fatal(err)
-		}
-		arch, err := nets.ParseArch(net)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.programs, err = programs(arch, run, &s.Data.Train, s.Data.Train.N+s.Data.Test.N); err != nil {
-			t.Fatal(err)
-		}
-		measured := map[string]*float64{}
-		for i, c := range m.programs.Train.Code {
-			if k, ok := c.Kernel.(kernel.BatchNorm); ok {
-				measured[c.Layer] = new(float64)
-				m.programs.Train.Code[i].Kernel = measuring{k, measured[c.Layer]}
-			}
-		}
-		if m.session, err = ref.New().Open(m.programs, device.Options{}); err != nil {
-			t.Fatal(err)
-		}
-		if err := m.fill(arch, s.Data); err != nil {
-			t.Fatal(err)
-		}
-		const steps = 12
-		rows, err := m.rows(0, steps)
-		if err != nil {
-			t.Fatal(err)
-		}
-		plan := device.Plan{Rows: rows}
-		for i := range steps {
-			rate := float32(0.1)
-			if i == steps-1 {
-				rate = 0 // what is read is what was measured
-			}
-			plan.Rates = append(plan.Rates, device.Rates{Learning: rate, Statistics: 0.5})
-		}
-		if err := m.session.Train(plan, make([]device.Metric, steps)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := m.responses()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(got) != arch.Depth-1 || len(m.path.weights) != arch.Depth {
-			t.Fatalf("%s: %d responses and %d layers of weights", net, len(got), len(m.path.weights))
-		}
-		moved := false
-		for i, name := range m.path.norms {
-			want := *measured[name]
-			if math.Abs(got[i]-want) > 1e-3*want {
-				t.Errorf("%s, %s: response %g, measured %g", net, name, got[i], want)
-			}
-			moved = moved || math.Abs(want-1) > 0.01
-		}
-		if !moved {
-			t.Errorf("%s: the responses are those that it began with", net)
-		}
-	}
-}
 
 // A run records the gradients of every layer at each test and at the end, with
 // the norm that the device's gradients have, and the responses once.
 func TestLayersAreRecorded(t *testing.T) {
 	dir := t.TempDir()
-	s := smallSweep(t, dir)
+	s := sweeptest.NewSmall(t, dir)
 	seen := map[string][]float64{}
 	s.Device = &spying{ref.New(), seen} // devices can be compared
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	rec, err := record.Read(at(dir, "resnet-8-seed0").Record())
+	rec, err := record.Read(sweeptest.At(dir, "resnet-8-seed0").Record())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,11 +123,11 @@ func TestNonFiniteLayersStopTheRun(t *testing.T) {
 		{"not given away", poisoned{buffer: "grad.fc.bias", fails: &device.UnsupportedError{Device: "x", What: "that"}}, 0, ""},
 	} {
 		dir := t.TempDir()
-		s := smallSweep(t, dir)
+		s := sweeptest.NewSmall(t, dir)
 		c.device.Device = ref.New()
 		s.Device = c.device
 		err := s.Run(context.Background())
-		rec, unread := record.Read(at(dir, "plain-8-seed0").Record())
+		rec, unread := record.Read(sweeptest.At(dir, "plain-8-seed0").Record())
 		if unread != nil {
 			t.Fatal(unread)
 		}

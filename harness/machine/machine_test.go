@@ -1,4 +1,4 @@
-package harness
+package machine_test
 
 import (
 	"maps"
@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"depthlab/experiments"
+	"depthlab/harness/machine"
 )
 
 // What a profile may need is what is looked for on a machine.
 func TestNeedsAgree(t *testing.T) {
-	have, _ := Machine{Root: t.TempDir()}.Have()
+	have, _ := machine.Machine{Root: t.TempDir()}.Have()
 	looked := slices.Sorted(maps.Keys(have))
 	if needs := slices.Sorted(slices.Values(experiments.Needs)); !slices.Equal(needs, looked) {
 		t.Errorf("a profile may need %q, and a machine is asked for %q", needs, looked)

@@ -1,4 +1,4 @@
-package harness
+package sweep_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/sweep/sweeptest"
 	"depthlab/harness/testskip"
 )
 
@@ -63,7 +64,7 @@ func TestSoakRuns(t *testing.T) {
 	}
 	runs := *soakRuns
 	dir := t.TempDir()
-	s := smallSweep(t, dir)
+	s := sweeptest.NewSmall(t, dir)
 	one := s.Plan.Runs[0]
 	one.Schedule.Stop = 2
 	s.Plan.Runs = nil

@@ -1,4 +1,4 @@
-package harness
+package weights
 
 import (
 	"crypto/sha256"
@@ -14,6 +14,9 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
+	"depthlab/harness/device/onednn"
+	"depthlab/harness/device/ref"
+	"depthlab/harness/model"
 	"depthlab/harness/state"
 	"depthlab/harness/testskip"
 	"depthlab/nets"
@@ -44,11 +47,7 @@ func TestTorchvision(t *testing.T) {
 		t.Fatal(err)
 	}
 	python := os.Getenv("DEPTHLAB_TORCH")
-	all := devices(t)
-	dev := all["onednn"]
-	if dev == nil {
-		dev = all["ref"]
-	}
+	dev := fastest(t)
 	for name, want := range golden {
 		t.Run(name, func(t *testing.T) {
 			if testskip.Short(t) && !strings.Contains(name, "-18/") {
@@ -88,6 +87,22 @@ func TestTorchvision(t *testing.T) {
 	}
 }
 
+// fastest is the fastest device here that computes in fp32.
+func fastest(t *testing.T) device.Device {
+	t.Helper()
+	path, err := onednn.Find(filepath.Join("..", "..", ".lib"))
+	if err != nil {
+		testskip.Part(t, "onednn: %v", err)
+		return ref.New()
+	}
+	dev, err := onednn.Open(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dev.Close() })
+	return dev
+}
+
 func agree(t *testing.T, what string, got, want []float64) {
 	t.Helper()
 	for i, w := range want {
@@ -101,7 +116,7 @@ func agree(t *testing.T, what string, got, want []float64) {
 const imageSide, classes = 64, 10
 
 // scores of the image: the logarithms of the softmax.
-func scores(t *testing.T, name, weights string, dev device.Device) []float64 {
+func scores(t *testing.T, name, file string, dev device.Device) []float64 {
 	t.Helper()
 	arch, err := nets.ParseArch(name)
 	if err != nil {
@@ -112,10 +127,10 @@ func scores(t *testing.T, name, weights string, dev device.Device) []float64 {
 		set.Images = append(set.Images, uint8(h>>24))
 	}
 	o := EvalOptions{
-		Weights: weights, Set: "test", Batch: 1, Precision: device.FP32,
+		Weights: file, Set: "test", Batch: 1, Precision: device.FP32,
 		Mean: []float32{0.485, 0.456, 0.406}, Std: []float32{0.229, 0.224, 0.225},
 	}
-	w, err := readWeights(weights)
+	w, err := Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,10 +139,10 @@ func scores(t *testing.T, name, weights string, dev device.Device) []float64 {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	to := writer{session: session}
-	to.write("images", set.Images)
-	if to.err != nil {
-		t.Fatal(to.err)
+	to := model.Writer{Session: session}
+	to.Write("images", set.Images)
+	if to.Err != nil {
+		t.Fatal(to.Err)
 	}
 	if _, err := session.Eval([]device.Row{{}}); err != nil {
 		t.Fatal(err)
@@ -191,7 +206,7 @@ func writeHashed(t *testing.T, name, path string) {
 	}
 	put(meanName, []int{3, imageSide, imageSide}, 100, 1)
 	put(scaleName, []int{3}, 1, 0.1)
-	info, err := json.Marshal(preprocessing{Net: name, Steps: 1, Eps: 1e-5, Classes: classes, Size: imageSide, Channels: 3})
+	info, err := json.Marshal(Info{Net: name, Steps: 1, Eps: 1e-5, Classes: classes, Size: imageSide, Channels: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,8 +232,8 @@ func TestExportErrors(t *testing.T) {
 			t.Errorf("export from %s to %s: %v, want %q", c.from, c.to, err, c.want)
 		}
 	}
-	w, err := readWeights(ours)
-	if err != nil || w.mean == nil {
+	w, err := Read(ours)
+	if err != nil || w.Mean == nil {
 		t.Errorf("the weights themselves are damaged: %v", err)
 	}
 	// Weights of another net, and of no net: every name that does not fit.

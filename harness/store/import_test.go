@@ -1,4 +1,4 @@
-package harness
+package store_test
 
 import (
 	"context"
@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"depthlab/harness"
 	"depthlab/harness/disk"
 	"depthlab/harness/lock"
 	"depthlab/harness/state"
 	"depthlab/harness/store"
+	"depthlab/harness/sweep/sweeptest"
 )
 
 // former lays a store's runs out as programs before the store did, in
@@ -82,10 +84,10 @@ func contents(t *testing.T, dir string) map[string]string {
 // whatever operation on the disk fails on the way, and go on to the bits of runs that
 // were never moved. The old folder stays as it is; a run in hand there is not touched.
 func TestImport(t *testing.T) {
-	want := undisturbed(t)
+	want := sweeptest.Undisturbed(t)
 	begun := t.TempDir() // plain-8 finished, resnet-8 in its midst
-	s := smallSweep(t, begun)
-	if err := s.Run(&stopAll{Context: context.Background(), left: 17}); !errors.Is(err, ErrInterrupted) {
+	s := sweeptest.NewSmall(t, begun)
+	if err := s.Run(sweeptest.StopAfter(17)); !errors.Is(err, harness.ErrInterrupted) {
 		t.Fatal(err)
 	}
 	if !s.Folders["resnet-8-seed0"].HasCheckpoint() {
@@ -137,13 +139,13 @@ func TestImport(t *testing.T) {
 		}
 	}
 	// What the store has now is what the sweep asks for.
-	next := smallSweep(t, dir)
+	next := sweeptest.NewSmall(t, dir)
 	var said []string
 	next.Say = func(format string, args ...any) { said = append(said, format) }
 	if err := next.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	got := outcome(t, dir)
+	got := sweeptest.Outcome(t, dir)
 	for key, v := range want {
 		if !reflect.DeepEqual(got[key], v) {
 			t.Errorf("%s differs from the undisturbed sweep's", key)
@@ -173,84 +175,5 @@ func TestImport(t *testing.T) {
 	defer l.Release()
 	if n, err := store.Import(old, store.Store(held), false, say); n != 1 || err != nil {
 		t.Errorf("with a run in hand: %d runs copied, %v", n, err)
-	}
-}
-
-// Two questions that have a run in common train it once. What no question names any
-// more can be removed, and what is trained cannot.
-func TestShared(t *testing.T) {
-	dir := t.TempDir()
-	first := smallSweep(t, dir)
-	if err := first.Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	text := strings.NewReplacer("pairs: {depths: [8]}", "nets: [resnet-8]\nseeds: [0, 1]", "log: 1 steps", "log: 2 steps", "evaluate: 3 steps", "evaluate: 2 steps", "save: 2 steps", "save: 3 steps").Replace(small)
-	other := smallSweep(t, dir)
-	other.Plan, other.View = sweep(t, text, dir, other.Device, "").Plan, store.Store(dir).View("other", "default")
-	if err := other.Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if other.Folders["resnet-8-seed0"] != first.Folders["resnet-8-seed0"] {
-		t.Error("another interval of logs, tests and checkpoints made another run")
-	}
-	folders, _, err := store.Store(dir).All()
-	if err != nil || len(folders) != 3 {
-		t.Fatalf("folders %q, %v; want three", folders, err)
-	}
-	used, err := store.Store(dir).Used()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := used[first.Folders["resnet-8-seed0"].Name()]; !reflect.DeepEqual(got, []string{"other/default", "test/default"}) {
-		t.Errorf("used by %q", got)
-	}
-	if got := used[first.Folders["plain-8-seed0"].Name()]; !reflect.DeepEqual(got, []string{"test/default"}) {
-		t.Errorf("used by %q", got)
-	}
-	var locks lock.Set
-	f := first.Folders["plain-8-seed0"]
-	held, err := f.Take(&locks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Remove(); err == nil || !strings.Contains(err.Error(), "being trained") {
-		t.Errorf("removed in hand: %v", err)
-	}
-	if err := errors.Join(held.Release(), f.Remove()); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(string(f)); err == nil {
-		t.Error("it is still there")
-	}
-}
-
-// A record alone, without run.json, is enough for a run to be finished; a damaged
-// run.json is kept beside and the run goes on.
-func TestWithoutProvenance(t *testing.T) {
-	dir := t.TempDir()
-	s := smallSweep(t, dir)
-	if err := s.Run(&stopAll{Context: context.Background(), left: 17}); !errors.Is(err, ErrInterrupted) {
-		t.Fatal(err)
-	}
-	finished, begun := s.Folders["plain-8-seed0"], s.Folders["resnet-8-seed0"]
-	stamp, err := os.Stat(finished.Record())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(os.Remove(finished.Provenance()), os.WriteFile(begun.Provenance(), []byte("{"), 0o666)); err != nil {
-		t.Fatal(err)
-	}
-	if err := smallSweep(t, dir).Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if now, err := os.Stat(finished.Record()); err != nil || !now.ModTime().Equal(stamp.ModTime()) {
-		t.Errorf("a finished record was overwritten (%v)", err)
-	}
-	if text, err := os.ReadFile(begun.Provenance() + ".damaged"); string(text) != "{" || err != nil {
-		t.Errorf("the damaged run.json: %q, %v", text, err)
-	}
-	p, err := begun.ReadProvenance()
-	if err != nil || len(p.Sessions) != 2 || p.Sessions[0].Note == "" {
-		t.Errorf("%+v, %v", p, err)
 	}
 }
