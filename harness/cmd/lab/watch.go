@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"depthlab/experiments"
-	"depthlab/harness"
+	"depthlab/harness/sweep"
 	"depthlab/harness/pages"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
@@ -21,11 +21,11 @@ import (
 // the question's any more.
 func seen(p *experiments.Plan, run experiments.Run, made *store.Provenance, st record.Start) (record.Start, error) {
 	if made != nil {
-		if err := harness.Asks(run, made); err != nil {
+		if err := sweep.Asks(run, made); err != nil {
 			return st, err
 		}
 	}
-	return harness.Seen(p, run, st), nil
+	return sweep.Seen(p, run, st), nil
 }
 
 // watch serves the pages of questions while their runs train, here or elsewhere.
