@@ -1,3 +1,5 @@
+// The page for the browser, made from the records.
+
 package plots
 
 import (

@@ -1,3 +1,5 @@
+// Tests of the page in a real browser, if there is one.
+
 package plots
 
 import (

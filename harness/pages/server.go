@@ -1,3 +1,5 @@
+// The live pages: what is asked, and what is answered.
+
 package pages
 
 import (

@@ -1,3 +1,5 @@
+// One question that is served live.
+
 package pages
 
 import (
@@ -141,10 +143,7 @@ func (w *watched) list() {
 		r := before[id]
 		if r == nil || r.folder != folder {
 			r = &run{id: id, folder: folder, follower: record.Follower{Path: folder.Record()}}
-			r.status = folder.Status(id, 0)
-			if folder == "" {
-				r.status = store.Status{ID: id, State: store.Waiting}
-			}
+			r.status = store.Status{ID: id, State: store.Waiting}
 		}
 		r.asked, r.base = asked, store.Status{} // to be looked at again
 		if asked != nil && folder == "" {

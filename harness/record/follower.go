@@ -1,4 +1,5 @@
 // Reading a record again and again while its run writes it.
+
 package record
 
 import (
@@ -29,6 +30,9 @@ type Follower struct {
 // Read is like the function Read. While nothing was written it gives the same pointer
 // again, and else another: a RunRecord that was given does not change.
 func (f *Follower) Read() (*RunRecord, error) {
+	if info, err := os.Stat(f.Path); err == nil && f.same(info) {
+		return f.rec, f.err
+	}
 	file, err := os.Open(f.Path)
 	if err != nil {
 		*f = Follower{Path: f.Path}
@@ -39,9 +43,6 @@ func (f *Follower) Read() (*RunRecord, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.info != nil && os.SameFile(f.info, info) && f.info.Size() == info.Size() && f.info.ModTime().Equal(info.ModTime()) {
-		return f.rec, f.err
-	}
 	if f.err != nil && !errors.Is(f.err, ErrEmpty) || !f.continues(file, info) {
 		*f = Follower{Path: f.Path}
 	}
@@ -51,6 +52,11 @@ func (f *Follower) Read() (*RunRecord, error) {
 		f.rec = nil
 	}
 	return f.rec, f.err
+}
+
+// same says whether the file is as it was read last.
+func (f *Follower) same(info fs.FileInfo) bool {
+	return f.info != nil && os.SameFile(f.info, info) && f.info.Size() == info.Size() && f.info.ModTime().Equal(info.ModTime())
 }
 
 // continues says whether the file begins as the one that was read.

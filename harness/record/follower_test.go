@@ -1,3 +1,5 @@
+// Tests of records that grow while they are read.
+
 package record
 
 import (

@@ -1,4 +1,5 @@
 // How curves are written down: short, since a page has many.
+
 package report
 
 import (

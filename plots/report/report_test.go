@@ -1,3 +1,5 @@
+// Tests of the page as text, and of the library in it.
+
 package report
 
 import (

@@ -1,3 +1,5 @@
+// The command watch.
+
 package main
 
 import (
@@ -11,10 +13,10 @@ import (
 	"time"
 
 	"depthlab/experiments"
-	"depthlab/harness/sweep"
 	"depthlab/harness/pages"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
+	"depthlab/harness/sweep"
 )
 
 // seen describes a run's record as a question sees it; the error says why the run is not
