@@ -5,6 +5,7 @@ package plots
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -52,7 +53,7 @@ var errNothing = errors.New("nothing to draw yet")
 const dpi = 200
 
 // Draw writes the question's figures, as NAME.png and NAME.svg, and table.md,
-// table.csv and table.tex into dir. The origin goes into the figures, and into
+// table.csv, table.tex and curves.csv into dir. The origin goes into the figures, and into
 // provenance.json. Equal records, and an equal origin, give equal bytes. Each
 // file is replaced whole or not at all. A figure whose runs are not far enough yet
 // is passed over while another can be drawn.
@@ -76,6 +77,9 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 		if err := disk.Write(filepath.Join(dir, name), write(q, nets)); err != nil {
 			return err
 		}
+	}
+	if err := disk.WriteFunc(filepath.Join(dir, "curves.csv"), func(w io.Writer) error { return writeCurves(w, nets) }); err != nil {
+		return err
 	}
 	if len(q.Origin) > 0 {
 		if err := disk.Write(filepath.Join(dir, "provenance.json"), q.Origin); err != nil {
