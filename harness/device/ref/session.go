@@ -1,3 +1,5 @@
+// The session of device ref.
+
 package ref
 
 import (
@@ -19,7 +21,7 @@ func (s *session) Info() device.Info        { return s.info }
 func (s *session) Choices() []device.Choice { return nil }
 func (s *session) Close() error             { return nil }
 
-// machine finds the one that runs p.
+// machine returns the machine that runs p.
 func (s *session) machine(p *program.Program, what string) (*machine, error) {
 	for _, m := range s.machines {
 		if m.p == p && p != nil {
@@ -29,8 +31,8 @@ func (s *session) machine(p *program.Program, what string) (*machine, error) {
 	return nil, fmt.Errorf("ref: the session has no program to %s", what)
 }
 
-// find gives every distinct tensor behind a name. Input buffers of programs
-// with different batches differ in shape ("rows", "input"): the first holds.
+// find returns the tensor of a name. Programs with different batches have input buffers
+// of different shapes ("rows", "input"); it returns that of the first program.
 func (s *session) find(name string) (kernel.Tensor, error) {
 	for _, m := range s.machines {
 		id, ok := m.p.Lookup(name)
@@ -38,7 +40,7 @@ func (s *session) find(name string) (kernel.Tensor, error) {
 			continue
 		}
 		if m.p.Buffers[id].Arena == program.Work {
-			return kernel.Tensor{}, fmt.Errorf("ref: buffer %s is work space, its content does not outlive the step", name)
+			return kernel.Tensor{}, fmt.Errorf("ref: buffer %s is work space, so its content is lost after the step", name)
 		}
 		return m.values[id], nil
 	}
@@ -131,7 +133,7 @@ func (s *session) Eval(rows []device.Row) (device.Counts, error) {
 	buf := m.values[m.p.Rows]
 	batch := buf.Shape[0]
 	if len(rows)%batch != 0 {
-		return c, fmt.Errorf("ref: %d rows to evaluate are no multiple of the batch of %d", len(rows), batch)
+		return c, fmt.Errorf("ref: %d rows to evaluate are not a multiple of the batch of %d", len(rows), batch)
 	}
 	for ; len(rows) > 0; rows = rows[batch:] {
 		if err := setRows(m, buf, rows[:batch]); err != nil {

@@ -1,3 +1,5 @@
+// Executables: compiles, loads and executes programs.
+
 package pjrt
 
 import (
@@ -18,7 +20,7 @@ type program struct {
 }
 
 func mlir(pin *runtime.Pinner, text string) *program {
-	p := &program{ // a plugin crashes on no text at all: a space is an error to it
+	p := &program{ // a plugin crashes on an empty text; for a space it returns an error
 		code: pinned(pin, []byte(text+" ")), n: len(text) + 1,
 		format: pinned(pin, []byte("mlir")), nformat: len("mlir"),
 	}
@@ -27,7 +29,7 @@ func mlir(pin *runtime.Pinner, text string) *program {
 	return p
 }
 
-// Compiled is a program compiled for a device, which need not be there.
+// Compiled is a program compiled for a device, which need not exist here.
 type Compiled struct {
 	plugin *Plugin
 	handle uintptr // PJRT_Executable
@@ -60,7 +62,7 @@ func (c *Client) Compile(text string, o CompileOptions) (*Executable, error) {
 	return c.loaded(args.executable)
 }
 
-// Load takes what Serialize gave on this machine with this plugin.
+// Load loads the bytes that Serialize returned on this machine with this plugin.
 func (c *Client) Load(serialized []byte) (*Executable, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -167,10 +169,10 @@ func (e *Executable) Execute(args []*Buffer) ([]*Buffer, *Event, error) {
 	return out, &Event{e.plugin, events[0]}, nil
 }
 
-// Memory is what an executable needs on the device, in bytes.
+// Memory is the memory that an executable needs on the device, in bytes.
 type Memory struct{ Arguments, Outputs, Aliased, Temporaries int64 }
 
-// Memory gives the bytes that the compiler planned.
+// Memory returns the bytes that the compiler planned.
 func (e *Compiled) Memory() (Memory, error) {
 	args := struct {
 		header
@@ -183,7 +185,7 @@ func (e *Compiled) Memory() (Memory, error) {
 	return Memory{args.arguments, args.outputs, args.aliases, args.temps}, err
 }
 
-// Optimized gives the program that XLA made, as HloModuleProtoWithConfig.
+// Optimized returns the program as XLA optimised it, as HloModuleProtoWithConfig.
 func (e *Compiled) Optimized() ([]byte, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -203,8 +205,8 @@ func (e *Compiled) Optimized() ([]byte, error) {
 	return text, call(e.plugin, fnExecutableOptimized, &args)
 }
 
-// Serialize gives bytes that Load takes, on the same kind of device and with
-// the same version of the plugin.
+// Serialize returns bytes for Load, on the same kind of device and with the same version
+// of the plugin.
 func (e *Compiled) Serialize() ([]byte, error) {
 	args := struct {
 		header

@@ -1,3 +1,5 @@
+// Options for plugins and for the compiler, as PJRT encodes them.
+
 package pjrt
 
 import (
@@ -23,7 +25,7 @@ type namedValue struct {
 	name  unsafe.Pointer
 	nname int
 	kind  int32
-	value uint64 // a union: its first bytes, which are the low ones, hold the shorter kinds
+	value uint64 // a union: shorter types are in its first (low) bytes
 	n     int
 }
 
@@ -52,8 +54,8 @@ func named(pin *runtime.Pinner, options []Option) []namedValue {
 	return list
 }
 
-// CompileOptions are XLA's debug options by name ("xla_gpu_autotune_level"):
-// a string, bool, int64 or float64 each.
+// CompileOptions are XLA's debug options by name ("xla_gpu_autotune_level"), each a
+// string, bool, int64 or float64.
 type CompileOptions map[string]any
 
 // encode gives a serialized CompileOptionsProto: one replica, one partition,
