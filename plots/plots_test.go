@@ -217,7 +217,7 @@ func ways(ds ...int) (Question, []*record.RunRecord) {
 	return Question{Name: "ways.yaml", Title: "Which way is best?", Figures: []string{"training_curves", "error_by_depth"}}, rs
 }
 
-// wide has one family with many depths, and more text than fits on a line.
+// wide has one family over many depths, and more text than fits a line.
 func wide() (Question, []*record.RunRecord) {
 	var rs []*record.RunRecord
 	for i, d := range []int{8, 14, 20, 26, 32, 38, 44, 50, 56, 110, 1202} {

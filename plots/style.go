@@ -97,7 +97,7 @@ func legible(c rgba) rgba {
 	}
 }
 
-// familyColors are from Okabe and Ito's palette for colour-blind readers.
+// familyColors are of Okabe and Ito's set for colour-blind readers.
 var familyColors = map[string]rgba{
 	"":  hex(0x5a5a5a), // no shortcut: plain
 	"A": hex(0x0072b2),

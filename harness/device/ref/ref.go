@@ -1,6 +1,6 @@
-// Package ref computes Programs with the kernels' own reference implementations: plain
-// Go, parallel over images. All other devices are compared with it. It is also the last
-// resort on a CPU, because it needs no library.
+// Package ref computes Programs with the kernels' own references: plain Go,
+// parallel over images. It is the oracle of every other device, and the CPU
+// of last resort.
 package ref
 
 import (
@@ -55,11 +55,11 @@ func (r ref) Open(p device.Programs, o device.Options) (device.Session, error) {
 // machine is a program and its buffers.
 type machine struct {
 	p      *program.Program
-	values []kernel.Tensor // the content of each buffer
+	values []kernel.Tensor // of each buffer
 }
 
-// load allocates the buffers of p. Each packed arena is one array, which all programs
-// share. Input buffers of equal name and shape are shared, too.
+// load gives every buffer of p its memory. The packed arenas are one array
+// each, and the same for all programs; so are input buffers, by name.
 func load(p *program.Program, shared map[string]kernel.Tensor) (*machine, error) {
 	m := &machine{p: p, values: make([]kernel.Tensor, len(p.Buffers))}
 	work := make([]float32, p.Bytes[program.Work]/4)
@@ -92,8 +92,8 @@ func load(p *program.Program, shared map[string]kernel.Tensor) (*machine, error)
 	return m, nil
 }
 
-// run executes instructions from to to-1, and calls after following each of them. after
-// may be nil. If it returns false, run stops.
+// run executes instructions from to, and calls after behind each; it may be
+// nil, and stops the run by returning false.
 func (m *machine) run(from, to int, after func(c *program.Instr, in, out []kernel.Tensor) bool) {
 	for i := from; i < to; i++ {
 		c := &m.p.Code[i]
@@ -111,8 +111,8 @@ func (m *machine) run(from, to int, after func(c *program.Instr, in, out []kerne
 	}
 }
 
-// firstNonFinite runs the forward pass of the step again, and names the first layer with
-// parameters or outputs that are not finite.
+// firstNonFinite runs the step again, up to the loss, and names the first layer
+// whose parameters or outputs are not finite.
 func (m *machine) firstNonFinite(step int) error {
 	e := &device.NonFiniteError{Step: step, Layer: "loss", Instr: "cross entropy"}
 	m.run(0, m.p.ForwardEnd(), func(c *program.Instr, in, out []kernel.Tensor) bool {

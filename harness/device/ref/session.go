@@ -31,8 +31,8 @@ func (s *session) machine(p *program.Program, what string) (*machine, error) {
 	return nil, fmt.Errorf("ref: the session has no program to %s", what)
 }
 
-// find returns the tensor of a name. Programs with different batches have input buffers
-// of different shapes ("rows", "input"); it returns that of the first program.
+// find gives every distinct tensor behind a name. Input buffers of programs
+// with different batches differ in shape ("rows", "input"): the first holds.
 func (s *session) find(name string) (kernel.Tensor, error) {
 	for _, m := range s.machines {
 		id, ok := m.p.Lookup(name)
@@ -40,7 +40,7 @@ func (s *session) find(name string) (kernel.Tensor, error) {
 			continue
 		}
 		if m.p.Buffers[id].Arena == program.Work {
-			return kernel.Tensor{}, fmt.Errorf("ref: buffer %s is work space, so its content is lost after the step", name)
+			return kernel.Tensor{}, fmt.Errorf("ref: buffer %s is work space, its content does not outlive the step", name)
 		}
 		return m.values[id], nil
 	}

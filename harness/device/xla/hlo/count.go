@@ -15,10 +15,10 @@ type Kernel struct {
 	Bytes int64  // bytes read and written, each operand once
 }
 
-// Kinds lists the kinds of kernels in the order of a table.
+// Kinds of kernels, in the order of a table.
 var Kinds = []string{Convolution, "matrix product", "reduction", "element-wise", "copy", "other"}
 
-// Convolution is the kind of a cuDNN call.
+// Convolution is the kind of a call of cuDNN.
 const Convolution = "convolution (cuDNN)"
 
 // Kernels lists the kernels that one step launches, given the HloModuleProtoWithConfig of
