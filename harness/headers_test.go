@@ -11,7 +11,7 @@ import (
 )
 
 // headed lists the folders whose files have such a line.
-var headed = []string{"nets", "nets/compile", "nets/kernel", "nets/ops", "nets/program",
+var headed = []string{"harness", "nets", "nets/compile", "nets/kernel", "nets/ops", "nets/program",
 	"harness/state", "harness/lock", "harness/disk", "harness/limits", "harness/testskip",
 	"harness/record", "harness/store", "harness/data", "harness/data/photo",
 	"plots",
