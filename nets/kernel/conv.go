@@ -1,16 +1,18 @@
+// Convolution and its gradients.
+
 package kernel
 
 import "fmt"
 
-// Conv is a square convolution (cross-correlation, as in PyTorch and cuDNN)
-// without bias: x (N,C,H,W), w (Out,C,Size,Size) -> y (N,Out,H',W').
+// Conv is a convolution without bias, with a square kernel (cross-correlation, as in
+// PyTorch and cuDNN): x (N,C,H,W), w (Out,C,Size,Size) -> y (N,Out,H',W').
 type Conv struct{ Size, Stride, Pad, Out int }
 
 func (k Conv) String() string {
 	return fmt.Sprintf("conv %dx%d s%d p%d ->%d", k.Size, k.Size, k.Stride, k.Pad, k.Out)
 }
 
-// outSize is the extent of the output along an axis of n input pixels.
+// outSize is the output's extent along an axis of n input pixels.
 func (k Conv) outSize(n int) int { return (n+2*k.Pad-k.Size)/k.Stride + 1 }
 
 func (k Conv) Shape(in []Shape) ([]Shape, error) {
@@ -35,7 +37,8 @@ func (k Conv) Cost(in []Shape) (flops, bytes int64) {
 	return k.flops(in[0][1], out[0]), bytesOf(in, out)
 }
 
-// flops of the convolution and of each of its gradients, c input channels.
+// flops is the arithmetic of the convolution with c input channels. Each of its gradients
+// takes as much.
 func (k Conv) flops(c int, y Shape) int64 { return 2 * int64(y.Len()) * int64(c*k.Size*k.Size) }
 
 func (k Conv) Ref(out, in []Tensor) {
@@ -88,8 +91,9 @@ func convRef[T Float](k Conv, yt, xt, wt Tensor) {
 	})
 }
 
-// taps calls f for each channel, kernel tap and output row: output pixels
-// ox0 to ox1 of row oy read input row iy from column ix0 on, Stride apart.
+// taps calls f for each input channel c, kernel tap (an element of the Size x Size
+// window) and output row oy for which the tap lies inside the image. Output pixels ox0 to
+// ox1-1 of row oy then read input row iy, from column ix0 in steps of Stride.
 func (k Conv) taps(C, H, W, OH, OW int, f func(c, tap, oy, iy, ox0, ox1, ix0 int)) {
 	for c := range C {
 		for ky := range k.Size {
@@ -123,8 +127,8 @@ func storeLane[T Float](dst []T, sum [][lanes]float64, lane int) {
 	}
 }
 
-// ConvGradInput is the gradient of Conv by its input of H x W pixels:
-// w (Out,C,Size,Size), dy (N,Out,H',W') -> dx (N,C,H,W).
+// ConvGradInput is the gradient of Conv with respect to its input of H x W pixels: w
+// (Out,C,Size,Size), dy (N,Out,H',W') -> dx (N,C,H,W).
 type ConvGradInput struct {
 	Conv
 	H, W int
@@ -191,8 +195,8 @@ func convGradInputRef[T Float](k ConvGradInput, dxt, wt, dyt Tensor) {
 	})
 }
 
-// ConvGradWeight is the gradient of Conv by its weight:
-// x (N,C,H,W), dy (N,Out,H',W') -> dw (Out,C,Size,Size).
+// ConvGradWeight is the gradient of Conv with respect to its weight: x (N,C,H,W), dy
+// (N,Out,H',W') -> dw (Out,C,Size,Size).
 type ConvGradWeight struct{ Conv }
 
 func (k ConvGradWeight) String() string { return k.Conv.String() + " grad weight" }
