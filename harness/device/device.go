@@ -24,6 +24,7 @@ type Info struct {
 	Layout    string `json:"layout,omitempty"`    // the activation layout in use and the rule that chose it, and kernels that round in their own way
 	Bfloat16  bool   `json:"bfloat16"`            // whether bf16 is native here, and so worth choosing
 	GPU       bool   `json:"gpu,omitempty"`       // or another device that is no CPU
+	Replicas  int    `json:"replicas,omitempty"`  // devices that compute each step together, set by a Session; 0 for one
 	Launch    int    `json:"-"`                   // steps that one Train call should hold: 1 on a CPU
 }
 
@@ -47,8 +48,8 @@ type Device interface {
 	Close() error
 }
 
-// Programs belong to one net: they have the same Param and Stat arenas and
-// the same resident data set. Train and Calibrate may be nil.
+// Programs belong to one net: they have the same Param and Stat arenas, the
+// same resident data set and as many replicas. Train and Calibrate may be nil.
 type Programs struct{ Train, Eval, Calibrate *program.Program }
 
 // All lists the programs that are not nil.
@@ -60,6 +61,14 @@ func (p Programs) All() []*program.Program {
 		}
 	}
 	return all
+}
+
+// Replicas is on how many devices the programs are computed together; 0 for one.
+func (p Programs) Replicas() int {
+	for _, q := range p.All() {
+		return q.Replicas
+	}
+	return 0
 }
 
 // Precision is how activations and convolution operands are held. Parameters,
@@ -98,7 +107,7 @@ type Rates struct{ Learning, Statistics float32 }
 
 // Plan is a number of steps: batch rows and one pair of rates for each.
 type Plan struct {
-	Rows  []Row // len(Rates) x batch, step after step
+	Rows  []Row // len(Rates) x batch, step after step; the first of a step are the first replica's
 	Rates []Rates
 	// First is the number of the first step, counted from 0; for errors only.
 	First int
@@ -118,7 +127,9 @@ type Counts struct {
 
 // Session holds the state of one run on a device. Its methods are called from
 // one goroutine. After an error other than *NonFiniteError it can only be
-// closed.
+// closed. Where several replicas compute a net, what is written goes to all, and
+// what is read comes from the first: after a step all have the same, their own
+// part of the batch aside ("rows", "input", "label", "logits").
 type Session interface {
 	Info() Info
 	// Write copies src into the buffer of that name, in logical form

@@ -38,6 +38,8 @@ type lowering struct {
 	parts int // micro-batches
 	part  int // the one at hand
 
+	images int // of a batch, or of a replica's share of it
+
 	values map[*G.Node]program.BufID // what each node's value is in
 	calls  map[call]int              // the instruction that makes it
 	grads  map[*G.Node]string        // nodes that are the gradient of a parameter
@@ -68,7 +70,7 @@ func (l *lowering) inputs() {
 	p := l.p
 	p.Images = l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Columns())
 	p.Labels = l.buffer("labels", kernel.Int32, program.Input, c.Images)
-	p.Rows = l.buffer("rows", kernel.Int32, program.Input, c.Batch, 4)
+	p.Rows = l.buffer("rows", kernel.Int32, program.Input, l.images, 4)
 	p.Rates = l.buffer("rates", kernel.Float32, program.Input, 2)
 	p.Mean = l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Columns())
 	p.Scale = l.buffer("scale", kernel.Float32, program.Input, c.Channels)
@@ -76,7 +78,7 @@ func (l *lowering) inputs() {
 	p.Input = l.buffer("input", kernel.Float32, program.Input, l.graph.Input.Shape()...)
 	p.Label = l.buffer("label", kernel.Int32, program.Input, l.graph.Label.Shape()...)
 	if l.mode == nets.Eval {
-		p.Logits = l.buffer("logits", kernel.Float32, program.Input, c.Batch, c.Classes)
+		p.Logits = l.buffer("logits", kernel.Float32, program.Input, l.images, c.Classes)
 	}
 }
 
@@ -360,9 +362,10 @@ func (l *lowering) update() {
 		y := n.Node.Shape()
 		g := l.p.Buffers[in[0]].Shape[0]
 		running := []program.BufID{l.id(n.Name + ".running_mean"), l.id(n.Name + ".running_var")}
-		l.emit(kernel.MovingAverage{Count: y[0] / g * y[2] * y[3]}, n.Name, program.Update,
+		l.emit(kernel.MovingAverage{Count: y[0] / g * y[2] * y[3], Replicas: l.p.Replicas}, n.Name, program.Update,
 			running, append(in, running[0], running[1], rates))
 	}
+	l.reduce()
 	if l.mode != nets.Train {
 		return
 	}
@@ -379,4 +382,17 @@ func (l *lowering) update() {
 		name, _, _ := strings.Cut(k.String(), " ")
 		l.emit(k, name, program.Update, out, append(in, rates))
 	}
+}
+
+// reduce adds up over the replicas what each has a part of, all at once:
+// statistics, metrics and, in training, gradients.
+func (l *lowering) reduce() {
+	if l.p.Replicas == 0 {
+		return
+	}
+	ids := []program.BufID{l.id("stats"), l.p.Loss, l.p.Wrong}
+	if l.mode == nets.Train {
+		ids = append([]program.BufID{l.p.Grads}, ids...)
+	}
+	l.emit(kernel.AllReduce{Replicas: l.p.Replicas}, "replicas", program.Update, ids, ids)
 }

@@ -305,11 +305,22 @@ func batchNormInferRef[T Float](k BatchNormInfer, out, in []Tensor) {
 // Of a batch that is cut, mean and variance of each micro-batch stand in a row
 // before the rest. The average is over the groups of all of them: one step
 // moves the statistics once, whether it is cut or not.
+//
+// Of a net on several replicas it gives the share of one: an N-th of the
+// statistics moved by its own groups. The shares of all add up (AllReduce) to
+// statistics moved by the average over all groups.
 type MovingAverage struct {
-	Count int // elements behind each mean: images of a group x H x W
+	Count    int // elements behind each mean: images of a group x H x W
+	Replicas int // N; 0: there is one
 }
 
-func (k MovingAverage) String() string { return fmt.Sprintf("moving average of %d", k.Count) }
+func (k MovingAverage) String() string {
+	s := fmt.Sprintf("moving average of %d", k.Count)
+	if k.Replicas > 0 {
+		s += fmt.Sprintf(" shared by %d", k.Replicas)
+	}
+	return s
+}
 
 // AverageOperands sorts the operands of a MovingAverage: mean and variance of each
 // micro-batch in turn, the running ones, and the rates.
@@ -372,7 +383,8 @@ func movingAverageRef[T Float](k MovingAverage, out, in []Tensor) {
 					sum += float64(batch[g*C+c])
 				}
 			}
-			dst[c] = T((1-r)*float64(run[c]) + r*factor*sum/float64(G*n/2))
+			moved := (1-r)*float64(run[c]) + r*factor*sum/float64(G*n/2)
+			dst[c] = T(moved / float64(max(k.Replicas, 1)))
 		}
 	}
 }

@@ -12,8 +12,9 @@ import (
 // shapes and types that their kernels say, nothing is read before it was
 // written, nothing is updated in place that cannot be, phases are in order,
 // buffers lie inside their arenas and in line, no two that are alive together
-// share a byte, spans aside, and those with a role are what it says. It returns
-// the first fault, which is a bug in the compiler.
+// share a byte, spans aside, those with a role are what it says, and replicas
+// add up their gradients before they update. It returns the first fault, which
+// is a bug in the compiler.
 func (p *Program) Check() error {
 	names := map[string]bool{}
 	for i := range p.Buffers {
@@ -71,6 +72,7 @@ func (p *Program) checkRoles() error {
 
 func (p *Program) checkCode() error {
 	written := make([]bool, len(p.Buffers))
+	summed := p.Devices() == 1 // the gradients, over the replicas
 	phase := Load
 	for i := range p.Code {
 		c := &p.Code[i]
@@ -136,7 +138,16 @@ func (p *Program) checkCode() error {
 			}
 			written[id] = true
 		}
+		if k, ok := c.Kernel.(kernel.AllReduce); ok {
+			if k.Replicas != p.Devices() {
+				return fault("a program of %d replicas", p.Devices())
+			}
+			summed = summed || slices.Contains(c.Out, p.Grads)
+		}
 		if _, ok := c.Kernel.(kernel.Optimizer); ok {
+			if !summed {
+				return fault("updates by the gradients of one of %d replicas", p.Replicas)
+			}
 			for _, id := range p.Views(Grad) {
 				if !written[id] {
 					return fault("needs %s, which nothing wrote", p.Buffers[id].Name)

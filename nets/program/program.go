@@ -98,7 +98,7 @@ type Buffer struct {
 func (b *Buffer) Bytes() int64 { return int64(b.Shape.Len()) * int64(b.Type.Size()) }
 
 // Instr is one kernel applied to buffers. A buffer may be in Out and In at
-// once only where the kernel updates in place (SGD, MovingAverage, Accumulate).
+// once only where the kernel updates in place (SGD, MovingAverage, Accumulate, AllReduce).
 type Instr struct {
 	Kernel  kernel.Kernel
 	Out, In []BufID
@@ -113,8 +113,15 @@ type Program struct {
 	Buffers []Buffer
 	Code    []Instr
 	Bytes   [NumArenas]int64 // size of each arena
+	// Replicas is how many devices compute the program together, each with rows
+	// of its own (data parallel); 0 for one. What is said of a buffer is said of
+	// each replica's.
+	Replicas int
 	Roles
 }
+
+// Devices is how many devices compute the program: at least one.
+func (p *Program) Devices() int { return max(1, p.Replicas) }
 
 // Roles are the buffers where net, host and device meet, None where a program
 // has no such buffer.
@@ -213,6 +220,9 @@ func (p *Program) ForwardEnd() int {
 func (p *Program) Dump(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "program %s\n", p.Name)
+	if p.Replicas > 0 {
+		fmt.Fprintf(&b, "replicas %d\n", p.Replicas)
+	}
 	for a := Arena(0); a < NumArenas; a++ {
 		fmt.Fprintf(&b, "arena %s %d\n", a, p.Bytes[a])
 	}

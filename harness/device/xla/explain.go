@@ -85,7 +85,7 @@ func Foretell(path, target string, p *program.Program, precision device.Precisio
 	}
 	start := time.Now()
 	compiled, err := withKnown(compileOptions("cuda", true), func(o pjrt.CompileOptions) (*pjrt.Compiled, error) {
-		return plugin.CompileFor(string(config), module.Text, o)
+		return plugin.CompileFor(string(config), module.Text, module.Replicas, o)
 	})
 	if err != nil {
 		return nil, cannotCompile(module.Text, err)
