@@ -1,12 +1,13 @@
 // Package compile turns the graph of a net into a Program: it lowers the
 // nodes to instructions, adds batch selection before them and the update
 // after them, and places the buffers. A batch that is cut goes through the
-// nodes once for each micro-batch; one that is spread over replicas is a
-// replica's share of it.
+// nodes once for each micro-batch. With replicas, the program is for one replica's
+// part of the batch.
 package compile
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"depthlab/nets"
@@ -19,8 +20,8 @@ type Config struct {
 	nets.Config
 	Images int // of the resident data set
 	Pad    int // pixels around an image before the crop
-	// Replicas is how many devices share a batch, each with as many images of
-	// it: a divisor of Batch; 0 or 1 = one device has all.
+	// Replicas is the number of devices that share a batch, a divisor of Batch; 0 or
+	// 1 = one device.
 	Replicas int
 
 	// Mode Train only.
@@ -38,7 +39,7 @@ func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 	if err := c.share(m); err != nil {
 		return nil, fmt.Errorf("compile %s: %w", a, err)
 	}
-	images := c.Batch / max(1, c.Replicas) // of a replica
+	images := c.Batch / max(1, c.Replicas) // on one device
 	parts, part := 1, c.Config             // micro-batches, and the net of one
 	part.Batch = images
 	if m == nets.Train && c.MicroBatch > 0 && c.MicroBatch < images {
@@ -47,7 +48,7 @@ func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 		}
 		parts, part.Batch = images/c.MicroBatch, c.MicroBatch
 	}
-	if part.Batch < c.Batch && m != nets.Eval { // an evaluation adds up nothing on the devices
+	if part.Batch < c.Batch && m != nets.Eval { // an evaluation is summed by the host
 		part.Whole = c.Batch
 	}
 	g, err := a.Build(m, part)
@@ -80,33 +81,42 @@ func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 	return l.p, nil
 }
 
-// share says why a batch cannot be shared by so many replicas; nil where it can.
-// No group of batch norm may be spread over two of them.
+// share checks that the replicas can share a batch: equal parts, and no group of batch
+// norm on two replicas.
 func (c Config) share(m nets.Mode) error {
 	n := c.Replicas
 	if n < 2 {
 		return nil
 	}
-	fits := func(n int) bool { return c.Batch%n == 0 && (m == nets.Eval || c.Batch/n%max(c.Group, 1) == 0) }
+	group := max(1, c.Group)
+	if m == nets.Eval {
+		group = 1
+	}
+	fits := func(n int) bool { return c.Batch%n == 0 && c.Batch/n%group == 0 }
 	switch {
+	case c.Batch%n != 0:
+		return fmt.Errorf("%d replicas do not divide a batch of %d images; possible: %s replicas", n, c.Batch, numbers(c.Batch, fits))
+	case !fits(n):
+		return fmt.Errorf("%d replicas have %d images each of a batch of %d, which splits batch norm's groups of %d images; possible: %s replicas",
+			n, c.Batch/n, c.Batch, c.Group, numbers(c.Batch, fits))
 	case m != nets.Eval && c.Group == 0:
-		hint := ""
-		if c.Batch%n == 0 {
-			hint = fmt.Sprintf(": groups of %d images would do, or of a divisor of that", c.Batch/n)
+		return fmt.Errorf("batch norm uses the statistics of all %d images of a batch, but each of %d replicas has only %d of them; possible: groups of %s images",
+			c.Batch, n, c.Batch/n, numbers(c.Batch/n, func(k int) bool { return c.Batch/n%k == 0 }))
+	}
+	return nil
+}
+
+// numbers lists those from 1 to most that fit: "1, 2 or 4".
+func numbers(most int, fit func(int) bool) string {
+	var all []string
+	for k := 1; k <= most; k++ {
+		if fit(k) {
+			all = append(all, strconv.Itoa(k))
 		}
-		return fmt.Errorf("batch norm's statistics are of all %d images of a batch, and %d replicas have a part of them each%s", c.Batch, n, hint)
-	case fits(n):
-		return nil
 	}
-	var would []int
-	for k := 1; k <= c.Batch; k++ {
-		if fits(k) {
-			would = append(would, k)
-		}
+	last := len(all) - 1
+	if last == 0 {
+		return all[0]
 	}
-	what := fmt.Sprintf("%d replicas cannot have an equal part each of a batch of %d images", n, c.Batch)
-	if c.Batch%n == 0 {
-		what = fmt.Sprintf("%d replicas would have %d images each of a batch of %d, and batch norm's groups of %d images would be spread over several", n, c.Batch/n, c.Batch, c.Group)
-	}
-	return fmt.Errorf("%s; as many as these would do: %s", what, strings.Trim(fmt.Sprint(would), "[]"))
+	return strings.Join(all[:last], ", ") + " or " + all[last]
 }

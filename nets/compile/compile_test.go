@@ -171,9 +171,9 @@ func TestMicroBatches(t *testing.T) {
 	}
 }
 
-// A replica has its share of the images, its batch norms groups of their own, and
-// its loss is its part of the mean over all. It adds up once, before the update:
-// gradients, statistics and metrics. An evaluation adds up nothing.
+// A replica has its share of the images, and its loss is its share of the mean over the
+// batch. There is one all-reduce, before the update: gradients, running statistics and
+// metrics. An evaluation has none.
 func TestReplicas(t *testing.T) {
 	c := config(32)
 	c.Group, c.Replicas = 4, 2
@@ -221,7 +221,7 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// What replicas cannot share is refused, with the numbers that would do.
+// A batch that replicas cannot share is refused, with the numbers that are possible.
 func TestReplicasRefused(t *testing.T) {
 	a, err := nets.ParseArch("plain-8")
 	if err != nil {
@@ -232,11 +232,12 @@ func TestReplicasRefused(t *testing.T) {
 		mode                   nets.Mode
 		want                   string
 	}{
-		{32, 8, 3, nets.Train, "an equal part each of a batch of 32 images; as many as these would do: 1 2 4"},
-		{128, 64, 4, nets.Train, "32 images each of a batch of 128, and batch norm's groups of 64 images would be spread over several; as many as these would do: 1 2"},
-		{128, 0, 4, nets.Train, "of all 128 images of a batch, and 4 replicas have a part of them each: groups of 32 images would do"},
-		{128, 0, 3, nets.Calibrate, "of all 128 images of a batch"},
-		{10, 0, 4, nets.Eval, "as many as these would do: 1 2 5 10"},
+		{32, 8, 3, nets.Train, "3 replicas do not divide a batch of 32 images; possible: 1, 2 or 4 replicas"},
+		{128, 64, 4, nets.Train, "4 replicas have 32 images each of a batch of 128, which splits batch norm's groups of 64 images; possible: 1 or 2 replicas"},
+		{128, 128, 2, nets.Train, "possible: 1 replicas"},
+		{128, 0, 16, nets.Calibrate, "the statistics of all 128 images of a batch, but each of 16 replicas has only 8 of them; possible: groups of 1, 2, 4 or 8 images"},
+		{128, 0, 3, nets.Calibrate, "do not divide a batch of 128"},
+		{10, 0, 4, nets.Eval, "possible: 1, 2, 5 or 10 replicas"},
 	} {
 		cfg := config(c.batch)
 		cfg.Group, cfg.Replicas = c.group, c.replicas

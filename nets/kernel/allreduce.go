@@ -2,13 +2,12 @@ package kernel
 
 import "fmt"
 
-// AllReduce adds up over replicas: the devices that compute one program together,
-// each on its own images (data parallel training). Flat x (P), y (Q), ... become
-// in place, on every replica, the sums of their values on all of them. It is no
-// part of a graph.
+// AllReduce sums flat vectors over the replicas of a program, the devices that run it
+// together on different images (data parallel training): x (P), y (Q), ... in place.
+// Every replica gets the same sums. It is not part of a graph.
 //
-// It is the one kernel that sees more than one replica: Ref takes the operands
-// of all, those of the first replica before those of the second.
+// It is the only kernel that sees more than one replica. Ref takes the operands of all
+// replicas: first all of replica 0, then all of replica 1, and so on.
 type AllReduce struct{ Replicas int }
 
 func (k AllReduce) String() string { return fmt.Sprintf("all-reduce of %d", k.Replicas) }
@@ -22,7 +21,7 @@ func (k AllReduce) Updated(operands int) []int {
 	return at
 }
 
-// Shape is of the operands of one replica.
+// Shape takes the operands of one replica.
 func (k AllReduce) Shape(in []Shape) ([]Shape, error) {
 	if len(in) == 0 {
 		return nil, fmt.Errorf("%s: no inputs", k)
@@ -38,15 +37,15 @@ func (k AllReduce) Shape(in []Shape) ([]Shape, error) {
 	return in, nil
 }
 
-// Cost is of the arithmetic and memory of one replica, not of the links between
-// them.
+// Cost counts the additions and the memory traffic of one replica, not the traffic
+// between devices.
 func (k AllReduce) Cost(in []Shape) (flops, bytes int64) {
 	bytes = bytesOf(in, in)
 	return bytes / 8 * int64(k.Replicas-1), bytes
 }
 
 // Ref is float32 only: there is no gradient to check. It adds in the order of the
-// replicas, as Accumulate does in that of the micro-batches.
+// replicas, as Accumulate adds in the order of the micro-batches.
 func (k AllReduce) Ref(out, in []Tensor) {
 	n := len(in) / k.Replicas
 	for i := range n {

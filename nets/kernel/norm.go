@@ -306,12 +306,12 @@ func batchNormInferRef[T Float](k BatchNormInfer, out, in []Tensor) {
 // before the rest. The average is over the groups of all of them: one step
 // moves the statistics once, whether it is cut or not.
 //
-// Of a net on several replicas it gives the share of one: an N-th of the
-// statistics moved by its own groups. The shares of all add up (AllReduce) to
-// statistics moved by the average over all groups.
+// With Replicas = N > 0 the outputs are divided by N: the share of one of N replicas,
+// whose own groups moved them. AllReduce adds the shares up to running statistics that
+// were moved by the average over the groups of all replicas.
 type MovingAverage struct {
 	Count    int // elements behind each mean: images of a group x H x W
-	Replicas int // N; 0: there is one
+	Replicas int // 0 for a program on one device
 }
 
 func (k MovingAverage) String() string {
