@@ -115,7 +115,7 @@ func TestExecute(t *testing.T) {
 	}
 }
 
-// sum adds up two arrays over three replicas, in one operation.
+// sum is an all-reduce of two arrays over three replicas.
 const sum = `module @sum attributes {mhlo.num_replicas = 3 : i32} {
   func.func @main(%a: tensor<2xf32> {tf.aliasing_output = 0 : i32}, %b: tensor<1xf32>) -> (tensor<2xf32>, tensor<1xf32>) {
     %s:2 = "stablehlo.all_reduce"(%a, %b) <{replica_groups = dense<[[0, 1, 2]]> : tensor<1x3xi64>}> ({
@@ -132,46 +132,56 @@ func TestReplicas(t *testing.T) {
 	if len(c.Devices) != 3 {
 		t.Fatalf("%d devices, want 3", len(c.Devices))
 	}
-	e, err := c.Compile(sum, 3, nil)
+	compiled, err := c.Compile(sum, 3, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var args [][]*Buffer
-	for r := range 3 {
-		v := float32(r)
-		a, err := c.Buffer(r, Float32, []int64{2}, floats(v, 10*v))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := c.Buffer(r, Float32, []int64{1}, floats(v+1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, []*Buffer{a, b})
-	}
-	out, done, err := e.Execute(args)
-	if err == nil {
-		err = done.Await()
-	}
+	bytes, err := compiled.Serialize()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for r := range 3 {
-		a, b := make([]byte, 8), make([]byte, 4)
-		if err := errors.Join(out[r][0].Read(a), out[r][1].Read(b)); err != nil {
+	loaded, err := c.Load(bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []*Executable{compiled, loaded} {
+		var args [][]*Buffer
+		for r := range 3 {
+			v := float32(r)
+			a, err := c.Buffer(r, Float32, []int64{2}, floats(v, 10*v))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := c.Buffer(r, Float32, []int64{1}, floats(v+1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, []*Buffer{a, b})
+		}
+		out, done, err := e.Execute(args)
+		if err == nil {
+			err = done.Await()
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		if string(a) != string(floats(3, 30)) || string(b) != string(floats(6)) {
-			t.Errorf("replica %d: %v and %v, want %v and %v", r, a, b, floats(3, 30), floats(6))
-		}
-		for _, x := range append(args[r], out[r]...) {
-			if err := x.Destroy(); err != nil {
-				t.Error(err)
+		for r := range 3 {
+			a, b := make([]byte, 8), make([]byte, 4)
+			if err := errors.Join(out[r][0].Read(a), out[r][1].Read(b)); err != nil {
+				t.Fatal(err)
+			}
+			if string(a) != string(floats(3, 30)) || string(b) != string(floats(6)) {
+				t.Errorf("replica %d: %v and %v, want %v and %v", r, a, b, floats(3, 30), floats(6))
+			}
+			for _, x := range append(args[r], out[r]...) {
+				if err := x.Destroy(); err != nil {
+					t.Error(err)
+				}
 			}
 		}
-	}
-	if err := e.Destroy(); err != nil {
-		t.Error(err)
+		if err := e.Destroy(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
