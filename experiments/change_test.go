@@ -48,7 +48,7 @@ func TestSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	written := parse(t, strings.NewReplacer("rate: 0.05", "form: adam, rate: 0.001", "stop: 500 steps", "stop: 2000 steps, warmup: {rate: 0.0001, for: 10 steps, from_depth: 0}").Replace(changeable) +
+	written := parse(t, strings.NewReplacer("rate: 0.05", "form: adam, rate: 0.001", "stop: 500 steps", "stop: 2000 steps, warmup: {rate: 0.0001, for: 10 steps, from_depth: 0}").Replace(changeable)+
 		"    seeds: [0, 1, 2]\n    log: 20 steps\n")
 	if want := choose(t, written, "small"); !reflect.DeepEqual(p.Runs, want.Runs) {
 		t.Errorf("%+v\nwant\n%+v", p.Runs, want.Runs)
@@ -282,6 +282,9 @@ vary: {optimizer.rate: [0.1, 3e-2], schedule.at: [[100 steps], [200 steps, 300 s
 	if !reflect.DeepEqual(p.Varied, want) {
 		t.Errorf("%+v", p.Varied)
 	}
+	if !reflect.DeepEqual(p.Figures, []string{"training_curves", "error_by_depth", "final_error_vs_value"}) {
+		t.Errorf("figures %q", p.Figures)
+	}
 	plain := parse(t, strings.Replace(text, "vary:", "#", 1)).Plans[0]
 	if p.Runs[0].Hash() != plain.Runs[0].Hash() || p.Runs[4].Hash() == plain.Runs[0].Hash() {
 		t.Error("the file's own recipe is one of those that are varied, and no other")
@@ -314,6 +317,7 @@ func TestWrongVary(t *testing.T) {
 		{"{optimizer: [{rate: 0.1}]}", "q.yaml:5: vary.optimizer[0]: {...}: expected a value, or a list of values (write variants for what takes more than that)"},
 		{"{schedule.stop: [50 steps]}", `q.yaml:5: vary.schedule.stop: "50 steps": drops the rate at 100 steps, but training stops at 50 steps (schedule.at lies before schedule.stop)`},
 		{"{batch: [64], log: [10 steps, 20 steps]}", `q.yaml:5: vary: batch 64 log 20 steps: trains every net as the question itself does, or a variant before it (change something, or leave it out)`},
+		{"{}\nfigures: [final_error_vs_value]", "q.yaml:6: figures: a list of 1: final_error_vs_value shows what vary varies, and nothing is varied (write vary: {optimizer.rate: [0.1, 0.03]}; the figure comes with it)"},
 		{"{batch: [64]}\nvariants: [{name: ab, batch: 32}]", "q.yaml:5: vary: {...}: vary and variants contradict each other (write one of the two; variants: [] and vary: {} take back what stands above)"},
 	} {
 		_, err := Parse("q.yaml", []byte(strings.Replace(text, "X", c.vary, 1)))

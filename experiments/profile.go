@@ -202,6 +202,7 @@ func (p profileNode) plan(q *Question, d *decoder, change Changes) *Plan {
 	}
 	d.change(&spec, change)
 	d.needs(plan, spec)
+	d.valueFigure(&spec.Spec)
 	plan.Figures = spec.Figures
 	recipes := d.readVariants(&spec.Spec)
 	plan.recipe = d.resolve(&spec.Spec)

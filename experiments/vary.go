@@ -219,6 +219,19 @@ func valueText(n *yaml.Node, comma string) string {
 	return strings.Trim(string(rawJSON(n)), `"`)
 }
 
+// valueFigure adds the figure of what is varied, and complains of it where nothing
+// is.
+func (d *decoder) valueFigure(s *Spec) {
+	const figure = "final_error_vs_value"
+	asked := slices.Contains(s.Figures, figure)
+	switch {
+	case len(s.Vary) > 0 && !asked:
+		s.Figures = append(slices.Clone(s.Figures), figure)
+	case len(s.Vary) == 0 && asked && d.sound("vary", "figures"):
+		d.add(d.place("figures"), figure+" shows what vary varies, and nothing is varied", "write vary: {optimizer.rate: [0.1, 0.03]}; the figure comes with it")
+	}
+}
+
 // varied says what the variants have of the keys that differ.
 func varied(v vary, variants []variantRecipe) (out Varied) {
 	for _, k := range v {
