@@ -1,6 +1,6 @@
-// Package testskip leaves tests out, which is the only way to do so here. Where
-// DEPTHLAB_TEST_ALL is set, as .ci/run sets it, nothing may be left out but what
-// needs hardware that is not here: every other reason is a failure.
+// Package testskip skips tests. It is the only way to skip one in this repository. If
+// DEPTHLAB_TEST_ALL is set, as .ci/run does, only tests that need absent hardware may be
+// skipped. Any other reason to skip is then a failure.
 package testskip
 
 import (
@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// All is the environment variable that forbids to leave tests out.
+	// All is the environment variable that forbids skipping.
 	All = "DEPTHLAB_TEST_ALL"
-	// Absent is the environment variable that names a file to which each piece of
-	// hardware that a test lacked is added, one a line.
+	// Absent is the environment variable that names a file. For each test that lacks
+	// hardware the hardware's name is added to it, on a line of its own.
 	Absent = "DEPTHLAB_TEST_ABSENT"
 )
 
@@ -25,14 +25,14 @@ const (
 	AMX        = "AMX"
 )
 
-// Skip leaves the test out, for a reason that can be mended.
+// Skip skips the test for a reason that can be fixed.
 func Skip(t testing.TB, reason string, args ...any) {
 	t.Helper()
 	Part(t, reason, args...)
 	t.SkipNow()
 }
 
-// Part is said where a part of a test is left out, and the rest goes on.
+// Part notes that a part of a test is skipped. The rest goes on.
 func Part(t testing.TB, reason string, args ...any) {
 	t.Helper()
 	text := "SKIPPED: " + fmt.Sprintf(reason, args...)
@@ -42,8 +42,8 @@ func Part(t testing.TB, reason string, args ...any) {
 	t.Log(text)
 }
 
-// Short says whether tests shall be quick. It is an error that they shall, and
-// that all are to be run.
+// Short reports whether tests should be quick (-short). Fails the test if all tests have
+// to run.
 func Short(t testing.TB) bool {
 	t.Helper()
 	if testing.Short() && os.Getenv(All) != "" {
@@ -52,7 +52,7 @@ func Short(t testing.TB) bool {
 	return testing.Short()
 }
 
-// Hardware leaves the test out because the named hardware is not here.
+// Hardware skips the test because the named hardware is absent.
 func Hardware(t testing.TB, name string) {
 	t.Helper()
 	if path := os.Getenv(Absent); path != "" {

@@ -1,3 +1,6 @@
+// Tests of testskip: DEPTHLAB_TEST_ALL turns skips into failures, and no test skips
+// without it.
+
 package testskip
 
 import (
@@ -11,7 +14,7 @@ import (
 	"testing"
 )
 
-// trial is a test that notes how it ends.
+// trial is a test that records how it ends.
 type trial struct {
 	testing.TB
 	end string
@@ -60,7 +63,7 @@ func TestAll(t *testing.T) {
 
 var direct = regexp.MustCompile(`\b\w+\.(Skip|Skipf|SkipNow)\(|\btesting\.Short\(`)
 
-// No test leaves itself out in another way.
+// No test skips in another way.
 func TestNoOtherSkips(t *testing.T) {
 	root := filepath.Join("..", "..")
 	files := 0

@@ -1,7 +1,6 @@
-// Package compile turns the graph of a net into a Program: it lowers the
-// nodes to instructions, adds batch selection before them and the update
-// after them, and places the buffers. A batch that is cut goes through the
-// nodes once for each micro-batch.
+// Package compile turns the graph of a net into a Program: it lowers the nodes to
+// instructions, adds batch selection before them and the update after them, and places
+// the buffers. If the batch is cut into micro-batches, it lowers the nodes once for each.
 package compile
 
 import (
@@ -12,25 +11,25 @@ import (
 	"depthlab/nets/program"
 )
 
-// Config is what a Program needs beside the net.
+// Config holds what a Program depends on besides the architecture.
 type Config struct {
 	nets.Config
-	Images int // of the resident data set
-	Pad    int // pixels around an image before the crop
+	Images int // images in the resident data set
+	Pad    int // padding in pixels on each side of an image before the crop
 
 	// Mode Train only.
-	MicroBatch  int // images that go forward and back at a time, a divisor of Batch; 0 = all of them
+	MicroBatch  int // images that go forward and backward at a time, a divisor of Batch; 0 means the whole batch
 	Optimizer   kernel.Optimizer
-	WeightsOnly bool // decay weights and leave scales, shifts and bias alone
+	WeightsOnly bool // weight decay on weights only, not on scales, shifts and biases
 }
 
-// Compile makes the closed step of a net. The programs of one net and Config
-// have the same Param and Stat arenas in every mode.
+// Compile makes the program of one whole step. The programs of one net and Config have
+// the same Param and Stat arenas in every mode.
 func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 	if m == nets.Train && c.Optimizer == nil {
 		return nil, fmt.Errorf("compile %s: no optimizer to train with", a)
 	}
-	parts, part := 1, c.Config // micro-batches, and the net of one
+	parts, part := 1, c.Config // number of micro-batches, and Config of the net for one of them
 	if m == nets.Train && c.MicroBatch > 0 && c.MicroBatch < c.Batch {
 		if c.Batch%c.MicroBatch != 0 {
 			return nil, fmt.Errorf("compile %s: micro-batches of %d images do not divide a batch of %d", a, c.MicroBatch, c.Batch)

@@ -1,3 +1,6 @@
+// Tests of the compiler: golden dumps of programs, number of instructions, arenas and
+// micro-batches.
+
 package compile
 
 import (
@@ -35,7 +38,7 @@ func compiled(t testing.TB, net string, m nets.Mode, c Config) *program.Program 
 	return p
 }
 
-// The golden dumps hold the compiler to what it did: read the diff.
+// The golden dumps record what the compiler emits. If they change, read the diff.
 func TestDump(t *testing.T) {
 	for _, c := range []struct {
 		net  string
@@ -66,8 +69,8 @@ func TestDump(t *testing.T) {
 	}
 }
 
-// One convolution has three instructions in a training step, one batch norm
-// two, and each sum of gradients one: nothing is computed twice.
+// In a training step one convolution has three instructions, one batch norm two, and each
+// sum of gradients one: nothing is computed twice.
 func TestInstructions(t *testing.T) {
 	p := compiled(t, "resnet-20", nets.Train, config(2))
 	count := map[string]int{}
@@ -111,7 +114,7 @@ func TestDecayOfWeightsOnly(t *testing.T) {
 	}
 }
 
-// Programs of one net share the packed arenas.
+// The programs of one net have equal packed arenas.
 func TestArenasAgree(t *testing.T) {
 	train := compiled(t, "resnet-8/C", nets.Train, config(4))
 	for _, m := range []nets.Mode{nets.Eval, nets.Calibrate} {
@@ -131,9 +134,9 @@ func TestArenasAgree(t *testing.T) {
 	}
 }
 
-// A batch that is cut needs the work space of a micro-batch, and the statistics
-// of the others; its instructions are those of a micro-batch each time, and two
-// sums of metrics and one of gradients between.
+// With micro-batches a program needs the work space of one micro-batch, and the batch
+// statistics of the others. Each micro-batch has the same instructions, with two sums of
+// metrics and one of gradients in between.
 func TestMicroBatches(t *testing.T) {
 	c := config(32)
 	c.Group = 4
@@ -167,7 +170,7 @@ func TestMicroBatches(t *testing.T) {
 	a, _ := nets.ParseArch("plain-20")
 	c.MicroBatch = 12
 	if _, err := Compile(a, nets.Train, c); err == nil {
-		t.Error("32 images are cut in twelves")
+		t.Error("32 images were cut into micro-batches of 12")
 	}
 }
 

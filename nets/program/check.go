@@ -1,3 +1,5 @@
+// Checks that a Program keeps the rules that devices rely on.
+
 package program
 
 import (
@@ -8,12 +10,16 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// Check verifies what every device relies on: operands exist and have the
-// shapes and types that their kernels say, nothing is read before it was
-// written, nothing is updated in place that cannot be, phases are in order,
-// buffers lie inside their arenas and in line, no two that are alive together
-// share a byte, spans aside, and those with a role are what it says. It returns
-// the first fault, which is a bug in the compiler.
+// Check verifies the rules that every device relies on:
+//
+//   - Operands exist, with the shapes and types that their kernels want.
+//   - No buffer is read before it is written. Only kernels that update in place do so.
+//   - Phases are in order.
+//   - Buffers are aligned and lie inside their arenas. Two buffers that are live at the
+//     same time share no byte, except spans.
+//   - Buffers with a role have its arena, type and shape.
+//
+// It returns the first violation, which is a bug in the compiler.
 func (p *Program) Check() error {
 	names := map[string]bool{}
 	for i := range p.Buffers {
@@ -147,7 +153,8 @@ func (p *Program) checkCode() error {
 	return nil
 }
 
-// checkOverlap sweeps over the buffers of each arena by offset.
+// checkOverlap sweeps over the buffers of each arena in the order of their offsets, and
+// looks for two that share bytes while both are live.
 func (p *Program) checkOverlap() error {
 	for arena := Arena(0); arena < NumArenas; arena++ {
 		ids := p.Views(arena)
