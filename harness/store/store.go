@@ -25,6 +25,7 @@ import (
 	"depthlab/harness/lock"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
+	"depthlab/nets"
 )
 
 // Store is a results folder.
@@ -183,4 +184,18 @@ func (f Folder) Size() (bytes int64) {
 		return nil
 	})
 	return bytes
+}
+
+// Space is what a run of a net of so many parameters takes on disk, in bytes:
+// kept when it is finished, and passing while it is trained, on top of that.
+func Space(run experiments.Run, params int64) (kept, passing int64) {
+	// Running statistics and the names of tensors are a few percent more.
+	weights := 4*params + 4*params/16 + 1<<16
+	const event = 200 // bytes of a line of the record
+	var looks int64   // a norm of each layer, at every test
+	if arch, err := nets.ParseArch(run.Net); err == nil {
+		looks = int64(run.Schedule.Stop/run.EvalEvery+2) * 10 * int64(arch.Depth)
+	}
+	events := int64(run.Schedule.Stop/run.LogEvery + run.Schedule.Stop/run.EvalEvery + len(run.Schedule.At) + 20)
+	return weights + events*event + looks, (state.Keep + 1) * 2 * weights // with momenta; the old ones stay while the next is written
 }

@@ -3,6 +3,7 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"slices"
 
 	"depthlab/harness/disk"
+	"depthlab/harness/lock"
 )
 
 // View is the folder of a question's profile, results/QUESTION/PROFILE.
@@ -37,6 +39,15 @@ func (v View) Question() string { return filepath.Join(string(v), "question.yaml
 
 // Log is the path of the sweeps' messages.
 func (v View) Log() string { return filepath.Join(string(v), "log.txt") }
+
+// TensorBoard is the folder of the event files of the run that the question calls id.
+func (v View) TensorBoard(id string) string { return filepath.Join(string(v), "tensorboard", id) }
+
+// Alone runs f while no other process is in Alone for the view: for figures, tables
+// and the question.
+func (v View) Alone(ctx context.Context, f func() error) error {
+	return lock.Alone(ctx, filepath.Join(string(v), "alone.lock"), f)
+}
 
 func (v View) listPath() string { return filepath.Join(string(v), "runs.json") }
 

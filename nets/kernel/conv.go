@@ -49,21 +49,45 @@ func (k Conv) Ref(out, in []Tensor) {
 	}
 }
 
+// lanes is how many channels are summed side by side: a processor begins the
+// next lane's addition while it waits for one. No sum changes its order.
+const lanes = 4
+
+// blocks is the number of blocks of lanes in so many channels.
+func blocks(channels int) int { return (channels + lanes - 1) / lanes }
+
+// block gives the channels of block i. Where the last block is not full, its last
+// channel is computed again, to the same values.
+func block(i, channels int) (all [lanes]int) {
+	for j := range all {
+		all[j] = min(i*lanes+j, channels-1)
+	}
+	return all
+}
+
 func convRef[T Float](k Conv, yt, xt, wt Tensor) {
 	y, x, w := floats[T](yt), floats[T](xt), floats[T](wt)
 	C, H, W := xt.Shape[1], xt.Shape[2], xt.Shape[3]
 	OH, OW := yt.Shape[2], yt.Shape[3]
-	parallel(yt.Shape[0]*k.Out, func(i int) {
-		n, o := i/k.Out, i%k.Out
-		sum := make([]float64, OH*OW)
+	B, area := blocks(k.Out), k.Size*k.Size
+	parallel(yt.Shape[0]*B, func(i int) {
+		n, o := i/B, block(i%B, k.Out)
+		sum := make([][lanes]float64, OH*OW)
 		k.taps(C, H, W, OH, OW, func(c, tap, oy, iy, ox0, ox1, ix0 int) {
-			wv := float64(w[(o*C+c)*k.Size*k.Size+tap])
+			at := func(o int) float64 { return float64(w[(o*C+c)*area+tap]) }
+			w0, w1, w2, w3 := at(o[0]), at(o[1]), at(o[2]), at(o[3])
 			row := x[((n*C+c)*H+iy)*W:][:W]
 			for ox, ix := ox0, ix0; ox < ox1; ox, ix = ox+1, ix+k.Stride {
-				sum[oy*OW+ox] += wv * float64(row[ix])
+				v, s := float64(row[ix]), &sum[oy*OW+ox]
+				s[0] += w0 * v
+				s[1] += w1 * v
+				s[2] += w2 * v
+				s[3] += w3 * v
 			}
 		})
-		store(y[i*OH*OW:][:OH*OW], sum)
+		for j := range lanes {
+			storeLane(y[(n*k.Out+o[j])*OH*OW:][:OH*OW], sum, j)
+		}
 	})
 }
 
@@ -94,6 +118,12 @@ func (k Conv) taps(C, H, W, OH, OW int, f func(c, tap, oy, iy, ox0, ox1, ix0 int
 func store[T Float](dst []T, src []float64) {
 	for i, v := range src {
 		dst[i] = T(v)
+	}
+}
+
+func storeLane[T Float](dst []T, sum [][lanes]float64, lane int) {
+	for i := range sum {
+		dst[i] = T(sum[i][lane])
 	}
 }
 
@@ -141,20 +171,27 @@ func (k ConvGradInput) Ref(out, in []Tensor) {
 func convGradInputRef[T Float](k ConvGradInput, dxt, wt, dyt Tensor) {
 	dx, w, dy := floats[T](dxt), floats[T](wt), floats[T](dyt)
 	C, OH, OW := wt.Shape[1], dyt.Shape[2], dyt.Shape[3]
-	parallel(dxt.Shape[0]*C, func(i int) {
-		n, c := i/C, i%C
-		sum := make([]float64, k.H*k.W)
+	B, area := blocks(C), k.Size*k.Size
+	parallel(dxt.Shape[0]*B, func(i int) {
+		n, c := i/B, block(i%B, C)
+		sum := make([][lanes]float64, k.H*k.W)
 		for o := range k.Out {
-			taps := w[(o*C+c)*k.Size*k.Size:]
 			k.taps(1, k.H, k.W, OH, OW, func(_, tap, oy, iy, ox0, ox1, ix0 int) {
-				wv := float64(taps[tap])
+				at := func(c int) float64 { return float64(w[(o*C+c)*area+tap]) }
+				w0, w1, w2, w3 := at(c[0]), at(c[1]), at(c[2]), at(c[3])
 				row := dy[((n*k.Out+o)*OH+oy)*OW:][:OW]
 				for ox, ix := ox0, ix0; ox < ox1; ox, ix = ox+1, ix+k.Stride {
-					sum[iy*k.W+ix] += wv * float64(row[ox])
+					v, s := float64(row[ox]), &sum[iy*k.W+ix]
+					s[0] += w0 * v
+					s[1] += w1 * v
+					s[2] += w2 * v
+					s[3] += w3 * v
 				}
 			})
 		}
-		store(dx[i*k.H*k.W:][:k.H*k.W], sum)
+		for j := range lanes {
+			storeLane(dx[(n*C+c[j])*k.H*k.W:][:k.H*k.W], sum, j)
+		}
 	})
 }
 
@@ -200,19 +237,31 @@ func convGradWeightRef[T Float](k ConvGradWeight, dwt, xt, dyt Tensor) {
 	N, C, H, W := xt.Shape[0], xt.Shape[1], xt.Shape[2], xt.Shape[3]
 	OH, OW := dyt.Shape[2], dyt.Shape[3]
 	area := k.Size * k.Size
-	parallel(k.Out, func(o int) {
-		sum := make([]float64, C*area)
+	parallel(blocks(k.Out), func(i int) {
+		o := block(i, k.Out)
+		sum := make([][lanes]float64, C*area)
 		for n := range N {
 			k.taps(C, H, W, OH, OW, func(c, tap, oy, iy, ox0, ox1, ix0 int) {
-				xrow := x[((n*C+c)*H+iy)*W:][:W]
-				yrow := dy[((n*k.Out+o)*OH+oy)*OW:][:OW]
-				var s float64
+				row := x[((n*C+c)*H+iy)*W:][:W]
+				at := func(o int) []T { return dy[((n*k.Out+o)*OH+oy)*OW:][:ox1] }
+				y0, y1, y2, y3 := at(o[0]), at(o[1]), at(o[2]), at(o[3])
+				var s0, s1, s2, s3 float64
 				for ox, ix := ox0, ix0; ox < ox1; ox, ix = ox+1, ix+k.Stride {
-					s += float64(xrow[ix]) * float64(yrow[ox])
+					v := float64(row[ix])
+					s0 += v * float64(y0[ox])
+					s1 += v * float64(y1[ox])
+					s2 += v * float64(y2[ox])
+					s3 += v * float64(y3[ox])
 				}
-				sum[c*area+tap] += s
+				s := &sum[c*area+tap]
+				s[0] += s0
+				s[1] += s1
+				s[2] += s2
+				s[3] += s3
 			})
 		}
-		store(dw[o*C*area:][:C*area], sum)
+		for j := range lanes {
+			storeLane(dw[o[j]*C*area:][:C*area], sum, j)
+		}
 	})
 }

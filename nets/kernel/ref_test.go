@@ -4,6 +4,8 @@ package kernel
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -265,5 +267,68 @@ func TestNames(t *testing.T) {
 		if k.String() != want {
 			t.Errorf("%q, want %q", k, want)
 		}
+	}
+}
+
+// The sums of convolutions have the order of these plain loops, bit for bit; a
+// gradient by the weight adds up each row by itself. In float64, as a float32 shows
+// no order; of numbers whose products are exact, so that fused ones are the same.
+func TestConvSums(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	tensor := func(shape ...int) Tensor {
+		x := random(r, 0, shape...)
+		for i, v := range x.F64 {
+			x.F64[i] = float64(float32(v))
+		}
+		return x
+	}
+	for _, c := range []struct {
+		k Conv
+		x Shape
+	}{
+		{Conv{Size: 3, Stride: 1, Pad: 1, Out: 8}, Shape{2, 4, 6, 5}},
+		{Conv{Size: 3, Stride: 2, Pad: 1, Out: 7}, Shape{3, 5, 7, 9}},
+		{Conv{Size: 1, Stride: 2, Pad: 0, Out: 2}, Shape{2, 6, 5, 4}},
+		{Conv{Size: 7, Stride: 2, Pad: 3, Out: 5}, Shape{1, 3, 9, 9}},
+		{Conv{Size: 3, Stride: 1, Pad: 1, Out: 1}, Shape{1, 1, 1, 1}},
+	} {
+		k, S := c.k, c.k.Size
+		N, C, H, W := c.x[0], c.x[1], c.x[2], c.x[3]
+		OH, OW := k.outSize(H), k.outSize(W)
+		x, w, dy := tensor(c.x...), tensor(k.Out, C, S, S), tensor(N, k.Out, OH, OW)
+		y, dx, dw := New(Float64, dy.Shape...), New(Float64, c.x...), New(Float64, w.Shape...)
+		loops(N, k.Out, C, S, S, OH, func(n, o, c, ky, kx, oy int) {
+			tap, row := ((o*C+c)*S+ky)*S+kx, 0.0
+			for ox := range OW {
+				iy, ix := oy*k.Stride+ky-k.Pad, ox*k.Stride+kx-k.Pad
+				if iy < 0 || iy >= H || ix < 0 || ix >= W {
+					continue
+				}
+				in, out := ((n*C+c)*H+iy)*W+ix, ((n*k.Out+o)*OH+oy)*OW+ox
+				y.F64[out] += x.F64[in] * w.F64[tap]
+				dx.F64[in] += dy.F64[out] * w.F64[tap]
+				row += x.F64[in] * dy.F64[out]
+			}
+			dw.F64[tap] += row
+		})
+		for _, c := range []struct {
+			k         Kernel
+			got, want Tensor
+		}{
+			{k, apply(t, k, x, w)[0], y},
+			{ConvGradInput{k, H, W}, apply(t, ConvGradInput{k, H, W}, w, dy)[0], dx},
+			{ConvGradWeight{k}, apply(t, ConvGradWeight{k}, x, dy)[0], dw},
+		} {
+			if !slices.Equal(c.got.F64, c.want.F64) {
+				t.Errorf("%s of %v has other sums than the plain loops", c.k, x.Shape)
+			}
+		}
+	}
+}
+
+// loops calls f for all indices below the extents, the last one fastest.
+func loops(a, b, c, d, e, g int, f func(a, b, c, d, e, g int)) {
+	for i := range a * b * c * d * e * g {
+		f(i/(b*c*d*e*g), i/(c*d*e*g)%b, i/(d*e*g)%c, i/(e*g)%d, i/g%e, i%g)
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"os"
 
 	"depthlab/experiments"
-	"depthlab/harness"
 	"depthlab/harness/bench"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/machine"
 	"depthlab/nets"
 )
 
@@ -71,7 +71,7 @@ func printAccuracy(r bench.AccuracyResult) {
 }
 
 // accuracyDevices opens the device of the flags; for auto all that are here.
-func accuracyDevices(m harness.Machine, flags deviceFlags) ([]device.Device, error) {
+func accuracyDevices(m machine.Machine, flags deviceFlags) ([]device.Device, error) {
 	if *flags.name != "auto" {
 		dev, err := flags.open(m)
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"depthlab/harness"
+	"depthlab/harness/machine"
 	"depthlab/harness/state"
 	"depthlab/harness/testskip"
 )
@@ -31,7 +31,7 @@ func TestDevices(t *testing.T) {
 			if err := os.Symlink(libs, filepath.Join(dir, ".lib")); err != nil {
 				t.Fatal(err)
 			}
-			if dev, _, err := (harness.Machine{Root: dir}).Open(device); err != nil {
+			if dev, _, err := (machine.Machine{Root: dir}).Open(device); err != nil {
 				testskip.Skip(t, "%v", err)
 			} else if err := dev.Close(); err != nil {
 				t.Fatal(err)

@@ -11,8 +11,12 @@ import (
 	"strings"
 
 	"depthlab/experiments/dataset"
-	"depthlab/harness"
+	"depthlab/harness/check"
 	"depthlab/harness/data"
+	"depthlab/harness/machine"
+	"depthlab/harness/model"
+	"depthlab/harness/train"
+	"depthlab/harness/weights"
 	"depthlab/nets"
 )
 
@@ -37,7 +41,7 @@ func doctor(_ context.Context, c *call) error {
 	} else {
 		fmt.Printf("photos         %s\n", lib)
 	}
-	broken = slices.DeleteFunc(append(broken, doctorData(m)...), func(err error) bool { return !harness.Promised(err) })
+	broken = slices.DeleteFunc(append(broken, doctorData(m)...), func(err error) bool { return !machine.Promised(err) })
 	if len(broken) > 0 {
 		return fmt.Errorf("what was named is not there:\n%w", errors.Join(broken...))
 	}
@@ -45,7 +49,7 @@ func doctor(_ context.Context, c *call) error {
 }
 
 // doctorDevices tells of devices, and gives the errors of those that are missing.
-func doctorDevices(m harness.Machine) (missing []error) {
+func doctorDevices(m machine.Machine) (missing []error) {
 	for _, name := range []string{"xla", "onednn", "ref"} {
 		dev, _, err := m.Open(name)
 		if err != nil {
@@ -53,7 +57,7 @@ func doctorDevices(m harness.Machine) (missing []error) {
 			missing = append(missing, err)
 			continue
 		}
-		if err := harness.Try(dev); err != nil {
+		if err := check.Try(dev); err != nil {
 			fmt.Printf("device %-7s broken: %v\n", name, err)
 			continue
 		}
@@ -72,7 +76,7 @@ func doctorDevices(m harness.Machine) (missing []error) {
 }
 
 // doctorData tells of data sets, and gives the errors of those that are missing.
-func doctorData(m harness.Machine) (missing []error) {
+func doctorData(m machine.Machine) (missing []error) {
 	for _, name := range dataset.InFiles() {
 		said, err := doctorSet(m, name)
 		if err != nil {
@@ -85,7 +89,7 @@ func doctorData(m harness.Machine) (missing []error) {
 }
 
 // doctorSet says what there is of a data set. Photos are not looked into.
-func doctorSet(m harness.Machine, name string) (string, error) {
+func doctorSet(m machine.Machine, name string) (string, error) {
 	if dataset.Of(name).Photos {
 		dir, err := m.Find(name)
 		return "in " + dir, err
@@ -157,7 +161,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	c.dataOption()
 	c.jsonOption()
-	o := harness.EvalOptions{}
+	o := weights.EvalOptions{}
 	c.StringVar(&o.Net, "net", "", "the net, such as resnet-20")
 	c.StringVar(&o.Weights, "weights", "", "safetensors file, names as in PyTorch")
 	c.StringVar(&o.Set, "set", "test", "test or train")
@@ -207,11 +211,11 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 			return usage("--std %s: expected numbers above 0", *std)
 		}
 	}
-	if !slices.Contains(harness.Crops, o.Crops) {
-		return usage("--crops %q: expected %s", o.Crops, strings.Join(harness.Crops, ", "))
+	if !slices.Contains(weights.Crops, o.Crops) {
+		return usage("--crops %q: expected %s", o.Crops, strings.Join(weights.Crops, ", "))
 	}
 	m := c.machine()
-	trained, size := harness.DataOf(o.Weights)
+	trained, size := weights.DataOf(o.Weights)
 	if !dataset.Of(trained).Photos {
 		size = 224
 	}
@@ -241,7 +245,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 		return usage("--crops and --scores are about photos, and %s has none", src.Title)
 	}
 	o.Precision = flags.settle(dev.Info())
-	r, err := harness.Eval(o, src, dev)
+	r, err := weights.Eval(o, src, dev)
 	if err != nil {
 		return err
 	}
@@ -267,7 +271,7 @@ func exportWeights(_ context.Context, c *call) error {
 	if *to == "" {
 		return usage("--out is missing: the file to write")
 	}
-	net, err := harness.Export(*from, *to)
+	net, err := weights.Export(*from, *to)
 	if err != nil {
 		return err
 	}
@@ -334,7 +338,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	harness.Resolve(&run, dev.Info(), *flags.precision)
+	model.Resolve(&run, dev.Info(), *flags.precision)
 	if err := computes(dev.Info(), run.Precision); err != nil {
 		return err
 	}
@@ -343,7 +347,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	endAtOnce(ctx)
-	if err := harness.Steps(run, src, dev, *steps, *out); err != nil {
+	if err := train.Steps(run, src, dev, *steps, *out); err != nil {
 		return err
 	}
 	say("%d steps of %s written to %s", *steps, run.Net, *out)

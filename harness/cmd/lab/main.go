@@ -16,6 +16,7 @@ import (
 	"depthlab/experiments/dataset"
 	"depthlab/harness"
 	"depthlab/harness/data"
+	"depthlab/harness/machine"
 )
 
 // version is set by run.sh: git's description of the working tree.
@@ -82,7 +83,7 @@ func main() {
 func exitCode(ctx context.Context, err error) int {
 	var complaints *experiments.Complaints
 	var use usageError
-	var lacking *harness.NotFoundError
+	var lacking *machine.NotFoundError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
@@ -187,8 +188,8 @@ func (c *call) jsonOption() {
 }
 
 // machine is where things lie, as the options say.
-func (c *call) machine() harness.Machine {
-	m := harness.NewMachine(c.dataDir)
+func (c *call) machine() machine.Machine {
+	m := machine.New(c.dataDir)
 	m.Plugin, m.Say = c.plugin, say
 	return m
 }
@@ -263,7 +264,7 @@ func indexed() func(done, total int) {
 }
 
 // load reads a data set and passes on what is unusual about it.
-func load(ctx context.Context, m harness.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
+func load(ctx context.Context, m machine.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
 	photos.Progress = indexed()
 	src, err := m.Load(ctx, name, photos)
 	if err == nil && src.Warning != "" {

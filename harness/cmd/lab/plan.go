@@ -11,10 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/xla"
+	"depthlab/harness/machine"
+	"depthlab/harness/predict"
 	"depthlab/harness/store"
 )
 
@@ -50,7 +51,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	estimates, err := harness.Estimates(q.plan, src, info, speeds)
+	estimates, err := predict.Estimates(q.plan, src, info, speeds)
 	if err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func (q question) done(id string) string {
 
 // speeds gives the device and how fast nets train on it: timed now, or by the
 // records of this machine. It settles the precision of the plan's runs.
-func (q *question) speeds(ctx context.Context, m harness.Machine, flags deviceFlags, measure bool) (info device.Info, speeds []harness.Speed, err error) {
+func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFlags, measure bool) (info device.Info, speeds []predict.Speed, err error) {
 	run := q.plan.Runs[0]
 	name, err := m.Device(*flags.name)
 	if err != nil {
@@ -144,7 +145,7 @@ func (q *question) speeds(ctx context.Context, m harness.Machine, flags deviceFl
 		if err := q.place(m.Checksum(run.Data), info, *flags.precision); err != nil {
 			return info, nil, err
 		}
-		return info, m.Recorded(run.Data, info), q.computable(info)
+		return info, predict.Recorded(m.Stores(), run.Data, info), q.computable(info)
 	}
 	dev, err := flags.open(m)
 	if err != nil {
@@ -156,13 +157,13 @@ func (q *question) speeds(ctx context.Context, m harness.Machine, flags deviceFl
 		return info, nil, err
 	}
 	if !measure {
-		return info, m.Recorded(run.Data, info), nil
+		return info, predict.Recorded(m.Stores(), run.Data, info), nil
 	}
 	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})
 	if err != nil {
 		return info, nil, err
 	}
-	speeds, err = harness.Measure(q.plan, src, dev, measuring-time.Second)
+	speeds, err = predict.Measure(q.plan, src, dev, measuring-time.Second)
 	return info, speeds, err
 }
 

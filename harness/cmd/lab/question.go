@@ -16,11 +16,15 @@ import (
 	"depthlab/experiments"
 	"depthlab/experiments/dataset"
 	"depthlab/harness"
+	"depthlab/harness/check"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/disk"
+	"depthlab/harness/machine"
+	"depthlab/harness/model"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
+	"depthlab/harness/sweep"
 	"depthlab/plots"
 )
 
@@ -43,7 +47,7 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 	have, why := c.machine().Have()
 	q.plan, missing, err = q.Choose(have, c.profile)
 	for _, x := range missing {
-		if harness.Promised(why[x.Need]) {
+		if machine.Promised(why[x.Need]) {
 			return q, nil, why[x.Need]
 		}
 	}
@@ -134,9 +138,9 @@ func (c *call) deviceFlags() deviceFlags {
 }
 
 // check refuses what no device can meet, before anything is done.
-func (d deviceFlags) check(m harness.Machine) error {
-	if !slices.Contains(harness.Devices, *d.name) {
-		return usage("--device %q: expected one of %s", *d.name, strings.Join(harness.Devices, ", "))
+func (d deviceFlags) check(m machine.Machine) error {
+	if !slices.Contains(machine.Devices, *d.name) {
+		return usage("--device %q: expected one of %s", *d.name, strings.Join(machine.Devices, ", "))
 	}
 	if !slices.Contains([]string{"", "auto", "fp32", "tf32", "bf16"}, *d.precision) {
 		return usage("--precision %q: expected one of auto, fp32, tf32, bf16", *d.precision)
@@ -148,7 +152,7 @@ func (d deviceFlags) check(m harness.Machine) error {
 	if m.Plugin != "" && name != "xla" {
 		return usage("--plugin %s: only the device xla reads it, and --device is %s; add --device xla, or leave --plugin out", m.Plugin, *d.name)
 	}
-	if _, err := m.XLA(); name == "xla" && harness.Promised(err) {
+	if _, err := m.XLA(); name == "xla" && machine.Promised(err) {
 		return err
 	}
 	return nil
@@ -156,7 +160,7 @@ func (d deviceFlags) check(m harness.Machine) error {
 
 // open opens the device. One that was asked for by name, and cannot be had, is
 // an error of the command line.
-func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
+func (d deviceFlags) open(m machine.Machine) (device.Device, error) {
 	if err := d.check(m); err != nil {
 		return nil, err
 	}
@@ -188,13 +192,13 @@ func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
 func (d deviceFlags) settle(info device.Info) device.Precision {
 	var run experiments.Run
 	run.Precision = string(device.FP32)
-	harness.Resolve(&run, info, *d.precision)
+	model.Resolve(&run, info, *d.precision)
 	return device.Precision(run.Precision)
 }
 
 // computes refuses a precision that a device does not compute in here.
 func computes(info device.Info, precision string) error {
-	can := harness.Precisions(info)
+	can := machine.Precisions(info)
 	if slices.Contains(can, device.Precision(precision)) {
 		return nil
 	}
@@ -202,7 +206,7 @@ func computes(info device.Info, precision string) error {
 }
 
 // openAll opens a device n times over, for as many runs at a time.
-func (d deviceFlags) openAll(m harness.Machine, n int) (all []device.Device, err error) {
+func (d deviceFlags) openAll(m machine.Machine, n int) (all []device.Device, err error) {
 	if err := d.several(m, n); err != nil {
 		return nil, err
 	}
@@ -218,7 +222,7 @@ func (d deviceFlags) openAll(m harness.Machine, n int) (all []device.Device, err
 
 // several refuses more than one run at a time where they would be in each
 // other's way.
-func (d deviceFlags) several(m harness.Machine, n int) error {
+func (d deviceFlags) several(m machine.Machine, n int) error {
 	if err := d.check(m); err != nil {
 		return err
 	}
@@ -238,7 +242,7 @@ func closeAll(devices []device.Device) error {
 
 // open gives the device and the data that the plan's runs need, and settles
 // their precision.
-func (q *question) open(ctx context.Context, m harness.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
+func (q *question) open(ctx context.Context, m machine.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
 	dev, err := flags.open(m)
 	if err != nil {
 		return nil, nil, err
@@ -261,7 +265,7 @@ func (q *question) place(checksum string, info device.Info, precision string) er
 			return err
 		}
 	}
-	q.folders = harness.Place(q.plan, q.view.Store(), checksum, info, precision)
+	q.folders = sweep.Place(q.plan, q.view.Store(), checksum, info, precision)
 	return nil
 }
 
@@ -319,7 +323,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	validated := func(dev device.Device, err error) (device.Device, error) {
 		if *every > 0 && err == nil {
-			dev = harness.Validating{Device: dev, Every: *every}
+			dev = check.Validating{Device: dev, Every: *every}
 		}
 		return dev, err
 	}
@@ -335,7 +339,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer log.Close()
-	s := &harness.Sweep{
+	s := &sweep.Sweep{
 		Plan: q.plan, File: q.File, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
 		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
 		Progress: record.NewProgress(messages, log), TensorBoard: *board,
@@ -371,7 +375,7 @@ func (q question) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return harness.Alone(ctx, string(q.view), func() error { return disk.Write(q.view.Question(), text) })
+	return q.view.Alone(ctx, func() error { return disk.Write(q.view.Question(), text) })
 }
 
 // recorded reads what the plan's runs recorded, each as this question sees it. A run
@@ -399,12 +403,12 @@ func (q question) recorded() (records []*record.RunRecord, origins []store.Origi
 			continue
 		}
 		if made, err := f.ReadProvenance(); err == nil {
-			if err := harness.Asks(run, made); err != nil {
+			if err := sweep.Asks(run, made); err != nil {
 				say("%s is left out: %v", run.ID, err)
 				continue
 			}
 		}
-		rec.Start = harness.Seen(q.plan, run, rec.Start)
+		rec.Start = sweep.Seen(q.plan, run, rec.Start)
 		records, origins = append(records, rec), append(origins, store.OriginOf(f, rec))
 	}
 	return records, origins, nil
@@ -431,7 +435,7 @@ func (q question) draw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = harness.Alone(ctx, string(q.view), func() error {
+	err = q.view.Alone(ctx, func() error {
 		return plots.Draw(string(q.view), plots.Question{
 			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)

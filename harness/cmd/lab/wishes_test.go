@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"depthlab/harness"
 	"depthlab/harness/device"
+	"depthlab/harness/machine"
 	"depthlab/harness/testskip"
 )
 
@@ -314,7 +314,7 @@ func TestPluginForProfile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugin, err := harness.Machine{Root: filepath.Dir(libs)}.XLA()
+	plugin, err := machine.Machine{Root: filepath.Dir(libs)}.XLA()
 	if err != nil {
 		testskip.Skip(t, "%v", err)
 	}

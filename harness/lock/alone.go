@@ -1,0 +1,35 @@
+// What only one process at a time may do.
+package lock
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"depthlab/harness"
+	"depthlab/harness/disk"
+)
+
+// Alone runs f while no other process is in Alone for the folder of the lock at path:
+// for what several write there. Before, it removes what a killed one left half
+// written. The error is harness.ErrInterrupted where ctx ended while it waited.
+func Alone(ctx context.Context, path string, f func() error) error {
+	var locks Set
+	for {
+		held, err := locks.Take(path)
+		var other *HeldError
+		if err == nil {
+			all := func(string) bool { return true }
+			return errors.Join(disk.RemoveTemporaries(filepath.Dir(path), all), f(), held.Release())
+		}
+		if !errors.As(err, &other) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return harness.ErrInterrupted
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

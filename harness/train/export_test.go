@@ -1,0 +1,6 @@
+package train
+
+// Tests judge a net after fewer steps.
+var GuessingSteps = &guessingSteps
+
+var Exact = exact

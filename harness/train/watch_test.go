@@ -1,0 +1,56 @@
+package train
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"depthlab/harness/model"
+	"depthlab/harness/record"
+)
+
+// keeping keeps events.
+type keeping struct{ events []record.Event }
+
+func (k *keeping) Event(e record.Event) error {
+	k.events = append(k.events, e)
+	return nil
+}
+
+// A net that guesses is warned of when it had an epoch and 200 steps to learn,
+// once; and it is said when it learns after all.
+func TestGuessing(t *testing.T) {
+	const large, small = 50000, 512 // images of an epoch
+	for _, c := range []struct {
+		name   string
+		images int
+		errors []float64 // of 100 steps each, of 128 images
+		want   string
+	}{
+		{"it learns", large, []float64{80, 60, 50, 40, 30, 20, 10, 5}, ""},
+		{"it learns slowly", large, []float64{90, 90, 89, 88, 87, 86, 85, 84}, ""},
+		{"less than an epoch", large, []float64{90, 90, 90}, ""},
+		{"an epoch of 4 steps is too few", small, []float64{90}, ""},
+		{"it never learns", large, []float64{90, 90.1, 89.9, 90, 90, 90, 90, 90}, "warn at 400"},
+		{"it never learns a small set", small, []float64{90, 90, 89, 91}, "warn at 200"},
+		{"it learns late", large, []float64{90, 90, 90, 90, 89, 85, 80, 70}, "warn at 400, over at 800"},
+		{"it forgets", small, []float64{90, 90, 50, 40, 90, 90}, "warn at 200, over at 400, warn at 600"},
+	} {
+		kept := &keeping{}
+		tr := &Trainer{Model: &model.Model{Classes: 10, Train: make([]int32, c.images)}, sink: kept}
+		tr.Run.Batch = 128
+		for _, e := range c.errors {
+			tr.step += 100
+			if err := tr.watchError(e, 100); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		for _, e := range kept.events {
+			got = append(got, fmt.Sprintf("%s at %d", e.Kind, e.Step))
+		}
+		if text := strings.Join(got, ", "); text != c.want {
+			t.Errorf("%s: %q, want %q", c.name, text, c.want)
+		}
+	}
+}
