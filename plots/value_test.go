@@ -1,3 +1,5 @@
+// Tests of the figure of final errors over a varied value.
+
 package plots
 
 import (

@@ -1,3 +1,5 @@
+// The all-reduce of gradients and metrics over replicas.
+
 package kernel
 
 import "fmt"

@@ -1,3 +1,5 @@
+// Replicas of a program on a device, against micro-batches on one.
+
 package devicetest
 
 import (
