@@ -1,3 +1,5 @@
+// Tests which packages may import which.
+
 package harness
 
 import (

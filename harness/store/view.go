@@ -43,8 +43,8 @@ func (v View) Log() string { return filepath.Join(string(v), "log.txt") }
 // TensorBoard is the folder of the event files of the run that the question calls id.
 func (v View) TensorBoard(id string) string { return filepath.Join(string(v), "tensorboard", id) }
 
-// Alone runs f while no other process is in Alone for the view: for figures, tables
-// and the question.
+// Alone runs f while no other process is in Alone for this view. It protects figures,
+// tables and the question's file.
 func (v View) Alone(ctx context.Context, f func() error) error {
 	return lock.Alone(ctx, filepath.Join(string(v), "alone.lock"), f)
 }

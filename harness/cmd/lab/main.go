@@ -61,9 +61,10 @@ func init() { // a variable would refer to itself through help
 type call struct {
 	*flag.FlagSet
 	help    func()
-	dataDir string   // --data
-	plugin  string   // --plugin
-	profile string   // --profile
+	dataDir string // --data
+	plugin  string // --plugin
+	profile string // --profile
+	changes experiments.Changes
 	json    bool     // --json
 	rest    []string // the command line, to be parsed by files
 }

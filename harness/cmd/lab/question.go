@@ -42,11 +42,14 @@ type question struct {
 // before it. Only what is plainly absent is a reason for another profile: what
 // was named, and is not what it should be, ends the command.
 func (c *call) choose(file string) (q question, missing []experiments.Missing, err error) {
-	if q.Question, err = experiments.Load(file); err != nil {
+	if q.Question, err = c.load(file); err != nil {
 		return q, nil, err
 	}
 	have, why := c.machine().Have()
 	q.plan, missing, err = q.Choose(have, c.profile)
+	if q.plan != nil && q.plan.Wrong != nil {
+		return q, nil, q.plan.Wrong
+	}
 	for _, x := range missing {
 		if machine.Promised(why[x.Need]) {
 			return q, nil, why[x.Need]
@@ -75,13 +78,14 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 }
 
 // view is the folder of a plan's results. A question.yaml that lies in such a folder
-// is asked again there. Two files of one name cannot share a folder.
+// is asked again there, or beside it where the command line changes it. Two files of
+// one name cannot share a folder.
 func (c *call) view(file string, p *experiments.Plan) (store.View, error) {
 	own := store.View(filepath.Dir(file))
 	if _, runs, err := own.Read(); filepath.Base(file) == filepath.Base(own.Question()) && err == nil && len(runs) > 0 {
-		return own, nil
+		return own + store.View(strings.TrimPrefix(p.Folder, p.Profile)), nil
 	}
-	v := c.machine().Store().View(p.Name, p.Profile)
+	v := c.machine().Store().View(p.Name, p.Folder)
 	other, _, err := v.Read()
 	if err != nil || other == "" {
 		return v, nil // a damaged list is written anew
@@ -288,6 +292,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	c.dataOption()
 	c.profileOption(firstMet)
+	c.changeOptions()
 	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
 	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
 	jobs := c.Int("jobs", 0, "runs to train at a time (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
@@ -312,7 +317,10 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	for _, line := range c.reasons(missing) {
 		say("  %s", line)
 	}
-	say("  profile %s, results in %s", q.plan.Profile, q.view)
+	say("  profile %s, results in %s", q.asked(), q.view)
+	if text := q.Overridden(q.plan); text != "" {
+		say("  %s", text)
+	}
 	if q.plan.Says != "" {
 		say("  %s", q.plan.Says)
 	}
@@ -427,7 +435,7 @@ func (q question) draw(ctx context.Context) error {
 		return err
 	}
 	origin := store.Origin{
-		Question: q.plan.Question, Profile: q.plan.Profile, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
+		Question: q.plan.Question, Profile: q.plan.Profile, Changes: q.plan.Changes, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
 		Drawn: version, Runs: origins,
 	}
 	text, err := json.MarshalIndent(origin, "", "  ")
@@ -467,21 +475,23 @@ func (q question) report(records []*record.RunRecord, origins []store.OriginRun)
 
 func plotQuestion(ctx context.Context, c *call) error {
 	c.profileOption("all that have records")
+	c.changeOptions()
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
-	loaded, err := experiments.Load(files[0])
+	loaded, err := c.load(files[0])
 	if err != nil {
 		return err
 	}
-	plans := loaded.Plans
+	plans, err := fitting(loaded)
 	if c.profile != "" {
-		plan, _, err := loaded.Choose(nil, c.profile)
-		if err != nil {
-			return usageError{err}
-		}
+		var plan *experiments.Plan
+		plan, _, err = loaded.Choose(nil, c.profile)
 		plans = []*experiments.Plan{plan}
+	}
+	if err != nil {
+		return usageError{err}
 	}
 	drawn := 0
 	for _, p := range plans { // on whatever machine they were made
