@@ -28,10 +28,11 @@ import (
 
 // printed is what each command prints, by the headings of json.md.
 var printed = map[string]any{
-	"runs":   struct{ Runs []runLine }{},
-	"status": map[string][]store.Status{},
-	"show":   store.Origin{},
-	"diff":   struct{ Differences []store.Difference }{},
+	"runs":               struct{ Runs []runLine }{},
+	"status":             map[string][]store.Status{},
+	"show":               store.Origin{},
+	"diff":               struct{ Differences []store.Difference }{},
+	"diff, of questions": struct{ Runs []store.RunDifference }{},
 	"plan": struct {
 		Question, Profile, Data string
 		Changes                 []string
@@ -167,6 +168,7 @@ func TestJSONIsWhatIsDescribed(t *testing.T) {
 		{"status", []string{"status", "--json", filepath.Join(published, "shortcuts")}},
 		{"show", []string{"show", "--json", filepath.Join(published, "shortcuts/cifar10-cpu/table.csv")}},
 		{"diff", []string{"diff", "--json", a, b}},
+		{"diff, of questions", []string{"diff", "--json", filepath.Join(published, "plain_vs_res/cifar10-cpu"), filepath.Join(published, "shortcuts/cifar10-cpu")}},
 		{"plan", []string{"plan", "--json", "--device", "ref", question}},
 	} {
 		cmd, out, say := lab(root, c.args...)
