@@ -218,13 +218,7 @@ func depthLegend(nets []*net, families []string, looks map[string]look, paper bo
 		}})
 	}
 	if maxSeeds(nets) > 1 {
-		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", func(s sheet, x, y, w vg.Length) {
-			x += w / 2
-			s.line(gray, 1, nil, vg.Point{X: x, Y: y - 5}, vg.Point{X: x, Y: y + 5})
-			for _, y := range []vg.Length{y - 5, y + 5} {
-				s.line(gray, 1, nil, vg.Point{X: x - 3, Y: y}, vg.Point{X: x + 3, Y: y})
-			}
-		}})
+		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", spanSample})
 	}
 	if paper {
 		keys = append(keys, key{"He et al. 2015", func(s sheet, x, y, w vg.Length) {

@@ -32,6 +32,8 @@ var figures = map[string]func(title string, nets []*net) (*figure, error){
 	"generalisation_gap": generalisationGap,
 	"layer_responses":    layerResponses,
 	"gradient_norms":     gradientNorms,
+
+	"final_error_vs_value": finalErrorVsValue,
 }
 
 // Names lists the names of all figures.

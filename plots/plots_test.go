@@ -217,6 +217,27 @@ func ways(ds ...int) (Question, []*record.RunRecord) {
 	return Question{Name: "ways.yaml", Title: "Which way is best?", Figures: []string{"training_curves", "error_by_depth"}}, rs
 }
 
+// swept varies two keys: rates over two orders of magnitude, and the decay.
+func swept() (Question, []*record.RunRecord) {
+	var rs []*record.RunRecord
+	for worse, net := range []string{"resnet-20", "plain-20"} {
+		for i, rate := range []string{"0.001", "0.01", "0.03", "0.1", "0.3"} {
+			for j, decay := range []string{"0.0001", "0.001"} {
+				for seed := range uint64(2) {
+					s := start(net, 20, seed)
+					s.Variant = "rate " + rate + " decay " + decay
+					s.Varied = []record.Value{{Key: "optimizer.rate", Value: rate}, {Key: "optimizer.decay", Value: decay}}
+					s.Steps, s.Data, s.Precision, s.Device = 800, "CIFAR-10", "fp32", "onednn"
+					s.Caveats = []string{"learning rate " + rate}
+					k := math.Abs(float64(i)-2.5) + 0.5*float64(j) + 0.6*float64(seed) + 2*float64(worse)
+					rs = append(rs, fake(shape{start: s, train: 3 + k, test: 9 + k}, 50, 200))
+				}
+			}
+		}
+	}
+	return Question{Name: "rates.yaml", Title: "Which learning rate is best?", Figures: []string{"final_error_vs_value"}}, rs
+}
+
 // wide has one family over many depths, and more text than fits a line.
 func wide() (Question, []*record.RunRecord) {
 	var rs []*record.RunRecord
@@ -268,6 +289,7 @@ func long() (Question, []*record.RunRecord) {
 var questions = map[string]func() (Question, []*record.RunRecord){
 	"paper":      paperRun,
 	"wide":       wide,
+	"swept":      swept,
 	"preview":    preview,
 	"cpu":        cpu,
 	"shortcuts":  func() (Question, []*record.RunRecord) { return variants(20) },
@@ -315,6 +337,7 @@ func TestGolden(t *testing.T) {
 		{"preview", "gradient_norms"},
 		{"preview", "generalisation_gap"},
 		{"ways2", "training_curves"},
+		{"swept", "final_error_vs_value"},
 	} {
 		fig := drawn(t, c.question, c.figure)
 		got, err := fig.svg()
@@ -391,7 +414,11 @@ func drawn(t *testing.T, question, name string) *figure {
 func TestPNG(t *testing.T) {
 	const dpi = 72 // one pixel for each point
 	for _, name := range Names() {
-		fig := drawn(t, "preview", name)
+		question := "preview"
+		if name == "final_error_vs_value" {
+			question = "swept"
+		}
+		fig := drawn(t, question, name)
 		file, err := fig.png(dpi)
 		if err != nil {
 			t.Fatal(err)
@@ -478,7 +505,7 @@ func TestDrawSaysWhatIsWrong(t *testing.T) {
 		rs   []*record.RunRecord
 		want string
 	}{
-		{Question{Name: "a.yaml", Figures: []string{"training_curve"}}, rs, `there is no figure "training_curve"; there are error_by_depth, generalisation_gap, gradient_norms, layer_responses, training_curves`},
+		{Question{Name: "a.yaml", Figures: []string{"training_curve"}}, rs, `there is no figure "training_curve"; there are error_by_depth, final_error_vs_value, generalisation_gap, gradient_norms, layer_responses, training_curves`},
 		{q, nil, "nothing to draw yet: no run has been recorded"},
 		{Question{Name: "a.yaml", Figures: []string{"error_by_depth"}}, rs[1:2], "nothing to draw yet: no run is finished"},
 		{q, append(slices.Clone(rs), rs[0]), "seed 0 of plain-20 is in plain-20, too"},

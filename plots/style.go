@@ -88,13 +88,18 @@ func fade(c rgba, alpha float64) rgba {
 // legible darkens a colour until text in it has a contrast of 4.5 to white, the minimum
 // of the web's accessibility guidelines (WCAG 2.1).
 func legible(c rgba) rgba {
-	linear := func(v uint8) float64 { return math.Pow(float64(v)/255, 2.2) }
 	for t := 0.0; ; t += 0.05 {
-		d := mix(c, black, t)
-		if light := 0.2126*linear(d.R) + 0.7152*linear(d.G) + 0.0722*linear(d.B); t >= 1 || 1.05/(light+0.05) >= 4.5 {
+		if d := mix(c, black, t); t >= 1 || 1.05/(luminance(d)+0.05) >= 4.5 {
 			return d
 		}
 	}
+}
+
+// luminance is how light a colour is, from 0 to 1, as those guidelines define it but
+// for the darkest colours.
+func luminance(c rgba) float64 {
+	linear := func(v uint8) float64 { return math.Pow(float64(v)/255, 2.2) }
+	return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
 }
 
 // familyColors are of Okabe and Ito's set for colour-blind readers.

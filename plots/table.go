@@ -196,6 +196,9 @@ func warnings(nets []*net) []string {
 // begun lists the errors that runs began with that extend other runs, together with the
 // final errors of those.
 func begun(nets []*net) []string {
+	if !slices.ContainsFunc(nets, func(n *net) bool { return n.Extends != "" }) {
+		return nil
+	}
 	ends := map[string]string{}
 	for _, n := range nets {
 		for _, r := range n.done {

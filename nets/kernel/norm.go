@@ -314,11 +314,22 @@ func batchNormInferRef[T Float](k BatchNormInfer, out, in []Tensor) {
 // If the batch is cut into micro-batches, mean and variance of each micro-batch come
 // first, in turn. The average is over the groups of all of them. So one step updates the
 // running statistics once, with micro-batches or without.
+//
+// With Replicas = N > 0 the outputs are divided by N: the share of one of N replicas,
+// whose own groups moved them. AllReduce adds the shares up to running statistics that
+// were moved by the average over the groups of all replicas.
 type MovingAverage struct {
-	Count int // elements that each mean averages: images in a group x H x W
+	Count    int // elements that each mean averages: images in a group x H x W
+	Replicas int // 0 for a program on one device
 }
 
-func (k MovingAverage) String() string { return fmt.Sprintf("moving average of %d", k.Count) }
+func (k MovingAverage) String() string {
+	s := fmt.Sprintf("moving average of %d", k.Count)
+	if k.Replicas > 0 {
+		s += fmt.Sprintf(" shared by %d", k.Replicas)
+	}
+	return s
+}
 
 // AverageOperands splits the operands of a MovingAverage: mean and variance of each
 // micro-batch in turn, the running mean and variance, and the rates.
@@ -381,7 +392,8 @@ func movingAverageRef[T Float](k MovingAverage, out, in []Tensor) {
 					sum += float64(batch[g*C+c])
 				}
 			}
-			dst[c] = T((1-r)*float64(run[c]) + r*factor*sum/float64(G*n/2))
+			moved := (1-r)*float64(run[c]) + r*factor*sum/float64(G*n/2)
+			dst[c] = T(moved / float64(max(k.Replicas, 1)))
 		}
 	}
 }

@@ -149,6 +149,8 @@ func singles(t testing.TB) []single {
 	add(kernel.Accumulate{}, kernel.Shape{37}, kernel.Shape{37})
 	stat, c := kernel.Shape{2, 5}, kernel.Shape{5}
 	add(kernel.MovingAverage{Count: 12}, stat, stat, stat, stat, c, c, kernel.Shape{2})
+	add(kernel.MovingAverage{Count: 12, Replicas: 3}, stat, stat, c, c, kernel.Shape{2})
+	add(kernel.AllReduce{Replicas: 1}, kernel.Shape{37}, kernel.Shape{5}) // of more: Replicas
 	add(kernel.Batch{H: 8, W: 11, Pad: 2, First: 1, Images: 3}, kernel.Shape{9, 3, 7, 12}, kernel.Shape{9}, kernel.Shape{6, 4}, kernel.Shape{3, 7, 12}, kernel.Shape{3}, kernel.Shape{3})
 	add(kernel.Add{}, kernel.Shape{3, 5, 7, 5}, kernel.Shape{3, 5, 7, 5})
 	for _, k := range optimizers {
@@ -178,7 +180,7 @@ func bound(k kernel.Kernel, p device.Precision) float64 {
 			return 2 * ulp16
 		}
 		return 2 * ulp32
-	case kernel.Optimizer, kernel.MovingAverage, kernel.Accumulate:
+	case kernel.Optimizer, kernel.MovingAverage, kernel.Accumulate, kernel.AllReduce:
 		// Float32 in each precision: three roundings or, fused, two.
 		return 8 * ulp32
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:

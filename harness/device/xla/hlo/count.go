@@ -16,10 +16,12 @@ type Kernel struct {
 }
 
 // Kinds of kernels, in the order of a table.
-var Kinds = []string{Convolution, "matrix product", "reduction", "element-wise", "copy", "other"}
+var Kinds = []string{Convolution, "matrix product", "reduction", "element-wise", "copy", AllReduce, "other"}
 
-// Convolution is the kind of a call of cuDNN.
-const Convolution = "convolution (cuDNN)"
+const (
+	Convolution = "convolution (cuDNN)" // a call of cuDNN
+	AllReduce   = "all-reduce (NCCL)"   // a call of NCCL; Bytes are what it reads and writes on one GPU
+)
 
 // Kernels lists the kernels that one step launches, given the HloModuleProtoWithConfig of
 // a program compiled for a GPU. A loop with a known trip count is part of the step. A
@@ -40,7 +42,7 @@ func Kernels(raw []byte) ([]Kernel, error) {
 
 // free are the opcodes that launch nothing.
 var free = []string{"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all",
-	"partition-id", "replica-id", "opt-barrier", "copy-done", "async-done", "async-update"}
+	"partition-id", "replica-id", "opt-barrier", "copy-done", "async-done", "async-update", "all-reduce-done"}
 
 func (m *module) kernels(c *computation) []Kernel {
 	var all []Kernel
@@ -80,6 +82,8 @@ func (m *module) kind(i *instruction) string {
 		return "matrix product"
 	case i.opcode == "custom-call":
 		return "other"
+	case i.opcode == "all-reduce" || i.opcode == "all-reduce-start":
+		return AllReduce
 	}
 	inside := m.fused(i)
 	if inside == nil {

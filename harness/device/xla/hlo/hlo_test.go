@@ -33,8 +33,8 @@ func instr(id int, name, opcode string, shape []byte, more ...any) []byte {
 	return msg(append([]any{1, name, 2, opcode, 3, shape, 35, id}, more...)...)
 }
 
-// A step of a convolution, a fused sum over slices, and a copy, in a loop as
-// in a program without one.
+// A step of a convolution, a fused sum over slices, a copy and an all-reduce, in a
+// loop as in a program without one.
 func TestKernels(t *testing.T) {
 	fused := msg(5, 2, 2, instr(20, "p", "parameter", array(100)), 2, instr(21, "s", "slice", array(10), 36, 20),
 		2, instr(22, "sum", "reduce", array(), 36, 21))
@@ -45,11 +45,14 @@ func TestKernels(t *testing.T) {
 		2, instr(13, "y", "get-tuple-element", array(8), 36, 12),
 		2, instr(14, "sum", "fusion", array(), 36, 10, 38, 2),
 		2, instr(15, "copy", "copy", array(8), 36, 13),
+		2, instr(16, "start", "all-reduce-start", array(8), 36, 15),
+		2, instr(17, "done", "all-reduce-done", array(8), 36, 16),
 	}
 	want := []Kernel{
 		{"conv", Convolution, "conv1/conv", 4*8 + 4*20 + 4*100},
 		{"sum", "reduction", "", 4 + 4*10},
 		{"copy", "copy", "", 2 * 4 * 8},
+		{"start", AllReduce, "", 2 * 4 * 8},
 	}
 	module := msg(1, msg(3, fused, 3, msg(body...), 6, 1))
 	got, err := Kernels(module)

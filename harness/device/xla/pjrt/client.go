@@ -136,14 +136,15 @@ const (
 	BFloat16 Type = 13
 )
 
-// Buffer is an array on the first device.
+// Buffer is an array on a device.
 type Buffer struct {
 	client *Client
 	handle uintptr
 }
 
-// Buffer copies data, dense and row-major, to the first device.
-func (c *Client) Buffer(t Type, dims []int64, data []byte) (*Buffer, error) {
+// Buffer copies data, dense and row-major, to one of the client's devices, by its
+// place among them.
+func (c *Client) Buffer(device int, t Type, dims []int64, data []byte) (*Buffer, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	args := struct {
@@ -158,7 +159,7 @@ func (c *Client) Buffer(t Type, dims []int64, data []byte) (*Buffer, error) {
 		semantics              int32 // 0: the data are read before the call returns
 		device, memory, layout uintptr
 		done, buffer           uintptr
-	}{client: c.handle, data: pinned(&pin, data), kind: t, dims: pinned(&pin, dims), ndims: len(dims), device: c.Devices[0].handle}
+	}{client: c.handle, data: pinned(&pin, data), kind: t, dims: pinned(&pin, dims), ndims: len(dims), device: c.Devices[device].handle}
 	if err := call(c.plugin, fnBufferFromHost, &args); err != nil {
 		return nil, err
 	}
