@@ -14,7 +14,7 @@ import (
 var headed = []string{"harness", "nets", "nets/compile", "nets/kernel", "nets/ops", "nets/program",
 	"harness/state", "harness/lock", "harness/disk", "harness/limits", "harness/testskip",
 	"harness/record", "harness/store", "harness/data", "harness/data/photo",
-	"plots",
+	"plots", "plots/report", "plots/report/browser",
 	"harness/device", "harness/device/ref", "harness/device/devicetest", "harness/device/xla/hlo", "harness/device/xla/pjrt"}
 
 func TestHeaders(t *testing.T) {

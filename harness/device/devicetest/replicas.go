@@ -1,3 +1,5 @@
+// Conformance of data parallel training: several replicas against one device.
+
 package devicetest
 
 import (
@@ -37,14 +39,14 @@ func Replicas(t *testing.T, start func(t testing.TB, devices int) device.Device)
 	}
 }
 
-// replicas is a net on several devices beside the same net on one.
+// replicas is a net on several devices, and the same net on one device.
 type replicas struct {
 	*suite
 	devices  int
 	one, all *net // one is cut into micro-batches
 }
 
-// spread is the same net on several devices.
+// spread makes the same net for several devices.
 func (n *net) spread(t testing.TB, devices int) *net {
 	t.Helper()
 	arch, err := nets.ParseArch(n.name)
