@@ -14,8 +14,9 @@ import (
 var headed = []string{"harness", "nets", "nets/compile", "nets/kernel", "nets/ops", "nets/program",
 	"harness/state", "harness/lock", "harness/disk", "harness/limits", "harness/testskip",
 	"harness/record", "harness/store", "harness/data", "harness/data/photo",
-	"plots", "plots/report", "plots/report/browser",
-	"harness/device", "harness/device/ref", "harness/device/devicetest", "harness/device/xla/hlo", "harness/device/xla/pjrt"}
+	"plots",
+	"harness/device", "harness/device/ref", "harness/device/devicetest", "harness/device/xla/hlo", "harness/device/xla/pjrt",
+	"plots/report", "plots/report/browser"}
 
 func TestHeaders(t *testing.T) {
 	for _, dir := range headed {
