@@ -22,6 +22,7 @@ import (
 	"depthlab/harness/disk"
 	"depthlab/harness/machine"
 	"depthlab/harness/model"
+	"depthlab/harness/pages"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
@@ -410,13 +411,11 @@ func (q question) recorded() (records []*record.RunRecord, origins []store.Origi
 			say("%s is left out: %v", run.ID, err)
 			continue
 		}
-		if made, err := f.ReadProvenance(); err == nil {
-			if err := sweep.Asks(run, made); err != nil {
-				say("%s is left out: %v", run.ID, err)
-				continue
-			}
+		made, _ := f.ReadProvenance() // a damaged one is the origin's to tell
+		if rec.Start, err = seen(q.plan, run, made, rec.Start); err != nil {
+			say("%s is left out: %v", run.ID, err)
+			continue
 		}
-		rec.Start = sweep.Seen(q.plan, run, rec.Start)
 		records, origins = append(records, rec), append(origins, store.OriginOf(f, rec))
 	}
 	return records, origins, nil
@@ -444,9 +443,10 @@ func (q question) draw(ctx context.Context) error {
 		return err
 	}
 	err = q.view.Alone(ctx, func() error {
-		return plots.Draw(string(q.view), plots.Question{
+		err := plots.Draw(string(q.view), plots.Question{
 			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)
+		return errors.Join(err, q.report(records, origins))
 	})
 	if err != nil {
 		return err
@@ -460,7 +460,17 @@ func (q question) draw(ctx context.Context) error {
 	for _, f := range q.plan.Figures {
 		fmt.Println(filepath.Join(string(q.view), f+".png"))
 	}
+	fmt.Println(filepath.Join(string(q.view), pages.Name))
 	return nil
+}
+
+// report writes the page for the browser.
+func (q question) report(records []*record.RunRecord, origins []store.OriginRun) error {
+	var runs []pages.Run
+	for i, r := range records {
+		runs = append(runs, pages.Run{Record: r, Origin: origins[i]})
+	}
+	return pages.Write(q.view, pages.Question{Question: q.Question, Plan: q.plan}, runs)
 }
 
 func plotQuestion(ctx context.Context, c *call) error {
