@@ -474,7 +474,7 @@ func TestDrawWritesAllFilesTheSameEachTime(t *testing.T) {
 			t.Errorf("%s differs between two drawings", e.Name())
 		}
 	}
-	if s := strings.Join(names, " "); s != "error_by_depth.png error_by_depth.svg generalisation_gap.png generalisation_gap.svg gradient_norms.png gradient_norms.svg layer_responses.png layer_responses.svg table.csv table.md table.tex training_curves.png training_curves.svg" {
+	if s := strings.Join(names, " "); s != "curves.csv error_by_depth.png error_by_depth.svg generalisation_gap.png generalisation_gap.svg gradient_norms.png gradient_norms.svg layer_responses.png layer_responses.svg table.csv table.md table.tex training_curves.png training_curves.svg" {
 		t.Error(s)
 	}
 }
