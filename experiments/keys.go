@@ -18,11 +18,12 @@ type key struct {
 	below   bool                                      // max itself is not allowed
 	longest int                                       // for texts: characters
 	unique  bool                                      // for lists: no element twice
+	ranged  bool                                      // for lists of whole numbers: may be written as a range
 	check   func(value string) (problem, hint string) // for more than that; on each element of a list
 }
 
 // Figures are the figures that a question may ask for.
-var Figures = []string{"training_curves", "error_by_depth", "generalisation_gap", "layer_responses", "gradient_norms"}
+var Figures = []string{"training_curves", "error_by_depth", "generalisation_gap", "layer_responses", "gradient_norms", "final_error_vs_value"}
 
 // Needs are what a profile may need of a machine.
 var Needs = slices.Concat([]string{"gpu"}, dataset.InFiles(), []string{"onednn"})
@@ -44,10 +45,11 @@ var keys = map[string]key{
 	"profiles": {says: "Variants of the question for different machines, best first. The first whose needs are met is run. Each may replace any key of the file."},
 
 	"pairs":        {says: "Nets that are trained both plain and residual."},
-	"pairs.depths": {unique: true, min: 1, max: maxDepth, check: checkDepth, says: "Layers of each pair: 6n+2, so 8, 14, 20, 32, 44, 56, 110, ..., or those of the ImageNet nets: 18, 34, 50, 101, 152."},
+	"pairs.depths": {unique: true, ranged: true, min: 1, max: maxDepth, check: checkDepth, says: "Layers of each pair: 6n+2, so 8, 14, 20, 32, 44, 56, 110, ..., or those of the ImageNet nets: 18, 34, 50, 101, 152. A list, or a range such as 20..56 by 12."},
 	"nets":         {unique: true, longest: 80, check: checkNet, says: "Nets by name, after the pairs: plain-20, resnet-110, and variants behind slashes: the shortcut in resnet-20/B, resnet-164/bottleneck, resnet-20/single, resnet-50/v1.5."},
 
 	"variants": {says: "Other recipes, each with a name: every net is trained with each of them, too, and with the file's own. Such as [{name: no warm-up, schedule: {warmup: none}}]."},
+	"vary":     {says: "Keys of the recipe, each with a list of values, such as {optimizer.rate: [0.1, 0.03, 0.01]}: every net is trained with each value, of several keys with every combination. The figure final_error_vs_value shows what comes out. Not beside variants."},
 	"extend":   {longest: 80, check: checkNet, says: "Begin as this net, trained by the question's own recipe with the same seed, and layers behind it that compute the identity. Trained so are the plain nets that are deeper."},
 	"name":     {longest: 40, check: checkVariant, says: "What a variant is called in figures and tables."},
 
@@ -104,9 +106,10 @@ var keys = map[string]key{
 	"log":           {says: "Time over which a point of the training curve is averaged."},
 	"evaluate":      {says: "Time between two tests."},
 	"save":          {says: "Time between two checkpoints: at most this much is lost when a run is killed."},
-	"seeds":         {unique: true, min: 0, max: 1 << 53, says: "Every net is trained once with each seed. With several, figures show their spread."},
-	"figures":       {unique: true, oneOf: Figures, says: "The figures to draw: errors over iterations (the paper's Figures 4 and 6) and over depth, test less training error, the responses of layers (Figure 7) and the norms of their gradients."},
+	"seeds":         {unique: true, ranged: true, min: 0, max: 1 << 53, says: "Every net is trained once with each seed. With several, figures show their spread. A list, or a range such as 0..4."},
+	"figures":       {unique: true, oneOf: Figures, says: "The figures to draw: errors over iterations (the paper's Figures 4 and 6) and over depth, test less training error, the responses of layers (Figure 7) and the norms of their gradients, and final errors over a value that the question varies."},
 
+	"like":    {longest: 40, says: "Another profile of this file: what it says, this profile says, too, where it says nothing else."},
 	"says":    {longest: 300, says: "One line that is shown when this profile is chosen."},
 	"needs":   {unique: true, oneOf: Needs, says: "What the machine must have: a GPU, the files of a data set, the oneDNN library."},
 	"caveats": {unique: true, longest: 200, says: "Why the results are not the paper's, to be printed with each figure and table, beside what the program finds itself."},
@@ -115,7 +118,7 @@ var keys = map[string]key{
 // noIdentity are the keys that decide which runs there are, when they are tested,
 // logged and saved, and what is drawn of them, but not what comes out of a run. All others are
 // part of a run's identity: with another value it is another run (Run.Hash).
-var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "seeds", "log", "evaluate", "save", "figures", "says", "needs", "caveats"}
+var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "vary", "seeds", "log", "evaluate", "save", "figures", "like", "says", "needs", "caveats"}
 
 // identity says in the schema whether the key at path is part of a run's
 // identity; "" for a key inside of one that says it.

@@ -27,6 +27,12 @@ type Question struct {
 	File  string  // as it was given to Load
 	Text  string  // the question itself
 	Plans []*Plan // one for each profile, in the order of the file; never empty
+
+	root     *decoder // what the file says above its profiles
+	base     Spec     // the same
+	profiles profiles
+
+	overridden map[string][]override // by profile
 }
 
 // Load reads the question in the file at path. The error is a *Complaints,
@@ -69,18 +75,23 @@ func Parse(file string, text []byte) (*Question, error) {
 	}
 
 	q := &Question{
-		Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)),
-		File: file,
-		Text: whole.Question,
+		Name:     strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)),
+		File:     file,
+		Text:     whole.Question,
+		root:     d,
+		base:     whole.Spec,
+		profiles: whole.Profiles,
+
+		overridden: map[string][]override{},
 	}
 	if q.Name == "" || q.Name[0] == '.' || strings.ContainsAny(q.Name, "\\:\x00") {
 		c.add(place{value: shorten(filepath.Base(file))}, "cannot be the name of a question's file", "results go into a folder of that name: use letters, digits, - and _")
 	}
 	if _, written := d.from["profiles"]; !written {
-		whole.Profiles = profiles{{name: "default"}}
+		q.profiles = profiles{{name: "default"}}
 	}
-	for _, p := range whole.Profiles {
-		q.Plans = append(q.Plans, p.plan(q, whole.Spec, d))
+	for _, p := range q.profiles {
+		q.Plans = append(q.Plans, p.plan(q, d.below("", d.line), Changes{}))
 	}
 	if err := c.err(); err != nil {
 		return nil, err

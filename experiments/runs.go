@@ -20,33 +20,39 @@ const maxRuns = 1000
 
 // runs lists what a plan trains: for each seed the pairs, depth by depth and
 // the plain net first, then the nets; and all of them again with the recipe of
-// each variant. So a sweep that is cut short has whole comparisons.
-func (d *decoder) runs(s Spec, recipe Recipe, variants []Recipe) []Run {
+// each variant. So a sweep that is cut short has whole comparisons. Where the
+// question varies keys, its own recipe is one of the variants, or is not asked for.
+func (d *decoder) runs(s Spec, recipe Recipe, variants []variantRecipe) []Run {
 	if !d.sound("pairs.depths", "nets", "seeds") {
 		return nil
 	}
 	names := d.netNames(s)
+	recipes := len(variants)
+	if len(s.Vary) == 0 {
+		recipes++
+	}
 	switch {
 	case len(names) == 0 && !d.bad[""]: // a misspelt key may have held them
 		d.add(d.place("pairs.depths", "nets"), "no net to train", "write pairs: {depths: [20, 56]}, or nets: [resnet-20]")
 	case len(s.Seeds) == 0:
 		d.add(d.place("seeds"), "expected at least one seed", "write seeds: [0]")
-	case len(names)*(1+len(variants))*len(s.Seeds) > maxRuns:
-		d.add(d.place("seeds", "pairs.depths", "nets"), fmt.Sprintf("%d nets, %d recipes and %d seeds make more than %d runs", len(names), 1+len(variants), len(s.Seeds), maxRuns), "")
+	case len(names)*recipes*len(s.Seeds) > maxRuns:
+		d.add(d.place("seeds", "pairs.depths", "nets"), fmt.Sprintf("%d nets, %d recipes and %d seeds make more than %d runs", len(names), recipes, len(s.Seeds), maxRuns), "")
 		return nil
 	}
 	var runs []Run
 	for _, seed := range s.Seeds {
 		for _, name := range names {
-			runs = append(runs, newRun(name, "", seed, s.Schedule.Warmup, recipe))
+			if len(s.Vary) == 0 {
+				runs = append(runs, newRun(name, "", seed, s.Schedule.Warmup, recipe))
+			}
 		}
-		for i, r := range variants {
-			v := s.Variants[i]
+		for _, v := range variants {
 			for _, name := range names {
 				if v.Extend != "" && extension(name, v.Extend) != nil {
 					continue
 				}
-				run := newRun(name, v.Name, seed, v.Schedule.Warmup, r)
+				run := newRun(name, v.Name, seed, v.Schedule.Warmup, v.recipe)
 				run.Extend = v.Extend
 				runs = append(runs, run)
 			}
@@ -174,7 +180,7 @@ func (q *Question) Resolved(profile string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s, profile %s: %w", q.File, profile, err)
 	}
-	head := fmt.Sprintf("# %s, profile %s, with all defaults filled in.\n", q.Name, plan.Profile)
+	head := fmt.Sprintf("# %s, profile %s, with all defaults filled in.\n", q.Name, strings.Join(append([]string{plan.Profile}, plan.Changes...), " "))
 	return append([]byte(head), text...), nil
 }
 

@@ -14,6 +14,7 @@ type Spec struct {
 	Pairs      Pairs    `json:"pairs"`
 	Nets       []string `json:"nets"`
 	Variants   variants `json:"variants,omitempty"`
+	Vary       vary     `json:"vary,omitempty"`
 	Data       string   `json:"data"`
 	Train      int      `json:"train"`
 	Validation int      `json:"validation"`
@@ -86,6 +87,7 @@ func (s ScheduleSpec) MarshalJSON() ([]byte, error) {
 // profileSpec is what stands under a profile's name: what it is for, and any
 // part of a Spec.
 type profileSpec struct {
+	Like    string   `json:"like"` // read by lineage, before all else
 	Says    string   `json:"says"`
 	Needs   []string `json:"needs"`
 	Caveats []string `json:"caveats"`

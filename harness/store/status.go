@@ -84,11 +84,17 @@ func (v View) Statuses() ([]Status, error) {
 // Status returns the status of the run that a question calls id and that takes this
 // number of steps (0: as its record says). The folder is "" if the run was never begun.
 func (f Folder) Status(id string, steps int) Status {
-	s := Status{ID: id, State: Waiting, Steps: steps}
 	if f == "" {
-		return s
+		return Status{ID: id, State: Waiting, Steps: steps}
 	}
 	rec, err := record.Read(f.Record())
+	return f.Held(f.Recorded(id, steps, rec, err))
+}
+
+// Recorded is the status as far as the run's files tell it, given its record as it was
+// read just now.
+func (f Folder) Recorded(id string, steps int, rec *record.RunRecord, err error) Status {
+	s := Status{ID: id, State: Waiting, Steps: steps}
 	switch {
 	case err == nil:
 		s.read(rec)
@@ -112,6 +118,14 @@ func (f Folder) Status(id string, steps int) Status {
 	if err == nil && len(made.Sessions) > 0 {
 		last := made.Sessions[len(made.Sessions)-1]
 		s.Job, s.Restarts = last.Job, last.Restart
+	}
+	return s
+}
+
+// Held adds to a status of Recorded whether a process trains the run now.
+func (f Folder) Held(s Status) Status {
+	if s.State == Finished {
+		return s
 	}
 	holder, held := f.Holder()
 	if !held {

@@ -1,3 +1,5 @@
+// Tests of the status of runs, also in damaged folders.
+
 package store_test
 
 import (
@@ -95,8 +97,8 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// written sets the time of all events of a record; the zero time removes them,
-// as in records of older versions.
+// written sets the time of all events of a record. The zero time removes the times, as in
+// records of older versions.
 func written(t *testing.T, path string, at time.Time) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -113,9 +115,9 @@ func written(t *testing.T, path string, at time.Time) {
 	}
 }
 
-// A run was last seen when its last event was written, whatever the time of the
-// file: that of a checkout is new. A finished run of an older version was seen
-// when run.json says; of others only the file's time is known.
+// A run was last seen when its last event was written, whatever the file's modification
+// time: a checkout makes new files. For a finished run of an older version it is the time
+// in run.json. For other runs only the file's time is known.
 func TestSeen(t *testing.T) {
 	dir := t.TempDir()
 	if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
@@ -135,7 +137,7 @@ func TestSeen(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		event  time.Time
-		forget bool // run.json is gone
+		forget bool // run.json is missing
 		want   time.Time
 	}{
 		{"events with times", event, false, event},
@@ -157,8 +159,8 @@ func TestSeen(t *testing.T) {
 	}
 }
 
-// A question that cannot be read, or a copy of a record, does not hide the runs
-// that have records.
+// An unreadable question, or a copy of a record, does not hide the runs that have
+// records.
 func TestStatusesOfDamagedFolders(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "[2024] thesis")
 	if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {

@@ -363,7 +363,7 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 	}
 	task := train.Task{
 		Run: cut, Asked: run, Folder: folder, Lock: held, Data: s.Data, Version: s.Version,
-		Question: s.Plan.Question, Profile: s.Plan.Profile,
+		Question: s.Plan.Question, Profile: s.Plan.Folder,
 	}
 	if source := s.source(run); source != nil {
 		task.Source = s.Folders[source.ID]
@@ -524,6 +524,10 @@ func Seen(p *experiments.Plan, run experiments.Run, st record.Start) record.Star
 	}
 	run.Precision = st.Precision
 	st.ID, st.Variant, st.Extends, st.DataSet = run.ID, run.Variant, run.Source(), run.Data
+	st.Varied = nil
+	for i, key := range p.Varied.Keys {
+		st.Varied = append(st.Varied, record.Value{Key: key, Value: p.Varied.Values[run.Variant][i]})
+	}
 	st.Paper, st.Caveats = run.Paper()
 	st.Caveats = append(append(st.Caveats, p.Caveats...), machine...)
 	if slices.Contains(machine, st.Data) {

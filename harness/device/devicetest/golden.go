@@ -1,3 +1,5 @@
+// Comparison with PyTorch: ten training steps of CIFAR nets.
+
 package devicetest
 
 import (
@@ -15,10 +17,10 @@ import (
 //go:embed testdata/*.safetensors testdata/imagenet/*.safetensors
 var golden embed.FS
 
-// Golden holds a device to PyTorch: losses, every gradient, and parameters and
-// running statistics after ten steps, to 1e-4 of the largest element of each
-// tensor. PyTorch's are float64 (testdata/golden.py); float32 rounds at 6e-8,
-// and ten steps on ref grow that to 4e-7.
+// Golden compares a device with PyTorch: losses, every gradient, and parameters and
+// running statistics after ten steps, to 1e-4 of the largest element of each tensor.
+// PyTorch's values are float64 (testdata/golden.py). float32 rounds at 6e-8; after ten
+// steps on ref this has grown to 4e-7.
 func Golden(t *testing.T, start func(testing.TB) device.Device) {
 	const bound = 1e-4
 	dev := start(t)
@@ -114,8 +116,7 @@ func norm2(x []float32) float64 {
 	return math.Sqrt(sum)
 }
 
-// readGolden reads a safetensors file: the length of a JSON header, the
-// header, the data.
+// readGolden reads a safetensors file: the length of a JSON header, the header, the data.
 func readGolden(t testing.TB, name string) map[string][]float64 {
 	t.Helper()
 	file, err := golden.ReadFile("testdata/" + name + ".safetensors")
