@@ -32,8 +32,7 @@ func Accuracy(t *testing.T, start func(testing.TB) device.Device) {
 // accuracy returns the error of a gradient and the largest accepted error.
 func accuracy(t *testing.T, dev device.Device, name string) (got, limit float64) {
 	want := readGolden(t, "accuracy_"+name)
-	n := newNet(t, name, 4, 2, 16, fmt.Sprint(want["salt"][0]))
-	n.programs = device.Programs{Train: n.programs.Train} // to compile one takes xla long enough
+	n := newNet(t, name, 4, 2, 16, fmt.Sprint(want["salt"][0])).trainOnly()
 	s := open(t, dev, n, device.Options{Precision: device.FP32, Deterministic: true})
 	s.train(n.plan(0, 1, 0.05))
 	var apart, size float64

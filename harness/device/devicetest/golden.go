@@ -41,7 +41,7 @@ func Golden(t *testing.T, start func(testing.TB) device.Device) {
 	} {
 		t.Run("golden/"+c.file, func(t *testing.T) {
 			want := readGolden(t, c.file)
-			n := newNet(t, c.net, 4, c.group, 8, c.salt)
+			n := newNet(t, c.net, 4, c.group, 8, c.salt).trainOnly()
 			s := open(t, dev, n, device.Options{Precision: device.FP32, Deterministic: true})
 
 			worst := 0.0

@@ -39,7 +39,7 @@ func GoldenImageNet(t *testing.T, start func(testing.TB) device.Device, sizes ..
 					testskip.Skip(t, "large nets take seconds each")
 				}
 				want := readGolden(t, goldenFile(name, size))
-				n := newNet(t, name, batch[size], 0, size, fmt.Sprint(want["salt"][0]))
+				n := newNet(t, name, batch[size], 0, size, fmt.Sprint(want["salt"][0])).trainOnly()
 				n.away = 3
 				s := open(t, dev, n, device.Options{Precision: device.FP32, Deterministic: true})
 				m := s.train(n.plan(0, 1, 0.05))[0]

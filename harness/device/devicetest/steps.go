@@ -274,7 +274,7 @@ func (s *suite) optimizers(t *testing.T) {
 // newOptimized makes a small net that is trained by this optimizer.
 func newOptimized(t testing.TB, name string, k kernel.Optimizer) *net {
 	t.Helper()
-	n := newNet(t, name, 4, 2, 8, "")
+	n := newNet(t, name, 4, 2, 8, "").trainOnly()
 	arch, err := nets.ParseArch(name)
 	if err != nil {
 		t.Fatal(err)
@@ -332,7 +332,7 @@ var cutNets = []struct{ name, salt string }{{"plain-8", "12"}, {"resnet-8", "29"
 // the step with the whole batch on ref, in loss, gradients, parameters and statistics.
 func (s *suite) microBatches(t *testing.T) {
 	for _, c := range cutNets {
-		n := newNet(t, c.name, 8, 2, 8, c.salt)
+		n := newNet(t, c.name, 8, 2, 8, c.salt).trainOnly()
 		for _, images := range []int{4, 2} {
 			t.Run(fmt.Sprintf("%s in %d", c.name, 8/images), func(t *testing.T) {
 				s.beside(t, n.cut(t, images), n, n.plan(0, 1, 0.02))
@@ -340,7 +340,7 @@ func (s *suite) microBatches(t *testing.T) {
 		}
 	}
 	t.Run("not finite", func(t *testing.T) {
-		n := newNet(t, "plain-8", 8, 2, 8, "").cut(t, 4)
+		n := newNet(t, "plain-8", 8, 2, 8, "").trainOnly().cut(t, 4)
 		h := s.open(t, n)
 		mean := make([]float32, 3*8*8)
 		mean[0] = float32(math.NaN()) // the first pixel, which only the sixth crop contains
@@ -394,7 +394,7 @@ func (s *suite) launch(t *testing.T) {
 // repeat: training gives the same bits twice, and after closing a session and copying its
 // state to a new one, as a resume does.
 func (s *suite) repeat(t *testing.T) {
-	n := newNet(t, "resnet-8/B", 8, 4, 8, "")
+	n := newNet(t, "resnet-8/B", 8, 4, 8, "").trainOnly()
 	first := s.open(t, n)
 	m := first.train(n.plan(0, 2, 0.05))
 	half := first.state(n)
@@ -531,7 +531,7 @@ func (s *suite) calibrate(t *testing.T) {
 // buffers: Read returns what Write wrote, through every view and every span, including
 // bits that are NaN.
 func (s *suite) buffers(t *testing.T) {
-	n := newNet(t, "resnet-8/B", 4, 2, 8, "")
+	n := newNet(t, "resnet-8/B", 8, 4, 8, "") // as in repeat
 	h := s.open(t, n)
 	p := n.programs.Train
 	for _, a := range []program.Arena{program.Param, program.Grad, program.Optimizer, program.Stat} {
