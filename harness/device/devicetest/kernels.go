@@ -51,7 +51,7 @@ func singles(t testing.TB) []single {
 		batch, size int
 	}
 	nets := []real{{"plain-20", 4, 32}, {"resnet-20", 4, 32}, {"resnet-20/split", 4, 32}, {"resnet-20/B", 4, 32}, {"resnet-20/C", 4, 32}}
-	if !testskip.Short(t) { // ref takes minutes for these
+	if testskip.Everything() && End.IsZero() {
 		nets = append(nets, real{"resnet-18", 2, 64}, real{"resnet-50/torchvision", 2, 64})
 	}
 	for _, r := range nets {
