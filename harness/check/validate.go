@@ -198,12 +198,8 @@ type view struct{ program.Buffer }
 func (b view) of(x snapshot) []float32 { return x[b.Arena][b.Offset/4:][:b.Shape.Len()] }
 
 func (v *validating) views(arenas ...program.Arena) (all []view) {
-	for _, a := range arenas {
-		for _, id := range v.train.Views(a) {
-			if b := v.train.Buffers[id]; !b.Part {
-				all = append(all, view{b})
-			}
-		}
+	for _, b := range model.Views(v.train, arenas...) {
+		all = append(all, view{b})
 	}
 	return all
 }

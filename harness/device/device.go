@@ -47,6 +47,13 @@ type Device interface {
 	Close() error
 }
 
+// Limited is a Device with a memory of its own.
+type Limited interface {
+	// Memory is what this process may use of it and what it uses, in bytes; a limit of 0
+	// means that it is unknown.
+	Memory() (limit, used int64)
+}
+
 // Programs are the programs of one net. They share the Param and Stat arenas and the
 // resident data set. Train and Calibrate may be nil.
 type Programs struct{ Train, Eval, Calibrate *program.Program }

@@ -223,7 +223,7 @@ func timed(run experiments.Run, src *data.Source, dev device.Device) (imagesPerS
 	if run.Micro, err = model.Fitting(run, src, dev.Info(), model.Room(dev, run, src)); err != nil {
 		return 0, err
 	}
-	m, err := model.Open(run, src, dev)
+	m, err := model.Open(run, src, dev, "")
 	if err != nil {
 		return 0, err
 	}
@@ -233,11 +233,7 @@ func timed(run experiments.Run, src *data.Source, dev device.Device) (imagesPerS
 	began := time.Now()
 	for step := 0; len(laps) < 2 || time.Since(began) < timedFor; step += n {
 		start := time.Now()
-		rows, err := m.Rows(step, n)
-		if err != nil {
-			return 0, err
-		}
-		if err := m.Session.Train(device.Plan{First: step, Rows: rows, Rates: make([]device.Rates, n)}, make([]device.Metric, n)); err != nil {
+		if _, err := m.Steps(step, n, n, device.Rates{}); err != nil {
 			return 0, err
 		}
 		if laps = append(laps, float64(n*run.Batch)/time.Since(start).Seconds()); step == 0 {

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -125,7 +126,7 @@ func (o EvalOptions) pass(w *File, arch nets.Arch, src *data.Source, dev device.
 	f.Failures = t.failed // with those of the passes before
 	logits := make([]float32, batch*set.Classes)
 	at := 0 // the shot that the next row is
-	err = f.Each(shots, func(rows []device.Row) error {
+	err = f.Each(context.Background(), shots, func(rows []device.Row) error {
 		if _, err := session.Eval(rows); err != nil {
 			return err
 		}

@@ -233,7 +233,7 @@ func TestExportErrors(t *testing.T) {
 		}
 	}
 	w, err := Read(ours)
-	if err != nil || w.Mean == nil {
+	if err != nil || w.Input.Mean == nil {
 		t.Errorf("the weights themselves are damaged: %v", err)
 	}
 	// Weights of another net, and of no net: every name that does not fit.
