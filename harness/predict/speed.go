@@ -11,6 +11,7 @@ import (
 	"depthlab/experiments"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/machine"
 	"depthlab/harness/model"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
@@ -25,10 +26,8 @@ type Speed struct {
 	ImagesPerS     float64 // trained
 }
 
-// roughly is how many multiply-adds, counted forward, a thread of a server's CPU
-// trains in a second, and roughlyGPU a GPU: guesses where nothing was timed.
-var roughly = map[string]float64{"onednn": 2e10, "xla": 5e9, "ref": 2e8}
-
+// roughlyGPU is how many multiply-adds, counted forward, a GPU trains in a second: a guess
+// where nothing was timed.
 const roughlyGPU = 2e12
 
 // guess is the speed of a net on a device by its multiply-adds alone, in images
@@ -37,7 +36,8 @@ func guess(info device.Info, macs int64) float64 {
 	if info.GPU {
 		return roughlyGPU / float64(macs)
 	}
-	return roughly[info.Name] * float64(runtime.GOMAXPROCS(0)) / float64(macs)
+	k, _ := machine.KindOf(info.Name)
+	return k.PerThread * float64(runtime.GOMAXPROCS(0)) / float64(macs)
 }
 
 // farthest is the ratio of multiply-adds above which the speed of one net says
