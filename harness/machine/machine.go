@@ -36,7 +36,7 @@ func (m Machine) Store() store.Store { return store.Store(filepath.Join(m.Root, 
 // Stores are all results folders here: the one above and those that come with the
 // project.
 func (m Machine) Stores() []store.Store {
-	return []store.Store{m.Store(), store.Store(filepath.Join(string(m.Store()), "published"))}
+	return []store.Store{m.Store(), m.Store().Published()}
 }
 
 // LibDir is where run.sh puts libraries that it fetches.

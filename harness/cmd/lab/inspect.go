@@ -267,7 +267,7 @@ func exportWeights(_ context.Context, c *call) error {
 		return err
 	}
 	if *from == "" {
-		return usage("--weights is missing: results/QUESTION/PROFILE/weights/NET-seed0.safetensors")
+		return usage("--weights is missing: results/runs/RUN/weights.safetensors")
 	}
 	if *to == "" {
 		return usage("--out is missing: the file to write")

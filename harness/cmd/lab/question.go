@@ -465,14 +465,14 @@ func (q question) draw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	table, err := os.ReadFile(filepath.Join(string(q.view), "table.md"))
+	table, err := os.ReadFile(q.view.Table())
 	if err != nil {
 		return err
 	}
 	defer endAtOnce(ctx)() // the reader may be a pager
 	fmt.Printf("\n%s\n", table)
 	for _, f := range q.plan.Figures {
-		fmt.Println(filepath.Join(string(q.view), f+".png"))
+		fmt.Println(q.view.Figure(f))
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func At(dir, id string) store.Folder {
 			return f
 		}
 	}
-	return store.Folder(filepath.Join(dir, "runs", id+"-seed0-000000000000"))
+	return store.Store(dir).Run(id + "-seed0-000000000000")
 }
 
 // Recorded reads all records in a store.
