@@ -24,6 +24,7 @@ type Info struct {
 	Layout    string `json:"layout,omitempty"`    // activation layout, the rule that chose it, and kernels that round differently
 	Bfloat16  bool   `json:"bfloat16"`            // whether the hardware computes bf16 natively
 	GPU       bool   `json:"gpu,omitempty"`       // true for any device that is not a CPU
+	Replicas  int    `json:"replicas,omitempty"`  // number of devices that share each step; set by Session.Info; 0 for one
 	Launch    int    `json:"-"`                   // steps per Train call that keep the device busy: 1 on a CPU
 }
 
@@ -55,7 +56,8 @@ type Limited interface {
 }
 
 // Programs are the programs of one net. They share the Param and Stat arenas and the
-// resident data set. Train and Calibrate may be nil.
+// resident data set, and have the same number of replicas. Train and Calibrate may be
+// nil.
 type Programs struct{ Train, Eval, Calibrate *program.Program }
 
 // All lists the programs that are not nil.
@@ -67,6 +69,14 @@ func (p Programs) All() []*program.Program {
 		}
 	}
 	return all
+}
+
+// Replicas is the number of devices that run the programs together; 0 for one.
+func (p Programs) Replicas() int {
+	for _, q := range p.All() {
+		return q.Replicas
+	}
+	return 0
 }
 
 // Precision is the number format of activations and of the operands of convolutions.
@@ -104,7 +114,7 @@ type Rates struct{ Learning, Statistics float32 }
 
 // Plan is a number of steps: batch rows and one pair of rates for each.
 type Plan struct {
-	Rows  []Row // len(Rates) x batch, step after step
+	Rows  []Row // len(Rates) x batch, step after step; of each step the first rows are replica 0's
 	Rates []Rates
 	// First is the number of the first step, counted from 0; for errors only.
 	First int
@@ -124,6 +134,10 @@ type Counts struct {
 
 // Session holds the state of one run on a device. It is not safe for concurrent use.
 // After an error other than *NonFiniteError only Close may be called.
+//
+// If several replicas run a net, Write writes to all of them and Read reads from the
+// first. After a step they hold the same values, except for their own part of the batch
+// ("rows", "input", "label", "logits").
 type Session interface {
 	Info() Info
 	// Write copies src into the named buffer. src is a []float32, []int32 or []uint8,

@@ -125,7 +125,7 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 		s.say("%s", model.CutText(run.ID, run.Batch, cut.Micro))
 	}
 	task := train.Task{
-		Run: cut, Asked: run, Question: s.Plan.Question, Profile: s.Plan.Profile,
+		Run: cut, Asked: run, Question: s.Plan.Question, Profile: s.Plan.Folder,
 		Folder: folder, Lock: held, Data: s.Data, Version: s.Version,
 	}
 	if source := sourceOf(s.Plan, run); source != nil {

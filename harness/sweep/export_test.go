@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"errors"
+	"time"
 
 	"depthlab/harness/device"
 )
@@ -14,6 +15,9 @@ func (s *Sweep) Fitting(n int) (id string, fits int, err error) {
 	run, bytes, err := largest(unfinished(s.Plan, s.Folders), s.Data, s.Device.Info())
 	return run.ID, fit(s.Device, bytes, n), err
 }
+
+// SetStale sets after what time without a heartbeat a holder on another machine is dead.
+func (s *Sweep) SetStale(d time.Duration) { s.locks.Stale = d }
 
 // Timed times n of the first run at a time.
 func (s *Sweep) Timed(n int) (imagesPerS float64, err error) {

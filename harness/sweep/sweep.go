@@ -37,6 +37,9 @@ type Sweep struct {
 	Version  string                           // of the program
 
 	TensorBoard bool // write event files, too
+	// Leave leaves the runs that living processes have in hand to them; else they are waited
+	// for, should those processes die.
+	Leave bool
 
 	devices pool
 	sizes   sizes
@@ -49,7 +52,7 @@ type Sweep struct {
 
 // Run trains what is missing: it skips what is finished, continues what was interrupted,
 // and after a failure continues with the next run. What another process has in hand comes
-// last, and is waited for. The error names every run that failed; it is
+// last, and is waited for, or left to it. The error names every run that failed; it is
 // harness.ErrInterrupted if ctx ended.
 //
 // A disk that cannot be written to ends the sweep: the other runs would fail
@@ -98,12 +101,16 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 	}
 	for round := 0; len(todo) > 0; round++ {
 		var elsewhere []int
+		unsure := 0 // of those, whose holders may be dead
 		err := s.round(ctx, todo, round, func(i int, skipped bool, err error) {
 			id := s.Plan.Runs[i].ID
 			var held *lock.HeldError
 			switch {
 			case errors.As(err, &held), errors.Is(err, lock.ErrLost), errors.Is(err, errEarly):
 				elsewhere = append(elsewhere, i)
+				if held != nil && !held.Alive {
+					unsure++
+				}
 				if round == 0 && !errors.Is(err, errEarly) {
 					s.say("%s: left to another process for now: %v", id, err)
 				}
@@ -121,6 +128,10 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 			return before, failed, err
 		}
 		if len(elsewhere) == len(todo) {
+			if s.Leave && unsure == 0 {
+				s.say("What is left is in the hands of other processes: %d of %d runs.", len(todo), len(s.Plan.Runs))
+				break
+			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(time.Second):

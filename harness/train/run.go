@@ -14,6 +14,7 @@ import (
 	"depthlab/harness/lock"
 	"depthlab/harness/model"
 	"depthlab/harness/record"
+	"depthlab/harness/slurm"
 	"depthlab/harness/store"
 )
 
@@ -72,6 +73,8 @@ func session(net *model.Model, version string) store.Session {
 		Version: version, Device: net.Session.Info(), Program: net.Programs.Train.Hash(), Decoder: net.Decoder(),
 		Choices: net.Session.Choices(), Started: store.UTC(),
 	}
+	job := slurm.This()
+	s.Job, s.Restart = job.ID, job.Restarts
 	if b, ok := debug.ReadBuildInfo(); ok {
 		s.Go = b.GoVersion
 	}

@@ -174,6 +174,82 @@ func TestMicroBatches(t *testing.T) {
 	}
 }
 
+// A replica has its share of the images, and its loss is its share of the mean over the
+// batch. There is one all-reduce, before the update: gradients, running statistics and
+// metrics. An evaluation has none.
+func TestReplicas(t *testing.T) {
+	c := config(32)
+	c.Group, c.Replicas = 4, 2
+	one, two := config(32), c
+	one.Group = 4
+	for _, m := range []nets.Mode{nets.Train, nets.Eval, nets.Calibrate} {
+		p, whole := compiled(t, "resnet-8", m, two), compiled(t, "resnet-8", m, one)
+		if p.Replicas != 2 || whole.Replicas != 0 {
+			t.Errorf("%s: %d and %d replicas, want 2 and 0 for one", m, p.Replicas, whole.Replicas)
+		}
+		if got := p.Buffers[p.Rows].Shape; !got.Equal(kernel.Shape{16, 4}) {
+			t.Errorf("%s: rows %v, want 16", m, got)
+		}
+		var sums []string
+		for i, c := range p.Code {
+			switch k := c.Kernel.(type) {
+			case kernel.AllReduce:
+				for _, id := range c.Out {
+					sums = append(sums, p.Buffers[id].Name)
+				}
+				if m == nets.Train && i != len(p.Code)-2 {
+					t.Errorf("instruction %d of %d adds up", i, len(p.Code))
+				}
+			case kernel.CrossEntropy:
+				if want := map[bool]int{true: 0, false: 32}[m == nets.Eval]; k.Of != want {
+					t.Errorf("%s: %s, want the mean of %d", m, k, want)
+				}
+			case kernel.MovingAverage:
+				if k.Replicas != 2 {
+					t.Errorf("%s: %s, want a share", m, k)
+				}
+			}
+		}
+		if want := map[nets.Mode]string{nets.Train: "grads stats loss wrong", nets.Calibrate: "stats loss wrong"}[m]; strings.Join(sums, " ") != want {
+			t.Errorf("%s: adds up %q, want %q", m, sums, want)
+		}
+	}
+	c.MicroBatch = 8
+	if p := compiled(t, "plain-8", nets.Train, c); p.Buffers[p.Input].Shape[0] != 8 {
+		t.Errorf("micro-batches of %v", p.Buffers[p.Input].Shape)
+	}
+	c.Replicas, c.MicroBatch = 1, 0
+	if p := compiled(t, "plain-8", nets.Train, c); p.Hash() != compiled(t, "plain-8", nets.Train, one).Hash() {
+		t.Error("one replica is not one device")
+	}
+}
+
+// A batch that replicas cannot share is refused, with the numbers that are possible.
+func TestReplicasRefused(t *testing.T) {
+	a, err := nets.ParseArch("plain-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		batch, group, replicas int
+		mode                   nets.Mode
+		want                   string
+	}{
+		{32, 8, 3, nets.Train, "3 replicas do not divide a batch of 32 images; possible: 1, 2 or 4 replicas"},
+		{128, 64, 4, nets.Train, "4 replicas have 32 images each of a batch of 128, which splits batch norm's groups of 64 images; possible: 1 or 2 replicas"},
+		{128, 128, 2, nets.Train, "possible: 1 replicas"},
+		{128, 0, 16, nets.Calibrate, "the statistics of all 128 images of a batch, but each of 16 replicas has only 8 of them; possible: groups of 1, 2, 4 or 8 images"},
+		{128, 0, 3, nets.Calibrate, "do not divide a batch of 128"},
+		{10, 0, 4, nets.Eval, "possible: 1, 2, 5 or 10 replicas"},
+	} {
+		cfg := config(c.batch)
+		cfg.Group, cfg.Replicas = c.group, c.replicas
+		if _, err := Compile(a, c.mode, cfg); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%d images in groups of %d on %d replicas: error %v, want one with %q", c.batch, c.group, c.replicas, err, c.want)
+		}
+	}
+}
+
 func TestCompileTime(t *testing.T) {
 	start := time.Now()
 	p := compiled(t, "resnet-1202", nets.Train, config(128))

@@ -40,6 +40,8 @@ type lowering struct {
 	parts int // number of micro-batches
 	part  int // the current micro-batch
 
+	images int // images of a step on one device
+
 	values map[*G.Node]program.BufID // the buffer that holds each node's value
 	calls  map[call]int              // the instruction of each call
 	grads  map[*G.Node]string        // buffer names of the nodes that are parameter gradients
@@ -70,7 +72,7 @@ func (l *lowering) inputs() {
 	p := l.p
 	p.Images = l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Columns())
 	p.Labels = l.buffer("labels", kernel.Int32, program.Input, c.Images)
-	p.Rows = l.buffer("rows", kernel.Int32, program.Input, c.Batch, 4)
+	p.Rows = l.buffer("rows", kernel.Int32, program.Input, l.images, 4)
 	p.Rates = l.buffer("rates", kernel.Float32, program.Input, 2)
 	p.Mean = l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Columns())
 	p.Scale = l.buffer("scale", kernel.Float32, program.Input, c.Channels)
@@ -78,7 +80,7 @@ func (l *lowering) inputs() {
 	p.Input = l.buffer("input", kernel.Float32, program.Input, l.graph.Input.Shape()...)
 	p.Label = l.buffer("label", kernel.Int32, program.Input, l.graph.Label.Shape()...)
 	if l.mode == nets.Eval {
-		p.Logits = l.buffer("logits", kernel.Float32, program.Input, c.Batch, c.Classes)
+		p.Logits = l.buffer("logits", kernel.Float32, program.Input, l.images, c.Classes)
 	}
 }
 
@@ -366,9 +368,10 @@ func (l *lowering) update() {
 		y := n.Node.Shape()
 		g := l.p.Buffers[in[0]].Shape[0]
 		running := []program.BufID{l.id(n.Name + ".running_mean"), l.id(n.Name + ".running_var")}
-		l.emit(kernel.MovingAverage{Count: y[0] / g * y[2] * y[3]}, n.Name, program.Update,
+		l.emit(kernel.MovingAverage{Count: y[0] / g * y[2] * y[3], Replicas: l.p.Replicas}, n.Name, program.Update,
 			running, append(in, running[0], running[1], rates))
 	}
+	l.reduce()
 	if l.mode != nets.Train {
 		return
 	}
@@ -385,4 +388,17 @@ func (l *lowering) update() {
 		name, _, _ := strings.Cut(k.String(), " ")
 		l.emit(k, name, program.Update, out, append(in, rates))
 	}
+}
+
+// reduce emits the one all-reduce of a step: running statistics, metrics and, in
+// training, gradients.
+func (l *lowering) reduce() {
+	if l.p.Replicas == 0 {
+		return
+	}
+	ids := []program.BufID{l.id("stats"), l.p.Loss, l.p.Wrong}
+	if l.mode == nets.Train {
+		ids = append([]program.BufID{l.p.Grads}, ids...)
+	}
+	l.emit(kernel.AllReduce{Replicas: l.p.Replicas}, "replicas", program.Update, ids, ids)
 }

@@ -213,6 +213,43 @@ func TestMovingAverage(t *testing.T) {
 	}
 }
 
+// The sums over three replicas, in their order: 2^24 + 1 + 1 has no room for a 1 in
+// float32. Shares of a moving average add up to the average over all groups.
+func TestAllReduce(t *testing.T) {
+	operands := func() []Tensor {
+		return []Tensor{
+			f32(Shape{2}, 1, 1<<24), f32(Shape{1}, 5),
+			f32(Shape{2}, 2, 1), f32(Shape{1}, 6),
+			f32(Shape{2}, 3, 1), f32(Shape{1}, 7),
+		}
+	}
+	x := operands()
+	AllReduce{3}.Ref(x, x) // in place
+	for r := range 3 {
+		equal(t, "the first", x[2*r].F32, []float32{6, 1 << 24})
+		equal(t, "the second", x[2*r+1].F32, []float32{18})
+	}
+	alone := operands()[:2]
+	AllReduce{1}.Ref(alone, alone)
+	equal(t, "of one", alone[0].F32, []float32{1, 1 << 24})
+
+	rates := f32(Shape{2}, 0, 0.5)
+	running := func() (Tensor, Tensor) { return f32(Shape{1}, 8), f32(Shape{1}, 16) }
+	mean, variance := running()
+	groups := []Tensor{f32(Shape{2, 1}, 2, 4), f32(Shape{2, 1}, 3, 1), f32(Shape{2, 1}, 6, 8), f32(Shape{2, 1}, 9, 7)}
+	whole := apply(t, MovingAverage{Count: 6}, append(groups, mean, variance, rates)...)
+	var shares []Tensor
+	for r := range 2 {
+		mean, variance := running()
+		shares = append(shares, apply(t, MovingAverage{Count: 6, Replicas: 2}, groups[2*r], groups[2*r+1], mean, variance, rates)...)
+	}
+	AllReduce{2}.Ref(shares, shares)
+	for i := range 2 {
+		equal(t, "statistics", shares[i].F32, whole[i].F32)
+		equal(t, "those of the other", shares[2+i].F32, whole[i].F32)
+	}
+}
+
 // Weights of 1/k give the average of all batches. Calibrate relies on it.
 func TestTrueAverage(t *testing.T) {
 	run, runVar := f32(Shape{1}, 1e6), f32(Shape{1}, 1e6) // the first weight, 1, removes this

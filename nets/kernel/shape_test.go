@@ -50,6 +50,7 @@ var good = []struct {
 	{SGD{}, s(ints{9}, ints{9}, ints{9}, ints{2}), s(ints{9}, ints{9})},
 	{Adam{}, s(ints{9}, ints{9}, ints{9}, ints{9}, ints{1}, ints{2}), s(ints{9}, ints{9}, ints{9}, ints{1})},
 	{Accumulate{}, s(ints{9}, ints{9}), s(ints{9})},
+	{AllReduce{2}, s(ints{9}), s(ints{9})},
 	{Batch{H: 6, W: 6, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 6, 6}, ints{2})},
 	{Batch{H: 4, W: 7, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 4, 7}, ints{2})},
 }
@@ -90,7 +91,9 @@ func TestShapesOfWrongRank(t *testing.T) {
 	}
 	for _, c := range good {
 		refused(c.k, nil, "nothing")
-		refused(c.k, append(c.in[:len(c.in):len(c.in)], c.in[0]), "one operand more")
+		if _, ok := c.k.(AllReduce); !ok { // takes any number of operands
+			refused(c.k, append(c.in[:len(c.in):len(c.in)], c.in[0]), "one operand more")
+		}
 		for i := range c.in {
 			less := append(append([]Shape{}, c.in[:i]...), c.in[i+1:]...)
 			refused(c.k, less, "one operand less")
@@ -138,6 +141,8 @@ func TestShapesThatDoNotFit(t *testing.T) {
 		{LinearGradWeight{}, s(ints{2, 4}, ints{3, 10}), "do not fit"},
 		{CrossEntropy{}, s(ints{2, 10}, ints{3}), "2 rows but 3 labels"},
 		{CrossEntropyGrad{}, s(ints{2, 10}, ints{3}), "2 rows but 3 labels"},
+		{AllReduce{0}, s(ints{9}), "at least 1 replica"},
+		{AllReduce{2}, s(ints{9}, ints{3, 3}), "input 1"},
 		{SGD{}, s(ints{9}, ints{9}, ints{8}, ints{2}), "do not fit"},
 		{SGD{}, s(ints{9}, ints{9}, ints{9}, ints{1}), "do not fit"},
 		{Batch{H: 5, W: 6}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), "larger than the padded image"},

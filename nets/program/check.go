@@ -18,6 +18,7 @@ import (
 //   - Buffers are aligned and lie inside their arenas. Two buffers that are live at the
 //     same time share no byte, except spans.
 //   - Buffers with a role have its arena, type and shape.
+//   - Replicas sum their gradients before they update.
 //
 // It returns the first violation, which is a bug in the compiler.
 func (p *Program) Check() error {
@@ -77,6 +78,7 @@ func (p *Program) checkRoles() error {
 
 func (p *Program) checkCode() error {
 	written := make([]bool, len(p.Buffers))
+	summed := p.Devices() == 1 // the gradients, over the replicas
 	phase := Load
 	for i := range p.Code {
 		c := &p.Code[i]
@@ -142,7 +144,16 @@ func (p *Program) checkCode() error {
 			}
 			written[id] = true
 		}
+		if k, ok := c.Kernel.(kernel.AllReduce); ok {
+			if k.Replicas != p.Devices() {
+				return fault("a program of %d replicas", p.Devices())
+			}
+			summed = summed || slices.Contains(c.Out, p.Grads)
+		}
 		if _, ok := c.Kernel.(kernel.Optimizer); ok {
+			if !summed {
+				return fault("updates by the gradients of one of %d replicas", p.Replicas)
+			}
 			for _, id := range p.Views(Grad) {
 				if !written[id] {
 					return fault("needs %s, which nothing wrote", p.Buffers[id].Name)

@@ -96,7 +96,7 @@ type Buffer struct {
 func (b *Buffer) Bytes() int64 { return int64(b.Shape.Len()) * int64(b.Type.Size()) }
 
 // Instr is one kernel applied to buffers. A buffer may be in both Out and In only if
-// the kernel updates it in place (SGD, MovingAverage, Accumulate).
+// the kernel updates it in place (SGD, MovingAverage, Accumulate, AllReduce).
 type Instr struct {
 	Kernel  kernel.Kernel
 	Out, In []BufID
@@ -111,8 +111,14 @@ type Program struct {
 	Buffers []Buffer
 	Code    []Instr
 	Bytes   [NumArenas]int64 // size of each arena
+	// Replicas is the number of devices that run the program together, each on rows
+	// of its own (data parallel); 0 for one. Every replica has all of the buffers.
+	Replicas int
 	Roles
 }
+
+// Devices is the number of devices that run the program: at least one.
+func (p *Program) Devices() int { return max(1, p.Replicas) }
 
 // Roles names the buffers through which net, host and device communicate. A role is
 // None if the program has no such buffer.
@@ -212,6 +218,9 @@ func (p *Program) ForwardEnd() int {
 func (p *Program) Dump(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "program %s\n", p.Name)
+	if p.Replicas > 0 {
+		fmt.Fprintf(&b, "replicas %d\n", p.Replicas)
+	}
 	for a := Arena(0); a < NumArenas; a++ {
 		fmt.Fprintf(&b, "arena %s %d\n", a, p.Bytes[a])
 	}

@@ -163,6 +163,34 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
+// Replicas must update by the sum of their gradients.
+func TestCheckOfReplicas(t *testing.T) {
+	a, err := nets.ParseArch("plain-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := compile.Compile(a, nets.Train, compile.Config{
+		Config: nets.Config{Batch: 4, Channels: 3, Size: 8, Classes: 10, Group: 2, Eps: 1e-5},
+		Images: 10, Replicas: 2, Optimizer: kernel.SGD{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reduce := len(p.Code) - 2
+	for want, change := range map[string]func(p *program.Program){
+		"a program of 3 replicas":                       func(p *program.Program) { p.Replicas = 3 },
+		"a program of 1 replicas":                       func(p *program.Program) { p.Replicas = 0 },
+		"by the gradients of one of 2 replicas":         func(p *program.Program) { drop(p, reduce) },
+		"sgd m0 d0 caffe, layer sgd): updates by the g": func(p *program.Program) { c := &p.Code[reduce]; c.In, c.Out = c.In[1:], c.Out[1:] },
+	} {
+		q := clone(p)
+		change(q)
+		if err := q.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
 // lowerBound is the largest number of bytes that are live at the same time.
 func lowerBound(sizes []int64, first, last []int) (most int64) {
 	for at := range len(sizes) * 2 {

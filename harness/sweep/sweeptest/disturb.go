@@ -1,4 +1,5 @@
 // Ways to disturb a sweep: it is stopped, killed, or its device is wrong.
+
 package sweeptest
 
 import (
