@@ -1,3 +1,5 @@
+// Package check finds out whether a device computes what it should: once, on real nets,
+// and all along while it trains.
 package check
 
 import (

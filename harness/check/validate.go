@@ -1,3 +1,5 @@
+// A device whose steps are compared with ref while it trains.
+
 package check
 
 import (

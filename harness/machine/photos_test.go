@@ -1,3 +1,5 @@
+// Tests of photos that are here.
+
 package machine_test
 
 import (

@@ -1,3 +1,5 @@
+// Tests of the layers' responses.
+
 package model
 
 import (

@@ -1,3 +1,5 @@
+// Tests of memory, and of batches that are cut to fit.
+
 package model
 
 import (

@@ -1,3 +1,5 @@
+// What a run will take: time, memory, disk.
+
 package predict
 
 import (

@@ -1,3 +1,5 @@
+// Tests of predicted times.
+
 package predict
 
 import (

@@ -1,3 +1,5 @@
+// Package predict says how long runs will take and how large they are, from the speeds of
+// runs before on this machine or of steps that it times. It trains nothing to keep.
 package predict
 
 import (

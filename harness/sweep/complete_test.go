@@ -1,3 +1,5 @@
+// Tests of what is added to runs that are finished.
+
 package sweep_test
 
 import (

@@ -1,3 +1,5 @@
+// What tests in package sweep_test see of this package.
+
 package sweep
 
 import (

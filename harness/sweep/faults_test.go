@@ -1,3 +1,5 @@
+// Tests of disks that fail or are full.
+
 package sweep_test
 
 import (

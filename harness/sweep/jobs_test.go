@@ -1,3 +1,5 @@
+// Tests of several runs at a time, and of lost devices.
+
 package sweep_test
 
 import (

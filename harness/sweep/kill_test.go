@@ -1,3 +1,5 @@
+// Tests of processes that are killed, and of two that share a folder.
+
 package sweep_test
 
 import (

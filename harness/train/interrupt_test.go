@@ -1,3 +1,5 @@
+// Tests of signals that come when a test is due.
+
 package train_test
 
 import (

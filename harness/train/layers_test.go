@@ -1,3 +1,5 @@
+// Tests of recorded gradients and responses.
+
 package train_test
 
 import (

@@ -1,3 +1,5 @@
+// Tests of the sessions of a run.
+
 package train_test
 
 import (

@@ -1,3 +1,5 @@
+// Tests of the warning that a net only guesses.
+
 package train
 
 import (

@@ -1,3 +1,5 @@
+// Tests of weights on a data set.
+
 package weights
 
 import (

@@ -1,3 +1,5 @@
+// Tests of weights on photos: views, and scores averaged over them.
+
 package weights
 
 import (

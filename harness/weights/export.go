@@ -1,3 +1,5 @@
+// Weights for PyTorch.
+
 package weights
 
 import (

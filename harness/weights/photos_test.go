@@ -1,3 +1,5 @@
+// Tests of weights on photos.
+
 package weights
 
 import (

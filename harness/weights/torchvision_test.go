@@ -1,3 +1,5 @@
+// Tests with torchvision's nets.
+
 package weights
 
 import (

@@ -1,3 +1,5 @@
+// Tests of the clock: laps, and waiting for photos.
+
 package train
 
 import (
