@@ -154,7 +154,7 @@ func peak(dev device.Device, precision device.Precision) (*Part, error) {
 	best := &Part{Kind: "peak"}
 	var before []onednn.Row
 	for range 4 {
-		if err := s.Train(device.Plan{Rates: make([]device.Rates, 1)}, make([]device.Metric, 1)); err != nil {
+		if err := s.Train(device.Launch{Rates: make([]device.Rates, 1)}, make([]device.Metric, 1)); err != nil {
 			return nil, err
 		}
 		rows := s.(*onednn.Session).Profile()
@@ -177,7 +177,7 @@ const (
 // stepper is a net under training.
 type stepper struct {
 	device.Session
-	plan   data.Plan
+	plan   data.Sampler
 	launch int // steps of a Train call
 	done   int // steps
 }
@@ -193,7 +193,7 @@ func newStepper(dev device.Device, arch nets.Arch, p *program.Program, o Options
 		return nil, err
 	}
 	s := &stepper{Session: session, launch: max(1, session.Info().Launch)}
-	s.plan = data.Plan{Seed: 1, N: set.images, Batch: o.Batch, Pad: set.pad, Flip: true}
+	s.plan = data.Sampler{Seed: 1, N: set.images, Batch: o.Batch, Pad: set.pad, Flip: true}
 	return s, nil
 }
 
@@ -201,7 +201,7 @@ func newStepper(dev device.Device, arch nets.Arch, p *program.Program, o Options
 func (s *stepper) run(n int) (time.Duration, error) {
 	start := time.Now()
 	for n > 0 {
-		steps := device.Plan{First: s.done}
+		steps := device.Launch{First: s.done}
 		for range min(n, s.launch) {
 			steps.Rows = s.plan.Rows(s.done, steps.Rows)
 			steps.Rates = append(steps.Rates, device.Rates{Learning: 0.01, Statistics: 0.1})

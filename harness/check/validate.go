@@ -103,7 +103,7 @@ func (v *validating) Write(name string, src any) error {
 func (v *validating) Close() error { return errors.Join(v.Session.Close(), v.ref.Close()) }
 
 // Train takes the steps as ever, but stops before and behind those to compare.
-func (v *validating) Train(p device.Plan, m []device.Metric) error {
+func (v *validating) Train(p device.Launch, m []device.Metric) error {
 	batch := len(p.Rows) / len(p.Rates)
 	for i := 0; i < len(p.Rates); {
 		n := min(v.every-1-(p.First+i)%v.every, len(p.Rates)-i)
@@ -111,7 +111,7 @@ func (v *validating) Train(p device.Plan, m []device.Metric) error {
 		if n == 0 {
 			n, train = 1, v.compare
 		}
-		part := device.Plan{First: p.First + i, Rows: p.Rows[i*batch : (i+n)*batch], Rates: p.Rates[i : i+n]}
+		part := device.Launch{First: p.First + i, Rows: p.Rows[i*batch : (i+n)*batch], Rates: p.Rates[i : i+n]}
 		if err := train(part, m[i:i+n]); err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ func (v *validating) Train(p device.Plan, m []device.Metric) error {
 }
 
 // compare takes one step on both devices.
-func (v *validating) compare(p device.Plan, m []device.Metric) error {
+func (v *validating) compare(p device.Launch, m []device.Metric) error {
 	before, err := v.read(v.Session)
 	if err != nil {
 		return err
@@ -226,7 +226,7 @@ func (v *validating) read(s device.Session) (snapshot, error) {
 }
 
 // refStep is what ref makes of a step that begins with from.
-func (v *validating) refStep(p device.Plan, from snapshot) (snapshot, device.Metric, error) {
+func (v *validating) refStep(p device.Launch, from snapshot) (snapshot, device.Metric, error) {
 	m := make([]device.Metric, 1)
 	for _, b := range v.views(program.Persistent()...) {
 		if err := v.ref.Write(b.Name, b.of(from)); err != nil {

@@ -112,8 +112,8 @@ type Row = [4]int32
 // default; 1/k for the k-th batch gives a true average).
 type Rates struct{ Learning, Statistics float32 }
 
-// Plan is a number of steps: batch rows and one pair of rates for each.
-type Plan struct {
+// Launch is the steps of one call: batch rows and one pair of rates for each step.
+type Launch struct {
 	Rows  []Row // len(Rates) x batch, step after step; of each step the first rows are replica 0's
 	Rates []Rates
 	// First is the number of the first step, counted from 0; for errors only.
@@ -148,15 +148,15 @@ type Session interface {
 	// Read copies the named buffer into dst. It looks in the training program first.
 	// Work buffers cannot be read.
 	Read(name string, dst any) error
-	// Train runs len(p.Rates) steps and writes the result of each to m, which has the
+	// Train runs len(l.Rates) steps and writes the result of each to m, which has the
 	// same length. If a step's loss is not finite, Train stops with a *NonFiniteError
 	// and leaves parameters and optimizer state as they were before that step.
-	Train(p Plan, m []Metric) error
+	Train(l Launch, m []Metric) error
 	// Eval classifies rows with batch norm's running statistics.
 	Eval(rows []Row) (Counts, error)
 	// Calibrate runs batches forward with batch statistics and averages these into the
 	// running statistics, weighted by the Statistics rates.
-	Calibrate(p Plan) error
+	Calibrate(l Launch) error
 	// Choices lists what the device chose by timing; empty if nothing.
 	Choices() []Choice
 	Close() error

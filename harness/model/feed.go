@@ -115,7 +115,7 @@ func (f *Feed) take(l *data.Loader, n int) (rows []device.Row, err error) {
 }
 
 // train gives the rows of steps first to first+n.
-func (f *Feed) train(sampler data.Plan, look data.Look, first, n int) ([]device.Row, error) {
+func (f *Feed) train(sampler data.Sampler, look data.Look, first, n int) ([]device.Row, error) {
 	if f.loader == nil || f.next != first {
 		f.close()
 		var err error

@@ -25,7 +25,7 @@ type Model struct {
 	Classes  int
 	Layers   Layers
 
-	sampler data.Plan
+	sampler data.Sampler
 	look    data.Look
 }
 
@@ -53,7 +53,7 @@ func Open(run experiments.Run, src *data.Source, dev device.Device, folder strin
 	if m.Session, err = dev.Open(m.Programs, o); err != nil {
 		return nil, err
 	}
-	m.sampler = data.Plan{
+	m.sampler = data.Sampler{
 		Seed: run.Seed, N: src.Train.N, Images: m.Images.Train, Batch: run.Batch, Pad: run.Input.Pad, Flip: run.Input.Flip,
 	}
 	if src.Train.Photos != nil {

@@ -33,7 +33,7 @@ func (m *Model) Train(first int, rates []device.Rates, metrics []device.Metric) 
 	if err != nil {
 		return err
 	}
-	return m.Session.Train(device.Plan{First: first, Rows: rows, Rates: rates}, metrics)
+	return m.Session.Train(device.Launch{First: first, Rows: rows, Rates: rates}, metrics)
 }
 
 // Steps trains n steps, from step first on, at constant rates, in launches of at most
@@ -83,7 +83,7 @@ func (m *Model) Average(ctx context.Context, batches int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p := device.Plan{First: m.Run.Schedule.Stop + k}
+		p := device.Launch{First: m.Run.Schedule.Stop + k}
 		var err error
 		if p.Rows, err = m.rows(p.First, min(m.Launch, n-k)); err != nil {
 			return err

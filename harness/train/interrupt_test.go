@@ -35,7 +35,7 @@ func (d signalled) Open(p device.Programs, o device.Options) (device.Session, er
 	return &signalledSession{Session: s, signalled: d}, err
 }
 
-func (s *signalledSession) Train(p device.Plan, m []device.Metric) error {
+func (s *signalledSession) Train(p device.Launch, m []device.Metric) error {
 	s.steps = p.First + len(p.Rates)
 	return errors.Join(s.step(s.steps), s.Session.Train(p, m))
 }
@@ -45,7 +45,7 @@ func (s *signalledSession) Eval(rows []device.Row) (device.Counts, error) {
 	return c, errors.Join(err, s.pass(s.steps))
 }
 
-func (s *signalledSession) Calibrate(p device.Plan) error {
+func (s *signalledSession) Calibrate(p device.Launch) error {
 	return errors.Join(s.Session.Calibrate(p), s.pass(s.steps))
 }
 

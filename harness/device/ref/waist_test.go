@@ -82,7 +82,7 @@ func TestWaist(t *testing.T) {
 			}
 			metric := make([]device.Metric, 1)
 			// One slot is empty: the loss is the mean over 3 images.
-			must(s.Train(device.Plan{Rows: []device.Row{{0, 2, 2, 0}, {5, 0, 4, 1}, {-1}, {3, 1, 2, 1}}, Rates: make([]device.Rates, 1)}, metric))
+			must(s.Train(device.Launch{Rows: []device.Row{{0, 2, 2, 0}, {5, 0, 4, 1}, {-1}, {3, 1, 2, 1}}, Rates: make([]device.Rates, 1)}, metric))
 
 			input, label := make([]float32, batch*3*size*size), make([]int32, batch)
 			must(s.Read("input", input))

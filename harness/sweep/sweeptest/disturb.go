@@ -114,7 +114,7 @@ func (f *faultySession) Read(name string, dst any) error {
 	return err
 }
 
-func (f *faultySession) Train(p device.Plan, m []device.Metric) error {
+func (f *faultySession) Train(p device.Launch, m []device.Metric) error {
 	if err := f.Session.Train(p, m); err != nil || f.OnRead {
 		return err
 	}
