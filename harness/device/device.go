@@ -162,6 +162,23 @@ type Session interface {
 	Close() error
 }
 
+// Profiled is a Session that takes the time of each instruction, if it was opened with
+// Options.Profile.
+type Profiled interface {
+	// Profile lists the instructions in program order; it is empty if the session was
+	// opened without.
+	Profile() []Timing
+}
+
+// Timing is the time of one instruction since the session was opened.
+type Timing struct {
+	Program, Layer, Kernel, Phase string
+	Impl                          []string // what computes it: a library's implementations, "go"
+	Calls                         int
+	Seconds                       float64
+	Flops, Bytes                  int64 // of one call, as the kernel counts
+}
+
 // UnsupportedError says that a device has no way to do what was asked, as opposed to
 // having failed at it.
 type UnsupportedError struct{ Device, What, Hint string }

@@ -66,6 +66,13 @@ func Open(run experiments.Run, src *data.Source, dev device.Device, folder strin
 	return m, nil
 }
 
+// Of is the net of a session that the caller has filled, for Train and Steps alone.
+func Of(session device.Session, sampler data.Sampler) *Model {
+	m := &Model{Session: session, Launch: max(1, session.Info().Launch), sampler: sampler}
+	m.Run.Batch = sampler.Batch
+	return m
+}
+
 // fill writes the data, its preprocessing and the initial weights into the session.
 func (m *Model) fill(arch nets.Arch, src *data.Source) error {
 	stats, look, err := statistics(m.Run, src, m.Images.Train)

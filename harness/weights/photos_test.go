@@ -165,7 +165,7 @@ func TestWholePhotos(t *testing.T) {
 			"184x184 at 184: [3]", "240x184 at 184: [0 1]", "368x184 at 184: [4]", "184x240 at 184: [2]", "184x368 at 184: [5]",
 		}},
 	} {
-		got := sizes(whole([][2]int{{500, 375}, {1000, 750}, {375, 500}, {330, 328}, {5000, 500}, {1, 65000}}, c.size))
+		got := sizes(wholePhotos([][2]int{{500, 375}, {1000, 750}, {375, 500}, {330, 328}, {5000, 500}, {1, 65000}}, c.size))
 		if !slices.Equal(got, c.want) {
 			t.Errorf("nets of %d pixels:\n%s\nwant\n%s", c.size, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 		}
