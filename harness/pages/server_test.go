@@ -122,11 +122,11 @@ func (r results) train(i, after, until int) {
 }
 
 func (r results) server() *Server {
-	return &Server{Dir: r.dir, Find: func(string) ([]string, error) {
+	return &Server{Dir: r.dir, Find: func(string) ([]store.View, error) {
 		if _, err := os.Stat(string(r.view)); err != nil {
 			return nil, nil
 		}
-		return []string{string(r.view)}, nil
+		return []store.View{r.view}, nil
 	}, See: func(p *experiments.Plan, run experiments.Run, made *store.Provenance, st record.Start) (record.Start, error) {
 		st.ID = run.ID
 		return st, nil
@@ -343,7 +343,7 @@ func TestThousandRuns(t *testing.T) {
 			if code != 200 {
 				t.Fatal(code, text)
 			}
-			if err := record.Truncate(r.folder(i).Record(), 990); err != nil && !errors.Is(err, record.ErrEmpty) {
+			if err := record.Truncate(r.folder(i).Record(), 990, false); err != nil && !errors.Is(err, record.ErrEmpty) {
 				t.Fatal(err)
 			}
 		}

@@ -52,7 +52,7 @@ func writeClass(path string, arch nets.Arch, info *Info, weights string) error {
 // preparation is how images enter the net, for the metadata of exported weights.
 func preparation(w *File) (map[string]string, error) {
 	meta := map[string]string{}
-	for name, value := range map[string]any{"mean": w.Mean, "mean_shape": []int{w.Info.Channels, w.Info.Size, w.Info.Size}, "scale": w.Scale} {
+	for name, value := range map[string]any{"mean": w.Input.Mean, "mean_shape": []int{w.Info.Channels, w.Info.Size, w.Info.Size}, "scale": w.Input.Scale} {
 		text, err := json.Marshal(value)
 		if err != nil {
 			return nil, err

@@ -1,3 +1,5 @@
+// Weights for PyTorch.
+
 package weights
 
 import (
@@ -9,7 +11,6 @@ import (
 
 	"depthlab/harness/state"
 	"depthlab/nets"
-	"depthlab/nets/compile"
 )
 
 // Export writes the weights in the file from, which training left, to the
@@ -35,13 +36,6 @@ func Export(from, to string) (net, class string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("%s: %w", from, err)
 	}
-	p, err := compile.Compile(arch, nets.Eval, compile.Config{
-		Config: nets.Config{Batch: 1, Channels: w.Info.Channels, Size: w.Info.Size, Classes: w.Info.Classes, Eps: float32(w.Info.Eps)},
-		Images: 1,
-	})
-	if err != nil {
-		return "", "", fmt.Errorf("%s: %w", from, err)
-	}
 	if filepath.Ext(to) == ".py" {
 		return "", "", fmt.Errorf("--out %s: expected the name of a file of weights, such as net.safetensors", to)
 	}
@@ -52,7 +46,7 @@ func Export(from, to string) (net, class string, err error) {
 			out = append(out, state.Int64(norm+".num_batches_tracked", nil, []int64{int64(w.Info.Steps)}))
 		}
 	}
-	if _, err := w.match(from, p); err != nil { // takes the tensors out of w
+	if _, _, err := w.Trained(); err != nil {
 		return "", "", err
 	}
 	slices.SortFunc(out, func(a, b state.Tensor) int { return strings.Compare(a.Name, b.Name) })

@@ -158,7 +158,7 @@ func (o EvalOptions) pictureSet(w *File, arch nets.Arch) (set data.Set, side int
 		return set, 0, fmt.Errorf("%s: its images have %d channels; pictures have 3", o.Weights, set.Channels)
 	case set.Classes < 1:
 		return set, 0, fmt.Errorf("%s: there is no fc.bias in it, so the number of its classes is not known", o.Weights)
-	case w.Mean == nil && o.Mean == nil:
+	case w.Input.Mean == nil && o.Mean == nil:
 		return set, 0, fmt.Errorf("%s does not say how images are prepared: --mean and --std do; torchvision's nets have --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225", o.Weights)
 	}
 	side = set.Size

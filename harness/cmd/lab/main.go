@@ -270,7 +270,7 @@ func indexed() func(done, total int) {
 // load reads a data set and passes on what is unusual about it.
 func load(ctx context.Context, m machine.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
 	photos.Progress = indexed()
-	src, err := m.Load(ctx, name, photos)
+	src, err := m.Data(name).Load(ctx, photos)
 	if err == nil && src.Warning != "" {
 		say("warning: %s", src.Warning)
 	}

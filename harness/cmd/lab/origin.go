@@ -28,7 +28,7 @@ func showOrigin(_ context.Context, c *call) error {
 	case ".json":
 		text, err = os.ReadFile(path)
 	case ".csv", ".md", ".tex":
-		text, err = os.ReadFile(filepath.Join(filepath.Dir(path), "provenance.json"))
+		text, err = os.ReadFile(store.View(filepath.Dir(path)).Origin())
 	default:
 		err = usage("show %s: expected a .png, .svg, table.csv, .md or .tex", path)
 	}
