@@ -13,7 +13,6 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"depthlab/experiments/dataset"
 	"depthlab/nets"
 )
 
@@ -161,11 +160,10 @@ func (d *decoder) change(spec *profileSpec, c Changes) {
 		set := d.below(setPrefix, 0)
 		set.mapping(c.tree, "", reflect.ValueOf(&spec.Spec).Elem())
 		d.from, d.bad = set.from, set.bad
-		if valueOf(c.tree, "data") != nil { // the profile needs the data set that it had
-			spec.Needs = slices.DeleteFunc(slices.Clone(spec.Needs), func(need string) bool {
-				return dataset.Of(need).Name != "" && need != spec.Data
-			})
-		}
+	}
+	if len(c.Only) > 0 && spec.Continue != nil {
+		d.add(place{path: onlyPrefix}, "chooses among the nets of a question, and this one continues runs", "leave it out, or name the runs in continue.run")
+		return
 	}
 	if len(c.Only) > 0 && d.sound("pairs.depths", "nets") {
 		d.only(&spec.Spec, c.Only)

@@ -18,6 +18,7 @@ import (
 // A value that is wrong is complained of, marked as bad, and not taken over.
 type decoder struct {
 	*collector
+	weights   func(file string, run Run) (sum string, err error)
 	prefix    string // "profiles.preview." inside a profile
 	line      int    // where what is read begins
 	inVariant bool
@@ -29,7 +30,7 @@ type decoder struct {
 // below returns a decoder for a mapping that replaces some of what d has read,
 // a profile or a variant.
 func (d *decoder) below(prefix string, line int) *decoder {
-	return &decoder{collector: d.collector, prefix: prefix, line: line, isOnly: d.isOnly, from: maps.Clone(d.from), bad: maps.Clone(d.bad)}
+	return &decoder{collector: d.collector, weights: d.weights, prefix: prefix, line: line, isOnly: d.isOnly, from: maps.Clone(d.from), bad: maps.Clone(d.bad)}
 }
 
 // note records where the value of path stands.
@@ -181,6 +182,13 @@ func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 		d.warmup(n, path, target)
 	case **PlateauSpec:
 		d.plateau(n, path, target)
+	case **ContinueSpec:
+		d.continuation(n, path, target)
+	case *runNames:
+		if n.Kind == yaml.ScalarNode {
+			n = &yaml.Node{Kind: yaml.SequenceNode, Line: n.Line, Content: []*yaml.Node{n}}
+		}
+		d.list(n, path, v)
 	case *Time:
 		d.text(n, path, timeLike, func(s string) (problem, hint string) {
 			t, problem, hint := parseTime(s)
@@ -432,8 +440,13 @@ func (s *ScheduleSpec) settle(written map[string]bool) (problem, hint string) {
 // none of the words that k allows.
 func checkText(s string, k key) (problem, hint string) {
 	switch {
+	case k.orFile && IsFile(s):
 	case k.oneOf != nil && !slices.Contains(k.oneOf, s):
-		return "expected one of " + strings.Join(k.oneOf, ", "), didYouMean(s, k.oneOf)
+		hint = didYouMean(s, k.oneOf)
+		if k.orFile {
+			hint = cmp.Or(hint, "or a file of weights: FILE"+weightsEnding)
+		}
+		return "expected one of " + strings.Join(k.oneOf, ", "), hint
 	case strings.TrimSpace(s) == "":
 		return "expected a text, not an empty one", ""
 	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }):

@@ -36,7 +36,10 @@ type Plan struct {
 }
 
 // Missing is a need of a profile that the machine does not meet.
-type Missing struct{ Profile, Need string }
+type Missing struct {
+	Profile string `json:"profile"`
+	Need    string `json:"need"`
+}
 
 func (m Missing) String() string {
 	what := dataset.Of(m.Need).Files + ", none were found"
@@ -201,24 +204,35 @@ func (p profileNode) plan(q *Question, d *decoder, change Changes) *Plan {
 		Caveats:  spec.Caveats,
 	}
 	d.change(&spec, change)
+	if spec.Continue != nil {
+		d.goOn(plan, &spec.Spec, q.reader.Trained)
+	} else {
+		d.begin(plan, &spec.Spec)
+	}
 	d.needs(plan, spec)
-	d.valueFigure(&spec.Spec)
-	plan.Figures = spec.Figures
-	recipes := d.readVariants(&spec.Spec)
-	plan.recipe = d.resolve(&spec.Spec)
-	plan.Runs = d.runs(spec.Spec, plan.recipe, recipes)
+	plan.Figures, plan.spec = spec.Figures, spec.Spec
+	return plan
+}
+
+// begin makes the plan's runs those of the nets that s names.
+func (d *decoder) begin(plan *Plan, s *Spec) {
+	d.valueFigure(s)
+	recipes := d.readVariants(s)
+	plan.recipe = d.resolve(s)
+	plan.Runs = d.runs(*s, plan.recipe, recipes)
 	if len(d.collector.list) == 0 { // what is wrong in a variant was left out of it
 		d.trainedTwice(recipes, plan.Runs)
 	}
-	plan.Varied = varied(spec.Vary, recipes)
-	plan.spec = spec.Spec
-	return plan
+	plan.Varied = varied(s.Vary, recipes)
 }
 
 // needs settles what a plan needs: what its profile says, and its data set
 // where that is not made here.
 func (d *decoder) needs(plan *Plan, spec profileSpec) {
 	plan.Needs = append([]string{}, spec.Needs...)
+	if spec.Continue != nil || onCommandLine(d.from["data"].path) { // not the data that the profile is for
+		plan.Needs = slices.DeleteFunc(plan.Needs, func(need string) bool { return dataset.Of(need).Name != "" })
+	}
 	if !dataset.Of(spec.Data).Made() && !slices.Contains(plan.Needs, spec.Data) {
 		plan.Needs = append(plan.Needs, spec.Data)
 	}

@@ -63,6 +63,7 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	r.LogEvery = d.interval(s, "log", &s.Log, r.Schedule.Stop)
 	r.EvalEvery = d.interval(s, "evaluate", &s.Evaluate, r.Schedule.Stop)
 	r.SaveEvery = d.interval(s, "save", &s.Save, r.Schedule.Stop)
+	r.Keep = d.keep(s)
 	if p := r.Schedule.Plateau; p != nil {
 		path, every := "evaluate", r.EvalEvery
 		if p.Of == "train_error" {

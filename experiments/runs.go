@@ -44,7 +44,9 @@ func (d *decoder) runs(s Spec, recipe Recipe, variants []variantRecipe) []Run {
 	for _, seed := range s.Seeds {
 		for _, name := range names {
 			if len(s.Vary) == 0 {
-				runs = append(runs, newRun(name, "", seed, s.Schedule.Warmup, recipe))
+				run := newRun(name, "", seed, s.Schedule.Warmup, recipe)
+				run.Weights = d.initial(run, d.place("init"))
+				runs = append(runs, run)
 			}
 		}
 		for _, v := range variants {
@@ -53,7 +55,7 @@ func (d *decoder) runs(s Spec, recipe Recipe, variants []variantRecipe) []Run {
 					continue
 				}
 				run := newRun(name, v.Name, seed, v.Schedule.Warmup, v.recipe)
-				run.Extend = v.Extend
+				run.Extend, run.Weights = v.Extend, d.initial(run, v.init)
 				runs = append(runs, run)
 			}
 		}
@@ -142,7 +144,13 @@ func runID(net, variant string, seed uint64) string {
 // asking. The data and the run that this one extends are for the caller to add.
 func (r Run) Hash() string {
 	s := r.Schedule
-	r.ID, r.Variant, r.SaveEvery = "", "", 0
+	r.ID, r.Variant, r.SaveEvery, r.Keep = "", "", 0, Keep{}
+	if r.Weights != "" { // they count, and not where they lie
+		r.Continue = ""
+		if IsFile(r.Init) {
+			r.Init = ""
+		}
+	}
 	if s.Plateau == nil || s.Plateau.Of != "test_error" {
 		r.EvalEvery = 0
 	}
@@ -165,23 +173,31 @@ func (q *Question) Resolved(profile string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := struct {
+	var file any = struct {
 		Question string `json:"question"`
 		Spec
 		Profiles map[string]any `json:"profiles"`
-	}{q.Text, plan.spec, map[string]any{
-		plan.Profile: struct {
-			Says    string   `json:"says,omitempty"`
-			Needs   []string `json:"needs"`
-			Caveats []string `json:"caveats,omitempty"`
-		}{plan.Says, plan.Needs, plan.Caveats},
-	}}
+	}{q.Text, plan.spec, plan.profileText()}
+	if plan.spec.Continue != nil {
+		file = q.continuedText(plan)
+	}
 	text, err := asYAML(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s, profile %s: %w", q.File, profile, err)
 	}
 	head := fmt.Sprintf("# %s, profile %s, with all defaults filled in.\n", q.Name, strings.Join(append([]string{plan.Profile}, plan.Changes...), " "))
 	return append([]byte(head), text...), nil
+}
+
+// profileText is what a plan's profile says of itself, as a file has it.
+func (p *Plan) profileText() map[string]any {
+	return map[string]any{
+		p.Profile: struct {
+			Says    string   `json:"says,omitempty"`
+			Needs   []string `json:"needs"`
+			Caveats []string `json:"caveats,omitempty"`
+		}{p.Says, p.Needs, p.Caveats},
+	}
 }
 
 // asYAML writes v under its JSON names, in the order of its fields.

@@ -58,6 +58,9 @@ func typeSchema(t reflect.Type, path string, byDefault any) map[string]any {
 		}
 	case reflect.TypeFor[variants]():
 		return map[string]any{"type": "array", "maxItems": maxVariants, "items": map[string]any{"$ref": "#/definitions/variant"}}
+	case reflect.TypeFor[runNames]():
+		one := map[string]any{"type": "string"}
+		return map[string]any{"oneOf": []any{one, map[string]any{"type": "array", "minItems": 1, "uniqueItems": true, "items": one}}}
 	case reflect.TypeFor[vary]():
 		return map[string]any{"$ref": "#/definitions/vary"}
 	case reflect.TypeFor[Time]():
@@ -91,6 +94,9 @@ func typeSchema(t reflect.Type, path string, byDefault any) map[string]any {
 		return s
 	case reflect.String:
 		s := map[string]any{"type": "string"}
+		if k.orFile {
+			return map[string]any{"oneOf": []any{map[string]any{"enum": k.oneOf}, map[string]any{"type": "string", "pattern": weightsPattern}}}
+		}
 		if k.oneOf != nil {
 			s["enum"] = k.oneOf
 		} else if k.longest > 0 {

@@ -55,6 +55,7 @@ type variantRecipe struct {
 	variantSpec
 	recipe Recipe
 	at     place
+	init   place    // of what it begins with
 	values []string // of the keys of vary; nil for a variant that the file writes itself
 }
 
@@ -89,7 +90,7 @@ func (d *decoder) readVariants(s *Spec) (all []variantRecipe) {
 			d.add(in.from["name"], "stands in this list twice", "")
 		}
 		own.Training = one.Training
-		one.recipe = in.resolve(&own)
+		one.recipe, one.init = in.resolve(&own), in.place("init")
 		one.Training = own.Training
 		all = append(all, one)
 		read = append(read, variant{variantSpec: one.variantSpec})

@@ -158,7 +158,7 @@ func (d *decoder) readVary(s *Spec) (all []variantRecipe) {
 		}
 		own := *s
 		in.mapping(tree, "", reflect.ValueOf(&own.Training).Elem())
-		one.recipe = in.resolve(&own)
+		one.recipe, one.init = in.resolve(&own), in.place("init")
 		one.Training = own.Training
 		all = append(all, one)
 	}

@@ -92,8 +92,8 @@ func (f Folder) Status(id string, steps int) Status {
 	return f.Held(f.Recorded(id, steps, rec, err))
 }
 
-// Recorded is the status as far as the run's files tell it, given its record as it was
-// read just now.
+// Recorded is the status according to the run's files. rec and err are the result of
+// reading its record.
 func (f Folder) Recorded(id string, steps int, rec *record.RunRecord, err error) Status {
 	s := Status{ID: id, State: Waiting, Steps: steps}
 	switch {
@@ -123,7 +123,7 @@ func (f Folder) Recorded(id string, steps int, rec *record.RunRecord, err error)
 	return s
 }
 
-// Held adds to a status of Recorded whether a process trains the run now.
+// Held adds to a status from Recorded whether a process trains the run now.
 func (f Folder) Held(s Status) Status {
 	if s.State == Finished {
 		return s

@@ -1,19 +1,21 @@
-// Package testskip skips tests. It is the only way to skip one in this repository. If
-// DEPTHLAB_TEST_ALL is set, as .ci/run does, only tests that need absent hardware may be
-// skipped. Any other reason to skip is then a failure.
+// Package testskip says what is tested. Without DEPTHLAB_TEST_ALL tests are short: they
+// leave out what their tables mark. If it is set, as ./run.sh test --all does, everything
+// is tested, and only tests that need absent hardware may be skipped. Any other reason to
+// skip is then a failure. There is no other way to skip a test in this repository.
 package testskip
 
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 )
 
 const (
-	// All is the environment variable that forbids skipping.
+	// All is the environment variable that asks for everything and forbids skipping.
 	All = "DEPTHLAB_TEST_ALL"
-	// Absent is the environment variable that names a file. For each test that lacks
-	// hardware the hardware's name is added to it, on a line of its own.
+	// Absent is the environment variable that names a file. Each skip adds a line to it on
+	// what the test lacks: ./run.sh test shows them at its end.
 	Absent = "DEPTHLAB_TEST_ABSENT"
 )
 
@@ -40,30 +42,36 @@ func Part(t testing.TB, reason string, args ...any) {
 		t.Fatalf("%s; %s forbids it", text, All)
 	}
 	t.Log(text)
+	note(t, fmt.Sprintf(reason, args...))
 }
 
-// Short reports whether tests should be quick (-short). Fails the test if all tests have
-// to run.
-func Short(t testing.TB) bool {
-	t.Helper()
-	if testing.Short() && os.Getenv(All) != "" {
-		t.Fatalf("-short leaves tests out, and %s forbids it", All)
-	}
-	return testing.Short()
-}
+// Everything reports whether to test all. If not, rows that a table marks `all` are left
+// out, and loops that repeat turn fewer times. Outside a test, as in gpu-check, it is true.
+func Everything() bool { return !testing.Testing() || os.Getenv(All) != "" }
+
+// Short reports whether tests should be quick.
+func Short(t testing.TB) bool { return !Everything() }
 
 // Hardware skips the test because the named hardware is absent.
 func Hardware(t testing.TB, name string) {
 	t.Helper()
-	if path := os.Getenv(Absent); path != "" {
-		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintln(f, name)
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	note(t, "no "+name+" here")
 	t.Skipf("SKIPPED: no %s here", name)
+}
+
+// note adds a line to the file that Absent names.
+func note(t testing.TB, line string) {
+	t.Helper()
+	path := os.Getenv(Absent)
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(f, strings.ReplaceAll(line, "\n", " "))
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -50,8 +50,8 @@ SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=500
 JobRequeue=1
 KillWait=20
-NodeName=n1 NodeHostname=HOST NodeAddr=127.0.0.1 Port=PORT1 CPUs=4 RealMemory=8000 State=UNKNOWN
-NodeName=n2 NodeHostname=HOST NodeAddr=127.0.0.1 Port=PORT2 CPUs=4 RealMemory=8000 State=UNKNOWN
+NodeName=n1 NodeHostname=HOST NodeAddr=127.0.0.1 Port=PORT1 CPUs=8 RealMemory=8000 State=UNKNOWN
+NodeName=n2 NodeHostname=HOST NodeAddr=127.0.0.1 Port=PORT2 CPUs=8 RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 `
 

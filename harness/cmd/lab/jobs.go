@@ -60,21 +60,21 @@ func queued(ctx context.Context, v store.View) string {
 
 // askSlurm adds to the status of runs what Slurm says of their jobs. Without Slurm, or jobs,
 // it adds nothing.
-func askSlurm(ctx context.Context, all map[string][]store.Status) (unread error) {
-	arrays := map[string][]string{} // by folder
+func askSlurm(ctx context.Context, all map[store.View][]store.Status) (unread error) {
+	arrays := map[store.View][]string{}
 	var numbers []string
-	for dir, runs := range all {
+	for v, runs := range all {
 		if !slices.ContainsFunc(runs, func(s store.Status) bool { return s.State != store.Finished }) {
 			continue
 		}
-		found, err := submitted(store.View(dir))
+		found, err := submitted(v)
 		unread = errors.Join(unread, err)
 		for _, s := range runs {
 			if s.State != store.Finished && s.Job != "" && !slices.Contains(found, number(s.Job)) {
 				found = append(found, number(s.Job))
 			}
 		}
-		arrays[dir] = found
+		arrays[v] = found
 		numbers = append(numbers, found...)
 	}
 	jobs, err := slurm.Jobs(ctx, numbers)
@@ -84,9 +84,9 @@ func askSlurm(ctx context.Context, all map[string][]store.Status) (unread error)
 	if err != nil {
 		return errors.Join(unread, fmt.Errorf("what became of Slurm's jobs is not known: %w", err))
 	}
-	for dir, found := range arrays {
+	for v, found := range arrays {
 		if len(found) > 0 {
-			addJobs(all[dir], jobs, active(jobs, found), found)
+			addJobs(all[v], jobs, active(jobs, found), found)
 		}
 	}
 	return unread

@@ -68,7 +68,7 @@ func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q q
 	}
 	where := "made by the program"
 	if !dataset.Of(set).Made() {
-		if where, err = m.Find(set); err != nil {
+		if where, err = m.Data(set).Find(); err != nil {
 			return q, info, err
 		}
 	}
@@ -110,7 +110,7 @@ func (c *call) fetchNeeded(ctx context.Context, file string) error {
 		return usageError{err}
 	}
 	set := plan.Runs[0].Data
-	if _, err := c.machine().FindWhole(set); err == nil || !slices.Contains(data.Fetchable(), set) {
+	if _, err := c.machine().Data(set).Whole(); err == nil || !slices.Contains(data.Fetchable(), set) {
 		return nil // choose tells of what cannot be fetched
 	}
 	return c.fetch(ctx, set)

@@ -148,7 +148,7 @@ func TestSlurm(t *testing.T) {
 	t.Run("sweep", func(t *testing.T) {
 		t.Parallel()
 		root, file := project(t, 10, "[0, 1]")
-		array, plot := submit(t, root, file, "--tasks", "3")
+		array, plot := submit(t, root, file, "--tasks", "3", "--", "--nodelist=n1")
 		completes(t, root, array, plot)
 		for _, seed := range []string{"0", "1"} {
 			if _, sessions := weightsOf(t, root, "plain-8-seed"+seed); len(sessions) != 1 || !strings.HasPrefix(sessions[0].Job, array+"_") {
@@ -157,6 +157,46 @@ func TestSlurm(t *testing.T) {
 		}
 		if code, _, said := start(t, root, "submit", file, "--device", "ref"); code != 0 || !strings.Contains(said, "All 2 runs are finished") {
 			t.Errorf("submitted again: exit code %d, %s", code, said)
+		}
+	})
+
+	// A job's memory limit is plan's, too.
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		root, file := project(t, steps, "[0]")
+		put(t, filepath.Join(root, file), 0, strings.NewReplacer("STEPS", "10", "SEEDS", "[0]", "batch: 2", "batch: 1024", "group: 0", "group: 64", "train: 64", "train: 2048").Replace(small))
+		plan := func(mib string) string {
+			t.Helper()
+			cmd := exec.Command("srun", "--mem="+mib, "bash", "run.sh", "plan", file, "--device", "ref")
+			cmd.Dir = root
+			out, _ := cmd.CombinedOutput()
+			return string(out)
+		}
+		for mib, want := range map[string]string{"4000": "1024 ", "400": "images at a time", "150": "nor do 64 at a time fit"} {
+			if got := plan(mib); !strings.Contains(got, want) {
+				t.Errorf("with %s MiB: %s\nwant %q", mib, got, want)
+			}
+		}
+	})
+
+	// On a node without the folder of the results the log says so.
+	t.Run("not shared", func(t *testing.T) {
+		t.Parallel()
+		root, file := project(t, steps, "[0]")
+		array, _ := submit(t, root, file, "--", "--hold")
+		slurmDir := filepath.Join(root, "results/q/default/slurm")
+		away := filepath.Join(root, "away")
+		if err := os.Rename(slurmDir, away); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("scontrol", "release", array).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		waitFor(t, "the task's end", func() bool { return states(t, array)[0] == "FAILED" })
+		log := filepath.Join("/tmp", array+"_0.log") // where Slurm goes instead
+		defer os.Remove(log)
+		if text := readText(t, log); !strings.Contains(text, "must lie on a disk that all nodes share") {
+			t.Errorf("the log says %q", text)
 		}
 	})
 

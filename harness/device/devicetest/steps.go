@@ -60,18 +60,19 @@ var wholeNets = []struct {
 	name                      string
 	batch, group, size, width int
 	salt                      string
+	all                       bool // only where everything is tested
 }{
-	{"plain-8", 6, 0, 8, 8, "61"},
-	{"resnet-8", 8, 4, 8, 8, "54"},
-	{"resnet-8", 3, 0, 14, 10, "72"}, // sizes 14, 7, 4 by 10, 5, 3: the strides do not divide them
-	{"resnet-8/split", 6, 2, 8, 8, "40"},
-	{"resnet-8/B", 5, 0, 8, 8, "76"},
-	{"resnet-8/C", 8, 4, 8, 8, "3"},
-	{"resnet-20", 6, 0, 8, 8, "70"},
-	{"resnet-11/bottleneck/v1.5", 3, 0, 8, 8, "65"},
-	{"resnet-8/single", 6, 0, 8, 8, "1"},
-	{"resnet-8/preact", 8, 4, 8, 8, "91"},
-	{"resnet-11/bottleneck/preact", 3, 0, 8, 8, "8"},
+	{name: "plain-8", batch: 6, size: 8, width: 8, salt: "61", all: true},
+	{name: "resnet-8", batch: 8, group: 4, size: 8, width: 8, salt: "54", all: true},
+	{name: "resnet-8", batch: 3, size: 14, width: 10, salt: "72"}, // sizes 14, 7, 4 by 10, 5, 3: the strides do not divide them
+	{name: "resnet-8/split", batch: 6, group: 2, size: 8, width: 8, salt: "40", all: true},
+	{name: "resnet-8/B", batch: 5, size: 8, width: 8, salt: "76", all: true},
+	{name: "resnet-8/C", batch: 8, group: 4, size: 8, width: 8, salt: "3"},
+	{name: "resnet-20", batch: 6, size: 8, width: 8, salt: "70", all: true},
+	{name: "resnet-11/bottleneck/v1.5", batch: 3, size: 8, width: 8, salt: "65", all: true},
+	{name: "resnet-8/single", batch: 6, size: 8, width: 8, salt: "1", all: true},
+	{name: "resnet-8/preact", batch: 8, group: 4, size: 8, width: 8, salt: "91", all: true},
+	{name: "resnet-11/bottleneck/preact", batch: 3, size: 8, width: 8, salt: "8"},
 }
 
 // probe is a batch norm with rectifier that also records how near to 0 its input of the
@@ -126,7 +127,7 @@ func (s *suite) metrics(t testing.TB, got, want []device.Metric) {
 }
 
 // firstStep is the first step's plan, with one empty slot.
-func firstStep(n *net) device.Plan {
+func firstStep(n *net) device.Launch {
 	p := n.plan(0, 1, 0.02)
 	p.Rows[1] = device.Row{-1}
 	return p
@@ -136,6 +137,9 @@ func firstStep(n *net) device.Plan {
 // parameter, after the third everything.
 func (s *suite) steps(t *testing.T) {
 	for _, c := range wholeNets {
+		if c.all && !testskip.Everything() {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			n := newWideNet(t, c.name, c.batch, c.group, c.size, c.width, c.salt)
 			s.beside(t, n, n, firstStep(n))
@@ -145,7 +149,7 @@ func (s *suite) steps(t *testing.T) {
 
 // beside trains three steps of a net on the device, and on ref three steps of a net that
 // must compute the same.
-func (s *suite) beside(t testing.TB, n, same *net, plan device.Plan) {
+func (s *suite) beside(t testing.TB, n, same *net, plan device.Launch) {
 	t.Helper()
 	tol := s.tolerance()
 	probed, nearest := same.probed()
@@ -274,7 +278,7 @@ func (s *suite) optimizers(t *testing.T) {
 // newOptimized makes a small net that is trained by this optimizer.
 func newOptimized(t testing.TB, name string, k kernel.Optimizer) *net {
 	t.Helper()
-	n := newNet(t, name, 4, 2, 8, "")
+	n := newNet(t, name, 4, 2, 8, "").trainOnly()
 	arch, err := nets.ParseArch(name)
 	if err != nil {
 		t.Fatal(err)
@@ -326,13 +330,19 @@ func (n *net) updated(h *session, r device.Rates, step func()) map[string][]floa
 }
 
 // cutNets are the nets that are trained in micro-batches.
-var cutNets = []struct{ name, salt string }{{"plain-8", "12"}, {"resnet-8", "29"}}
+var cutNets = []struct {
+	name, salt string
+	all        bool // only where everything is tested
+}{{name: "plain-8", salt: "12"}, {name: "resnet-8", salt: "29", all: true}}
 
 // microBatches: a step in micro-batches that do not split a group of batch norm equals
 // the step with the whole batch on ref, in loss, gradients, parameters and statistics.
 func (s *suite) microBatches(t *testing.T) {
 	for _, c := range cutNets {
-		n := newNet(t, c.name, 8, 2, 8, c.salt)
+		if c.all && !testskip.Everything() {
+			continue
+		}
+		n := newNet(t, c.name, 8, 2, 8, c.salt).trainOnly()
 		for _, images := range []int{4, 2} {
 			t.Run(fmt.Sprintf("%s in %d", c.name, 8/images), func(t *testing.T) {
 				s.beside(t, n.cut(t, images), n, n.plan(0, 1, 0.02))
@@ -340,7 +350,7 @@ func (s *suite) microBatches(t *testing.T) {
 		}
 	}
 	t.Run("not finite", func(t *testing.T) {
-		n := newNet(t, "plain-8", 8, 2, 8, "").cut(t, 4)
+		n := newNet(t, "plain-8", 8, 2, 8, "").trainOnly().cut(t, 4)
 		h := s.open(t, n)
 		mean := make([]float32, 3*8*8)
 		mean[0] = float32(math.NaN()) // the first pixel, which only the sixth crop contains
@@ -394,7 +404,7 @@ func (s *suite) launch(t *testing.T) {
 // repeat: training gives the same bits twice, and after closing a session and copying its
 // state to a new one, as a resume does.
 func (s *suite) repeat(t *testing.T) {
-	n := newNet(t, "resnet-8/B", 8, 4, 8, "")
+	n := newNet(t, "resnet-8/B", 8, 4, 8, "").trainOnly()
 	first := s.open(t, n)
 	m := first.train(n.plan(0, 2, 0.05))
 	half := first.state(n)
@@ -454,6 +464,9 @@ func (n *net) statistics(s *session) {
 
 func (s *suite) eval(t *testing.T) {
 	for _, c := range wholeNets {
+		if c.all && !testskip.Everything() {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			n := newWideNet(t, c.name, c.batch, c.group, c.size, c.width, c.salt)
 			dev, ref := s.open(t, n), reference(t, n)
@@ -492,6 +505,9 @@ func (s *suite) eval(t *testing.T) {
 // calibrate compares averaged statistics of three batches with ref.
 func (s *suite) calibrate(t *testing.T) {
 	for _, c := range wholeNets {
+		if c.all && !testskip.Everything() {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			n := newWideNet(t, c.name, c.batch, c.group, c.size, c.width, c.salt)
 			dev, ref := s.open(t, n), reference(t, n)
@@ -531,7 +547,7 @@ func (s *suite) calibrate(t *testing.T) {
 // buffers: Read returns what Write wrote, through every view and every span, including
 // bits that are NaN.
 func (s *suite) buffers(t *testing.T) {
-	n := newNet(t, "resnet-8/B", 4, 2, 8, "")
+	n := newNet(t, "resnet-8/B", 8, 4, 8, "") // as in repeat
 	h := s.open(t, n)
 	p := n.programs.Train
 	for _, a := range []program.Arena{program.Param, program.Grad, program.Optimizer, program.Stat} {
@@ -608,7 +624,7 @@ func (s *suite) buffers(t *testing.T) {
 func (s *suite) errors(t *testing.T) {
 	n := newNet(t, "plain-8", 4, 0, 8, "")
 	plan := n.plan(0, 2, 0.01)
-	rows := func(change func(r []device.Row)) device.Plan {
+	rows := func(change func(r []device.Row)) device.Launch {
 		p := plan
 		p.Rows = append([]device.Row(nil), plan.Rows...)
 		change(p.Rows)
@@ -637,10 +653,10 @@ func (s *suite) errors(t *testing.T) {
 			return nil
 		}},
 		{"a plan of too few rows", func(h *session) error {
-			return h.Train(device.Plan{Rows: plan.Rows[:7], Rates: plan.Rates}, metrics())
+			return h.Train(device.Launch{Rows: plan.Rows[:7], Rates: plan.Rates}, metrics())
 		}},
 		{"a plan of too many rows", func(h *session) error {
-			return h.Train(device.Plan{Rows: plan.Rows, Rates: plan.Rates[:1]}, metrics()[:1])
+			return h.Train(device.Launch{Rows: plan.Rows, Rates: plan.Rates[:1]}, metrics()[:1])
 		}},
 		{"too few metrics", func(h *session) error { return h.Train(plan, metrics()[:1]) }},
 		{"an image beyond the data set", func(h *session) error {
@@ -652,7 +668,7 @@ func (s *suite) errors(t *testing.T) {
 		}},
 		{"a crop before the padding", func(h *session) error { return h.Train(rows(func(r []device.Row) { r[5][2] = -1 }), metrics()) }},
 		{"a calibration of too few rows", func(h *session) error {
-			return h.Calibrate(device.Plan{Rows: plan.Rows[:7], Rates: plan.Rates})
+			return h.Calibrate(device.Launch{Rows: plan.Rows[:7], Rates: plan.Rates})
 		}},
 		{"an evaluation beyond the data set", func(h *session) error {
 			r := evalRows(n)
@@ -713,7 +729,7 @@ func (s *suite) nan(t *testing.T) {
 		}
 		return all
 	}
-	fails := func(t *testing.T, h *session, p device.Plan, m []device.Metric, step int, layer string) {
+	fails := func(t *testing.T, h *session, p device.Launch, m []device.Metric, step int, layer string) {
 		t.Helper()
 		err := h.Train(p, m)
 		var nan *device.NonFiniteError
@@ -746,7 +762,7 @@ func (s *suite) nan(t *testing.T) {
 		plan := n.plan(0, 4, 0.05)
 		plan.Rates[1].Learning = 1e38 // overflows the weights of the third step
 		good := s.open(t, n)
-		want := good.train(device.Plan{Rows: plan.Rows[:2*n.cfg.Batch], Rates: plan.Rates[:2]})
+		want := good.train(device.Launch{Rows: plan.Rows[:2*n.cfg.Batch], Rates: plan.Rates[:2]})
 
 		h := s.open(t, n)
 		m := make([]device.Metric, 4)
