@@ -189,8 +189,12 @@ func (m Machine) CUDA() (string, error) {
 // gpu says why no GPU can be used here; nil where one can.
 func (m Machine) gpu() error {
 	_, err := m.XLA()
-	if xla.Driver() == 0 && !Promised(err) {
+	switch {
+	case Promised(err):
+	case xla.Driver() == 0:
 		return fmt.Errorf("no NVIDIA driver was found")
+	case xla.Hidden():
+		return fmt.Errorf("CUDA_VISIBLE_DEVICES=%q hides all GPUs", os.Getenv("CUDA_VISIBLE_DEVICES"))
 	}
 	return err
 }
@@ -232,19 +236,27 @@ func (m Machine) Device(name string) (string, error) {
 // it is, else ref, and then says on one line what that costs. What was named
 // for a device, and does not do for it, is an error.
 func (m Machine) Open(name string) (dev device.Device, warning string, err error) {
+	return m.OpenAt(name, nil)
+}
+
+// OpenAt is Open at a place that Places lists; nil is the first device.
+func (m Machine) OpenAt(name string, p Place) (dev device.Device, warning string, err error) {
 	settled, err := m.Device(name)
 	if err != nil {
 		return nil, "", err
 	}
 	switch settled {
 	case "ref":
+		if len(p) > 1 {
+			return ref.Together(len(p)), "", nil
+		}
 		return ref.New(), "", nil
 	case "xla":
 		path, err := m.XLA()
 		if err != nil {
 			return nil, "", err
 		}
-		dev, err := xla.Open(path, xla.Options{Cache: filepath.Join(m.Root, ".cache", "xla")})
+		dev, err := xla.Open(path, xla.Options{Cache: filepath.Join(m.Root, ".cache", "xla"), Devices: p})
 		if err != nil {
 			return nil, "", err
 		}

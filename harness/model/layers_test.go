@@ -51,7 +51,7 @@ func TestResponses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.Programs, err = Compile(arch, run, &src.Train, src.Train.N+src.Test.N); err != nil {
+		if m.Programs, err = Compile(arch, run, &src.Train, src.Train.N+src.Test.N, 0); err != nil {
 			t.Fatal(err)
 		}
 		measured := map[string]*float64{}

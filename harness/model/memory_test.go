@@ -24,7 +24,7 @@ func needed(t *testing.T, run experiments.Run, src *data.Source, micro int) (mos
 		t.Fatal(err)
 	}
 	images, _ := Held(run, src, ref.New().Info())
-	progs, err := Compile(arch, run, &src.Train, images)
+	progs, err := Compile(arch, run, &src.Train, images, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func OpenIn(folder string, run experiments.Run, src *data.Source, dev device.Dev
 	}
 	images, launch := Held(run, src, dev.Info())
 	m.Launch = launch
-	if m.Programs, err = Compile(arch, run, &src.Train, images); err != nil {
+	if m.Programs, err = Compile(arch, run, &src.Train, images, dev.Info().Replicas); err != nil {
 		return nil, err
 	}
 	o := device.Options{Precision: device.Precision(run.Precision), Deterministic: !run.AnyOrder}
@@ -77,9 +77,11 @@ func OpenIn(folder string, run experiments.Run, src *data.Source, dev device.Dev
 }
 
 // Compile compiles what a run needs: training, evaluation and, where tests use
-// averaged statistics of batch norm, the forward passes for these.
-func Compile(arch nets.Arch, run experiments.Run, set *data.Set, images int) (p device.Programs, err error) {
+// averaged statistics of batch norm, the forward passes for these. Replicas is the
+// number of devices that share a step, 0 for one.
+func Compile(arch nets.Arch, run experiments.Run, set *data.Set, images, replicas int) (p device.Programs, err error) {
 	c := compileConfig(run, set, images)
+	c.Replicas = replicas
 	if p.Train, err = compile.Compile(arch, nets.Train, c); err != nil {
 		return p, err
 	}
@@ -105,6 +107,17 @@ func compileConfig(run experiments.Run, set *data.Set, images int) compile.Confi
 		Images: images, Pad: run.Input.Pad, MicroBatch: run.Micro,
 		Optimizer: optimizer(run.Optimizer), WeightsOnly: run.Optimizer.Decays == "weights",
 	}
+}
+
+// Share checks that so many replicas can share a batch of the run. The error says what is
+// possible.
+func Share(run experiments.Run, replicas int) error {
+	c := compileConfig(run, &data.Set{}, 0)
+	c.Replicas = replicas
+	if err := c.Share(nets.Train); err != nil {
+		return fmt.Errorf("--replicas %d: %s: %w (batch and batch_norm.group in the file)", replicas, run.ID, err)
+	}
+	return nil
 }
 
 func optimizer(o experiments.Optimizer) kernel.Optimizer {

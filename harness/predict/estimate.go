@@ -72,7 +72,7 @@ func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []
 		}
 		e.Micro, run.Micro = micro, micro
 	}
-	progs, err := model.Compile(arch, run, &src.Train, held)
+	progs, err := model.Compile(arch, run, &src.Train, held, info.Replicas)
 	if err != nil {
 		return e, err
 	}

@@ -2,8 +2,6 @@ package sweep
 
 import (
 	"errors"
-
-	"depthlab/harness/device"
 )
 
 // Fitting is the run that takes most, and how many such fit, at most n.
@@ -14,7 +12,7 @@ func (s *Sweep) Fitting(n int) (id string, fit int, err error) {
 
 // Timed times n of the first run at a time.
 func (s *Sweep) Timed(n int) (imagesPerS float64, err error) {
-	s.opened = []device.Device{s.Device}
+	s.opened = []opened{{s.Device, 0}}
 	imagesPerS, err = s.speed(s.Plan.Runs[0], n)
 	return imagesPerS, errors.Join(err, s.closeOpened())
 }

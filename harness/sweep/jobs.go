@@ -12,23 +12,44 @@ import (
 	"depthlab/harness/store"
 )
 
-// devices opens as many devices as runs are to be trained at a time. Each is a
-// client of its own: what one client launches runs one after the other.
+// opened is a device that trains one run at a time, and its place (see Sweep.Open).
+type opened struct {
+	device.Device
+	place int
+}
+
+// devices opens as many devices as runs are to be trained at a time: so many jobs at each
+// place. Each is a client of its own: what one client launches runs one after the other.
 func (s *Sweep) devices() error {
-	s.opened = []device.Device{s.Device}
-	todo := s.unfinished()
-	if len(todo) < 2 || s.Jobs == 1 || s.Jobs == 0 && !s.Device.Info().GPU {
-		return nil
+	s.opened = []opened{{s.Device, 0}}
+	todo, places := s.unfinished(), max(1, s.Places)
+	jobs := s.Jobs
+	if jobs == 0 {
+		jobs = 1
+		if s.Device.Info().GPU && len(todo) > places {
+			var err error
+			if jobs, err = s.worth(todo, places); err != nil {
+				return err
+			}
+		}
 	}
-	if s.Jobs > 0 {
-		return s.open(min(s.Jobs, len(todo)))
+	all := min(jobs*places, len(todo))
+	if places > 1 && all > 1 {
+		s.Say("  training %d runs at a time on %d devices", all, min(places, all))
 	}
+	return s.open(all, places)
+}
+
+// worth is how many runs at a time are worth it at a place, timed at the first one, whose
+// devices stay open.
+func (s *Sweep) worth(todo []experiments.Run, places int) (int, error) {
 	run, bytes, err := s.largest(todo)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var failed error // of the most at a time
-	n, err := enough(min(s.fit(bytes, len(todo)), len(todo)), func(n int) (float64, error) {
+	most := (len(todo) + places - 1) / places
+	n, err := enough(min(s.fit(bytes, most), most), func(n int) (float64, error) {
 		v, err := s.speed(run, n)
 		switch {
 		case err == nil:
@@ -40,10 +61,10 @@ func (s *Sweep) devices() error {
 		return v, err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	s.Say("  training %d at a time (--jobs N chooses otherwise)", n)
-	return s.keep(n, failed)
+	s.Say("  training %d at a time on a device (--jobs N chooses otherwise)", n)
+	return n, s.keep(n, failed)
 }
 
 // enough tries 1, 2 and 4 jobs, up to limit, and gives the most that are worth
@@ -64,16 +85,31 @@ func enough(limit int, speed func(jobs int) (float64, error)) (int, error) {
 	return max(1, min(4, limit)&^1), nil
 }
 
-// open opens devices until there are n.
-func (s *Sweep) open(n int) error {
-	for len(s.opened) < n {
-		dev, err := s.Open()
-		if err != nil {
-			return fmt.Errorf("a device for run %d of %d at a time: %w", len(s.opened)+1, n, err)
+// open opens devices until there are n, one more at each place in turn.
+func (s *Sweep) open(n, places int) error {
+	for job := 1; len(s.opened) < n; job++ {
+		for place := 0; place < places && len(s.opened) < n; place++ {
+			if s.at(place) >= job {
+				continue
+			}
+			dev, err := s.Open(place)
+			if err != nil {
+				return fmt.Errorf("a device for run %d of %d at a time: %w (--devices and --jobs choose)", len(s.opened)+1, n, err)
+			}
+			s.opened = append(s.opened, opened{dev, place})
 		}
-		s.opened = append(s.opened, dev)
 	}
 	return nil
+}
+
+// at is the number of devices that are open at a place.
+func (s *Sweep) at(place int) (n int) {
+	for _, dev := range s.opened {
+		if dev.place == place {
+			n++
+		}
+	}
+	return n
 }
 
 // keep closes all devices but n. After a loss it opens these anew: one that is
@@ -102,7 +138,7 @@ func (s *Sweep) keep(n int, failed error) error {
 func (s *Sweep) closeOpened() error {
 	var all []error
 	for _, dev := range s.opened {
-		if dev != s.Device {
+		if dev.Device != s.Device {
 			all = append(all, dev.Close())
 		}
 	}
@@ -147,7 +183,7 @@ func (s *Sweep) fit(bytes int64, most int) int {
 // speed trains a run n times over, all at a time, for a few launches at rate 0,
 // and gives the images per second of all.
 func (s *Sweep) speed(run experiments.Run, n int) (float64, error) {
-	if err := s.open(n); err != nil {
+	if err := s.open(n, 1); err != nil {
 		return 0, err
 	}
 	run, err := s.cut(run, s.Device)
@@ -156,7 +192,7 @@ func (s *Sweep) speed(run experiments.Run, n int) (float64, error) {
 	}
 	var all []*model.Model
 	for _, dev := range s.opened[:n] {
-		m, err := model.Open(run, s.Data, dev)
+		m, err := model.Open(run, s.Data, dev.Device)
 		if err != nil {
 			return 0, err
 		}

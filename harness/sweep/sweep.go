@@ -32,17 +32,20 @@ type Sweep struct {
 	Folders map[string]store.Folder // of the runs, by ID; nil for where Place has them
 	Data    *data.Source
 	Device  device.Device
-	// Open opens the same device again, for more runs at a time and in place of
-	// one that was lost; it may be nil where Jobs is 1.
-	Open     func() (device.Device, error)
-	Jobs     int // runs at a time; 0: on a GPU as many as fit and are worth it, elsewhere 1
+	// Open opens the device of a place, for more runs at a time and in place of one that
+	// was lost. Device is that of place 0. It may be nil where one run is trained at a
+	// time.
+	Open     func(place int) (device.Device, error)
+	Places   int // devices, or groups of devices that share each step; 0 is 1
+	Jobs     int // runs at a time on each; 0: on a GPU as many as fit and are worth it, elsewhere 1
 	Progress *record.Progress
 	Say      func(format string, args ...any) // one line to the user
 	Version  string                           // of the program
 
 	TensorBoard bool // write event files, too
 
-	opened []device.Device // the device, and those that the sweep opened
+	opened []opened       // the device, and those that the sweep opened
+	losses map[string]int // devices that a run has lost, by ID
 
 	mu     sync.Mutex // guards what follows: several runs are under way
 	locks  lock.Set
@@ -75,13 +78,14 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 		return err
 	}
 	var failed []error
-	s.failed = map[string]bool{}
+	s.failed, s.losses = map[string]bool{}, map[string]int{}
 	before := 0 // finished when we came
 	todo := make([]int, len(s.Plan.Runs))
 	for i := range todo {
 		todo[i] = i
 	}
 	s.lookAhead()
+	s.longestFirst(todo)
 	for round := 0; len(todo) > 0; round++ {
 		var elsewhere []int
 		err := s.round(ctx, todo, round, func(i int, skipped bool, err error) {
@@ -121,8 +125,39 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 	return nil
 }
 
+// longestFirst sorts runs by their work, if several are trained at a time: a long one
+// that begins last would be alone at the end. Runs that begin as another one come behind.
+func (s *Sweep) longestFirst(todo []int) {
+	if len(s.opened) < 2 {
+		return
+	}
+	key := func(i int) float64 {
+		if s.source(s.Plan.Runs[i]) != nil {
+			return 0
+		}
+		return s.ahead[i]
+	}
+	slices.SortStableFunc(todo, func(i, j int) int { return cmp.Compare(key(j), key(i)) })
+}
+
+// mostLosses is the number of devices that a run may lose: after that it is likely to be
+// the run's own fault.
+const mostLosses = 3
+
+// again reports whether a run whose device was lost goes on from its last checkpoint.
+func (s *Sweep) again(i int, err error) bool {
+	id := s.Plan.Runs[i].ID
+	s.losses[id]++
+	if s.losses[id] >= mostLosses {
+		return false
+	}
+	s.say("%s goes on from its last checkpoint: %v", id, err)
+	return true
+}
+
 // round attends to the runs of todo, one on each device at a time, and hands
-// what came of each to took. After an error that ends the sweep it begins no
+// what came of each to took. A run whose device is lost goes on with a new one, or with
+// another. After an error that ends the sweep it begins no
 // more, waits for those under way and gives that error.
 func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i int, skipped bool, err error)) (halt error) {
 	type outcome struct {
@@ -145,7 +180,7 @@ func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i in
 			todo, idle = todo[1:], idle[1:]
 			busy++
 			go func() {
-				skipped, err := s.attend(ctx, i, round, s.opened[d])
+				skipped, err := s.attend(ctx, i, round, s.opened[d].Device)
 				done <- outcome{i, d, skipped, err}
 			}()
 		}
@@ -161,6 +196,8 @@ func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i in
 			halt = o.err
 		case errors.Is(o.err, harness.ErrInterrupted):
 			halt = cmp.Or(halt, o.err)
+		case errors.As(o.err, &lost) && s.again(o.i, o.err):
+			todo = append([]int{o.i}, todo...)
 		default:
 			took(o.i, o.skipped, o.err)
 		}
@@ -169,7 +206,9 @@ func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i in
 		} else if err := s.replace(o.device); err == nil {
 			idle = append(idle, o.device)
 		} else if busy == 0 && len(idle) == 0 && len(todo) > 0 {
-			halt = cmp.Or(halt, fmt.Errorf("%d runs were not begun, as no device is left (%w); the same command goes on from the last checkpoints", len(todo), err))
+			halt = cmp.Or(halt, fmt.Errorf("%d runs are not finished, as no device is left (%w; %w); the same command goes on from the last checkpoints", len(todo), o.err, err))
+		} else {
+			s.say("one device less: %v", err)
 		}
 	}
 }
@@ -179,9 +218,9 @@ func (s *Sweep) replace(i int) error {
 	if s.Open == nil {
 		return errors.New("it is lost")
 	}
-	dev, err := s.Open()
+	dev, err := s.Open(s.opened[i].place)
 	if err == nil {
-		s.opened[i] = dev
+		s.opened[i].Device = dev
 	}
 	return err
 }
@@ -269,7 +308,7 @@ func (s *Sweep) checkSpace() error {
 		need += kept
 		most = max(most, passing)
 	}
-	most *= int64(cmp.Or(s.Jobs, 1))
+	most *= int64(max(1, s.Jobs) * max(1, s.Places))
 	need += most
 	for dir != filepath.Dir(dir) { // to the first folder that is there
 		if _, err := os.Stat(dir); err == nil {
@@ -373,12 +412,20 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 func (s *Sweep) cut(run experiments.Run, dev device.Device) (experiments.Run, error) {
 	folder := s.Folders[run.ID]
 	old, err := folder.ReadProvenance()
-	if err == nil && folder.HasCheckpoint() {
+	if err == nil && folder.HasCheckpoint() && replicas(old) == dev.Info().Replicas {
 		run.Micro = old.Micro
 		return run, nil
 	}
 	run.Micro, err = model.Fitting(run, s.Data, dev.Info(), model.Room(dev, run, s.Data))
 	return run, err
+}
+
+// replicas is the number of devices that shared the latest steps of a run; 0 for one.
+func replicas(p *store.Provenance) int {
+	if len(p.Sessions) == 0 {
+		return 0
+	}
+	return p.Sessions[len(p.Sessions)-1].Device.Replicas
 }
 
 // follow shows the i-th run to the user and to TensorBoard while it is trained, until

@@ -1,3 +1,5 @@
+// Sum over the replicas of a program.
+
 package kernel
 
 import "fmt"

@@ -148,7 +148,7 @@ func (f checkFlags) parts() []checkPart {
 func (f checkFlags) one(ctx context.Context, m machine.Machine, p checkPart) (err error) {
 	o := outcome{Part: p.Name}
 	diverted = true // standard error is the part's log
-	dev, err := f.open(m)
+	dev, err := f.open(m, nil)
 	if err == nil {
 		defer func() { err = errors.Join(err, dev.Close()) }()
 		var text string
@@ -334,7 +334,7 @@ func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Devi
 	}
 	devices := []device.Device{dev}
 	for info.Name == "xla" && len(devices) < *f.jobs {
-		other, err := f.open(m)
+		other, err := f.open(m, nil)
 		if err != nil {
 			return "", nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -127,14 +128,69 @@ func needs(missing []experiments.Missing) (all []string) {
 var diverted bool
 
 // deviceFlags are the options of commands that compute.
-type deviceFlags struct{ name, precision *string }
+type deviceFlags struct {
+	name, precision *string
+	devices         *string // nil where a command uses the first device alone
+	replicas        *int
+}
 
 func (c *call) deviceFlags() deviceFlags {
 	c.pluginOption()
 	return deviceFlags{
-		c.String("device", "auto", "auto, ref, onednn or xla"),
-		c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
+		name:      c.String("device", "auto", "auto, ref, onednn or xla"),
+		precision: c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
 	}
+}
+
+// placeFlags are deviceFlags of commands that can use several devices.
+func (c *call) placeFlags() deviceFlags {
+	d := c.deviceFlags()
+	d.devices = c.String("devices", "", "of xla: the devices to use, by their numbers (0,2); without it all GPUs that the plugin shows, a run on each")
+	d.replicas = c.Int("replicas", 1, "devices that share each step of a run (data parallel)")
+	return d
+}
+
+// places gives the places where runs are trained at the same time, after the options.
+func (d deviceFlags) places(m machine.Machine) ([]machine.Place, error) {
+	if d.devices == nil {
+		return []machine.Place{nil}, nil
+	}
+	if *d.replicas < 1 {
+		return nil, usage("--replicas %d: expected a number of devices", *d.replicas)
+	}
+	var chosen []int
+	if *d.devices != "" {
+		for _, word := range strings.Split(*d.devices, ",") {
+			n, err := strconv.Atoi(strings.TrimSpace(word))
+			if err != nil {
+				return nil, usage("--devices %s: expected numbers with commas between them, such as 0,2", *d.devices)
+			}
+			chosen = append(chosen, n)
+		}
+	}
+	if err := d.check(m); err != nil {
+		return nil, err
+	}
+	if name, _ := m.Device(*d.name); name == "xla" {
+		if err := divert(m); err != nil {
+			return nil, err
+		}
+	}
+	places, err := m.Places(*d.name, chosen, *d.replicas)
+	if err != nil && (chosen != nil || *d.replicas > 1) {
+		err = usageError{err}
+	}
+	return places, err
+}
+
+// share refuses replicas that cannot share a batch of one of the plan's runs.
+func (d deviceFlags) share(p *experiments.Plan) error {
+	for _, run := range p.Runs {
+		if err := model.Share(run, *d.replicas); err != nil {
+			return usageError{err}
+		}
+	}
+	return nil
 }
 
 // check refuses what no device can meet, before anything is done.
@@ -160,7 +216,7 @@ func (d deviceFlags) check(m machine.Machine) error {
 
 // open opens the device. One that was asked for by name, and cannot be had, is
 // an error of the command line.
-func (d deviceFlags) open(m machine.Machine) (device.Device, error) {
+func (d deviceFlags) open(m machine.Machine, p machine.Place) (device.Device, error) {
 	if err := d.check(m); err != nil {
 		return nil, err
 	}
@@ -169,7 +225,7 @@ func (d deviceFlags) open(m machine.Machine) (device.Device, error) {
 			return nil, err
 		}
 	}
-	dev, warning, err := m.Open(*d.name)
+	dev, warning, err := m.OpenAt(*d.name, p)
 	if warning != "" {
 		say("warning: %s", warning)
 	}
@@ -211,7 +267,7 @@ func (d deviceFlags) openAll(m machine.Machine, n int) (all []device.Device, err
 		return nil, err
 	}
 	for range n {
-		dev, err := d.open(m)
+		dev, err := d.open(m, nil)
 		if err != nil {
 			return nil, errors.Join(err, closeAll(all))
 		}
@@ -242,8 +298,8 @@ func closeAll(devices []device.Device) error {
 
 // open gives the device and the data that the plan's runs need, and settles
 // their precision.
-func (q *question) open(ctx context.Context, m machine.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
-	dev, err := flags.open(m)
+func (q *question) open(ctx context.Context, m machine.Machine, flags deviceFlags, p machine.Place) (device.Device, *data.Source, error) {
+	dev, err := flags.open(m, p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -284,12 +340,12 @@ func (q question) computable(info device.Info) error {
 }
 
 func runQuestion(ctx context.Context, c *call) (err error) {
-	flags := c.deviceFlags()
+	flags := c.placeFlags()
 	c.dataOption()
 	c.profileOption(firstMet)
 	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
 	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
-	jobs := c.Int("jobs", 0, "runs to train at a time (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
+	jobs := c.Int("jobs", 0, "runs to train at a time on each device (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -307,6 +363,14 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := flags.share(q.plan); err != nil {
+		return err
+	}
+	m := c.machine()
+	places, err := flags.places(m)
+	if err != nil {
+		return err
+	}
 	say("%s", q.plan.Question)
 	for _, line := range c.reasons(missing) {
 		say("  %s", line)
@@ -315,8 +379,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	if q.plan.Says != "" {
 		say("  %s", q.plan.Says)
 	}
-	m := c.machine()
-	dev, src, err := q.open(ctx, m, flags)
+	dev, src, err := q.open(ctx, m, flags, places[0])
 	if err != nil {
 		return err
 	}
@@ -341,7 +404,8 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	defer log.Close()
 	s := &sweep.Sweep{
 		Plan: q.plan, File: q.File, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
-		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
+		Open:   func(place int) (device.Device, error) { return validated(flags.open(m, places[place])) },
+		Places: len(places), Jobs: *jobs,
 		Progress: record.NewProgress(messages, log), TensorBoard: *board,
 		Say: func(format string, args ...any) {
 			say(format, args...)

@@ -1,3 +1,5 @@
+// Several devices that share each step.
+
 package devicetest
 
 import (

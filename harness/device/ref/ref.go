@@ -13,18 +13,22 @@ import (
 	"depthlab/nets/program"
 )
 
-type ref struct{}
+type ref struct{ replicas int }
 
 // New gives the device; it needs nothing.
 func New() device.Device { return ref{} }
 
-func (ref) Info() device.Info {
+// Together is as many devices that share each step.
+func Together(replicas int) device.Device { return ref{replicas} }
+
+func (r ref) Info() device.Info {
 	return device.Info{
 		Name:     "ref",
 		Hardware: device.CPU().Model,
 		Threads:  runtime.GOMAXPROCS(0),
 		Kernels:  kernel.Revision,
 		Layout:   "nchw",
+		Replicas: r.replicas,
 		Launch:   1,
 	}
 }
