@@ -131,8 +131,9 @@ type Counts struct {
 // Session holds the state of one run on a device. It is not safe for concurrent use.
 // After an error other than *NonFiniteError only Close may be called.
 //
-// If several replicas run a net, Write writes to all of them and Read reads from the
-// first. After a step they hold the same values, except for their own part of the batch
+// If several replicas run a net, Write writes to all of them, and Read reads from the
+// first. A slice that is as long as the buffers of all replicas together is divided among
+// them. After a step they hold the same values, except for their own part of the batch
 // ("rows", "input", "label", "logits").
 type Session interface {
 	Info() Info

@@ -4,6 +4,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -67,7 +68,7 @@ func OpenIn(folder string, run experiments.Run, src *data.Source, dev device.Dev
 		return nil, err
 	}
 	if src.Train.Photos != nil {
-		m.Feed = NewFeed(m.Session, data.Join(&src.Train, &src.Test), run.Batch, launch)
+		m.Feed = NewFeed(m.Session, data.Join(&src.Train, &src.Test), run.Batch)
 	}
 	if err := m.fill(arch, src); err != nil {
 		m.Close()
@@ -225,10 +226,11 @@ func (m *Model) Decoder() string {
 
 // Close ends the session and what feeds it.
 func (m *Model) Close() error {
+	var err error
 	if m.Feed != nil {
-		m.Feed.close()
+		err = m.Feed.close()
 	}
-	return m.Session.Close()
+	return errors.Join(err, m.Session.Close())
 }
 
 // Writer keeps the first error of a row of writes.
@@ -269,11 +271,11 @@ func Normalisation(in experiments.Input, set *data.Set, stats data.Statistics) (
 	return mean, scale, fill
 }
 
-// Rows are the batches of steps first to first+n. Photos are on the device
+// Rows are the batches of steps first to first+n, at most Launch. Photos are on the device
 // then, until the next call.
 func (m *Model) Rows(first, n int) ([]device.Row, error) {
 	if m.Feed != nil {
-		return m.Feed.train(m.plan, m.look, first, n)
+		return m.Feed.train(m.plan, m.look, first)
 	}
 	rows := make([]device.Row, 0, n*m.Run.Batch)
 	for step := first; step < first+n; step++ {
@@ -297,23 +299,34 @@ func (m *Model) Evaluate(images []int32) (device.Counts, error) {
 // github.com/KaimingHe/deep-residual-networks). They are the batches that would
 // follow the last step, the same ones each time.
 func (m *Model) Average(batches int) error {
-	if m.Feed != nil { // waiting for these photos is no part of training
-		waited := m.Feed.Waited
-		defer func() { m.Feed.Waited = waited }()
-	}
-	n := max(1, min(batches, len(m.Train)/m.Run.Batch))
-	for k := 0; k < n; {
-		p := device.Plan{First: m.Run.Schedule.Stop + k}
-		var err error
-		if p.Rows, err = m.Rows(p.First, min(m.Launch, n-k)); err != nil {
-			return err
-		}
-		for range len(p.Rows) / m.Run.Batch {
+	first, n, k := m.Run.Schedule.Stop, max(1, min(batches, len(m.Train)/m.Run.Batch)), 0
+	calibrate := func(rows []device.Row) error {
+		p := device.Plan{First: first + k, Rows: rows}
+		for range len(rows) / m.Run.Batch {
 			k++
 			p.Rates = append(p.Rates, device.Rates{Statistics: 1 / float32(k)})
 		}
 		if err := m.Session.Calibrate(p); err != nil {
 			return fmt.Errorf("averaging batch norm's statistics: %w", err)
+		}
+		return nil
+	}
+	if m.Feed != nil {
+		plan := m.plan
+		return m.Feed.each(func(i int, dst []data.Shot) []data.Shot {
+			if i == n {
+				return dst
+			}
+			return plan.Shots(first+i, m.look, dst)
+		}, calibrate)
+	}
+	for k < n {
+		rows, err := m.Rows(first+k, min(m.Launch, n-k))
+		if err == nil {
+			err = calibrate(rows)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
