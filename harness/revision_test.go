@@ -1,3 +1,5 @@
+// Tests that a changed kernel gets a new revision.
+
 package harness
 
 import (

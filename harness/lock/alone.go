@@ -1,4 +1,5 @@
-// What only one process at a time may do.
+// Mutual exclusion: work that only one process at a time may do.
+
 package lock
 
 import (
@@ -11,9 +12,10 @@ import (
 	"depthlab/harness/disk"
 )
 
-// Alone runs f while no other process is in Alone for the folder of the lock at path:
-// for what several write there. Before, it removes what a killed one left half
-// written. The error is harness.ErrInterrupted where ctx ended while it waited.
+// Alone runs f while no other process is in Alone with the lock at path. Use it for files
+// that several processes write. Before f it removes incomplete files of a killed process
+// from the lock's folder. The error is harness.ErrInterrupted if ctx ended while it
+// waited.
 func Alone(ctx context.Context, path string, f func() error) error {
 	var locks Set
 	for {

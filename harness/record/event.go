@@ -47,6 +47,7 @@ type Start struct {
 	ID        string   `json:"id"`
 	Net       string   `json:"net"`
 	Variant   string   `json:"variant,omitempty"` // variant of the recipe: "no warm-up"; "" for the question's own recipe
+	Varied    []Value  `json:"varied,omitempty"`  // the keys that the question varies, and the run's values of them
 	Extends   string   `json:"extends,omitempty"` // ID of the trained run that it begins as, extended by identity layers: "plain-20-seed0"
 	Depth     int      `json:"depth"`
 	Residual  bool     `json:"residual"`
@@ -63,6 +64,12 @@ type Start struct {
 	Paper     bool     `json:"paper"`                     // recipe and data are the paper's
 	Machine   []string `json:"machine_caveats,omitempty"` // the caveats that come from machine and data, not from the recipe
 	Caveats   []string `json:"caveats"`                   // differences from the paper, printed with every figure and table: "schedule shortened to 1/8", "preview data", "CPU", "bf16"
+}
+
+// Value is the value of a key of the recipe in a run.
+type Value struct {
+	Key   string `json:"key"`   // "optimizer.rate"
+	Value string `json:"value"` // "0.03", "2000 steps"
 }
 
 // Label is the net's name with its variant: "resnet-110 (no warm-up)".

@@ -3,7 +3,6 @@
 package record
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -41,33 +40,11 @@ func Read(path string) (*RunRecord, error) {
 }
 
 func read(path string, from io.Reader) (*RunRecord, error) {
-	rec := &RunRecord{Path: path}
-	var check checker
-	in := bufio.NewScanner(from)
-	in.Buffer(nil, maxLine)
-	in.Split(wholeLine)
-	n := 0
-	for in.Scan() {
-		n++
-		e, err := parse(in.Bytes())
-		if err == nil {
-			err = check.next(e)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
-		}
-		rec.Events = append(rec.Events, e)
+	f := Follower{Path: path}
+	if err := f.extend(from); err != nil {
+		return nil, err
 	}
-	switch err := in.Err(); {
-	case errors.Is(err, bufio.ErrTooLong):
-		return nil, fmt.Errorf("%s:%d: line longer than %d bytes", path, n+1, maxLine)
-	case err != nil:
-		return nil, fmt.Errorf("%s:%d: %w", path, n+1, err)
-	case len(rec.Events) == 0:
-		return nil, fmt.Errorf("%s: %w", path, ErrEmpty)
-	}
-	rec.Start = *rec.Events[0].Start
-	return rec, nil
+	return f.rec, nil
 }
 
 // wholeLine is a bufio.SplitFunc for lines that end with a newline.

@@ -1,3 +1,6 @@
+// Tests of importing runs: whatever fails, runs are complete or absent, and resume
+// exactly.
+
 package store_test
 
 import (
@@ -18,8 +21,7 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// former lays a store's runs out as programs before the store did, in
-// results/test/default of dir.
+// former writes a store's runs in the older layout, into results/test/default of dir.
 func former(t *testing.T, from, dir string) string {
 	t.Helper()
 	folders, _, err := store.Store(from).All()
@@ -80,12 +82,13 @@ func contents(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// Runs of the layout before the store, finished and begun, are copied into it,
-// whatever operation on the disk fails on the way, and go on to the bits of runs that
-// were never moved. The old folder stays as it is; a run in hand there is not touched.
+// Finished and begun runs in the older layout are copied into the store, whatever
+// operation on the disk fails meanwhile. They resume with the bits of runs that were
+// never moved. The old folder stays unchanged. A run that another process trains there is
+// not touched.
 func TestImport(t *testing.T) {
 	want := sweeptest.Undisturbed(t)
-	begun := t.TempDir() // plain-8 finished, resnet-8 in its midst
+	begun := t.TempDir() // plain-8 finished, resnet-8 begun
 	s := sweeptest.NewSmall(t, begun)
 	if err := s.Run(sweeptest.StopAfter(17)); !errors.Is(err, harness.ErrInterrupted) {
 		t.Fatal(err)
@@ -138,7 +141,7 @@ func TestImport(t *testing.T) {
 			t.Errorf("%s is changed", path)
 		}
 	}
-	// What the store has now is what the sweep asks for.
+	// The sweep finds the imported runs in the store.
 	next := sweeptest.NewSmall(t, dir)
 	var said []string
 	next.Say = func(format string, args ...any) { said = append(said, format) }

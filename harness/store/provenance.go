@@ -106,8 +106,9 @@ func (f Folder) History() (p *Provenance, warning string, err error) {
 type Origin struct {
 	Question string      `json:"question"`
 	Profile  string      `json:"profile"`
-	Resolved string      `json:"question_sha256"` // of question.yaml, with all defaults filled in
-	Drawn    string      `json:"drawn_by"`        // version of the program
+	Changes  []string    `json:"changes,omitempty"` // changes of the command line: "--set optimizer.rate=0.05"
+	Resolved string      `json:"question_sha256"`   // of question.yaml, with all defaults filled in
+	Drawn    string      `json:"drawn_by"`          // version of the program
 	Runs     []OriginRun `json:"runs"`
 }
 

@@ -1,3 +1,5 @@
+// Tests of provenance and of the differences between runs.
+
 package store_test
 
 import (
@@ -10,8 +12,8 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// Two runs of one recipe do not differ; of two recipes, in what was changed and
-// in what came out.
+// Two runs of one recipe do not differ. Runs of two recipes differ in what was changed
+// and in their results.
 func TestDiff(t *testing.T) {
 	a, b := t.TempDir(), t.TempDir()
 	for _, dir := range []string{a, b} {

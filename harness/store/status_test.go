@@ -1,3 +1,5 @@
+// Tests of the status of runs, also in damaged folders.
+
 package store_test
 
 import (
@@ -60,10 +62,15 @@ func TestStatuses(t *testing.T) {
 	if one := status(store.Training, store.Waiting)[0]; !strings.HasPrefix(one.By, "process ") {
 		t.Errorf("in hand: %+v", one)
 	}
-	old := time.Now().Add(-time.Hour)
+	restore := store.SetNow(func() time.Time { return time.Now().Add(time.Hour) })
+	status(store.Silent, store.Waiting)
+	restore()
+	old := time.Now().Add(-time.Hour) // the holder's clock is wrong
 	os.Chtimes(filepath.Join(string(sweeptest.At(dir, "plain-8-seed0")), "lock"), old, old)
 	written(t, sweeptest.At(dir, "plain-8-seed0").Record(), old)
-	status(store.Silent, store.Waiting)
+	if one := status(store.Training, store.Waiting)[0]; !strings.Contains(one.By, "the clock there is 1h0m0s behind") {
+		t.Errorf("with another clock: %+v", one)
+	}
 	if err := held.Release(); err != nil {
 		t.Fatal(err)
 	}
@@ -90,8 +97,8 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// written sets the time of all events of a record; the zero time removes them,
-// as in records of older versions.
+// written sets the time of all events of a record. The zero time removes the times, as in
+// records of older versions.
 func written(t *testing.T, path string, at time.Time) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -108,9 +115,9 @@ func written(t *testing.T, path string, at time.Time) {
 	}
 }
 
-// A run was last seen when its last event was written, whatever the time of the
-// file: that of a checkout is new. A finished run of an older version was seen
-// when run.json says; of others only the file's time is known.
+// A run was last seen when its last event was written, whatever the file's modification
+// time: a checkout makes new files. For a finished run of an older version it is the time
+// in run.json. For other runs only the file's time is known.
 func TestSeen(t *testing.T) {
 	dir := t.TempDir()
 	if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
@@ -130,7 +137,7 @@ func TestSeen(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		event  time.Time
-		forget bool // run.json is gone
+		forget bool // run.json is missing
 		want   time.Time
 	}{
 		{"events with times", event, false, event},
@@ -152,8 +159,8 @@ func TestSeen(t *testing.T) {
 	}
 }
 
-// A question that cannot be read, or a copy of a record, does not hide the runs
-// that have records.
+// An unreadable question, or a copy of a record, does not hide the runs that have
+// records.
 func TestStatusesOfDamagedFolders(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "[2024] thesis")
 	if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {

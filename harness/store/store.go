@@ -186,16 +186,16 @@ func (f Folder) Size() (bytes int64) {
 	return bytes
 }
 
-// Space is what a run of a net of so many parameters takes on disk, in bytes:
-// kept when it is finished, and passing while it is trained, on top of that.
+// Space is the disk space of a run, in bytes, for a net with this many parameters: what
+// is kept when the run is finished, and what is needed in addition while it trains.
 func Space(run experiments.Run, params int64) (kept, passing int64) {
 	// Running statistics and the names of tensors are a few percent more.
 	weights := 4*params + 4*params/16 + 1<<16
-	const event = 200 // bytes of a line of the record
-	var looks int64   // a norm of each layer, at every test
+	const event = 200 // bytes of one line of the record
+	var looks int64   // one norm of each layer at every test
 	if arch, err := nets.ParseArch(run.Net); err == nil {
 		looks = int64(run.Schedule.Stop/run.EvalEvery+2) * 10 * int64(arch.Depth)
 	}
 	events := int64(run.Schedule.Stop/run.LogEvery + run.Schedule.Stop/run.EvalEvery + len(run.Schedule.At) + 20)
-	return weights + events*event + looks, (state.Keep + 1) * 2 * weights // with momenta; the old ones stay while the next is written
+	return weights + events*event + looks, (state.Keep + 1) * 2 * weights // with momenta; old checkpoints stay while the next one is written
 }

@@ -43,13 +43,14 @@ func (v View) Log() string { return filepath.Join(string(v), "log.txt") }
 // TensorBoard is the folder of the event files of the run that the question calls id.
 func (v View) TensorBoard(id string) string { return filepath.Join(string(v), "tensorboard", id) }
 
-// Alone runs f while no other process is in Alone for the view: for figures, tables
-// and the question.
+// Alone runs f while no other process is in Alone for this view. It protects figures,
+// tables and the question's file.
 func (v View) Alone(ctx context.Context, f func() error) error {
 	return lock.Alone(ctx, filepath.Join(string(v), "alone.lock"), f)
 }
 
-func (v View) listPath() string { return filepath.Join(string(v), "runs.json") }
+// List is the path of the list of the question's runs.
+func (v View) List() string { return filepath.Join(string(v), "runs.json") }
 
 // Write stores the list of the question's runs. Runs of an earlier list that are not in
 // this one stay in the store.
@@ -58,12 +59,12 @@ func (v View) Write(file string, runs []Entry) error {
 	if err != nil {
 		return err
 	}
-	return disk.Write(v.listPath(), append(text, '\n'))
+	return disk.Write(v.List(), append(text, '\n'))
 }
 
 // Read returns the runs of the question; none if it was never asked.
 func (v View) Read() (file string, runs []Entry, err error) {
-	text, err := os.ReadFile(v.listPath())
+	text, err := os.ReadFile(v.List())
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil, nil
 	}
@@ -72,11 +73,11 @@ func (v View) Read() (file string, runs []Entry, err error) {
 	}
 	var l list
 	if err := json.Unmarshal(text, &l); err != nil {
-		return "", nil, fmt.Errorf("%s: damaged (%w); asking the question again writes it anew", v.listPath(), err)
+		return "", nil, fmt.Errorf("%s: damaged (%w); asking the question again writes it anew", v.List(), err)
 	}
 	for _, e := range l.Runs {
 		if !folderName.MatchString(e.Run) || filepath.Base(e.Run) != e.Run {
-			return "", nil, fmt.Errorf("%s: %q is not the name of a run in the store", v.listPath(), e.Run)
+			return "", nil, fmt.Errorf("%s: %q is not the name of a run in the store", v.List(), e.Run)
 		}
 	}
 	return l.File, l.Runs, nil
@@ -99,7 +100,7 @@ func (s Store) Views() ([]View, error) {
 		}
 		for _, p := range profiles {
 			v := s.View(q.Name(), p.Name())
-			if _, err := os.Stat(v.listPath()); err == nil {
+			if _, err := os.Stat(v.List()); err == nil {
 				all = append(all, v)
 			}
 		}

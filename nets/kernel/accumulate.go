@@ -4,8 +4,8 @@ package kernel
 
 import "fmt"
 
-// Accumulate adds the result of a micro-batch to the sum over the earlier ones: sum, x ->
-// sum, in place, all of one shape. The compiler emits it; it has no node in a graph.
+// Accumulate adds the result of a micro-batch to the sum over the earlier ones:
+// sum, x -> sum, in place, all of one shape. The compiler emits it; it has no node in a graph.
 type Accumulate struct{}
 
 func (k Accumulate) String() string { return "accumulate" }

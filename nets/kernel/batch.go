@@ -4,10 +4,13 @@ package kernel
 
 import "fmt"
 
-// Batch selects images of the resident data set and augments them: images uint8
-// (D,C,H',W'), labels int32 (D), rows int32 (N,4), mean (C,H',W'), scale (C), fill (C) ->
-// input (N,C,H,W), label int32 (N). If the batch is cut into micro-batches, input and
-// label are one micro-batch: Images rows, starting at row First.
+// Batch selects images of the resident data set and augments them:
+//
+//	images uint8 (D,C,H',W'), labels int32 (D), rows int32 (N,4),
+//	mean (C,H',W'), scale (C), fill (C) -> input (N,C,H,W), label int32 (N)
+//
+// If the batch is cut into micro-batches, input and label are one micro-batch: Images
+// rows, starting at row First.
 //
 // A row is the image's index, the top and left of the crop in the image padded by Pad on
 // each side, and 1 to flip it left-right. A pixel inside the image becomes (pixel - mean)

@@ -49,15 +49,16 @@ func (k Conv) Ref(out, in []Tensor) {
 	}
 }
 
-// lanes is how many channels are summed side by side: a processor begins the
-// next lane's addition while it waits for one. No sum changes its order.
+// lanes is the number of channels that are summed side by side, so that the processor
+// need not wait for one addition before it begins the next. The order within each sum is
+// the same.
 const lanes = 4
 
-// blocks is the number of blocks of lanes in so many channels.
+// blocks is the number of blocks of lanes channels each; the last one may be incomplete.
 func blocks(channels int) int { return (channels + lanes - 1) / lanes }
 
-// block gives the channels of block i. Where the last block is not full, its last
-// channel is computed again, to the same values.
+// block returns the channels of block i. If the last block is incomplete, its last
+// channel is computed several times, with the same result.
 func block(i, channels int) (all [lanes]int) {
 	for j := range all {
 		all[j] = min(i*lanes+j, channels-1)
@@ -127,8 +128,8 @@ func storeLane[T Float](dst []T, sum [][lanes]float64, lane int) {
 	}
 }
 
-// ConvGradInput is the gradient of Conv with respect to its input of H x W pixels: w
-// (Out,C,Size,Size), dy (N,Out,H',W') -> dx (N,C,H,W).
+// ConvGradInput is the gradient of Conv with respect to its input of H x W pixels:
+// w (Out,C,Size,Size), dy (N,Out,H',W') -> dx (N,C,H,W).
 type ConvGradInput struct {
 	Conv
 	H, W int
@@ -195,8 +196,8 @@ func convGradInputRef[T Float](k ConvGradInput, dxt, wt, dyt Tensor) {
 	})
 }
 
-// ConvGradWeight is the gradient of Conv with respect to its weight: x (N,C,H,W), dy
-// (N,Out,H',W') -> dw (Out,C,Size,Size).
+// ConvGradWeight is the gradient of Conv with respect to its weight:
+// x (N,C,H,W), dy (N,Out,H',W') -> dw (Out,C,Size,Size).
 type ConvGradWeight struct{ Conv }
 
 func (k ConvGradWeight) String() string { return k.Conv.String() + " grad weight" }

@@ -234,10 +234,11 @@ func linearGradBiasRef[T Float](dbt, dyt Tensor) {
 	}
 }
 
-// CrossEntropy is the loss and the number of errors of a batch: logits (N,K), label int32
-// (N) -> loss (1), wrong (1). loss is the mean over the images. wrong is the number of
-// images whose largest logit (the first one, if several are equal) is not that of the
-// label. Images of label -1 are empty slots and count in neither.
+// CrossEntropy is the loss and the number of errors of a batch:
+// logits (N,K), label int32 (N) -> loss (1), wrong (1).
+// loss is the mean over the images. wrong is the number of images whose largest logit
+// (the first one, if several are equal) is not that of the label. Images of label -1 are
+// empty slots and count in neither.
 //
 // If the batch is cut into micro-batches, Of is the number of images in the whole batch,
 // and loss is the micro-batch's part of the mean: its sum divided by Of. Of 0 means that
@@ -320,8 +321,8 @@ func softmaxSum[T Float](row []T) (top int, sum float64) {
 	return top, sum
 }
 
-// CrossEntropyGrad is the gradient of the mean loss with respect to the logits: logits
-// (N,K), label (N) -> dlogits (N,K) = (softmax - onehot) / images, zero in empty slots.
+// CrossEntropyGrad is the gradient of the mean loss with respect to the logits:
+// logits (N,K), label (N) -> dlogits (N,K) = (softmax - onehot) / images, zero in empty slots.
 // images is the number of images that are not empty slots, or Of if the batch is cut into
 // micro-batches, as in CrossEntropy.
 type CrossEntropyGrad struct{ Of int }

@@ -4,7 +4,7 @@ package kernel
 
 import "fmt"
 
-// MaxPool takes the largest value of each window of Size x Size pixels, at a distance of
+// MaxPool takes the largest value of each window of Size x Size pixels, with stride
 // Stride: x (N,C,H,W) -> y (N,C,H',W'). The image is padded by Before pixels at its top
 // and left and by After at its bottom and right. Padding is never the largest value. Of
 // equal values it takes the first in row order. NaN counts as the largest, as in PyTorch.

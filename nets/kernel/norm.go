@@ -170,10 +170,12 @@ func (p plane) each(i int, f func(at int)) {
 	}
 }
 
-// BatchNormGrad is the gradient of BatchNorm with respect to x, scale, shift and add: x,
-// scale, mean, variance [, y with ReLU], dy -> dx (N,C,H,W), dscale (C), dshift (C) [,
-// dadd (N,C,H,W) with Add]. Where y is 0 the rectifier passes no gradient, as in PyTorch
-// and cuDNN.
+// BatchNormGrad is the gradient of BatchNorm with respect to x, scale, shift and add:
+//
+//	x, scale, mean, variance [, y with ReLU], dy ->
+//	dx (N,C,H,W), dscale (C), dshift (C) [, dadd (N,C,H,W) with Add]
+//
+// Where y is not above 0 the rectifier passes no gradient, as in PyTorch and cuDNN.
 type BatchNormGrad struct{ BatchNorm }
 
 func (k BatchNormGrad) String() string { return k.BatchNorm.String() + " grad" }
@@ -302,17 +304,20 @@ func batchNormInferRef[T Float](k BatchNormInfer, out, in []Tensor) {
 }
 
 // MovingAverage updates batch norm's running statistics with those of a batch, averaged
-// over its groups: running = (1 - rates[1]) running + rates[1] batch. mean (G,C),
-// variance (G,C), running mean (C), running variance (C), rates (2) -> running mean,
-// running variance, in place. The running variance is unbiased, as in PyTorch and Caffe.
+// over its groups: running = (1 - rates[1]) running + rates[1] batch.
+//
+//	mean (G,C), variance (G,C), running mean (C), running variance (C), rates (2) ->
+//	running mean, running variance, in place
+//
+// The running variance is unbiased, as in PyTorch and Caffe.
 //
 // If the batch is cut into micro-batches, mean and variance of each micro-batch come
 // first, in turn. The average is over the groups of all of them. So one step updates the
 // running statistics once, with micro-batches or without.
 //
-// With Replicas = N > 0 the outputs are divided by N: the share of one of N replicas,
-// whose own groups moved them. AllReduce adds the shares up to running statistics that
-// were moved by the average over the groups of all replicas.
+// With Replicas = N > 0 the outputs are divided by N: they are the part of one of N
+// replicas, computed from its own groups. AllReduce adds the parts, which gives the
+// average over the groups of all replicas.
 type MovingAverage struct {
 	Count    int // elements that each mean averages: images in a group x H x W
 	Replicas int // 0 for a program on one device

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Optimizer is a kernel that updates a flat range of P parameters with their gradients: w
-// (P), g (P), state, rates (2) -> w, state, in place. The learning rate is rates[0].
+// Optimizer is a kernel that updates a flat range of P parameters with their gradients:
+// w (P), g (P), state, rates (2) -> w, state, in place. The learning rate is rates[0].
 type Optimizer interface {
 	InPlace
 	// State lists the tensors that the optimizer keeps from step to step, in the order of

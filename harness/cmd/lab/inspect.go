@@ -303,6 +303,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	c.dataOption()
 	c.profileOption(firstMet)
+	c.changeOptions()
 	net := c.String("net", "", "any net by name, in the file or not")
 	seed := c.Uint64("seed", 0, "of weights and plan")
 	steps := c.Int("steps", 3, "how many")

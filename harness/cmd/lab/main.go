@@ -37,6 +37,7 @@ func init() { // a variable would refer to itself through help
 		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion, true},
 		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion, true},
 		{"status", "[DIR]", "where every run stands whose results lie in or under a folder (results/), while others train or not", status, false},
+		{"watch", "[DIR]", "the pages of questions in the browser, live while runs train here or elsewhere (results/)", watch, false},
 		{"runs", "", "list the runs in the store: what, where used, size, when", listRuns, false},
 		{"rm", "RUN", "remove a run from the store, by the name that runs lists", removeRun, false},
 		{"gc", "", "remove the runs that no question names; shows them first, and asks", collectRuns, false},
@@ -60,9 +61,10 @@ func init() { // a variable would refer to itself through help
 type call struct {
 	*flag.FlagSet
 	help    func()
-	dataDir string   // --data
-	plugin  string   // --plugin
-	profile string   // --profile
+	dataDir string // --data
+	plugin  string // --plugin
+	profile string // --profile
+	changes experiments.Changes
 	json    bool     // --json
 	rest    []string // the command line, to be parsed by files
 }

@@ -46,7 +46,7 @@ func showOrigin(_ context.Context, c *call) error {
 	if err := json.Unmarshal(text, &o); err != nil {
 		return fmt.Errorf("%s: %w", files[0], err)
 	}
-	fmt.Printf("%s\nprofile %s, question.yaml SHA-256 %.12s, drawn by version %s\n", o.Question, o.Profile, o.Resolved, o.Drawn)
+	fmt.Printf("%s\nprofile %s, question.yaml SHA-256 %.12s, drawn by version %s\n", o.Question, strings.Join(append([]string{o.Profile}, o.Changes...), " "), o.Resolved, o.Drawn)
 	for _, r := range o.Runs {
 		finished := "not finished"
 		if r.Finished != "" {

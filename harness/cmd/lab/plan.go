@@ -26,6 +26,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.placeFlags()
 	c.dataOption()
 	c.profileOption(firstMet)
+	c.changeOptions()
 	c.jsonOption()
 	measure := c.Bool("measure", false, "time some steps of the nets now, 10 s in all, for this plan alone")
 	files, err := c.files(1, "one question file")
@@ -70,12 +71,14 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	}
 	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{
-			"question": q.plan.Question, "profile": q.plan.Profile, "not": missing, "device": info, "data": src.Title, "runs": estimates,
+			"question": q.plan.Question, "profile": q.plan.Profile, "changes": q.plan.Changes, "overridden": q.Overridden(q.plan), "not": missing, "device": info, "data": src.Title, "runs": estimates,
 		})
 	}
-	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.plan.Profile, src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
-	for _, line := range c.reasons(missing) {
-		fmt.Println(line)
+	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.asked(), src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
+	for _, line := range append(c.reasons(missing), q.Overridden(q.plan)) {
+		if line != "" {
+			fmt.Println(line)
+		}
 	}
 	wide := 22
 	for _, e := range estimates {
@@ -132,7 +135,7 @@ func (q question) done(id string) string {
 	}
 	s := f.Status(id, p.Run.Schedule.Stop)
 	trained := ""
-	if p.Question != q.plan.Question || p.Profile != q.plan.Profile {
+	if p.Question != q.plan.Question || p.Profile != q.plan.Folder {
 		trained = fmt.Sprintf(" (trained for %q, %s)", p.Question, p.Profile)
 	}
 	if s.State == store.Finished {

@@ -23,6 +23,7 @@ import (
 	"depthlab/harness/disk"
 	"depthlab/harness/machine"
 	"depthlab/harness/model"
+	"depthlab/harness/pages"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
@@ -42,11 +43,14 @@ type question struct {
 // before it. Only what is plainly absent is a reason for another profile: what
 // was named, and is not what it should be, ends the command.
 func (c *call) choose(file string) (q question, missing []experiments.Missing, err error) {
-	if q.Question, err = experiments.Load(file); err != nil {
+	if q.Question, err = c.load(file); err != nil {
 		return q, nil, err
 	}
 	have, why := c.machine().Have()
 	q.plan, missing, err = q.Choose(have, c.profile)
+	if q.plan != nil && q.plan.Wrong != nil {
+		return q, nil, q.plan.Wrong
+	}
 	for _, x := range missing {
 		if machine.Promised(why[x.Need]) {
 			return q, nil, why[x.Need]
@@ -75,13 +79,14 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 }
 
 // view is the folder of a plan's results. A question.yaml that lies in such a folder
-// is asked again there. Two files of one name cannot share a folder.
+// is asked again there, or beside it where the command line changes it. Two files of
+// one name cannot share a folder.
 func (c *call) view(file string, p *experiments.Plan) (store.View, error) {
 	own := store.View(filepath.Dir(file))
 	if _, runs, err := own.Read(); filepath.Base(file) == filepath.Base(own.Question()) && err == nil && len(runs) > 0 {
-		return own, nil
+		return own + store.View(strings.TrimPrefix(p.Folder, p.Profile)), nil
 	}
-	v := c.machine().Store().View(p.Name, p.Profile)
+	v := c.machine().Store().View(p.Name, p.Folder)
 	other, _, err := v.Read()
 	if err != nil || other == "" {
 		return v, nil // a damaged list is written anew
@@ -343,6 +348,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.placeFlags()
 	c.dataOption()
 	c.profileOption(firstMet)
+	c.changeOptions()
 	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
 	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
 	jobs := c.Int("jobs", 0, "runs to train at a time on each device (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
@@ -375,7 +381,10 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	for _, line := range c.reasons(missing) {
 		say("  %s", line)
 	}
-	say("  profile %s, results in %s", q.plan.Profile, q.view)
+	say("  profile %s, results in %s", q.asked(), q.view)
+	if text := q.Overridden(q.plan); text != "" {
+		say("  %s", text)
+	}
 	if q.plan.Says != "" {
 		say("  %s", q.plan.Says)
 	}
@@ -466,13 +475,11 @@ func (q question) recorded() (records []*record.RunRecord, origins []store.Origi
 			say("%s is left out: %v", run.ID, err)
 			continue
 		}
-		if made, err := f.ReadProvenance(); err == nil {
-			if err := sweep.Asks(run, made); err != nil {
-				say("%s is left out: %v", run.ID, err)
-				continue
-			}
+		made, _ := f.ReadProvenance() // a damaged one is the origin's to tell
+		if rec.Start, err = seen(q.plan, run, made, rec.Start); err != nil {
+			say("%s is left out: %v", run.ID, err)
+			continue
 		}
-		rec.Start = sweep.Seen(q.plan, run, rec.Start)
 		records, origins = append(records, rec), append(origins, store.OriginOf(f, rec))
 	}
 	return records, origins, nil
@@ -492,7 +499,7 @@ func (q question) draw(ctx context.Context) error {
 		return err
 	}
 	origin := store.Origin{
-		Question: q.plan.Question, Profile: q.plan.Profile, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
+		Question: q.plan.Question, Profile: q.plan.Profile, Changes: q.plan.Changes, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
 		Drawn: version, Runs: origins,
 	}
 	text, err := json.MarshalIndent(origin, "", "  ")
@@ -500,9 +507,10 @@ func (q question) draw(ctx context.Context) error {
 		return err
 	}
 	err = q.view.Alone(ctx, func() error {
-		return plots.Draw(string(q.view), plots.Question{
+		err := plots.Draw(string(q.view), plots.Question{
 			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)
+		return errors.Join(err, q.report(records, origins))
 	})
 	if err != nil {
 		return err
@@ -516,26 +524,38 @@ func (q question) draw(ctx context.Context) error {
 	for _, f := range q.plan.Figures {
 		fmt.Println(filepath.Join(string(q.view), f+".png"))
 	}
+	fmt.Println(filepath.Join(string(q.view), pages.Name))
 	return nil
+}
+
+// report writes the page for the browser.
+func (q question) report(records []*record.RunRecord, origins []store.OriginRun) error {
+	var runs []pages.Run
+	for i, r := range records {
+		runs = append(runs, pages.Run{Record: r, Origin: origins[i]})
+	}
+	return pages.Write(pages.Question{Question: q.Question, Plan: q.plan, View: q.view}, runs)
 }
 
 func plotQuestion(ctx context.Context, c *call) error {
 	c.profileOption("all that have records")
+	c.changeOptions()
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
-	loaded, err := experiments.Load(files[0])
+	loaded, err := c.load(files[0])
 	if err != nil {
 		return err
 	}
-	plans := loaded.Plans
+	plans, err := fitting(loaded)
 	if c.profile != "" {
-		plan, _, err := loaded.Choose(nil, c.profile)
-		if err != nil {
-			return usageError{err}
-		}
+		var plan *experiments.Plan
+		plan, _, err = loaded.Choose(nil, c.profile)
 		plans = []*experiments.Plan{plan}
+	}
+	if err != nil {
+		return usageError{err}
 	}
 	drawn := 0
 	for _, p := range plans { // on whatever machine they were made

@@ -39,7 +39,7 @@ const (
 
 // Cutter decodes and crops. It reuses its buffers. It is not safe for concurrent use.
 type Cutter struct {
-	Layout       Layout // of the crops
+	Layout       Layout  // of the crops
 	turbo        *turbo  // nil means Go's decoder
 	across, down taps    // resize weights of the current view
 	pixels       []uint8 // decoded, rows of RGBX

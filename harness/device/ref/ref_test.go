@@ -1,3 +1,5 @@
+// The conformance suite on ref.
+
 package ref_test
 
 import (

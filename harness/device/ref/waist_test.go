@@ -1,3 +1,5 @@
+// Test of the compiler: the Program on ref against the graph on Gorgonia's own machine.
+
 package ref_test
 
 import (
@@ -16,9 +18,9 @@ import (
 	"depthlab/nets/program"
 )
 
-// The waist: Gorgonia's own tape machine runs the graph, and this device the
-// Program compiled from it. Both call the same references, so whatever the
-// compiler merges, orders or places wrongly shows as a bit.
+// TestWaist: Gorgonia's tape machine runs the graph, and ref runs the Program compiled
+// from it. Both call the same references. So an error of the compiler in merging,
+// ordering or placing changes bits.
 func TestWaist(t *testing.T) {
 	const batch, images = 4, 6
 	for _, c := range []struct {
@@ -32,7 +34,7 @@ func TestWaist(t *testing.T) {
 		t.Run(c.net, func(t *testing.T) {
 			size := c.size
 			if size > 16 && testskip.Short(t) {
-				testskip.Skip(t, "a net with a max-pool is large: seconds")
+				testskip.Skip(t, "a net with a max-pool is large and takes seconds")
 			}
 			arch, err := nets.ParseArch(c.net)
 			if err != nil {
@@ -53,7 +55,7 @@ func TestWaist(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			// One step at rate 0, which leaves the parameters alone.
+			// One step at learning rate 0, which does not change the parameters.
 			must := func(err error) {
 				t.Helper()
 				if err != nil {
@@ -79,7 +81,7 @@ func TestWaist(t *testing.T) {
 				values[p.Node] = tensor.New(tensor.WithShape(p.Node.Shape()...), tensor.WithBacking(w))
 			}
 			metric := make([]device.Metric, 1)
-			// One slot is empty: the loss has 3 images.
+			// One slot is empty: the loss is the mean over 3 images.
 			must(s.Train(device.Plan{Rows: []device.Row{{0, 2, 2, 0}, {5, 0, 4, 1}, {-1}, {3, 1, 2, 1}}, Rates: make([]device.Rates, 1)}, metric))
 
 			input, label := make([]float32, batch*3*size*size), make([]int32, batch)
@@ -113,8 +115,8 @@ func TestWaist(t *testing.T) {
 	}
 }
 
-// tapeMachine gives the loss and the gradients by name. They are taken by
-// Read: the Value of a node may be overwritten by a later one.
+// tapeMachine returns the loss and the gradients by name. It uses G.Read, because a later
+// node may overwrite a node's Value.
 func tapeMachine(t *testing.T, g *nets.Graph, values map[*G.Node]tensor.Tensor) (float32, map[string][]float32) {
 	var loss G.Value
 	G.Read(g.Loss, &loss)

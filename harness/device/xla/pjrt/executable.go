@@ -1,3 +1,5 @@
+// Executables: compiles, loads and executes programs.
+
 package pjrt
 
 import (
@@ -19,7 +21,7 @@ type program struct {
 }
 
 func mlir(pin *runtime.Pinner, text string) *program {
-	p := &program{ // a plugin crashes on no text at all: a space is an error to it
+	p := &program{ // a plugin crashes on an empty text; for a space it returns an error
 		code: pinned(pin, []byte(text+" ")), n: len(text) + 1,
 		format: pinned(pin, []byte("mlir")), nformat: len("mlir"),
 	}
@@ -28,7 +30,7 @@ func mlir(pin *runtime.Pinner, text string) *program {
 	return p
 }
 
-// Compiled is a program compiled for a device, which need not be there.
+// Compiled is a program compiled for a device, which need not exist here.
 type Compiled struct {
 	plugin *Plugin
 	handle uintptr // PJRT_Executable
@@ -42,7 +44,7 @@ type Executable struct {
 	outputs int
 }
 
-// Compile compiles StableHLO text for the client's first devices, a replica on
+// Compile compiles StableHLO text for the first devices of the client, one replica on
 // each.
 func (c *Client) Compile(text string, replicas int, o CompileOptions) (*Executable, error) {
 	var pin runtime.Pinner
@@ -62,7 +64,7 @@ func (c *Client) Compile(text string, replicas int, o CompileOptions) (*Executab
 	return c.loaded(args.executable)
 }
 
-// Load takes what Serialize gave on this machine with this plugin.
+// Load loads the bytes that Serialize returned on this machine with this plugin.
 func (c *Client) Load(serialized []byte) (*Executable, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -111,13 +113,13 @@ func (e *Executable) Destroy() error {
 // Destroy frees the compiled program.
 func (e *Compiled) Destroy() error { return e.plugin.destroy(fnExecutableDestroy, &e.handle) }
 
-// Event ends when an execution has, on all devices.
+// Event is done when an execution has finished on all devices.
 type Event struct {
 	plugin  *Plugin
 	handles []uintptr
 }
 
-// Await waits and gives the errors of the execution. It can be called once.
+// Await waits and returns the errors of the execution. It may be called once.
 func (e *Event) Await() error {
 	var all []error
 	for _, handle := range e.handles {
@@ -127,10 +129,10 @@ func (e *Event) Await() error {
 	return errors.Join(all...)
 }
 
-// Execute enqueues one execution, with a list of arguments for each replica, and
-// gives the buffers that each will write. Arguments that the program aliases to
-// outputs are donated: they must not be used again, and still be destroyed. The
-// caller must wait for the event.
+// Execute enqueues one execution, with a list of arguments for each replica, and returns
+// the buffers that each replica will write. Arguments that the program aliases to outputs
+// are donated: do not use them again, but destroy them. The caller must wait for the
+// event.
 func (e *Executable) Execute(args [][]*Buffer) ([][]*Buffer, *Event, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -152,7 +154,7 @@ func (e *Executable) Execute(args [][]*Buffer) ([][]*Buffer, *Event, error) {
 		launch       int64
 		keep         unsafe.Pointer
 		nkeep        int
-		rest         [5]uintptr // context, call location, tasks: none
+		rest         [5]uintptr // context, call location, tasks: not used
 	}{}
 	options.size = unsafe.Sizeof(options)
 	pin.Pin(&options)
@@ -160,7 +162,7 @@ func (e *Executable) Execute(args [][]*Buffer) ([][]*Buffer, *Event, error) {
 		header
 		executable      uintptr
 		options         unsafe.Pointer
-		arguments       unsafe.Pointer // a list for each device
+		arguments       unsafe.Pointer // one list for each device
 		devices, nargs  int
 		outputs, events unsafe.Pointer
 		device          uintptr
@@ -181,10 +183,10 @@ func (e *Executable) Execute(args [][]*Buffer) ([][]*Buffer, *Event, error) {
 	return out, &Event{e.plugin, events}, nil
 }
 
-// Memory is what an executable needs on the device, in bytes.
+// Memory is the memory that an executable needs on the device, in bytes.
 type Memory struct{ Arguments, Outputs, Aliased, Temporaries int64 }
 
-// Memory gives the bytes that the compiler planned.
+// Memory returns the bytes that the compiler planned.
 func (e *Compiled) Memory() (Memory, error) {
 	args := struct {
 		header
@@ -197,7 +199,7 @@ func (e *Compiled) Memory() (Memory, error) {
 	return Memory{args.arguments, args.outputs, args.aliases, args.temps}, err
 }
 
-// Optimized gives the program that XLA made, as HloModuleProtoWithConfig.
+// Optimized returns the program as XLA optimised it, as HloModuleProtoWithConfig.
 func (e *Compiled) Optimized() ([]byte, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -209,7 +211,7 @@ func (e *Compiled) Optimized() ([]byte, error) {
 		executable uintptr
 		program    *program
 	}{executable: e.handle, program: p}
-	if err := call(e.plugin, fnExecutableOptimized, &args); err != nil { // the first call gives the size
+	if err := call(e.plugin, fnExecutableOptimized, &args); err != nil { // the first call returns the size
 		return nil, err
 	}
 	text := make([]byte, p.n)
@@ -217,8 +219,8 @@ func (e *Compiled) Optimized() ([]byte, error) {
 	return text, call(e.plugin, fnExecutableOptimized, &args)
 }
 
-// Serialize gives bytes that Load takes, on the same kind of device and with
-// the same version of the plugin.
+// Serialize returns bytes for Load, on the same kind of device and with the same version
+// of the plugin.
 func (e *Compiled) Serialize() ([]byte, error) {
 	args := struct {
 		header
@@ -235,9 +237,9 @@ func (e *Compiled) Serialize() ([]byte, error) {
 	return text, nil
 }
 
-// CompileFor compiles StableHLO text for GPUs of one machine that need not be
-// there, a replica on each, from the description of one (a GpuTargetConfigProto as
-// text). What comes out can be looked at, not executed.
+// CompileFor compiles StableHLO text for GPUs of one machine that need not exist here,
+// one replica on each, from the description of one GPU (a GpuTargetConfigProto as text).
+// The result can be inspected, not executed.
 func (p *Plugin) CompileFor(target, text string, replicas int, o CompileOptions) (*Compiled, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()

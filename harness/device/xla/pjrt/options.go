@@ -1,3 +1,5 @@
+// Options for plugins and for the compiler, as PJRT encodes them.
+
 package pjrt
 
 import (
@@ -23,7 +25,7 @@ type namedValue struct {
 	name  unsafe.Pointer
 	nname int
 	kind  int32
-	value uint64 // a union: its first bytes, which are the low ones, hold the shorter kinds
+	value uint64 // a union: shorter types are in its first (low) bytes
 	n     int
 }
 
@@ -54,12 +56,12 @@ func named(pin *runtime.Pinner, options []Option) []namedValue {
 	return list
 }
 
-// CompileOptions are XLA's debug options by name ("xla_gpu_autotune_level"):
-// a string, bool, int64 or float64 each.
+// CompileOptions are XLA's debug options by name ("xla_gpu_autotune_level"), each a
+// string, bool, int64 or float64.
 type CompileOptions map[string]any
 
-// encode gives a serialized CompileOptionsProto: so many replicas, one partition,
-// no particular devices, which are the client's first then
+// encode makes a serialized CompileOptionsProto with this number of replicas, one
+// partition, and no particular devices: XLA then takes the client's first ones
 // (xla/pjrt/proto/compile_options.proto).
 func (o CompileOptions) encode(replicas int) []byte {
 	var build []byte

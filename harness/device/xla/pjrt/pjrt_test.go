@@ -1,3 +1,5 @@
+// Tests of the PJRT client on XLA's CPU plugin.
+
 package pjrt
 
 import (
@@ -13,7 +15,7 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// plugin opens the CPU plugin, or skips.
+// plugin opens the CPU plugin, or skips the test.
 func plugin(t testing.TB) *Plugin {
 	t.Helper()
 	path := os.Getenv("DEPTHLAB_PJRT")
@@ -210,8 +212,8 @@ func TestNoPlugin(t *testing.T) {
 	}
 	for _, c := range []struct{ path, want string }{
 		{filepath.Join(t.TempDir(), "absent.so"), "no such file"},
-		{text, "can not be loaded"},
-		{libc(t), "no PJRT plugin"},
+		{text, "cannot be loaded"},
+		{libc(t), "not a PJRT plugin"},
 	} {
 		_, err := Open(c.path)
 		var no *PluginError
@@ -226,7 +228,7 @@ func TestNoPlugin(t *testing.T) {
 	}
 }
 
-// libc is a library that is on every Linux machine, and no plugin.
+// libc returns a library that exists on every Linux machine and is not a plugin.
 func libc(t *testing.T) string {
 	for _, pattern := range []string{"/lib/*/libc.so.6", "/lib64/libc.so.6", "/usr/lib/libc.so.6"} {
 		if found, _ := filepath.Glob(pattern); len(found) > 0 {
@@ -262,7 +264,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// The wire format, by hand: executable_build_options {device_ordinal: -1,
+// The wire format, written by hand: executable_build_options {device_ordinal: -1,
 // num_replicas: 1, num_partitions: 1}, then one override.
 func TestOptions(t *testing.T) {
 	want := "\x1a\x0f\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x20\x01\x28\x01"
