@@ -78,18 +78,17 @@ func Open(path string, o Options) (*Device, error) {
 	return d, nil
 }
 
-// connect gives a client whose first devices are these.
+// connect gives a client whose first devices are these; nil for all that the plugin
+// shows.
 func connect(plugin *pjrt.Plugin, devices []int) (*pjrt.Client, error) {
 	var options []pjrt.Option
 	if isCUDA(plugin.Path) {
-		var visible []int64 // on the others no memory is taken
-		for _, d := range devices {
-			visible = append(visible, int64(d))
-		}
-		options = []pjrt.Option{
-			{Name: "preallocate", Value: false}, // several runs may share a card: no process takes all its memory at once
-		}
-		if visible != nil {
+		options = []pjrt.Option{{Name: "preallocate", Value: false}} // several runs may share a card: no process takes all its memory at once
+		if devices != nil {
+			var visible []int64 // on the others no memory is taken
+			for _, d := range devices {
+				visible = append(visible, int64(d))
+			}
 			options = append(options, pjrt.Option{Name: "visible_devices", Value: visible})
 		}
 	}
@@ -97,12 +96,22 @@ func connect(plugin *pjrt.Plugin, devices []int) (*pjrt.Client, error) {
 	if err != nil {
 		return nil, noClient(err)
 	}
-	if n := len(client.Devices); n < len(devices) {
-		err = &device.UnsupportedError{Device: name, What: fmt.Sprintf("a step shared by %d devices", len(devices)), Hint: fmt.Sprintf("the plugin %s shows %d", plugin.Path, n)}
-		return nil, errors.Join(err, client.Close())
+	n := len(client.Devices)
+	if n >= len(devices) {
+		return client, nil
 	}
-	return client, nil
+	if isCPU(client) && options == nil { // it shows as many as it is asked for
+		err := client.Close()
+		if err == nil {
+			client, err = plugin.Client(pjrt.Option{Name: "cpu_device_count", Value: int64(len(devices))})
+		}
+		return client, err
+	}
+	err = &device.UnsupportedError{Device: name, What: fmt.Sprintf("a step shared by %d devices", len(devices)), Hint: fmt.Sprintf("the plugin %s shows %d", plugin.Path, n)}
+	return nil, errors.Join(err, client.Close())
 }
+
+func isCPU(c *pjrt.Client) bool { return strings.EqualFold(c.Platform, "cpu") || c.Platform == "Host" }
 
 func isCUDA(path string) bool { return strings.Contains(filepath.Base(path), "cuda") }
 
@@ -150,9 +159,7 @@ func withHint(err error) error {
 	return err
 }
 
-func (d *Device) cpu() bool {
-	return strings.EqualFold(d.client.Platform, "cpu") || d.client.Platform == "Host"
-}
+func (d *Device) cpu() bool { return isCPU(d.client) }
 
 // Info describes device and plugin.
 func (d *Device) Info() device.Info {
