@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 14cd808185231a3a8926de10"},
-		{"device/onednn", onednn.Revision, "2 5beafbef347227d96080ef19"},
+		{"device/onednn", onednn.Revision, "2 bdc7b087496b31a8e704e40f"},
 		{"device/xla/lower", lower.Revision, "2 f89278e4a4f0b560bf3c9698"},
 	} {
 		got, err := fingerprint(c.folder)

@@ -72,10 +72,10 @@ func (c *Checked) timed(all []device.Device) ([]trained, float64, error) {
 		return nil
 	})
 	err := each(func(i int) (err error) {
-		if models[i], err = model.Open(c.Run, c.Data, all[i]); err != nil {
+		if models[i], err = model.Open(c.Run, c.Data, all[i], ""); err != nil {
 			return err
 		}
-		if _, err = models[i].Steps(0, steps, steps); err != nil {
+		if _, err = models[i].Steps(0, steps, steps, rates); err != nil {
 			return err
 		}
 		got[i].choices = models[i].Session.Choices()
@@ -87,7 +87,10 @@ func (c *Checked) timed(all []device.Device) ([]trained, float64, error) {
 	}
 	const launches = 4
 	start := time.Now()
-	err = each(func(i int) error { return models[i].Idle(steps, launches) })
+	err = each(func(i int) error {
+		_, err := models[i].Steps(steps, launches*models[i].Launch, models[i].Launch, device.Rates{})
+		return err
+	})
 	images := len(all) * launches * models[0].Launch * c.Run.Batch
 	return got, float64(images) / time.Since(start).Seconds(), err
 }
@@ -139,7 +142,7 @@ func (c *Checked) Together(several device.Device) (string, error) {
 // input copies the data set to the device while it computes, and trains on it: the same
 // bits, whoever brought it there.
 func (c *Checked) input() (_ string, err error) {
-	m, err := model.Open(c.Run, c.Data, c.Device)
+	m, err := model.Open(c.Run, c.Data, c.Device, "")
 	if err != nil {
 		return "", err
 	}
@@ -157,17 +160,12 @@ func (c *Checked) input() (_ string, err error) {
 		return "", err
 	}
 	train := func() ([]device.Metric, time.Duration, error) {
-		w := model.Writer{Session: m.Session}
-		for i := range before {
-			v, err := before[i].Float32s()
-			if err != nil {
-				return nil, 0, err
-			}
-			w.Write(before[i].Name, v)
+		if err := m.Load(before); err != nil {
+			return nil, 0, err
 		}
 		start := time.Now()
-		metrics, err := m.Steps(0, 12, m.Launch)
-		return metrics, time.Since(start), errors.Join(w.Err, err)
+		metrics, err := m.Steps(0, 12, m.Launch, rates)
+		return metrics, time.Since(start), err
 	}
 	want, alone, err := train()
 	if err != nil {

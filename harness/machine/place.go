@@ -5,47 +5,40 @@ package machine
 import (
 	"fmt"
 	"slices"
-
-	"depthlab/harness/device/xla"
 )
 
 // Place is the numbers of the devices that train a run: one, or several that share each
 // step. It is nil for a device that has no number, such as the CPU.
 type Place []int
 
-// Places divides the devices of a name among runs: each place trains one run at a time
-// on so many replicas. Chosen are the devices to use, by their numbers; nil for all that
-// the plugin shows, or on a CPU as many as a run needs. What cannot be done is an error.
+// Places divides the devices of a name among runs: each place trains one run at a time,
+// on so many replicas. Chosen are the devices to use, by their numbers; nil for all GPUs
+// that are shown, or on a CPU as many as a run needs. It fails if there are not so many.
 func (m Machine) Places(name string, chosen []int, replicas int) ([]Place, error) {
-	settled, err := m.Device(name)
+	k, err := m.Kind(name)
 	if err != nil {
 		return nil, err
 	}
-	switch settled {
-	case "xla":
-	case "ref": // takes turns
-		if chosen != nil {
-			return nil, fmt.Errorf("--devices: the device ref is the CPU and has no numbers; only xla has")
-		}
-		if replicas > 1 {
+	if k.Shown == nil {
+		switch {
+		case chosen != nil:
+			return nil, fmt.Errorf("--devices: the device %s is one, the CPU, and has no numbers", k.Name)
+		case replicas > 1 && !k.Turns:
+			return nil, fmt.Errorf("--replicas %d: the device %s is one, the CPU", replicas, k.Name)
+		case replicas > 1:
 			return []Place{numbers(replicas)}, nil
 		}
 		return []Place{nil}, nil
-	default:
-		if chosen != nil || replicas > 1 {
-			return nil, fmt.Errorf("--devices, --replicas: the device %s is one, the CPU; only xla can have several", settled)
-		}
-		return []Place{nil}, nil
 	}
-	gpu := m.gpu() == nil
+	gpu := k.Unopened().GPU
 	if chosen == nil && replicas < 2 && !gpu {
 		return []Place{nil}, nil
 	}
-	path, err := m.XLA()
+	library, err := k.Find(m)
 	if err != nil {
 		return nil, err
 	}
-	shown, err := xla.Count(path)
+	shown, err := k.Shown(library)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 // Photos on their way to a device.
+
 package model
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,8 +25,7 @@ type Feed struct {
 	training *pipe // nil before the first batch
 	next     int   // the step whose batch it gives next
 
-	Waited   time.Duration // for training's batches, since the last lap
-	Idle     time.Duration // before
+	Waited   time.Duration // for the batches of training
 	Failures *Failures
 }
 
@@ -171,7 +172,7 @@ func (f *Feed) take(p *pipe) ([]device.Row, error) {
 }
 
 // train gives the rows of a step.
-func (f *Feed) train(plan data.Plan, look data.Look, step int) ([]device.Row, error) {
+func (f *Feed) train(sampler data.Sampler, look data.Look, step int) ([]device.Row, error) {
 	began := time.Now()
 	defer func() { f.Waited += time.Since(began) }()
 	if f.training == nil || f.next != step {
@@ -179,7 +180,7 @@ func (f *Feed) train(plan data.Plan, look data.Look, step int) ([]device.Row, er
 			return nil, err
 		}
 		var err error
-		f.training, err = f.start(func(k int, dst []data.Shot) []data.Shot { return plan.Shots(step+k, look, dst) })
+		f.training, err = f.start(func(k int, dst []data.Shot) []data.Shot { return sampler.Shots(step+k, look, dst) })
 		if err != nil {
 			return nil, err
 		}
@@ -189,9 +190,9 @@ func (f *Feed) train(plan data.Plan, look data.Look, step int) ([]device.Row, er
 }
 
 // Each takes shots in the order given, batch by batch, to the device, and
-// calls do with the rows of each batch.
-func (f *Feed) Each(shots []data.Shot, do func(rows []device.Row) error) error {
-	return f.each(func(k int, dst []data.Shot) []data.Shot {
+// calls do with the rows of each batch. The error is ctx's if that ended first.
+func (f *Feed) Each(ctx context.Context, shots []data.Shot, do func(rows []device.Row) error) error {
+	return f.each(ctx, func(k int, dst []data.Shot) []data.Shot {
 		from := min(k*f.batch, len(shots))
 		dst = append(dst, shots[from:min(from+f.batch, len(shots))]...)
 		for len(dst) > 0 && len(dst) < f.batch {
@@ -203,13 +204,16 @@ func (f *Feed) Each(shots []data.Shot, do func(rows []device.Row) error) error {
 
 // each is Each for shots that are made batch by batch. Training's next batch stays where
 // it is.
-func (f *Feed) each(shots func(batch int, dst []data.Shot) []data.Shot, do func(rows []device.Row) error) (err error) {
+func (f *Feed) each(ctx context.Context, shots func(batch int, dst []data.Shot) []data.Shot, do func(rows []device.Row) error) (err error) {
 	p, err := f.start(shots)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		rows, err := f.take(p)
 		if err != nil || len(rows) == 0 {
 			return err
@@ -221,8 +225,8 @@ func (f *Feed) each(shots func(batch int, dst []data.Shot) []data.Shot, do func(
 }
 
 // evaluate classifies photos, each in one view.
-func (f *Feed) evaluate(shots []data.Shot) (sum device.Counts, err error) {
-	err = f.Each(shots, func(rows []device.Row) error {
+func (f *Feed) evaluate(ctx context.Context, shots []data.Shot) (sum device.Counts, err error) {
+	err = f.Each(ctx, shots, func(rows []device.Row) error {
 		c, err := f.session.Eval(rows)
 		sum.Images += c.Images
 		sum.Wrong += c.Wrong
@@ -230,6 +234,14 @@ func (f *Feed) evaluate(shots []data.Shot) (sum device.Counts, err error) {
 		return err
 	})
 	return sum, err
+}
+
+// Waited is how long training has waited for photos since Open; 0 without photos.
+func (m *Model) Waited() time.Duration {
+	if m.Feed == nil {
+		return 0
+	}
+	return m.Feed.Waited
 }
 
 func (f *Feed) close() error {

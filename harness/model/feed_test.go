@@ -1,7 +1,9 @@
 // Tests of photos on their way to a device.
+
 package model
 
 import (
+	"context"
 	"errors"
 	"math"
 	"path/filepath"
@@ -59,7 +61,7 @@ func (p *paced) Stage(images []uint8, labels []int32) (device.Staged, error) {
 func TestFeedAhead(t *testing.T) {
 	src := datatest.Photos(t, datatest.PhotoFolder(t))
 	photos := data.Join(&src.Train, &src.Test)
-	plan, look := data.Plan{N: 18, Batch: 4}, data.Look{Size: 16, Scale: [2]int{18, 24}}
+	sampler, look := data.Sampler{N: 18, Batch: 4}, data.Look{Size: 16, Scale: [2]int{18, 24}}
 	var shares []float64
 	for range 5 { // other work on this machine may take the CPU from the decoder
 		s := &paced{step: 40 * time.Millisecond, copying: 25 * time.Millisecond}
@@ -70,11 +72,11 @@ func TestFeedAhead(t *testing.T) {
 				began, f.Waited = time.Now(), 0
 			}
 			if step == 10 { // a test in between
-				if err := f.Each(data.Shots([]int32{20, 21}, []data.Shot{data.Centre(16, 18)}), func([]device.Row) error { return nil }); err != nil {
+				if err := f.Each(context.Background(), data.Shots([]int32{20, 21}, []data.Shot{data.Centre(16, 18)}), func([]device.Row) error { return nil }); err != nil {
 					t.Fatal(err)
 				}
 			}
-			rows, err := f.train(plan, look, step)
+			rows, err := f.train(sampler, look, step)
 			if err != nil || len(rows) != 4 {
 				t.Fatalf("step %d: %d rows, %v", step, len(rows), err)
 			}
@@ -124,14 +126,14 @@ func TestFeedOnDevices(t *testing.T) {
 		if dev == nil {
 			continue
 		}
-		m, err := Open(run, src, dev)
+		m, err := Open(run, src, dev, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, staged := m.Session.(device.Stager); staged != strings.HasPrefix(name, "xla") {
 			t.Errorf("%s: batches are staged: %v", name, staged)
 		}
-		metrics, err := m.Steps(0, 3, 3)
+		metrics, err := m.Steps(0, 3, 3, device.Rates{Learning: 0.001, Statistics: 0.1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,10 +141,10 @@ func TestFeedOnDevices(t *testing.T) {
 		for _, x := range metrics {
 			got = append(got, float64(x.Loss))
 		}
-		if err := m.Average(3); err != nil {
+		if err := m.Average(context.Background(), 3); err != nil {
 			t.Fatal(err)
 		}
-		c, err := m.Evaluate(m.Test)
+		c, err := m.Evaluate(context.Background(), m.Images.Test)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,3 +1,5 @@
+// Tests of weights on a data set.
+
 package weights
 
 import (
@@ -103,11 +105,11 @@ func (o EvalOptions) open(w *File, arch nets.Arch, src *data.Source, set *data.S
 	if err != nil {
 		return nil, err
 	}
-	tensors, err := w.match(o.Weights, p)
+	tensors, err := w.match(p)
 	if err != nil {
 		return nil, err
 	}
-	mean, scale, err := o.normalisation(w, src, set.Area())
+	in, err := o.normalisation(w, src, set.Area())
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +118,8 @@ func (o EvalOptions) open(w *File, arch nets.Arch, src *data.Source, set *data.S
 		return nil, err
 	}
 	to := model.Writer{Session: session}
-	to.Write("mean", mean)
-	to.Write("scale", scale)
+	to.Write("mean", in.Mean)
+	to.Write("scale", in.Scale)
 	for name, v := range tensors {
 		to.Write(name, v)
 	}
@@ -130,39 +132,38 @@ func (o EvalOptions) open(w *File, arch nets.Arch, src *data.Source, set *data.S
 // normalisation of images of area pixels: as asked for, as recorded with the
 // weights, or the paper's per-pixel mean of the training set. A mean of another
 // size becomes one of each channel.
-func (o EvalOptions) normalisation(w *File, src *data.Source, area int) (mean, scale []float32, err error) {
+func (o EvalOptions) normalisation(w *File, src *data.Source, area int) (n model.Normalisation, err error) {
 	set := &src.Train
 	if o.Mean == nil && o.Std == nil {
-		mean, scale = w.Mean, w.Scale
-		if mean == nil {
+		n = w.Input
+		if n.Mean == nil {
 			stats := data.Statistics{}
 			if set.Photos == nil {
 				stats = set.Statistics(nil)
 			} else if photos, err := set.PhotoStatistics(data.Indices(set.N), o.side(w, set.Size)); err == nil {
 				stats = photos.Statistics
 			} else {
-				return nil, nil, err
+				return n, err
 			}
-			mean, scale, _ = model.Normalisation(experiments.Input{Mean: "pixel", Std: "none"}, set, stats)
+			n = model.Normalise(experiments.Input{Mean: "pixel", Std: "none"}, set, stats)
 		}
-		if len(mean) != set.Channels*set.Area() || len(scale) != set.Channels {
-			return nil, nil, fmt.Errorf("%s: its Info is for other images than %dx%dx%d", o.Weights, set.Channels, set.Size, set.Size)
+		if len(n.Mean) != set.Channels*set.Area() || len(n.Scale) != set.Channels {
+			return n, fmt.Errorf("%s: its preprocessing is for other images than %dx%dx%d", o.Weights, set.Channels, set.Size, set.Size)
 		}
-		return resized(mean, set.Channels, area), scale, nil
+		n.Mean = resized(n.Mean, set.Channels, area)
+		return n, nil
 	}
-	mean, scale = make([]float32, set.Channels*area), make([]float32, set.Channels)
+	n.Mean, n.Scale = make([]float32, set.Channels*area), make([]float32, set.Channels)
 	for c := range set.Channels {
-		scale[c] = 1
+		n.Scale[c] = 1.0 / 255
 		if o.Std != nil {
-			scale[c] = 1 / (255 * o.Std[c])
-		} else {
-			scale[c] = 1.0 / 255
+			n.Scale[c] = 1 / (255 * o.Std[c])
 		}
 		for i := c * area; o.Mean != nil && i < (c+1)*area; i++ {
-			mean[i] = 255 * o.Mean[c]
+			n.Mean[i] = 255 * o.Mean[c]
 		}
 	}
-	return mean, scale, nil
+	return n, nil
 }
 
 // resized is a mean image of area pixels: of one number for each channel where

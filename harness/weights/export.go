@@ -1,3 +1,5 @@
+// Weights for PyTorch.
+
 package weights
 
 import (
@@ -7,8 +9,6 @@ import (
 	"strings"
 
 	"depthlab/harness/state"
-	"depthlab/nets"
-	"depthlab/nets/compile"
 )
 
 // Export writes the weights in the file from, which training left, to the
@@ -29,17 +29,6 @@ func Export(from, to string) (net string, err error) {
 			return "", fmt.Errorf("%s would overwrite the weights that it is made from: choose another --out", to)
 		}
 	}
-	arch, err := nets.ParseArch(w.Info.Net)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", from, err)
-	}
-	p, err := compile.Compile(arch, nets.Eval, compile.Config{
-		Config: nets.Config{Batch: 1, Channels: w.Info.Channels, Size: w.Info.Size, Classes: w.Info.Classes, Eps: float32(w.Info.Eps)},
-		Images: 1,
-	})
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", from, err)
-	}
 	var out []state.Tensor
 	for name, t := range w.Tensors {
 		out = append(out, *t)
@@ -47,9 +36,9 @@ func Export(from, to string) (net string, err error) {
 			out = append(out, state.Int64(norm+".num_batches_tracked", nil, []int64{int64(w.Info.Steps)}))
 		}
 	}
-	if _, err := w.match(from, p); err != nil { // takes the tensors out of w
+	if _, _, err := w.Trained(); err != nil {
 		return "", err
 	}
 	slices.SortFunc(out, func(a, b state.Tensor) int { return strings.Compare(a.Name, b.Name) })
-	return arch.String(), state.WriteFile(to, map[string]string{"format": "pt"}, out)
+	return w.Info.Net, state.WriteFile(to, map[string]string{"format": "pt"}, out)
 }

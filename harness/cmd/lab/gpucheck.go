@@ -21,9 +21,9 @@ import (
 	"depthlab/harness/check"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
-	"depthlab/harness/device/xla"
 	"depthlab/harness/disk"
 	"depthlab/harness/machine"
+	"depthlab/harness/model"
 )
 
 const gpuCheckHelp = `Every part runs in a process of its own, so that one that crashes or hangs
@@ -46,16 +46,16 @@ func gpuCheck(ctx context.Context, c *call) error {
 	one := 1
 	f := checkFlags{
 		deviceFlags: deviceFlags{
-			name: c.String("device", "xla", "auto, ref, onednn or xla"), precision: new(string), // all precisions
+			name: c.String("device", machine.Devices[0].Name, oneOf(machine.DeviceNames())), precision: new(string), // all precisions
 			devices: c.String("devices", "", "of xla: the devices to check, by their numbers (0,2); without it all GPUs that the plugin shows"), replicas: &one,
 		},
-		net:         c.String("net", "resnet-20", "the net to check with"),
-		nets:        c.String("bench-net", "resnet-20,resnet-56", "the nets to time"),
-		batch:       c.Int("batch", 128, "images a step"),
-		jobs:        c.Int("jobs", 4, "nets to train at a time, for the benchmark's last number"),
-		torch:       c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us"),
-		jax:         c.String("against-jax", "", "a Python with JAX, likewise"),
-		out:         c.String("out", "gpu-check", "folder for the report"),
+		net:   c.String("net", "resnet-20", "the net to check with"),
+		nets:  c.String("bench-net", "resnet-20,resnet-56", "the nets to time"),
+		batch: c.Int("batch", 128, "images a step"),
+		jobs:  c.Int("jobs", 4, "nets to train at a time, for the benchmark's last number"),
+		torch: c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us"),
+		jax:   c.String("against-jax", "", "a Python with JAX, likewise"),
+		out:   c.String("out", "gpu-check", "folder for the report"),
 	}
 	minutes := c.Float64("minutes", 9, "for all parts together")
 	part := c.String("part", "", "run this part alone, and print what came out as JSON")
@@ -76,7 +76,7 @@ func gpuCheck(ctx context.Context, c *call) error {
 	if err := f.deviceFlags.check(m); err != nil {
 		return err
 	}
-	if _, err := m.FindWhole("cifar10"); err != nil && (c.dataDir != "" || machine.Promised(err)) {
+	if _, err := m.Data("cifar10").Whole(); err != nil && (c.dataDir != "" || machine.Promised(err)) {
 		return err
 	}
 	if err := errors.Join(executable("against-torch", *f.torch), executable("against-jax", *f.jax)); err != nil {
@@ -289,13 +289,16 @@ func writeReport(dir string, all []outcome) error {
 func describe(_ context.Context, f checkFlags, m machine.Machine, dev device.Device) (string, *bench.Result, error) {
 	info := dev.Info()
 	lines := []string{info.Name + " " + info.Library, info.Hardware}
-	if x, ok := dev.(*xla.Device); ok {
-		path, err := m.XLA()
+	if k, err := machine.KindOf(info.Name); err == nil && k.Find != nil {
+		path, err := k.Find(m)
 		if err != nil {
 			return "", nil, err
 		}
-		limit, used := x.Memory()
-		lines = append(lines, "plugin "+path, fmt.Sprintf("NVIDIA driver %d (0: none); %d of %d MiB in use", xla.Driver(), used>>20, limit>>20))
+		lines = append(lines, "library "+path)
+	}
+	lines = append(lines, "driver "+cmp.Or(info.Driver, "none"))
+	if limit, used := model.Memory(dev); limit > 0 {
+		lines = append(lines, fmt.Sprintf("%d of %d MiB in use", used>>20, limit>>20))
 	}
 	src, _, err := checkData(m)
 	if err != nil {
@@ -382,7 +385,7 @@ func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Devi
 		return "", nil, &device.UnsupportedError{Device: info.Name, What: fmt.Sprintf("timing in %s on %s", p, info.Hardware)}
 	}
 	devices := []device.Device{dev}
-	for info.Name == "xla" && len(devices) < *f.jobs {
+	for k, _ := machine.KindOf(info.Name); k.Several && len(devices) < *f.jobs; {
 		other, err := f.open(m, nil)
 		if err != nil {
 			return "", nil, err
@@ -410,7 +413,7 @@ func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Devi
 
 // checkData is CIFAR-10 where it is, else generated images.
 func checkData(m machine.Machine) (*data.Source, string, error) {
-	if _, err := m.FindWhole("cifar10"); err == nil {
+	if _, err := m.Data("cifar10").Whole(); err == nil {
 		src, err := load(context.Background(), m, "cifar10", data.FolderOptions{})
 		return src, "cifar10", err
 	}

@@ -50,7 +50,8 @@ func doctor(_ context.Context, c *call) error {
 
 // doctorDevices tells of devices, and gives the errors of those that are missing.
 func doctorDevices(m machine.Machine) (missing []error) {
-	for _, name := range []string{"xla", "onednn", "ref"} {
+	for _, k := range machine.Devices {
+		name := k.Name
 		dev, _, err := m.Open(name)
 		if err != nil {
 			fmt.Printf("device %-7s missing: %v\n", name, err)
@@ -91,10 +92,10 @@ func doctorData(m machine.Machine) (missing []error) {
 // doctorSet says what there is of a data set. Photos are not looked into.
 func doctorSet(m machine.Machine, name string) (string, error) {
 	if dataset.Of(name).Photos {
-		dir, err := m.Find(name)
+		dir, err := m.Data(name).Find()
 		return "in " + dir, err
 	}
-	dir, err := m.FindWhole(name)
+	dir, err := m.Data(name).Whole()
 	if err != nil {
 		return "", err
 	}
@@ -124,7 +125,7 @@ func fetchData(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	dir, _ := c.machine().DataHome(name)
+	dir, _ := c.machine().Data(name).Home()
 	say("%s (%d MiB) into %s", dataset.Of(name).Title, access.MiB, dir)
 	last := int64(-1)
 	err = access.Fetch(ctx, dir, func(done, total int64) {
@@ -266,7 +267,7 @@ func exportWeights(_ context.Context, c *call) error {
 		return err
 	}
 	if *from == "" {
-		return usage("--weights is missing: results/QUESTION/PROFILE/weights/NET-seed0.safetensors")
+		return usage("--weights is missing: results/runs/RUN/weights.safetensors")
 	}
 	if *to == "" {
 		return usage("--out is missing: the file to write")

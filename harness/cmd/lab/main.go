@@ -42,8 +42,10 @@ func init() { // a variable would refer to itself through help
 		{"rm", "RUN", "remove a run from the store, by the name that runs lists", removeRun, false},
 		{"gc", "", "remove the runs that no question names; shows them first, and asks", collectRuns, false},
 		{"import", "DIR", "copy the runs of a question's folder (results/NAME/PROFILE) into the store, or with --into another", importRuns, false},
+		{"pack", "DIR -o FILE.zip", "the results of a question (results/NAME/PROFILE) in one file, to be sent to somebody", packResults, false},
+		{"unpack", "FILE.zip", "bring packed results into the store, checked, and draw them", unpackResults, true},
 		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin, false},
-		{"diff", "RUN RUN", "what differs between two runs (results/runs/RUN)", diffRuns, false},
+		{"diff", "A B", "what differs between two runs (results/runs/RUN), or run by run between two questions (results/NAME/PROFILE)", diffRuns, false},
 		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor, false},
 		{"data", strings.Join(data.Fetchable(), "|"), "download a data set into the project's data folder, resumed and checked", fetchData, true},
 		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain, false},
@@ -268,7 +270,7 @@ func indexed() func(done, total int) {
 // load reads a data set and passes on what is unusual about it.
 func load(ctx context.Context, m machine.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
 	photos.Progress = indexed()
-	src, err := m.Load(ctx, name, photos)
+	src, err := m.Data(name).Load(ctx, photos)
 	if err == nil && src.Warning != "" {
 		say("warning: %s", src.Warning)
 	}

@@ -142,7 +142,7 @@ type deviceFlags struct {
 func (c *call) deviceFlags() deviceFlags {
 	c.pluginOption()
 	return deviceFlags{
-		name:      c.String("device", "auto", "auto, ref, onednn or xla"),
+		name:      c.String("device", "auto", oneOf(machine.DeviceNames())),
 		precision: c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
 	}
 }
@@ -176,10 +176,8 @@ func (d deviceFlags) places(m machine.Machine) ([]machine.Place, error) {
 	if err := d.check(m); err != nil {
 		return nil, err
 	}
-	if name, _ := m.Device(*d.name); name == "xla" {
-		if err := divert(m); err != nil {
-			return nil, err
-		}
+	if err := d.divert(m); err != nil {
+		return nil, err
 	}
 	places, err := m.Places(*d.name, chosen, *d.replicas)
 	if err != nil && (chosen != nil || *d.replicas > 1) {
@@ -198,22 +196,43 @@ func (d deviceFlags) share(p *experiments.Plan) error {
 	return nil
 }
 
+// oneOf lists words as a sentence does: "a, b or c".
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// devicesThat names the devices of which something is true.
+func devicesThat(is func(k machine.Kind) bool) string {
+	var names []string
+	for _, k := range machine.Devices {
+		if is(k) {
+			names = append(names, k.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // check refuses what no device can meet, before anything is done.
 func (d deviceFlags) check(m machine.Machine) error {
-	if !slices.Contains(machine.Devices, *d.name) {
-		return usage("--device %q: expected one of %s", *d.name, strings.Join(machine.Devices, ", "))
+	k, err := m.Kind(*d.name)
+	switch {
+	case machine.Promised(err):
+		return err
+	case err != nil:
+		return usage("--%w", err)
 	}
 	if !slices.Contains([]string{"", "auto", "fp32", "tf32", "bf16"}, *d.precision) {
 		return usage("--precision %q: expected one of auto, fp32, tf32, bf16", *d.precision)
 	}
-	name, err := m.Device(*d.name)
-	if err != nil {
-		return err
+	if !k.Plugin {
+		if m.Plugin != "" {
+			only := devicesThat(func(k machine.Kind) bool { return k.Plugin })
+			return usage("--plugin %s: only the device %s reads it, and --device is %s; add --device %[2]s, or leave --plugin out", m.Plugin, only, *d.name)
+		}
+		return nil
 	}
-	if m.Plugin != "" && name != "xla" {
-		return usage("--plugin %s: only the device xla reads it, and --device is %s; add --device xla, or leave --plugin out", m.Plugin, *d.name)
-	}
-	if _, err := m.XLA(); name == "xla" && machine.Promised(err) {
+	if _, err := k.Find(m); machine.Promised(err) {
 		return err
 	}
 	return nil
@@ -225,10 +244,8 @@ func (d deviceFlags) open(m machine.Machine, p machine.Place) (device.Device, er
 	if err := d.check(m); err != nil {
 		return nil, err
 	}
-	if name, _ := m.Device(*d.name); name == "xla" {
-		if err := divert(m); err != nil {
-			return nil, err
-		}
+	if err := d.divert(m); err != nil {
+		return nil, err
 	}
 	dev, warning, err := m.OpenAt(*d.name, p)
 	if warning != "" {
@@ -246,6 +263,14 @@ func (d deviceFlags) open(m machine.Machine, p machine.Place) (device.Device, er
 		}
 	}
 	return dev, nil
+}
+
+// divert keeps what the device's libraries print from the terminal.
+func (d deviceFlags) divert(m machine.Machine) error {
+	if k, _ := m.Kind(*d.name); !k.Prints {
+		return nil
+	}
+	return divert(m)
 }
 
 // settle is the precision that was asked for on the command line, and fp32
@@ -287,8 +312,9 @@ func (d deviceFlags) several(m machine.Machine, n int) error {
 	if err := d.check(m); err != nil {
 		return err
 	}
-	if name, _ := m.Device(*d.name); n > 1 && name != "xla" {
-		return usage("--jobs %d: only the device xla trains several nets at a time; on the others a single one uses all CPUs", n)
+	if k, _ := m.Kind(*d.name); n > 1 && !k.Several {
+		only := devicesThat(func(k machine.Kind) bool { return k.Several })
+		return usage("--jobs %d: only the device %s trains several nets at a time; on the others a single one uses all CPUs", n, only)
 	}
 	return nil
 }
@@ -515,16 +541,16 @@ func (q question) draw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	table, err := os.ReadFile(filepath.Join(string(q.view), "table.md"))
+	table, err := os.ReadFile(q.view.Table())
 	if err != nil {
 		return err
 	}
 	defer endAtOnce(ctx)() // the reader may be a pager
 	fmt.Printf("\n%s\n", table)
 	for _, f := range q.plan.Figures {
-		fmt.Println(filepath.Join(string(q.view), f+".png"))
+		fmt.Println(q.view.Figure(f))
 	}
-	fmt.Println(filepath.Join(string(q.view), pages.Name))
+	fmt.Println(q.view.Report())
 	return nil
 }
 

@@ -19,8 +19,13 @@ type ref struct{ replicas int }
 // New returns the device.
 func New() device.Device { return ref{} }
 
-// Together is as many devices that share each step.
-func Together(replicas int) device.Device { return ref{replicas} }
+// Together is so many devices that share each step; 0 or 1 is New.
+func Together(replicas int) device.Device {
+	if replicas < 2 {
+		return New()
+	}
+	return ref{replicas}
+}
 
 func (r ref) Info() device.Info {
 	return device.Info{
