@@ -123,6 +123,19 @@ func fetchData(ctx context.Context, c *call) error {
 	if !slices.Contains(sets, name) {
 		return usage("data %q: only %s can be downloaded", name, strings.Join(sets, " and "))
 	}
+	if err := c.fetch(ctx, name); err != nil {
+		return err
+	}
+	option := ""
+	if c.dataDir != "" {
+		option = " with --data " + c.dataDir
+	}
+	say("done; ./run.sh%s finds it for every question whose data is %s", option, name)
+	return nil
+}
+
+// fetch downloads a data set to where it is looked for.
+func (c *call) fetch(ctx context.Context, name string) error {
 	access, err := data.Of(name)
 	if err != nil {
 		return err
@@ -137,15 +150,7 @@ func fetchData(ctx context.Context, c *call) error {
 		}
 	})
 	fmt.Fprintln(messages)
-	if err != nil {
-		return err
-	}
-	option := ""
-	if c.dataDir != "" {
-		option = " with --data " + c.dataDir
-	}
-	say("done; ./run.sh%s finds it for every question whose data is %s", option, name)
-	return nil
+	return err
 }
 
 // arch parses --net.
