@@ -8,12 +8,13 @@ import (
 )
 
 func TestAccuracy(t *testing.T) {
+	t.Run("own", func(t *testing.T) {
+		devicetest.Accuracy(t, func(t testing.TB) device.Device { return open(t) })
+	})
 	for _, layout := range []string{"blocked", "nhwc"} {
-		for _, kernels := range []string{"", "library"} {
-			t.Run(layout+kernels, func(t *testing.T) {
-				t.Setenv(EnvKernels, kernels)
-				devicetest.Accuracy(t, func(t testing.TB) device.Device { return inLayout{open(t), layout} })
-			})
-		}
+		t.Run("library "+layout, func(t *testing.T) {
+			t.Setenv(EnvKernels, "library")
+			devicetest.Accuracy(t, func(t testing.TB) device.Device { return inLayout{openOneDNN(t), layout} })
+		})
 	}
 }

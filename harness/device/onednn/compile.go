@@ -78,7 +78,7 @@ type compiler struct {
 	tables   map[tableKey]region
 	pads     map[padKey]region
 	masks    map[program.BufID][]mem            // by rectified output: where batch norm's was above 0, group by group
-	largest  map[window]mem                     // which element of each window of a max-pool is the largest
+	largest  map[pooledBuffer]mem               // which element of each window of a max-pool is the largest
 	unsummed map[program.BufID][2]program.BufID // gradients that are left as two parts
 	after    []op                               // reorders of the instruction's outputs to their homes
 }
@@ -89,7 +89,7 @@ func translate(d *Device, l layout, dtype int32, p *program.Program, persistent 
 	c := &compiler{
 		code: &code{prog: p}, d: d, layout: l, dtype: dtype,
 		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[padKey]region{}, masks: map[program.BufID][]mem{},
-		largest: map[window]mem{}, unsummed: map[program.BufID][2]program.BufID{},
+		largest: map[pooledBuffer]mem{}, unsummed: map[program.BufID][2]program.BufID{},
 	}
 	c.own = d.own(l, dtype)
 	for i := range p.Buffers {
@@ -237,6 +237,9 @@ func (c *compiler) host(bind func() func()) {
 
 // reorder is a copy between two layouts of one shape.
 func (c *compiler) reorder(from, to mem) (op, error) {
+	if c.d.lib == nil {
+		return op{instr: c.at, bind: func() func() { return c.copyActivation(from, to) }}, nil
+	}
 	type key struct{ from, to *desc }
 	p, err := c.d.prim(key{from.desc, to.desc}, func(pd *uintptr) (status, error) {
 		return c.d.lib.reorder(pd, from.desc.handle, c.d.engine, to.desc.handle, c.d.engine, 0), nil
@@ -298,4 +301,42 @@ func (c *code) free(d *Device) error {
 	}
 	c.args, c.regions = nil, nil
 	return err
+}
+
+// inOut gives input i and output j, both in layout x.
+func (c *compiler) inOut(i, j int, x *desc) (from, to mem, err error) {
+	if from, err = c.in(i, x); err != nil {
+		return
+	}
+	to, err = c.out(j, x)
+	return
+}
+
+// kept is a buffer in its own layout: vectors are plain float32 everywhere.
+func (c *compiler) kept(id program.BufID) mem { return mem{block: c.blocks[id], desc: c.home[id]} }
+
+// natural is the layout of a Work buffer of shape s.
+func (c *compiler) natural(s kernel.Shape) (*desc, error) {
+	if len(s) == 4 {
+		return c.act(s)
+	}
+	return c.d.plain(s)
+}
+
+// plainIn gives input i, which holds floats, in plain layout.
+func (c *compiler) plainIn(i int) (mem, error) {
+	d, err := c.d.plain(c.inShape(i))
+	if err != nil {
+		return mem{}, err
+	}
+	return c.in(i, d)
+}
+
+// plainOut gives output i in plain layout.
+func (c *compiler) plainOut(i int) (mem, error) {
+	d, err := c.d.plain(c.outShape(i))
+	if err != nil {
+		return mem{}, err
+	}
+	return c.out(i, d)
 }

@@ -1,7 +1,8 @@
-// Package onednn computes Programs on a CPU through oneDNN, whose C library is
-// opened at run time. Activations keep one layout, float32 or bfloat16, from
-// the first convolution to the pool; parameters, momenta, statistics and the
-// loss are float32 in plain order. What is not worth a primitive is plain Go.
+// Package onednn computes Programs on a CPU by kernels of its own, and by those of
+// the library oneDNN where it is faster and there. Activations keep one layout,
+// float32 or bfloat16, from the first convolution to the pool; parameters, momenta,
+// statistics and the loss are float32 in plain order. What is not worth a kernel is
+// plain Go.
 //
 // Reference: the oneDNN developer guide, version 3.2, and oneapi/dnnl/dnnl.h.
 package onednn
@@ -15,11 +16,13 @@ import (
 
 const name = "onednn"
 
-// Device is oneDNN on all CPUs, or on the first few.
+// Device is all CPUs, or the first few.
 type Device struct {
-	lib     *library
-	cpu     cpu
+	cpu     processor
+	isa     string // which kernels
 	threads int
+	team    *team    // nil where oneDNN's computes
+	lib     *library // nil for none
 	thread  *thread
 	engine  uintptr
 	stream  uintptr
@@ -28,46 +31,101 @@ type Device struct {
 	prims   map[any]*prim
 }
 
-// Open opens the library at path (see Find) for a number of threads, 0 for one
-// a CPU.
-func Open(path string, threads int) (device.Device, error) {
-	c := cpu{device.CPU()}
-	if runtime.GOARCH != "amd64" || !c.Flags["sse4_1"] {
-		return nil, &device.UnsupportedError{Device: name, What: "this CPU", Hint: "x86-64 with SSE 4.1 is needed; the device ref runs anywhere"}
+// Open opens the device for a number of threads, 0 for one a CPU. library is the path
+// of oneDNN (see Find), "" for none. It is used with AVX-512, or where EnvKernels
+// says so; the kernels for older CPUs are faster than it.
+func Open(library string, threads int) (device.Device, error) {
+	isa, err := instructions()
+	if err != nil {
+		return nil, err
 	}
-	d := &Device{cpu: c, thread: startThread(), descs: map[string]*desc{}, prims: map[any]*prim{}}
-	if err := d.thread.try(func() error { return d.start(path, threads) }); err != nil {
+	if isa == plain {
+		return nil, &device.UnsupportedError{Device: name, What: "this CPU, " + device.CPU().Model + ",",
+			Hint: "AVX2 with FMA on x86-64, or an ARM of 64 bits is needed; the device ref runs anywhere"}
+	}
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	d := &Device{cpu: processor{device.CPU()}, isa: isa, threads: threads, descs: map[string]*desc{}}
+	if library == "" && libraryAlone() {
+		return nil, &device.UnsupportedError{Device: name, What: EnvKernels + "=library without the library oneDNN",
+			Hint: "set " + EnvLibrary + " to the path of a " + soname}
+	}
+	if library == "" || isa != avx512 && !libraryAlone() {
+		d.team = newTeam(threads)
+		return d, nil
+	}
+	d.thread = startThread()
+	if err := d.thread.try(func() error { return d.start(library) }); err != nil {
 		d.thread.stop()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *Device) start(path string, threads int) (err error) {
+// start opens the library.
+func (d *Device) start(path string) (err error) {
+	d.prims = map[any]*prim{}
 	if d.lib, err = openLibrary(path); err != nil {
 		return err
 	}
-	if threads > 0 {
-		d.lib.setThreads(int32(threads))
-	}
-	d.threads = int(d.lib.maxThreads())
+	d.lib.setThreads(int32(d.threads))
 	if err := check(d.lib.engineCreate(&d.engine, engineCPU, 0), "engine create"); err != nil {
 		return err
 	}
 	return check(d.lib.streamCreate(&d.stream, d.engine, streamInOrder), "stream create")
 }
 
+// try runs f where all calls are made: on oneDNN's thread, if it is there.
+func (d *Device) try(f func() error) error {
+	if d.lib == nil {
+		return f()
+	}
+	return d.thread.try(f)
+}
+
+// each gives a function that calls f(0) ... f(n-1), each on any thread. Where oneDNN's
+// team computes its idle workers may still hold the cores: one thread does.
+func (d *Device) each(n int, f func(i int)) func() {
+	if d.team != nil {
+		return d.team.each(n, f)
+	}
+	return func() {
+		for i := range n {
+			f(i)
+		}
+	}
+}
+
 // Info describes the machine; a session adds precision and layout.
 func (d *Device) Info() device.Info {
-	return device.Info{
+	i := device.Info{
 		Name:     name,
-		Hardware: d.cpu.Model + ", " + d.cpu.isa(),
+		Hardware: d.cpu.Model + ", " + d.uses(),
 		Threads:  d.threads,
-		Library:  d.lib.version,
 		Kernels:  Revision,
-		Bfloat16: d.cpu.bfloat16(),
 		Launch:   1,
 	}
+	if d.lib != nil {
+		i.Library, i.Bfloat16 = d.lib.version, d.isa == avx512 && d.cpu.bfloat16()
+	}
+	return i
+}
+
+// uses is the widest set of instructions in use. Without oneDNN the kernels for AVX2
+// run on CPUs with AVX-512, too.
+func (d *Device) uses() string {
+	switch {
+	case d.isa != avx512:
+		return d.isa
+	case d.lib == nil:
+		return avx2
+	case d.cpu.amx():
+		return "amx"
+	case d.cpu.Flags["avx512_bf16"]:
+		return "avx512_bf16"
+	}
+	return avx512
 }
 
 // Supports knows every kernel of the vocabulary as of today, and optimizers to come:
@@ -84,33 +142,41 @@ func (d *Device) Supports(k kernel.Kernel) error {
 	return &device.UnsupportedError{Device: name, What: "the operation " + k.String(), Hint: "the device ref computes every operation"}
 }
 
-// Close releases the library's objects. Sessions must be closed before.
+// Close ends the team and releases the library's objects. Sessions must be closed
+// before.
 func (d *Device) Close() error {
+	if d.team != nil {
+		d.team.stop()
+		d.team = nil
+	}
 	if d.thread == nil {
 		return nil
 	}
-	err := d.thread.try(func() error {
-		var first error
-		keep := func(s status, what string) {
-			if err := check(s, what); err != nil && first == nil {
-				first = err
-			}
-		}
-		for _, p := range d.prims {
-			keep(d.lib.primDestroy(p.handle), "primitive destroy")
-			keep(d.lib.pdDestroy(p.pd), "primitive descriptor destroy")
-		}
-		for _, x := range d.descs {
-			keep(d.lib.descDestroy(x.handle), "memory descriptor destroy")
-		}
-		for _, x := range d.queried {
-			keep(d.lib.descDestroy(x.handle), "memory descriptor destroy")
-		}
-		keep(d.lib.streamDestroy(d.stream), "stream destroy")
-		keep(d.lib.engineDestroy(d.engine), "engine destroy")
-		return first
-	})
+	err := d.thread.try(d.release)
 	d.thread.stop()
 	d.thread = nil
 	return err
+}
+
+// release gives back the library's objects.
+func (d *Device) release() error {
+	var first error
+	keep := func(s status, what string) {
+		if err := check(s, what); err != nil && first == nil {
+			first = err
+		}
+	}
+	for _, p := range d.prims {
+		keep(d.lib.primDestroy(p.handle), "primitive destroy")
+		keep(d.lib.pdDestroy(p.pd), "primitive descriptor destroy")
+	}
+	for _, x := range d.descs {
+		keep(d.lib.descDestroy(x.handle), "memory descriptor destroy")
+	}
+	for _, x := range d.queried {
+		keep(d.lib.descDestroy(x.handle), "memory descriptor destroy")
+	}
+	keep(d.lib.streamDestroy(d.stream), "stream destroy")
+	keep(d.lib.engineDestroy(d.engine), "engine destroy")
+	return first
 }

@@ -13,14 +13,14 @@ import (
 // more for what it does not fuse; and it knows no groups of images, so that each
 // costs a call.
 
-// normTask is what the functions of fused_amd64.s and kernels/norm.c work on; they
+// normTask is what the functions of kernels/norm.c and fused_amd64.s work on; they
 // know the offsets. Lengths are in bytes, addresses of what is absent 0.
 type normTask struct {
 	next, count             int64   // images taken, images
 	x, y, add, dy, dx, dadd uintptr // add: the shortcut, or the second part of dy
 	blocks                  int64   // of as many channels as a vector has lanes
 	image, block, pixel     int64   // from one to the next
-	pixels                  int64   // of an image, a multiple of 4
+	pixels                  int64   // of an image; by fused_amd64.s a multiple of 4
 	sums                    uintptr // (N, blocks, 2, lanes) float32
 	coefficients            uintptr // (G, blocks, k, lanes) float32
 	group                   int64   // images that share coefficients
@@ -28,9 +28,43 @@ type normTask struct {
 	floor                   float32 // y is no less
 }
 
+// batchNorm: x, scale, shift [, add] -> y, mean, variance.
+func (c *compiler) batchNorm(k kernel.BatchNorm) error {
+	switch {
+	case c.fuses(c.inShape(0)):
+		return c.fusedNorm(k)
+	case c.d.lib != nil:
+		return c.libraryNorm(k)
+	}
+	return c.reference()
+}
+
+// batchNormInfer: x, scale, shift, mean, variance [, add] -> y.
+func (c *compiler) batchNormInfer(k kernel.BatchNormInfer) error {
+	switch {
+	case c.fuses(c.inShape(0)):
+		return c.fusedNormInfer(k)
+	case c.d.lib != nil:
+		return c.libraryNormInfer(k)
+	}
+	return c.reference()
+}
+
+// batchNormGrad: x, scale, mean, variance [, y], dy -> dx, dscale, dshift
+// [, dadd].
+func (c *compiler) batchNormGrad(k kernel.BatchNormGrad) error {
+	switch {
+	case c.fuses(c.inShape(0)):
+		return c.fusedNormGrad(k)
+	case c.d.lib != nil:
+		return c.libraryNormGrad(k)
+	}
+	return c.reference()
+}
+
 // fuses reports whether these functions take activations of shape s.
 func (c *compiler) fuses(s kernel.Shape) bool {
-	return c.own.fused && s[1]%c.own.lanes == 0 && s[2]*s[3]%4 == 0
+	return c.own.normApply != 0 && len(s) == 4 && s[1]%c.own.lanes == 0 && (c.own.byC || s[2]*s[3]%4 == 0)
 }
 
 // fused is a batch norm under translation, and then under way.
@@ -166,7 +200,7 @@ func (c *compiler) fusedNorm(k kernel.BatchNorm) error {
 	f.call(func() func() {
 		scale, shift := c.vector(in[1]), c.vector(in[2])
 		mean, variance := c.vector(out[1]), c.vector(out[2])
-		statistics, apply := f.pass(c.own.kernels.normStatistics), f.pass(c.own.kernels.normApply)
+		statistics, apply := f.pass(c.own.normStatistics), f.pass(c.own.normApply)
 		return func() {
 			statistics()
 			f.moments(mean, variance)
@@ -190,7 +224,7 @@ func (c *compiler) fusedNormInfer(k kernel.BatchNormInfer) error {
 	in := c.instr.In
 	f.call(func() func() {
 		scale, shift, mean, variance := c.vector(in[1]), c.vector(in[2]), c.vector(in[3]), c.vector(in[4])
-		apply := f.pass(c.own.kernels.normApply)
+		apply := f.pass(c.own.normApply)
 		return func() {
 			f.affine(scale, shift, mean, variance, k.Eps)
 			apply()
@@ -293,7 +327,7 @@ func (c *compiler) fusedNormGrad(k kernel.BatchNormGrad) error {
 	f.call(func() func() {
 		scale, mean, variance := c.vector(in[1]), c.vector(in[2]), c.vector(in[3])
 		dscale, dshift := c.vector(out[1]), c.vector(out[2])
-		sums, apply := f.pass(c.own.kernels.normGradSums), f.pass(c.own.kernels.normGradApply)
+		sums, apply := f.pass(c.own.normGradSums), f.pass(c.own.normGradApply)
 		first, second := *t, *t
 		first.coefficients = uintptr(unsafe.Pointer(&mean[0]))
 		if k.Add { // what the first pass lets through is dadd

@@ -1,10 +1,6 @@
 package onednn
 
-import (
-	"unsafe"
-
-	"depthlab/nets/kernel"
-)
+import "depthlab/nets/kernel"
 
 // Weight gradients of 3x3 convolutions of stride 2 for AVX-512, in blocks of 16
 // channels. oneDNN's reach a third of the multiply-add peak. These keep 24 sums
@@ -49,7 +45,7 @@ const (
 // wide reports whether these functions take the gradient of a convolution of x
 // to y.
 func (c *compiler) wide(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.strided && k.Size == 3 && k.Pad == 1 && k.Stride == 2 && x[1]%16 == 0 && y[1]%16 == 0 &&
+	return c.own.wideGradWeight != 0 && k.Size == 3 && k.Pad == 1 && k.Stride == 2 && x[1]%16 == 0 && y[1]%16 == 0 &&
 		(c.dtype == f32 || x[3]%4 == 0 && x[3] >= 8)
 }
 
@@ -74,7 +70,11 @@ func (t *wideTask) layOut(dtype int32, W int64) {
 // wideGradWeight: x, dy -> dw.
 func (c *compiler) wideGradWeight() error {
 	x, y := c.inShape(0), c.inShape(1)
-	xm, ym, dw, err := c.gradOperands(tagOIhw16i16o)
+	xm, ym, err := c.twoIn(0, 1)
+	if err != nil {
+		return err
+	}
+	dw, err := c.outAs(0, tagOIhw16i16o)
 	if err != nil {
 		return err
 	}
@@ -91,31 +91,32 @@ func (c *compiler) wideGradWeight() error {
 	t.scratchBlock, t.rowStep = t.scratchRow*(t.xRows+2), 2*t.scratchRow
 	t.group = max(1, passBytes/(t.scratchBlock*t.inBlocks+t.yImage))
 	t.threadScratch = t.scratchBlock * t.inBlocks * t.group
-	scratch, err := c.padded(padKey{entries[entryWideGradWeight32], 2, x[1], x[2], x[3], t.threadScratch})
+	scratch, err := c.padded(padKey{c.own.wideGradWeight, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err
 	}
 	t.scratch = uintptr(scratch.at(0))
-	sums := &block{size: dw.desc.size * int64(chunks), first: c.at, last: c.at}
-	c.work = append(c.work, sums)
-	m, err := c.keep(int64(unsafe.Sizeof(t)))
-	if err != nil {
+	sums := c.space(dw.desc.size * int64(chunks))
+	if err := launch(c, c.own.wideGradWeight, "own:avx512", &t, func() { t.x, t.y, t.dw = xm.address(0), ym.address(0), sums.address(0) }); err != nil {
 		return err
 	}
-	entry := entryWideGradWeight32
-	if c.dtype == bf16 {
-		entry = entryWideGradWeight16
-	}
-	c.host(func() func() {
-		t.x, t.y, t.dw = xm.address(0), ym.address(0), uintptr(sums.ptr)
-		task, run := (*wideTask)(m.at(0)), c.d.onTeam(entries[entry], m)
-		reduce := addChunks(sums, dw, chunks)
-		return func() {
-			*task = t
-			run()
-			reduce()
-		}
-	})
-	c.ops[len(c.ops)-1].what = "own:avx512"
+	c.host(func() func() { return addChunks(sums, dw, chunks) })
 	return nil
 }
+
+// addChunks gives a function that sums the chunks of sums, in their order.
+func addChunks(sums, to mem, chunks int) func() {
+	n := int(to.desc.size / 4)
+	all, out := floats(sums, n*chunks), floats(to, n)
+	return func() {
+		copy(out, all)
+		for i := 1; i < chunks; i++ {
+			for j, v := range all[i*n:][:n] {
+				out[j] += v
+			}
+		}
+	}
+}
+
+// passBytes of x and dy pass through the cache for each set of sums.
+const passBytes = 128 << 10

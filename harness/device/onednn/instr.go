@@ -1,6 +1,9 @@
 package onednn
 
 import (
+	"cmp"
+	"slices"
+
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
@@ -42,9 +45,11 @@ func (c *compiler) instruction() error {
 		return c.pad(k.Pad, 0, 0, c.outShape(0), c.inShape(0), true)
 	case kernel.Batch:
 		return c.batch(k)
+	case kernel.Optimizer:
+		return c.update(k)
 	}
-	// The loss and the updates are below a hundredth of a step: their
-	// definition is fast enough.
+	// The loss and statistics are below a hundredth of a step: their definition is
+	// fast enough.
 	return c.reference()
 }
 
@@ -96,9 +101,7 @@ func (c *compiler) tensors(ids []program.BufID, ms []mem) []kernel.Tensor {
 	return ts
 }
 
-// batch: images, labels, rows, mean, scale, fill -> input, label. One thread
-// does: half a millisecond at CIFAR's sizes, and oneDNN's idle workers may
-// still hold the other cores.
+// batch: images, labels, rows, mean, scale, fill -> input, label.
 func (c *compiler) batch(k kernel.Batch) error {
 	instr := c.instr
 	out, err := c.plainAll(instr.Out, c.out)
@@ -111,53 +114,49 @@ func (c *compiler) batch(k kernel.Batch) error {
 	}
 	c.host(func() func() {
 		o, i := c.tensors(instr.Out, out), c.tensors(instr.In, in)
-		return func() { loadBatch(k, o, i) }
+		return c.d.each(len(o[1].I32), func(n int) { loadImage(k, o, i, n) })
 	})
 	return nil
 }
 
-// loadBatch is kernel.Batch row by row: a row of the crop is a piece of the
-// image's row between two margins.
-func loadBatch(k kernel.Batch, out, in []kernel.Tensor) {
+// loadImage is kernel.Batch for image n, row by row: a row of the crop is a piece of
+// the image's row between two margins.
+func loadImage(k kernel.Batch, out, in []kernel.Tensor, n int) {
 	images, labels, rows := in[0], in[1].I32, in[2].I32[k.First*4:]
 	mean, scale, fill := in[3].F32, in[4].F32, in[5].F32
 	C, H, W := images.Shape[1], images.Shape[2], images.Shape[3]
 	x, label := out[0].F32, out[1].I32
 	area := k.H * k.W
-	for n := range label {
-		row := rows[n*4:][:4]
-		d := int(row[0])
-		if d < 0 {
-			label[n] = -1
-			clear(x[n*C*area:][:C*area])
-			continue
-		}
-		label[n] = labels[d]
-		left := int(row[2]) - k.Pad // image column of the crop's column 0
-		begin, end := min(max(0, -left), k.W), max(0, min(k.W, W-left))
-		for c := range C {
-			s, f := scale[c], fill[c]
-			for h := range k.H {
-				dst := x[((n*C+c)*k.H+h)*k.W:][:k.W]
-				iy := h + int(row[1]) - k.Pad
-				if iy < 0 || iy >= H || begin >= end {
-					fillRow(dst, f)
-					continue
-				}
-				at := (c*H+iy)*W + left + begin
-				pixels := images.U8[d*C*H*W+at:][:end-begin]
-				average := mean[at:][:end-begin]
-				fillRow(dst[:begin], f)
-				fillRow(dst[end:], f)
-				inside := dst[begin:end]
-				for i, p := range pixels {
-					inside[i] = (float32(p) - average[i]) * s
-				}
-				if row[3] != 0 {
-					for i, j := 0, k.W-1; i < j; i, j = i+1, j-1 {
-						dst[i], dst[j] = dst[j], dst[i]
-					}
-				}
+	row := rows[n*4:][:4]
+	d := int(row[0])
+	if d < 0 {
+		label[n] = -1
+		clear(x[n*C*area:][:C*area])
+		return
+	}
+	label[n] = labels[d]
+	left := int(row[2]) - k.Pad // image column of the crop's column 0
+	begin, end := min(max(0, -left), k.W), max(0, min(k.W, W-left))
+	for c := range C {
+		s, f := scale[c], fill[c]
+		for h := range k.H {
+			dst := x[((n*C+c)*k.H+h)*k.W:][:k.W]
+			iy := h + int(row[1]) - k.Pad
+			if iy < 0 || iy >= H || begin >= end {
+				fillRow(dst, f)
+				continue
+			}
+			at := (c*H+iy)*W + left + begin
+			pixels := images.U8[d*C*H*W+at:][:end-begin]
+			average := mean[at:][:end-begin]
+			fillRow(dst[:begin], f)
+			fillRow(dst[end:], f)
+			inside := dst[begin:end]
+			for i, p := range pixels {
+				inside[i] = (float32(p) - average[i]) * s
+			}
+			if row[3] != 0 {
+				slices.Reverse(dst)
 			}
 		}
 	}
@@ -199,27 +198,45 @@ func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) 
 	c.host(func() func() {
 		src := slice[byte](from.block, from.offset, int(fromDesc.size))
 		dst := slice[byte](to.block, to.offset, int(toDesc.size))
-		return func() {
-			clear(dst)
-			for n := range x[0] {
-				for ch := 0; ch < x[1]; ch += run {
-					for h := range y[2] {
-						xi, yi := xs.at(n, ch, h*k.Stride), ys.at(n, first+ch, h)
-						for range y[3] {
-							if back {
-								copy(dst[xi:xi+run*size], src[yi:])
-							} else {
-								copy(dst[yi:yi+run*size], src[xi:])
-							}
-							xi += xs.block * size * k.Stride
-							yi += ys.block * size
+		image := len(dst) / x[0]
+		return c.d.each(x[0], func(n int) {
+			clear(dst[n*image:][:image])
+			for ch := 0; ch < x[1]; ch += run {
+				for h := range y[2] {
+					xi, yi := xs.at(n, ch, h*k.Stride), ys.at(n, first+ch, h)
+					for range y[3] {
+						if back {
+							copy(dst[xi:xi+run*size], src[yi:])
+						} else {
+							copy(dst[yi:yi+run*size], src[xi:])
 						}
+						xi += xs.block * size * k.Stride
+						yi += ys.block * size
 					}
+				}
+			}
+		})
+	})
+	return nil
+}
+
+// copyActivation gives a function that copies between two layouts of float32.
+func (c *compiler) copyActivation(from, to mem) func() {
+	s := from.desc.shape
+	f, t := from.desc.strides(), to.desc.strides()
+	src, dst := floats(from, s.Len()), floats(to, s.Len())
+	return c.d.each(s[0], func(n int) {
+		for ch := range s[1] {
+			for h := range s[2] {
+				i, j := f.at(n, ch, h)/4, t.at(n, ch, h)/4
+				for range s[3] {
+					dst[j] = src[i]
+					i += f.block
+					j += t.block
 				}
 			}
 		}
 	})
-	return nil
 }
 
 // strides locates elements of an activation of shape s: blocks of channels,
@@ -227,17 +244,19 @@ func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) 
 type strides struct{ block, c, h, w, size int }
 
 func (c *compiler) strides(s kernel.Shape) strides {
-	st := strides{block: 1, c: s[1], h: s[2], w: s[3], size: 4}
+	size := 4
 	if c.dtype == bf16 {
-		st.size = 2
+		size = 2
 	}
 	if c.layout.fits(s) {
-		st.block = c.layout.block
-		if st.block == 0 {
-			st.block = s[1]
-		}
+		return stridesOf(s, cmp.Or(c.layout.block, s[1]), size)
 	}
-	return st
+	return stridesOf(s, 1, size)
+}
+
+// stridesOf are those of shape s in blocks of channels.
+func stridesOf(s kernel.Shape, block, size int) strides {
+	return strides{block: block, c: s[1], h: s[2], w: s[3], size: size}
 }
 
 // at is the byte offset of channel c of the first pixel of row h of image n.

@@ -8,20 +8,55 @@ func winograd256()
 func winogradWeights256()
 func winogradGradWeight256()
 func winogradGradSum256()
+func direct256()
+func directGradWeight256()
 func normStatistics256()
 func normApply256()
 func normGradSums256()
 func normGradApply256()
+func maxPool256()
+func maxPoolGrad256()
+func avgPool256()
+func avgPoolGrad256()
+func sumRows256()
+func sgd256()
 
-// Their addresses: libgomp calls them.
-var atWinograd256 uintptr
-var atWinogradWeights256 uintptr
-var atWinogradGradWeight256 uintptr
-var atWinogradGradSum256 uintptr
-var atNormStatistics256 uintptr
-var atNormApply256 uintptr
-var atNormGradSums256 uintptr
-var atNormGradApply256 uintptr
+// Their addresses.
+var atwinograd256 uintptr
+var atwinogradWeights256 uintptr
+var atwinogradGradWeight256 uintptr
+var atwinogradGradSum256 uintptr
+var atdirect256 uintptr
+var atdirectGradWeight256 uintptr
+var atnormStatistics256 uintptr
+var atnormApply256 uintptr
+var atnormGradSums256 uintptr
+var atnormGradApply256 uintptr
+var atmaxPool256 uintptr
+var atmaxPoolGrad256 uintptr
+var atavgPool256 uintptr
+var atavgPoolGrad256 uintptr
+var atsumRows256 uintptr
+var atsgd256 uintptr
+
+var kernels256 = kernels{
+	winograd:           atwinograd256,
+	winogradWeights:    atwinogradWeights256,
+	winogradGradWeight: atwinogradGradWeight256,
+	winogradGradSum:    atwinogradGradSum256,
+	direct:             atdirect256,
+	directGradWeight:   atdirectGradWeight256,
+	normStatistics:     atnormStatistics256,
+	normApply:          atnormApply256,
+	normGradSums:       atnormGradSums256,
+	normGradApply:      atnormGradApply256,
+	maxPool:            atmaxPool256,
+	maxPoolGrad:        atmaxPoolGrad256,
+	avgPool:            atavgPool256,
+	avgPoolGrad:        atavgPoolGrad256,
+	sumRows:            atsumRows256,
+	sgd:                atsgd256,
+}
 
 // Where they find the fields of their tasks. A difference is an index out of range.
 
@@ -78,6 +113,51 @@ var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.dw)-32]
 var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.chunk)-40]
 var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.inBlocks)-48]
 
+var _ = [1]int{}[unsafe.Sizeof(directPart{})-48]
+var _ = [1]int{}[unsafe.Offsetof(directPart{}.weights)-0]
+var _ = [1]int{}[unsafe.Offsetof(directPart{}.table)-8]
+var _ = [1]int{}[unsafe.Offsetof(directPart{}.pixels)-16]
+var _ = [1]int{}[unsafe.Offsetof(directPart{}.from)-24]
+var _ = [1]int{}[unsafe.Offsetof(directPart{}.rows)-32]
+var _ = [1]int{}[unsafe.Offsetof(directPart{}.run)-40]
+
+var _ = [1]int{}[unsafe.Sizeof(directTask{})-464]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.next)-0]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.count)-8]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.threads)-16]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.x)-24]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.y)-32]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.w)-40]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.table)-48]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.scratch)-56]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.threadScratch)-64]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.images)-72]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.group)-80]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.bands)-88]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.bandRows)-96]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.bandPixels)-104]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.rows)-112]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.xImage)-120]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.xRow)-128]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.xBlock)-136]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.yImage)-144]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.yRow)-152]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.yBlock)-160]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.blocks)-168]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.outBlocks)-176]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.step)-184]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.planes)-192]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.height)-200]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.width)-208]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.pixel)-216]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.before)-224]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.stride)-232]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.laidRows)-240]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.laidRow)-248]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.chunk)-256]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.parts)-264]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.part)-272]
+
 var _ = [1]int{}[unsafe.Sizeof(normTask{})-136]
 var _ = [1]int{}[unsafe.Offsetof(normTask{}.next)-0]
 var _ = [1]int{}[unsafe.Offsetof(normTask{}.count)-8]
@@ -97,3 +177,40 @@ var _ = [1]int{}[unsafe.Offsetof(normTask{}.coefficients)-112]
 var _ = [1]int{}[unsafe.Offsetof(normTask{}.group)-120]
 var _ = [1]int{}[unsafe.Offsetof(normTask{}.inverse)-128]
 var _ = [1]int{}[unsafe.Offsetof(normTask{}.floor)-132]
+
+var _ = [1]int{}[unsafe.Sizeof(poolTask{})-112]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.next)-0]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.count)-8]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.x)-16]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.y)-24]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.dx)-32]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.blocks)-40]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.height)-48]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.width)-56]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.rows)-64]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.columns)-72]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.size)-80]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.stride)-88]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.before)-96]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.inverse)-104]
+
+var _ = [1]int{}[unsafe.Sizeof(flatTask{})-56]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.next)-0]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.count)-8]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.to)-16]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.from)-24]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.bytes)-32]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.rows)-40]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.row)-48]
+
+var _ = [1]int{}[unsafe.Sizeof(sgdTask{})-64]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.next)-0]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.count)-8]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.w)-16]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.g)-24]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.v)-32]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.bytes)-40]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.rate)-48]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.momentum)-52]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.decay)-56]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.form)-60]

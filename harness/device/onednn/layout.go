@@ -7,34 +7,6 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// cpu is the processor, asked for what the layout depends on.
-type cpu struct{ device.Processor }
-
-func (c cpu) amx() bool { return c.Flags["amx_bf16"] && c.Flags["amx_tile"] }
-
-// bfloat16 reports whether the CPU multiplies bfloat16 natively. oneDNN
-// emulates it on AVX-512 without that, slower than float32.
-func (c cpu) bfloat16() bool { return c.Flags["avx512_bf16"] || c.amx() }
-
-func (c cpu) avx512() bool {
-	return c.Flags["avx512f"] && c.Flags["avx512bw"] && c.Flags["avx512vl"] && c.Flags["avx512dq"]
-}
-
-// isa is the widest instruction set that oneDNN will use here.
-func (c cpu) isa() string {
-	switch {
-	case c.amx():
-		return "amx"
-	case c.Flags["avx512_bf16"]:
-		return "avx512_bf16"
-	case c.avx512():
-		return "avx512"
-	case c.Flags["avx2"]:
-		return "avx2"
-	}
-	return "sse"
-}
-
 // layout is how activations lie in memory, from the first convolution to the
 // pool.
 type layout struct {
@@ -44,37 +16,53 @@ type layout struct {
 	rule  string
 }
 
-// EnvLayout, "blocked" or "nhwc", is taken in place of the rule.
+// EnvLayout, "blocked" or "nhwc" (oneDNN's alone), is taken in place of the rule.
 const EnvLayout = "DEPTHLAB_ONEDNN_LAYOUT"
 
 // Settings are the variables of the environment that change how the device
 // computes, and the values that each may have.
 var Settings = map[string][]string{EnvLayout: {"blocked", "nhwc"}, EnvKernels: {"library"}}
 
+// blockedLayouts are those in blocks of so many channels. oneDNN does not know the
+// one with 4.
+var blockedLayouts = map[int]layout{
+	4:  {name: "nChw4c", tag: tagNChw4c, block: 4},
+	8:  {name: "nChw8c", tag: tagNChw8c, block: 8},
+	16: {name: "nChw16c", tag: tagNChw16c, block: 16},
+}
+
 // chooseLayout is the rule: AMX's bfloat16 convolutions exist channels-last
 // only; everything else is fastest in channel blocks as wide as a vector.
-func chooseLayout(c cpu, p device.Precision, wanted string) (layout, error) {
-	blocked := layout{name: "nChw8c", tag: tagNChw8c, block: 8}
-	if c.avx512() {
-		blocked = layout{name: "nChw16c", tag: tagNChw16c, block: 16}
+func (d *Device) chooseLayout(p device.Precision, wanted string) (layout, error) {
+	width := lanes
+	if d.lib != nil && d.isa == avx512 {
+		width = 16
 	}
+	blocked := blockedLayouts[width]
 	nhwc := layout{name: "nhwc", tag: tagNHWC}
 	switch wanted {
 	case "blocked":
 		blocked.rule = "asked for"
 		return blocked, nil
 	case "nhwc":
+		if d.lib == nil {
+			break
+		}
 		nhwc.rule = "asked for"
 		return nhwc, nil
 	case "":
-		if c.amx() && p == device.BF16 {
+		if d.lib != nil && d.cpu.amx() && p == device.BF16 {
 			nhwc.rule = "amx and bf16: channels-last"
 			return nhwc, nil
 		}
-		blocked.rule = fmt.Sprintf("%s and %s: blocked", c.isa(), p)
+		blocked.rule = fmt.Sprintf("%s and %s: blocked", d.isa, p)
 		return blocked, nil
 	}
-	return layout{}, &device.UnsupportedError{Device: name, What: fmt.Sprintf("layout %q", wanted), Hint: `"blocked", "nhwc" and "" (by rule) are`}
+	hint := `"blocked", "nhwc" and "" (by rule) are`
+	if d.lib == nil {
+		hint = `"blocked" and "" (by rule) are; "nhwc" is for the library oneDNN`
+	}
+	return layout{}, &device.UnsupportedError{Device: name, What: fmt.Sprintf("layout %q", wanted), Hint: hint}
 }
 
 // fits reports whether s is an activation that this layout holds without
@@ -83,3 +71,42 @@ func chooseLayout(c cpu, p device.Precision, wanted string) (layout, error) {
 func (l layout) fits(s kernel.Shape) bool {
 	return len(s) == 4 && (l.block == 0 || s[1]%l.block == 0)
 }
+
+// desc describes how a tensor lies in memory. There is one object for each shape,
+// type and layout, so pointers compare.
+type desc struct {
+	shape  kernel.Shape
+	dtype  int32
+	tag    int32
+	size   int64   // bytes
+	handle uintptr // oneDNN's memory descriptor, where the library is there
+}
+
+// strides are those of a desc that is plain or in blocks.
+func (x *desc) strides() strides {
+	for _, l := range blockedLayouts {
+		if x.tag == l.tag {
+			return stridesOf(x.shape, l.block, 4)
+		}
+	}
+	return stridesOf(x.shape, 1, 4)
+}
+
+// desc gives the descriptor of a shape under a layout tag.
+func (d *Device) desc(s kernel.Shape, dtype, tag int32) (*desc, error) {
+	key := fmt.Sprint(s, dtype, tag)
+	if x := d.descs[key]; x != nil {
+		return x, nil
+	}
+	x := &desc{shape: s, dtype: dtype, tag: tag, size: 4 * int64(s.Len())}
+	if d.lib != nil {
+		if err := d.describe(x); err != nil {
+			return nil, err
+		}
+	}
+	d.descs[key] = x
+	return x, nil
+}
+
+// plain is the dense row-major float32 form, the one that a Program sees.
+func (d *Device) plain(s kernel.Shape) (*desc, error) { return d.desc(s, f32, tagPlain[len(s)]) }

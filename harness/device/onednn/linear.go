@@ -5,62 +5,84 @@ import (
 	"depthlab/nets/program"
 )
 
-// The classifier and its gradients are matrix products, in float32 whatever
-// the precision: of buffers as they lie, or transposed by their descriptors.
+// The classifier and its gradients are products of matrices, in float32 whatever the
+// precision.
 
-// matmul: dst = a b, plus a bias of one row where there is one (block nil: none).
-func (c *compiler) matmul(a, b, bias, dst mem) error {
-	type key struct{ a, b, bias, dst *desc }
-	l := c.d.lib
-	p, err := c.d.prim(key{a.desc, b.desc, bias.desc, dst.desc}, func(pd *uintptr) (status, error) {
-		var row uintptr
-		if bias.block != nil {
-			row = bias.desc.handle
-		}
-		return l.matmul(pd, c.d.engine, a.desc.handle, b.desc.handle, row, dst.desc.handle, 0), nil
-	})
-	if err != nil {
-		return err
-	}
-	args := []arg{{argSrc, a}, {argWeights, b}, {argDst, dst}}
-	if bias.block != nil {
-		args = append(args, arg{argBias, bias})
-	}
-	c.call(p, args...)
-	return nil
-}
-
-// transposed is a matrix (R,C) seen as (C,R).
-func (c *compiler) transposed(id program.BufID) (mem, error) {
-	m, s := c.kept(id), c.shape(id)
-	var err error
-	m.desc, err = c.d.desc(kernel.Shape{s[1], s[0]}, f32, tagTransposed)
-	return m, err
+// multiplies reports whether there is a kernel for a product of this many rows.
+func (c *compiler) multiplies(rows int) bool {
+	return c.own.direct != 0 && rows >= c.own.tileRows()
 }
 
 // linear: x (N,I), w (Out,I), b (Out) -> y (N,Out).
 func (c *compiler) linear(k kernel.Linear) error {
-	w, err := c.transposed(c.instr.In[1])
-	if err != nil {
-		return err
+	x := c.inShape(0)
+	switch {
+	case c.multiplies(x[0]):
+	case c.d.lib != nil:
+		return c.libraryLinear(k)
+	default:
+		return c.reference()
 	}
-	b := c.kept(c.instr.In[2])
-	if b.desc, err = c.d.plain(kernel.Shape{1, k.Out}); err != nil {
-		return err
-	}
-	return c.matmul(c.kept(c.instr.In[0]), w, b, c.kept(c.instr.Out[0]))
+	return c.matmul(0, x[0], int64(x[1]*4), 4, 1, matrix(k.Out, x[1], false), c.instr.In[2:])
 }
 
 // linearGradInput: w (Out,I), dy (N,Out) -> dx (N,I).
 func (c *compiler) linearGradInput() error {
-	return c.matmul(c.kept(c.instr.In[1]), c.kept(c.instr.In[0]), mem{}, c.kept(c.instr.Out[0]))
+	w, dy := c.inShape(0), c.inShape(1)
+	switch {
+	case c.multiplies(dy[0]):
+	case c.d.lib != nil:
+		return c.libraryLinearGradInput()
+	default:
+		return c.reference()
+	}
+	return c.matmul(1, dy[0], int64(dy[1]*4), 4, 0, matrix(w[0], w[1], true), nil)
 }
 
 // linearGradWeight: x (N,I), dy (N,Out) -> dw (Out,I).
 func (c *compiler) linearGradWeight() error {
-	dy, err := c.transposed(c.instr.In[1])
+	x, dy := c.inShape(0), c.inShape(1)
+	switch {
+	case c.multiplies(dy[1]):
+	case c.d.lib != nil:
+		return c.libraryLinearGradWeight()
+	default:
+		return c.reference()
+	}
+	return c.matmul(1, dy[1], 4, int64(dy[1]*4), 0, matrix(x[0], x[1], true), nil)
+}
+
+// matmul makes output 0 of input i, rows whose elements lie rowStep and step bytes
+// apart, times input j, packed, plus a bias of one row where there is one.
+func (c *compiler) matmul(i, rows int, rowStep, step int64, j int, p packing, bias []program.BufID) error {
+	a, err := c.plainIn(i)
 	if err != nil {
 		return err
 	}
-	return c.matmul(dy, c.kept(c.instr.In[0]), mem{}, c.kept(c.instr.Out[0]))
+	w, err := c.packed(j, p)
+	if err != nil {
+		return err
+	}
+	y, err := c.plainOut(0)
+	if err != nil {
+		return err
+	}
+	product, columns, err := c.product(a, rows, rowStep, step, w, p)
+	if err != nil {
+		return err
+	}
+	c.host(func() func() {
+		from, to, shift := floats(product, rows*columns), floats(y, rows*p.outs), make([]float32, p.outs)
+		if bias != nil {
+			shift = c.vector(bias[0])
+		}
+		return func() {
+			for r := range rows {
+				for o, v := range from[r*columns:][:p.outs] {
+					to[r*p.outs+o] = v + shift[o]
+				}
+			}
+		}
+	})
+	return nil
 }

@@ -3,108 +3,83 @@ package onednn
 import (
 	"os"
 	"strings"
+	"unsafe"
 
 	"github.com/ebitengine/purego"
 
 	"depthlab/nets/kernel"
 )
 
-// Kernels of our own, in assembly and in C, where the library's are slow. They run
-// on libgomp's team, like oneDNN's, and take a task: a struct in memory outside the
-// Go heap, whose layout they know.
+// Kernels of our own. A kernel takes a task: a struct in memory outside the Go heap,
+// whose layout it knows; the compiler compares the two (kernels_amd64.go). Every
+// thread of the team calls it with the same task.
 //
-// Those in C, in kernels/, are compiled to assembly by kernels/generate.py, so that
-// building needs no C compiler.
+// Those for AVX2 and NEON are compiled from C, in kernels/, to assembly by
+// kernels/generate.py, so that building needs no C compiler.
 
-// The entries of the assembly that is written by hand.
-const (
-	entryConvForward = iota
-	entryRectify32
-	entryRectify16
-	entryWideGradWeight32
-	entryWideGradWeight16
-	entryWinograd32
-	entryWinograd16
-	entryWinogradWeights
-	entryWinogradGradWeight32
-	entryWinogradGradWeight16
-	entryWinogradGradSum
-	entryNormStatistics32
-	entryNormStatistics16
-	entryNormApply32
-	entryNormApply16
-	entryNormGradSums32
-	entryNormGradSums16
-	entryNormGradApply32
-	entryNormGradApply16
-	numEntries
-)
-
-// EnvKernels set to "library" leaves convolutions and batch norms to oneDNN.
+// EnvKernels set to "library" leaves everything to oneDNN.
 const EnvKernels = "DEPTHLAB_ONEDNN_KERNELS"
 
+// libraryAlone reports whether it is so set.
+func libraryAlone() bool { return os.Getenv(EnvKernels) == "library" }
+
 // kernels are the functions for one width of vectors and one type of activations,
-// by address.
+// by address; 0 for none.
 type kernels struct {
 	winograd, winogradWeights, winogradGradWeight, winogradGradSum uintptr
+	direct, directGradWeight                                       uintptr
 	normStatistics, normApply, normGradSums, normGradApply         uintptr
-}
-
-// avx512Kernels are those of winograd_amd64.s and fused_amd64.s.
-func avx512Kernels(dtype int32) kernels {
-	twin := 0
-	if dtype == bf16 {
-		twin = 1
-	}
-	return kernels{
-		entries[entryWinograd32+twin], entries[entryWinogradWeights], entries[entryWinogradGradWeight32+twin], entries[entryWinogradGradSum],
-		entries[entryNormStatistics32+twin], entries[entryNormApply32+twin], entries[entryNormGradSums32+twin], entries[entryNormGradApply32+twin],
-	}
+	maxPool, maxPoolGrad, avgPool, avgPoolGrad                     uintptr
+	sumRows, sgd                                                   uintptr
+	wideGradWeight                                                 uintptr // gradients by weight, of stride 2
 }
 
 // own says which of these kernels a program uses.
 type own struct {
-	direct   bool // convolutions, of stride 2 above all, forward
-	winograd bool // convolutions of stride 1
-	strided  bool // gradients by weight, of stride 2
-	fused    bool // batch norms
-	lanes    int  // of a vector: channels of a block
-	kernels  kernels
+	kernels
+	lanes int  // of a vector: channels of a block
+	byC   bool // compiled from C, which has a kernel for everything
+}
+
+// own gives the kernels for a layout and a type of activations.
+func (d *Device) own(l layout, dtype int32) own {
+	switch {
+	case libraryAlone():
+		return own{}
+	case d.lib != nil && d.lib.parallel != 0 && (dtype == f32 || d.cpu.Flags["avx512_bf16"]):
+		k := own{kernels: kernels512(dtype), lanes: 16}
+		if l.block != 16 { // batch norms alone take any
+			k.winograd, k.winogradGradWeight, k.wideGradWeight = 0, 0, 0
+		}
+		return k
+	case d.lib != nil:
+		return own{}
+	}
+	return own{vectors, lanes, true}
 }
 
 // pixel is the bytes of a pixel of a block, in float32.
 func (o own) pixel() int64 { return int64(4 * o.lanes) }
 
-// tap is the bytes of a tap of the weights, of a block of inputs and one of
-// outputs.
-func (o own) tap() int64 { return int64(o.lanes) * o.pixel() }
+// tap is the bytes of a tap of the weights, of a block of inputs and 16 outputs.
+func (o own) tap() int64 { return o.pixel() * channels }
 
-// weights is the layout of weights in blocks of inputs and outputs, the outputs
-// innermost.
-func (o own) weights() int32 {
-	if o.lanes == 8 {
-		return tagOIhw8i8o
+// tileRows is how many rows of a product of matrices a kernel keeps in registers.
+func (o own) tileRows() int {
+	if o.lanes == 16 {
+		return 16
 	}
-	return tagOIhw16i16o
+	return 6
 }
 
-// weightsTurned is weights with the inputs innermost.
-func (o own) weightsTurned() int32 {
-	if o.lanes == 8 {
-		return tagOIhw8o8i
-	}
-	return tagOIhw16o16i
-}
-
-// String names them for provenance: they round in another order than the
-// library's.
+// String names them for provenance: they round in another order than others.
 func (o own) String() string {
 	var names []string
 	for _, k := range []struct {
-		used bool
+		used uintptr
 		name string
-	}{{o.direct, "avx2 convolutions"}, {o.winograd, "winograd 4x4 convolutions"}, {o.fused, "fused batch norms"}} {
-		if k.used {
+	}{{o.direct, "direct convolutions"}, {o.winograd, "winograd 4x4 convolutions"}, {o.normApply, "fused batch norms"}} {
+		if k.used != 0 {
 			names = append(names, k.name)
 		}
 	}
@@ -114,71 +89,35 @@ func (o own) String() string {
 	return strings.Join(names, ", ")
 }
 
-func (d *Device) own(l layout, dtype int32) own {
-	if os.Getenv(EnvKernels) == "library" {
-		return own{}
-	}
-	switch {
-	case d.runs("avx512f", "avx512bw", "avx512vl", "avx512dq") && (dtype == f32 || d.runs("avx512_bf16")):
-		return own{winograd: l.block == 16, strided: l.block == 16, fused: l.block != 8, lanes: 16, kernels: avx512Kernels(dtype)}
-	case dtype == f32 && d.runs("avx2", "fma"):
-		return own{direct: l.block == 8, winograd: l.block == 8, fused: l.block != 16, lanes: 8, kernels: avx2Kernels}
-	}
-	return own{}
-}
-
-// runs reports whether assembly that needs these features of the CPU can run.
-func (d *Device) runs(features ...string) bool {
-	if entries[0] == 0 || d.lib.parallel == 0 {
-		return false
-	}
-	for _, f := range features {
-		if !d.cpu.Flags[f] {
-			return false
-		}
-	}
-	return true
-}
-
 // onTeam gives a function that runs the one at address fn with the task on every
-// thread of the team, and waits for them.
+// thread, and waits for them. Where oneDNN computes, too, it is its team that does,
+// since two teams would fight for the cores.
 func (d *Device) onTeam(fn uintptr, task region) func() {
-	args := []uintptr{fn, uintptr(task.at(0)), 0, 0} // 0: as many threads as set, no flags
-	return func() { purego.SyscallN(d.lib.parallel, args...) }
+	if d.lib != nil {
+		args := []uintptr{fn, uintptr(task.at(0)), 0, 0} // 0: as many threads as set, no flags
+		return func() { purego.SyscallN(d.lib.parallel, args...) }
+	}
+	job := func() { call(fn, task.at(0)) }
+	return func() { d.team.run(job) }
 }
 
-// productOperands gives input i, the weight, input j, in float32 under tag, and
-// output 0.
-func (c *compiler) productOperands(i, j int, tag int32) (x, w, y mem, err error) {
-	if x, err = c.activation(i, c.inShape, c.in); err != nil {
-		return
-	}
-	wd, err := c.d.desc(c.inShape(j), f32, tag)
+// launch appends a call of the kernel at address fn with a task. set fills in
+// addresses, when memory has been placed.
+func launch[T any](c *compiler, fn uintptr, what string, t *T, set func()) error {
+	m, err := c.keep(int64(unsafe.Sizeof(*t)))
 	if err != nil {
-		return
+		return err
 	}
-	if w, err = c.in(j, wd); err != nil {
-		return
-	}
-	y, err = c.activation(0, c.outShape, c.out)
-	return
-}
-
-// gradOperands gives x, input 0, dy, input 1, and the weight's gradient, output
-// 0, in float32 under tag.
-func (c *compiler) gradOperands(tag int32) (x, dy, dw mem, err error) {
-	if x, err = c.activation(0, c.inShape, c.in); err != nil {
-		return
-	}
-	if dy, err = c.activation(1, c.inShape, c.in); err != nil {
-		return
-	}
-	dwd, err := c.d.desc(c.outShape(0), f32, tag)
-	if err != nil {
-		return
-	}
-	dw, err = c.out(0, dwd)
-	return
+	c.host(func() func() {
+		set()
+		task, run := (*T)(m.at(0)), c.d.onTeam(fn, m)
+		return func() {
+			*task = *t // counters begin anew
+			run()
+		}
+	})
+	c.ops[len(c.ops)-1].what = what
+	return nil
 }
 
 // activation gives operand i in the layout of activations.
@@ -190,19 +129,20 @@ func (c *compiler) activation(i int, shape func(int) kernel.Shape, get func(int,
 	return get(i, d)
 }
 
-// addChunks gives a function that sums the chunks of sums, in their order.
-func addChunks(sums *block, to mem, chunks int) func() {
-	n := int(to.desc.size / 4)
-	all, out := slice[float32](sums, 0, n*chunks), slice[float32](to.block, to.offset, n)
-	return func() {
-		copy(out, all)
-		for i := 1; i < chunks; i++ {
-			for j, v := range all[i*n:][:n] {
-				out[j] += v
-			}
-		}
+// inAndOut gives input i and output j in the layout of activations.
+func (c *compiler) inAndOut(i, j int) (from, to mem, err error) {
+	if from, err = c.activation(i, c.inShape, c.in); err != nil {
+		return
 	}
+	to, err = c.activation(j, c.outShape, c.out)
+	return
 }
 
-// passBytes of x and dy pass through the cache for each set of sums.
-const passBytes = 128 << 10
+// twoIn gives inputs i and j in the layout of activations.
+func (c *compiler) twoIn(i, j int) (a, b mem, err error) {
+	if a, err = c.activation(i, c.inShape, c.in); err != nil {
+		return
+	}
+	b, err = c.activation(j, c.inShape, c.in)
+	return
+}

@@ -38,26 +38,26 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	case device.FP32:
 	case device.BF16:
 		dtype = bf16
-		if !d.cpu.bfloat16() {
-			return nil, &device.UnsupportedError{Device: name, What: "bf16 on this CPU (" + d.cpu.isa() + ")",
-				Hint: "choose fp32, or auto: bf16 needs avx512_bf16 or amx_bf16"}
+		if !d.Info().Bfloat16 {
+			return nil, &device.UnsupportedError{Device: name, What: "bf16 on this CPU (" + d.uses() + ")",
+				Hint: "choose fp32, or auto: bf16 needs avx512_bf16 or amx_bf16, and the library oneDNN"}
 		}
 	default:
 		return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("precision %q", o.Precision), Hint: "fp32 and bf16 are"}
 	}
-	l, err := chooseLayout(d.cpu, o.Precision, cmp.Or(o.Layout, os.Getenv(EnvLayout)))
+	l, err := d.chooseLayout(o.Precision, cmp.Or(o.Layout, os.Getenv(EnvLayout)))
 	if err != nil {
 		return nil, err
 	}
 	if len(p.All()) == 0 {
 		return nil, fmt.Errorf("onednn: no program to open")
 	}
-	if d.thread == nil {
+	if d.team == nil && d.thread == nil {
 		return nil, fmt.Errorf("onednn: the device is closed")
 	}
 	s := &Session{d: d, programs: p.All(), named: map[string]*block{}, info: d.Info()}
 	s.info.Precision, s.info.Layout = string(o.Precision), fmt.Sprintf("%s (%s), %s", l.name, l.rule, d.own(l, dtype))
-	if err := d.thread.try(func() error { return s.open(p, l, dtype, o.Profile) }); err != nil {
+	if err := d.try(func() error { return s.open(p, l, dtype, o.Profile) }); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -249,7 +249,7 @@ func (s *Session) find(name string) (kernel.Tensor, error) {
 
 // Close releases memory. The device stays open.
 func (s *Session) Close() error {
-	return s.d.thread.try(func() error {
+	return s.d.try(func() error {
 		var first error
 		keep := func(err error) {
 			if first == nil {
@@ -279,13 +279,13 @@ func (s *Session) guarded(f func() error) (err error) {
 	if s.failed != nil {
 		return s.failed
 	}
-	s.d.thread.do(func() {
+	err = s.d.try(func() (err error) {
 		defer func() {
 			if r := recover(); r != nil {
 				err = fmt.Errorf("onednn: %v", r)
 			}
 		}()
-		err = f()
+		return f()
 	})
 	if _, ok := err.(*device.NonFiniteError); err != nil && !ok {
 		s.failed = fmt.Errorf("onednn: the session has failed before: %w", err)

@@ -1,8 +1,6 @@
 package onednn
 
 import (
-	"unsafe"
-
 	"depthlab/nets/kernel"
 )
 
@@ -67,7 +65,7 @@ func (c *compiler) winograd(k kernel.Conv, x, y kernel.Shape) bool {
 
 // winogradGrad reports whether they take the gradient by the weight.
 func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.winograd && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%channels == 0 && y[1]%channels == 0 &&
+	return c.own.winograd != 0 && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%channels == 0 && y[1]%channels == 0 &&
 		y[2] >= 4 && y[3] >= 4
 }
 
@@ -89,36 +87,58 @@ func together(y kernel.Shape) int {
 
 // chunks is the number of parts with sums of their own that the images of x are cut
 // into for a gradient by the weight: two a thread where memory allows, since threads
-// are not equally fast. With AVX2 it is what four threads would have, so that no bit
-// depends on their number.
+// are not equally fast. Of the kernels in C it is what four threads would have, so that
+// no bit depends on their number.
 func (c *compiler) chunks(x kernel.Shape, perThread int) int {
 	threads := c.d.threads
-	if c.own.lanes == 8 {
+	if c.own.byC {
 		threads = 4
 	}
 	return min(x[0], perThread*threads)
 }
 
 // winogradForward: x, w -> y.
-func (c *compiler) winogradForward() error {
+func (c *compiler) winogradForward(k kernel.Conv) error {
 	tap, blocks := c.own.tap(), int64(c.inShape(1)[1]/c.own.lanes)
-	return c.winogradProduct(0, 1, c.inShape(0), c.outShape(0), c.own.weights(), winogradWeightsTask{
-		tap: tap, wIn: 9 * tap, wOut: blocks * 9 * tap})
+	w, err := c.winogradWeight(1, weights(k, c.inShape(1)[1], c.own.lanes), tagOIhw16i16o)
+	if err != nil {
+		return err
+	}
+	return c.winogradProduct(0, w, c.inShape(0), c.outShape(0), winogradWeightsTask{tap: tap, wIn: 9 * tap, wOut: blocks * 9 * tap})
 }
 
 // winogradGradInput: w, dy -> dx. The last tap comes first, and inputs are
 // outputs.
-func (c *compiler) winogradGradInput() error {
-	tap, blocks := c.own.tap(), int64(c.inShape(0)[1]/c.own.lanes)
-	return c.winogradProduct(1, 0, c.inShape(1), c.outShape(0), c.own.weightsTurned(), winogradWeightsTask{
-		tap: -tap, wOut: 9 * tap, wIn: blocks * 9 * tap})
+func (c *compiler) winogradGradInput(k kernel.Conv) error {
+	tap, blocks := c.own.tap(), int64(c.inShape(0)[0]/c.own.lanes)
+	w, err := c.winogradWeight(0, weights(k, c.inShape(0)[1], c.own.lanes).turned(c.own.lanes), tagOIhw16o16i)
+	if err != nil {
+		return err
+	}
+	t := winogradWeightsTask{tap: -tap, wIn: 9 * tap, wOut: blocks * 9 * tap}
+	if !c.own.byC { // oneDNN's layout has the blocks the other way round
+		t.wOut, t.wIn = 9*tap, int64(c.inShape(0)[1]/channels)*9*tap
+	}
+	return c.winogradProduct(1, w, c.inShape(1), c.outShape(0), t)
 }
 
-// winogradProduct convolves input i, of shape x, with the weight, input j in
-// layout tag, into output 0, of shape y. The task holds the strides of the
-// weight.
-func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt winogradWeightsTask) error {
-	xm, wm, ym, err := c.productOperands(i, j, tag)
+// winogradWeight gives the weight, input i, packed, or where oneDNN is there in its
+// layout tag.
+func (c *compiler) winogradWeight(i int, p packing, tag int32) (mem, error) {
+	if c.own.byC {
+		return c.packed(i, p)
+	}
+	d, err := c.d.desc(c.inShape(i), f32, tag)
+	if err != nil {
+		return mem{}, err
+	}
+	return c.in(i, d)
+}
+
+// winogradProduct convolves input i, of shape x, with the weight w into output 0, of
+// shape y. The task holds the strides of the weight.
+func (c *compiler) winogradProduct(i int, w mem, x, y kernel.Shape, wt winogradWeightsTask) error {
+	xm, ym, err := c.inAndOut(i, 0)
 	if err != nil {
 		return err
 	}
@@ -143,7 +163,7 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 		t.transformed = 0 // the products take the place of what they are made from
 	}
 	t.threadScratch += t.padded + positions*product
-	scratch, err := c.padded(padKey{c.own.kernels.winograd, 1, x[1], x[2], x[3], t.threadScratch})
+	scratch, err := c.padded(padKey{c.own.winograd, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err
 	}
@@ -157,37 +177,21 @@ func (c *compiler) winogradProduct(i, j int, x, y kernel.Shape, tag int32, wt wi
 	wt.uIn = int64(c.own.lanes) * 4 * channels
 	wt.position = t.inBlocks * wt.uIn
 	wt.uOut = positions * wt.position
-	u := &block{size: wt.uOut * t.outBlocks, first: c.at, last: c.at}
-	c.work = append(c.work, u)
+	u := c.space(wt.uOut * t.outBlocks)
 	first := int64(0)
 	if wt.tap < 0 {
 		first = -8 * wt.tap
 	}
-	const head = (unsafe.Sizeof(t) + 63) / 64 * 64
-	m, err := c.keep(int64(head + unsafe.Sizeof(wt)))
-	if err != nil {
+	if err := launch(c, c.own.winogradWeights, winogradName, &wt, func() { wt.w, wt.u = w.address(first), u.address(0) }); err != nil {
 		return err
 	}
-	c.host(func() func() {
-		t.x, t.y, t.weights = xm.address(0), ym.address(0), uintptr(u.ptr)
-		wt.w, wt.u = wm.address(first), uintptr(u.ptr)
-		task, weightTask := (*winogradTask)(m.at(0)), (*winogradWeightsTask)(m.at(int64(head)))
-		transform, run := c.d.onTeam(c.own.kernels.winogradWeights, m[head:]), c.d.onTeam(c.own.kernels.winograd, m)
-		return func() {
-			*weightTask = wt
-			transform()
-			*task = t
-			run()
-		}
-	})
-	c.ops[len(c.ops)-1].what = winogradName
-	return nil
+	return launch(c, c.own.winograd, winogradName, &t, func() { t.x, t.y, t.weights = xm.address(0), ym.address(0), u.address(0) })
 }
 
 // winogradGradWeight: x, dy -> dw.
-func (c *compiler) winogradGradWeight() error {
+func (c *compiler) winogradGradWeight(k kernel.Conv) error {
 	x, y := c.inShape(0), c.inShape(1)
-	xm, ym, dw, err := c.gradOperands(c.own.weights())
+	xm, ym, err := c.twoIn(0, 1)
 	if err != nil {
 		return err
 	}
@@ -204,14 +208,13 @@ func (c *compiler) winogradGradWeight() error {
 	if t.chunk >= chunkBytes {
 		perThread = 1
 	}
-	chunks := c.chunks(x, perThread)
-	t.group = min(max(transformedBytes/perImage, (groupTiles+tiles-1)/tiles), (t.images+int64(chunks)-1)/int64(chunks))
+	t.count = int64(c.chunks(x, perThread))
+	t.group = min(max(transformedBytes/perImage, (groupTiles+tiles-1)/tiles), (t.images+t.count-1)/t.count)
 	t.tileRow = t.group * tiles * pixel
 	t.position, t.gradientPosition = t.inBlocks*t.tileRow+64, yBlocks*t.tileRow+64
 	t.transformed = positions * t.position
 	t.threadScratch = t.padded + t.paddedGradient + t.transformed + positions*t.gradientPosition
-	t.count = int64(chunks)
-	scratch, err := c.padded(padKey{c.own.kernels.winogradGradWeight, 1, x[1], x[2], x[3], t.threadScratch})
+	scratch, err := c.padded(padKey{c.own.winogradGradWeight, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err
 	}
@@ -220,28 +223,34 @@ func (c *compiler) winogradGradWeight() error {
 		return err
 	}
 	t.scratch, t.table = uintptr(scratch.at(0)), uintptr(table.at(0))
-	sums := &block{size: t.chunk * int64(chunks), first: c.at, last: c.at}
-	c.work = append(c.work, sums)
-	sum := winogradSumTask{count: pieces, chunks: int64(chunks), chunk: t.chunk, inBlocks: t.inBlocks}
-	const head = (unsafe.Sizeof(t) + 63) / 64 * 64
-	m, err := c.keep(int64(head + unsafe.Sizeof(sum)))
-	if err != nil {
+	sums := c.space(t.chunk * t.count)
+	if err := launch(c, c.own.winogradGradWeight, winogradName, &t, func() { t.x, t.y, t.weights = xm.address(0), ym.address(0), sums.address(0) }); err != nil {
 		return err
 	}
-	c.host(func() func() {
-		t.x, t.y, t.weights = xm.address(0), ym.address(0), uintptr(sums.ptr)
-		sum.u, sum.dw = uintptr(sums.ptr), dw.address(0)
-		task, sumTask := (*winogradTask)(m.at(0)), (*winogradSumTask)(m.at(int64(head)))
-		run, add := c.d.onTeam(c.own.kernels.winogradGradWeight, m), c.d.onTeam(c.own.kernels.winogradGradSum, m[head:])
-		return func() {
-			*task = t
-			run()
-			*sumTask = sum
-			add()
-		}
-	})
-	c.ops[len(c.ops)-1].what = winogradName
+	sum := winogradSumTask{count: pieces, chunks: t.count, chunk: t.chunk, inBlocks: t.inBlocks}
+	packed := weights(k, x[1], c.own.lanes)
+	var dw mem
+	if c.own.byC {
+		dw = c.space(packed.bytes())
+	} else if dw, err = c.outAs(0, tagOIhw16i16o); err != nil {
+		return err
+	}
+	if err := launch(c, c.own.winogradGradSum, winogradName, &sum, func() { sum.u, sum.dw = sums.address(0), dw.address(0) }); err != nil {
+		return err
+	}
+	if c.own.byC {
+		return c.unpack(0, dw, packed)
+	}
 	return nil
+}
+
+// outAs gives output i in float32 in oneDNN's layout tag.
+func (c *compiler) outAs(i int, tag int32) (mem, error) {
+	d, err := c.d.desc(c.outShape(i), f32, tag)
+	if err != nil {
+		return mem{}, err
+	}
+	return c.out(i, d)
 }
 
 const (
@@ -275,7 +284,7 @@ func (c *compiler) tiles(t *winogradTask, x, y kernel.Shape) (region, error) {
 	tiles, across := tileCount(y), (y[3]+3)/4
 	all := tiles * int(t.group)
 	t.groups = int64(roundUp(all, tileGroup) / tileGroup)
-	return c.table(tableKey{-int(t.group), x[1], y[1], y[2], y[3]}, int(t.groups)*tileGroup, func(i int) [2]int32 {
+	return c.table(tableKey{t.group, x[1], y[1], y[2], y[3]}, int(t.groups)*tileGroup, func(i int) [2]int32 {
 		i = min(i/tileGroup*tileGroup, all-tileGroup) + i%tileGroup
 		image, row, column := int64(i/tiles), int64(min(i%tiles/across*4, y[2]-4)), int64(min(i%tiles%across*4, y[3]-4))
 		return [2]int32{int32(image*t.padBlock*t.inBlocks + row*t.padRow + column*c.own.pixel()),
@@ -287,11 +296,18 @@ func (c *compiler) tiles(t *winogradTask, x, y kernel.Shape) (region, error) {
 // an edge hang over it.
 func (c *compiler) gradTiles(t *winogradTask, y kernel.Shape) (region, error) {
 	across := (y[3] + 3) / 4
-	return c.table(tableKey{0, 0, 0, y[2], y[3]}, tileCount(y), func(i int) [2]int32 {
+	return c.table(tableKey{h: y[2], w: y[3]}, tileCount(y), func(i int) [2]int32 {
 		return [2]int32{int32(int64(i/across*4)*t.padRow + int64(i%across*4)*c.own.pixel())}
 	})
 }
 
+// tableKey is what a table depends on.
+type tableKey struct {
+	group         int64
+	in, out, h, w int
+}
+
+// table makes a table once.
 func (c *compiler) table(key tableKey, n int, at func(int) [2]int32) (region, error) {
 	if m := c.tables[key]; m != nil {
 		return m, nil
@@ -300,12 +316,31 @@ func (c *compiler) table(key tableKey, n int, at func(int) [2]int32) (region, er
 	if err != nil {
 		return nil, err
 	}
-	table := unsafe.Slice((*[2]int32)(m.at(0)), n)
-	for i := range table {
+	table := view[[2]int32](m)
+	for i := range n {
 		table[i] = at(i)
 	}
 	c.tables[key] = m
 	return m, nil
+}
+
+// padKey is what the layout of padded images depends on.
+type padKey struct {
+	fn      uintptr
+	c, h, w int
+	size    int64
+}
+
+// padded gives key.size bytes for each thread, into which images are laid out
+// between margins of zeros: windows then need no test for the border.
+// Instructions with one key, what the layout depends on, share them.
+func (c *compiler) padded(key padKey) (region, error) {
+	if m := c.pads[key]; m != nil {
+		return m, nil
+	}
+	m, err := c.keep(key.size * int64(c.d.threads))
+	c.pads[key] = m
+	return m, err
 }
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }

@@ -157,10 +157,9 @@ void winogradGradSum(winogradSumTask *t) {
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
 		char *u = t->u + n * SUMS;
 		addChunks(t, u);
-		int64_t ins = t->inBlocks / OUT, out = n / ins * OUT, in = n % ins * OUT; // blocks of V
+		int64_t ins = t->inBlocks / OUT, out = n / ins, in = n % ins * OUT; // of 16, of V
 		for (int i = 0; i < INS * OUT; i++) { // an input, and V outputs
-			int64_t block = (out + i / INS) * t->inBlocks + in + i % INS / V;
-			char *dw = t->dw + block * 9 * V * PIXEL + i % V * PIXEL;
+			char *dw = t->dw + (out * t->inBlocks + in + i % INS / V) * 9 * V * ROW + i % V * ROW + i / INS * PIXEL;
 			const char *m = u + i % INS * ROW + i / INS * PIXEL;
 			vec z[3][6];
 			UNROLL for (int j = 0; j < 6; j++) {
@@ -175,7 +174,7 @@ void winogradGradSum(winogradSumTask *t) {
 				vec w[3];
 				gather(z[k], w);
 				UNROLL for (int j = 0; j < 3; j++)
-					put(dw + (3 * j + k) * V * PIXEL, w[j]);
+					put(dw + (3 * j + k) * V * ROW, w[j]);
 			}
 		}
 	}

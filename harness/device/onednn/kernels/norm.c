@@ -17,7 +17,8 @@
 // image, so that little cancels where the mean is large beside the deviation.
 //
 // sums has two vectors and coefficients a few for each image or group, and block.
-// pixels is a multiple of 4, and four sums are kept to hide the time of an addition.
+// Four sums are kept to hide the time of an addition; the last pixels, fewer than
+// four, are added to the first of them.
 #include "vec.h"
 
 typedef struct normTask { // see fused.go
@@ -40,13 +41,19 @@ INLINE vec where(vec y, vec x) { return (vec)((mask)(y > all(0)) & (mask)x); }
 INLINE vec sum4(const vec s[4]) { return (s[0] + s[1]) + (s[2] + s[3]); }
 
 // IMAGES goes through the blocks, b, of the images, n, that this thread takes; off
-// is where a block begins. FOURS goes through its pixels, four at a time; i is
-// where they begin, and EACH goes through the four, k.
+// is where a block begins. PIXELS does something at each of its pixels, AT, four at
+// a time; k is the number of the sum.
 #define IMAGES                                        \
 	for (int64_t n; (n = take(&t->next)) < t->count;) \
 		for (int64_t b = 0, off = n * t->image; b < t->blocks; b++, off += t->block)
-#define FOURS for (int64_t pixel = t->pixel, i = off, end = off + t->pixels * pixel; i < end; i += 4 * pixel)
-#define EACH UNROLL for (int k = 0; k < 4; k++)
+#define PIXELS(...)                                                          \
+	{                                                                        \
+		int64_t pixel = t->pixel, i = off, end = off + t->pixels * pixel;    \
+		for (; i + 3 * pixel < end; i += 4 * pixel)                          \
+			UNROLL for (int k = 0; k < 4; k++) { __VA_ARGS__ }               \
+		for (int k = 0; i < end; i += pixel) { __VA_ARGS__ }                 \
+	}
+#define AT (i + k * pixel)
 
 // coefficients gives those of block b of image n, count vectors a block.
 INLINE const char *coefficients(const normTask *t, int64_t n, int64_t b, int count) {
@@ -65,11 +72,11 @@ void normStatistics(normTask *t) {
 	IMAGES {
 		const char *x = t->x;
 		vec first = at(x + off), s[4] = {}, q[4] = {};
-		FOURS EACH {
-			vec d = at(x + i + k * pixel) - first;
+		PIXELS(
+			vec d = at(x + AT) - first;
 			s[k] += d;
 			q[k] = fma(d, d, q[k]);
-		}
+		)
 		vec sum = sum4(s), mean = sum * all(t->inverse);
 		keep(t, n, b, mean + first, fnma(sum, mean, sum4(q)));
 	}
@@ -81,12 +88,12 @@ INLINE void apply(normTask *t, int shortcut) {
 		const char *c = coefficients(t, n, b, 3), *x = t->x, *add = t->add;
 		char *y = t->y;
 		vec mean = at(c), scale = at(c + PIXEL), shift = at(c + 2 * PIXEL), floor = all(t->floor);
-		FOURS EACH {
-			vec v = fma(at(x + i + k * pixel) - mean, scale, shift);
+		PIXELS(
+			vec v = fma(at(x + AT) - mean, scale, shift);
 			if (shortcut)
-				v += at(add + i + k * pixel);
-			put(y + i + k * pixel, most(floor, v));
-		}
+				v += at(add + AT);
+			put(y + AT, most(floor, v));
+		)
 	}
 }
 
@@ -98,17 +105,17 @@ INLINE void gradSums(normTask *t, int parts, int rectified, int store) {
 		const char *x = t->x, *y = t->y, *dy = t->dy, *add = t->add;
 		char *dadd = t->dadd;
 		vec mean = at(coefficients(t, n, b, 1)), s[4] = {}, q[4] = {};
-		FOURS EACH {
-			vec d = at(dy + i + k * pixel);
+		PIXELS(
+			vec d = at(dy + AT);
 			if (parts)
-				d += at(add + i + k * pixel);
+				d += at(add + AT);
 			if (rectified)
-				d = where(at(y + i + k * pixel), d);
+				d = where(at(y + AT), d);
 			if (store)
-				put(dadd + i + k * pixel, d);
+				put(dadd + AT, d);
 			s[k] += d;
-			q[k] = fma(at(x + i + k * pixel) - mean, d, q[k]);
-		}
+			q[k] = fma(at(x + AT) - mean, d, q[k]);
+		)
 		keep(t, n, b, sum4(s), sum4(q));
 	}
 }
@@ -129,12 +136,12 @@ INLINE void gradApply(normTask *t, int rectified) {
 		const char *c = coefficients(t, n, b, 4), *x = t->x, *y = t->y, *dy = t->dy;
 		char *dx = t->dx;
 		vec mean = at(c), scale = at(c + PIXEL), shift = at(c + 2 * PIXEL), slope = at(c + 3 * PIXEL);
-		FOURS EACH {
-			vec d = at(dy + i + k * pixel);
+		PIXELS(
+			vec d = at(dy + AT);
 			if (rectified)
-				d = where(at(y + i + k * pixel), d);
-			put(dx + i + k * pixel, fma(at(x + i + k * pixel) - mean, slope, fma(d, scale, shift)));
-		}
+				d = where(at(y + AT), d);
+			put(dx + AT, fma(at(x + AT) - mean, slope, fma(d, scale, shift)));
+		)
 	}
 }
 

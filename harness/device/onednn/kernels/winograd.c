@@ -2,7 +2,7 @@
 // mathematics.
 #include "winograd.h"
 
-typedef struct winogradWeightsTask { // see winograd.go; blocks of V inputs and 16 outputs
+typedef struct winogradWeightsTask { // see winograd.go; pieces of V inputs and 16 outputs
 	int64_t next, count, inBlocks;
 	char *w, *u;
 	int64_t wOut, wIn, uOut;
@@ -115,13 +115,13 @@ INLINE void weight(const vec w[3], vec u[6]) {
 	PAIR(f, w[1], all(B / 6), u[4], u[5]);
 }
 
-// winogradWeights is G w G'. w holds blocks of V outputs and V inputs: tap by tap,
-// input by input, V outputs.
+// winogradWeights is G w G'. w holds blocks of 16 outputs and V inputs: tap by tap,
+// input by input, 16 outputs.
 void winogradWeights(winogradWeightsTask *t) {
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
 		int64_t out = n / t->inBlocks, in = n % t->inBlocks;
 		for (int i = 0; i < V * OUT; i++) {
-			const char *w = t->w + (out * OUT + i / V) * t->wOut + in * t->wIn + i % V * PIXEL;
+			const char *w = t->w + out * t->wOut + in * t->wIn + i % V * 4 * OUTS + i / V * PIXEL;
 			char *u = t->u + out * t->uOut + in * t->uIn + i % V * 4 * OUTS + i / V * PIXEL;
 			vec m[6][3];
 			UNROLL for (int k = 0; k < 3; k++) {

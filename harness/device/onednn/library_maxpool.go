@@ -7,8 +7,8 @@ import (
 	"depthlab/nets/program"
 )
 
-// window is a max-pool of a buffer.
-type window struct {
+// pooledBuffer is a max-pool of a buffer.
+type pooledBuffer struct {
 	x program.BufID
 	k kernel.MaxPool
 }
@@ -61,8 +61,8 @@ func (c *compiler) poolTo(k kernel.MaxPool, x, y mem, xs, ys kernel.Shape) (mem,
 	return which, nil
 }
 
-// maxPool: x -> y.
-func (c *compiler) maxPool(k kernel.MaxPool) error {
+// libraryMaxPool: x -> y.
+func (c *compiler) libraryMaxPool(k kernel.MaxPool) error {
 	xs, ys := c.inShape(0), c.outShape(0)
 	x, y, err := c.pooledActs(0, 0, xs, ys)
 	if err != nil {
@@ -72,7 +72,7 @@ func (c *compiler) maxPool(k kernel.MaxPool) error {
 	if err != nil {
 		return err
 	}
-	c.largest[window{c.instr.In[0], k}] = which
+	c.largest[pooledBuffer{c.instr.In[0], k}] = which
 	c.host(func() func() {
 		from, to := c.pixels(x, xs), c.pixels(y, ys)
 		return func() {
@@ -101,15 +101,15 @@ func (c *compiler) pooledActs(i, j int, in, out kernel.Shape) (from, to mem, err
 	return
 }
 
-// maxPoolGrad: x, dy -> dx. Where x has a NaN the gradient goes to the largest
+// libraryMaxPoolGrad: x, dy -> dx. Where x has a NaN the gradient goes to the largest
 // of the others; no step comes here with one.
-func (c *compiler) maxPoolGrad(k kernel.MaxPoolGrad) error {
+func (c *compiler) libraryMaxPoolGrad(k kernel.MaxPoolGrad) error {
 	xs, ys := c.inShape(0), c.inShape(1)
 	dy, dx, err := c.pooledActs(1, 0, ys, xs)
 	if err != nil {
 		return err
 	}
-	which, ok := c.largest[window{c.instr.In[0], k.MaxPool}]
+	which, ok := c.largest[pooledBuffer{c.instr.In[0], k.MaxPool}]
 	if !ok { // the forward instruction is not in this program
 		x, err := c.in(0, dx.desc)
 		if err != nil {

@@ -2,7 +2,6 @@ package onednn
 
 import (
 	"depthlab/nets/kernel"
-	"depthlab/nets/program"
 )
 
 // normKey identifies a batch norm primitive for one group of images.
@@ -64,14 +63,11 @@ func (g groups) row(m mem, i int) mem {
 	return mem{m.block, m.offset + int64(i)*g.channels*4, g.vector}
 }
 
-// batchNorm: x, scale, shift [, add] -> y, mean, variance. oneDNN rectifies in
+// libraryNorm: x, scale, shift [, add] -> y, mean, variance. oneDNN rectifies in
 // the same pass and keeps a bit an element for the gradient; a shortcut is
 // added, and rectified, in a second pass over y.
-func (c *compiler) batchNorm(k kernel.BatchNorm) error {
+func (c *compiler) libraryNorm(k kernel.BatchNorm) error {
 	s := c.inShape(0)
-	if c.fuses(s) {
-		return c.fusedNorm(k)
-	}
 	full, err := c.act(s)
 	if err != nil {
 		return err
@@ -152,13 +148,10 @@ func (c *compiler) poison(y mem, g groups, s kernel.Shape, scale, shift, mean, v
 // quietNaN is a float32, and in its upper half a bfloat16.
 var quietNaN = [4]byte{0, 0, 0xc0, 0x7f}
 
-// batchNormInfer: x, scale, shift, mean, variance [, add] -> y. The rectifier
+// libraryNormInfer: x, scale, shift, mean, variance [, add] -> y. The rectifier
 // is a pass of its own, as oneDNN's would hide NaN and there are no statistics
 // that tell.
-func (c *compiler) batchNormInfer(k kernel.BatchNormInfer) error {
-	if c.fuses(c.inShape(0)) {
-		return c.fusedNormInfer(k)
-	}
+func (c *compiler) libraryNormInfer(k kernel.BatchNormInfer) error {
 	full, err := c.act(c.inShape(0))
 	if err != nil {
 		return err
@@ -180,18 +173,15 @@ func (c *compiler) batchNormInfer(k kernel.BatchNormInfer) error {
 		}
 	}
 	if k.ReLU {
-		return c.rectify(y)
+		c.rectify(y)
 	}
 	return nil
 }
 
-// batchNormGrad: x, scale, mean, variance [, y], dy -> dx, dscale, dshift
+// libraryNormGrad: x, scale, mean, variance [, y], dy -> dx, dscale, dshift
 // [, dadd].
-func (c *compiler) batchNormGrad(k kernel.BatchNormGrad) error {
+func (c *compiler) libraryNormGrad(k kernel.BatchNormGrad) error {
 	s := c.inShape(0)
-	if c.fuses(s) {
-		return c.fusedNormGrad(k)
-	}
 	full, err := c.act(s)
 	if err != nil {
 		return err
@@ -294,14 +284,25 @@ func (c *compiler) sumRows(from, to mem, rows, columns int) {
 	})
 }
 
-// inOut gives input i and output j, both in layout x.
-func (c *compiler) inOut(i, j int, x *desc) (from, to mem, err error) {
-	if from, err = c.in(i, x); err != nil {
-		return
-	}
-	to, err = c.out(j, x)
-	return
+// rectify sets what is below 0 in y to 0 and leaves NaN alone, which oneDNN's
+// rectifiers turn into 0.
+func (c *compiler) rectify(y mem) {
+	const exponent, sign = 0x7f800000, 1 << 31
+	c.host(func() func() {
+		if c.dtype == bf16 {
+			x := slice[uint16](y.block, y.offset, int(y.desc.size/2))
+			return func() { rectify(x, exponent>>16, sign>>16) }
+		}
+		x := slice[uint32](y.block, y.offset, int(y.desc.size/4))
+		return func() { rectify(x, exponent, sign) }
+	})
 }
 
-// kept is a buffer in its own layout: vectors are plain float32 everywhere.
-func (c *compiler) kept(id program.BufID) mem { return mem{block: c.blocks[id], desc: c.home[id]} }
+// rectify works on the bits of floats.
+func rectify[T uint16 | uint32](bits []T, exponent, sign T) {
+	for i, v := range bits {
+		if v&sign != 0 && v&^sign <= exponent {
+			bits[i] = 0
+		}
+	}
+}

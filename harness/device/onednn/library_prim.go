@@ -3,38 +3,20 @@ package onednn
 import (
 	"fmt"
 	"unsafe"
-
-	"depthlab/nets/kernel"
 )
 
-// desc is a memory descriptor: shape, element type and layout. There is one
-// object for each distinct descriptor, so pointers compare.
-type desc struct {
-	handle uintptr
-	size   int64 // bytes
-}
-
-// desc gives the descriptor of a shape under a layout tag.
-func (d *Device) desc(s kernel.Shape, dtype, tag int32) (*desc, error) {
-	key := fmt.Sprint(s, dtype, tag)
-	if x := d.descs[key]; x != nil {
-		return x, nil
-	}
+// describe makes oneDNN's memory descriptor.
+func (d *Device) describe(x *desc) error {
 	var n dims
-	for i, e := range s {
+	for i, e := range x.shape {
 		n[i] = int64(e)
 	}
-	x := &desc{}
-	if err := check(d.lib.descTag(&x.handle, int32(len(s)), &n, dtype, tag), fmt.Sprintf("memory descriptor of %v", s)); err != nil {
-		return nil, err
+	if err := check(d.lib.descTag(&x.handle, int32(len(x.shape)), &n, x.dtype, x.tag), fmt.Sprintf("memory descriptor of %v", x.shape)); err != nil {
+		return err
 	}
 	x.size = int64(d.lib.descSize(x.handle))
-	d.descs[key] = x
-	return x, nil
+	return nil
 }
-
-// plain is the dense row-major float32 form, the one that a Program sees.
-func (d *Device) plain(s kernel.Shape) (*desc, error) { return d.desc(s, f32, tagPlain[len(s)]) }
 
 // intern gives the object of a descriptor that a primitive owns.
 func (d *Device) intern(handle uintptr) (*desc, error) {

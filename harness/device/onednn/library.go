@@ -61,7 +61,6 @@ type library struct {
 	parallel uintptr // GOMP_parallel: runs a function on each thread of the team
 
 	setThreads func(n int32) // omp_set_num_threads
-	maxThreads func() int32  // omp_get_max_threads
 }
 
 // dims is dnnl_dims_t.
@@ -76,10 +75,9 @@ const (
 	tagAny          = 1
 	tagNChw16c      = 78
 	tagNChw8c       = 102
+	tagNChw4c       = -4 // none of the library's
 	tagNHWC         = 22
 	tagTransposed   = 14 // of a matrix: dnnl_ba
-	tagOIhw8i8o     = 107
-	tagOIhw8o8i     = 100
 	tagOIhw16i16o   = 79
 	tagOIhw16o16i   = 75
 	propTraining    = 64
@@ -236,7 +234,7 @@ func openLibrary(path string) (*library, error) {
 		{"dnnl_pooling_forward_primitive_desc_create", &l.poolForward}, {"dnnl_pooling_backward_primitive_desc_create", &l.poolBackward},
 		{"dnnl_matmul_primitive_desc_create", &l.matmul},
 		{"dnnl_reorder_primitive_desc_create", &l.reorder},
-		{"omp_set_num_threads", &l.setThreads}, {"omp_get_max_threads", &l.maxThreads},
+		{"omp_set_num_threads", &l.setThreads},
 	} {
 		at, err := purego.Dlsym(h, f.symbol) // searches what the library needs, libgomp, too
 		if err != nil {

@@ -46,11 +46,8 @@ func (c *compiler) addTo(y mem, i int, relu bool) error {
 	return nil
 }
 
-// add: a, b -> y.
-func (c *compiler) add() error {
-	if c.leaveSum() {
-		return nil
-	}
+// libraryAdd: a, b -> y.
+func (c *compiler) libraryAdd() error {
 	x, err := c.natural(c.outShape(0))
 	if err != nil {
 		return err
@@ -69,14 +66,6 @@ func (c *compiler) add() error {
 	}
 	c.call(p, arg{argSrc, a}, arg{argSrc1, b}, arg{argDst, y})
 	return nil
-}
-
-// natural is the layout of a Work buffer of shape s.
-func (c *compiler) natural(s kernel.Shape) (*desc, error) {
-	if len(s) == 4 {
-		return c.act(s)
-	}
-	return c.d.plain(s)
 }
 
 // reluBackward writes dy where y is above 0, else 0, to d.
@@ -151,8 +140,8 @@ func (c *compiler) pooled(s kernel.Shape, m mem) (prims, plain mem, same bool, e
 	return c.temp(x), m, false, err
 }
 
-// avgPool: x (N,C,H,W) -> y (N,C).
-func (c *compiler) avgPool() error {
+// libraryAvgPool: x (N,C,H,W) -> y (N,C).
+func (c *compiler) libraryAvgPool() error {
 	s := c.inShape(0)
 	p, err := c.pool(s, false)
 	if err != nil {
@@ -179,8 +168,8 @@ func (c *compiler) avgPool() error {
 	return err
 }
 
-// avgPoolGrad: dy (N,C) -> dx (N,C,H,W).
-func (c *compiler) avgPoolGrad() error {
+// libraryAvgPoolGrad: dy (N,C) -> dx (N,C,H,W).
+func (c *compiler) libraryAvgPoolGrad() error {
 	s := c.outShape(0)
 	p, err := c.pool(s, true)
 	if err != nil {

@@ -1,0 +1,13 @@
+//go:build amd64 || arm64
+
+package onednn
+
+import "unsafe"
+
+// call calls the C function at address fn with the task.
+//
+//go:noescape
+func call(fn uintptr, task unsafe.Pointer)
+
+// pause leaves the core to others for an instant.
+func pause()

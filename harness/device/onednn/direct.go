@@ -1,0 +1,341 @@
+package onednn
+
+import (
+	"depthlab/nets/kernel"
+)
+
+// Convolutions of any size and stride, their gradients and products of matrices as
+// sums of products; kernels/direct.c has the mathematics.
+
+// directTask is what direct and directGradWeight work on; kernels/direct.c knows the
+// offsets. Lengths are in bytes, x is the operand whose windows are read and y the
+// one written, or dy.
+type directTask struct {
+	next, count, threads                         int64 // pieces taken, all of them, threads that came
+	x, y, w, table, scratch                      uintptr
+	threadScratch                                int64
+	images, group                                int64 // group: images that are taken together
+	bands, bandRows, bandPixels, rows            int64 // bandPixels: of a group, in a band
+	xImage, xRow, xBlock, yImage, yRow, yBlock   int64 // xImage, xRow, xBlock: as the windows see x
+	blocks, outBlocks                            int64
+	step                                         int64 // from a number of a run to the next
+	planes, height, width, pixel, before, stride int64 // x as it comes; planes: 0 for blocks
+	laidRows, laidRow                            int64 // of a band with its margin; 0 for no margin
+	chunk                                        int64 // of one chunk's sums
+	parts                                        int64
+	part                                         [4]directPart
+}
+
+// directPart is a convolution of some of the taps.
+type directPart struct {
+	weights, table  int64 // where they begin: bytes of w, pixels of the table
+	pixels          int64 // of a band of y
+	from, rows, run int64 // of a window: its first byte from the corner, rows of it, numbers in a row
+}
+
+const (
+	directName  = "own:direct"
+	bandBytes   = 192 << 10 // of x that convolutions with all outputs go through, one after the other
+	gradPixels  = 256       // that gradients by the weight go through for each of their sums
+	leastNumber = 3         // of a run: see runs in kernels/direct.c
+)
+
+// source is the operand whose windows are read.
+type source struct {
+	shape         kernel.Shape
+	blocks, pixel int64 // bytes of a pixel: the channels that lie together
+	planes        int64
+}
+
+// source gives an activation that a kernel in C reads: in blocks, or in planes where
+// the layout does not hold it.
+func (c *compiler) source(s kernel.Shape) source {
+	if c.layout.fits(s) {
+		return source{s, int64(s[1] / c.own.lanes), c.own.pixel(), 0}
+	}
+	return source{s, 1, int64(s[1]) * 4, int64(s[1])}
+}
+
+// window is where the taps of a convolution lie around a pixel.
+type window struct {
+	size, stride, before, after int // before, after: zeros around x
+}
+
+// newDirect gives a task that goes through y, rows of pixels of group images, by way
+// of windows of x; table and parts are missing yet. Rows of x are laid out with a
+// margin where a window needs one, or where channels come in planes.
+func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows int) directTask {
+	H, W := int64(x.shape[2]), int64(x.shape[3])
+	t := directTask{
+		images: int64(images), group: int64(group), bandRows: int64(bandRows), rows: int64(rows), bands: int64((rows + bandRows - 1) / bandRows),
+		blocks: x.blocks, pixel: x.pixel, planes: x.planes, height: H, width: W, before: int64(w.before), stride: int64(w.stride), step: 4,
+	}
+	t.xRow = W * x.pixel
+	t.xBlock = H * t.xRow
+	if w.before+w.after > 0 || x.planes > 0 {
+		t.laidRows = int64((bandRows-1)*w.stride + w.size)
+		t.laidRow = (W + int64(w.before+w.after)) * x.pixel
+		t.xRow, t.xBlock = t.laidRow, t.laidRows*t.laidRow
+	}
+	t.xImage = t.blocks * t.xBlock
+	if t.laidRow > 0 {
+		t.threadScratch = t.xImage * t.group
+	}
+	return t
+}
+
+// direct reports whether these functions convolve x (N,C,H,W) to y.
+func (c *compiler) direct(k kernel.Conv, x, y kernel.Shape) bool {
+	return c.own.direct != 0 && y[1]%channels == 0 && y[0]*y[2]*y[3] >= c.own.tileRows()
+}
+
+// directForward: x, w -> y.
+func (c *compiler) directForward(k kernel.Conv) error {
+	x, y := c.inShape(0), c.outShape(0)
+	xm, ym, err := c.inAndOut(0, 0)
+	if err != nil {
+		return err
+	}
+	src := c.source(x)
+	group, bandRows := split(y[0], y[2], y[3], int64(k.Stride*x[3]*x[1]*4), c.own.tileRows())
+	t := c.newDirect(src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
+	t.outBlocks, t.parts = int64(y[1]/channels), 1
+	c.yStrides(&t, y, 1)
+	table := t.pixels(int(t.group), int(t.bandRows), y[3], int64(k.Stride), 1, 0, 0, c.own.pixel())
+	t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size) * src.pixel / 4}
+	w, err := c.packed(1, weights(k, x[1], int(src.pixel/4)))
+	if err != nil {
+		return err
+	}
+	return c.directProduct(&t, table, xm, w, ym)
+}
+
+// directProduct appends the kernel.
+func (c *compiler) directProduct(t *directTask, table [][2]int32, x, w, y mem) error {
+	t.count = (t.images + t.group - 1) / t.group * t.bands
+	return c.launchDirect(c.own.direct, t, table, x, w, y)
+}
+
+func (c *compiler) launchDirect(fn uintptr, t *directTask, table [][2]int32, x, w, y mem) error {
+	m, err := c.keep(int64(len(table) * 8))
+	if err != nil {
+		return err
+	}
+	copy(view[[2]int32](m), table)
+	scratch := c.space(t.threadScratch * int64(c.d.threads))
+	return launch(c, fn, directName, t, func() {
+		t.x, t.y, t.w, t.table = x.address(0), y.address(0), w.address(0), uintptr(m.at(0))
+		t.scratch = scratch.address(0)
+	})
+}
+
+// yStrides sets those of an activation of shape y, of which a row of the task is
+// every step-th.
+func (c *compiler) yStrides(t *directTask, y kernel.Shape, step int) {
+	t.yRow = int64(step*y[3]) * c.own.pixel()
+	t.yBlock = int64(y[2]*y[3]) * c.own.pixel()
+	t.yImage = int64(y[1]/c.own.lanes) * t.yBlock
+}
+
+// pixels lists where the window of each pixel begins in x and where the pixel lies in
+// y: of group images, rows by columns, stride apart in x and step in y, where row and
+// column are those of the first.
+func (t *directTask) pixels(group, rows, columns int, stride, step int64, row, column, yPixel int64) (table [][2]int32) {
+	yRow := t.yRow / step
+	for n := range int64(group) {
+		for i := range int64(rows) {
+			for j := range int64(columns) {
+				table = append(table, [2]int32{
+					int32(n*t.xImage + i*stride*t.xRow + j*stride*t.pixel),
+					int32(n*t.yImage + (i*step+row)*yRow + (j*step+column)*yPixel),
+				})
+			}
+		}
+	}
+	return table
+}
+
+// split cuts images into pieces of work for convolutions, with rows x columns pixels
+// each, in tiles of some pixels, of which a row of x has rowBytes: a band of rows, or
+// a few whole images. Of those whose x stays in the cache the one that computes least
+// twice is taken.
+func split(images, rows, columns int, rowBytes int64, tile int) (group, bandRows int) {
+	waste := func(group, bandRows int) float64 {
+		computed := (rows + bandRows - 1) / bandRows * roundUp(group*bandRows*columns, tile)
+		return float64(computed) / float64(group*rows*columns)
+	}
+	best, group, bandRows := 1e9, images, rows
+	consider := func(g, r int) {
+		if g*r*columns < tile {
+			return
+		}
+		w := waste(g, r)
+		if int64(g*r)*rowBytes > bandBytes {
+			w += 0.15
+		}
+		if w < best-0.02 {
+			best, group, bandRows = w, g, r
+		}
+	}
+	for g := 1; g <= min(images, 16); g++ {
+		consider(g, rows)
+	}
+	for r := rows - 1; r >= 1; r-- {
+		consider(1, r)
+	}
+	return group, bandRows
+}
+
+// class is the pixels of dx whose row, or column, leaves the same remainder.
+type class struct {
+	first int // of them
+	count int
+	taps  []int // that reach them, in the order of the pixels of dy that they meet
+	from  int   // the first of these, from the pixel's own on
+}
+
+// classes are those of n pixels, and how far beyond the edges of m pixels of dy
+// they reach.
+func classes(k kernel.Conv, n, m int) (all []class, before, after int) {
+	for first := range k.Stride {
+		c := class{first: first, count: (n - first + k.Stride - 1) / k.Stride}
+		for tap := k.Size - 1; tap >= 0; tap-- {
+			if d := first + k.Pad - tap; d%k.Stride == 0 {
+				if c.taps = append(c.taps, tap); len(c.taps) == 1 {
+					c.from = d / k.Stride
+				}
+			}
+		}
+		if c.taps != nil {
+			before = max(before, -c.from)
+			after = max(after, c.count+c.from+len(c.taps)-1-m)
+		}
+		all = append(all, c)
+	}
+	return all, before, after
+}
+
+// directBack reports whether these functions take the gradient by x.
+func (c *compiler) directBack(k kernel.Conv, x, y kernel.Shape) bool {
+	pixels := x[0]
+	for _, n := range x[2:] {
+		if least := n / k.Stride; least > 0 { // of the smallest class that is not empty
+			pixels *= least
+		}
+	}
+	return c.own.direct != 0 && x[1]%channels == 0 && c.layout.fits(y) && k.Stride <= 2 && pixels >= c.own.tileRows()
+}
+
+// directGradInput: w, dy -> dx.
+func (c *compiler) directGradInput(k kernel.Conv) error {
+	y, x := c.inShape(1), c.outShape(0)
+	ym, xm, err := c.inAndOut(1, 0)
+	if err != nil {
+		return err
+	}
+	rows, beforeRow, afterRow := classes(k, x[2], y[2])
+	columns, beforeColumn, afterColumn := classes(k, x[3], y[3])
+	before, after := max(beforeRow, beforeColumn), max(afterRow, afterColumn)
+	groups := (x[2] + k.Stride - 1) / k.Stride // rows of dx that are computed together
+	group, bandRows := split(x[0], groups, (x[3]+k.Stride-1)/k.Stride, int64(y[3]*y[1]*4), c.own.tileRows())
+	if x[2]%k.Stride != 0 { // the last band has fewer of some rows
+		bandRows = groups
+	}
+	for group < x[0] && group*max(1, x[3]/k.Stride)*max(1, min(bandRows, x[2]/k.Stride)) < c.own.tileRows() {
+		group++
+	}
+	t := c.newDirect(c.source(y), window{before + after + 1, 1, before, after}, x[0], groups, group, bandRows)
+	t.outBlocks = int64(x[1] / channels)
+	c.yStrides(&t, x, k.Stride)
+	packed, size := weights(k, x[1], c.own.lanes).turned(c.own.lanes), int64(0)
+	var table [][2]int32
+	var parts []packing
+	for _, r := range rows {
+		for _, col := range columns {
+			p := directPart{table: int64(len(table)), rows: int64(len(r.taps)), run: int64(len(col.taps) * c.own.lanes)}
+			if p.rows*p.run == 0 {
+				p.rows, p.run = 0, 0
+			}
+			p.from = int64(r.from+before)*t.xRow + int64(col.from+before)*t.pixel
+			n := min(bandRows, r.count)
+			table = append(table, t.pixels(group, n, col.count, 1, int64(k.Stride), int64(r.first), int64(col.first), c.own.pixel())...)
+			p.pixels = int64(len(table)) - p.table
+			packed.taps = nil
+			for _, i := range r.taps {
+				for _, j := range col.taps {
+					packed.taps = append(packed.taps, i*k.Size+j)
+				}
+			}
+			p.weights = size
+			size += packed.bytes()
+			parts = append(parts, packed)
+			t.part[t.parts] = p
+			t.parts++
+		}
+	}
+	w, plain := c.space(size), mem{}
+	if plain, err = c.plainIn(0); err != nil {
+		return err
+	}
+	for i, p := range parts {
+		if len(p.taps) > 0 {
+			c.repack(mem{block: w.block, offset: t.part[i].weights}, plain, p, false)
+		}
+	}
+	return c.directProduct(&t, table, ym, w, xm)
+}
+
+// directGrad reports whether these functions take the gradient by the weight.
+func (c *compiler) directGrad(k kernel.Conv, x, y kernel.Shape) bool {
+	return c.own.directGradWeight != 0 && y[1]%channels == 0 && k.Size*int(c.source(x).pixel/4) >= leastNumber
+}
+
+// directGradWeight: x, dy -> dw.
+func (c *compiler) directGradWeight(k kernel.Conv) error {
+	x, y := c.inShape(0), c.inShape(1)
+	xm, ym, err := c.twoIn(0, 1)
+	if err != nil {
+		return err
+	}
+	src, group, bandRows := c.source(x), 1, y[2]
+	if pixels := y[2] * y[3]; pixels < gradPixels {
+		group = min(y[0], gradPixels/pixels)
+	} else {
+		bandRows = max(1, gradPixels/y[3])
+	}
+	t := c.newDirect(src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
+	t.outBlocks, t.parts = int64(y[1]/channels), 1
+	c.yStrides(&t, y, 1)
+	table := t.pixels(group, bandRows, y[3], int64(k.Stride), 1, 0, 0, c.own.pixel())
+	t.bandPixels = int64(len(table))
+	t.part[0] = directPart{pixels: t.bandPixels, rows: int64(k.Size), run: int64(k.Size) * src.pixel / 4}
+	p := weights(k, x[1], int(src.pixel/4))
+	t.chunk, t.count = p.bytes(), int64(c.chunks(x, 2))
+	sums := c.space(t.chunk * t.count)
+	if err := c.launchDirect(c.own.directGradWeight, &t, table, xm, sums, ym); err != nil {
+		return err
+	}
+	if err := c.addRows(sums, sums, t.chunk, t.count, t.chunk); err != nil {
+		return err
+	}
+	return c.unpack(0, sums, p)
+}
+
+// product appends that of a matrix (rows, inner), whose elements lie rowStep and step
+// bytes apart, with a packed one, and gives the packed result's address and its
+// columns: 16 times as many as there are blocks of outputs.
+func (c *compiler) product(a mem, rows int, rowStep, step int64, w mem, p packing) (mem, int, error) {
+	columns := p.blocks() * channels
+	y := c.space(int64(rows*columns) * 4)
+	bandRows := min(rows, 2*c.own.tileRows())
+	t := directTask{
+		images: 1, group: 1, rows: int64(rows), bandRows: int64(bandRows), bands: int64((rows + bandRows - 1) / bandRows),
+		xRow: rowStep, stride: 1, yRow: int64(columns) * 4, yBlock: c.own.pixel(), blocks: 1, outBlocks: int64(p.blocks()), step: step, parts: 1,
+	}
+	table := make([][2]int32, bandRows)
+	for i := range table {
+		table[i] = [2]int32{int32(int64(i) * t.xRow), int32(int64(i) * t.yRow)}
+	}
+	t.part[0] = directPart{pixels: int64(bandRows), rows: 1, run: int64(p.ins)}
+	return y, columns, c.directProduct(&t, table, a, w, y)
+}
