@@ -112,6 +112,9 @@ func (d *Device) Info() device.Info {
 	return i
 }
 
+// Instructions is the set of instructions that the device keeps to.
+func (d *Device) Instructions() string { return d.isa }
+
 // uses is the widest set of instructions in use. Without oneDNN the kernels for AVX2
 // run on CPUs with AVX-512, too.
 func (d *Device) uses() string {

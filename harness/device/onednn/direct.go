@@ -1,6 +1,8 @@
 package onednn
 
 import (
+	"math"
+
 	"depthlab/nets/kernel"
 )
 
@@ -11,19 +13,22 @@ import (
 // offsets. Lengths are in bytes, x is the operand whose windows are read and y the
 // one written, or dy.
 type directTask struct {
-	next, count, threads                         int64 // pieces taken, all of them, threads that came
-	x, y, w, table, scratch                      uintptr
-	threadScratch                                int64
-	images, group                                int64 // group: images that are taken together
-	bands, bandRows, bandPixels, rows            int64 // bandPixels: of a group, in a band
-	xImage, xRow, xBlock, yImage, yRow, yBlock   int64 // xImage, xRow, xBlock: as the windows see x
-	blocks, outBlocks                            int64
-	step                                         int64 // from a number of a run to the next
-	planes, height, width, pixel, before, stride int64 // x as it comes; planes: 0 for blocks
-	laidRows, laidRow                            int64 // of a band with its margin; 0 for no margin
-	chunk                                        int64 // of one chunk's sums
-	parts                                        int64
-	part                                         [4]directPart
+	next, count, threads                       int64 // pieces taken, all of them, threads that came
+	x, y, w, table, scratch                    uintptr
+	threadScratch                              int64
+	images, group                              int64 // group: images that are taken together
+	bands, bandRows, bandPixels, rows          int64 // bandPixels: of a group, in a band
+	xImage, xRow, xBlock, yImage, yRow, yBlock int64 // xImage, xRow, xBlock: as the windows see x
+	blocks, outBlocks                          int64
+	together                                   int64 // blocks that are gone through with all outputs
+	step                                       int64 // from a number of a run to the next
+	planes, plane                              int64 // of x that become neighbours; bytes of a pixel of one
+	height, line, width, skip, pixel           int64 // rows and bytes of a row of x as it comes; pixels that are laid, every skip-th
+	before, stride                             int64
+	laidRows, laidRow                          int64 // of a band with its margin; 0 if x stays where it is
+	chunk                                      int64 // of one chunk's sums
+	parts                                      int64
+	part                                       [4]directPart
 }
 
 // directPart is a convolution of some of the taps.
@@ -34,26 +39,44 @@ type directPart struct {
 }
 
 const (
-	directName  = "own:direct"
-	bandBytes   = 192 << 10 // of x that convolutions with all outputs go through, one after the other
-	gradPixels  = 256       // that gradients by the weight go through for each of their sums
-	leastNumber = 3         // of a run: see runs in kernels/direct.c
+	directName   = "own:direct"
+	cacheNumbers = 256       // of runs, whose weights of 16 outputs stay in the first cache
+	bandBytes    = 192 << 10 // of x that convolutions go through with all outputs, one after the other
+	gradPixels   = 256       // that gradients by the weight go through for each of their sums
+	leastNumber  = 3         // of a run: see runs in kernels/direct.c
 )
 
 // source is the operand whose windows are read.
 type source struct {
 	shape         kernel.Shape
-	blocks, pixel int64 // bytes of a pixel: the channels that lie together
-	planes        int64
+	blocks, pixel int64 // bytes of a pixel: of the channels that lie together
+	planes, plane int64 // that become neighbours first; bytes of a pixel of one
 }
 
-// source gives an activation that a kernel in C reads: in blocks, or in planes where
-// the layout does not hold it.
+// lanes are the channels that lie together.
+func (s source) lanes() int { return int(s.pixel / 4) }
+
+// source gives an activation that a kernel in C reads: in blocks, or in planes of
+// single channels where the layout does not hold it.
 func (c *compiler) source(s kernel.Shape) source {
 	if c.layout.fits(s) {
-		return source{s, int64(s[1] / c.own.lanes), c.own.pixel(), 0}
+		return source{s, int64(s[1] / c.own.lanes), c.own.pixel(), 1, c.own.pixel()}
 	}
-	return source{s, 1, int64(s[1]) * 4, int64(s[1])}
+	return source{s, 1, int64(s[1]) * 4, int64(s[1]), 4}
+}
+
+// together is how many blocks are gone through with all outputs: their weights of 16
+// outputs stay in the first cache. cached is the bytes of a pixel of them.
+func (s source) together(size int) int64 { return max(1, cacheNumbers/int64(size*size*s.lanes())) }
+func (s source) cached(size int) int64   { return s.pixel * min(s.blocks, s.together(size)) }
+
+// joined is the same with up to 16 channels side by side.
+func (s source) joined() source {
+	n := channels / int64(s.lanes())
+	if n <= 1 || s.blocks%n != 0 {
+		return s
+	}
+	return source{s.shape, s.blocks / n, s.pixel * n, s.planes * n, s.plane}
 }
 
 // window is where the taps of a convolution lie around a pixel.
@@ -68,13 +91,18 @@ func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows i
 	H, W := int64(x.shape[2]), int64(x.shape[3])
 	t := directTask{
 		images: int64(images), group: int64(group), bandRows: int64(bandRows), rows: int64(rows), bands: int64((rows + bandRows - 1) / bandRows),
-		blocks: x.blocks, pixel: x.pixel, planes: x.planes, height: H, width: W, before: int64(w.before), stride: int64(w.stride), step: 4,
+		blocks: x.blocks, pixel: x.pixel, planes: x.planes, plane: x.plane, height: H, line: W * x.plane, width: W, skip: 1, before: int64(w.before), stride: int64(w.stride), step: 4,
 	}
 	t.xRow = W * x.pixel
 	t.xBlock = H * t.xRow
-	if w.before+w.after > 0 || x.planes > 0 {
-		t.laidRows = int64((bandRows-1)*w.stride + w.size)
-		t.laidRow = (W + int64(w.before+w.after)) * x.pixel
+	t.together = x.together(w.size)
+	if w.size == 1 && w.stride > 1 { // what lies between pixels is left out
+		t.skip, t.stride = t.stride, 1
+		t.width = (W + t.skip - 1) / t.skip
+	}
+	if w.before+w.after > 0 || x.planes > 1 || t.skip > 1 {
+		t.laidRows = (t.bandRows-1)*t.stride + int64(w.size)
+		t.laidRow = (t.width + int64(w.before+w.after)) * x.pixel
 		t.xRow, t.xBlock = t.laidRow, t.laidRows*t.laidRow
 	}
 	t.xImage = t.blocks * t.xBlock
@@ -97,13 +125,15 @@ func (c *compiler) directForward(k kernel.Conv) error {
 		return err
 	}
 	src := c.source(x)
-	group, bandRows := split(y[0], y[2], y[3], int64(k.Stride*x[3]*x[1]*4), c.own.tileRows())
+	work := work{images: y[0], rows: y[2], columns: y[3], tile: c.own.tileRows(), least: 2 * c.d.threads,
+		rowBytes: int64(min(k.Stride, k.Size)*x[3]/max(1, k.Stride/k.Size)) * src.cached(k.Size), weights: int64(c.inShape(1).Len()) * 4}
+	group, bandRows := work.split()
 	t := c.newDirect(src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
 	t.outBlocks, t.parts = int64(y[1]/channels), 1
 	c.yStrides(&t, y, 1)
-	table := t.pixels(int(t.group), int(t.bandRows), y[3], int64(k.Stride), 1, 0, 0, c.own.pixel())
-	t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size) * src.pixel / 4}
-	w, err := c.packed(1, weights(k, x[1], int(src.pixel/4)))
+	table := t.pixels(int(t.group), int(t.bandRows), y[3], t.stride, 1, 0, 0, c.own.pixel())
+	t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size * src.lanes())}
+	w, err := c.packed(1, weights(k, x[1], src.lanes()))
 	if err != nil {
 		return err
 	}
@@ -155,33 +185,52 @@ func (t *directTask) pixels(group, rows, columns int, stride, step int64, row, c
 	return table
 }
 
-// split cuts images into pieces of work for convolutions, with rows x columns pixels
-// each, in tiles of some pixels, of which a row of x has rowBytes: a band of rows, or
-// a few whole images. Of those whose x stays in the cache the one that computes least
-// twice is taken.
-func split(images, rows, columns int, rowBytes int64, tile int) (group, bandRows int) {
-	waste := func(group, bandRows int) float64 {
-		computed := (rows + bandRows - 1) / bandRows * roundUp(group*bandRows*columns, tile)
-		return float64(computed) / float64(group*rows*columns)
+// work is a convolution to be cut into pieces: a band of rows of an image, or a few
+// whole images.
+type work struct {
+	images, rows, columns int
+	tile                  int   // pixels that are computed together
+	least                 int   // pieces, if there can be as many
+	rowBytes              int64 // of x that a row of y reads in one go with all outputs
+	weights               int64 // bytes
+}
+
+// cost of a piece, relative to that of the products alone: what is computed twice,
+// what of x does not stay in the cache, and weights that come from memory for each
+// piece.
+func (w work) cost(group, bandRows int) float64 {
+	pixels := group * bandRows * w.columns
+	bands := (w.rows + bandRows - 1) / bandRows
+	cost := float64(bands*roundUp(pixels, w.tile)) / float64(group*w.rows*w.columns)
+	if over := float64(int64(group*bandRows)*w.rowBytes) / bandBytes; over > 1 {
+		cost += 0.15 * (1 + math.Log2(over))
 	}
-	best, group, bandRows := 1e9, images, rows
+	if w.weights > bandBytes {
+		cost += 8 / float64(pixels)
+	}
+	if pieces := (w.images + group - 1) / group * bands; pieces < w.least {
+		cost += 0.5 * float64(w.least-pieces) / float64(w.least)
+	}
+	return cost
+}
+
+// split gives how many images, or rows of one, make the cheapest piece.
+func (w work) split() (group, bandRows int) {
+	best := math.Inf(1)
+	group, bandRows = w.images, w.rows
 	consider := func(g, r int) {
-		if g*r*columns < tile {
+		if g*r*w.columns < w.tile {
 			return
 		}
-		w := waste(g, r)
-		if int64(g*r)*rowBytes > bandBytes {
-			w += 0.15
-		}
-		if w < best-0.02 {
-			best, group, bandRows = w, g, r
+		if c := w.cost(g, r); c < best {
+			best, group, bandRows = c, g, r
 		}
 	}
-	for g := 1; g <= min(images, 16); g++ {
-		consider(g, rows)
-	}
-	for r := rows - 1; r >= 1; r-- {
+	for r := 1; r <= w.rows; r++ {
 		consider(1, r)
+	}
+	for g := 2; g <= min(w.images, channels); g++ {
+		consider(g, w.rows)
 	}
 	return group, bandRows
 }
@@ -237,7 +286,9 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 	columns, beforeColumn, afterColumn := classes(k, x[3], y[3])
 	before, after := max(beforeRow, beforeColumn), max(afterRow, afterColumn)
 	groups := (x[2] + k.Stride - 1) / k.Stride // rows of dx that are computed together
-	group, bandRows := split(x[0], groups, (x[3]+k.Stride-1)/k.Stride, int64(y[3]*y[1]*4), c.own.tileRows())
+	work := work{images: x[0], rows: groups, columns: (x[3] + k.Stride - 1) / k.Stride, tile: c.own.tileRows(), least: 2 * c.d.threads,
+		rowBytes: int64(y[3]) * c.source(y).cached((k.Size+k.Stride-1)/k.Stride), weights: int64(c.inShape(0).Len()) * 4}
+	group, bandRows := work.split()
 	if x[2]%k.Stride != 0 { // the last band has fewer of some rows
 		bandRows = groups
 	}
@@ -287,7 +338,7 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 
 // directGrad reports whether these functions take the gradient by the weight.
 func (c *compiler) directGrad(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.directGradWeight != 0 && y[1]%channels == 0 && k.Size*int(c.source(x).pixel/4) >= leastNumber
+	return c.own.directGradWeight != 0 && y[1]%channels == 0 && k.Size*c.source(x).lanes() >= leastNumber
 }
 
 // directGradWeight: x, dy -> dw.
@@ -298,6 +349,9 @@ func (c *compiler) directGradWeight(k kernel.Conv) error {
 		return err
 	}
 	src, group, bandRows := c.source(x), 1, y[2]
+	if k.Size == 1 { // longer runs let more sums stay in registers
+		src = src.joined()
+	}
 	if pixels := y[2] * y[3]; pixels < gradPixels {
 		group = min(y[0], gradPixels/pixels)
 	} else {
@@ -306,10 +360,10 @@ func (c *compiler) directGradWeight(k kernel.Conv) error {
 	t := c.newDirect(src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
 	t.outBlocks, t.parts = int64(y[1]/channels), 1
 	c.yStrides(&t, y, 1)
-	table := t.pixels(group, bandRows, y[3], int64(k.Stride), 1, 0, 0, c.own.pixel())
+	table := t.pixels(group, bandRows, y[3], t.stride, 1, 0, 0, c.own.pixel())
 	t.bandPixels = int64(len(table))
-	t.part[0] = directPart{pixels: t.bandPixels, rows: int64(k.Size), run: int64(k.Size) * src.pixel / 4}
-	p := weights(k, x[1], int(src.pixel/4))
+	t.part[0] = directPart{pixels: t.bandPixels, rows: int64(k.Size), run: int64(k.Size * src.lanes())}
+	p := weights(k, x[1], src.lanes())
 	t.chunk, t.count = p.bytes(), int64(c.chunks(x, 2))
 	sums := c.space(t.chunk * t.count)
 	if err := c.launchDirect(c.own.directGradWeight, &t, table, xm, sums, ym); err != nil {
@@ -330,7 +384,7 @@ func (c *compiler) product(a mem, rows int, rowStep, step int64, w mem, p packin
 	bandRows := min(rows, 2*c.own.tileRows())
 	t := directTask{
 		images: 1, group: 1, rows: int64(rows), bandRows: int64(bandRows), bands: int64((rows + bandRows - 1) / bandRows),
-		xRow: rowStep, stride: 1, yRow: int64(columns) * 4, yBlock: c.own.pixel(), blocks: 1, outBlocks: int64(p.blocks()), step: step, parts: 1,
+		xRow: rowStep, stride: 1, yRow: int64(columns) * 4, yBlock: c.own.pixel(), blocks: 1, outBlocks: int64(p.blocks()), step: step, parts: 1, together: 1,
 	}
 	table := make([][2]int32, bandRows)
 	for i := range table {

@@ -20,6 +20,7 @@ func avgPool256()
 func avgPoolGrad256()
 func sumRows256()
 func sgd256()
+func peak256()
 
 // Their addresses.
 var atwinograd256 uintptr
@@ -38,6 +39,7 @@ var atavgPool256 uintptr
 var atavgPoolGrad256 uintptr
 var atsumRows256 uintptr
 var atsgd256 uintptr
+var atpeak256 uintptr
 
 var kernels256 = kernels{
 	winograd:           atwinograd256,
@@ -56,6 +58,7 @@ var kernels256 = kernels{
 	avgPoolGrad:        atavgPoolGrad256,
 	sumRows:            atsumRows256,
 	sgd:                atsgd256,
+	peak:               atpeak256,
 }
 
 // Where they find the fields of their tasks. A difference is an index out of range.
@@ -121,7 +124,7 @@ var _ = [1]int{}[unsafe.Offsetof(directPart{}.from)-24]
 var _ = [1]int{}[unsafe.Offsetof(directPart{}.rows)-32]
 var _ = [1]int{}[unsafe.Offsetof(directPart{}.run)-40]
 
-var _ = [1]int{}[unsafe.Sizeof(directTask{})-464]
+var _ = [1]int{}[unsafe.Sizeof(directTask{})-496]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.next)-0]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.count)-8]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.threads)-16]
@@ -145,18 +148,22 @@ var _ = [1]int{}[unsafe.Offsetof(directTask{}.yRow)-152]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.yBlock)-160]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.blocks)-168]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.outBlocks)-176]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.step)-184]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.planes)-192]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.height)-200]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.width)-208]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.pixel)-216]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.before)-224]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.stride)-232]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.laidRows)-240]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.laidRow)-248]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.chunk)-256]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.parts)-264]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.part)-272]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.together)-184]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.step)-192]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.planes)-200]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.plane)-208]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.height)-216]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.line)-224]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.width)-232]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.skip)-240]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.pixel)-248]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.before)-256]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.stride)-264]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.laidRows)-272]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.laidRow)-280]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.chunk)-288]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.parts)-296]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.part)-304]
 
 var _ = [1]int{}[unsafe.Sizeof(normTask{})-136]
 var _ = [1]int{}[unsafe.Offsetof(normTask{}.next)-0]
@@ -214,3 +221,8 @@ var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.rate)-48]
 var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.momentum)-52]
 var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.decay)-56]
 var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.form)-60]
+
+var _ = [1]int{}[unsafe.Sizeof(peakTask{})-24]
+var _ = [1]int{}[unsafe.Offsetof(peakTask{}.next)-0]
+var _ = [1]int{}[unsafe.Offsetof(peakTask{}.count)-8]
+var _ = [1]int{}[unsafe.Offsetof(peakTask{}.to)-16]

@@ -30,7 +30,7 @@ type kernels struct {
 	direct, directGradWeight                                       uintptr
 	normStatistics, normApply, normGradSums, normGradApply         uintptr
 	maxPool, maxPoolGrad, avgPool, avgPoolGrad                     uintptr
-	sumRows, sgd                                                   uintptr
+	sumRows, sgd, peak                                             uintptr
 	wideGradWeight                                                 uintptr // gradients by weight, of stride 2
 }
 

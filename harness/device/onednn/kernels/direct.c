@@ -56,9 +56,11 @@ typedef struct directTask { // see direct.go
 	int64_t images, group, bands, bandRows, bandPixels, rows; // y: rows of an image, of a band
 	int64_t xImage, xRow, xBlock, yImage, yRow, yBlock;       // bytes; x as the windows see it
 	int64_t blocks, outBlocks;                                // of inputs that lie together, of 16 outputs
+	int64_t together;                                         // blocks that are gone through with all outputs
 	int64_t step;                                             // from a number of a run to the next
-	int64_t planes, height, width, pixel, before, stride;     // x as it comes, where it needs a margin
-	int64_t laidRows, laidRow;
+	int64_t planes, plane;                                    // of x that become neighbours; bytes of a pixel of one
+	int64_t height, line, width, skip, pixel, before, stride; // rows and bytes of a row of x as it comes; pixels that are laid, every skip-th
+	int64_t laidRows, laidRow;                                // 0 if x stays where it is
 	int64_t chunk;
 	int64_t parts;
 	directPart part[4];
@@ -66,46 +68,56 @@ typedef struct directTask { // see direct.go
 
 enum { NUMBERS = V == 16 ? 12 : 6 }; // of a run that are multiplied together for the weight's gradient, at most
 
-// row copies row i of a plane, or zeros beyond its edges, with zeros on both sides.
+// row copies row i of x, or zeros beyond its edges, with zeros on both sides.
 INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 	int64_t left = t->before * t->pixel, end = left + t->width * t->pixel, c = 0;
 	if (i < 0 || i >= t->height)
 		left = end = t->laidRow;
 	for (; c < left; c += 4)
 		*(float *)(to + c) = 0;
-	if (c < end && t->planes) { // numbers of several planes become neighbours
-		int64_t plane = t->height * t->width * 4;
-		for (x += i * t->width * 4; c < end; x += 4)
+	int64_t size = t->height * t->line, step = t->skip * t->plane;
+	x += i * t->line;
+	if (t->plane == 4) // single channels
+		for (; c < end; x += step)
 			for (int64_t p = 0; p < t->planes; p++, c += 4)
-				*(float *)(to + c) = *(const float *)(x + p * plane);
-	} else
-		for (x += i * t->width * t->pixel; c < end; c += PIXEL, x += PIXEL)
-			put(to + c, at(x));
-	for (; c < t->laidRow; c += 4)
+				*(float *)(to + c) = *(const float *)(x + p * size);
+	else
+		for (int64_t p = 0; p < t->planes && c < end; p++, x += size)
+			for (int64_t j = 0; j < t->width; j++)
+				put(to + c + p * PIXEL + j * t->pixel, at(x + j * step));
+	for (c = end; c < t->laidRow; c += 4)
 		*(float *)(to + c) = 0;
 }
 
 // lay copies the rows that a band of some images needs, with a margin of zeros,
 // and gives where they lie then. Without a margin they stay where they are.
 INLINE const char *lay(const directTask *t, int64_t image, int64_t images, int64_t first, char *to) {
-	const char *x = t->x + image * t->height * t->width * t->blocks * t->pixel;
+	int64_t block = t->height * t->line * t->planes;
+	const char *x = t->x + image * t->blocks * block;
 	if (!t->laidRow)
 		return x + first * t->stride * t->xRow;
-	for (int64_t n = 0; n < images * t->blocks; n++, x += t->height * t->width * t->pixel)
+	for (int64_t n = 0; n < images * t->blocks; n++, x += block)
 		for (int64_t i = 0; i < t->laidRows; i++)
-			row(t, x, first * t->stride - t->before + i, to + n * t->xBlock + i * t->xRow);
+			row(t, x, (first * t->stride + i) * t->skip - t->before, to + n * t->xBlock + i * t->xRow);
 	return to;
 }
 
-// window sums the products of ROWS pixels with 16 outputs.
-INLINE void window(const directTask *t, const directPart *p, const char *x, const char *w, char *y, const int32_t (*table)[2]) {
-	vec sum[ROWS][OUT] = {};
+// window adds the products of ROWS pixels with 16 outputs, over some blocks, to y.
+// Meanwhile what the next pixels, ahead, will read comes nearer.
+INLINE void window(const directTask *t, const directPart *p, int64_t blocks, const char *x, const char *w, char *y, int fresh, const int32_t (*table)[2], const int32_t (*ahead)[2]) {
+	vec sum[ROWS][OUT];
 	int64_t corner[ROWS];
-	UNROLL for (int i = 0; i < ROWS; i++)
+	UNROLL for (int i = 0; i < ROWS; i++) {
 		corner[i] = table[i][0];
-	for (int64_t b = 0; b < t->blocks; b++)
+		UNROLL for (int o = 0; o < OUT; o++)
+			sum[i][o] = fresh ? all(0) : at(y + table[i][1] + o * t->yBlock);
+	}
+	for (int64_t b = 0; b < blocks; b++)
 		for (int64_t r = 0; r < p->rows; r++) {
 			const char *number = x + b * t->xBlock + r * t->xRow;
+			if (ahead)
+				for (int i = 0; i < ROWS; i++)
+					__builtin_prefetch(number + ahead[i][0]);
 #pragma clang loop unroll(disable)
 			for (int64_t k = p->run; k > 0; k--, number += t->step, w += 4 * OUTS) {
 				vec v[OUT];
@@ -121,9 +133,30 @@ INLINE void window(const directTask *t, const directPart *p, const char *x, cons
 			put(y + table[i][1] + o * t->yBlock, sum[i][o]);
 }
 
+// convolve adds to all outputs of a part what the blocks from b on give, ROWS pixels
+// at a time. The last pixels, if they are fewer, are taken with some before them, and
+// with all blocks at the end: what is written twice is the same.
+INLINE void convolve(const directTask *t, const directPart *p, int64_t b, const char *x, char *y) {
+	const int32_t(*table)[2] = t->table + p->table;
+	int64_t blocks = t->blocks - b < t->together ? t->blocks - b : t->together;
+	int64_t weights = p->rows * p->run * 4 * OUTS; // bytes of a block and 16 outputs
+	const char *w = t->w + p->weights;
+	for (int64_t o = 0; o < t->outBlocks; o++, y += OUT * t->yBlock, w += t->blocks * weights) {
+		int64_t j = 0, from = b, n = blocks;
+		for (; j < p->pixels; j += ROWS) {
+			if (j + ROWS > p->pixels) {
+				if (b + blocks < t->blocks)
+					break;
+				j = p->pixels - ROWS, from = 0, n = t->blocks;
+			}
+			const int32_t(*ahead)[2] = o == 0 && j + 2 * ROWS <= p->pixels ? table + j + ROWS : 0;
+			window(t, p, n, x + from * t->xBlock, w + from * weights, y, from == 0, table + j, ahead);
+		}
+	}
+}
+
 // direct convolves: a thread takes a band of rows of an image, or a few images. The
-// last one may overlap the one before, and so may the last ROWS pixels of it: what
-// is written twice is the same.
+// last ones may have been taken before: what is written twice is the same.
 void direct(directTask *t) {
 	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
@@ -134,16 +167,9 @@ void direct(directTask *t) {
 			first = t->rows - t->bandRows;
 		const char *x = lay(t, image, t->group, first, scratch);
 		char *y = t->y + image * t->yImage + first * t->yRow;
-		for (int64_t i = 0; i < t->parts; i++) {
-			const directPart *p = &t->part[i];
-			const int32_t(*table)[2] = t->table + p->table;
-			int64_t weights = t->blocks * p->rows * p->run * 4 * OUTS; // bytes of 16 outputs
-			for (int64_t o = 0; o < t->outBlocks; o++)
-				for (int64_t j = 0; j < p->pixels; j += ROWS) {
-					int64_t k = j < p->pixels - ROWS ? j : p->pixels - ROWS;
-					window(t, p, x + p->from, t->w + p->weights + o * weights, y + o * OUT * t->yBlock, table + k);
-				}
-		}
+		for (int64_t b = 0; b < t->blocks; b += t->together)
+			for (int64_t i = 0; i < t->parts && (b == 0 || t->part[i].rows); i++)
+				convolve(t, &t->part[i], b, x + t->part[i].from, y);
 	}
 }
 

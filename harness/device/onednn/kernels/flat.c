@@ -1,5 +1,5 @@
 // Numbers in a row, whatever they are: sums of several rows, and the update of the
-// parameters.
+// parameters. And what the CPU could do: products from registers alone.
 //
 // Sums are taken from the first row to the last. The update is gradient descent
 // with momentum (nets/kernel, SGD), with the learning rate r, the momentum m and
@@ -26,7 +26,12 @@ typedef struct sgdTask { // see flat.go
 	int32_t form; // kernel.MomentumForm
 } sgdTask;
 
-enum { PIECE = 16 << 10 };
+typedef struct peakTask { // see peak.go
+	int64_t next, count; // pieces of PRODUCTS vectors
+	char *to;            // a vector for each piece
+} peakTask;
+
+enum { PIECE = 16 << 10, CHAINS = 12, PRODUCTS = 100000 * CHAINS };
 
 // PIECES goes through the vectors of the pieces that this thread takes: i is where
 // one begins, and left the bytes from there on.
@@ -72,5 +77,20 @@ void sgd(sgdTask *t) {
 		into(t->v + i, v, left);
 		vec by = t->form == CAFFE ? v : t->form == PYTORCH ? rate * v : rate * (d + momentum * v);
 		into(t->w + i, w - by, left);
+	}
+}
+
+// peak multiplies and adds in CHAINS registers, which is enough to hide the time of
+// one product.
+void peak(peakTask *t) {
+	for (int64_t n; (n = take(&t->next)) < t->count;) {
+		vec s[CHAINS] = {}, x = all(1.0f / (n + 2));
+#pragma clang loop unroll(disable)
+		for (int64_t i = 0; i < PRODUCTS; i += CHAINS)
+			UNROLL for (int k = 0; k < CHAINS; k++)
+				s[k] = fma(s[k], x, x);
+		UNROLL for (int k = 1; k < CHAINS; k++)
+			s[0] += s[k];
+		put(t->to + n * PIXEL, s[0]);
 	}
 }

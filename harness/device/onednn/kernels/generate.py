@@ -27,9 +27,9 @@ KERNELS = {  # file: its functions
 	"direct.c": ["direct", "directGradWeight"],
 	"norm.c": ["normStatistics", "normApply", "normGradSums", "normGradApply"],
 	"pool.c": ["maxPool", "maxPoolGrad", "avgPool", "avgPoolGrad"],
-	"flat.c": ["sumRows", "sgd"],
+	"flat.c": ["sumRows", "sgd", "peak"],
 }
-STRUCTS = 9  # that Go and C share
+STRUCTS = 10  # that Go and C share
 STACK = 2048  # bytes of a kernel, at most
 
 # Relative to where they stand: the code may lie at any multiple of ALIGN.
