@@ -17,7 +17,7 @@ type directTask struct {
 	x, y, w, table, scratch                    uintptr
 	threadScratch                              int64
 	images, group                              int64 // group: images that are taken together
-	bands, bandRows, bandPixels, rows          int64 // bandPixels: of a group, in a band
+	bands, bandRows, rows                      int64
 	xImage, xRow, xBlock, yImage, yRow, yBlock int64 // xImage, xRow, xBlock: as the windows see x
 	blocks, outBlocks                          int64
 	together                                   int64 // blocks that are gone through with all outputs
@@ -186,32 +186,45 @@ func (t *directTask) pixels(group, rows, columns int, stride, step int64, row, c
 }
 
 // work is a convolution to be cut into pieces: a band of rows of an image, or a few
-// whole images.
+// whole images; the last one may be smaller.
 type work struct {
 	images, rows, columns int
-	tile                  int   // pixels that are computed together
+	tile                  int   // pixels that are computed together; a piece has no fewer
 	least                 int   // pieces, if there can be as many
 	rowBytes              int64 // of x that a row of y reads in one go with all outputs
 	weights               int64 // bytes
 }
 
-// cost of a piece, relative to that of the products alone: what is computed twice,
-// what of x does not stay in the cache, and weights that come from memory for each
-// piece.
-func (w work) cost(group, bandRows int) float64 {
-	pixels := group * bandRows * w.columns
-	bands := (w.rows + bandRows - 1) / bandRows
-	cost := float64(bands*roundUp(pixels, w.tile)) / float64(group*w.rows*w.columns)
+// cost of a piece of so many images and rows, relative to that of the products alone:
+// what is computed twice, what of x does not stay in the cache, weights that come from
+// memory for each piece, and threads without one. ok is false if a piece is too small.
+func (w work) cost(group, bandRows int) (cost float64, ok bool) {
+	pixels, pieces, computed := group*bandRows*w.columns, 0, 0
+	for _, n := range []struct{ times, pixels int }{
+		{w.images / group * (w.rows / bandRows), pixels},
+		{w.images / group, group * (w.rows % bandRows) * w.columns},
+		{w.rows / bandRows, w.images % group * bandRows * w.columns},
+	} {
+		if n.times*n.pixels == 0 {
+			continue
+		}
+		if n.pixels < w.tile {
+			return 0, false
+		}
+		pieces += n.times
+		computed += n.times * roundUp(n.pixels, w.tile)
+	}
+	cost = float64(computed) / float64(w.images*w.rows*w.columns)
 	if over := float64(int64(group*bandRows)*w.rowBytes) / bandBytes; over > 1 {
 		cost += 0.15 * (1 + math.Log2(over))
 	}
 	if w.weights > bandBytes {
 		cost += 8 / float64(pixels)
 	}
-	if pieces := (w.images + group - 1) / group * bands; pieces < w.least {
+	if pieces < w.least {
 		cost += 0.5 * float64(w.least-pieces) / float64(w.least)
 	}
-	return cost
+	return cost, true
 }
 
 // split gives how many images, or rows of one, make the cheapest piece.
@@ -219,10 +232,7 @@ func (w work) split() (group, bandRows int) {
 	best := math.Inf(1)
 	group, bandRows = w.images, w.rows
 	consider := func(g, r int) {
-		if g*r*w.columns < w.tile {
-			return
-		}
-		if c := w.cost(g, r); c < best {
+		if c, ok := w.cost(g, r); ok && c < best {
 			best, group, bandRows = c, g, r
 		}
 	}
@@ -286,15 +296,14 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 	columns, beforeColumn, afterColumn := classes(k, x[3], y[3])
 	before, after := max(beforeRow, beforeColumn), max(afterRow, afterColumn)
 	groups := (x[2] + k.Stride - 1) / k.Stride // rows of dx that are computed together
-	work := work{images: x[0], rows: groups, columns: (x[3] + k.Stride - 1) / k.Stride, tile: c.own.tileRows(), least: 2 * c.d.threads,
+	work := work{images: x[0], rows: groups, columns: max(1, x[3]/k.Stride), tile: c.own.tileRows(), least: 2 * c.d.threads,
 		rowBytes: int64(y[3]) * c.source(y).cached((k.Size+k.Stride-1)/k.Stride), weights: int64(c.inShape(0).Len()) * 4}
+	if x[2]%k.Stride != 0 { // some classes have a row less: whole images
+		work.rows, work.columns = 1, work.columns*max(1, x[2]/k.Stride)
+		work.rowBytes *= int64(y[2])
+	}
 	group, bandRows := work.split()
-	if x[2]%k.Stride != 0 { // the last band has fewer of some rows
-		bandRows = groups
-	}
-	for group < x[0] && group*max(1, x[3]/k.Stride)*max(1, min(bandRows, x[2]/k.Stride)) < c.own.tileRows() {
-		group++
-	}
+	bandRows *= groups / work.rows
 	t := c.newDirect(c.source(y), window{before + after + 1, 1, before, after}, x[0], groups, group, bandRows)
 	t.outBlocks = int64(x[1] / channels)
 	c.yStrides(&t, x, k.Stride)
@@ -361,8 +370,7 @@ func (c *compiler) directGradWeight(k kernel.Conv) error {
 	t.outBlocks, t.parts = int64(y[1]/channels), 1
 	c.yStrides(&t, y, 1)
 	table := t.pixels(group, bandRows, y[3], t.stride, 1, 0, 0, c.own.pixel())
-	t.bandPixels = int64(len(table))
-	t.part[0] = directPart{pixels: t.bandPixels, rows: int64(k.Size), run: int64(k.Size * src.lanes())}
+	t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size * src.lanes())}
 	p := weights(k, x[1], src.lanes())
 	t.chunk, t.count = p.bytes(), int64(c.chunks(x, 2))
 	sums := c.space(t.chunk * t.count)
@@ -381,7 +389,7 @@ func (c *compiler) directGradWeight(k kernel.Conv) error {
 func (c *compiler) product(a mem, rows int, rowStep, step int64, w mem, p packing) (mem, int, error) {
 	columns := p.blocks() * channels
 	y := c.space(int64(rows*columns) * 4)
-	bandRows := min(rows, 2*c.own.tileRows())
+	_, bandRows := work{images: 1, rows: rows, columns: 1, tile: c.own.tileRows(), least: 2 * c.d.threads}.split()
 	t := directTask{
 		images: 1, group: 1, rows: int64(rows), bandRows: int64(bandRows), bands: int64((rows + bandRows - 1) / bandRows),
 		xRow: rowStep, stride: 1, yRow: int64(columns) * 4, yBlock: c.own.pixel(), blocks: 1, outBlocks: int64(p.blocks()), step: step, parts: 1, together: 1,

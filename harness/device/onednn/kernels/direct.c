@@ -53,7 +53,7 @@ typedef struct directTask { // see direct.go
 	const int32_t (*table)[2];
 	char *scratch;
 	int64_t threadScratch;
-	int64_t images, group, bands, bandRows, bandPixels, rows; // y: rows of an image, of a band
+	int64_t images, group, bands, bandRows, rows; // y: images of a piece, rows of one, rows of an image
 	int64_t xImage, xRow, xBlock, yImage, yRow, yBlock;       // bytes; x as the windows see it
 	int64_t blocks, outBlocks;                                // of inputs that lie together, of 16 outputs
 	int64_t together;                                         // blocks that are gone through with all outputs
@@ -89,16 +89,29 @@ INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 		*(float *)(to + c) = 0;
 }
 
-// lay copies the rows that a band of some images needs, with a margin of zeros,
-// and gives where they lie then. Without a margin they stay where they are.
-INLINE const char *lay(const directTask *t, int64_t image, int64_t images, int64_t first, char *to) {
-	int64_t block = t->height * t->line * t->planes;
-	const char *x = t->x + image * t->blocks * block;
+// piece is a band of rows of an image, or a few images, fewer at the end.
+typedef struct piece {
+	int64_t image, images, first, rows;
+} piece;
+
+INLINE piece cut(const directTask *t, int64_t image, int64_t end, int64_t first) {
+	int64_t images = end - image, rows = t->rows - first;
+	return (piece){image, images < t->group ? images : t->group, first, rows < t->bandRows ? rows : t->bandRows};
+}
+
+// share gives how many of the pixels of a whole piece one has.
+INLINE int64_t share(const directTask *t, piece c, int64_t pixels) { return pixels * c.images / t->group * c.rows / t->bandRows; }
+
+// lay copies the rows that a piece needs, with a margin of zeros, and gives where
+// they lie then. Without a margin they stay where they are.
+INLINE const char *lay(const directTask *t, piece c, char *to) {
+	int64_t block = t->height * t->line * t->planes, rows = t->laidRows - (t->bandRows - c.rows) * t->stride;
+	const char *x = t->x + c.image * t->blocks * block;
 	if (!t->laidRow)
-		return x + first * t->stride * t->xRow;
-	for (int64_t n = 0; n < images * t->blocks; n++, x += block)
-		for (int64_t i = 0; i < t->laidRows; i++)
-			row(t, x, (first * t->stride + i) * t->skip - t->before, to + n * t->xBlock + i * t->xRow);
+		return x + c.first * t->stride * t->xRow;
+	for (int64_t n = 0; n < c.images * t->blocks; n++, x += block)
+		for (int64_t i = 0; i < rows; i++)
+			row(t, x, (c.first * t->stride + i) * t->skip - t->before, to + n * t->xBlock + i * t->xRow);
 	return to;
 }
 
@@ -136,40 +149,36 @@ INLINE void window(const directTask *t, const directPart *p, int64_t blocks, con
 // convolve adds to all outputs of a part what the blocks from b on give, ROWS pixels
 // at a time. The last pixels, if they are fewer, are taken with some before them, and
 // with all blocks at the end: what is written twice is the same.
-INLINE void convolve(const directTask *t, const directPart *p, int64_t b, const char *x, char *y) {
+INLINE void convolve(const directTask *t, const directPart *p, int64_t pixels, int64_t b, const char *x, char *y) {
 	const int32_t(*table)[2] = t->table + p->table;
 	int64_t blocks = t->blocks - b < t->together ? t->blocks - b : t->together;
 	int64_t weights = p->rows * p->run * 4 * OUTS; // bytes of a block and 16 outputs
 	const char *w = t->w + p->weights;
 	for (int64_t o = 0; o < t->outBlocks; o++, y += OUT * t->yBlock, w += t->blocks * weights) {
 		int64_t j = 0, from = b, n = blocks;
-		for (; j < p->pixels; j += ROWS) {
-			if (j + ROWS > p->pixels) {
-				if (b + blocks < t->blocks)
+		for (; j < pixels; j += ROWS) {
+			if (j + ROWS > pixels) {
+				if (p->rows && b + blocks < t->blocks)
 					break;
-				j = p->pixels - ROWS, from = 0, n = t->blocks;
+				j = pixels - ROWS, from = 0, n = t->blocks;
 			}
-			const int32_t(*ahead)[2] = o == 0 && j + 2 * ROWS <= p->pixels ? table + j + ROWS : 0;
+			const int32_t(*ahead)[2] = o == 0 && j + 2 * ROWS <= pixels ? table + j + ROWS : 0;
 			window(t, p, n, x + from * t->xBlock, w + from * weights, y, from == 0, table + j, ahead);
 		}
 	}
 }
 
-// direct convolves: a thread takes a band of rows of an image, or a few images. The
-// last ones may have been taken before: what is written twice is the same.
+// direct convolves, piece by piece.
 void direct(directTask *t) {
 	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
-		int64_t image = n / t->bands * t->group, first = n % t->bands * t->bandRows;
-		if (image > t->images - t->group)
-			image = t->images - t->group;
-		if (first > t->rows - t->bandRows)
-			first = t->rows - t->bandRows;
-		const char *x = lay(t, image, t->group, first, scratch);
-		char *y = t->y + image * t->yImage + first * t->yRow;
+		piece c = cut(t, n / t->bands * t->group, t->images, n % t->bands * t->bandRows);
+		const char *x = lay(t, c, scratch);
+		char *y = t->y + c.image * t->yImage + c.first * t->yRow;
 		for (int64_t b = 0; b < t->blocks; b += t->together)
-			for (int64_t i = 0; i < t->parts && (b == 0 || t->part[i].rows); i++)
-				convolve(t, &t->part[i], b, x + t->part[i].from, y);
+			for (int64_t i = 0; i < t->parts; i++)
+				if (b == 0 || t->part[i].rows) // no tap at all: zeros, once
+					convolve(t, &t->part[i], share(t, c, t->part[i].pixels), b, x + t->part[i].from, y);
 	}
 }
 
@@ -217,17 +226,15 @@ INLINE void runs(const directTask *t, const char *x, const char *dy, int64_t pix
 // window][number of the run][16 outputs].
 void directGradWeight(directTask *t) {
 	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
-	int64_t weights = t->blocks * t->part->rows * t->part->run * 4 * OUTS, inImage = t->bandPixels / t->group;
+	int64_t weights = t->blocks * t->part->rows * t->part->run * 4 * OUTS;
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
 		int64_t begin = n * t->images / t->count, end = (n + 1) * t->images / t->count;
 		for (int64_t image = begin; image < end; image += t->group)
 			for (int64_t first = 0; first < t->rows; first += t->bandRows) {
-				int64_t images = end - image < t->group ? end - image : t->group;
-				int64_t rows = t->rows - first < t->bandRows ? t->rows - first : t->bandRows;
-				const char *x = lay(t, image, images, first, scratch);
-				const char *dy = t->y + image * t->yImage + first * t->yRow;
+				piece c = cut(t, image, end, first);
+				const char *x = lay(t, c, scratch), *dy = t->y + image * t->yImage + first * t->yRow;
 				for (int64_t o = 0; o < t->outBlocks; o++)
-					runs(t, x, dy + o * OUT * t->yBlock, images * (inImage * rows / t->bandRows), t->w + n * t->chunk + o * weights, image == begin && first == 0);
+					runs(t, x, dy + o * OUT * t->yBlock, share(t, c, t->part->pixels), t->w + n * t->chunk + o * weights, image == begin && first == 0);
 			}
 	}
 }
