@@ -1,9 +1,19 @@
 #!/usr/bin/env bash
 # Depthlab. Usage: ./run.sh experiments/plain_vs_res.yaml, or ./run.sh --help
 # Needs bash and Go; builds the program, fetches the libraries that it needs once, runs.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-export DEPTHLAB_ROOT=$here CGO_ENABLED=0
+# Only the project decides what is built; proxies, caches and the toolchain are the user's.
+unset CDPATH GOOS GOARCH GOFLAGS GOEXPERIMENT
+export GOWORK=off CGO_ENABLED=0
+self=${BASH_SOURCE[0]}
+while [ -L "$self" ]; do
+	to=$(readlink "$self")
+	case $to in /*) self=$to ;; *) self=$(dirname -- "$self")/$to ;; esac
+done
+here=$(cd -- "$(dirname -- "$self")" && pwd)
+export DEPTHLAB_ROOT=$here
+bin=$here/.bin/$(uname -s)-$(uname -m) # machines of several kinds may share the folder
 
 need_go() {
 	if ! command -v go >/dev/null; then
@@ -18,46 +28,127 @@ need_go() {
 	fi
 }
 
+# once HAS COMMAND ...: runs COMMAND unless HAS holds, while no other start of
+# run.sh in this folder does, on this machine or on another that shares it. The
+# lock is a folder. Its holder changes the file in it every few seconds; one that
+# does not is dead.
+once() {
+	local has=$1 lock=$here/.bin/lock words beat seen="" since=$SECONDS told="" misses=0
+	shift
+	words=$(mkdir -p "$here/.bin" 2>&1) || { echo "run.sh: $words" >&2; exit 1; }
+	until words=$(mkdir "$lock" 2>&1); do
+		if [ ! -e "$lock" ]; then # another gave it back, or it cannot be made
+			misses=$((misses + 1))
+			[ $misses -lt 10 ] || { echo "run.sh: $words" >&2; exit 1; }
+			continue
+		fi
+		beat=$(cat "$lock/beat" 2>/dev/null || true)
+		[ "$beat" = "$seen" ] || { seen=$beat since=$SECONDS; }
+		if dead "$beat" || [ $((SECONDS - since)) -gt 60 ]; then
+			mv "$lock" "$lock.$$" 2>/dev/null && rm -rf "$lock.$$"
+			continue
+		fi
+		[ -n "$told" ] || [ -z "$beat" ] || echo "waiting for ${beat%,*}, which prepares this folder" >&2
+		told=$beat
+		sleep 1
+	done
+	trap release EXIT
+	(
+		n=0
+		while kill -0 $$ && echo "process $$ on $(uname -n), $n" >"$lock/beat"; do
+			n=$((n + 1))
+			sleep 3
+		done
+	) </dev/null >/dev/null 2>&1 &
+	beater=$!
+	if ! "$has"; then "$@"; fi
+	release
+	trap - EXIT
+}
+
+release() {
+	{ kill $beater; wait $beater; } 2>/dev/null || true
+	rm -rf "$here/.bin/lock"
+}
+
+# dead BEAT: that process was on this machine, and is not any more.
+dead() {
+	[[ $1 =~ ^process\ ([0-9]+)\ on\ (.*),\ [0-9]+$ ]] && [ "${BASH_REMATCH[2]}" = "$(uname -n)" ] && ! kill -0 "${BASH_REMATCH[1]}" 2>/dev/null
+}
+
 build() {
-	local version=unknown made
+	version=unknown
 	local git=(git -c "safe.directory=$here" -C "$here") # of another user's checkout, too
 	if "${git[@]}" rev-parse --git-dir >/dev/null 2>&1; then
 		version=$("${git[@]}" describe --always --dirty 2>/dev/null || echo unknown)
 	fi
 	# What the program is made of, by the sum of each file: go build would find
 	# out by itself, but takes longer for that, and needs Go.
-	made=$(cd "$here" && find experiments harness nets plots go.mod go.sum -type f -exec cksum {} + 2>/dev/null | LC_ALL=C sort | cksum) || made="unknown $$"
-	made="$version $made"
-	[ -x "$here/.bin/lab" ] && [ "$made" = "$(cat "$here/.bin/made" 2>/dev/null)" ] && return
-	if [ -x "$here/.bin/lab" ] && [ ! -w "$here/.bin" ]; then
-		echo "run.sh: the sources changed since $here/.bin/lab was built, and you may not write there: who built it has to start run.sh once, or make a copy of the folder of your own" >&2
+	sources=$(cd "$here" && find experiments harness nets plots go.mod go.sum -type f -exec cksum {} + 2>/dev/null | LC_ALL=C sort | cksum) || sources="unknown $$"
+	built && return
+	if [ -x "$bin/lab" ] && [ ! -w "$bin" ]; then
+		echo "run.sh: the sources changed since $bin/lab was built, and you may not write there: who built it has to start run.sh once, or make a copy of the folder of your own" >&2
 		exit 1
 	fi
+	once built compile
+}
+
+# The program is of these sources. That it calls itself another version is mended
+# where it can be: a copy need not have git's files, nor a batch node git or Go.
+built() {
+	[ -x "$bin/lab" ] || return 1
+	case $(cat "$bin/made" 2>/dev/null) in
+	"$sources $version") return 0 ;;
+	"$sources "*) [ "$version" = unknown ] || [ ! -w "$bin" ] || ! command -v go >/dev/null ;;
+	*) return 1 ;;
+	esac
+}
+
+compile() {
 	need_go
-	[ -x "$here/.bin/lab" ] || echo "building the program (a minute or two the first time)" >&2
-	rm -f "$here/.bin/made"
-	(cd "$here" && go build -buildvcs=false -ldflags "-X main.version=$version" -o .bin/lab ./harness/cmd/lab)
-	echo "$made" >"$here/.bin/made"
+	[ -x "$bin/lab" ] || echo "building the program (a minute or two the first time)" >&2
+	mkdir -p "$bin"
+	rm -f "$bin/made"
+	if ! (cd "$here" && go build -buildvcs=false -ldflags "-X main.version=$version" -o "$bin/lab.new" ./harness/cmd/lab) >"$bin/build.txt" 2>&1; then
+		head -n 12 "$bin/build.txt" >&2
+		echo "run.sh: the program could not be built. Where Go could not fetch its modules: on a machine with a network ./run.sh prepare FILE.yaml does all that needs one, and the folder, copied too, then works without." >&2
+		exit 1
+	fi
+	mv -f "$bin/lab.new" "$bin/lab"
+	echo "$sources $version" >"$bin/made.new"
+	mv -f "$bin/made.new" "$bin/made"
 }
 
 # The program opens libraries, and so is started by glibc's loader.
 start() {
 	shopt -s execfail
-	exec "$here/.bin/lab" "$@" || {
-		echo "run.sh: $here/.bin/lab does not start on this machine, $(uname -sm). It needs the loader of glibc, on x86-64 /lib64/ld-linux-x86-64.so.2: Debian, Ubuntu, Fedora and their like have it, Alpine has not. If it was built for another machine, remove .bin and run this again." >&2
+	exec "$bin/lab" "$@" || {
+		echo "run.sh: $bin/lab does not start on this machine, $(uname -sm). It needs the loader of glibc, on x86-64 /lib64/ld-linux-x86-64.so.2: Debian, Ubuntu, Fedora and their like have it, Alpine has not. If it was built for another machine, remove .bin and run this again." >&2
 		exit 126
 	}
+}
+
+# want HAS NAME FOLDER REQUIREMENTS OPTIONS: fetches a library unless HAS holds.
+want() {
+	"$1" && return
+	if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v python3 >/dev/null || ! python3 -m pip --version >/dev/null 2>&1; then
+		return # lab says what it costs and how to mend it
+	fi
+	if [ -n "${no_download:-}" ]; then
+		echo "run.sh: $2 is missing, and --no-download forbids to fetch it" >&2
+	elif [ ! -w "$here" ]; then
+		echo "run.sh: $2 is missing, and $here is not writable for you" >&2
+	else
+		once "$1" fetch "${@:2}"
+	fi
 }
 
 # fetch NAME FOLDER REQUIREMENTS OPTIONS: wheels from PyPI, pinned by hash,
 # unpacked side by side into .lib/FOLDER, which is whole or absent.
 fetch() {
-	local name=$1 to=$here/.lib/$2 wheels=$here/.lib/wheels/$2 tmp
-	if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v python3 >/dev/null || ! python3 -m pip --version >/dev/null 2>&1; then
-		return # lab says what it costs and how to mend it
-	fi
-	if [ -n "${no_download:-}" ]; then
-		echo "run.sh: $name is missing, and --no-download forbids to fetch it" >&2
+	local name=$1 to=$here/.lib/$2 wheels=$here/.lib/wheels/$2 words=$here/.lib/pip.txt tmp
+	if [ -z "${preparing:-}" ] && [ -n "$(find "$here/.lib/unreachable" -mmin -60 2>/dev/null)" ]; then
+		echo "run.sh: $name is missing, and fetching failed less than an hour ago; ./run.sh prepare FILE.yaml tries it again" >&2
 		return
 	fi
 	echo "fetching $name into .lib/$2" >&2
@@ -65,13 +156,23 @@ fetch() {
 	tmp=$(mktemp -d "$here/.lib/fetch.XXXXXX")
 	mkdir "$tmp/whole"
 	# What an interrupted fetch brought stays in .lib/wheels and is not fetched again.
-	if python3 -m pip download --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --find-links "$wheels" -r "$3" -d "$wheels" "${@:4}" >&2 &&
-		unpack "$wheels" "$tmp/whole"; then
-		rm -rf "$to" && mv "$tmp/whole" "$to" && rm -rf "$wheels"
+	if PIP_DEFAULT_TIMEOUT=${PIP_DEFAULT_TIMEOUT:-15} PIP_RETRIES=${PIP_RETRIES:-1} \
+		python3 -m pip download --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --find-links "$wheels" -r "$3" -d "$wheels" "${@:4}" >&2 2>"$words" &&
+		unpack "$wheels" "$tmp/whole" 2>>"$words"; then
+		rm -rf "$to"
+		python3 -c 'import os, sys; os.rename(*sys.argv[1:])' "$tmp/whole" "$to" # mv would put it into a folder that is there
+		rm -rf "$wheels" "$here/.lib/unreachable"
 	else
-		echo "run.sh: $name could not be fetched" >&2
+		echo "run.sh: $name could not be fetched: $(reason "$words") (pip's words are in $words)" >&2
+		touch "$here/.lib/unreachable"
 	fi
 	rm -rf "$tmp"
+}
+
+# reason FILE: of all that pip said, what matters.
+reason() {
+	grep -q 'connection broken' "$1" && echo "there is no way from here to where pip fetches" && return
+	grep . "$1" | tail -n 1
 }
 
 unpack() {
@@ -85,68 +186,98 @@ unpack() {
 
 # The wheel onednn-cpu-gomp holds one library, libdnnl.so.3; it needs libgomp.
 # Looked for first: $DEPTHLAB_ONEDNN, .lib, and the system's own library.
-onednn() {
-	[ -n "${DEPTHLAB_ONEDNN:-}" ] && return
-	[ -n "$(find "$here/.lib/onednn" -name 'libdnnl.so.3*' -print -quit 2>/dev/null)" ] && return
-	ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 ' && return
-	fetch "oneDNN (39 MB)" onednn "$here/harness/device/onednn/wheels/cpu.txt"
+onednn() { want has_onednn "oneDNN (39 MB)" onednn "$here/harness/device/onednn/wheels/cpu.txt"; }
+
+has_onednn() {
+	[ -n "${DEPTHLAB_ONEDNN:-}" ] ||
+		[ -n "$(find "$here/.lib/onednn" -name 'libdnnl.so.3*' -print -quit 2>/dev/null)" ] ||
+		ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 '
 }
 
 # The wheel turbojpeg holds libturbojpeg.so.0 of libjpeg-turbo 3; the library
 # itself needs no Python.
 turbojpeg() {
-	[ -n "${DEPTHLAB_TURBOJPEG:-}" ] && return
-	[ -n "$(find "$here/.lib/turbojpeg" -name 'libturbojpeg*' -print -quit 2>/dev/null)" ] && return
-	fetch "libjpeg-turbo (0.6 MB)" turbojpeg "$here/harness/data/photo/wheels/turbojpeg.txt" --python-version 3.11 --implementation cp --abi cp311 --platform manylinux2014_x86_64
+	want has_turbojpeg "libjpeg-turbo (0.6 MB)" turbojpeg "$here/harness/data/photo/wheels/turbojpeg.txt" --python-version 3.11 --implementation cp --abi cp311 --platform manylinux2014_x86_64
+}
+
+has_turbojpeg() {
+	[ -n "${DEPTHLAB_TURBOJPEG:-}" ] || [ -n "$(find "$here/.lib/turbojpeg" -name 'libturbojpeg*' -print -quit 2>/dev/null)" ]
 }
 
 pinned=$here/harness/device/xla/wheels
 
 # driver prints the major version of the NVIDIA driver, 0 for none. Not every
-# container shows the kernel's file.
+# container shows the kernel's file. $DEPTHLAB_DRIVER is that of the machines
+# that this one prepares for.
 driver() {
 	local text
+	if [ -n "${preparing:-}" ] && [ -n "${DEPTHLAB_DRIVER:-}" ]; then
+		echo "$DEPTHLAB_DRIVER"
+		return
+	fi
+	case ${CUDA_VISIBLE_DEVICES-0} in
+	[0-9]* | GPU-* | MIG-*) ;;
+	*) echo 0 && return ;; # hidden on purpose
+	esac
 	text=$({ cat /proc/driver/nvidia/version || echo " $(nvidia-smi --query-gpu=driver_version --format=csv,noheader)"; } 2>/dev/null)
 	[[ $text =~ \ ([0-9]+)\.[0-9]+ ]] && echo "${BASH_REMATCH[1]}" || echo 0
 }
 
 # A plugin of XLA for what is here: an NVIDIA GPU, or for tests the CPU.
 xla() {
+	local driver
+	driver=$(driver)
 	[ -n "${DEPTHLAB_PJRT:-}" ] && return
-	if [ "$(driver)" -gt 0 ]; then
-		local cuda=cuda13 size="3.5 GB" usable="xla_cuda13 xla_cuda12"
-		[ "$(driver)" -ge 525 ] || return 0 # lab says what is needed
-		[ "$(driver)" -ge 580 ] || { cuda=cuda12 size="5.2 GB" usable=xla_cuda12; }
-		[ -e "$here/.lib/pjrt/$cuda/nvidia/cudnn" ] && return
-		python3 -c 'import importlib.util as u, sys; sys.exit(not any(u.find_spec("jax_plugins." + p) for p in sys.argv[1:]))' $usable 2>/dev/null && return
-		fetch "XLA's CUDA plugin, cuDNN and their like ($size when unpacked)" "pjrt/$cuda" "$pinned/$cuda.txt"
-	else
+	if [ "$driver" -ge 580 ]; then
+		want has_cuda13 "XLA's CUDA plugin, cuDNN and their like (3.5 GB when unpacked)" pjrt/cuda13 "$pinned/cuda13.txt"
+	elif [ "$driver" -ge 525 ]; then
+		want has_cuda12 "XLA's CUDA plugin, cuDNN and their like (5.2 GB when unpacked)" pjrt/cuda12 "$pinned/cuda12.txt"
+	elif [ "$driver" -eq 0 ]; then # with an older one, lab says what is needed
 		xla_cpu
 	fi
 }
 
-xla_cpu() {
-	[ -d "$here/.lib/pjrt/cpu" ] || fetch "XLA's CPU plugin (61 MB)" pjrt/cpu "$pinned/cpu.txt"
+has_cuda12() { [ -e "$here/.lib/pjrt/cuda12/nvidia/cudnn" ] || has_jax xla_cuda12; }
+
+has_cuda13() { [ -e "$here/.lib/pjrt/cuda13/nvidia/cudnn" ] || has_cuda12 || has_jax xla_cuda13; }
+
+# has_jax PLUGIN: python3 has it, as JAX installs it.
+has_jax() {
+	python3 -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("jax_plugins." + sys.argv[1]))' "$1" 2>/dev/null
 }
+
+xla_cpu() { want has_xla_cpu "XLA's CPU plugin (61 MB)" pjrt/cpu "$pinned/cpu.txt"; }
+
+has_xla_cpu() { [ -d "$here/.lib/pjrt/cpu" ]; }
 
 # What compiles for a GPU that is not there.
-xla_compile() {
-	[ -d "$here/.lib/pjrt/cuda13" ] || fetch "XLA's CUDA plugin and its compiler (245 MB)" pjrt/cuda13 "$pinned/compile.txt"
-}
+xla_compile() { want has_xla_compile "XLA's CUDA plugin and its compiler (245 MB)" pjrt/cuda13 "$pinned/compile.txt"; }
 
-# Everything that is checked; "test -short" leaves out what takes long.
+has_xla_compile() { [ -d "$here/.lib/pjrt/cuda13" ]; }
+
+# Each package, device and promise on few and small nets, in minutes; with --all
+# everything that is checked (harness/testskip/README.md), which needs a compiler
+# for GPUs. Other words on the line are go test's.
 tests() {
 	need_go
 	onednn
 	turbojpeg
 	xla_cpu
-	xla_compile
+	if [ "${1:-}" = --all ]; then
+		shift
+		export DEPTHLAB_TEST_ALL=1
+	fi
+	[ -z "${DEPTHLAB_TEST_ALL:-}" ] || xla_compile
 	cd "$here"
-	local unformatted
+	local unformatted absent
 	unformatted=$(gofmt -l experiments harness nets plots)
 	[ -z "$unformatted" ] || { echo "not gofmt-ed: $unformatted" >&2; exit 1; }
 	go vet -tags nightly ./...
-	go test -timeout 30m "$@" ./...
+	absent=$(mktemp)
+	trap "rm -f '$absent'" EXIT
+	DEPTHLAB_TEST_ABSENT=$absent go test -timeout 30m "$@" ./...
+	sort -u "$absent" | sed 's/^/left out: /'
+	[ -n "${DEPTHLAB_TEST_ALL:-}" ] || echo "this was the short test: ./run.sh test --all leaves nothing out"
 }
 
 # --no-download, anywhere on the line, is for this script alone.
@@ -164,7 +295,15 @@ test)
 *)
 	build
 	case ${1:-} in
-	*.yaml | *.yml | run | plan | eval | step | bench)
+	prepare | submit) preparing=1 ;;
+	esac
+	# The machine that jobs are submitted from need not have the GPUs that they ask
+	# for. CUDA 12 runs with all newer drivers, too.
+	if [[ ${1:-} == submit && ("$*" == *" -- "*gpu* || "$*" == *" -- "*-G*) && $(driver) -eq 0 ]]; then
+		DEPTHLAB_DRIVER=525
+	fi
+	case ${1:-} in
+	*.yaml | *.yml | run | plan | eval | step | bench | prepare | submit)
 		onednn
 		[ "$(driver)" -eq 0 ] || xla
 		;;

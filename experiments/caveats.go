@@ -27,6 +27,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	}
 	say(set.Caveat != "", "%s", set.Caveat)
 	say(r.Extend != "", "begun as a trained %s", r.Extend)
+	say(IsFile(r.Init), "begun with trained weights")
 	say(arch.ImageNet() && !set.Photos, "nets for ImageNet on small images")
 	say(!arch.ImageNet() && set.Photos, "nets for small images on photos")
 	say(arch.Preact, "pre-activation (He et al. 2016)")
@@ -48,10 +49,16 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	default:
 		say(true, "batch norm over %d images", g)
 	}
+	if r.Continue != "" {
+		say(true, "%s steps more at rate %g, after %s", thousands(r.Schedule.Stop-r.From), r.Optimizer.Rate, thousands(r.From))
+		want.Optimizer.Rate = r.Optimizer.Rate
+	}
 	caveats = append(caveats, r.Optimizer.caveats(want.Optimizer)...)
-	if set.Photos {
+	switch {
+	case r.Continue != "":
+	case set.Photos:
 		caveats = append(caveats, r.Schedule.photoCaveats()...)
-	} else {
+	default:
 		caveats = append(caveats, r.Schedule.caveats(arch.Depth)...)
 	}
 	say(r.Precision == "bf16" || r.Precision == "tf32", "%s", r.Precision)

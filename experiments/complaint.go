@@ -13,7 +13,7 @@ const maxComplaints = 100
 
 // Complaint is one thing that is wrong with a question's file.
 type Complaint struct {
-	File    string
+	File    string // "" for a value of the command line
 	Line    int    // from 1; 0 where the file as a whole is meant
 	Path    string // "profiles.preview.schedule.at[1]"; "" for the whole file
 	Value   string // as written, shortened; "" where there is none
@@ -23,20 +23,16 @@ type Complaint struct {
 
 // String is "FILE:LINE: PATH: VALUE: PROBLEM (HINT)", without what is empty.
 func (c Complaint) String() string {
-	var b strings.Builder
-	b.WriteString(c.File)
+	where := c.File
 	if c.Line > 0 {
-		fmt.Fprintf(&b, ":%d", c.Line)
+		where = fmt.Sprintf("%s:%d", where, c.Line)
 	}
-	for _, part := range []string{c.Path, c.Value, c.Problem} {
-		if part != "" {
-			b.WriteString(": " + part)
-		}
-	}
+	parts := slices.DeleteFunc([]string{where, c.Path, c.Value, c.Problem}, func(part string) bool { return part == "" })
+	text := strings.Join(parts, ": ")
 	if c.Hint != "" {
-		b.WriteString(" (" + c.Hint + ")")
+		text += " (" + c.Hint + ")"
 	}
-	return b.String()
+	return text
 }
 
 // Complaints is the error of Load and Parse: everything wrong with the file,
@@ -84,6 +80,9 @@ func (c *collector) add(at place, problem, hint string) {
 		return
 	}
 	one := Complaint{c.file, at.line, at.path, at.value, problem, hint}
+	if onCommandLine(at.path) {
+		one.File = ""
+	}
 	if c.seen[one] {
 		return
 	}

@@ -18,9 +18,11 @@ import (
 // A value that is wrong is complained of, marked as bad, and not taken over.
 type decoder struct {
 	*collector
+	weights   func(file string, run Run) (sum string, err error)
 	prefix    string // "profiles.preview." inside a profile
 	line      int    // where what is read begins
 	inVariant bool
+	isOnly    bool             // --only left nets out
 	from      map[string]place // where each value was written, by its path without prefix
 	bad       map[string]bool  // paths that were complained of
 }
@@ -28,7 +30,7 @@ type decoder struct {
 // below returns a decoder for a mapping that replaces some of what d has read,
 // a profile or a variant.
 func (d *decoder) below(prefix string, line int) *decoder {
-	return &decoder{collector: d.collector, prefix: prefix, line: line, from: maps.Clone(d.from), bad: maps.Clone(d.bad)}
+	return &decoder{collector: d.collector, weights: d.weights, prefix: prefix, line: line, isOnly: d.isOnly, from: maps.Clone(d.from), bad: maps.Clone(d.bad)}
 }
 
 // note records where the value of path stands.
@@ -123,13 +125,24 @@ func (d *decoder) unknown(name *yaml.Node, path string, names []string) {
 	}
 	at := place{name.Line, d.prefix + join(path, shorten(name.Value)), ""}
 	hint := cmp.Or(stray(name.Value), misplaced(name.Value, path, names))
-	if d.prefix != "" && path == "" && (name.Value == "question" || name.Value == "profiles") {
-		hint = name.Value + " stands at the top of the file, not in a profile"
+	if where := onlyIn(name.Value); path == "" && where != "" {
+		hint = name.Value + " stands " + where
 	}
 	if _, ofAll := keys[name.Value]; d.inVariant && path == "" && ofAll {
 		hint = name.Value + " is the same for the whole question"
 	}
 	d.add(at, "unknown key", hint)
+}
+
+// onlyIn says where a key stands that stands nowhere else; "" for others.
+func onlyIn(key string) string {
+	switch key {
+	case "question", "profiles":
+		return "at the top of the file, and nowhere else"
+	case "like", "says", "needs", "caveats":
+		return "in a profile of the file, and nowhere else"
+	}
+	return ""
 }
 
 // value reads n into v, whose type decides what n may be.
@@ -158,6 +171,8 @@ func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 		d.profiles(n, target)
 	case *variants:
 		d.variants(n, path, target)
+	case *vary:
+		d.vary(n, path, target)
 	case settler:
 		d.mapping(n, path, v)
 		if problem, hint := target.settle(keysOf(n)); problem != "" && d.soundBelow(path) {
@@ -167,6 +182,13 @@ func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 		d.warmup(n, path, target)
 	case **PlateauSpec:
 		d.plateau(n, path, target)
+	case **ContinueSpec:
+		d.continuation(n, path, target)
+	case *runNames:
+		if n.Kind == yaml.ScalarNode {
+			n = &yaml.Node{Kind: yaml.SequenceNode, Line: n.Line, Content: []*yaml.Node{n}}
+		}
+		d.list(n, path, v)
 	case *Time:
 		d.text(n, path, timeLike, func(s string) (problem, hint string) {
 			t, problem, hint := parseTime(s)
@@ -247,8 +269,8 @@ func (d *decoder) whole(n *yaml.Node, path string, v reflect.Value) {
 		if t, wrong, _ := parseTime(n.Value); wrong == "" && wrongWith(path, scalar(t.amount), v.Type()) == "" {
 			hint = "without a unit: " + t.amount
 		}
-		if all := ranged(n.Value); all != "" && strings.HasSuffix(path, "]") {
-			hint = "write " + all
+		if r := asRange(n.Value); r != "" && k.ranged && strings.HasSuffix(path, "]") {
+			hint = "a range stands without brackets: " + r
 		}
 		d.refuse(path, n, fmt.Sprintf("expected a whole number from %.0f to %.0f", k.min, k.max), hint)
 		return
@@ -296,6 +318,20 @@ func (k key) bounds() string {
 
 // list reads n into the slice v, whole or not at all.
 func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
+	if keyOf(path).ranged {
+		list, problem, hint := spelled(n)
+		if problem != "" {
+			d.refuse(path, n, problem, hint)
+			return
+		}
+		if list != nil {
+			if wrong := wrongWith(path, list, v.Type()); wrong != "" {
+				d.refuse(path, n, wrong, listHint(path, n.Value, v.Type()))
+				return
+			}
+			n = list
+		}
+	}
 	if n.Kind != yaml.SequenceNode {
 		hint := ""
 		if n.Kind == yaml.ScalarNode {
@@ -404,8 +440,13 @@ func (s *ScheduleSpec) settle(written map[string]bool) (problem, hint string) {
 // none of the words that k allows.
 func checkText(s string, k key) (problem, hint string) {
 	switch {
+	case k.orFile && IsFile(s):
 	case k.oneOf != nil && !slices.Contains(k.oneOf, s):
-		return "expected one of " + strings.Join(k.oneOf, ", "), didYouMean(s, k.oneOf)
+		hint = didYouMean(s, k.oneOf)
+		if k.orFile {
+			hint = cmp.Or(hint, "or a file of weights: FILE"+weightsEnding)
+		}
+		return "expected one of " + strings.Join(k.oneOf, ", "), hint
 	case strings.TrimSpace(s) == "":
 		return "expected a text, not an empty one", ""
 	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }):

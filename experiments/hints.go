@@ -42,46 +42,36 @@ func listHint(path, s string, t reflect.Type) string {
 	if shorten(s) != s {
 		return ""
 	}
-	if path == "seeds" {
-		if n, err := strconv.Atoi(s); err == nil && n > 1 {
-			if all := span(0, n-1); all != "" {
-				return fmt.Sprintf("write [%s] for %d seeds, or [%d] for the one seed %d", all, n, n, n)
-			}
-			return fmt.Sprintf("write [%d] for the one seed %d; several seeds are listed one by one", n, n)
+	if n, err := strconv.Atoi(s); err == nil && n > 1 && n <= maxRuns && path == "seeds" {
+		return fmt.Sprintf("write 0..%d for %d seeds, or [%d] for the one seed %d", n-1, n, n, n)
+	}
+	for _, elements := range []string{s, strings.Join(strings.Fields(s), ", ")} {
+		if acceptsList(path, elements, t) {
+			return "write [" + elements + "]"
 		}
 	}
-	for _, elements := range []string{s, ranged(s), strings.Join(strings.Fields(s), ", ")} {
-		if elements != "" && acceptsList(path, elements, t) {
-			return "write [" + elements + "]"
+	if !keyOf(path).ranged {
+		return ""
+	}
+	r := asRange(s)
+	for _, by := range []string{"", " by 12", " by 6"} {
+		if r != "" && r+by != s && wrongWith(path, scalar(r+by), t) == "" {
+			return "write " + r + by
 		}
 	}
 	return ""
 }
 
-var rangeForm = regexp.MustCompile(`^([0-9]{1,9})\s*(?:-|\.{2,3}|:|to)\s*([0-9]{1,9})$`)
+// otherRange are ways in which ranges are written elsewhere.
+var otherRange = regexp.MustCompile(`^([0-9]{1,9})\s*(?:-|\.{2,3}|:|to)\s*([0-9]{1,9})$`)
 
-// ranged lists the numbers that s means as a range, such as 0-4; "" for none.
-func ranged(s string) string {
-	m := rangeForm.FindStringSubmatch(strings.TrimSpace(s))
+// asRange writes what s means as a range, such as 0-4, as we do; "" for none.
+func asRange(s string) string {
+	m := otherRange.FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
 		return ""
 	}
-	first, _ := strconv.Atoi(m[1])
-	last, _ := strconv.Atoi(m[2])
-	return span(first, last)
-}
-
-// span lists whole numbers, at most twenty: "0, 1, 2".
-func span(first, last int) string {
-	const most = 20
-	if last < first || last-first >= most {
-		return ""
-	}
-	var all []string
-	for i := first; i <= last; i++ {
-		all = append(all, strconv.Itoa(i))
-	}
-	return strings.Join(all, ", ")
+	return m[1] + ".." + m[2]
 }
 
 // timeHint says what a number with another unit than steps and epochs, or with

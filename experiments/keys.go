@@ -18,11 +18,13 @@ type key struct {
 	below   bool                                      // max itself is not allowed
 	longest int                                       // for texts: characters
 	unique  bool                                      // for lists: no element twice
+	orFile  bool                                      // for words: or the name of a file of weights
+	ranged  bool                                      // for lists of whole numbers: may be written as a range
 	check   func(value string) (problem, hint string) // for more than that; on each element of a list
 }
 
 // Figures are the figures that a question may ask for.
-var Figures = []string{"training_curves", "error_by_depth", "generalisation_gap", "layer_responses", "gradient_norms"}
+var Figures = []string{"training_curves", "error_by_depth", "generalisation_gap", "layer_responses", "gradient_norms", "final_error_vs_value"}
 
 // Needs are what a profile may need of a machine.
 var Needs = slices.Concat([]string{"gpu"}, dataset.InFiles(), []string{"onednn"})
@@ -44,12 +46,17 @@ var keys = map[string]key{
 	"profiles": {says: "Variants of the question for different machines, best first. The first whose needs are met is run. Each may replace any key of the file."},
 
 	"pairs":        {says: "Nets that are trained both plain and residual."},
-	"pairs.depths": {unique: true, min: 1, max: maxDepth, check: checkDepth, says: "Layers of each pair: 6n+2, so 8, 14, 20, 32, 44, 56, 110, ..., or those of the ImageNet nets: 18, 34, 50, 101, 152."},
+	"pairs.depths": {unique: true, ranged: true, min: 1, max: maxDepth, check: checkDepth, says: "Layers of each pair: 6n+2, so 8, 14, 20, 32, 44, 56, 110, ..., or those of the ImageNet nets: 18, 34, 50, 101, 152. A list, or a range such as 20..56 by 12."},
 	"nets":         {unique: true, longest: 80, check: checkNet, says: "Nets by name, after the pairs: plain-20, resnet-110, and variants behind slashes: the shortcut in resnet-20/B, resnet-164/bottleneck, resnet-20/single, resnet-50/v1.5."},
 
-	"variants": {says: "Other recipes, each with a name: every net is trained with each of them, too, and with the file's own. Such as [{name: no warm-up, schedule: {warmup: none}}]."},
-	"extend":   {longest: 80, check: checkNet, says: "Begin as this net, trained by the question's own recipe with the same seed, and layers behind it that compute the identity. Trained so are the plain nets that are deeper."},
-	"name":     {longest: 40, check: checkVariant, says: "What a variant is called in figures and tables."},
+	"variants":      {says: "Other recipes, each with a name: every net is trained with each of them, too, and with the file's own. Such as [{name: no warm-up, schedule: {warmup: none}}]."},
+	"vary":          {says: "Keys of the recipe, each with a list of values, such as {optimizer.rate: [0.1, 0.03, 0.01]}: every net is trained with each value, of several keys with every combination. The figure final_error_vs_value shows what comes out. Not beside variants."},
+	"continue":      {says: "More steps of finished runs, with their nets, seeds, data and recipe, at a constant rate: {run: RUN, for: 16000 steps, rate: 0.001}. In place of nets and recipe."},
+	"continue.run":  {unique: true, longest: 200, says: "The run to go on from, by the name that ./run.sh runs lists, or a list of several."},
+	"continue.for":  {says: "How much longer it is trained."},
+	"continue.rate": {min: 0, above: true, max: 1000, says: "The learning rate of the new steps; left out, the one that the run ended with."},
+	"extend":        {longest: 80, check: checkNet, says: "Begin as this net, trained by the question's own recipe with the same seed, and layers behind it that compute the identity. Trained so are the plain nets that are deeper."},
+	"name":          {longest: 40, check: checkVariant, says: "What a variant is called in figures and tables."},
 
 	"data":       {oneOf: dataset.Names(), says: sets()},
 	"train":      {min: 0, max: 1e9, says: "Training images to use, chosen by a seed of the program's own, the same for all runs; 0 uses all of them."},
@@ -67,7 +74,7 @@ var keys = map[string]key{
 	"input.crop":     {min: 8, max: 4096, says: "Photos: pixels on a side of the square that is cut out at random, in tests from the middle. The paper's: 224."},
 	"input.scale":    {min: 8, max: 8192, says: "Photos: least and most pixels of the shorter side, to which a photo is resized at random; in tests to the least. The paper's: [256, 480]."},
 	"input.colour":   {min: 0, max: 10, says: "Photos: deviation of a random shift along the principal axes of the colours (Krizhevsky et al. 2012), 0 for none. The paper's: 0.1."},
-	"init":           {oneOf: []string{"fan_in", "fan_out"}, says: "Which side of a layer its first weights are scaled by (He et al. 2015b)."},
+	"init":           {oneOf: []string{"fan_in", "fan_out"}, orFile: true, longest: 400, says: "Which side of a layer its first weights are scaled by (He et al. 2015b), or a file of trained weights to begin with: FILE.safetensors, ours or PyTorch's, its name from the folder that the program is started in. Where the classes are others than the file's, the last layer begins anew."},
 
 	"batch_norm":            {says: "Batch normalisation."},
 	"batch_norm.group":      {min: 0, max: 65536, says: "Images that share their statistics; a divisor of batch, or 0 for the whole batch. The paper's: 64, on each of two GPUs; left out, it is 64 or, where that does not divide batch, 0."},
@@ -103,10 +110,12 @@ var keys = map[string]key{
 	"deterministic": {says: "Whether the same run on the same machine, repeated or resumed, ends with the same bits. false lets a GPU add up in any order, where that is faster: then the last bits of everything differ from run to run."},
 	"log":           {says: "Time over which a point of the training curve is averaged."},
 	"evaluate":      {says: "Time between two tests."},
+	"keep":          {unique: true, longest: 40, check: checkKeep, says: "Weights to keep of each run: last, best (of the test with the lowest error; without validation images that error is no fair number, as the test set has chosen it), and such as every 8000 steps. Left out: last."},
 	"save":          {says: "Time between two checkpoints: at most this much is lost when a run is killed."},
-	"seeds":         {unique: true, min: 0, max: 1 << 53, says: "Every net is trained once with each seed. With several, figures show their spread."},
-	"figures":       {unique: true, oneOf: Figures, says: "The figures to draw: errors over iterations (the paper's Figures 4 and 6) and over depth, test less training error, the responses of layers (Figure 7) and the norms of their gradients."},
+	"seeds":         {unique: true, ranged: true, min: 0, max: 1 << 53, says: "Every net is trained once with each seed. With several, figures show their spread. A list, or a range such as 0..4."},
+	"figures":       {unique: true, oneOf: Figures, says: "The figures to draw: errors over iterations (the paper's Figures 4 and 6) and over depth, test less training error, the responses of layers (Figure 7) and the norms of their gradients, and final errors over a value that the question varies."},
 
+	"like":    {longest: 40, says: "Another profile of this file: what it says, this profile says, too, where it says nothing else."},
 	"says":    {longest: 300, says: "One line that is shown when this profile is chosen."},
 	"needs":   {unique: true, oneOf: Needs, says: "What the machine must have: a GPU, the files of a data set, the oneDNN library."},
 	"caveats": {unique: true, longest: 200, says: "Why the results are not the paper's, to be printed with each figure and table, beside what the program finds itself."},
@@ -115,7 +124,7 @@ var keys = map[string]key{
 // noIdentity are the keys that decide which runs there are, when they are tested,
 // logged and saved, and what is drawn of them, but not what comes out of a run. All others are
 // part of a run's identity: with another value it is another run (Run.Hash).
-var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "seeds", "log", "evaluate", "save", "figures", "says", "needs", "caveats"}
+var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "vary", "seeds", "log", "evaluate", "save", "keep", "figures", "like", "says", "needs", "caveats"}
 
 // identity says in the schema whether the key at path is part of a run's
 // identity; "" for a key inside of one that says it.
@@ -152,7 +161,7 @@ func misplaced(name, path string, siblings []string) string {
 	if target == "" {
 		var ends []string
 		for full := range keys {
-			if strings.HasSuffix(full, "."+plain) || full == plain {
+			if strings.HasSuffix(full, "."+plain) && !strings.HasPrefix(full, "continue.") || full == plain {
 				ends = append(ends, full)
 			}
 		}

@@ -27,11 +27,38 @@ type Question struct {
 	File  string  // as it was given to Load
 	Text  string  // the question itself
 	Plans []*Plan // one for each profile, in the order of the file; never empty
+
+	reader   Reader
+	root     *decoder // what the file says above its profiles
+	base     Spec     // the same
+	profiles profiles
+
+	overridden map[string][]override // by profile
 }
+
+// Reader reads questions. What it is given looks up what a question names that lies
+// outside of its file, and refuses what does not fit, with a hint behind a semicolon;
+// it may be nil where no question names any.
+type Reader struct {
+	Trained func(run string) (Trained, error)                  // a finished run, by the name of its folder in the store
+	Weights func(file string, run Run) (sum string, err error) // SHA-256 of a file of weights that the run begins with; nil: they are not looked at
+}
+
+// Trained is a finished run.
+type Trained struct {
+	Run     Run
+	Weights string // SHA-256 of its weights
+}
+
+// Load reads a question that names no runs.
+func Load(path string) (*Question, error) { return Reader{}.Load(path) }
+
+// Parse reads a question that names no runs from the text of its file.
+func Parse(file string, text []byte) (*Question, error) { return Reader{}.Parse(file, text) }
 
 // Load reads the question in the file at path. The error is a *Complaints,
 // with everything that is wrong with the file.
-func Load(path string) (*Question, error) {
+func (r Reader) Load(path string) (*Question, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, unreadable(path, err)
@@ -41,7 +68,7 @@ func Load(path string) (*Question, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	return Parse(path, text)
+	return r.Parse(path, text)
 }
 
 func unreadable(path string, err error) error {
@@ -55,32 +82,38 @@ func unreadable(path string, err error) error {
 
 // Parse reads a question from the text of its file. The name of the file is
 // used for complaints, and for the name of the question.
-func Parse(file string, text []byte) (*Question, error) {
+func (r Reader) Parse(file string, text []byte) (*Question, error) {
 	c := &collector{file: file}
 	root := parseTree(c, text)
 	if root == nil {
 		return nil, c.err()
 	}
 	whole := fileSpec{Spec: paperSpec()}
-	d := &decoder{collector: c, line: root.Line, from: map[string]place{}, bad: map[string]bool{}}
+	d := &decoder{collector: c, weights: r.Weights, line: root.Line, from: map[string]place{}, bad: map[string]bool{}}
 	d.mapping(root, "", reflect.ValueOf(&whole).Elem())
 	if _, written := d.from["question"]; !written {
 		c.add(place{line: root.Line, path: "question"}, "is missing", "the question in one sentence, such as question: Do deeper plain nets train worse?")
 	}
 
 	q := &Question{
-		Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)),
-		File: file,
-		Text: whole.Question,
+		Name:     strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)),
+		File:     file,
+		Text:     whole.Question,
+		reader:   r,
+		root:     d,
+		base:     whole.Spec,
+		profiles: whole.Profiles,
+
+		overridden: map[string][]override{},
 	}
 	if q.Name == "" || q.Name[0] == '.' || strings.ContainsAny(q.Name, "\\:\x00") {
 		c.add(place{value: shorten(filepath.Base(file))}, "cannot be the name of a question's file", "results go into a folder of that name: use letters, digits, - and _")
 	}
 	if _, written := d.from["profiles"]; !written {
-		whole.Profiles = profiles{{name: "default"}}
+		q.profiles = profiles{{name: "default"}}
 	}
-	for _, p := range whole.Profiles {
-		q.Plans = append(q.Plans, p.plan(q, whole.Spec, d))
+	for _, p := range q.profiles {
+		q.Plans = append(q.Plans, p.plan(q, d.below("", d.line), Changes{}))
 	}
 	if err := c.err(); err != nil {
 		return nil, err

@@ -21,18 +21,25 @@ type Plan struct {
 	Question string   // the question itself: the title of figures
 	Name     string   // of the file: "plain_vs_res"
 	Profile  string   // "cifar10-cpu"; "default" in a file without profiles
+	Folder   string   // of its results: the profile, and what the command line changes: "preview+optimizer.rate=0.05"
+	Changes  []string // of the command line, as it has them: "--set optimizer.rate=0.05"
 	Says     string   // one line for the user; may be empty
 	Needs    []string // of Needs; the profile's, and its data set where that is not made here
 	Caveats  []string // the profile's own; those of a recipe are found by Run.Paper
 	Figures  []string // of Figures
 	Runs     []Run    // in the order to train them
+	Varied   Varied   // the values that the question asks about
+	Wrong    error    // why the command line's changes do not fit this profile, a *Complaints; nil where they do
 
 	spec   Spec
 	recipe Recipe
 }
 
 // Missing is a need of a profile that the machine does not meet.
-type Missing struct{ Profile, Need string }
+type Missing struct {
+	Profile string `json:"profile"`
+	Need    string `json:"need"`
+}
 
 func (m Missing) String() string {
 	what := dataset.Of(m.Need).Files + ", none were found"
@@ -51,17 +58,17 @@ func (m Missing) MarshalText() ([]byte, error) { return []byte(m.String()), nil 
 // Choose returns the plan of the profile called name, or, where name is empty,
 // that of the first whose needs are all in have. Missing says why not the
 // profiles before it; with a name, what that profile needs and is not there,
-// which is then the caller's to judge. It is an error when there is no such
-// profile, or none that can run.
+// which is then the caller's to judge. Fails if there is no such profile, none
+// that can run, or if the command line's changes do not fit the one that can.
 func (q *Question) Choose(have map[string]bool, name string) (plan *Plan, missing []Missing, err error) {
 	var names, reasons []string
 	for _, p := range q.Plans {
 		lacks := p.missing(have)
 		if name == p.Profile {
-			return p, lacks, nil
+			return p, lacks, p.Wrong
 		}
 		if name == "" && len(lacks) == 0 {
-			return p, missing, nil
+			return p, missing, p.Wrong
 		}
 		missing = append(missing, lacks...)
 		names = append(names, p.Profile)
@@ -128,37 +135,110 @@ func (d *decoder) profiles(n *yaml.Node, target *profiles) {
 	}
 }
 
-// plan reads the profile over the file's own keys and resolves it.
-func (p profileNode) plan(q *Question, base Spec, file *decoder) *Plan {
-	d, spec := file, profileSpec{Spec: base}
-	if p.body != nil {
-		d = file.below("profiles."+p.name+".", p.line)
-		d.mapping(p.body, "", reflect.ValueOf(&spec).Elem())
+// lineage lists the profiles that p is like, directly or through others, the
+// furthest first, and p at the end. It is nil where that cannot be told.
+func (c *collector) lineage(p profileNode, all profiles) profiles {
+	line := profiles{p}
+	for p.body != nil {
+		n := valueOf(p.body, "like")
+		if n == nil {
+			break
+		}
+		var names, through []string
+		for _, other := range all {
+			if other.name != p.name {
+				names = append(names, other.name)
+			}
+		}
+		for _, one := range line {
+			through = append(through, one.name)
+		}
+		at := place{n.Line, "profiles." + p.name + ".like", written(n)}
+		i := slices.IndexFunc(all, func(other profileNode) bool { return other.name == n.Value })
+		switch {
+		case n.Kind != yaml.ScalarNode || i < 0:
+			c.add(at, "expected another profile of this file", cmp.Or(didYouMean(n.Value, names), "there are "+strings.Join(names, ", ")))
+			return nil
+		case slices.Contains(through, n.Value):
+			c.add(at, "is like itself: "+strings.Join(append([]string{n.Value}, through...), ", "), "one of them has to say all by itself")
+			return nil
+		}
+		p = all[i]
+		line = slices.Insert(line, 0, p)
 	}
-	needs := append([]string{}, spec.Needs...)
-	if !dataset.Of(spec.Data).Made() && !slices.Contains(needs, spec.Data) {
-		needs = append(needs, spec.Data)
-	}
-	for _, need := range needs {
-		if dataset.Of(need).Name != "" && need != spec.Data && d.sound("data", "needs") {
-			d.add(d.place("needs"), "needs "+need+", but its data is "+spec.Data, "leave "+need+" out, or say data: "+need)
+	return line
+}
+
+// valueOf is the value of a key in a mapping; nil where it is not there.
+func valueOf(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
 		}
 	}
+	return nil
+}
+
+// plan reads the profile over the file's own keys, what the command line
+// changes over both, and resolves it.
+func (p profileNode) plan(q *Question, d *decoder, change Changes) *Plan {
+	spec := profileSpec{Spec: q.base}
+	line := d.lineage(p, q.profiles)
+	if line == nil {
+		return &Plan{Profile: p.name}
+	}
+	for _, one := range line {
+		if one.body != nil {
+			d = d.below("profiles."+one.name+".", one.line)
+			d.mapping(one.body, "", reflect.ValueOf(&spec).Elem())
+		}
+	}
+	q.overridden[p.name] = overridden(q.base, spec.Spec, q.root.from)
 	plan := &Plan{
 		Question: q.Text,
 		Name:     q.Name,
 		Profile:  p.name,
+		Folder:   change.folder(p.name),
+		Changes:  change.texts(),
 		Says:     spec.Says,
-		Needs:    needs,
 		Caveats:  spec.Caveats,
-		Figures:  spec.Figures,
 	}
-	recipes, places := d.readVariants(&spec.Spec)
-	plan.recipe = d.resolve(&spec.Spec)
-	plan.Runs = d.runs(spec.Spec, plan.recipe, recipes)
-	if len(d.collector.list) == 0 { // what is wrong in a variant was left out of it
-		d.trainedTwice(spec.Variants, plan.Runs, places)
+	d.change(&spec, change)
+	if spec.Continue != nil {
+		d.goOn(plan, &spec.Spec, q.reader.Trained)
+	} else {
+		d.begin(plan, &spec.Spec)
 	}
-	plan.spec = spec.Spec
+	d.needs(plan, spec)
+	plan.Figures, plan.spec = spec.Figures, spec.Spec
 	return plan
+}
+
+// begin makes the plan's runs those of the nets that s names.
+func (d *decoder) begin(plan *Plan, s *Spec) {
+	d.valueFigure(s)
+	recipes := d.readVariants(s)
+	plan.recipe = d.resolve(s)
+	plan.Runs = d.runs(*s, plan.recipe, recipes)
+	if len(d.collector.list) == 0 { // what is wrong in a variant was left out of it
+		d.trainedTwice(recipes, plan.Runs)
+	}
+	plan.Varied = varied(s.Vary, recipes)
+}
+
+// needs settles what a plan needs: what its profile says, and its data set
+// where that is not made here.
+func (d *decoder) needs(plan *Plan, spec profileSpec) {
+	plan.Needs = append([]string{}, spec.Needs...)
+	if spec.Continue != nil || onCommandLine(d.from["data"].path) { // not the data that the profile is for
+		plan.Needs = slices.DeleteFunc(plan.Needs, func(need string) bool { return dataset.Of(need).Name != "" })
+	}
+	if !dataset.Of(spec.Data).Made() && !slices.Contains(plan.Needs, spec.Data) {
+		plan.Needs = append(plan.Needs, spec.Data)
+	}
+	for _, need := range plan.Needs {
+		if dataset.Of(need).Name != "" && need != spec.Data && d.sound("data", "needs") {
+			d.add(d.place("needs"), "needs "+need+", but its data is "+spec.Data, "leave "+need+" out, or say data: "+need)
+		}
+	}
 }

@@ -9,17 +9,19 @@ import (
 )
 
 // place returns where the first of the paths stands that the file says
-// anything about; what is written in the profile at hand goes first. A
-// default stands where the mapping it is missing from begins.
+// anything about; what the command line says goes first, and then what is
+// written in the profile at hand. A default stands where the mapping it is
+// missing from begins.
 func (d *decoder) place(paths ...string) place {
-	for _, path := range paths {
-		if at, ok := d.from[path]; ok && strings.HasPrefix(at.path, d.prefix) {
-			return at
-		}
-	}
-	for _, path := range paths {
-		if at, ok := d.from[path]; ok {
-			return at
+	for _, near := range []func(path string) bool{
+		onCommandLine,
+		func(path string) bool { return strings.HasPrefix(path, d.prefix) },
+		func(string) bool { return true },
+	} {
+		for _, path := range paths {
+			if at, ok := d.from[path]; ok && near(at.path) {
+				return at
+			}
 		}
 	}
 	return place{line: d.line, path: d.prefix + paths[0]}
@@ -61,6 +63,7 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	r.LogEvery = d.interval(s, "log", &s.Log, r.Schedule.Stop)
 	r.EvalEvery = d.interval(s, "evaluate", &s.Evaluate, r.Schedule.Stop)
 	r.SaveEvery = d.interval(s, "save", &s.Save, r.Schedule.Stop)
+	r.Keep = d.keep(s)
 	if p := r.Schedule.Plateau; p != nil {
 		path, every := "evaluate", r.EvalEvery
 		if p.Of == "train_error" {

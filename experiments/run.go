@@ -11,6 +11,10 @@ type Run struct {
 	Extend  string `json:"extend,omitempty"`  // begins as this net, trained, and layers that compute the identity; "" begins anew
 	Seed    uint64 `json:"seed"`
 	Recipe
+
+	Continue string `json:"continue,omitempty"` // goes on from this run, by the name of its folder in the store; "" for none
+	From     int    `json:"from,omitempty"`     // steps of that run: steps are counted on from there
+	Weights  string `json:"weights,omitempty"`  // SHA-256 of the weights that it begins with, of that run or of the file Init; "" for neither
 }
 
 // Recipe is how a net is trained. Zero values are not defaults: Load fills
@@ -22,7 +26,7 @@ type Recipe struct {
 	Batch      int       `json:"batch"`
 	Micro      int       `json:"micro_batch,omitempty"` // images of a batch that go through the net at a time; 0 = all, or what there is memory for
 	Input      Input     `json:"input"`
-	Init       string    `json:"init"` // "fan_in" or "fan_out" (He et al. 2015b, normal)
+	Init       string    `json:"init"` // "fan_in" or "fan_out" (He et al. 2015b, normal), or a file of weights
 	BatchNorm  BatchNorm `json:"batch_norm"`
 	Optimizer  Optimizer `json:"optimizer"`
 	Schedule   Schedule  `json:"schedule"`
@@ -31,6 +35,13 @@ type Recipe struct {
 	LogEvery   int       `json:"log_every"`           // steps that one running training error is averaged over
 	EvalEvery  int       `json:"eval_every"`          // steps between tests
 	SaveEvery  int       `json:"save_every"`          // steps between checkpoints; no part of the Hash
+	Keep       Keep      `json:"keep,omitzero"`       // weights to keep beside the last ones; no part of the Hash
+}
+
+// Keep says which weights are kept beside the last ones.
+type Keep struct {
+	Best  bool `json:"best,omitempty"`  // of the test with the lowest error
+	Every int  `json:"every,omitempty"` // of every so many steps; 0 for none
 }
 
 // Input is what happens to an image before the net sees it.

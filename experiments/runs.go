@@ -20,34 +20,42 @@ const maxRuns = 1000
 
 // runs lists what a plan trains: for each seed the pairs, depth by depth and
 // the plain net first, then the nets; and all of them again with the recipe of
-// each variant. So a sweep that is cut short has whole comparisons.
-func (d *decoder) runs(s Spec, recipe Recipe, variants []Recipe) []Run {
+// each variant. So a sweep that is cut short has whole comparisons. Where the
+// question varies keys, its own recipe is one of the variants, or is not asked for.
+func (d *decoder) runs(s Spec, recipe Recipe, variants []variantRecipe) []Run {
 	if !d.sound("pairs.depths", "nets", "seeds") {
 		return nil
 	}
 	names := d.netNames(s)
+	recipes := len(variants)
+	if len(s.Vary) == 0 {
+		recipes++
+	}
 	switch {
 	case len(names) == 0 && !d.bad[""]: // a misspelt key may have held them
 		d.add(d.place("pairs.depths", "nets"), "no net to train", "write pairs: {depths: [20, 56]}, or nets: [resnet-20]")
 	case len(s.Seeds) == 0:
 		d.add(d.place("seeds"), "expected at least one seed", "write seeds: [0]")
-	case len(names)*(1+len(variants))*len(s.Seeds) > maxRuns:
-		d.add(d.place("seeds", "pairs.depths", "nets"), fmt.Sprintf("%d nets, %d recipes and %d seeds make more than %d runs", len(names), 1+len(variants), len(s.Seeds), maxRuns), "")
+	case len(names)*recipes*len(s.Seeds) > maxRuns:
+		d.add(d.place("seeds", "pairs.depths", "nets"), fmt.Sprintf("%d nets, %d recipes and %d seeds make more than %d runs", len(names), recipes, len(s.Seeds), maxRuns), "")
 		return nil
 	}
 	var runs []Run
 	for _, seed := range s.Seeds {
 		for _, name := range names {
-			runs = append(runs, newRun(name, "", seed, s.Schedule.Warmup, recipe))
+			if len(s.Vary) == 0 {
+				run := newRun(name, "", seed, s.Schedule.Warmup, recipe)
+				run.Weights = d.initial(run, d.place("init"))
+				runs = append(runs, run)
+			}
 		}
-		for i, r := range variants {
-			v := s.Variants[i]
+		for _, v := range variants {
 			for _, name := range names {
 				if v.Extend != "" && extension(name, v.Extend) != nil {
 					continue
 				}
-				run := newRun(name, v.Name, seed, v.Schedule.Warmup, r)
-				run.Extend = v.Extend
+				run := newRun(name, v.Name, seed, v.Schedule.Warmup, v.recipe)
+				run.Extend, run.Weights = v.Extend, d.initial(run, v.init)
 				runs = append(runs, run)
 			}
 		}
@@ -136,7 +144,13 @@ func runID(net, variant string, seed uint64) string {
 // asking. The data and the run that this one extends are for the caller to add.
 func (r Run) Hash() string {
 	s := r.Schedule
-	r.ID, r.Variant, r.SaveEvery = "", "", 0
+	r.ID, r.Variant, r.SaveEvery, r.Keep = "", "", 0, Keep{}
+	if r.Weights != "" { // they count, and not where they lie
+		r.Continue = ""
+		if IsFile(r.Init) {
+			r.Init = ""
+		}
+	}
 	if s.Plateau == nil || s.Plateau.Of != "test_error" {
 		r.EvalEvery = 0
 	}
@@ -159,23 +173,31 @@ func (q *Question) Resolved(profile string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := struct {
+	var file any = struct {
 		Question string `json:"question"`
 		Spec
 		Profiles map[string]any `json:"profiles"`
-	}{q.Text, plan.spec, map[string]any{
-		plan.Profile: struct {
-			Says    string   `json:"says,omitempty"`
-			Needs   []string `json:"needs"`
-			Caveats []string `json:"caveats,omitempty"`
-		}{plan.Says, plan.Needs, plan.Caveats},
-	}}
+	}{q.Text, plan.spec, plan.profileText()}
+	if plan.spec.Continue != nil {
+		file = q.continuedText(plan)
+	}
 	text, err := asYAML(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s, profile %s: %w", q.File, profile, err)
 	}
-	head := fmt.Sprintf("# %s, profile %s, with all defaults filled in.\n", q.Name, plan.Profile)
+	head := fmt.Sprintf("# %s, profile %s, with all defaults filled in.\n", q.Name, strings.Join(append([]string{plan.Profile}, plan.Changes...), " "))
 	return append([]byte(head), text...), nil
+}
+
+// profileText is what a plan's profile says of itself, as a file has it.
+func (p *Plan) profileText() map[string]any {
+	return map[string]any{
+		p.Profile: struct {
+			Says    string   `json:"says,omitempty"`
+			Needs   []string `json:"needs"`
+			Caveats []string `json:"caveats,omitempty"`
+		}{p.Says, p.Needs, p.Caveats},
+	}
 }
 
 // asYAML writes v under its JSON names, in the order of its fields.

@@ -23,7 +23,7 @@ func Schema() []byte {
 	whole["required"] = []string{"question"}
 	one := schemaOf(reflect.TypeFor[variantSpec](), "", nil)
 	one["required"] = []string{"name"}
-	whole["definitions"] = map[string]any{"profile": schemaOf(reflect.TypeFor[profileSpec](), "", nil), "variant": one}
+	whole["definitions"] = map[string]any{"profile": schemaOf(reflect.TypeFor[profileSpec](), "", nil), "variant": one, "vary": varySchema()}
 	out, err := json.MarshalIndent(whole, "", "  ")
 	if err != nil {
 		panic("experiments: the schema is no JSON")
@@ -58,6 +58,11 @@ func typeSchema(t reflect.Type, path string, byDefault any) map[string]any {
 		}
 	case reflect.TypeFor[variants]():
 		return map[string]any{"type": "array", "maxItems": maxVariants, "items": map[string]any{"$ref": "#/definitions/variant"}}
+	case reflect.TypeFor[runNames]():
+		one := map[string]any{"type": "string"}
+		return map[string]any{"oneOf": []any{one, map[string]any{"type": "array", "minItems": 1, "uniqueItems": true, "items": one}}}
+	case reflect.TypeFor[vary]():
+		return map[string]any{"$ref": "#/definitions/vary"}
 	case reflect.TypeFor[Time]():
 		return map[string]any{"type": "string", "pattern": timePattern}
 	case reflect.TypeFor[Percent]():
@@ -83,9 +88,15 @@ func typeSchema(t reflect.Type, path string, byDefault any) map[string]any {
 		if k.unique {
 			s["uniqueItems"] = true
 		}
+		if k.ranged {
+			return map[string]any{"oneOf": []any{s, map[string]any{"type": "string", "pattern": rangePattern}}}
+		}
 		return s
 	case reflect.String:
 		s := map[string]any{"type": "string"}
+		if k.orFile {
+			return map[string]any{"oneOf": []any{map[string]any{"enum": k.oneOf}, map[string]any{"type": "string", "pattern": weightsPattern}}}
+		}
 		if k.oneOf != nil {
 			s["enum"] = k.oneOf
 		} else if k.longest > 0 {
@@ -108,4 +119,25 @@ func typeSchema(t reflect.Type, path string, byDefault any) map[string]any {
 		return map[string]any{"type": kind, from: k.min, to: k.max}
 	}
 	panic("experiments: a field of a type that the schema cannot say")
+}
+
+// varySchema describes lists of values for each key of the recipe.
+func varySchema() map[string]any {
+	properties := map[string]any{}
+	var walk func(t reflect.Type, path string)
+	walk = func(t reflect.Type, path string) {
+		for _, f := range fieldsOf(t) {
+			full := join(path, f.name)
+			if f.typ.Kind() == reflect.Struct && f.typ != reflect.TypeFor[Time]() {
+				walk(f.typ, full)
+				continue
+			}
+			properties[full] = map[string]any{"type": "array", "minItems": 1, "uniqueItems": true, "items": typeSchema(f.typ, full, nil)}
+			if f.typ == reflect.TypeFor[*WarmupSpec]() || f.typ == reflect.TypeFor[*PlateauSpec]() {
+				walk(f.typ.Elem(), full)
+			}
+		}
+	}
+	walk(reflect.TypeFor[Training](), "")
+	return map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
 }

@@ -11,12 +11,16 @@ import (
 // of the keys are the JSON names of the fields; what each may hold is in the
 // table of keys.go.
 type Spec struct {
-	Pairs      Pairs    `json:"pairs"`
-	Nets       []string `json:"nets"`
-	Variants   variants `json:"variants,omitempty"`
-	Data       string   `json:"data"`
-	Train      int      `json:"train"`
-	Validation int      `json:"validation"`
+	Pairs    Pairs    `json:"pairs"`
+	Nets     []string `json:"nets"`
+	Variants variants `json:"variants,omitempty"`
+	Vary     vary     `json:"vary,omitempty"`
+
+	Continue *ContinueSpec `json:"continue,omitempty"` // in place of nets, seeds and recipe
+
+	Data       string `json:"data"`
+	Train      int    `json:"train"`
+	Validation int    `json:"validation"`
 	Training
 	Seeds   []uint64 `json:"seeds"`
 	Figures []string `json:"figures"`
@@ -36,6 +40,7 @@ type Training struct {
 	Log           Time         `json:"log"`
 	Evaluate      Time         `json:"evaluate"`
 	Save          Time         `json:"save"`
+	Keep          []string     `json:"keep,omitempty"` // nil: the last weights
 }
 
 // Pairs are plain and residual nets of the same depths.
@@ -86,6 +91,7 @@ func (s ScheduleSpec) MarshalJSON() ([]byte, error) {
 // profileSpec is what stands under a profile's name: what it is for, and any
 // part of a Spec.
 type profileSpec struct {
+	Like    string   `json:"like"` // read by lineage, before all else
 	Says    string   `json:"says"`
 	Needs   []string `json:"needs"`
 	Caveats []string `json:"caveats"`

@@ -50,40 +50,58 @@ func (d *decoder) variants(n *yaml.Node, path string, target *variants) {
 	*target = list
 }
 
-// readVariants reads the variants over the rest of s, and gives the recipe of
-// each and where it stands.
-func (d *decoder) readVariants(s *Spec) (recipes []Recipe, places []place) {
-	read := make(variants, len(s.Variants))
-	for i, v := range s.Variants {
+// variantRecipe is a variant that is read and resolved.
+type variantRecipe struct {
+	variantSpec
+	recipe Recipe
+	at     place
+	init   place    // of what it begins with
+	values []string // of the keys of vary; nil for a variant that the file writes itself
+}
+
+// readVariants reads the variants over the rest of s, and resolves each.
+func (d *decoder) readVariants(s *Spec) (all []variantRecipe) {
+	if len(s.Vary) > 0 {
+		if len(s.Variants) > 0 {
+			d.add(s.Vary[0].at, "vary and variants contradict each other", "write one of the two; variants: [] and vary: {} take back what stands above")
+			return nil
+		}
+		return d.readVary(s)
+	}
+	read := variants{}
+	for _, v := range s.Variants {
 		in := d.below(v.path+".", v.node.Line)
 		in.inVariant = true
 		own := *s
-		one := variantSpec{Training: s.Training}
-		in.mapping(v.node, "", reflect.ValueOf(&one).Elem())
-		at := place{v.node.Line, v.path, ""}
-		same := func(v variant) bool { return v.Name == one.Name }
+		one := variantRecipe{variantSpec: variantSpec{Training: s.Training}, at: place{v.node.Line, v.path, ""}}
+		in.mapping(v.node, "", reflect.ValueOf(&one.variantSpec).Elem())
 		if one.Extend != "" && d.sound("pairs.depths", "nets") {
 			one.Extend = archOf(one.Extend).String()
+			if d.isOnly && !d.extended(*s, one.Extend) {
+				continue // it is about nets that are left out
+			}
 			d.extends(in.from["extend"], one.Extend, d.netNames(*s))
 		}
+		same := func(v variant) bool { return v.Name == one.Name }
 		switch {
 		case one.Name == "" && in.sound("name") && !in.bad[""]:
-			d.add(at, "expected a name", "such as {name: no warm-up, schedule: {warmup: none}}")
-		case one.Name != "" && slices.ContainsFunc(read[:i], same):
+			d.add(one.at, "expected a name", "such as {name: no warm-up, schedule: {warmup: none}}")
+		case one.Name != "" && slices.ContainsFunc(read, same):
 			d.add(in.from["name"], "stands in this list twice", "")
 		}
 		own.Training = one.Training
-		recipes, places = append(recipes, in.resolve(&own)), append(places, at)
+		one.recipe, one.init = in.resolve(&own), in.place("init")
 		one.Training = own.Training
-		read[i] = variant{variantSpec: one}
+		all = append(all, one)
+		read = append(read, variant{variantSpec: one.variantSpec})
 	}
 	s.Variants = read
-	return recipes, places
+	return all
 }
 
-// trainedTwice complains of variants, at places, that train no net in another
-// way than the question itself or a variant before them.
-func (d *decoder) trainedTwice(vs variants, runs []Run, places []place) {
+// trainedTwice complains of variants that train no net in another way than the
+// question itself or a variant before them.
+func (d *decoder) trainedTwice(variants []variantRecipe, runs []Run) {
 	seen, used, changes := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, r := range runs {
 		variant := r.Variant
@@ -93,9 +111,13 @@ func (d *decoder) trainedTwice(vs variants, runs []Run, places []place) {
 		changes[variant] = changes[variant] || !seen[hash]
 		seen[hash] = true
 	}
-	for i, v := range vs {
+	for _, v := range variants {
 		if used[v.Name] && !changes[v.Name] {
-			d.add(places[i], "trains every net as the question itself does, or a variant before it", "change something, or leave it out")
+			at := v.at
+			if v.values != nil {
+				at.value = v.Name
+			}
+			d.add(at, "trains every net as the question itself does, or a variant before it", "change something, or leave it out")
 		}
 	}
 }
@@ -112,7 +134,11 @@ func checkVariant(name string) (problem, hint string) {
 // the nets extends.
 func (d *decoder) extends(at place, shallow string, names []string) {
 	if !slices.Contains(names, shallow) {
-		d.add(at, "expected a net that the question trains", "write it into nets")
+		hint := "write it into nets"
+		if d.isOnly {
+			hint = "add it to " + onlyPrefix
+		}
+		d.add(at, "expected a net that the question trains", hint)
 		return
 	}
 	var err error
@@ -123,4 +149,9 @@ func (d *decoder) extends(at place, shallow string, names []string) {
 	}
 	problem, hint := split(err.Error())
 	d.add(at, "none of the nets extends it: "+problem, hint)
+}
+
+// extended says whether one of the nets extends another.
+func (d *decoder) extended(s Spec, shallow string) bool {
+	return slices.ContainsFunc(d.netNames(s), func(name string) bool { return extension(name, shallow) == nil })
 }

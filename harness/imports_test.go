@@ -1,3 +1,5 @@
+// Tests which packages may import which.
+
 package harness
 
 import (
@@ -19,6 +21,7 @@ func TestImports(t *testing.T) {
 		"github.com/ebitengine/purego":      "harness/data/photo harness/device/onednn harness/device/xla/pjrt",
 		"gonum.org/v1/plot":                 "plots",
 		"gonum.org/v1/gonum":                "harness/data",
+		"github.com/chromedp/":              "plots/report/browser",
 		"gopkg.in/yaml.v3":                  "experiments",
 		"github.com/schollz/progressbar/v3": "harness/record",
 		"google.golang.org/protobuf/":       "harness/record harness/device/xla/hlo harness/device/xla/pjrt",
@@ -32,13 +35,24 @@ func TestImports(t *testing.T) {
 		"nets/compile":             "nets nets/kernel nets/ops nets/program",
 		"experiments":              "nets experiments/dataset",
 		"experiments/dataset":      "",
-		"plots":                    "harness/disk harness/record experiments experiments/dataset",
+		"plots":                    "harness/disk harness/record experiments experiments/dataset plots/report",
+		"plots/report":             "",
 		"harness/disk":             "",
 		"harness/limits":           "",
-		"harness/lock":             "harness/disk",
+		"harness":                  "",
+		"harness/slurm":            "harness/disk",
+		"harness/lock":             "harness harness/disk harness/slurm",
 		"harness/record":           "harness/disk",
 		"harness/state":            "harness/disk",
-		"harness/store":            "experiments harness/device harness/disk harness/lock harness/record harness/state",
+		"harness/store":            "experiments harness/device harness/disk harness/lock harness/record harness/state nets",
+		"harness/model":            "experiments experiments/dataset harness/data harness/device harness/limits harness/state nets nets/compile nets/kernel nets/program",
+		"harness/weights":          "experiments harness/data harness/device harness/model harness/state nets nets/compile nets/kernel nets/program",
+		"harness/train":            "experiments harness harness/data harness/device harness/lock harness/model harness/record harness/slurm harness/state harness/store harness/weights nets nets/program",
+		"harness/sweep":            "experiments harness harness/data harness/device harness/disk harness/lock harness/model harness/record harness/store harness/train harness/weights nets",
+		"harness/predict":          "experiments harness/data harness/device harness/machine harness/model harness/record harness/store nets",
+		"harness/pages":            "experiments experiments/dataset harness/disk harness/record harness/store plots plots/report",
+		"harness/machine":          "experiments/dataset harness harness/data harness/data/photo harness/device harness/device/onednn harness/device/ref harness/device/xla harness/disk harness/lock harness/store",
+		"harness/check":            "experiments harness/data harness/device harness/device/ref harness/model harness/state nets nets/compile nets/kernel nets/program",
 		"harness/testskip":         "",
 		"harness/data":             "experiments/dataset harness/disk harness/data/photo",
 		"harness/data/photo":       "",

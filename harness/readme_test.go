@@ -1,3 +1,5 @@
+// Tests that folders have a README, and that the files it names exist.
+
 package harness
 
 import (

@@ -1,5 +1,5 @@
-// Package nets holds the networks of He et al. 2015 as Gorgonia graphs: which
-// layers there are, and Gorgonia's symbolic differentiation for the gradients.
+// Package nets holds the networks of He et al. 2015 as Gorgonia graphs. It defines their
+// layers and takes the gradients from Gorgonia's symbolic differentiation.
 package nets
 
 import (
@@ -11,21 +11,21 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// Arch says which net: "plain-20", "resnet-56/B", "resnet-50/v1.5".
+// Arch is the architecture of a net: "plain-20", "resnet-56/B", "resnet-50/v1.5".
 type Arch struct {
 	Depth      int             // layers with weights on the longest path
 	Residual   bool            // whether the blocks have shortcuts
-	Bottleneck bool            // blocks of 1x1, 3x3 and 1x1 convolutions (paper Figure 5), not of two 3x3
-	Single     bool            // residual nets: blocks of one 3x3 convolution, not of two (paper section 3.2)
+	Bottleneck bool            // blocks of 1x1, 3x3 and 1x1 convolutions (paper Figure 5) instead of two 3x3
+	Single     bool            // residual nets: blocks of one 3x3 convolution instead of two (paper section 3.2)
 	Preact     bool            // residual CIFAR nets: batch norm and rectifier before each convolution (He et al. 2016)
 	Shortcut   byte            // residual nets: 'A', 'B' or 'C' (paper section 4.1, Table 3)
-	Where      kernel.PadWhere // the zero channels of shortcut A
-	V15        bool            // bottlenecks: the stride is on the 3x3, as in torchvision, not on the first 1x1
-	PoolPad    bool            // ImageNet nets: the max-pool is padded by 1, as in PyTorch, not by 0, as in Caffe
+	Where      kernel.PadWhere // position of the zero channels of shortcut A
+	V15        bool            // bottlenecks: stride on the 3x3 convolution, as in torchvision, instead of the first 1x1
+	PoolPad    bool            // ImageNet nets: max-pool padded by 1, as in PyTorch, instead of 0, as in Caffe
 }
 
-// imagenet has the blocks of each stage of the ImageNet nets (paper Table 1).
-// Their depths mean these nets whatever the data.
+// imagenet lists the blocks of each stage of the ImageNet nets (paper Table 1). These
+// depths always mean these nets, whatever the data set.
 var imagenet = map[int][]int{
 	18:  {2, 2, 2, 2},
 	34:  {3, 4, 6, 3},
@@ -39,10 +39,10 @@ const imagenetDepths = "18, 34, 50, 101 and 152"
 // ImageNet reports whether a is one of the paper's nets for ImageNet.
 func (a Arch) ImageNet() bool { return imagenet[a.Depth] != nil }
 
-// stages gives the blocks of each stage and the channels of the first; from
-// stage to stage the channels double and the size halves. The CIFAR nets have
-// three stages of n blocks (paper section 4.2; with bottlenecks He et al.
-// 2016, "Identity Mappings").
+// stages returns the number of blocks of each stage and the channels of the first stage.
+// From one stage to the next the channels double and the size halves. CIFAR nets have
+// three stages of n blocks (paper section 4.2; with bottlenecks: He et al. 2016,
+// "Identity Mappings").
 func (a Arch) stages() (blocks []int, width int) {
 	if a.ImageNet() {
 		blocks := slices.Clone(imagenet[a.Depth])
@@ -57,7 +57,7 @@ func (a Arch) stages() (blocks []int, width int) {
 	return []int{n, n, n}, 16
 }
 
-// layers is the depth of three blocks, one of each stage of a CIFAR net.
+// layers is the number of layers in three blocks, one of each stage of a CIFAR net.
 func (a Arch) layers() int {
 	switch {
 	case a.Bottleneck:
@@ -68,18 +68,18 @@ func (a Arch) layers() int {
 	return 6
 }
 
-// ParseArch reads a name: plain-DEPTH or resnet-DEPTH, and variants after
-// slashes. Depths are 6n+2 for CIFAR nets, and 18, 34, 50, 101 and 152 for the
-// ImageNet nets; 50 and deeper have bottlenecks. The variants:
+// ParseArch reads the name of a net: plain-DEPTH or resnet-DEPTH, then variants after
+// slashes. Depths are 6n+2 for CIFAR nets, and 18, 34, 50, 101 and 152 for ImageNet nets.
+// ImageNet nets of 50 layers and more have bottlenecks. The variants:
 //
-//	A, B, C      the shortcut; without it A, but B around bottlenecks, as in the paper
-//	split        zero channels of shortcut A on both sides
-//	single       residual nets: blocks of one layer, twice as many; with depths 3n+2
-//	bottleneck   CIFAR nets: of bottlenecks, with depths 9n+2
+//	A, B, C      the shortcut; default A, but B around bottlenecks, as in the paper
+//	split        zero channels of shortcut A on both sides of the copied ones
+//	single       residual nets: blocks of one layer, twice as many; depths 3n+2
+//	bottleneck   CIFAR nets: blocks are bottlenecks; depths 9n+2
 //	preact       residual CIFAR nets: full pre-activation (He et al. 2016, "Identity Mappings")
-//	v1.5         bottlenecks: the stride on the 3x3 convolution
+//	v1.5         bottlenecks: stride on the 3x3 convolution
 //	pool-pad1    ImageNet nets: PyTorch's padding of the max-pool
-//	torchvision  residual ImageNet nets: as torchvision has them; B, pool-pad1 and v1.5
+//	torchvision  residual ImageNet nets as in torchvision: B, pool-pad1 and v1.5
 func ParseArch(name string) (Arch, error) {
 	a, err := parseArch(strings.Split(name, "/"))
 	if err != nil {
@@ -96,7 +96,7 @@ func parseArch(parts []string) (a Arch, err error) {
 	a.Residual = family == "resnet"
 	a.Depth, err = strconv.Atoi(depth)
 	if err != nil || strconv.Itoa(a.Depth) != depth {
-		return a, fmt.Errorf("depth %q is no number", depth)
+		return a, fmt.Errorf("depth %q is not a whole number", depth)
 	}
 	variants := parts[1:]
 	a.Bottleneck, a.Single = slices.Contains(variants, "bottleneck"), slices.Contains(variants, "single")
@@ -112,13 +112,13 @@ func parseArch(parts []string) (a Arch, err error) {
 	for i, v := range variants {
 		switch {
 		case slices.Contains(variants[:i], v):
-			return a, fmt.Errorf("variant %q stands there twice", v)
+			return a, fmt.Errorf("variant %q is given twice", v)
 		case v == "A" || v == "B" || v == "C":
 			if !a.Residual {
 				return a, fmt.Errorf("a plain net has no shortcuts, so no variant %q", v)
 			}
 			if a.Shortcut != 0 {
-				return a, fmt.Errorf("variant %q is a second shortcut beside %c", v, a.Shortcut)
+				return a, fmt.Errorf("variant %q is a second shortcut, after %c", v, a.Shortcut)
 			}
 			a.Shortcut = v[0]
 		case v == "bottleneck", v == "single":
@@ -132,11 +132,11 @@ func parseArch(parts []string) (a Arch, err error) {
 			a.PoolPad = true
 		case v == "torchvision":
 			if !a.Residual || !a.ImageNet() || len(variants) > 1 {
-				return a, fmt.Errorf("torchvision has the residual nets of %s, and stands alone as a variant", imagenetDepths)
+				return a, fmt.Errorf("torchvision means the residual nets of %s layers, and must be the only variant", imagenetDepths)
 			}
 			a = a.torchvision()
 		default:
-			return a, fmt.Errorf("variant %q is none of A, B, C, split, single, bottleneck, preact, v1.5, pool-pad1 and torchvision", v)
+			return a, fmt.Errorf("variant %q is unknown; want A, B, C, split, single, bottleneck, preact, v1.5, pool-pad1 or torchvision", v)
 		}
 	}
 	if a.Residual && a.Shortcut == 0 {
@@ -145,8 +145,8 @@ func parseArch(parts []string) (a Arch, err error) {
 	return a, a.check()
 }
 
-// usual is the shortcut of the paper's residual net of this kind. (It has no
-// CIFAR nets of bottlenecks.)
+// usual is the shortcut of the paper's residual net of this kind: B for bottlenecks, else
+// A. (The paper has no CIFAR nets with bottlenecks.)
 func (a Arch) usual() byte {
 	if a.Bottleneck {
 		return 'B'
@@ -154,13 +154,13 @@ func (a Arch) usual() byte {
 	return 'A'
 }
 
-// torchvision is what torchvision makes of a residual ImageNet net.
+// torchvision returns the design of a residual ImageNet net in torchvision.
 func (a Arch) torchvision() Arch {
 	a.Single, a.Shortcut, a.Where, a.V15, a.PoolPad = false, 'B', kernel.Trailing, a.Bottleneck, true
 	return a
 }
 
-// check refuses variants that have no meaning beside each other.
+// check refuses variants that do not fit the net or each other.
 func (a Arch) check() error {
 	switch {
 	case a.Single && !a.Residual:
@@ -183,8 +183,8 @@ func (a Arch) check() error {
 	return nil
 }
 
-// CheckDepth says which depths nets without variants have: 6n+2 layers, and
-// the five of ImageNet.
+// CheckDepth returns an error if no net without variants has n layers: n must be 6n+2 or
+// one of the five ImageNet depths.
 func CheckDepth(n int) error {
 	a := Arch{Depth: n}
 	return a.checkDepth()
@@ -217,16 +217,16 @@ func (a Arch) checkDepth() error {
 	return fmt.Errorf("depth %d is neither 6n+2 nor an ImageNet net's (%s); the nearest are %d and %d", n, imagenetDepths, below, above)
 }
 
-// maxDepth is a bound on what is plausible, ten times the paper's deepest.
+// maxDepth is a plausibility limit: ten times the paper's deepest net.
 const maxDepth = 12002
 
-// smallImage is the side up to which the stem of an ImageNet net is that of a
-// CIFAR net: with stride 2 and a max-pool 32 pixels would enter as 8 and leave
-// as 1.
+// smallImage is the largest side (pixels) at which an ImageNet net gets the stem of a
+// CIFAR net. With the ImageNet stem (stride 2 and max-pool), 32 pixels would be 8 after
+// the stem and 1 at the end.
 const smallImage = 48
 
-// CheckSize says whether the net means something on images whose shorter side
-// has so many pixels.
+// CheckSize returns an error if the net is not defined for images whose shorter side has
+// size pixels.
 func (a Arch) CheckSize(size int) error {
 	if a.PoolPad && size <= smallImage {
 		return fmt.Errorf("pool-pad1 is about the max-pool, and on images of up to %d pixels there is none", smallImage)

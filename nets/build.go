@@ -1,3 +1,5 @@
+// The nets of the paper as Gorgonia graphs: stem, blocks, shortcuts, loss.
+
 package nets
 
 import (
@@ -22,19 +24,19 @@ const (
 
 func (m Mode) String() string { return [...]string{"train", "eval", "calibrate"}[m] }
 
-// Config is what a graph needs to know beside the net.
+// Config holds what a graph depends on besides the architecture.
 type Config struct {
-	Batch    int // images a step: N; of a batch that is cut, a micro-batch
-	Whole    int // images of the batch that is cut; 0 for one that is not
-	Channels int // of an image
-	Size     int // rows of an image
-	Width    int // columns; 0 = as many as rows
+	Batch    int // N: images in the batch, or in one micro-batch where the batch is cut
+	Whole    int // images in the whole batch where it is cut into micro-batches, else 0
+	Channels int // C of an image
+	Size     int // H of an image
+	Width    int // W of an image; 0 means square
 	Classes  int
-	Group    int     // images that share batch statistics; 0 = all of them
-	Eps      float32 // of batch norm
+	Group    int     // images that share batch statistics; 0 means the whole batch
+	Eps      float32 // added to batch norm's variance
 }
 
-// Columns are those of an image.
+// Columns is W of an image.
 func (c Config) Columns() int { return cmp.Or(c.Width, c.Size) }
 
 func (c Config) shorter() int { return min(c.Size, c.Columns()) }
@@ -50,19 +52,20 @@ const (
 	Bias
 )
 
-// IsWeight tells weights from the vectors that "decay: weights" leaves alone.
+// IsWeight reports whether weight decay applies to the parameter with
+// "decays: weights": it then skips scales, shifts and biases.
 func (k Kind) IsWeight() bool { return k == ConvWeight || k == LinearWeight }
 
-// Param is a leaf of the graph that is learned.
+// Param is a learned leaf of the graph.
 type Param struct {
-	Name string // in PyTorch's manner: "layer1.0.conv1.weight"
+	Name string // as PyTorch names it: "layer1.0.conv1.weight"
 	Kind Kind
 	Node *G.Node
 	Grad *G.Node // mode Train only
 }
 
-// Norm is one batch norm of the net: its node and, in mode Eval, the leaves
-// that hold its running statistics ("NAME.running_mean", "NAME.running_var").
+// Norm is one batch norm of the net. Mean and Variance are nil except in mode Eval:
+// there they are the leaves that hold the running statistics ("NAME.running_mean", "NAME.running_var").
 type Norm struct {
 	Name           string
 	Channels       int
@@ -81,8 +84,8 @@ type Graph struct {
 	Norms  []*Norm
 }
 
-// Build makes the graph of the net. In mode Train the gradients are asked for
-// too: once, since Gorgonia keeps old ones.
+// Build makes the graph of the net. In mode Train it also makes the gradients. It
+// asks Gorgonia for them only once, because Gorgonia keeps old ones.
 func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 	b := &builder{mode: m, cfg: c, g: &Graph{Expr: G.NewGraph()}}
 	g := b.g
@@ -121,7 +124,8 @@ func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 	return g, nil
 }
 
-// builder keeps the first error, so that nets read as a list of layers.
+// builder builds a graph layer by layer. It keeps the first error, so that the
+// definition of a net reads as a list of layers.
 type builder struct {
 	mode Mode
 	cfg  Config
@@ -129,9 +133,10 @@ type builder struct {
 	err  error
 }
 
-// stem is what comes before the blocks: the 7x7 convolution and the max-pool
-// of Table 1, or the 3x3 convolution of section 4.2, which ImageNet nets on
-// small images have too. With pre-activation its batch norm is the first block's.
+// stem makes the layers before the first block: the 7x7 convolution and max-pool of
+// Table 1, or the 3x3 convolution of section 4.2. ImageNet nets on small images use
+// the 3x3 convolution, too. With pre-activation the stem has no batch norm: the first
+// block begins with one.
 func (b *builder) stem(a Arch, x *G.Node, width int) *G.Node {
 	if a.Preact {
 		return b.conv("conv1", x, width, 3, 1)
@@ -147,7 +152,7 @@ func (b *builder) stem(a Arch, x *G.Node, width int) *G.Node {
 	return b.apply(pool, "maxpool", x)
 }
 
-// block is a block of the net, with a shortcut around it in residual nets.
+// block makes one block. In residual nets it has a shortcut.
 func (b *builder) block(a Arch, path string, x *G.Node, width, stride int) *G.Node {
 	switch {
 	case a.Bottleneck:
@@ -166,15 +171,15 @@ func (b *builder) basic(a Arch, path string, x *G.Node, width, stride int) *G.No
 	return b.convNorm(path+"conv2", path+"bn2", y, width, 3, 1, add, true)
 }
 
-// single is one 3x3 convolution: relu(bn(conv(x)) + shortcut(x)), of which the
-// paper has seen no advantage (section 3.2).
+// single is one 3x3 convolution: relu(bn(conv(x)) + shortcut(x)). The paper saw no
+// advantage in it (section 3.2).
 func (b *builder) single(a Arch, path string, x *G.Node, width, stride int) *G.Node {
 	add := b.shortcut(a, path, x, width, stride)
 	return b.convNorm(path+"conv1", path+"bn1", x, width, 3, stride, add, true)
 }
 
-// bottleneck is a 3x3 convolution on a quarter of the channels, between 1x1
-// convolutions that reduce and restore them (paper Figure 5).
+// bottleneck is a 1x1 convolution that reduces the channels to a quarter, a 3x3
+// convolution, and a 1x1 convolution that restores them (paper Figure 5).
 func (b *builder) bottleneck(a Arch, path string, x *G.Node, width, stride int) *G.Node {
 	first, second := stride, 1
 	if a.V15 {
@@ -188,10 +193,11 @@ func (b *builder) bottleneck(a Arch, path string, x *G.Node, width, stride int) 
 
 // preact is a block with full pre-activation (He et al. 2016, "Identity Mappings in
 // Deep Residual Networks", Figure 4e): a batch norm and a rectifier before each
-// convolution, and nothing after the sum,
-// conv(relu(bn(conv(relu(bn(x)))))) + x. The first block of a stage, where sizes
-// change, and any projection take the shortcut from behind the first rectifier, and
-// projections have no batch norm (the authors' github.com/KaimingHe/resnet-1k-layers).
+// convolution, and nothing after the sum:
+// conv(relu(bn(conv(relu(bn(x)))))) + x. In the first block of a stage, and wherever
+// the shortcut is a projection, the shortcut starts after the first rectifier.
+// Projections have no batch norm (as in the authors' code,
+// github.com/KaimingHe/resnet-1k-layers).
 func (b *builder) preact(a Arch, path string, x *G.Node, width, stride int, first bool) *G.Node {
 	if b.err != nil {
 		return nil
@@ -218,8 +224,9 @@ func (b *builder) preact(a Arch, path string, x *G.Node, width, stride int, firs
 	return b.apply(kernel.Add{}, path+"add", y, side)
 }
 
-// side is a shortcut without a batch norm: the identity where the sizes agree, unless
-// C projects everywhere; elsewhere zero channels (A) or a projection (B, C).
+// side is a shortcut without batch norm. Where the sizes agree it is the identity
+// (options A and B). Where they differ it pads with zero channels (A) or projects (B).
+// Option C projects everywhere.
 func (b *builder) side(a Arch, path string, x *G.Node, out, stride int) *G.Node {
 	if b.err != nil || a.same(x, out, stride) {
 		return x
@@ -230,7 +237,7 @@ func (b *builder) side(a Arch, path string, x *G.Node, out, stride int) *G.Node 
 	return b.conv(path+"downsample.0", x, out, 1, stride)
 }
 
-// shortcut is nil in plain nets; in residual ones side, and a batch norm behind a
+// shortcut is nil in plain nets. In residual nets it is side, with a batch norm after a
 // projection.
 func (b *builder) shortcut(a Arch, path string, x *G.Node, out, stride int) *G.Node {
 	if b.err != nil || !a.Residual {
@@ -248,8 +255,7 @@ func (a Arch) same(x *G.Node, out, stride int) bool {
 	return stride == 1 && x.Shape()[1] == out && a.Shortcut != 'C'
 }
 
-// convNorm is a convolution and its batch norm, which adds a shortcut (nil for
-// none) and rectifies.
+// convNorm is a convolution followed by norm.
 func (b *builder) convNorm(conv, norm string, x *G.Node, out, size, stride int, add *G.Node, relu bool) *G.Node {
 	return b.norm(norm, b.conv(conv, x, out, size, stride), add, relu)
 }
@@ -263,7 +269,8 @@ func (b *builder) conv(name string, x *G.Node, out, size, stride int) *G.Node {
 	return b.apply(kernel.Conv{Size: size, Stride: stride, Pad: size / 2, Out: out}, name, x, w)
 }
 
-// norm is a batch norm, which adds a shortcut (nil for none) and rectifies.
+// norm is a batch norm with the sum of a shortcut (add, nil for none) and the rectifier
+// (relu) fused into it.
 func (b *builder) norm(name string, x, add *G.Node, relu bool) *G.Node {
 	if b.err != nil {
 		return nil
@@ -327,8 +334,8 @@ func (b *builder) differentiate() {
 	}
 }
 
-// Leaves lists the parameters of a net and its batch norms. The Batch, Group
-// and Eps of c do not matter.
+// Leaves lists the parameters and batch norms of a net. It ignores Batch, Group and Eps
+// of c.
 func (a Arch) Leaves(c Config) ([]*Param, []*Norm, error) {
 	c.Batch, c.Group = 1, 0
 	g, err := a.Build(Eval, c)

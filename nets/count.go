@@ -1,3 +1,5 @@
+// Counts the parameters and multiply-adds of a net.
+
 package nets
 
 import (
@@ -7,9 +9,8 @@ import (
 	"depthlab/nets/ops"
 )
 
-// Count gives the parameters of a net, and the multiply-adds of one image on
-// its way through the convolutions and the classifier. The Batch, Group and
-// Eps of c do not matter.
+// Count returns the number of parameters of a net, and the multiply-adds of the forward
+// pass of one image in convolutions and classifier. It ignores Batch, Group and Eps of c.
 func Count(a Arch, c Config) (params, macs int64, err error) {
 	c.Batch, c.Group = 1, 0
 	g, err := a.Build(Eval, c)

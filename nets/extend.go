@@ -1,19 +1,21 @@
+// Net extension: the layers that turn a shallow plain net into a deeper one.
+
 package nets
 
 import "fmt"
 
-// Inserted is a layer that a deep net has beyond a shallow one: a 3x3
-// convolution and its batch norm, by the first part of their names.
+// Inserted is a layer that a deep net has in addition to a shallow one: a 3x3 convolution
+// and its batch norm. Conv and Norm are the prefixes of their parameters' names.
 type Inserted struct {
 	Conv, Norm string // "layer1.3.conv1", "layer1.3.bn1"
 	Channels   int
 }
 
-// Extension lists the layers that a has beyond shallow, stage by stage: those
-// of the blocks behind shallow's own. They leave size and channels as they are
-// and what comes to them is not below 0, so that each can compute the
-// identity, and the deep net what the shallow one does (paper section 1). It
-// is an error where a net does not extend the other so.
+// Extension lists the layers that a has in addition to shallow, stage by stage. They are
+// the blocks that follow shallow's own blocks in each stage. They change neither size nor
+// channels, and their inputs are never negative (they follow a rectifier). So each of
+// them can compute the identity, and the deep net can compute the same function as the
+// shallow one (paper section 1). Fails if a does not extend shallow in this way.
 func (a Arch) Extension(shallow Arch) ([][]Inserted, error) {
 	alike := shallow
 	alike.Depth = a.Depth
@@ -21,7 +23,7 @@ func (a Arch) Extension(shallow Arch) ([][]Inserted, error) {
 	case a.Residual || a.Bottleneck || shallow.Residual || shallow.Bottleneck:
 		return nil, fmt.Errorf("%s does not extend %s; plain nets of two-layer blocks extend one another", a, shallow)
 	case alike != a || a.ImageNet() != shallow.ImageNet():
-		return nil, fmt.Errorf("%s is of another design than %s, and does not extend it", a, shallow)
+		return nil, fmt.Errorf("%s has another design than %s and does not extend it", a, shallow)
 	case a.Depth <= shallow.Depth:
 		return nil, fmt.Errorf("%s is not deeper than %s", a, shallow)
 	}

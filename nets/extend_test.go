@@ -1,3 +1,5 @@
+// Tests of net extension: shallow net plus inserted layers is exactly the deep net.
+
 package nets
 
 import (
@@ -6,8 +8,8 @@ import (
 	"testing"
 )
 
-// The layers that are inserted and those of the shallow net are those of the
-// deep one.
+// The parameters of the shallow net and of the inserted layers together are those of the
+// deep net.
 func TestExtension(t *testing.T) {
 	for _, c := range []struct{ deep, shallow string }{{"plain-14", "plain-8"}, {"plain-56", "plain-20"}, {"plain-34", "plain-18"}} {
 		deep, shallow := parse(t, c.deep), parse(t, c.shallow)

@@ -1,3 +1,5 @@
+// Initial weights.
+
 package nets
 
 import (
@@ -6,15 +8,15 @@ import (
 	"math/rand/v2"
 )
 
-// Init gives the first value of a parameter: a function of the seed and the
-// parameter's name alone. Those of convolutions are normal with variance
-// 2/fan (He et al. 2015, "Delving Deep into Rectifiers", equations 10 and 14):
-// fan is the inputs of an output, or with fanOut the outputs of an input.
+// Init returns the initial value of a parameter. It depends only on the seed and the
+// parameter's name. Weights of convolutions are normal with variance 2/fan (He et al.
+// 2015, "Delving Deep into Rectifiers", equations 10 and 14). fan is the fan-in, or with
+// fanOut the fan-out. Scales start at 1, shifts and biases at 0.
 //
-// The paper does not say how the classifier begins. No rectifier follows it,
-// and with variance 2/fan the logits of deep residual nets are so large that
-// some never leave chance; so it has the variance of Torch's default, which
-// fb.resnet.torch trains with: 1/(3 inputs). Scales are 1; shifts and bias 0.
+// The paper does not say how to initialise the classifier. No rectifier follows it. With
+// variance 2/fan the logits of deep residual nets are so large that some nets never get
+// better than chance. So its weights have the variance of Torch's default, which
+// fb.resnet.torch trains with: 1/(3 inputs).
 func Init(p *Param, seed uint64, fanOut bool) []float32 {
 	shape := p.Node.Shape()
 	w := make([]float32, shape.TotalSize())

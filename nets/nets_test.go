@@ -1,3 +1,6 @@
+// Tests of the nets: names, parameters, multiply-adds, sizes and initial weights agree
+// with the papers, PyTorch and torchvision.
+
 package nets
 
 import (
@@ -24,7 +27,7 @@ func parse(t testing.TB, name string) Arch {
 func TestCount(t *testing.T) {
 	for _, c := range []struct {
 		depth        int
-		a, b, c      int64 // parameters; plain nets have those of A
+		a, b, c      int64 // parameters; plain nets have as many as A
 		macsA, macsB int64
 	}{
 		{20, 269722, 272474, 283962, 40551040, 40813184},
@@ -34,8 +37,8 @@ func TestCount(t *testing.T) {
 		{110, 1727962, 1730714, 1826202, 252887680, 253149824},
 		{1202, 19421274, 19424026, 20538714, 2829238912, 2829501056},
 	} {
-		// C projects all 3n shortcuts: at 32x32 n of 16*16 weights, at 16x16
-		// and 8x8 one of a stage change and n-1 more.
+		// C projects all 3n shortcuts: at 32x32 n projections of 16*16 weights, at 16x16
+		// and 8x8 one projection of a stage change and n-1 others.
 		n := int64(c.depth-2) / 6
 		macsC := c.macsA + n*16*16*1024 + (16*32+(n-1)*32*32)*256 + (32*64+(n-1)*64*64)*64
 		for _, w := range []struct {
@@ -62,12 +65,12 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// Parameters and multiply-adds of every ImageNet net (tables 1 and 4 of the
-// reference). Plain nets have those of A; the split of zero channels and the
-// padding of the pool change nothing.
+// Parameters and multiply-adds of every ImageNet net (tables 1 and 4 of the reference).
+// Plain nets have as many as A. The split of zero channels and the padding of the
+// max-pool change nothing.
 func TestCountImageNet(t *testing.T) {
 	imagenet := Config{Channels: 3, Size: 224, Classes: 1000, Eps: 1e-5}
-	const unknown = -1 // multiply-adds that no table has
+	const unknown = -1 // multiply-adds that no table gives
 	for _, w := range []struct {
 		names  string
 		params int64
@@ -104,8 +107,9 @@ func TestCountImageNet(t *testing.T) {
 	}
 }
 
-// CIFAR nets of bottlenecks, by a sum over their layers: n blocks a stage of
-// 1x1 to w, 3x3, 1x1 to 4w, the first from what the stage before left.
+// CIFAR nets with bottlenecks, compared with a sum over their layers: n blocks in each
+// stage of 1x1 to w channels, 3x3, 1x1 to 4w. The first takes the channels of the stage
+// before.
 func TestCountBottlenecks(t *testing.T) {
 	for _, n := range []int{1, 2, 18} {
 		convs, channels := 3*3*3*16, 16 // channels: of all batch norms
@@ -134,9 +138,10 @@ func TestCountBottlenecks(t *testing.T) {
 	}
 }
 
-// Pre-activation nets have as many parameters as He et al. 2016 say, 1.7M both, to
-// the last one by a sum over their layers (a projection has no batch norm, the last
-// sum has one), and the same multiply-adds as without: the projections' included.
+// Pre-activation nets have as many parameters as He et al. 2016 say (1.7M in both), and
+// exactly the sum over their layers (a projection has no batch norm, the last sum has
+// one). Their multiply-adds are those of the nets without pre-activation, projections
+// included.
 func TestCountPreact(t *testing.T) {
 	for _, c := range []struct {
 		name         string
@@ -153,8 +158,8 @@ func TestCountPreact(t *testing.T) {
 	}
 }
 
-// A batch norm stands before each convolution but the first, and before the pool;
-// the first block of a stage shares its own with the shortcut.
+// There is a batch norm before each convolution except the first, and before the average
+// pool. The first block of a stage shares its first batch norm with the shortcut.
 func TestPreactLayers(t *testing.T) {
 	for name, want := range map[string]string{
 		"resnet-8/preact":             "conv1 layer1.0.bn1 layer1.0.conv1 layer1.0.bn2 layer1.0.conv2 layer2.0.bn1 layer2.0.conv1 layer2.0.bn2 layer2.0.conv2 layer3.0.bn1 layer3.0.conv1 layer3.0.bn2 layer3.0.conv2 bn fc fc",
@@ -233,12 +238,12 @@ func TestParseArchRefuses(t *testing.T) {
 		"vgg-16":                          "want plain-DEPTH or resnet-DEPTH",
 		"ResNet-20":                       "want plain-DEPTH or resnet-DEPTH",
 		" resnet-20":                      "want plain-DEPTH or resnet-DEPTH",
-		"resnet-":                         `depth "" is no number`,
-		"resnet-x":                        `depth "x" is no number`,
-		"resnet-+20":                      "is no number",
-		"resnet-020":                      "is no number",
-		"resnet-20 ":                      "is no number",
-		"resnet-9223372036854775808":      "is no number",
+		"resnet-":                         `depth "" is not a whole number`,
+		"resnet-x":                        `depth "x" is not a whole number`,
+		"resnet-+20":                      "is not a whole number",
+		"resnet-020":                      "is not a whole number",
+		"resnet-20 ":                      "is not a whole number",
+		"resnet-9223372036854775808":      "is not a whole number",
 		"resnet-35":                       "depth 35 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152); the nearest are 34 and 38",
 		"resnet-19":                       "the nearest are 18 and 20",
 		"plain-100":                       "the nearest are 98 and 101",
@@ -257,21 +262,21 @@ func TestParseArchRefuses(t *testing.T) {
 		"resnet-20/v1.5":                  "a net of 20 layers has none",
 		"resnet-20/pool-pad1":             "a CIFAR net has none",
 		"resnet-164/bottleneck/pool-pad1": "a CIFAR net has none",
-		"resnet-20/torchvision":           "torchvision has the residual nets of 18, 34, 50, 101 and 152",
-		"plain-18/torchvision":            "torchvision has the residual nets",
-		"resnet-18/B/torchvision":         "stands alone",
+		"resnet-20/torchvision":           "torchvision means the residual nets of 18, 34, 50, 101 and 152",
+		"plain-18/torchvision":            "torchvision means the residual nets",
+		"resnet-18/B/torchvision":         "must be the only variant",
 		"resnet-50/split":                 "zero channels of shortcut A, and B has none",
-		"resnet-50/v1.5/v1.5":             `"v1.5" stands there twice`,
+		"resnet-50/v1.5/v1.5":             `"v1.5" is given twice`,
 		"plain-2":                         "the nearest are 8 and 14",
 		"plain--4":                        "the nearest are 8 and 14",
 		"plain-0":                         "the nearest are 8 and 14",
 		"resnet-12008":                    "over 12002",
 		"plain-20/A":                      `a plain net has no shortcuts, so no variant "A"`,
-		"resnet-20/D":                     `variant "D" is none of A, B, C`,
-		"resnet-20/b":                     `variant "b" is none of A, B, C`,
-		"resnet-20/":                      `variant "" is none of`,
-		"resnet-20/A/B":                   `variant "B" is a second shortcut beside A`,
-		"resnet-20/split/split":           `variant "split" stands there twice`,
+		"resnet-20/D":                     `variant "D" is unknown; want A, B, C`,
+		"resnet-20/b":                     `variant "b" is unknown; want A, B, C`,
+		"resnet-20/":                      `variant "" is unknown`,
+		"resnet-20/A/B":                   `variant "B" is a second shortcut, after A`,
+		"resnet-20/split/split":           `variant "split" is given twice`,
 		"resnet-20/B/split":               "zero channels of shortcut A, and B has none",
 		"resnet-20/split/C":               "zero channels of shortcut A, and C has none",
 	} {
@@ -286,7 +291,7 @@ func TestParseArchRefuses(t *testing.T) {
 	}
 }
 
-// build is a small net of the given name.
+// build makes a small net of the given name.
 func build(t testing.TB, name string, m Mode) *Graph {
 	t.Helper()
 	c := cifar
@@ -298,7 +303,7 @@ func build(t testing.TB, name string, m Mode) *Graph {
 	return g
 }
 
-// Names are those of PyTorch's ResNets, so that weights move both ways.
+// Parameters have the names of PyTorch's ResNets, so that weights can move both ways.
 func TestParameterNames(t *testing.T) {
 	names := map[string]bool{}
 	for _, p := range build(t, "resnet-14/B", Train).Params {
@@ -320,11 +325,11 @@ func TestParameterNames(t *testing.T) {
 	}
 }
 
-// The ImageNet nets are called as torchvision calls them.
+// Parameters of the ImageNet nets have torchvision's names.
 func TestTorchvisionNames(t *testing.T) {
 	c := Config{Channels: 3, Size: 64, Classes: 1000}
 	for name, want := range map[string]struct {
-		params     int // as many tensors as torchvision's has
+		params     int // number of tensors in torchvision's net
 		first, mid string
 	}{
 		"resnet-18/torchvision":  {62, "layer1.0.bn2.bias", "layer2.0.downsample.1.weight"},
@@ -345,7 +350,8 @@ func TestTorchvisionNames(t *testing.T) {
 	}
 }
 
-// The strides of a net: what its batch norms see, from stem to last stage.
+// The strides of a net, seen as the sizes of its batch norms' inputs from stem to last
+// stage.
 func TestSizes(t *testing.T) {
 	for _, c := range []struct {
 		net  string
@@ -408,8 +414,8 @@ func find(t testing.TB, g *Graph, name string) *Param {
 	return nil
 }
 
-// The first values depend on seed and name alone: not on the net around the
-// parameter, so that a plain and a residual net of one seed start alike.
+// Initial weights depend only on seed and name. They do not depend on the net around the
+// parameter, so a plain and a residual net of one seed start with equal weights.
 func TestInitDependsOnSeedAndName(t *testing.T) {
 	const name = "layer2.0.conv2.weight"
 	same := func(a, b []float32) bool {
@@ -434,7 +440,7 @@ func TestInitDependsOnSeedAndName(t *testing.T) {
 	if same(first[:100], Init(find(t, resnet, "layer2.1.conv2.weight"), 7, false)[:100]) {
 		t.Error("does not depend on the name")
 	}
-	// These bits are in every published record: a change here ends their reproduction.
+	// These bits are in every published record: after a change nobody can reproduce them.
 	for i, want := range []float32{0.11029714, 0.011898477, -0.09246886} {
 		if first[i] != want {
 			t.Errorf("value %d is %v, was %v when records were made", i, first[i], want)
@@ -442,8 +448,8 @@ func TestInitDependsOnSeedAndName(t *testing.T) {
 	}
 }
 
-// Normal with variance 2/fan; the mean of n values lies within 4 standard
-// errors, their variance within 4 sqrt(2/n).
+// Initial weights are normal with variance 2/fan. The mean of n values lies within 4
+// standard errors, their variance within 4 sqrt(2/n).
 func TestInitMoments(t *testing.T) {
 	g := build(t, "resnet-20/B", Train)
 	for _, c := range []struct {
@@ -457,7 +463,7 @@ func TestInitMoments(t *testing.T) {
 		{"layer3.0.downsample.0.weight", false, 32},
 		{"layer3.0.downsample.0.weight", true, 64},
 		{"fc.weight", false, 6 * 64},
-		{"fc.weight", true, 6 * 64}, // variance 1/(3 inputs), either way
+		{"fc.weight", true, 6 * 64}, // variance 1/(3 inputs) with fanOut and without
 	} {
 		w := Init(find(t, g, c.name), 1, c.fanOut)
 		var sum, sq float64

@@ -1,3 +1,5 @@
+// Training curves: error over iterations.
+
 package plots
 
 import (
@@ -11,8 +13,8 @@ import (
 	"depthlab/harness/record"
 )
 
-// trainingCurves is Figure 6 of the paper: error over iterations, plain nets
-// left and residual nets right on the same axes, training error thin and
+// trainingCurves draws Figure 6 of the paper: error over iterations, plain nets on the
+// left and residual nets on the right with the same axes. Training error is thin and
 // dashed, test error bold.
 func trainingCurves(title string, nets []*net) (*figure, error) {
 	var drawn []*line
@@ -54,9 +56,9 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 	return fig, nil
 }
 
-// pair makes a panel of the plain nets and one of the residual nets, of those
-// that there are, on the same axes. named gives the net of what is drawn and
-// the name beside it, and fill draws what belongs to one panel.
+// pair makes a panel of the plain nets and one of the residual nets, with the same axes;
+// a panel without nets is left out. named returns an item's net and the name beside its
+// line. fill draws the items of one panel.
 func pair[T any](x, y axis, all []T, named func(T) (*net, string), fill func(p *panel, these []T)) (panels []*panel) {
 	for _, residual := range []bool{false, true} {
 		var these []T
@@ -75,13 +77,13 @@ func pair[T any](x, y axis, all []T, named func(T) (*net, string), fill func(p *
 		}
 		fill(p, these)
 		panels = append(panels, p)
-		y.label = "" // once is enough
+		y.label = "" // labelled once
 	}
 	return panels
 }
 
-// lineName is what a net is called beside its line, among others of its
-// panel.
+// lineName is a net's name beside its line. It contains only what tells it from the other
+// nets of its panel.
 func lineName(n *net, nets []*net) string {
 	fs, name := familiesOf(nets), fmt.Sprintf("%d layers", n.Depth)
 	if fs.shortcuts && n.Residual {
@@ -93,7 +95,7 @@ func lineName(n *net, nets []*net) string {
 	return strings.Join(append([]string{name}, fs.tags(n)...), ", ")
 }
 
-// iterations is the x axis up to the step end.
+// iterations makes the x axis up to step end.
 func iterations(end float64) axis {
 	if end >= 5000 {
 		return axis{label: "iterations (× 1,000)", max: end, ticks: ticks(0, end, 8, 1000)}
@@ -101,7 +103,7 @@ func iterations(end float64) axis {
 	return axis{label: "iterations", max: end, ticks: ticks(0, end, 7, 1)}
 }
 
-// line is what is drawn of one net.
+// line is the curve of one net.
 type line struct {
 	*net
 	entry
@@ -119,7 +121,7 @@ func entries(ls []*line) []*entry {
 	return all
 }
 
-// note marks in its name that a net did not come to its end.
+// note adds to the name of a net that it did not reach its end.
 func (l *line) note() {
 	if len(l.done) > 0 {
 		return
@@ -134,8 +136,8 @@ func (l *line) note() {
 	l.name += ", running"
 }
 
-// last is the end of the line that the label belongs to: of the test error, or
-// of the training error where that goes on further.
+// last is the point that the label belongs to: the end of the test error, or of the
+// training error if that goes further.
 func (l *line) last() point {
 	if n := len(l.test); n > 0 && (len(l.train) == 0 || l.test[n-1].step >= l.train[len(l.train)-1].step) {
 		return l.test[n-1]
@@ -143,9 +145,9 @@ func (l *line) last() point {
 	return l.train[len(l.train)-1]
 }
 
-// errorTop chooses the end of the error axis: room for all final errors, and
-// as the paper does, for the curves only from where they have come down to
-// them; the first steps, at chance, would press all the rest to the bottom.
+// errorTop chooses the upper end of the error axis. All final errors fit. As in the
+// paper, the curves need to fit only after a quarter of the steps: the first steps, with
+// errors at chance level, would compress all the rest.
 func errorTop(ls []*line, end float64) float64 {
 	most := 0.0
 	for _, l := range ls {
@@ -165,7 +167,7 @@ func errorTop(ls []*line, end float64) float64 {
 	return top(min(most, 100))
 }
 
-// curves draws lines over the iterations, and when the rate was lowered.
+// curves draws lines over the iterations, and marks where the learning rate was lowered.
 func curves(p *panel, ls []*line, paper bool) {
 	x, y := p.x, p.y
 	drops := rateDrops(ls)
@@ -177,7 +179,7 @@ func curves(p *panel, ls []*line, paper bool) {
 			at := f.px(float64(d.Step))
 			f.line(dropGray, 0.6, []vg.Length{1, 2}, vg.Point{X: at, Y: f.Min.Y}, vg.Point{X: at, Y: f.Max.Y})
 		}
-		columns := int((f.Max.X - f.Min.X) * 2) // of a pixel at 144 dots per inch
+		columns := int((f.Max.X - f.Min.X) * 2) // half a pixel at 144 dpi each
 		for _, l := range ls {
 			if len(l.shown()) > 1 {
 				f.band(thin(l.train, x.max, columns), fade(l.color, 0.10))
@@ -199,7 +201,7 @@ func curves(p *panel, ls []*line, paper bool) {
 			f.curve(thin(l.test, x.max, columns), l.color, testWidth, l.dash)
 			end := l.last()
 			at := vg.Point{X: f.px(end.step), Y: f.py(min(end.mean, y.max))}
-			if len(l.test) == 1 { // no line
+			if len(l.test) == 1 { // a single point makes no line
 				f.marker(vg.Point{X: f.px(l.test[0].step), Y: f.py(min(l.test[0].mean, y.max))}, l.color, true, false)
 			}
 			switch {
@@ -214,7 +216,7 @@ func curves(p *panel, ls []*line, paper bool) {
 	}
 }
 
-// rateDrops are the steps at which the rate was lowered, of any net.
+// rateDrops lists the steps at which the learning rate of any net was lowered.
 func rateDrops(ls []*line) []record.RateChange {
 	var drops []record.RateChange
 	seen := map[int]bool{}
@@ -231,7 +233,7 @@ func rateDrops(ls []*line) []record.RateChange {
 	return drops
 }
 
-// cross marks the end of a run that failed.
+// cross marks the end of a failed run.
 func (f frame) cross(at vg.Point, c rgba) {
 	const r = vg.Length(3)
 	for _, s := range []vg.Length{-1, 1} {
@@ -239,14 +241,14 @@ func (f frame) cross(at vg.Point, c rgba) {
 	}
 }
 
-// straight is a sample of a line, for the legend.
+// straight draws a sample of a line for the legend.
 func straight(c rgba, w vg.Length, dash []vg.Length) func(sheet, vg.Length, vg.Length, vg.Length) {
 	return func(s sheet, x, y, n vg.Length) {
 		s.line(c, w, dash, vg.Point{X: x, Y: y}, vg.Point{X: x + n, Y: y})
 	}
 }
 
-// band is a sample of a line in its band.
+// band draws a sample of a line with its band for the legend.
 func band(s sheet, x, y, w vg.Length) {
 	s.FillPolygon(fade(gray, 0.25), []vg.Point{{X: x, Y: y - 4}, {X: x + w, Y: y - 4}, {X: x + w, Y: y + 4}, {X: x, Y: y + 4}})
 	s.line(gray, testWidth, nil, vg.Point{X: x, Y: y}, vg.Point{X: x + w, Y: y})
@@ -270,7 +272,7 @@ func curveLegend(nets []*net, paper bool) []key {
 	return keys
 }
 
-// notes are the lines under a title: conditions, caveats, what is missing.
+// notes are the lines under the title: conditions, caveats and what is missing.
 func notes(nets []*net, missing string) []string {
 	second := caveat(nets)
 	if missing != "" {

@@ -1,3 +1,5 @@
+// Final errors over depth.
+
 package plots
 
 import (
@@ -12,9 +14,9 @@ import (
 	"depthlab/harness/record"
 )
 
-// errorByDepth draws final errors against depth, training error left and test
-// error right, a line for each family of nets. With one depth there is a
-// column for each family instead.
+// errorByDepth draws final errors over depth, training error on the left and test error
+// on the right, with a line for each family of nets. If there is only one depth, it draws
+// a column for each family instead.
 func errorByDepth(title string, nets []*net) (*figure, error) {
 	done := slices.DeleteFunc(slices.Clone(nets), func(n *net) bool { return len(n.done) == 0 })
 	if len(done) == 0 {
@@ -41,7 +43,7 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 		for i, name := range fs.names {
 			t := trend{name: name, look: looks[name], round: strings.HasPrefix(name, "plain")}
 			if len(depths(done)) > 1 && maxSeeds(done) > 1 {
-				// Or the bars hide one another.
+				// Shift the error bars sideways: otherwise they hide each other.
 				t.shift = (vg.Length(i) - vg.Length(len(fs.names)-1)/2) * min(4, 24/vg.Length(len(fs.names)))
 			}
 			for _, n := range done {
@@ -76,15 +78,15 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 	return fig, nil
 }
 
-// depthAxis gives the x axis and each net's place on it.
+// depthAxis makes the x axis and returns each net's place on it.
 func depthAxis(nets []*net, fs families) (axis, func(*net) float64) {
 	ds := depths(nets)
 	if len(ds) == 1 {
 		x := axis{label: fmt.Sprintf("%d layers", ds[0]), min: -0.6, max: float64(len(fs.names)) - 0.4}
 		for i, f := range fs.names {
 			label := columnLabel(f)
-			if !columnsFit(fs.names) { // the legend has the names
-				const most = 18 // numbers in a row
+			if !columnsFit(fs.names) { // then the legend has the names
+				const most = 18 // numbers that fit in a row
 				label = ""
 				if i%((len(fs.names)+most-1)/most) == 0 {
 					label = strconv.Itoa(i + 1)
@@ -96,7 +98,7 @@ func depthAxis(nets []*net, fs families) (axis, func(*net) float64) {
 	}
 	scale := func(d int) float64 { return float64(d) }
 	x := axis{label: "layers"}
-	if ds[len(ds)-1] > 8*ds[0] { // 1,202 beside 20
+	if ds[len(ds)-1] > 8*ds[0] { // for example 1,202 and 20
 		scale = func(d int) float64 { return math.Log2(float64(d)) }
 		x.label = "layers (logarithmic)"
 	}
@@ -106,7 +108,7 @@ func depthAxis(nets []*net, fs families) (axis, func(*net) float64) {
 	for _, d := range ds {
 		t := tick{scale(d), strconv.Itoa(d)}
 		if t.at-last < 0.05*(hi-lo) {
-			t.label = "" // no room
+			t.label = "" // no room for the label
 		} else {
 			last = t.at
 		}
@@ -115,12 +117,12 @@ func depthAxis(nets []*net, fs families) (axis, func(*net) float64) {
 	return x, func(n *net) float64 { return scale(n.Depth) }
 }
 
-// columnLabel is what stands under a family's column.
+// columnLabel is the text under a family's column.
 func columnLabel(family string) string { return strings.ReplaceAll(family, ", ", ",\n") }
 
-// columnsFit says whether the families' names have room under their columns.
+// columnsFit reports whether the families' names fit under their columns.
 func columnsFit(families []string) bool {
-	const panel = width/2 - margin - 40 // nearly
+	const panel = width/2 - margin - 40 // approximately
 	for _, f := range families {
 		for _, l := range strings.Split(columnLabel(f), "\n") {
 			if textWidth(textSize, false, l)+4 > panel/vg.Length(len(families)) {
@@ -131,12 +133,12 @@ func columnsFit(families []string) bool {
 	return true
 }
 
-// trend is one family's errors over depth, in units of the axes.
+// trend holds one family's errors over depth, in data units.
 type trend struct {
 	name string
 	look
-	round  bool      // marker: disc, or square
-	shift  vg.Length // sideways
+	round  bool      // marker: disc if true, else square
+	shift  vg.Length // sideways shift
 	points []point
 	paper  []point
 }
@@ -149,7 +151,7 @@ func (f frame) trend(t trend) {
 		}
 		return out
 	}
-	columns := f.p.x.min < 0 // one depth: nothing to join
+	columns := f.p.x.min < 0 // only one depth: no line to draw
 	if ref := pts(t.paper); len(ref) > 0 {
 		if !columns {
 			f.line(fade(t.color, 0.45), 0.8, []vg.Length{3, 2}, ref...)
@@ -174,7 +176,7 @@ func (f frame) trend(t trend) {
 	}
 }
 
-// marker draws a disc or a square, hollow for what is not ours.
+// marker draws a disc or a square. It is hollow for the paper's results.
 func (s sheet) marker(at vg.Point, c rgba, round, hollow bool) {
 	r := vg.Length(3.4)
 	var path vg.Path
@@ -216,13 +218,7 @@ func depthLegend(nets []*net, families []string, looks map[string]look, paper bo
 		}})
 	}
 	if maxSeeds(nets) > 1 {
-		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", func(s sheet, x, y, w vg.Length) {
-			x += w / 2
-			s.line(gray, 1, nil, vg.Point{X: x, Y: y - 5}, vg.Point{X: x, Y: y + 5})
-			for _, y := range []vg.Length{y - 5, y + 5} {
-				s.line(gray, 1, nil, vg.Point{X: x - 3, Y: y}, vg.Point{X: x + 3, Y: y})
-			}
-		}})
+		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", spanSample})
 	}
 	if paper {
 		keys = append(keys, key{"He et al. 2015", func(s sheet, x, y, w vg.Length) {

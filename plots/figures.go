@@ -1,10 +1,11 @@
-// Package plots draws the figures and writes the tables of a question, from
-// the records of its runs alone.
+// Package plots draws the figures and writes the tables of a question. It needs only the
+// records of the question's runs.
 package plots
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -15,26 +16,28 @@ import (
 	"depthlab/harness/record"
 )
 
-// Question is what a figure needs to know of the YAML file.
+// Question is what figures and tables need to know about the question.
 type Question struct {
-	Name    string                           // of the file
+	Name    string                           // of its YAML file
 	Title   string                           // the question itself
-	Figures []string                         // of Names
-	Origin  []byte                           // JSON that says what all is made from; nil for nothing
-	Made    []string                         // sentences on the versions and devices that made the runs, for the tables
-	Say     func(format string, args ...any) // one line to the user; may be nil
+	Figures []string                         // names of the figures to draw, as in Names
+	Origin  []byte                           // JSON that describes what the figures are made from; nil for none
+	Made    []string                         // sentences for the tables on the versions and devices that made the runs
+	Say     func(format string, args ...any) // reports one line to the user; may be nil
 }
 
-// figures is where a new kind of figure is entered.
+// figures is the table of all kinds of figures. Enter a new kind here.
 var figures = map[string]func(title string, nets []*net) (*figure, error){
 	"training_curves":    trainingCurves,
 	"error_by_depth":     errorByDepth,
 	"generalisation_gap": generalisationGap,
 	"layer_responses":    layerResponses,
 	"gradient_norms":     gradientNorms,
+
+	"final_error_vs_value": finalErrorVsValue,
 }
 
-// Names lists the figures there are.
+// Names lists the names of all figures.
 func Names() []string {
 	var names []string
 	for n := range figures {
@@ -44,18 +47,17 @@ func Names() []string {
 	return names
 }
 
-// errNothing is what a figure returns while the records have nothing for it.
+// errNothing is what a figure returns while the records have no data for it.
 var errNothing = errors.New("nothing to draw yet")
 
-// dpi is the resolution of the PNG: 1,800 pixels for 9 inches, two for each of
-// the 900 that a README shows.
+// dpi is the resolution of the PNG: 1,800 pixels for 9 inches, which is two for each of
+// the 900 pixels that a README shows.
 const dpi = 200
 
-// Draw writes the question's figures, as NAME.png and NAME.svg, and table.md,
-// table.csv and table.tex into dir. The origin goes into the figures, and into
-// provenance.json. Equal records, and an equal origin, give equal bytes. Each
-// file is replaced whole or not at all. A figure whose runs are not far enough yet
-// is passed over while another can be drawn.
+// Draw writes the question's figures, as NAME.png and NAME.svg, and table.md, table.csv,
+// table.tex and curves.csv into dir. The origin is stored in the figures and in provenance.json.
+// Equal records and an equal origin give equal bytes. Each file is replaced atomically. A
+// figure that has no data yet is skipped, if another one can be drawn.
 func Draw(dir string, q Question, records []*record.RunRecord) error {
 	for _, name := range q.Figures {
 		if figures[name] == nil {
@@ -76,6 +78,9 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 		if err := disk.Write(filepath.Join(dir, name), write(q, nets)); err != nil {
 			return err
 		}
+	}
+	if err := disk.WriteFunc(filepath.Join(dir, "curves.csv"), func(w io.Writer) error { return writeCurves(w, nets) }); err != nil {
+		return err
 	}
 	if len(q.Origin) > 0 {
 		if err := disk.Write(filepath.Join(dir, "provenance.json"), q.Origin); err != nil {
@@ -109,7 +114,7 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 	return nil
 }
 
-// listed is the first few runes of a set, in their order.
+// listed joins the first few characters of a set, in their order.
 func listed(set map[rune]bool) string {
 	const most = 10
 	runes := slices.Sorted(maps.Keys(set))

@@ -1,3 +1,5 @@
+// Generalisation gap: test error minus training error.
+
 package plots
 
 import (
@@ -9,8 +11,7 @@ import (
 	"depthlab/harness/record"
 )
 
-// generalisationGap draws over the iterations by how much the test error is
-// above the training error.
+// generalisationGap draws test error minus training error over the iterations.
 func generalisationGap(title string, nets []*net) (*figure, error) {
 	color, fs := palette(nets), familiesOf(nets)
 	var drawn []*line

@@ -1,3 +1,5 @@
+// Labels beside the frame, moved apart so that they do not overlap.
+
 package plots
 
 import (
@@ -7,18 +9,18 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// label is text beside the frame that belongs to a place in it.
+// label is a text beside the frame that belongs to a point in the frame.
 type label struct {
 	text  string
 	color rgba
-	from  vg.Point // what it names
+	from  vg.Point // the point that it names
 }
 
 const (
-	labelGap    = vg.Length(10.5) // least distance of two lines of labels
-	labelIndent = vg.Length(14)   // from the frame to the text
-	labelEdge   = vg.Length(6)    // of the frame's height, without labels
-	labelWidest = width / 5       // of a label's text
+	labelGap    = vg.Length(10.5) // minimum distance of two lines of labels
+	labelIndent = vg.Length(14)   // distance from the frame to the text
+	labelEdge   = vg.Length(6)    // part of the frame's height that stays without labels
+	labelWidest = width / 5       // maximum width of a label's text
 )
 
 // labelRoom is the width that labels need beside a frame.
@@ -30,14 +32,14 @@ func labelRoom(texts []string) vg.Length {
 	return w + labelIndent
 }
 
-// entry is what a line looks like, and what it is called beside the frame.
+// entry is the style of a line and its name beside the frame.
 type entry struct {
 	look
 	name string
 }
 
-// numbered puts numbers in place of names where one of them is too long to stand
-// beside a frame, and gives what the legend says of them then: nil where all fit.
+// numbered replaces all names by numbers if one of them is too long to stand beside a
+// frame. It returns legend entries that explain the numbers; nil if all names fit.
 func numbered(entries []*entry) (keys []key) {
 	if !slices.ContainsFunc(entries, func(e *entry) bool { return textWidth(textSize, true, e.name) > labelWidest }) {
 		return nil
@@ -50,8 +52,8 @@ func numbered(entries []*entry) (keys []key) {
 	return keys
 }
 
-// labels writes each label as near to the height of its place as the others
-// allow, with a thin leader.
+// labels writes each label as near to the height of its point as the others allow, with a
+// thin leader line.
 func (f frame) labels(ls []label) {
 	slices.SortStableFunc(ls, func(a, b label) int {
 		switch {
@@ -71,24 +73,24 @@ func (f frame) labels(ls []label) {
 		y, x := vg.Length(ys[i]), f.Max.X
 		var dash []vg.Length
 		if l.from.X < x-20 {
-			dash = []vg.Length{0.8, 2.4} // the curve ends early
+			dash = []vg.Length{0.8, 2.4} // the curve ends before the frame does
 		}
 		f.line(fade(l.color, 0.7), 0.6, dash, l.from, vg.Point{X: max(x, l.from.X) + 3, Y: l.from.Y}, vg.Point{X: x + labelIndent - 3, Y: y})
 		f.text(x+labelIndent, y-3.1, textSize, true, legible(l.color), 0, l.text)
 	}
 }
 
-// spread moves ascending places apart to at least gap, as little as it can in
-// sum of squares, and keeps them in lo..hi where they fit.
+// spread moves ascending positions apart to a distance of at least gap, with the least
+// sum of squared moves, and keeps them in lo..hi if they fit.
 func spread(want []float64, gap, lo, hi float64) []float64 {
-	// Blocks of touching labels: each stands at the mean of what its members
-	// want, less their offsets in it. (Pool adjacent violators.)
+	// Blocks of touching labels. Each block is at the mean of its members' wanted
+	// positions minus their offsets in the block. (Pool adjacent violators.)
 	type block struct {
-		sum float64 // of want - offset
+		sum float64 // sum of want - offset
 		n   int
 	}
 	var blocks []block
-	at := func(b block) float64 { // of its first member
+	at := func(b block) float64 { // position of its first member
 		room := hi - lo - gap*float64(b.n-1)
 		return min(max(b.sum/float64(b.n), lo), lo+max(room, 0))
 	}

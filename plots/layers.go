@@ -1,3 +1,5 @@
+// Responses and gradient norms by layer.
+
 package plots
 
 import (
@@ -10,9 +12,9 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// layerResponses is Figure 7 of the paper: the standard deviation of the
-// response of each layer behind batch norm, in the order of the layers left
-// and sorted right, beside the paper's.
+// layerResponses draws Figure 7 of the paper: the standard deviation of each layer's
+// response after batch norm, in the order of the layers on the left and sorted on the
+// right, together with the paper's values.
 func layerResponses(title string, nets []*net) (*figure, error) {
 	fs := familiesOf(nets)
 	color := fs.shades(nets)
@@ -87,9 +89,9 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 	return fig, nil
 }
 
-// gradientNorms draws the norm of each layer's gradient: as it was at the
-// first and at the last record of a run, and between what norms it lay in all.
-// Of several seeds it shows the means, and the band of all.
+// gradientNorms draws the norm of each layer's gradient, at the first and at the last
+// record of a run, and the band of all records. For several seeds it draws the means and
+// the band of all seeds.
 func gradientNorms(title string, nets []*net) (*figure, error) {
 	color, fs := palette(nets), familiesOf(nets)
 	type drawn struct {
@@ -157,12 +159,12 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 // profile is one number for each layer of a net.
 type profile struct {
 	entry
-	layers []int // nil for 1, 2, 3 and so on
+	layers []int // nil means 1, 2, 3 and so on
 	middle []float64
-	lo, hi []float64 // nil for no band
+	lo, hi []float64 // nil means no band
 }
 
-// sorted puts each row of numbers in order of its own, the largest first.
+// sorted sorts each list of numbers separately, largest first, if yes.
 func (p profile) sorted(yes bool) profile {
 	if !yes {
 		return p
@@ -197,7 +199,7 @@ func (f frame) profile(p profile, w vg.Length, dash []vg.Length) {
 	f.curve(p.points(), p.color, w, dash)
 }
 
-// endLabel names a profile at its last layer.
+// endLabel labels a profile at its last layer.
 func (f frame) endLabel(p profile) label {
 	n := len(p.middle)
 	return label{p.name, p.color, vg.Point{X: f.px(float64(n)), Y: f.py(p.middle[n-1])}}
@@ -211,7 +213,7 @@ func names(ps []profile) []string {
 	return all
 }
 
-// byLayer makes one number of each layer of those of several records.
+// byLayer combines the values of several records into one value for each layer.
 func byLayer(rows [][]float64, of func([]float64) float64) []float64 {
 	all := make([]float64, len(rows[0]))
 	for i := range all {
@@ -226,8 +228,8 @@ func byLayer(rows [][]float64, of func([]float64) float64) []float64 {
 	return all
 }
 
-// logs are decimal logarithms. A norm of 0 is drawn as the smallest that
-// float32 has.
+// logs returns decimal logarithms. It replaces a norm of 0 by the smallest positive
+// float32.
 func logs(xs []float64) []float64 {
 	out := make([]float64, len(xs))
 	for i, x := range xs {

@@ -1,3 +1,5 @@
+// Groups records into nets with their seeds, and describes the conditions of the runs.
+
 package plots
 
 import (
@@ -10,15 +12,15 @@ import (
 	"depthlab/harness/record"
 )
 
-// net is one net of a question, trained in one way, with all its seeds.
+// net is one net of a question, trained with one recipe, with all its seeds.
 type net struct {
 	record.Start                     // of its first seed
 	done         []*record.RunRecord // finished
 	open         []*record.RunRecord // stopped, interrupted or still running
 }
 
-// group sorts records into nets, plain before residual, then by depth and name.
-// Records that cannot belong to one question are an error.
+// group groups records into nets: plain before residual, then by depth and name. Fails if
+// the records cannot belong to one question.
 func group(recs []*record.RunRecord) ([]*net, error) {
 	recs = slices.Clone(recs)
 	record.Sort(recs)
@@ -50,8 +52,8 @@ func group(recs []*record.RunRecord) ([]*net, error) {
 	return nets, nil
 }
 
-// tags are the words that tell the net from others of its depth and shortcut:
-// what stands behind the slashes of its name, and its variant.
+// tags are the words that tell the net from others of its depth and shortcut: the parts
+// after the slashes of its name, and its variant.
 func (n *net) tags() []string {
 	tags := strings.Split(n.Net, "/")[1:]
 	if n.Variant != "" {
@@ -60,7 +62,7 @@ func (n *net) tags() []string {
 	return slices.DeleteFunc(tags, func(t string) bool { return t == n.Shortcut })
 }
 
-// shown are the records to draw: the finished, or what there is.
+// shown lists the records to draw: the finished ones, or all if none is finished.
 func (n *net) shown() []*record.RunRecord {
 	if len(n.done) > 0 {
 		return n.done
@@ -68,7 +70,7 @@ func (n *net) shown() []*record.RunRecord {
 	return n.open
 }
 
-// values collects one number of each finished run, where it is known.
+// values collects one number from each finished run that has it.
 func (n *net) values(of func(*record.RunRecord) (float64, bool)) []float64 {
 	var xs []float64
 	for _, r := range n.done {
@@ -84,7 +86,7 @@ func mean(xs []float64) float64 {
 	for _, x := range xs {
 		sum += x
 	}
-	return sum / float64(len(xs)) // NaN for none
+	return sum / float64(len(xs)) // NaN if empty
 }
 
 // std is the sample standard deviation, NaN for fewer than two values.
@@ -99,7 +101,7 @@ func std(xs []float64) float64 {
 	return math.Sqrt(sum / float64(len(xs)-1))
 }
 
-// shortcuts lists the shortcuts of the residual nets, in order.
+// shortcuts lists the shortcut options of the residual nets, in alphabetical order.
 func shortcuts(nets []*net) []string {
 	var all []string
 	for _, n := range nets {
@@ -111,7 +113,7 @@ func shortcuts(nets []*net) []string {
 	return all
 }
 
-// depths lists the depths, shallow first.
+// depths lists the depths in ascending order.
 func depths(nets []*net) []int {
 	var all []int
 	for _, n := range nets {
@@ -132,8 +134,8 @@ func maxSeeds(nets []*net) int {
 	return most
 }
 
-// seedCount is "5", or "3 to 5" where some runs are not finished. Nets without
-// any finished run do not count.
+// seedCount is "5", or "3 to 5" if some runs are not finished. It ignores nets without a
+// finished run.
 func seedCount(nets []*net) string {
 	least, most := 0, maxSeeds(nets)
 	for _, n := range nets {
@@ -147,7 +149,7 @@ func seedCount(nets []*net) string {
 	return fmt.Sprintf("%d to %d", least, most)
 }
 
-// allPaper says whether everything was done by the paper's recipe.
+// allPaper reports whether all runs used the paper's recipe and data.
 func allPaper(nets []*net) bool {
 	for _, n := range nets {
 		for _, r := range n.shown() {
@@ -159,7 +161,7 @@ func allPaper(nets []*net) bool {
 	return true
 }
 
-// testWord is what the held-out error is to be called: "test" or "validation".
+// testWord is the name of the held-out set: "test" or "validation".
 func testWord(nets []*net) string {
 	words := distinct(nets, (*record.RunRecord).TestSet)
 	if len(words) == 0 {
@@ -181,8 +183,8 @@ func distinct(nets []*net, of func(*record.RunRecord) string) []string {
 	return all
 }
 
-// conditions says in a line under what conditions the errors were obtained:
-// data, steps, precision, device. Neither a date nor a speed is among them.
+// conditions is a line on the conditions of the runs: data, steps, precision, device. It
+// contains no date and no speed.
 func conditions(nets []*net) string {
 	steps := distinct(nets, func(r *record.RunRecord) string {
 		return fmt.Sprintf("%s steps of %d images", thousands(r.Start.Steps), r.Start.Batch)
@@ -201,7 +203,7 @@ func conditions(nets []*net) string {
 	return capital(strings.Join(parts, "; ")) + "."
 }
 
-// caveat says whether the recipe was the paper's and, if not, why.
+// caveat says whether the recipe was the paper's and, if not, how it differs.
 func caveat(nets []*net) string {
 	if allPaper(nets) {
 		return "The paper's recipe and data."
@@ -222,7 +224,7 @@ func caveat(nets []*net) string {
 	return "Not the paper's recipe: " + strings.Join(all, "; ") + "."
 }
 
-// leftOut says how many begun runs are not in the picture, or "".
+// leftOut says how many unfinished runs are not shown; "" if none.
 func leftOut(nets []*net, count func(*net) int) string {
 	k := 0
 	for _, n := range nets {
@@ -237,7 +239,7 @@ func leftOut(nets []*net, count func(*net) int) string {
 	return fmt.Sprintf("%d unfinished runs are not shown.", k)
 }
 
-// thousands writes 64000 as "64,000".
+// thousands formats 64000 as "64,000".
 func thousands(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {

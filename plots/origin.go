@@ -1,3 +1,5 @@
+// The origin of a figure, stored inside PNG and SVG.
+
 package plots
 
 import (
@@ -12,20 +14,20 @@ import (
 	"strings"
 )
 
-// What a figure was made from stands in it: in a PNG as a text chunk of this
-// keyword, in an SVG as an element of this name and namespace under metadata.
+// originKey marks the origin inside a figure: in a PNG it is the keyword of a text chunk,
+// in an SVG the name and namespace of an element in metadata.
 const originKey = "depthlab"
 
 const svgOpen, svgClose = `<metadata><` + originKey + ` xmlns="urn:` + originKey + `">`, `</` + originKey + `></metadata>`
 
 const (
-	pngHead   = 8 + 25 // signature and IHDR, which comes first
+	pngHead   = 8 + 25 // signature and IHDR, the first chunk
 	maxOrigin = 16 << 20
 	maxFigure = 256 << 20
 )
 
-// pngWith puts text into a PNG, as an international text chunk behind the
-// first chunk; "" is no text.
+// pngWith adds text to a PNG, as an international text chunk after the first chunk,
+// unless it is empty.
 func pngWith(png []byte, text []byte) []byte {
 	if len(text) == 0 {
 		return png
@@ -39,20 +41,19 @@ func pngWith(png []byte, text []byte) []byte {
 	return bytes.Join([][]byte{png[:pngHead], chunk, png[pngHead:]}, nil)
 }
 
-// svgWith puts text into an SVG, before its first child.
+// svgWith adds text to an SVG, before its first child, unless it is empty.
 func svgWith(svg []byte, text []byte) []byte {
 	if len(text) == 0 {
 		return svg
 	}
 	var escaped bytes.Buffer
-	xml.EscapeText(&escaped, text) // a Buffer never fails
+	xml.EscapeText(&escaped, text) // writing to a Buffer never fails
 	root := bytes.Index(svg, []byte("<svg"))
 	end := root + bytes.IndexByte(svg[root:], '>') + 1
 	return bytes.Join([][]byte{svg[:end], []byte("\n" + svgOpen), escaped.Bytes(), []byte(svgClose), svg[end:]}, nil)
 }
 
-// Origin reads what Draw was told of where the figure at path, PNG or SVG,
-// comes from.
+// Origin reads from the PNG or SVG at path what Draw was told about its origin.
 func Origin(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -1,3 +1,5 @@
+// Tests of the origin in figures.
+
 package plots
 
 import (
@@ -11,8 +13,8 @@ import (
 
 const someOrigin = "{\n  \"question\": \"Größer < 3 & \\\"so\\\" weiter?\",\n  \"runs\": [{\"id\": \"plain-20-seed0\"}]\n}\n"
 
-// What goes into a figure comes out of it, the picture stays as it was, and
-// the tables do not change.
+// The text that Draw puts into a figure can be read from it. The picture and the tables
+// do not change.
 func TestOriginInFigures(t *testing.T) {
 	q, rs := cpu()
 	plain, marked := t.TempDir(), t.TempDir()
@@ -29,7 +31,7 @@ func TestOriginInFigures(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, text, err)
 		}
 		if _, err := Origin(filepath.Join(plain, name)); err == nil {
-			t.Errorf("%s says where it comes from, without having been told", name)
+			t.Errorf("%s says where it comes from, although it was not told", name)
 		}
 	}
 	if text, err := os.ReadFile(filepath.Join(marked, "provenance.json")); err != nil || string(text) != someOrigin {
@@ -55,7 +57,7 @@ func picture(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	img, err := png.Decode(f) // checks every chunk's sum
+	img, err := png.Decode(f) // checks the CRC of every chunk
 	if err != nil {
 		t.Fatal(err)
 	}

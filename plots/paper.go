@@ -1,3 +1,5 @@
+// The paper's errors, curves and responses.
+
 package plots
 
 import (
@@ -14,17 +16,17 @@ import (
 	"depthlab/harness/record"
 )
 
-// paperErrors are the paper's errors by data set and net, percent.
+// paperErrors are the paper's errors by data set and net, in percent.
 //
-// CIFAR-10. Training: the mean of the last ten or so points of Figure 6, since
-// single points scatter by 0.2 to 0.4. Test: Table 6 for residual nets (for 110
-// layers the best of five runs, 6.61 +- 0.16), and the last points of Figure 6
-// for plain nets, which are in no table. All residual nets of these have
-// shortcuts A. plain-110 is "> 60 %, not displayed".
+// CIFAR-10. Training: the mean of about the last ten points of Figure 6, because single
+// points vary by 0.2 to 0.4. Test: Table 6 for residual nets (for 110 layers the best of
+// five runs; their mean is 6.61 +- 0.16), and the last points of Figure 6 for plain nets,
+// which are in no table. All these residual nets have shortcut A. plain-110 is "> 60 %,
+// not displayed".
 //
-// ImageNet, top-1. Training: the mean of the last ten points of Figure 4; NaN for
-// nets that are not in it. Test: Tables 2 and 3, on the validation set, ten crops
-// a photo.
+// ImageNet, top-1. Training: the mean of the last ten points of Figure 4; NaN for nets
+// that are not in it. Test: Tables 2 and 3, on the validation set, with ten crops of each
+// photo.
 var paperErrors = map[string]map[string]struct{ train, test float64 }{
 	"cifar10": {
 		"plain-20":    {1.32, 9.69},
@@ -51,19 +53,19 @@ var paperErrors = map[string]map[string]struct{ train, test float64 }{
 	},
 }
 
-// paperData is the data set of the paper that the net was trained and tested on,
-// or a copy of it; "" for any other, such as photos of one's own.
+// paperData is the paper's data set that the net was trained and tested on, or that its
+// data are a copy of; "" for any other data, such as the user's own photos.
 func (n *net) paperData() string {
 	set := dataset.Of(n.DataSet)
-	whole := fmt.Sprintf("%s, %d classes", set.Title, set.Classes) // a few photos may be broken
+	whole := fmt.Sprintf("%s, %d classes", set.Title, set.Classes) // a few photos may be unreadable
 	if set.Caveat != "" || set.Photos && n.Data != set.Title && !strings.HasPrefix(n.Data, whole) {
 		return ""
 	}
 	return set.Name
 }
 
-// paper gives the paper's final training and test error for a net on its data,
-// percent, with its own recipe; NaN where it has none.
+// paper returns the paper's final training and test error, in percent, of a net on its
+// data with the paper's recipe; NaN if the paper has none.
 func (n *net) paper() (train, test float64) {
 	e, ok := paperErrors[n.paperData()][n.Label()]
 	if !ok {
@@ -72,7 +74,7 @@ func (n *net) paper() (train, test float64) {
 	return e.train, e.test
 }
 
-// inPaper says whether the paper has the net's errors on the data set.
+// inPaper reports whether the paper has the net's errors on this data set.
 func (n *net) inPaper(data string) bool {
 	_, test := n.paper()
 	return n.paperData() == data && !math.IsNaN(test)
@@ -81,8 +83,8 @@ func (n *net) inPaper(data string) bool {
 //go:embed paper/fig7_responses.csv
 var fig7 []byte
 
-// paperResponses is net -> layer, counted from 1, -> standard deviation of its
-// response in Figure 7.
+// paperResponses maps net -> layer (counted from 1) -> standard deviation of its response
+// in Figure 7.
 var paperResponses = sync.OnceValue(func() map[string][]record.Point {
 	all := map[string][]record.Point{}
 	for _, row := range table(fig7)[1:] {
@@ -96,7 +98,7 @@ var paperResponses = sync.OnceValue(func() map[string][]record.Point {
 	return all
 })
 
-// table reads rows of a file that is part of the program.
+// table parses the rows of a file that is embedded in the program.
 func table(text []byte) [][]string {
 	in := csv.NewReader(bytes.NewReader(text))
 	in.Comment = '#'
@@ -113,8 +115,7 @@ var fig6 []byte
 //go:embed paper/fig4_imagenet.csv
 var fig4 []byte
 
-// paperCurve gives a net's curves of Figure 6 or 4; none for nets not in them, or
-// on other data.
+// paperCurve returns a net's curves in Figure 6 or 4; nil for other nets or other data.
 func paperCurve(n *net) (train, test []record.Point) {
 	if !n.inPaper(n.paperData()) {
 		return nil, nil
@@ -123,8 +124,8 @@ func paperCurve(n *net) (train, test []record.Point) {
 	return c["train"], c["test"]
 }
 
-// paperCurves is net -> "train" or "test" -> points. Test errors of Figure 4
-// are of the validation set.
+// paperCurves maps net -> "train" or "test" -> points. Test errors of Figure 4 are those
+// on the validation set.
 var paperCurves = sync.OnceValue(func() map[string]map[string][]record.Point {
 	curves := map[string]map[string][]record.Point{}
 	add := func(net, split, iteration, err string) {

@@ -1,3 +1,5 @@
+// Tests of figures and tables: golden files, and rules for each kind of figure.
+
 package plots
 
 import (
@@ -19,19 +21,19 @@ import (
 	"depthlab/nets"
 )
 
-var regen = flag.Bool("regen", false, "write the golden files in testdata anew")
-var out = flag.String("out", "", "folder for full-size figures, to be looked at")
+var regen = flag.Bool("regen", false, "rewrite the golden files in testdata")
+var out = flag.String("out", "", "folder for full-size figures, for people to look at")
 
-// shape is how a made-up run goes.
+// shape describes the course of a made-up run.
 type shape struct {
 	start       record.Start
-	train, test float64 // errors that it ends with, percent
+	train, test float64 // final errors, percent
 	stop        int     // stops at this step with NaN; 0 = finishes
 	until       int     // the record ends at this step, unfinished; 0 = finishes
 }
 
-// fake makes a record shaped like a real one: down from chance, noisy at the
-// high rate, a drop at 1/2 and a small one at 3/4.
+// fake makes a record with the shape of a real one: from chance level down, noisy at the
+// high learning rate, with a drop at 1/2 and a small one at 3/4.
 func fake(s shape, logEvery, evalEvery int) *record.RunRecord {
 	h := fnv.New64a()
 	fmt.Fprint(h, s.start.Net, s.start.Seed)
@@ -117,7 +119,7 @@ func start(net string, depth int, seed uint64) record.Start {
 	return s
 }
 
-// named is a net by name, on the data that it is for.
+// named makes a net by name, on the data set that it is for.
 func named(name string) *net {
 	s := record.Start{Net: name, Data: "CIFAR-10", DataSet: "cifar10"}
 	if arch, _ := nets.ParseArch(name); arch.ImageNet() {
@@ -126,9 +128,8 @@ func named(name string) *net {
 	return &net{Start: s}
 }
 
-// The made-up questions. paperRun is Figure 6; preview has seeds; cpu is
-// shortened, with a run under way and one that failed; variants compares
-// shortcuts.
+// The made-up questions. paperRun is Figure 6. preview has several seeds. cpu is
+// shortened and has a running run and a failed one. variants compares shortcuts.
 
 func paperRun() (Question, []*record.RunRecord) {
 	var rs []*record.RunRecord
@@ -197,7 +198,7 @@ func variants(ds ...int) (Question, []*record.RunRecord) {
 	return Question{Name: "shortcuts.yaml", Title: "Is it enough that a shortcut is the identity, or must it learn?", Figures: []string{"training_curves", "error_by_depth"}}, rs
 }
 
-// ways has nets that differ by their blocks and by their recipe.
+// ways has nets with different blocks and recipes.
 func ways(ds ...int) (Question, []*record.RunRecord) {
 	var rs []*record.RunRecord
 	for _, d := range ds {
@@ -216,7 +217,29 @@ func ways(ds ...int) (Question, []*record.RunRecord) {
 	return Question{Name: "ways.yaml", Title: "Which way is best?", Figures: []string{"training_curves", "error_by_depth"}}, rs
 }
 
-// wide has one family over many depths, and more text than fits a line.
+// swept varies two keys: learning rates over two orders of magnitude, and the weight
+// decay.
+func swept() (Question, []*record.RunRecord) {
+	var rs []*record.RunRecord
+	for worse, net := range []string{"resnet-20", "plain-20"} {
+		for i, rate := range []string{"0.001", "0.01", "0.03", "0.1", "0.3"} {
+			for j, decay := range []string{"0.0001", "0.001"} {
+				for seed := range uint64(2) {
+					s := start(net, 20, seed)
+					s.Variant = "rate " + rate + " decay " + decay
+					s.Varied = []record.Value{{Key: "optimizer.rate", Value: rate}, {Key: "optimizer.decay", Value: decay}}
+					s.Steps, s.Data, s.Precision, s.Device = 800, "CIFAR-10", "fp32", "onednn"
+					s.Caveats = []string{"learning rate " + rate}
+					k := math.Abs(float64(i)-2.5) + 0.5*float64(j) + 0.6*float64(seed) + 2*float64(worse)
+					rs = append(rs, fake(shape{start: s, train: 3 + k, test: 9 + k}, 50, 200))
+				}
+			}
+		}
+	}
+	return Question{Name: "rates.yaml", Title: "Which learning rate is best?", Figures: []string{"final_error_vs_value"}}, rs
+}
+
+// wide has one family with many depths, and more text than fits on a line.
 func wide() (Question, []*record.RunRecord) {
 	var rs []*record.RunRecord
 	for i, d := range []int{8, 14, 20, 26, 32, 38, 44, 50, 56, 110, 1202} {
@@ -228,8 +251,8 @@ func wide() (Question, []*record.RunRecord) {
 	return Question{Name: "deep.yaml", Title: "How deep can a residual net become before it gets worse again, and is it the fitting of the training set or the generalisation that suffers first?", Figures: []string{"training_curves", "error_by_depth"}}, rs
 }
 
-// crowd has more nets than there are colours, places and lines: of so many
-// variants and depths, with seeds.
+// crowd has more nets than there are colours, places and lines: this many variants, seeds
+// and depths.
 func crowd(variants, seeds int, ds ...int) (Question, []*record.RunRecord) {
 	var rs []*record.RunRecord
 	for _, d := range ds {
@@ -250,7 +273,7 @@ func crowd(variants, seeds int, ds ...int) (Question, []*record.RunRecord) {
 	return Question{Name: "crowd.yaml", Title: "Which of so many?", Figures: Names()}, rs
 }
 
-// foreign has a title that the font cannot draw, and long has one of a single
+// foreign has a title with characters that the font lacks. long has a title of a single
 // word.
 func foreign() (Question, []*record.RunRecord) {
 	q, rs := cpu()
@@ -267,6 +290,7 @@ func long() (Question, []*record.RunRecord) {
 var questions = map[string]func() (Question, []*record.RunRecord){
 	"paper":      paperRun,
 	"wide":       wide,
+	"swept":      swept,
 	"preview":    preview,
 	"cpu":        cpu,
 	"shortcuts":  func() (Question, []*record.RunRecord) { return variants(20) },
@@ -282,7 +306,8 @@ var questions = map[string]func() (Question, []*record.RunRecord){
 	"long":    long,
 }
 
-// TestLook is no test, but draws all questions at full size with -out, for eyes.
+// TestLook checks nothing. With -out it draws all questions at full size for people to
+// look at.
 func TestLook(t *testing.T) {
 	if *out == "" {
 		return
@@ -295,9 +320,9 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// TestGolden holds pictures, as SVG, and tables to testdata, byte by byte: a
-// label or a tick that is missing is a difference. After a wanted change:
-// go test ./plots -regen, and look at them (-out DIR draws them as PNG, too).
+// TestGolden compares pictures (as SVG) and tables with testdata, byte by byte, so that a
+// missing label or tick is noticed. After an intended change run go test ./plots -regen
+// and look at the figures (-out DIR draws them as PNG, too).
 func TestGolden(t *testing.T) {
 	for _, c := range []struct{ question, figure string }{
 		{"preview", "training_curves"},
@@ -313,6 +338,7 @@ func TestGolden(t *testing.T) {
 		{"preview", "gradient_norms"},
 		{"preview", "generalisation_gap"},
 		{"ways2", "training_curves"},
+		{"swept", "final_error_vs_value"},
 	} {
 		fig := drawn(t, c.question, c.figure)
 		got, err := fig.svg()
@@ -368,7 +394,7 @@ func firstDifference(got, want []byte) string {
 	return fmt.Sprintf("%d lines, want %d", len(g), len(w))
 }
 
-// drawn is a figure of one of the made-up questions.
+// drawn makes a figure of one of the made-up questions.
 func drawn(t *testing.T, question, name string) *figure {
 	t.Helper()
 	q, rs := questions[question]()
@@ -383,13 +409,17 @@ func drawn(t *testing.T, question, name string) *figure {
 	return fig
 }
 
-// TestPNG: a PNG of each kind of figure can be read, has the size that its
-// resolution gives, and ink in each quarter. What is in it TestGolden holds, as SVG:
-// both are drawn by the same calls, but pixels differ from processor to processor.
+// TestPNG checks that a PNG of each kind of figure can be read, has the size of its
+// resolution, and ink in each quarter. TestGolden checks the content in the SVG. Both are
+// drawn by the same calls, but pixels differ between processors.
 func TestPNG(t *testing.T) {
-	const dpi = 72 // a pixel a point
+	const dpi = 72 // one pixel for each point
 	for _, name := range Names() {
-		fig := drawn(t, "preview", name)
+		question := "preview"
+		if name == "final_error_vs_value" {
+			question = "swept"
+		}
+		fig := drawn(t, question, name)
 		file, err := fig.png(dpi)
 		if err != nil {
 			t.Fatal(err)
@@ -444,7 +474,7 @@ func TestDrawWritesAllFilesTheSameEachTime(t *testing.T) {
 			t.Errorf("%s differs between two drawings", e.Name())
 		}
 	}
-	if s := strings.Join(names, " "); s != "error_by_depth.png error_by_depth.svg generalisation_gap.png generalisation_gap.svg gradient_norms.png gradient_norms.svg layer_responses.png layer_responses.svg table.csv table.md table.tex training_curves.png training_curves.svg" {
+	if s := strings.Join(names, " "); s != "curves.csv error_by_depth.png error_by_depth.svg generalisation_gap.png generalisation_gap.svg gradient_norms.png gradient_norms.svg layer_responses.png layer_responses.svg table.csv table.md table.tex training_curves.png training_curves.svg" {
 		t.Error(s)
 	}
 }
@@ -476,7 +506,7 @@ func TestDrawSaysWhatIsWrong(t *testing.T) {
 		rs   []*record.RunRecord
 		want string
 	}{
-		{Question{Name: "a.yaml", Figures: []string{"training_curve"}}, rs, `there is no figure "training_curve"; there are error_by_depth, generalisation_gap, gradient_norms, layer_responses, training_curves`},
+		{Question{Name: "a.yaml", Figures: []string{"training_curve"}}, rs, `there is no figure "training_curve"; there are error_by_depth, final_error_vs_value, generalisation_gap, gradient_norms, layer_responses, training_curves`},
 		{q, nil, "nothing to draw yet: no run has been recorded"},
 		{Question{Name: "a.yaml", Figures: []string{"error_by_depth"}}, rs[1:2], "nothing to draw yet: no run is finished"},
 		{q, append(slices.Clone(rs), rs[0]), "seed 0 of plain-20 is in plain-20, too"},
@@ -490,14 +520,14 @@ func TestDrawSaysWhatIsWrong(t *testing.T) {
 	if err := Draw(dir, q, append(slices.Clone(rs), &other)); err == nil || !strings.Contains(err.Error(), "not records of one question") {
 		t.Error(err)
 	}
-	// One figure that can be drawn is enough.
+	// It is enough if one figure can be drawn.
 	if err := Draw(dir, q, rs[1:2]); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "error_by_depth.png")); err == nil {
 		t.Error("a figure without points was drawn")
 	}
-	// A run that has just begun draws nothing, nor does it fail.
+	// A run that has just begun draws nothing, and is no error.
 	begun := &record.RunRecord{Start: rs[0].Start, Events: rs[0].Events[:1]}
 	if err := Draw(dir, q, []*record.RunRecord{begun}); err == nil || !strings.Contains(err.Error(), "nothing to draw yet") {
 		t.Error(err)
@@ -530,7 +560,7 @@ func TestValidationIsNotCalledTest(t *testing.T) {
 	}
 }
 
-// TestPaper holds the table of the paper's errors to the digitised curves.
+// TestPaper compares the table of the paper's errors with the digitised curves.
 func TestPaper(t *testing.T) {
 	for net, want := range paperErrors["cifar10"] {
 		train, test := paperCurve(named(net))
@@ -564,7 +594,7 @@ func TestPaper(t *testing.T) {
 		if m := mean(tail); math.Abs(m-want.train) > 0.01 {
 			t.Errorf("%s: training error %v, curve ends at %.2f", net, want.train, m)
 		}
-		// One crop, in Figure 4, is worse than ten.
+		// One crop, as in Figure 4, has a higher error than ten.
 		if e := test[len(test)-1].Error; e < want.test+3 || e > want.test+4.2 {
 			t.Errorf("%s: error %v, curve ends at %v", net, want.test, e)
 		}
@@ -580,8 +610,8 @@ func TestPaper(t *testing.T) {
 	}
 }
 
-// TestPaperResponses holds Figure 7 to what the paper says of it: deeper
-// residual nets respond less, and less than plain nets.
+// TestPaperResponses checks that Figure 7 shows what the paper says about it: deeper
+// residual nets have smaller responses, and smaller ones than plain nets.
 func TestPaperResponses(t *testing.T) {
 	size := map[string]float64{}
 	for net, layers := range map[string]int{"plain-20": 19, "plain-56": 55, "resnet-20": 19, "resnet-56": 55, "resnet-110": 109} {
@@ -600,8 +630,7 @@ func TestPaperResponses(t *testing.T) {
 	}
 }
 
-// The table says where the paper's numbers are from, and has them for no
-// variant.
+// The table says where the paper's numbers come from. It has none for variants.
 func TestPaperSource(t *testing.T) {
 	for nets, want := range map[string][2]bool{
 		"plain-20 resnet-20":           {true, false},
@@ -626,8 +655,8 @@ func TestPaperSource(t *testing.T) {
 	}
 }
 
-// The paper's numbers stand beside results on its own data, whole or a copy of
-// them, and beside no others.
+// The paper's numbers are shown beside results on its own data or a copy of them, and
+// beside no others.
 func TestPaperData(t *testing.T) {
 	for _, c := range []struct {
 		net, set, title string
@@ -640,7 +669,7 @@ func TestPaperData(t *testing.T) {
 		{"resnet-20", "cifar100", "CIFAR-100", math.NaN()},
 		{"resnet-20", "imagenet", "ImageNet", math.NaN()},
 		{"resnet-20", "imagenet", "ImageNet, 5 classes, 100 + 20 photos", math.NaN()},
-		{"resnet-20", "", "CIFAR-10", math.NaN()}, // a file of before: Seen tells
+		{"resnet-20", "", "CIFAR-10", math.NaN()}, // older record without the data set's name
 		{"resnet-18", "imagenet", "ImageNet", 27.88},
 		{"resnet-18", "imagenet", "ImageNet, 1000 classes, 1281166 + 50000 photos", 27.88},
 		{"resnet-18", "imagenet", "ImageNet, 3 classes, 100 + 20 photos", math.NaN()},
@@ -658,8 +687,8 @@ func TestPaperData(t *testing.T) {
 	}
 }
 
-// What a run that extends another began with stands beside what that one ended
-// with.
+// The errors that a run begins with are shown beside the final errors of the run that it
+// extends.
 func TestBegun(t *testing.T) {
 	shallow := start("plain-20", 20, 1)
 	shallow.Steps, shallow.Data = 200, "CIFAR-10"
@@ -765,7 +794,7 @@ func TestColorsAreLegibleAndOrdered(t *testing.T) {
 	}
 }
 
-// A question may ask for each figure that can be drawn, and for no other.
+// Questions may ask for each figure that can be drawn, and for no others.
 func TestFiguresAgree(t *testing.T) {
 	if asked := slices.Sorted(slices.Values(experiments.Figures)); !slices.Equal(asked, Names()) {
 		t.Errorf("a question may ask for %q, and %q can be drawn", asked, Names())

@@ -1,3 +1,5 @@
+// Curves over several seeds, and thinning of long curves.
+
 package plots
 
 import (
@@ -6,14 +8,14 @@ import (
 	"depthlab/harness/record"
 )
 
-// point is one place of a curve over seeds. Errors are percent.
+// point is one point of a curve over several seeds. Errors are in percent.
 type point struct {
 	step         float64
 	mean, lo, hi float64
 }
 
-// merge makes one curve of the curves of several seeds. Where only some seeds
-// have a point there is none, or the mean would jump.
+// merge makes one curve of the curves of several seeds. It leaves out points that some
+// seeds lack, because the mean would jump there.
 func merge(curves [][]record.Point) []point {
 	at := map[int][]float64{}
 	most := 0
@@ -38,9 +40,9 @@ func merge(curves [][]record.Point) []point {
 	return ps
 }
 
-// thin leaves of each of n equal pieces of the x axis the lowest and the
-// highest point, and the very last: all that can be told apart in a picture of
-// n columns. Short curves stay as they are; nothing is averaged.
+// thin divides the x axis into n equal columns and keeps the lowest and the highest point
+// in each, and the very last point. More cannot be seen in a picture of n columns. Short
+// curves stay unchanged; nothing is averaged.
 func thin(ps []point, end float64, n int) []point {
 	if len(ps) <= 2*n {
 		return ps

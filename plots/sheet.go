@@ -1,3 +1,5 @@
+// Drawing: figure, panels, axes, legend; rendered as PNG and SVG.
+
 package plots
 
 import (
@@ -15,28 +17,28 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// figure is a picture before it is drawn: text on top, panels side by side.
+// figure is a picture before it is drawn: text at the top, panels side by side.
 type figure struct {
 	title  string
 	notes  []string // small lines under the title
 	legend []key
 	panels []*panel
-	lost   map[rune]bool // what the font cannot draw, once png has been called
+	lost   map[rune]bool // characters that the font lacks; set by png
 }
 
-// key is one entry of the legend: a sample and what it means.
+// key is one entry of the legend: a sample and its meaning.
 type key struct {
 	label  string
-	sample func(s sheet, x, y, w vg.Length) // around the height y, from x to x+w
+	sample func(s sheet, x, y, w vg.Length) // draws around height y, from x to x+w
 }
 
-// panel is one pair of axes. paint draws what is in it.
+// panel is one pair of axes. paint draws its content.
 type panel struct {
 	heading string
 	x, y    axis
-	above   []mark    // small notes over the frame
-	right   vg.Length // room kept free beside the frame
-	labels  int       // that stand there, one above the other
+	above   []mark    // small notes above the frame
+	right   vg.Length // room kept free to the right of the frame
+	labels  int       // number of labels there, one above the other
 	paint   func(f frame)
 }
 
@@ -54,14 +56,14 @@ type tick struct {
 
 type mark = tick
 
-// sheet is a canvas that text can be put on.
+// sheet is a canvas with text.
 type sheet struct {
 	draw.Canvas
-	lost map[rune]bool // of a PNG: what the font cannot draw; nil for an SVG, whose readers have other fonts
+	lost map[rune]bool // for a PNG: collects characters that the font lacks; nil for an SVG, because its viewers have other fonts
 }
 
-// text puts a line of text at a baseline; align is 0 for left, 0.5 for centred
-// and 1 for right of x.
+// text writes a line of text on a baseline. align is 0 for left, 0.5 for centred and 1
+// for right of x.
 func (s sheet) text(x, y vg.Length, size vg.Length, bold bool, c color.Color, align float64, text string) {
 	f := face(size, bold)
 	if s.lost != nil {
@@ -71,12 +73,12 @@ func (s sheet) text(x, y vg.Length, size vg.Length, bold bool, c color.Color, al
 	s.FillString(*f, vg.Point{X: x - vg.Length(align)*textWidth(size, bold, text), Y: y}, text)
 }
 
-// line draws a straight or broken line through points.
+// line draws a solid or dashed line through points.
 func (s sheet) line(c color.Color, w vg.Length, dash []vg.Length, pts ...vg.Point) {
 	s.StrokeLines(draw.LineStyle{Color: c, Width: w, Dashes: dash}, pts)
 }
 
-// frame is a panel's data area: its Rectangle is where the axes' ranges go.
+// frame is a panel's data area. Its Rectangle corresponds to the ranges of the axes.
 type frame struct {
 	sheet
 	p *panel
@@ -85,7 +87,7 @@ type frame struct {
 func (f frame) px(x float64) vg.Length { return f.X((x - f.p.x.min) / (f.p.x.max - f.p.x.min)) }
 func (f frame) py(y float64) vg.Length { return f.Y((y - f.p.y.min) / (f.p.y.max - f.p.y.min)) }
 
-// curve draws points in data units, cut off at the top of the frame.
+// curve draws points in data units, clipped at the top of the frame.
 func (f frame) curve(ps []point, c color.Color, w vg.Length, dash []vg.Length) {
 	pts := make([]vg.Point, len(ps))
 	for i, p := range ps {
@@ -94,7 +96,7 @@ func (f frame) curve(ps []point, c color.Color, w vg.Length, dash []vg.Length) {
 	f.StrokeLines(draw.LineStyle{Color: c, Width: w, Dashes: dash}, f.ClipLinesY(pts)...)
 }
 
-// band fills what lies between the lowest and the highest seed.
+// band fills the area between the lowest and the highest seed.
 func (f frame) band(ps []point, c color.Color) {
 	if len(ps) < 2 {
 		return
@@ -114,14 +116,14 @@ func (f frame) band(ps []point, c color.Color) {
 	f.FillPolygon(c, pts)
 }
 
-// cut adds points where an edge of the band crosses y: between them it lies
-// wholly above or below and may simply be held down to y.
+// cut adds points where an edge of the band crosses y. Between points the edge is then
+// entirely above or below y, so that it can be clipped to y point by point.
 func cut(ps []point, y float64) []point {
 	var out []point
 	for i, p := range ps {
 		if i > 0 {
 			a := ps[i-1]
-			var at []float64 // as shares of the way from a to p
+			var at []float64 // as fractions of the way from a to p
 			for _, e := range [][2]float64{{a.lo, p.lo}, {a.hi, p.hi}} {
 				if (e[0] > y) != (e[1] > y) {
 					at = append(at, (y-e[0])/(e[1]-e[0]))
@@ -138,7 +140,7 @@ func cut(ps []point, y float64) []point {
 	return out
 }
 
-// head is what the text on top becomes once lines are broken.
+// head is the text at the top after line breaking.
 type head struct {
 	title, notes []string
 	height       vg.Length
@@ -148,10 +150,10 @@ const (
 	titleLine  = vg.Length(15)
 	noteLine   = vg.Length(11)
 	legendLine = vg.Length(18)
-	legendNext = vg.Length(13) // a further line of the legend
+	legendNext = vg.Length(13) // further lines of the legend
 	headingRow = vg.Length(17)
-	axisRow    = vg.Length(34) // tick labels and axis label under a frame
-	tickLine   = vg.Length(10) // a further line of tick labels
+	axisRow    = vg.Length(34) // tick labels and axis label below a frame
+	tickLine   = vg.Length(10) // further lines of tick labels
 )
 
 func (fig *figure) head() head {
@@ -168,7 +170,7 @@ func (fig *figure) head() head {
 	return h
 }
 
-// panelHeight leaves room for a line of each label beside the frame.
+// panelHeight leaves room for one line for each label beside the frame.
 func (fig *figure) panelHeight() vg.Length {
 	h := panelHeight
 	for _, p := range fig.panels {
@@ -177,7 +179,7 @@ func (fig *figure) panelHeight() vg.Length {
 	return h
 }
 
-// axisRow is the height of what stands under the frames.
+// axisRow is the height of the text below the frames.
 func (fig *figure) axisRow() vg.Length {
 	more := 0
 	for _, p := range fig.panels {
@@ -193,7 +195,7 @@ func (fig *figure) size() (w, h vg.Length) {
 	return width, 2*margin + fig.head().height + headingRow + fig.panelHeight() + fig.axisRow()
 }
 
-// draw draws the figure on a canvas of its size; lost is the sheet's.
+// draw draws the figure on a canvas of its size. lost is passed to the sheet.
 func (fig *figure) draw(c vg.CanvasSizer, lost map[rune]bool) {
 	s := sheet{draw.New(c), lost}
 	w, total := fig.size()
@@ -244,8 +246,8 @@ const (
 	legendBetween = vg.Length(18)
 )
 
-// legendPlaces gives the place of each entry of the legend, x from the margin on
-// and the line: all in one line, or in columns of the widest entry.
+// legendPlaces returns the place of each legend entry (x from the margin) and the number
+// of lines. Entries are all on one line, or in columns as wide as the widest entry.
 func (fig *figure) legendPlaces() (xs []vg.Length, lines int) {
 	var all, widest vg.Length
 	for _, k := range fig.legend {
@@ -264,7 +266,7 @@ func (fig *figure) legendPlaces() (xs []vg.Length, lines int) {
 	return xs, (len(xs) + columns - 1) / columns
 }
 
-// drawLegend draws the legend, its first line at the height y.
+// drawLegend draws the legend with its first line at height y.
 func (fig *figure) drawLegend(s sheet, y vg.Length) {
 	xs, _ := fig.legendPlaces()
 	room := width - 2*margin - legendSample - legendSpace
@@ -278,8 +280,8 @@ func (fig *figure) drawLegend(s sheet, y vg.Length) {
 	}
 }
 
-// draw draws heading, grid and axes; left is the width of the room for the y
-// axis's text, and below the height of that for the x axis's.
+// draw draws heading, grid, content and axes. left is the width of the room for the y
+// axis's text, below the height of the room for the x axis's text.
 func (f frame) draw(left, below vg.Length) {
 	lo, hi := f.Min, f.Max
 	f.text(lo.X, hi.Y+6, headSize, true, black, 0, f.p.heading)
@@ -314,7 +316,7 @@ func (f frame) draw(left, below vg.Length) {
 		f.Pop()
 	}
 	f.p.paint(f)
-	// The axes come last, over what runs along them.
+	// The axes come last, so that they are above lines along them.
 	f.line(black, 0.7, nil, vg.Point{X: lo.X, Y: hi.Y}, lo, vg.Point{X: hi.X, Y: lo.Y})
 }
 
@@ -329,9 +331,9 @@ func (fig *figure) png(dpi int) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// svg renders the figure as SVG. Text stays text, in Liberation Sans or one of
-// the fonts made to its measures; noisy lines get round corners, as in the PNG;
-// the size is in pixels, since not every reader knows points.
+// svg renders the figure as SVG. Text stays text, in Liberation Sans or a font of the
+// same widths. Noisy lines get round joins, as in the PNG. The size is in pixels, because
+// not every viewer knows points.
 func (fig *figure) svg() ([]byte, error) {
 	w, h := fig.size()
 	c := vgsvg.New(w, h)
@@ -347,13 +349,12 @@ func (fig *figure) svg() ([]byte, error) {
 	).Replace(b.String())), nil
 }
 
-// ticks gives round places from lo to hi, about n of them; scale divides the
-// labels.
+// ticks makes about n ticks at round numbers from lo to hi. Labels are divided by scale.
 func ticks(lo, hi float64, n int, scale float64) []tick {
 	step := roundStep((hi-lo)/float64(n)/scale) * scale
 	var ts []tick
 	for i := math.Ceil(lo/step - 1e-9); i*step <= hi*(1+1e-9); i++ {
-		v := i*step + 0 // + 0: not -0
+		v := i*step + 0 // + 0 turns -0 into 0
 		label := strconv.FormatFloat(v/scale, 'f', -1, 64)
 		if v >= 1000 && v == math.Trunc(v) && scale == 1 {
 			label = thousands(int(v))
@@ -363,7 +364,8 @@ func ticks(lo, hi float64, n int, scale float64) []tick {
 	return ts
 }
 
-// roundStep is the smallest of 1, 2 and 5 times a power of ten not below x.
+// roundStep is the smallest number of the form 1, 2 or 5 times a power of ten that is at
+// least x.
 func roundStep(x float64) float64 {
 	pow := math.Pow(10, math.Floor(math.Log10(x)))
 	for _, m := range []float64{1, 2, 5} {
@@ -374,7 +376,7 @@ func roundStep(x float64) float64 {
 	return 10 * pow
 }
 
-// top is the end of an error axis that has room for x, percent.
+// top is the upper end of an error axis with room for x, in percent.
 func top(x float64) float64 {
 	for _, t := range []float64{0.5, 1, 2, 3, 5, 8, 10, 15, 20, 25, 30, 40, 50, 60, 80} {
 		if x <= t {

@@ -1,3 +1,5 @@
+// Colours, fonts and sizes.
+
 package plots
 
 import (
@@ -13,11 +15,11 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// rgba is a colour that is not premultiplied: what both SVG and PNG take as is.
+// rgba is a colour without premultiplied alpha, as both SVG and PNG take it.
 type rgba = color.NRGBA
 
-// Sizes in points; 72 to the inch. A figure of 9 inches shown 900 pixels wide
-// has 1.4 pixels a point, so nothing is smaller than 8.
+// Sizes are in points, 72 to the inch. A figure of 9 inches shown 900 pixels wide has 1.4
+// pixels for each point. So nothing is smaller than 8 points.
 const (
 	width       = 9 * vg.Inch
 	panelHeight = 3 * vg.Inch
@@ -53,18 +55,18 @@ func face(size vg.Length, bold bool) *font.Face {
 	return &fc
 }
 
-// plasma is a colour map of even lightness steps, deep blue to yellow, that
-// also colour-blind people see in order (Smith and van der Walt 2015). Its
-// yellow end is left out: it cannot be read on white.
+// plasma is a colour map with even steps of lightness, from deep blue to yellow, whose
+// order colour-blind readers can see, too (Smith and van der Walt 2015). Its yellow end
+// is left out, because it is not readable on white.
 var plasma = []rgba{
 	hex(0x0d0887), hex(0x41049d), hex(0x6a00a8),
 	hex(0x8f0da4), hex(0xb12a90), hex(0xcc4778),
 	hex(0xe16462), hex(0xf2844b), hex(0xfca636),
 }
 
-// ramp is a place in the colour map, from the deepest net, 0, to the shallowest, 1.
+// ramp is the colour at t in the colour map: 0 for the deepest net, 1 for the shallowest.
 func ramp(t float64) rgba {
-	x := t * float64(len(plasma)-2) // the last is for t just over 1
+	x := t * float64(len(plasma)-2) // the last colour is for t slightly above 1
 	i := int(x)
 	return mix(plasma[i], plasma[i+1], x-float64(i))
 }
@@ -83,19 +85,24 @@ func fade(c rgba, alpha float64) rgba {
 	return c
 }
 
-// legible darkens a colour until text in it has a contrast of 4.5 to white, the
-// least that the web's accessibility guidelines (WCAG 2.1) ask for.
+// legible darkens a colour until text in it has a contrast of 4.5 to white, the minimum
+// of the web's accessibility guidelines (WCAG 2.1).
 func legible(c rgba) rgba {
-	linear := func(v uint8) float64 { return math.Pow(float64(v)/255, 2.2) }
 	for t := 0.0; ; t += 0.05 {
-		d := mix(c, black, t)
-		if light := 0.2126*linear(d.R) + 0.7152*linear(d.G) + 0.0722*linear(d.B); t >= 1 || 1.05/(light+0.05) >= 4.5 {
+		if d := mix(c, black, t); t >= 1 || 1.05/(luminance(d)+0.05) >= 4.5 {
 			return d
 		}
 	}
 }
 
-// familyColors are of Okabe and Ito's set for colour-blind readers.
+// luminance is the lightness of a colour, from 0 to 1, as defined by the WCAG guidelines
+// except for the darkest colours.
+func luminance(c rgba) float64 {
+	linear := func(v uint8) float64 { return math.Pow(float64(v)/255, 2.2) }
+	return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
+}
+
+// familyColors are from Okabe and Ito's palette for colour-blind readers.
 var familyColors = map[string]rgba{
 	"":  hex(0x5a5a5a), // no shortcut: plain
 	"A": hex(0x0072b2),
@@ -103,27 +110,27 @@ var familyColors = map[string]rgba{
 	"C": hex(0x009e73),
 }
 
-// tagColors are those of families that differ by more than the shortcut: the
-// rest of that set, then of Paul Tol's muted one. When all are taken they come
-// again, with the next of tagDashes.
+// tagColors are the colours of families that differ by more than the shortcut: the rest
+// of that palette, then Paul Tol's muted one. When all are used they repeat with the next
+// of tagDashes.
 var (
 	tagColors = []rgba{hex(0xcc79a7), hex(0x009e73), hex(0xe69f00), hex(0x56b4e9), hex(0x882255), hex(0x332288), hex(0x999933)}
 	tagDashes = [][]vg.Length{nil, {4, 2}, {1.5, 1.5}, {5, 1.5, 1.5, 1.5}}
 )
 
-// look is how the lines of a family are drawn.
+// look is the style of a family's lines.
 type look struct {
 	color rgba
 	dash  []vg.Length
 }
 
-// palette gives each net its colour. One plain and one residual family: by
-// depth, the same for the plain and the residual net. More: by family, shallow
-// nets paler.
+// palette returns the colour of each net. With one plain and one residual family the
+// colour depends on the depth, and is the same for the plain and the residual net. With
+// more families it depends on the family, and shallow nets are paler.
 func palette(nets []*net) func(*net) rgba {
 	ds, fs := depths(nets), familiesOf(nets)
 	return func(n *net) rgba {
-		rank := 0.4 // of an only depth
+		rank := 0.4 // if there is only one depth
 		if len(ds) > 1 {
 			rank = 1 - float64(slices.Index(ds, n.Depth))/float64(len(ds)-1)
 		}
@@ -141,13 +148,13 @@ func palette(nets []*net) func(*net) rgba {
 	}
 }
 
-// families are what the nets of a question are compared as.
+// families groups the nets of a question for comparison.
 type families struct {
-	shortcuts bool              // there are several
+	shortcuts bool              // whether there are several shortcuts
 	shared    map[bool][]string // by Residual: tags that all nets have
-	several   bool              // more than one of plain or of residual nets
-	names     []string          // in their order
-	tagged    map[string]look   // of those with tags
+	several   bool              // whether there is more than one plain or more than one residual family
+	names     []string          // in the order of the nets
+	tagged    map[string]look   // styles of the families with tags
 }
 
 func familiesOf(nets []*net) families {
@@ -184,13 +191,13 @@ func familiesOf(nets []*net) families {
 	return fs
 }
 
-// tags are those of the net that not all others have.
+// tags lists the tags of the net that not all others have.
 func (fs families) tags(n *net) []string {
 	return slices.DeleteFunc(n.tags(), func(t string) bool { return slices.Contains(fs.shared[n.Residual], t) })
 }
 
-// name is "plain", "residual" or, where there are several shortcuts, "shortcut
-// A", and the net's tags behind it.
+// name is "plain", "residual" or, if there are several shortcuts, "shortcut A", followed
+// by the net's tags.
 func (fs families) name(n *net) string {
 	name := "plain"
 	switch {
@@ -202,7 +209,7 @@ func (fs families) name(n *net) string {
 	return strings.Join(append([]string{name}, fs.tags(n)...), ", ")
 }
 
-// color tells families apart in one panel.
+// color is the colour that tells families apart in one panel.
 func (fs families) color(n *net) rgba {
 	tagged, ok := fs.tagged[fs.name(n)]
 	switch {
@@ -216,11 +223,11 @@ func (fs families) color(n *net) rgba {
 	return familyColors["B"]
 }
 
-// look is the net's: of its colour, and of the dashes that tell families of one
-// colour apart.
+// look is the net's line style: colour c, and dashes that tell families of one colour
+// apart.
 func (fs families) look(n *net, c rgba) look { return look{c, fs.tagged[fs.name(n)].dash} }
 
-// shades gives each net the colour of its family, shallow nets paler.
+// shades returns for each net the colour of its family; shallow nets are paler.
 func (fs families) shades(nets []*net) func(*net) rgba {
 	ds := depths(nets)
 	return func(n *net) rgba {

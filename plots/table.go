@@ -1,3 +1,5 @@
+// The tables: Markdown, CSV and LaTeX.
+
 package plots
 
 import (
@@ -11,14 +13,14 @@ import (
 	"depthlab/harness/record"
 )
 
-// tables is file name -> what writes it.
+// tables maps a file name to the function that writes it.
 var tables = map[string]func(Question, []*net) []byte{
 	"table.md":  markdown,
 	"table.csv": commaSeparated,
 	"table.tex": latex,
 }
 
-// row is what is known of a net at the end, errors in percent, NaN if unknown.
+// row is what is known of a net at the end. Errors are in percent, NaN if unknown.
 type row struct {
 	*net
 	train, trainStd, full float64
@@ -44,7 +46,7 @@ func rows(nets []*net) []row {
 	return rs
 }
 
-// percent writes two decimals, or unknown.
+// percent formats x with two decimals; unknown if NaN.
 func percent(x float64, unknown string) string {
 	if math.IsNaN(x) {
 		return unknown
@@ -52,26 +54,12 @@ func percent(x float64, unknown string) string {
 	return strconv.FormatFloat(x, 'f', 2, 64)
 }
 
-// meanStd writes "9.69", or "9.69 ± 0.12" for several seeds.
+// meanStd formats "9.69", or "9.69 ± 0.12" for several seeds.
 func meanStd(m, s float64, plusMinus, unknown string) string {
 	if math.IsNaN(m) || math.IsNaN(s) {
 		return percent(m, unknown)
 	}
 	return percent(m, "") + plusMinus + percent(s, "")
-}
-
-// commaSeparated is for programs: all numbers, empty where unknown.
-func commaSeparated(_ Question, nets []*net) []byte {
-	var b bytes.Buffer
-	b.WriteString("net,seeds,steps,train_error,train_error_std,full_train_error,test_error,test_error_std,best_test_error,paper_train_error,paper_test_error\n")
-	for _, r := range rows(nets) {
-		fields := []string{r.Label(), strconv.Itoa(len(r.done)), strconv.Itoa(r.Steps)}
-		for _, x := range []float64{r.train, r.trainStd, r.full, r.test, r.testStd, r.best, r.paperTrain, r.paperTest} {
-			fields = append(fields, percent(x, ""))
-		}
-		b.WriteString(strings.Join(fields, ",") + "\n")
-	}
-	return b.Bytes()
 }
 
 // meaning explains the columns.
@@ -104,7 +92,7 @@ func paperSource(nets []*net) string {
 	return "He et al. 2015, " + strings.Join(from, "; and ") + "."
 }
 
-// head names the columns of the tables that are for people.
+// tableHead names the columns of the tables for people.
 func tableHead(nets []*net) []string {
 	test := testWord(nets)
 	return []string{"net", "params", "seeds", "steps", "train", "full train", test, "best " + test, "paper train", "paper test"}
@@ -119,7 +107,8 @@ func (r row) cells(plusMinus, unknown string) []string {
 	}
 }
 
-// markdown is for people. Cells are padded: it is read as plain text, too.
+// markdown is for people. Its cells are padded, because people also read it as plain
+// text.
 func markdown(q Question, nets []*net) []byte {
 	grid := [][]string{tableHead(nets)}
 	for _, r := range rows(nets) {
@@ -173,7 +162,7 @@ func markdown(q Question, nets []*net) []byte {
 	return b.Bytes()
 }
 
-// warnings lists what the runs' records warn of, up to a page of it.
+// warnings lists the warnings in the runs' records, at most about a page.
 func warnings(nets []*net) []string {
 	const most = 40
 	var ls []string
@@ -190,9 +179,12 @@ func warnings(nets []*net) []string {
 	return ls
 }
 
-// begun lists what the runs that extend others began with, beside what those
-// others ended with.
+// begun lists the errors that runs began with that extend other runs, together with the
+// final errors of those.
 func begun(nets []*net) []string {
+	if !slices.ContainsFunc(nets, func(n *net) bool { return n.Extends != "" }) {
+		return nil
+	}
 	ends := map[string]string{}
 	for _, n := range nets {
 		for _, r := range n.done {
@@ -213,7 +205,7 @@ func begun(nets []*net) []string {
 	return ls
 }
 
-// unfinished lists the runs that did not come to their end, and why.
+// unfinished lists the runs that did not reach their end, and why.
 func unfinished(nets []*net) []string {
 	var ls []string
 	for _, n := range nets {
@@ -230,8 +222,8 @@ func unfinished(nets []*net) []string {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// latex is a plain tabular, to be put into a table with one's own caption; the
-// conditions that belong into it stand above as a comment.
+// latex is a plain tabular for use in the author's own table and caption. The conditions
+// that the caption should mention are above it as a comment.
 func latex(q Question, nets []*net) []byte {
 	var b bytes.Buffer
 	for _, s := range []string{q.Title, conditions(nets), caveat(nets), meaning(nets)} {

@@ -1,3 +1,5 @@
+// Text: width, line breaking, and characters that the font lacks.
+
 package plots
 
 import (
@@ -10,14 +12,14 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// The font has the letters of Europe and few others. In an SVG the reader's own
-// fonts step in; in a PNG a box stands for what is lacking, since a blank would
-// look as if there were nothing.
+// The font has the letters of Europe and few others. In an SVG the viewer's fonts supply
+// the rest. In a PNG a box replaces a missing character, because a blank would hide that
+// something is missing.
 const box = "□"
 
-// drawable is text as the font draws it, with instead in place of each character
-// that it lacks. Joiners and the like are left out, and so are marks that it
-// lacks: they are part of the letter before them.
+// drawable returns text with each character that the font lacks replaced by instead. It
+// leaves out joiners and similar characters, and missing combining marks, because they
+// belong to the letter before them.
 func drawable(f *font.Face, text string, instead func(r rune) string) string {
 	var b strings.Builder
 	var buf sfnt.Buffer
@@ -34,7 +36,7 @@ func drawable(f *font.Face, text string, instead func(r rune) string) string {
 	return b.String()
 }
 
-// boxed puts boxes for what the font lacks, and notes it in lost.
+// boxed replaces the characters that the font lacks by boxes and adds them to lost.
 func boxed(f *font.Face, text string, lost map[rune]bool) string {
 	return drawable(f, text, func(r rune) string {
 		lost[r] = true
@@ -42,8 +44,8 @@ func boxed(f *font.Face, text string, lost map[rune]bool) string {
 	})
 }
 
-// textWidth is the width of a line of text. What the font lacks is taken to be
-// square, as Chinese is in the fonts that have it.
+// textWidth is the width of a line of text. Characters that the font lacks count as
+// square, as Chinese characters are in fonts that have them.
 func textWidth(size vg.Length, bold bool, text string) vg.Length {
 	f, lacking := face(size, bold), 0
 	known := drawable(f, text, func(rune) string {
@@ -53,8 +55,8 @@ func textWidth(size vg.Length, bold bool, text string) vg.Length {
 	return f.Width(known) + size*vg.Length(lacking)
 }
 
-// wrap breaks text into lines no wider than w: between words, and inside of
-// those that are wider alone.
+// wrap breaks text into lines no wider than w: between words, and inside words that are
+// wider than a line.
 func wrap(size vg.Length, bold bool, text string, w vg.Length) []string {
 	fits := func(s string) bool { return textWidth(size, bold, s) <= w }
 	var lines []string
@@ -82,8 +84,8 @@ func wrap(size vg.Length, bold bool, text string, w vg.Length) []string {
 	return lines
 }
 
-// shortened leaves out the middle of a text that is wider than w: names differ
-// at their ends.
+// shortened leaves out the middle of a text that is wider than w, because names differ at
+// their ends.
 func shortened(size vg.Length, bold bool, text string, w vg.Length) string {
 	runes := []rune(text)
 	for n := len(runes) - 1; n > 0 && textWidth(size, bold, text) > w; n-- {

@@ -1,3 +1,5 @@
+// Tests of text: nothing overlaps or leaves the picture, missing characters are reported.
+
 package plots
 
 import (
@@ -12,7 +14,7 @@ import (
 	"gonum.org/v1/plot/vg/recorder"
 )
 
-// sized is a canvas that only notes what is drawn.
+// sized is a canvas that only records what is drawn.
 type sized struct {
 	recorder.Canvas
 	w, h vg.Length
@@ -20,13 +22,13 @@ type sized struct {
 
 func (s *sized) Size() (w, h vg.Length) { return s.w, s.h }
 
-// written is a line of text in a picture, and where it stands.
+// written is a line of text in a picture and its position.
 type written struct {
 	text string
 	vg.Rectangle
 }
 
-// texts are those of a figure, but for what is turned.
+// texts lists the texts of a figure, except rotated ones.
 func texts(fig *figure) []written {
 	w, h := fig.size()
 	c := &sized{w: w, h: h}
@@ -51,8 +53,8 @@ func texts(fig *figure) []written {
 	return all
 }
 
-// However many nets there are and whatever they and the question are called: all
-// text lies in the picture, and none on another.
+// All text lies inside the picture and no two texts overlap, however many nets there are
+// and whatever their names and the question's title.
 func TestTextStaysInside(t *testing.T) {
 	for name, make := range questions {
 		q, rs := make()
@@ -69,11 +71,11 @@ func TestTextStaysInside(t *testing.T) {
 			all := texts(fig)
 			for i, a := range all {
 				if a.Min.X < 0 || a.Max.X > w || a.Min.Y < 0 || a.Max.Y > h {
-					t.Errorf("%s, %s: %q lies outside of the picture: %.0f, of %.0f x %.0f", name, kind, a.text, a.Rectangle, w, h)
+					t.Errorf("%s, %s: %q lies outside the picture: %.0f, of %.0f x %.0f", name, kind, a.text, a.Rectangle, w, h)
 				}
 				for _, b := range all[:i] {
 					if a.Min.X < b.Max.X && b.Min.X < a.Max.X && a.Min.Y < b.Max.Y && b.Min.Y < a.Max.Y {
-						t.Errorf("%s, %s: %q stands on %q", name, kind, a.text, b.text)
+						t.Errorf("%s, %s: %q overlaps %q", name, kind, a.text, b.text)
 					}
 				}
 			}
@@ -81,8 +83,8 @@ func TestTextStaysInside(t *testing.T) {
 	}
 }
 
-// What the font lacks is a box in the PNG, and said; the SVG and the tables have
-// the text itself.
+// In the PNG a box replaces a character that the font lacks, and the user is told. The
+// SVG and the tables have the text itself.
 func TestTextThatTheFontLacks(t *testing.T) {
 	q, rs := foreign()
 	nets, err := group(rs)
@@ -144,7 +146,7 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// Families look different as long as colours and dashes last.
+// Families have different styles, as long as there are enough colours and dashes.
 func TestLooksDiffer(t *testing.T) {
 	_, rs := crowd(15, 1, 20)
 	nets, err := group(rs)

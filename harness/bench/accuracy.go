@@ -15,6 +15,7 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/state"
+	"depthlab/harness/train"
 )
 
 //go:embed torch_gradient.py
@@ -84,7 +85,7 @@ func Accuracy(ctx context.Context, run experiments.Run, src *data.Source, device
 			return r, harness.ErrInterrupted
 		}
 		to := filepath.Join(dir, strconv.Itoa(len(steps)))
-		if err := harness.Steps(run, src, dev, 1, to); err != nil {
+		if err := train.Steps(run, src, dev, 1, to); err != nil {
 			return r, fmt.Errorf("%s: %w", dev.Info().Name, err)
 		}
 		steps = append(steps, filepath.Join(to, "step-000001.safetensors"))

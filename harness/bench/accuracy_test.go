@@ -8,11 +8,11 @@ import (
 	"testing"
 
 	"depthlab/experiments"
-	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/state"
+	"depthlab/harness/train"
 )
 
 // smallRun is a run whose first step takes ref a moment.
@@ -32,7 +32,7 @@ func smallRun(t *testing.T) (experiments.Run, *data.Source) {
 func answer(t *testing.T, run experiments.Run, src *data.Source, off map[string]float32) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := harness.Steps(run, src, ref.New(), 1, dir); err != nil {
+	if err := train.Steps(run, src, ref.New(), 1, dir); err != nil {
 		t.Fatal(err)
 	}
 	step, err := readVectors(filepath.Join(dir, "step-000001.safetensors"))

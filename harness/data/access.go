@@ -1,3 +1,6 @@
+// The table of how each data set is obtained: generated, or found, checked, read and
+// downloaded.
+
 package data
 
 import (
@@ -10,26 +13,25 @@ import (
 	"depthlab/experiments/dataset"
 )
 
-// Access is how a data set is had: made by the program, or found on the machine,
-// checked and read. What a set has no use for is nil.
+// Access is how a data set is obtained: the program generates it, or finds files on the
+// machine, checks and reads them. Functions that do not apply to a set are nil.
 type Access struct {
 	Make     func() *Source
-	Checksum string // of what Make makes, which takes a moment
+	Checksum string // of what Make generates, so that it need not be generated to know it
 
-	// Find gives the folder of the files: home, or one in it. One with a part of
-	// the set will do. The error says what was looked for, and what to do.
+	// Find returns the folder of the files: home or a folder in it. A folder with only a
+	// part of the set is accepted. The error says where it looked and what to do.
 	Find func(home string) (dir string, err error)
-	// Check says what a folder that Find gave lacks of a whole set, and reads no image.
+	// Check returns an error if a folder from Find is not complete. It reads no image.
 	Check func(dir string) error
-	// Read reads the set from such a folder. When ctx ends before, the error is its own.
+	// Read reads the set from such a folder. If ctx ends first, it returns ctx's error.
 	Read func(ctx context.Context, dir string, o FolderOptions) (*Source, error)
-	// Outline describes what lies in such a folder, where that is not known beforehand.
+	// Outline describes the content of such a folder, if that is not known beforehand.
 	Outline func(dir string, size int) (*Source, error)
-	// Fetch downloads the files into home. What an earlier, interrupted call has got
-	// is gone on from. progress is told the bytes that are there and that there will
-	// be, 0 if not known; it may be nil.
+	// Fetch downloads the files into home. It resumes an interrupted download. progress,
+	// which may be nil, gets the number of bytes so far and in total (0 if unknown).
 	Fetch func(ctx context.Context, home string, progress func(done, total int64)) error
-	MiB   int // that Fetch downloads
+	MiB   int // size of the download
 }
 
 var access = map[string]Access{
@@ -40,7 +42,7 @@ var access = map[string]Access{
 	"preview64": {Make: func() *Source { return Preview64(0, 0) }, Checksum: Preview64Checksum},
 }
 
-// Of is how the data set that a question calls name is had.
+// Of returns how the data set with this name in questions is obtained.
 func Of(name string) (Access, error) {
 	a, ok := access[name]
 	if !ok {
@@ -59,7 +61,7 @@ func Fetchable() (names []string) {
 	return names
 }
 
-// In lists the data sets that a folder has, or has a part of.
+// In lists the data sets that a folder has completely or partly.
 func In(dir string) (found []dataset.Set) {
 	for _, s := range dataset.All {
 		if s.Made() {
@@ -72,8 +74,8 @@ func In(dir string) (found []dataset.Set) {
 	return found
 }
 
-// Outline is a data set without its images, as much of it as is known before it
-// is read; nets see a square of size x size of photos.
+// Outline returns a data set without its images, as far as it is known before it is read.
+// Of photos nets see squares of size x size pixels.
 func Outline(name string, size int) (*Source, error) {
 	if _, err := Of(name); err != nil {
 		return nil, err
@@ -90,7 +92,7 @@ func Outline(name string, size int) (*Source, error) {
 
 const photosForm = "--data DIR or $DEPTHLAB_IMAGENET names a folder with train/n01440764/*.JPEG and val"
 
-// findPhotos takes a folder with train and val or, for tests, with one of them.
+// findPhotos accepts a folder with train and val or, for tests, with one of them.
 func findPhotos(home string) (string, error) {
 	if !isFolder(home, "train") && !isFolder(home, "val") {
 		return "", fmt.Errorf("ImageNet not found (looked in %s); %s", home, photosForm)

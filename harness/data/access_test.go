@@ -1,3 +1,5 @@
+// Tests that every data set of the table can be obtained.
+
 package data
 
 import (
@@ -9,11 +11,11 @@ import (
 	"depthlab/experiments/dataset"
 )
 
-// Every data set of the table can be had, in one of the two ways, and nothing else
-// can.
+// Every data set of the table is generated or read from files, and no other data set
+// exists.
 func TestAccess(t *testing.T) {
 	if len(access) != len(dataset.All) {
-		t.Errorf("%d data sets can be had, the table has %d", len(access), len(dataset.All))
+		t.Errorf("%d data sets can be obtained, the table has %d", len(access), len(dataset.All))
 	}
 	for _, s := range dataset.All {
 		a, err := Of(s.Name)
@@ -22,10 +24,10 @@ func TestAccess(t *testing.T) {
 			continue
 		}
 		if s.Made() && (a.Make == nil || a.Checksum == "" || a.Find != nil || s.Env != "" || s.Caveat == "") {
-			t.Errorf("%s is made by the program, and is had by %+v", s.Name, a)
+			t.Errorf("%s is generated, but its access is %+v", s.Name, a)
 		}
 		if !s.Made() && (a.Make != nil || a.Find == nil || a.Check == nil || a.Read == nil || s.Env == "") {
-			t.Errorf("%s lies in files, and is had by %+v", s.Name, a)
+			t.Errorf("%s is read from files, but its access is %+v", s.Name, a)
 		}
 	}
 	if _, err := Of("mnist"); err == nil {
@@ -33,7 +35,7 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// The sizes of the table are those of the files.
+// The sizes in the table are those of the files.
 func TestCIFARSizes(t *testing.T) {
 	for _, c := range []cifar{cifar10, cifar100} {
 		if c.Train%len(c.train) != 0 || c.labels[len(c.labels)-1] != c.Classes || c.Size != 32 {
@@ -42,7 +44,7 @@ func TestCIFARSizes(t *testing.T) {
 	}
 }
 
-// A folder has the data sets of which it has a part.
+// In finds the data sets of which a folder has a part.
 func TestIn(t *testing.T) {
 	small, fine, photos, both := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
 	cifar10.write(t, small)

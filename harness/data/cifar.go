@@ -1,3 +1,5 @@
+// CIFAR's binary form: finds, checks and reads its files.
+
 package data
 
 import (
@@ -19,24 +21,24 @@ import (
 	"depthlab/experiments/dataset"
 )
 
-// cifar is a data set in CIFAR's binary form. Its files are records: label bytes,
-// of which the last is the class, and 3072 bytes of red, green and blue planes, 32
-// by 32, row-major.
+// cifar is a data set in CIFAR's binary form. Its files are sequences of records: label
+// bytes, the last of which is the class, then 3072 bytes of red, green and blue planes,
+// 32 by 32, row-major.
 //
-// The sums of its files are SHA-1, which is broken against forgery. That is not
-// what they guard against: they tell copies that were recompressed, reordered or
-// damaged. Files that were unpacked from the archive of the right MD5 count as
-// canonical by their manifest too, should these sums ever be wrong.
+// The checksums of its files are SHA-1, which does not protect against forgery. They do
+// not have to: they detect copies that were recompressed, reordered or damaged. Files
+// unpacked from the archive with the right MD5 are canonical by their manifest, too, in
+// case these checksums should be wrong.
 type cifar struct {
 	dataset.Set
-	labels      []int       // of a record's label bytes: how many values each has
-	train       []cifarFile // as many records in each
+	labels      []int       // for each label byte of a record: number of its values
+	train       []cifarFile // files of the training set, with equal numbers of records
 	test        cifarFile
-	folder      string // of the files in the archive
-	archive     string // the archive's name
-	url, envURL string // where its authors publish it; the variable that names an address to be tried first
+	folder      string // folder of the files in the archive
+	archive     string // file name of the archive
+	url, envURL string // address where its authors publish it; environment variable with an address to try first
 	md5         string // of the archive
-	mib         int    // size of the archive
+	mib         int    // size of the archive in MiB
 }
 
 type cifarFile struct{ name, sha1 string }
@@ -46,7 +48,7 @@ const (
 	manifestFile = "SHA1SUMS"
 )
 
-// access is how it is had.
+// access returns how the data set is obtained.
 func (c cifar) access() Access {
 	return Access{
 		Find: c.find, Check: c.check,
@@ -55,10 +57,10 @@ func (c cifar) access() Access {
 	}
 }
 
-// files are those of the training set and then that of the test set.
+// files lists the files of the training set, then that of the test set.
 func (c cifar) files() []cifarFile { return append(slices.Clone(c.train), c.test) }
 
-// rows are the records of the i-th of files.
+// rows is the number of records in file i of files.
 func (c cifar) rows(i int) int {
 	if i < len(c.train) {
 		return c.Train / len(c.train)
@@ -66,21 +68,21 @@ func (c cifar) rows(i int) int {
 	return c.Test
 }
 
-// record is the bytes of a record.
+// record is the size of a record in bytes.
 func (c cifar) record() int { return len(c.labels) + 3*c.Size*c.Size }
 
-// bytes is the size of the i-th of files.
+// bytes is the size of file i of files.
 func (c cifar) bytes(i int) int64 { return int64(c.rows(i)) * int64(c.record()) }
 
-// howToGet is what to do where files are missing.
+// howToGet says what to do if files are missing.
 func (c cifar) howToGet() string {
 	return fmt.Sprintf("./run.sh data %s downloads %s; --data DIR or $%s names a folder that has the %d .bin files of its binary version",
 		c.Name, c.Title, c.Env, len(c.files()))
 }
 
-// find gives home or, as the archive unpacks, the archive's folder in it: the
-// first that holds files of the set. One with only some of them is taken too, so
-// that check can say what is missing.
+// find returns the first folder that holds files of the set: home, or the archive's
+// folder in it, as left by unpacking the archive. It accepts a folder with only some of
+// the files, so that check can say what is missing.
 func (c cifar) find(home string) (string, error) {
 	for _, d := range []string{home, filepath.Join(home, c.folder)} {
 		for _, f := range c.files() {
@@ -92,8 +94,8 @@ func (c cifar) find(home string) (string, error) {
 	return "", fmt.Errorf("%s not found (looked in %s); %s", c.Title, home, c.howToGet())
 }
 
-// check says which of the files are missing in dir, which find gave, or have
-// another size than they should. It reads none of them.
+// check reports the files in dir (from find) that are missing or have the wrong size. It
+// reads no file.
 func (c cifar) check(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -103,8 +105,8 @@ func (c cifar) check(dir string) error {
 	return c.checkSizes(root)
 }
 
-// manifest is the text that fetch leaves beside files from an archive of the
-// right MD5, in the form that sha1sum -c takes.
+// manifest is the text that fetch writes beside files from an archive with the right MD5,
+// in the format of sha1sum -c.
 func (c cifar) manifest(sums []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# files of %s, MD5 %s\n", c.archive, c.md5)
@@ -114,18 +116,18 @@ func (c cifar) manifest(sums []string) string {
 	return b.String()
 }
 
-// read reads the files from dir, which find gave, in their order. They are
-// canonical when their sums are, or when dir has the manifest of the archive.
-// Others are accepted with a Warning, and the Title says so: in the words of the
-// folder's title.txt if it has one (one line, for example "CIFAR-10, JPEG copy").
+// read reads the files in dir (from find) in their order. They are canonical if their
+// checksums are right, or if dir has the archive's manifest. Other files are accepted
+// with a Warning, and Title says so: it is the folder's title.txt if there is one (one
+// line, for example "CIFAR-10, JPEG copy").
 func (c cifar) read(dir string) (*Source, error) {
-	// Nothing outside of the folder is read, whatever links are in it.
+	// Read nothing outside the folder, whatever links are in it.
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	// Before anything is allocated or read.
+	// Check before allocating or reading anything.
 	if err := c.checkSizes(root); err != nil {
 		return nil, err
 	}
@@ -159,7 +161,7 @@ func (c cifar) read(dir string) (*Source, error) {
 			differ = append(differ, f.name)
 		}
 	}
-	written := readSmall(root, manifestFile) // "" if missing: no witness
+	written := readSmall(root, manifestFile) // "" if missing, which matches no files
 	if len(differ) > 0 && written != c.manifest(sums) {
 		s.Canonical = false
 		s.Title = c.titleOf(root)
@@ -170,7 +172,7 @@ func (c cifar) read(dir string) (*Source, error) {
 	return s, nil
 }
 
-// checkSizes makes all complaints at once.
+// checkSizes reports all errors together.
 func (c cifar) checkSizes(root *os.Root) error {
 	var bad []error
 	for i, f := range c.files() {
@@ -188,7 +190,7 @@ func (c cifar) checkSize(root *os.Root, name string, want int64) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s is missing", path)
-	case err != nil: // a link that leads out of the folder, too
+	case err != nil: // also for a link that leads out of the folder
 		return fmt.Errorf("%s: %w; the folder must hold the file itself, or be a link as a whole", path, err)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file", path)
@@ -199,8 +201,8 @@ func (c cifar) checkSize(root *os.Root, name string, want int64) error {
 	return nil
 }
 
-// readFile reads a file into set from image first on and returns its
-// SHA-1. It is safe to call at once for different images of one set.
+// readFile reads a file into set, beginning at image first, and returns its SHA-1. It is
+// safe for concurrent use on different images of one set.
 func (c cifar) readFile(root *os.Root, name string, set *Set, first, rows int) (sum string, err error) {
 	f, err := root.Open(name)
 	if err != nil {
@@ -214,7 +216,7 @@ func (c cifar) readFile(root *os.Root, name string, set *Set, first, rows int) (
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// parse reads exactly rows records, and that must be all there is.
+// parse reads exactly rows records. Fails if there are more.
 func (c cifar) parse(r io.Reader, set *Set, first, rows int) error {
 	labels := make([]byte, len(c.labels))
 	for row := range rows {
@@ -226,19 +228,19 @@ func (c cifar) parse(r io.Reader, set *Set, first, rows int) error {
 			if int(label) >= c.labels[k] {
 				return fmt.Errorf("row %d has label %d, expected 0 to %d: damaged, or not %s's binary version; %s", row, label, c.labels[k]-1, c.Title, c.howToGet())
 			}
-			set.Labels[i] = int32(label) // the last of them is the class
+			set.Labels[i] = int32(label) // the last label byte is the class
 		}
 		if _, err := io.ReadFull(r, set.Image(i)); err != nil {
 			return fmt.Errorf("row %d of %d: %w", row, rows, noEOF(err))
 		}
 	}
 	if n, _ := r.Read(make([]byte, 1)); n > 0 {
-		return fmt.Errorf("goes on after %d rows", rows)
+		return fmt.Errorf("has more than %d rows", rows)
 	}
 	return nil
 }
 
-// noEOF is for places where the end of a file is never right.
+// noEOF turns EOF into an error, where the end of a file is unexpected.
 func noEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -246,8 +248,8 @@ func noEOF(err error) error {
 	return err
 }
 
-// titleOf is the line in the folder's title.txt, unless it is empty, no
-// printable line of at most 80 characters, or claims to be the real thing.
+// titleOf returns the line in the folder's title.txt, unless it is empty, not one
+// printable line of at most 80 characters, or the title of the canonical files.
 func (c cifar) titleOf(root *os.Root) string {
 	title := strings.TrimSpace(readSmall(root, titleFile))
 	plain := plainly(title)
@@ -258,7 +260,7 @@ func (c cifar) titleOf(root *os.Root) string {
 	return title
 }
 
-// plainly is a text's letters and digits alone, in lower case.
+// plainly keeps only the letters and digits of a text, in lower case.
 func plainly(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
@@ -268,7 +270,7 @@ func plainly(text string) string {
 	}, text)
 }
 
-// readSmall is the text of a small file, "" if it cannot be read.
+// readSmall reads the text of a small file; "" if it cannot be read.
 func readSmall(root *os.Root, name string) string {
 	f, err := root.Open(name)
 	if err != nil {

@@ -1,10 +1,13 @@
+// CIFAR-10's files and archive.
+
 package data
 
 import "depthlab/experiments/dataset"
 
-// cifar10 are CIFAR-10's files and archive. Toronto publishes a sum of the
-// archive only; the sums of the files are those that Apache MXNet lists
-// (gluon/data/vision/datasets.py), first for the files of Toronto's own archive.
+// cifar10 lists CIFAR-10's files. Toronto publishes a checksum of the archive only. The
+// checksums of the files are those that Apache MXNet lists
+// (gluon/data/vision/datasets.py), which were first made for the files of Toronto's own
+// archive.
 var cifar10 = cifar{
 	Set: dataset.Of("cifar10"), labels: []int{10},
 	folder: "cifar-10-batches-bin", archive: "cifar-10-binary.tar.gz",

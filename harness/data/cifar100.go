@@ -1,10 +1,12 @@
+// CIFAR-100's files and archive.
+
 package data
 
 import "depthlab/experiments/dataset"
 
-// cifar100 are CIFAR-100's files and archive. A record has a coarse label before
-// the fine one, which is the class. The sums of the files are those that Apache
-// MXNet lists (gluon/data/vision/datasets.py), for files of these names and sizes.
+// cifar100 lists CIFAR-100's files. A record has a coarse label before the fine one,
+// which is the class. The checksums of the files are those that Apache MXNet lists
+// (gluon/data/vision/datasets.py), for files of these names and sizes.
 var cifar100 = cifar{
 	Set: dataset.Of("cifar100"), labels: []int{20, 100},
 	folder: "cifar-100-binary", archive: "cifar-100-binary.tar.gz",

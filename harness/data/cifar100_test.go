@@ -1,3 +1,5 @@
+// Tests of CIFAR-100, on files that they write.
+
 package data
 
 import (
@@ -8,7 +10,7 @@ import (
 	"testing"
 )
 
-// A record's second label is the class.
+// The second label of a record is the class.
 func TestCIFAR100(t *testing.T) {
 	for _, inner := range []string{"", cifar100.folder} {
 		dir := t.TempDir()
@@ -44,7 +46,7 @@ func TestCIFAR100(t *testing.T) {
 	}
 }
 
-// Its archive is fetched and unpacked as CIFAR-10's is.
+// CIFAR-100's archive is downloaded and unpacked like CIFAR-10's.
 func TestDownloadCIFAR100(t *testing.T) {
 	b, good := pack(t, cifar100, entriesOf(cifar100))
 	dir := t.TempDir()

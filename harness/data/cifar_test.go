@@ -1,3 +1,5 @@
+// Tests of CIFAR's binary form: order, complaints, titles and links.
+
 package data
 
 import (
@@ -19,14 +21,14 @@ const (
 	cifarUnknown = "CIFAR-10, files differ from the canonical ones"
 )
 
-// few is a data set with testRows records in each file.
+// few is the data set with only testRows records in each file.
 func few(c cifar) cifar {
 	c.Train, c.Test = len(c.train)*testRows, testRows
 	return c
 }
 
-// bytesOf is one file: the labels go on from file to file, and each pixel tells
-// its file, row and place.
+// bytesOf makes one file. Labels continue from file to file, and each pixel encodes its
+// file, row and place.
 func (c cifar) bytesOf(file, rows int) []byte {
 	var b []byte
 	for row := range rows {
@@ -42,7 +44,7 @@ func (c cifar) bytesOf(file, rows int) []byte {
 
 func cifarBytes(file, rows int) []byte { return cifar10.bytesOf(file, rows) }
 
-// write makes a small folder in the binary layout.
+// write makes a folder of small files in the binary form.
 func (c cifar) write(t *testing.T, dir string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -55,7 +57,7 @@ func (c cifar) write(t *testing.T, dir string) {
 
 func writeCIFAR(t *testing.T, dir string) { t.Helper(); cifar10.write(t, dir) }
 
-// open finds and reads.
+// open finds and reads the data set.
 func (c cifar) open(home string) (*Source, error) {
 	dir, err := c.find(home)
 	if err != nil {
@@ -195,8 +197,8 @@ func rootOf(t *testing.T, dir string) *os.Root {
 	return root
 }
 
-// Links inside of the folder, and to it, are followed; those that lead out of
-// it are refused.
+// Links inside the folder, and the folder itself as a link, are followed. Links that lead
+// out of it are refused.
 func TestLinks(t *testing.T) {
 	dir, elsewhere := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "x.bin")
 	writeCIFAR(t, dir)
@@ -217,7 +219,7 @@ func TestLinks(t *testing.T) {
 			t.Errorf("a link to %s: %v", to, err)
 		}
 	}
-	// A title from outside is none.
+	// A title from outside the folder is ignored.
 	if err := errors.Join(os.WriteFile(elsewhere, []byte("secret"), 0o666), os.Symlink(elsewhere, filepath.Join(dir, titleFile))); err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +228,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// Whatever is in a file: it is refused, or it is that many good records.
+// Any file is refused, or read as the right number of records.
 func FuzzCIFAR(f *testing.F) {
 	f.Add(cifarBytes(0, 1))
 	f.Add(cifarBytes(0, 2))

@@ -1,6 +1,6 @@
-// Package data holds the images that nets are trained and tested on, and the
-// plan: which image goes, cropped and flipped how, into which slot of which
-// step. It draws all randomness of training but the initial weights.
+// Package data holds the images that nets are trained and tested on, and the plan: which
+// image goes into which slot of which step, and how it is cropped and flipped. It draws
+// all random numbers of training except the initial weights.
 package data
 
 import (
@@ -12,13 +12,13 @@ import (
 	"slices"
 )
 
-// Set is a number of images of one size with their labels.
+// Set is a set of images of one size with their labels.
 type Set struct {
-	Images                     []uint8 // (N, Channels, rows, columns), planar; nil for photos
-	Labels                     []int32 // (N), each under Classes
-	N, Channels, Size, Classes int     // Size: rows of an image
-	Width                      int     // columns of an image; 0: as many as rows
-	Photos                     *Photos // in place of Images; nil for a set in memory
+	Images                     []uint8 // (N, Channels, H, W), planar; nil for photos
+	Labels                     []int32 // (N), each from 0 to Classes-1
+	N, Channels, Size, Classes int     // Size is H of an image
+	Width                      int     // W of an image; 0 means square
+	Photos                     *Photos // used instead of Images; nil for a set in memory
 }
 
 // newSet allocates a set of n images.
@@ -29,16 +29,16 @@ func newSet(n, channels, size, classes int) Set {
 	}
 }
 
-// Area is the number of pixels of an image.
+// Area is the number of pixels of an image: H x W.
 func (s *Set) Area() int { return s.Size * cmp.Or(s.Width, s.Size) }
 
-// Image is the (Channels, rows, columns) bytes of image i.
+// Image returns the bytes of image i: (Channels, H, W).
 func (s *Set) Image(i int) []uint8 {
 	n := s.Channels * s.Area()
 	return s.Images[i*n : (i+1)*n : (i+1)*n]
 }
 
-// Join gives the photos of s and then those of t as one set.
+// Join returns one set with the photos of s, followed by those of t.
 func Join(s, t *Set) *Set {
 	all := *s
 	all.N += t.N
@@ -55,17 +55,17 @@ func Join(s, t *Set) *Set {
 	return &all
 }
 
-// Source is a data set with where it came from.
+// Source is a data set and its origin.
 type Source struct {
-	Name        string // what a question calls it: "cifar10"
-	Title       string // for figures and tables; says so when the files are not the canonical ones
+	Name        string // name in questions: "cifar10"
+	Title       string // title for figures and tables; it says so if the files are not the canonical ones
 	Train, Test Set
-	Checksum    string // SHA-256, hex, over sizes, labels and images of both sets; of photos, over classes, and names, labels and bytes of the files
-	Canonical   bool   // the bytes are known to be those that the name promises
+	Checksum    string // SHA-256, hex, over sizes, labels and images of both sets; for photos over classes and the files' names, labels and bytes
+	Canonical   bool   // whether the bytes are known to be those of the published data set
 	Warning     string // "" or a few lines for the user: what is unusual about these data
 }
 
-// checksum is independent of how the files on disk were laid out.
+// checksum does not depend on how the files were laid out on disk.
 func checksum(sets ...*Set) string {
 	h := sha256.New()
 	for _, s := range sets {
@@ -74,7 +74,7 @@ func checksum(sets ...*Set) string {
 			binary.LittleEndian.PutUint64(b[8*i:], uint64(v))
 		}
 		h.Write(b[:])
-		labels := make([]byte, s.N) // in these sets no label is above 255
+		labels := make([]byte, s.N) // labels of these sets are at most 255
 		for i, l := range s.Labels {
 			labels[i] = byte(l)
 		}

@@ -1,3 +1,5 @@
+// The devkit of ILSVRC 2012: classes of the validation photos, read from a MAT-file.
+
 package data
 
 import (
@@ -17,19 +19,19 @@ import (
 	"strings"
 )
 
-// The devkit of ILSVRC 2012 numbers the classes in an order of its own.
+// The devkit of ILSVRC 2012 has its own numbering of the classes.
 const (
-	truthFile = "ILSVRC2012_validation_ground_truth.txt" // line i: the number of photo i
-	metaFile  = "meta.mat"                               // which class has which number
+	truthFile = "ILSVRC2012_validation_ground_truth.txt" // line i: the class number of photo i
+	metaFile  = "meta.mat"                               // the class of each number
 )
 
-// groundTruth reads the devkit beside a flat val folder, and gives what tells
-// the class of ILSVRC2012_val_00000001.JPEG and on by that number. Photos of
-// classes that train does not have belong to none.
+// groundTruth reads the devkit beside a flat val folder. It returns a function from a
+// file name (ILSVRC2012_val_00000001.JPEG) to the class, by the number in the name. ok is
+// false for a photo whose class train does not have.
 func groundTruth(dir string, classes []string) (func(name string) (class int, ok bool), error) {
 	var found string
 	for _, pattern := range []string{"", "data", "*devkit*", "*devkit*/data"} {
-		matches, _ := fs.Glob(os.DirFS(dir), path.Join(pattern, truthFile)) // dir itself may have brackets
+		matches, _ := fs.Glob(os.DirFS(dir), path.Join(pattern, truthFile)) // dir itself may contain brackets
 		if len(matches) > 0 {
 			found = filepath.Join(dir, matches[0])
 			break
@@ -65,7 +67,7 @@ func groundTruth(dir string, classes []string) (func(name string) (class int, ok
 		n, err := strconv.Atoi(line)
 		class, ok := byNumber[n]
 		if err != nil || !ok {
-			return nil, fmt.Errorf("%s, line %d: label %q is outside of the %d classes of %s", found, i+1, line, len(numbers), metaFile)
+			return nil, fmt.Errorf("%s, line %d: label %q is not one of the %d classes of %s", found, i+1, line, len(numbers), metaFile)
 		}
 		labels[i] = class
 	}
@@ -79,12 +81,12 @@ func groundTruth(dir string, classes []string) (func(name string) (class int, ok
 	}, nil
 }
 
-// synsets reads ILSVRC2012_ID and WNID of the leaves from the devkit's
-// meta.mat, a MAT-file of level 5 with one array of structs.
+// synsets reads ILSVRC2012_ID and WNID of the leaf classes from the devkit's meta.mat, a
+// MAT-file of level 5 with one array of structs.
 func synsets(file []byte) (map[string]int, error) {
 	const header = 128
 	if len(file) < header+8 || string(file[126:128]) != "IM" {
-		return nil, errors.New("no MAT-file of level 5")
+		return nil, errors.New("not a MAT-file of level 5")
 	}
 	kind, body, _, err := matElement(file[header:])
 	if err != nil {
@@ -107,14 +109,14 @@ func synsets(file []byte) (map[string]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Flags, dimensions, the array's name, length of a field's name, names; then
-	// the fields of the first struct, of the second, ...
+	// The parts are: flags, dimensions, the array's name, length of a field's name, the
+	// names; then the fields of the first struct, of the second, and so on.
 	if len(parts) < 5 || len(parts[3]) < 4 {
-		return nil, errors.New("no array of structs")
+		return nil, errors.New("does not hold an array of structs")
 	}
 	width := int(binary.LittleEndian.Uint32(parts[3]))
 	if width < 1 || len(parts[4])%width != 0 {
-		return nil, errors.New("fields without names")
+		return nil, errors.New("its fields have no names")
 	}
 	var fields []string
 	for at := 0; at < len(parts[4]); at += width {
@@ -149,13 +151,13 @@ func synsets(file []byte) (map[string]int, error) {
 	return out, nil
 }
 
-// matElement splits the first data element off: its type and content.
+// matElement splits off the first data element and returns its type and content.
 func matElement(b []byte) (kind uint32, body, rest []byte, err error) {
 	if len(b) < 8 {
 		return 0, nil, nil, io.ErrUnexpectedEOF
 	}
 	kind = binary.LittleEndian.Uint32(b)
-	if n := kind >> 16; n != 0 { // a small one: type, length and content in 8 bytes
+	if n := kind >> 16; n != 0 { // small element: type, length and content in 8 bytes
 		if n > 4 {
 			return 0, nil, nil, errors.New("damaged")
 		}
@@ -181,7 +183,7 @@ func matElements(b []byte) (bodies [][]byte, err error) {
 	return bodies, nil
 }
 
-// matValue is the content of an array: behind flags, dimensions and name.
+// matValue is the content of an array. Flags, dimensions and name come before it.
 func matValue(array []byte) (kind uint32, body []byte, err error) {
 	for range 4 {
 		if kind, body, array, err = matElement(array); err != nil {
@@ -191,7 +193,7 @@ func matValue(array []byte) (kind uint32, body []byte, err error) {
 	return kind, body, nil
 }
 
-// matNumber is an array's only number; MATLAB stores small ones as bytes.
+// matNumber is an array's only number. MATLAB stores small numbers as bytes.
 func matNumber(array []byte) (int, error) {
 	kind, b, err := matValue(array)
 	if err != nil {
@@ -207,10 +209,10 @@ func matNumber(array []byte) (int, error) {
 	case kind == 9 && len(b) == 8:
 		return int(math.Float64frombits(binary.LittleEndian.Uint64(b))), nil
 	}
-	return 0, fmt.Errorf("a number of type %d in %d bytes", kind, len(b))
+	return 0, fmt.Errorf("cannot read a number of type %d in %d bytes", kind, len(b))
 }
 
-// matText is an array of characters, of one or two bytes each.
+// matText is an array of characters of one or two bytes each.
 func matText(array []byte) (string, error) {
 	kind, b, err := matValue(array)
 	if err != nil {

@@ -1,3 +1,5 @@
+// Downloads a data set's archive, resumes, checks and unpacks it.
+
 package data
 
 import (
@@ -22,18 +24,18 @@ import (
 	"depthlab/harness/disk"
 )
 
-// archive is what to expect of a download.
+// archive is the expected archive and how to download it.
 type archive struct {
 	cifar
-	maxSize int64         // of the archive, bytes
-	attempt int           // times that each source is tried
+	maxSize int64         // largest accepted archive, in bytes
+	attempt int           // number of attempts for each source
 	pause   time.Duration // after a failure, before the next attempt
-	stall   time.Duration // without a byte, then the connection is given up
+	stall   time.Duration // time without a byte after which the connection is closed
 	free    func(dir string) (int64, bool)
 }
 
-// sources are the addresses to download the archive from, in order: first that of
-// a mirror, or of one's own machine.
+// sources lists the addresses of the archive in the order of trying. A mirror that the
+// user names in the environment comes first.
 func (c cifar) sources() []string {
 	var list []string
 	if own := os.Getenv(c.envURL); own != "" {
@@ -42,7 +44,7 @@ func (c cifar) sources() []string {
 	return append(list, c.url)
 }
 
-// fetch is the Fetch of Access.
+// fetch implements Fetch of Access.
 func (c cifar) fetch(ctx context.Context, dir string, progress func(done, total int64)) error {
 	a := archive{
 		cifar: c, maxSize: 1 << 30,
@@ -51,10 +53,9 @@ func (c cifar) fetch(ctx context.Context, dir string, progress func(done, total 
 	return a.download(ctx, dir, c.sources(), progress)
 }
 
-// download gets the files into dir, from the first source that delivers an
-// archive of the right MD5. What an earlier, interrupted call has got is kept in
-// a .part file and gone on from. The files appear together at the end. The error
-// lists what each source said.
+// download downloads the files into dir, from the first source that delivers an archive
+// with the right MD5. It keeps an incomplete download in a .part file and resumes it. All
+// files appear together at the end. The error lists what each source answered.
 func (a archive) download(ctx context.Context, dir string, sources []string, progress func(done, total int64)) error {
 	if progress == nil {
 		progress = func(int64, int64) {}
@@ -63,7 +64,7 @@ func (a archive) download(ctx context.Context, dir string, sources []string, pro
 		return err
 	}
 	part := filepath.Join(dir, a.archive+".part")
-	// Fetched before a kill, or put there by hand.
+	// Downloaded before a kill, or put there by the user.
 	for _, path := range []string{part, filepath.Join(dir, a.archive)} {
 		if sum, err := md5Of(path); err == nil && sum == a.md5 {
 			if err := a.unpack(path, dir); err != nil || path != part {
@@ -82,11 +83,11 @@ func (a archive) download(ctx context.Context, dir string, sources []string, pro
 			return os.Remove(part)
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("download stopped; the next one goes on from %s: %w", part, ctx.Err())
+			return fmt.Errorf("download stopped; the next one resumes from %s: %w", part, ctx.Err())
 		}
 		var local *localError
 		if errors.As(err, &local) {
-			return err // no other source would help
+			return err // another source would not help
 		}
 		failed = append(failed, fmt.Errorf("%s: %w", source, err))
 	}
@@ -94,7 +95,7 @@ func (a archive) download(ctx context.Context, dir string, sources []string, pro
 		"Without a network, put %s into %s by hand and ask again, or set $%s to an address that can be reached", a.Title, errors.Join(failed...), a.archive, dir, a.envURL)
 }
 
-// localError is a failure of this machine, such as a full disk.
+// localError is an error of this machine, such as a full disk.
 type localError struct{ error }
 
 func (e *localError) Unwrap() error { return e.error }
@@ -106,14 +107,13 @@ func local(err error) error {
 	return &localError{err}
 }
 
-// refusal is an answer that asking again will not change.
+// refusal is an answer of a server that will not change by asking again.
 type refusal struct{ what string }
 
 func (e *refusal) Error() string { return e.what }
 
-// from fills part with the whole archive. A part that came from elsewhere, or
-// is of an archive that has changed, shows in the MD5; then it is got again
-// from the start, once.
+// from completes part, so that it is the whole archive. The MD5 shows if part came from
+// elsewhere or the archive has changed. Then it is downloaded again from the start, once.
 func (a archive) from(ctx context.Context, source, part string, progress func(done, total int64)) (err error) {
 	afresh := false
 	for try := 0; try < a.attempt; try++ {
@@ -151,8 +151,8 @@ func (a archive) from(ctx context.Context, source, part string, progress func(do
 	return err
 }
 
-// fetch appends to part what is missing of it, or writes it anew when the
-// server sends all. resumed tells whether earlier bytes were kept.
+// fetch appends to part the bytes that it lacks, or rewrites it if the server sends the
+// whole archive. resumed tells whether earlier bytes were kept.
 func (a archive) fetch(ctx context.Context, source, part string, progress func(done, total int64)) (resumed bool, err error) {
 	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
@@ -176,8 +176,8 @@ func (a archive) fetch(ctx context.Context, source, part string, progress func(d
 	if have > 0 {
 		request.Header.Set("Range", "bytes="+strconv.FormatInt(have, 10)+"-")
 	}
-	// Else a server may call the archive itself a compressed transfer, and
-	// the transport would unpack it on the way.
+	// Without it a server may declare the archive itself a compressed transfer, and the
+	// transport would unpack it.
 	request.Header.Set("Accept-Encoding", "identity")
 	watch := time.AfterFunc(a.stall, func() { cancel(fmt.Errorf("no byte for %v", a.stall)) })
 	defer watch.Stop()
@@ -199,7 +199,7 @@ func (a archive) fetch(ctx context.Context, source, part string, progress func(d
 		have = 0
 		total = max(response.ContentLength, 0)
 	case code == http.StatusRequestedRangeNotSatisfiable && have > 0:
-		return true, nil // perhaps all is there; the MD5 tells
+		return true, nil // perhaps the part is complete; the MD5 will tell
 	case code >= 500 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout:
 		return false, fmt.Errorf("server says %s", response.Status)
 	default:
@@ -215,7 +215,7 @@ func (a archive) fetch(ctx context.Context, source, part string, progress func(d
 	if _, err := f.Seek(have, io.SeekStart); err != nil {
 		return resumed, local(err)
 	}
-	// What is still to come, and the files unpacked, and a little.
+	// The rest of the archive, the unpacked files, and 1 MiB as a reserve.
 	need := max(total-have, 0) + a.unpacked() + 1<<20
 	if free, known := a.free(filepath.Dir(part)); known && free < need {
 		return resumed, local(fmt.Errorf("%s has %d MB free, %d MB are needed: make room, or choose another folder with --data", filepath.Dir(part), free>>20, need>>20+1))
@@ -246,7 +246,7 @@ func (a archive) fetch(ctx context.Context, source, part string, progress func(d
 	}
 }
 
-// contentRange reads "bytes 100-999/1000"; size is 0 when it is "*".
+// contentRange parses "bytes 100-999/1000". size is 0 if it is "*".
 func contentRange(s string) (first, size int64, ok bool) {
 	s, ok = strings.CutPrefix(s, "bytes ")
 	span, of, ok2 := strings.Cut(s, "/")
@@ -273,7 +273,7 @@ func md5Of(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// unpacked is the size of all files.
+// unpacked is the total size of the files.
 func (a archive) unpacked() (sum int64) {
 	for i := range a.files() {
 		sum += a.bytes(i)
@@ -281,10 +281,9 @@ func (a archive) unpacked() (sum int64) {
 	return sum
 }
 
-// unpack takes the files out of the archive at path, into a folder beside
-// their final places, and moves them there when all are whole. Other
-// names are passed over, so nothing in an archive can choose where it is
-// written.
+// unpack extracts the files of the archive at path into a temporary folder in dir, and
+// moves them to dir when all are complete. It skips all other names, so that an archive
+// cannot choose where something is written.
 func (a archive) unpack(path, dir string) (err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -302,9 +301,10 @@ func (a archive) unpack(path, dir string) (err error) {
 		return wrap(err)
 	}
 	files := a.files()
-	sums := make([]string, len(files)) // "" until the file is there
+	sums := make([]string, len(files)) // "" until the file is extracted
 	got := 0
-	// However it was compressed, no more is read than some spare for names.
+	// Read no more than the files' size and a reserve for headers, however well the
+	// archive is compressed.
 	archive := tar.NewReader(io.LimitReader(z, a.unpacked()+16<<20))
 	for got < len(files) {
 		h, err := archive.Next()
@@ -321,7 +321,7 @@ func (a archive) unpack(path, dir string) (err error) {
 		}
 		want := a.bytes(i)
 		if h.Typeflag != tar.TypeReg || h.Size != want || sums[i] != "" {
-			return wrap(fmt.Errorf("%s is no regular file of %d bytes, or is there twice", name, want))
+			return wrap(fmt.Errorf("%s is not a regular file of %d bytes, or occurs twice", name, want))
 		}
 		hash := sha1.New()
 		if err := writeSynced(filepath.Join(temp, name), io.TeeReader(archive, hash), want); err != nil {

@@ -1,3 +1,5 @@
+// Tests of downloads: interrupted, resumed, wrong, hostile.
+
 package data
 
 import (
@@ -36,7 +38,7 @@ func entriesOf(c cifar) []entry {
 	return append(e, entry{c.folder + "/readme.html", tar.TypeReg, []byte("hello")})
 }
 
-// pack makes an archive and what to expect of it.
+// pack makes an archive and its description.
 func pack(t *testing.T, c cifar, entries []entry) ([]byte, archive) {
 	t.Helper()
 	var b bytes.Buffer
@@ -66,7 +68,7 @@ func pack(t *testing.T, c cifar, entries []entry) ([]byte, archive) {
 	}
 }
 
-// site serves an archive with faults, and notes the ranges it was asked for.
+// site serves an archive with faults, and records the ranges that it was asked for.
 type site struct {
 	*httptest.Server
 	ranges []string
@@ -82,14 +84,14 @@ func serve(t *testing.T, handler http.HandlerFunc) *site {
 	return s
 }
 
-// whole serves b with ranges.
+// whole serves b and supports ranges.
 func whole(b []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "a.tar.gz", time.Time{}, bytes.NewReader(b))
 	}
 }
 
-// breakOff sends half of what is asked for, n times, then all.
+// breakOff sends half of what is asked for, n times, then everything.
 func breakOff(b []byte, n int, ranges bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		first := 0
@@ -122,9 +124,9 @@ func TestDownload(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		serve  []http.HandlerFunc
-		part   []byte     // what an earlier call left
+		part   []byte     // left by an earlier call
 		ranges [][]string // asked of each source
-		fails  []string   // what the error says; nil when it must work
+		fails  []string   // parts of the error message; nil if it must work
 	}{
 		{"at once", []http.HandlerFunc{whole(b)}, nil, [][]string{{""}}, nil},
 		{"resumed from an earlier call", []http.HandlerFunc{whole(b)}, b[:len(b)/2], [][]string{{half}}, nil},
@@ -150,7 +152,7 @@ func TestDownload(t *testing.T) {
 		{"404", []http.HandlerFunc{status(404)}, nil, [][]string{{""}}, []string{"404 Not Found", cifar10.envURL}},
 		{"always busy", []http.HandlerFunc{status(503)}, nil, [][]string{{"", "", ""}}, []string{"503"}},
 		{"wrong hash", []http.HandlerFunc{whole(other)}, nil, [][]string{{""}}, []string{"MD5", good.md5}},
-		{"wrong hash also afresh", []http.HandlerFunc{whole(other)}, other[:9], [][]string{{"bytes=9-", ""}}, []string{"MD5", good.md5}},
+		{"wrong hash from the start, too", []http.HandlerFunc{whole(other)}, other[:9], [][]string{{"bytes=9-", ""}}, []string{"MD5", good.md5}},
 		{"lies about the range", []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Range", "bytes 0-9/10")
 			w.WriteHeader(206)
@@ -214,7 +216,7 @@ func TestDownload(t *testing.T) {
 	}
 }
 
-// The manifest of other bytes, or of another archive, is no witness.
+// The manifest of other bytes, or of another archive, does not make files canonical.
 func TestManifest(t *testing.T) {
 	b, good := pack(t, cifar10, goodEntries())
 	dir := t.TempDir()
@@ -303,8 +305,8 @@ func TestBadArchives(t *testing.T) {
 		want    string
 	}{
 		{"file missing", change(func(e []entry) []entry { return append(e[:3:3], e[4:]...) }), "has 5 of the 6 files"},
-		{"link", change(func(e []entry) []entry { e[3].kind, e[3].body = tar.TypeSymlink, nil; return e }), "no regular file"},
-		{"wrong size", change(func(e []entry) []entry { e[3].body = e[3].body[1:]; return e }), "no regular file of 9219 bytes"},
+		{"link", change(func(e []entry) []entry { e[3].kind, e[3].body = tar.TypeSymlink, nil; return e }), "not a regular file"},
+		{"wrong size", change(func(e []entry) []entry { e[3].body = e[3].body[1:]; return e }), "not a regular file of 9219 bytes"},
 		{"twice", change(func(e []entry) []entry { return append(e[:4:4], e[3:]...) }), "twice"},
 		{"elsewhere", change(func(e []entry) []entry { e[3].name = "../" + e[3].name; return e }), "has 5 of the 6 files"},
 	} {

@@ -1,3 +1,5 @@
+// ImageNet: reads a data set of photos from folders.
+
 package data
 
 import (
@@ -16,41 +18,41 @@ import (
 	"depthlab/harness/data/photo"
 )
 
-// Photos are the images of a set that is too large for memory: files of any
-// size, decoded when they are needed.
+// Photos are the images of a set that is too large for memory: files of any size, decoded
+// when they are needed.
 type Photos struct {
 	Dir     string
-	Names   []string         // (N), under Dir
-	Broken  map[int32]string // what is wrong with the files that the index found unreadable
-	Library *photo.Library   // decodes; nil for Go's decoder
-	sums    []string         // (N), of the files' bytes
-	cache   string           // folder for what is worked out once
+	Names   []string         // (N), paths relative to Dir
+	Broken  map[int32]string // what is wrong with the files that the index found unreadable, by image
+	Library *photo.Library   // decoder; nil for Go's decoder
+	sums    []string         // (N), checksums of the files' bytes
+	cache   string           // folder where results are cached
 }
 
-// MostBroken is the share of unreadable files above which a data set is
-// refused, and a run stops.
+// MostBroken is the largest share of unreadable files. With more of them a data set is
+// refused and a run stops.
 const MostBroken = 0.01
 
-// FolderOptions say how a folder of photos is read.
+// FolderOptions say how to read a folder of photos.
 type FolderOptions struct {
-	Size     int                   // of the square that a net sees
-	Library  *photo.Library        // decodes; nil for Go's decoder
-	Cache    string                // folder where the index is kept
-	Progress func(done, total int) // files looked into; may be nil
-	TestOnly bool                  // val alone will do
+	Size     int                   // side of the square that a net sees
+	Library  *photo.Library        // decoder; nil for Go's decoder
+	Cache    string                // folder of the cached index
+	Progress func(done, total int) // number of files examined so far and in total; may be nil
+	TestOnly bool                  // for tests: train may be missing
 }
 
-// ImageFolder reads a data set in the form of ImageNet: train/CLASS/*.JPEG,
-// and val/CLASS/* or, as it comes, all of val in one folder with the devkit's
-// ground truth beside. Classes are the folders under train, any number of
-// them, in the order of their names. All complaints come at once.
+// ImageFolder reads a data set laid out like ImageNet: train/CLASS/*.JPEG, and
+// val/CLASS/* or, as published, all of val in one folder with the devkit's ground truth
+// beside it. Classes are the folders in train, any number of them, in the order of their
+// names. It reports all errors together.
 //
-// Every file is read once: what is found is kept in the cache, and only files
-// that changed are read again. When ctx ends before, its error is returned; what
-// was read by then is kept. Files whose bytes are no photo are left out of
-// training and tests, unless they are more than MostBroken of a set. A file
-// that cannot be read for another reason, such as a lack of permission, is an
-// error. What else is left out is in the source's Warning.
+// It reads every file once. The index is cached, so that only changed files are read
+// again. If ctx ends first, its error is returned and the files read so far stay in the
+// cache. Files whose bytes are not a photo are left out of training and tests, unless
+// they are more than MostBroken of a set. A file that cannot be read for another reason,
+// such as a missing permission, is an error. The source's Warning says what else is left
+// out.
 func ImageFolder(ctx context.Context, dir string, o FolderOptions) (*Source, error) {
 	f, err := readLayout(dir, o.TestOnly)
 	if err != nil {
@@ -89,8 +91,8 @@ func ImageFolder(ctx context.Context, dir string, o FolderOptions) (*Source, err
 	return s, nil
 }
 
-// OutlineFolder is the outline of a folder of photos, by what it lists: no photo
-// is opened. Nets see a square of size x size.
+// OutlineFolder is the outline of a folder of photos, from its listing: no photo is
+// opened. Nets see squares of size x size pixels.
 func OutlineFolder(dir string, size int) (*Source, error) {
 	f, err := readLayout(dir, false)
 	if err != nil {
@@ -107,10 +109,10 @@ func OutlineFolder(dir string, size int) (*Source, error) {
 	return &Source{Name: "imagenet", Title: photoTitle(len(f.classes), train.N, test.N), Train: train, Test: test}, nil
 }
 
-// imagenet is all of ImageNet.
+// imagenet describes the whole of ImageNet.
 var imagenet = dataset.Of("imagenet")
 
-// photoTitle says how much of ImageNet the photos that can be read are.
+// photoTitle says how much of ImageNet the readable photos are.
 func photoTitle(classes, train, test int) string {
 	if classes == imagenet.Classes && train == imagenet.Train && test == imagenet.Test {
 		return imagenet.Title
@@ -118,7 +120,7 @@ func photoTitle(classes, train, test int) string {
 	return fmt.Sprintf("ImageNet, %d classes, %d + %d photos", classes, train, test)
 }
 
-// someOf is the first few of a list.
+// someOf joins the first few entries of a list.
 func someOf(list []string) string {
 	const few = 5
 	if len(list) > few {
@@ -127,8 +129,8 @@ func someOf(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// newPhotoSet makes a set of the files of folders; class tells the class of a
-// file in the i-th of them.
+// newPhotoSet makes a set of the files in folders. class returns the class of a file in
+// folder i.
 func newPhotoSet(dir string, o FolderOptions, classes []string, listed []*listing, class func(folder int, name string) int) (Set, error) {
 	s := Set{Channels: 3, Size: o.Size, Classes: len(classes), Photos: &Photos{Dir: dir, Broken: map[int32]string{}, Library: o.Library, cache: o.Cache}}
 	if len(listed) == 0 {
@@ -165,7 +167,7 @@ func newPhotoSet(dir string, o FolderOptions, classes []string, listed []*listin
 	return s, nil
 }
 
-// broken names the unreadable files, each with the reason, in order.
+// broken lists the unreadable files in order, each with the reason.
 func (p *Photos) broken() []string {
 	var all []string
 	for _, i := range slices.Sorted(maps.Keys(p.Broken)) {
@@ -174,8 +176,8 @@ func (p *Photos) broken() []string {
 	return all
 }
 
-// Extents are the widths and heights of all photos, by their headers; 1 x 1 of
-// one whose header can not be read, which decoding it will say.
+// Extents returns width and height of all photos, from their headers. It returns 1 x 1
+// for a photo with an unreadable header; decoding it will give the error.
 func (p *Photos) Extents() [][2]int {
 	all := make([][2]int, len(p.Names))
 	each(len(all), func(i int) {
@@ -195,8 +197,8 @@ func (p *Photos) Extents() [][2]int {
 	return all
 }
 
-// photoChecksum is over classes, and names, labels and bytes of the files. It
-// does not depend on where the files lie, nor on their times.
+// photoChecksum is over classes and the files' names, labels and bytes. It does not
+// depend on the place of the files nor on their times.
 func photoChecksum(classes []string, sets ...*Set) string {
 	h := sha256.New()
 	for _, c := range classes {

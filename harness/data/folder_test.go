@@ -1,3 +1,5 @@
+// Tests of folders of photos: layouts, complaints, unreadable files, ground truth.
+
 package data
 
 import (
@@ -15,7 +17,7 @@ import (
 	"testing"
 )
 
-// shot is a photo of one grey with a bright corner.
+// shot is a grey photo with a bright corner.
 func shot(t testing.TB, w, h int, grey uint8) []byte {
 	t.Helper()
 	m := image.NewGray(image.Rect(0, 0, w, h))
@@ -43,10 +45,10 @@ func put(t testing.TB, dir, name string, content []byte) {
 	}
 }
 
-// folder has classes n01 to n03 of n photos each, for training and validation.
+// folder makes classes n01 to n03 with n photos each, for training and validation.
 func folder(t testing.TB, n int) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "[2024] *photos") // which is no pattern
+	dir := filepath.Join(t.TempDir(), "[2024] *photos") // must not be read as a pattern
 	for class := 1; class <= 3; class++ {
 		for i := range n {
 			photo := shot(t, 60+7*class, 50+i%13, uint8(60*class+i%30))
@@ -91,7 +93,7 @@ func TestBadFolders(t *testing.T) {
 		"no val":        {func(dir string) { os.RemoveAll(filepath.Join(dir, "val")) }, []string{"val is missing"}},
 		"class missing": {func(dir string) { os.RemoveAll(filepath.Join(dir, "val", "n02")) }, []string{"lacks 1 of the 3", "n02"}},
 		"class too many": {func(dir string) { put(t, dir, "val/n09/a.JPEG", good); os.RemoveAll(filepath.Join(dir, "val", "n01")) },
-			[]string{"1 classes that train has not: n09", "lacks 1 of the 3 classes of train: n01"}},
+			[]string{"1 classes that train does not have: n09", "lacks 1 of the 3 classes of train: n01"}},
 		"empty class": {func(dir string) {
 			os.RemoveAll(filepath.Join(dir, "train", "n02"))
 			put(t, dir, "train/n02/readme.txt", nil)
@@ -124,7 +126,7 @@ func TestBadFolders(t *testing.T) {
 	}
 }
 
-// For tests, val alone will do.
+// For tests, train may be missing.
 func TestValAlone(t *testing.T) {
 	dir, o := folder(t, 2), options(t)
 	if err := os.RemoveAll(filepath.Join(dir, "train")); err != nil {
@@ -137,7 +139,7 @@ func TestValAlone(t *testing.T) {
 	}
 }
 
-// A few broken files are named and left out.
+// A few unreadable files are named and left out.
 func TestBrokenFiles(t *testing.T) {
 	dir := folder(t, 135)
 	put(t, dir, "train/n01/000.JPEG", nil)
@@ -162,14 +164,14 @@ func TestBrokenFiles(t *testing.T) {
 	if why := s.Test.Photos.Broken[404]; why != "unsupported JPEG feature: unknown marker; convert it to an ordinary JPEG" {
 		t.Errorf("arithmetic coding: %q", why)
 	}
-	for _, says := range []string{"6 unreadable", "000.JPEG (empty)", "003.JPEG (path escapes", "000.JPEG (no regular file)", "001.JPEG (image: unknown format)"} {
+	for _, says := range []string{"6 unreadable", "000.JPEG (empty)", "003.JPEG (path escapes", "000.JPEG (not a regular file)", "001.JPEG (image: unknown format)"} {
 		if !strings.Contains(s.Warning, says) {
 			t.Errorf("warning %q, want %q", s.Warning, says)
 		}
 	}
 }
 
-// The validation set as it comes: one folder, and the devkit.
+// The validation set as published: one folder, and the devkit.
 func TestGroundTruth(t *testing.T) {
 	flat := func(t *testing.T, truth string) string {
 		dir := filepath.Join(t.TempDir(), "[2012] *?")
@@ -210,9 +212,9 @@ func TestGroundTruth(t *testing.T) {
 		t.Errorf("a subset of the classes: %+v, %v", s, err)
 	}
 	for _, c := range []struct{ truth, says string }{
-		{"1\n4\n2\n1\n", `line 2: label "4" is outside of the 3 classes`},
+		{"1\n4\n2\n1\n", `line 2: label "4" is not one of the 3 classes`},
 		{"1\nx\n2\n1\n", `line 2: label "x"`},
-		{"301\n", "line 1"}, // has children
+		{"301\n", "line 1"}, // not a leaf class
 	} {
 		if _, err := ImageFolder(context.Background(), flat(t, c.truth), options(t)); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("ground truth %q: %v, want %q", c.truth, err, c.says)
@@ -234,7 +236,7 @@ func TestGroundTruth(t *testing.T) {
 	}
 }
 
-// No damage to meta.mat makes it panic.
+// meta.mat may be damaged anywhere without a panic.
 func TestDamagedMeta(t *testing.T) {
 	file, err := os.ReadFile(filepath.Join("testdata", "meta.mat"))
 	if err != nil {

@@ -1,3 +1,6 @@
+// The layout of ImageNet's folders: which files belong to which class, and what is left
+// out.
+
 package data
 
 import (
@@ -11,24 +14,24 @@ import (
 	"strings"
 )
 
-// layout is which folders of photos make a data set.
+// layout lists the folders of photos that make a data set.
 type layout struct {
 	classes    []string
 	train, val []photoDir
-	truth      func(folder int, name string) int // the class of a file in the i-th folder of val
+	truth      func(folder int, name string) int // class of a file in folder i of val
 	left       leftOut
 }
 
-// photoDir is what lies in a folder of a data set, sorted by name.
+// photoDir is the content of a folder of a data set, sorted by name.
 type photoDir struct {
-	Path    string   // under the data set's folder
-	Photos  []string // files with an ending that is read
+	Path    string   // relative to the data set's folder
+	Photos  []string // files with a photo's extension
 	Folders []string
-	Others  []string // files that may be photos, with an ending that is not read
+	Others  []string // files that may be photos, but have another extension
 }
 
-// readLayout lists train, val and the classes' folders. With testOnly, val
-// alone will do.
+// readLayout lists train, val and the classes' folders. With testOnly train may be
+// missing.
 func readLayout(dir string, testOnly bool) (layout, error) {
 	const form = "expected a folder for each class in it, such as n01440764"
 	var f layout
@@ -65,8 +68,8 @@ func readLayout(dir string, testOnly bool) (layout, error) {
 	return f, errors.Join(l.err(), f.left.explain(err))
 }
 
-// readVal lists the folders of the validation set: those of the classes, or val
-// itself where the devkit tells the classes of its photos.
+// readVal lists the folders of the validation set: those of the classes, or val itself if
+// the devkit tells the classes of its photos.
 func (f *layout) readVal(l *lister, val photoDir) error {
 	if len(val.Folders) == 0 {
 		truth, err := groundTruth(l.dir, f.classes)
@@ -106,19 +109,18 @@ func (f *layout) readVal(l *lister, val photoDir) error {
 		bad = append(bad, fmt.Errorf("%s lacks %d of the %d classes of train: %s", path, len(missing), len(f.classes), someOf(missing)))
 	}
 	if len(unknown) > 0 {
-		bad = append(bad, fmt.Errorf("%s has %d classes that train has not: %s", path, len(unknown), someOf(unknown)))
+		bad = append(bad, fmt.Errorf("%s has %d classes that train does not have: %s", path, len(unknown), someOf(unknown)))
 	}
 	return errors.Join(bad...)
 }
 
-// lister lists the folders of a data set, and gathers what cannot be read.
+// lister lists the folders of a data set and collects those that cannot be read.
 type lister struct {
 	dir    string
 	failed []string
 }
 
-// list sorts what lies in a folder, without what is of no interest. A link is
-// what it leads to.
+// list sorts the content of a folder and skips clutter. It follows links.
 func (l *lister) list(path string) photoDir {
 	d := photoDir{Path: path}
 	entries, err := os.ReadDir(filepath.Join(l.dir, path))
@@ -153,7 +155,7 @@ func (l *lister) list(path string) photoDir {
 
 func (l *lister) err() error { return cannotRead(l.dir, l.failed) }
 
-// failure names a file or folder of a data set with what the system said of it.
+// failure names a file or folder of a data set together with the system's error.
 func failure(path string, err error) string {
 	var e *fs.PathError
 	if errors.As(err, &e) {
@@ -162,8 +164,8 @@ func failure(path string, err error) string {
 	return fmt.Sprintf("%s (%v)", path, err)
 }
 
-// cannotRead is the error of files and folders that the system does not let us
-// read now; nil for none. To leave them out would make it another data set.
+// cannotRead is the error for files and folders that the system does not let us read now;
+// nil if there are none. Leaving them out would make another data set.
 func cannotRead(dir string, failed []string) error {
 	if len(failed) == 0 {
 		return nil
@@ -172,15 +174,15 @@ func cannotRead(dir string, failed []string) error {
 		dir, len(failed), someOf(failed))
 }
 
-// leftOut names the files of a data set that are not read, by what they are.
+// leftOut lists the files of a data set that are not read, by kind.
 type leftOut map[string][]string
 
 func (left leftOut) add(kind, path string) { left[kind] = append(left[kind], path) }
 
-// note adds what is not read of train and val and of the classes' folders.
+// note adds what is not read in train, in val and in the classes' folders.
 func (left leftOut) note(dir string, tops, classes []photoDir) {
 	for _, d := range tops {
-		if len(d.Folders) == 0 { // val as it comes
+		if len(d.Folders) == 0 { // val as published, in one folder
 			continue
 		}
 		for _, name := range d.Photos {
@@ -199,9 +201,9 @@ func (left leftOut) note(dir string, tops, classes []photoDir) {
 	}
 }
 
-// noteInside adds the photos in a folder that lies in a class's folder.
+// noteInside adds the photos in a folder inside a class's folder.
 func (left leftOut) noteInside(dir, folder string) {
-	root := filepath.Join(dir, folder) + string(filepath.Separator) // the folder that a link leads to
+	root := filepath.Join(dir, folder) + string(filepath.Separator) // follows a link
 	filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		inside, _ := filepath.Rel(dir, path)
 		switch {
@@ -234,10 +236,10 @@ func (left leftOut) String() string {
 	for _, kind := range slices.Sorted(maps.Keys(left)) {
 		all = append(all, fmt.Sprintf("%d %s (the first is %s)", len(left[kind]), kind, left[kind][0]))
 	}
-	return "left out are " + strings.Join(all, "; ") + ". Photos are files ending in .jpeg, .jpg or .png in the folders of the classes"
+	return "left out: " + strings.Join(all, "; ") + ". Photos are files ending in .jpeg, .jpg or .png in the folders of the classes"
 }
 
-// explain adds to an error what was left out, which may be its reason.
+// explain adds to an error what was left out, because that may be the reason.
 func (left leftOut) explain(err error) error {
 	if err == nil || len(left) == 0 {
 		return err
@@ -245,7 +247,7 @@ func (left leftOut) explain(err error) error {
 	return fmt.Errorf("%w; %v", err, left)
 }
 
-// ending is that of a file's name, in small letters and with its dot.
+// ending is a file name's extension, in lower case and with its dot.
 func ending(name string) string { return strings.ToLower(filepath.Ext(name)) }
 
 func isPhoto(name string) bool {

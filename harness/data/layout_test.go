@@ -1,3 +1,5 @@
+// Tests of the layout: left-out files are reported, clutter is not.
+
 package data
 
 import (
@@ -9,13 +11,13 @@ import (
 	"testing"
 )
 
-// Photos are never dropped without a word; what systems leave in folders is
-// never a photo nor a class, and no word is lost about it.
+// Photos are never left out without a warning. Files that operating systems leave in
+// folders are neither photos nor classes, and give no warning.
 func TestLeftOut(t *testing.T) {
 	good := shot(t, 50, 50, 9)
 	for name, c := range map[string]struct {
 		files []string
-		says  []string // nil for no warning
+		says  []string // nil means no warning
 	}{
 		"texts": {[]string{"train/notes.txt", "val/n01/labels.csv", "train/n02/n02_boxes.XML", "train/n02/about/readme.md"}, nil},
 		"clutter": {[]string{
@@ -48,8 +50,7 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// Folders and photos may be links, also where the folders inside of classes are
-// counted.
+// Folders and photos may be links, also inside a class's folder.
 func TestLinkedPhotos(t *testing.T) {
 	dir := folder(t, 2)
 	put(t, dir, "elsewhere/a.JPEG", shot(t, 50, 50, 9))

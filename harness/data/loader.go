@@ -1,3 +1,5 @@
+// The loader: decodes photos ahead of training in several threads.
+
 package data
 
 import (
@@ -12,12 +14,12 @@ import (
 	"depthlab/harness/data/photo"
 )
 
-// Batch is a number of decoded photos.
+// Batch is a batch of decoded photos.
 type Batch struct {
-	Images []uint8 // (N, 3, rows, columns)
+	Images []uint8 // (N, 3, H, W)
 	Labels []int32
-	Rows   []Row    // one for each: itself, as it is or flipped, or -1 for a slot that is empty or whose file is unreadable
-	Failed []*Error // the unreadable ones
+	Rows   []Row    // one for each image: the image itself, flipped or not; index -1 for an empty slot or an unreadable file
+	Failed []*Error // errors of the unreadable files
 
 	shots []Shot
 	errs  []error
@@ -34,15 +36,14 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Name, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Loader decodes batches of photos ahead of who takes them, into a ring of as
-// many as were asked for. What comes out does not depend on the number of
-// threads.
+// Loader decodes batches of photos ahead of their use, into a ring buffer of batches. The
+// result does not depend on the number of threads.
 type Loader struct {
 	set   *Set
-	order chan *Batch // filled or being filled, as they are taken
+	order chan *Batch // batches that are decoded or being decoded, in the order of Next
 	free  chan *Batch
 	stop  chan struct{}
-	held  *Batch // taken last
+	held  *Batch // the batch of the latest Next
 }
 
 // task is one slot of a batch.
@@ -51,9 +52,9 @@ type task struct {
 	slot  int
 }
 
-// NewLoader begins to decode: batch by batch, each of as many slots as shots
-// appends for it, at most most; none ends it. Shots is called from one
-// goroutine. Ahead is the number of batches in the ring.
+// NewLoader starts decoding, batch after batch. shots appends the slots of a batch, at
+// most most of them; no slots end the sequence. It is called from one goroutine. ahead is
+// the number of batches in the ring.
 func NewLoader(set *Set, most, ahead int, shots func(batch int, dst []Shot) []Shot) (*Loader, error) {
 	l := &Loader{set: set, order: make(chan *Batch, ahead), free: make(chan *Batch, ahead), stop: make(chan struct{})}
 	for range ahead {
@@ -81,7 +82,7 @@ func NewLoader(set *Set, most, ahead int, shots func(batch int, dst []Shot) []Sh
 	return l, nil
 }
 
-// hand gives the slots of batch after batch to the workers.
+// hand passes the slots of one batch after another to the workers.
 func (l *Loader) hand(tasks chan<- task, shots func(int, []Shot) []Shot) {
 	defer close(tasks)
 	defer close(l.order)
@@ -113,7 +114,7 @@ func (l *Loader) hand(tasks chan<- task, shots func(int, []Shot) []Shot) {
 	}
 }
 
-// fill decodes one slot, with file as memory, which it gives back.
+// fill decodes one slot. It uses file as a buffer and returns it.
 func (l *Loader) fill(c *photo.Cutter, file []byte, t task) []byte {
 	b, s := t.batch, t.batch.shots[t.slot]
 	b.Rows[t.slot], b.Labels[t.slot] = Row{-1}, 0
@@ -145,7 +146,7 @@ func (l *Loader) fill(c *photo.Cutter, file []byte, t task) []byte {
 	return file
 }
 
-// readInto reads a file into memory that is used again.
+// readInto reads a file into a buffer that is reused.
 func readInto(b []byte, path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -165,8 +166,8 @@ func readInto(b []byte, path string) ([]byte, error) {
 	return b, err
 }
 
-// Next waits for the next batch, which stays as it is until Next is called
-// again; io.EOF behind the last.
+// Next waits for the next batch and returns it. The batch is valid until the next call of
+// Next. After the last batch it returns io.EOF.
 func (l *Loader) Next() (*Batch, error) {
 	if l.held != nil {
 		l.free <- l.held

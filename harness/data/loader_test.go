@@ -1,3 +1,5 @@
+// Tests of the loader, of views of photos, and of their statistics.
+
 package data
 
 import (
@@ -49,7 +51,7 @@ func TestShotsOfPlan(t *testing.T) {
 			}
 		}
 	}
-	if flips < 700 || flips > 900 || low < 30 || high < 30 { // of 1600; 64 expected of each side
+	if flips < 700 || flips > 900 || low < 30 || high < 30 { // of 1600; 64 are expected at each end
 		t.Errorf("%d flips, %d of the least side, %d of the most", flips, low, high)
 	}
 	if reflect.DeepEqual(p.Shots(0, testLook, nil), (&Plan{Seed: 4, N: 50, Batch: 8, Flip: true}).Shots(0, testLook, nil)) {
@@ -92,7 +94,7 @@ func load(t *testing.T, s *Set, batches int) (all []*Batch) {
 	}
 }
 
-// The same pixels, whatever the number of threads.
+// The pixels do not depend on the number of threads.
 func TestThreads(t *testing.T) {
 	s := photos(t, 5)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -107,7 +109,8 @@ func TestThreads(t *testing.T) {
 	}
 }
 
-// A file that breaks after the index was made is an empty slot, and named.
+// A file that becomes unreadable after the index was built gives an empty slot, and is
+// named.
 func TestFileBreaks(t *testing.T) {
 	s := photos(t, 4)
 	name := s.Train.Photos.Names[5]
@@ -171,7 +174,7 @@ func TestPhotoStatistics(t *testing.T) {
 			t.Errorf("mean %v, deviation %v", stats.Mean, stats.Std)
 		}
 	}
-	// Grey photos have one axis of colours.
+	// Grey photos have only one axis of colours.
 	grey := 0
 	for i, v := range stats.Spread {
 		if v > 1 {
@@ -189,7 +192,7 @@ func TestPhotoStatistics(t *testing.T) {
 	if grey != 1 {
 		t.Errorf("variances %v", stats.Spread)
 	}
-	// Kept: no photo is read again.
+	// The result is cached: no photo is read again.
 	if err := os.RemoveAll(s.Train.Photos.Dir); err != nil {
 		t.Fatal(err)
 	}
@@ -202,12 +205,12 @@ func TestPhotoStatistics(t *testing.T) {
 	}
 }
 
-// The matrix is that of its axes and spreads, whose order and signs are fixed.
+// Axes and variances give the matrix again. Their order and signs are fixed.
 func TestPrincipal(t *testing.T) {
 	for _, a := range [][3][3]float64{
 		{{4, 1, -2}, {1, 3, 0.5}, {-2, 0.5, 5}},
-		{{5, 4, 4}, {4, 5, 4}, {4, 4, 5}},   // of grey photos, nearly
-		{{2, -1, 0}, {-1, 2, 0}, {0, 0, 9}}, // an axis (0, 0, 1), and one (1, -1, 0)
+		{{5, 4, 4}, {4, 5, 4}, {4, 4, 5}},   // nearly the covariance of grey photos
+		{{2, -1, 0}, {-1, 2, 0}, {0, 0, 9}}, // axes (0, 0, 1) and (1, -1, 0)
 	} {
 		var flat []float64
 		for _, row := range a {

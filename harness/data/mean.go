@@ -1,3 +1,5 @@
+// Mean image and channel statistics of a data set.
+
 package data
 
 import (
@@ -6,16 +8,16 @@ import (
 	"sync"
 )
 
-// Statistics are taken over a training set, in grey levels of 0..255. They are
-// computed from sums of integers, so that they do not depend on the number of
-// processors. Without images all are zero.
+// Statistics are the statistics of a training set, in grey levels of 0..255. They are
+// computed from integer sums, so that they do not depend on the number of processors.
+// Without images all are zero.
 type Statistics struct {
-	Pixel []float32 // (Channels, Size, Size): the mean image
-	Mean  []float32 // (Channels): mean over images and places
-	Std   []float32 // (Channels): standard deviation over images and places
+	Pixel []float32 // (Channels, H, W): the mean image
+	Mean  []float32 // (Channels): mean over images and pixels
+	Std   []float32 // (Channels): standard deviation over images and pixels
 }
 
-// Statistics are over the images named, nil for all.
+// Statistics computes the statistics of the listed images; nil means all.
 func (s *Set) Statistics(images []int32) Statistics {
 	if images == nil {
 		images = Indices(s.N)
@@ -45,7 +47,7 @@ func (s *Set) Statistics(images []int32) Statistics {
 	return out
 }
 
-// sums adds up each pixel and its square over images.
+// sums computes the sum of each pixel and of its square over images.
 func (s *Set) sums(images []int32) (sum, squares []uint64) {
 	size := s.Channels * s.Area()
 	sum, squares = make([]uint64, size), make([]uint64, size)

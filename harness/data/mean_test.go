@@ -1,3 +1,5 @@
+// Tests of mean image and channel statistics.
+
 package data
 
 import (

@@ -1,3 +1,6 @@
+// Tests of the index of photos: only changed files are read again, and every change is
+// noticed.
+
 package data
 
 import (
@@ -16,7 +19,7 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// indexed reads a folder, and counts the files that were looked into.
+// indexed reads a folder and counts the files that were examined.
 func indexed(t *testing.T, dir string, o FolderOptions) (s *Source, looked int) {
 	t.Helper()
 	o.Progress = func(_, total int) { looked = total }
@@ -27,8 +30,8 @@ func indexed(t *testing.T, dir string, o FolderOptions) (s *Source, looked int) 
 	return s, looked
 }
 
-// overwrite changes a file in place, with a later time: some file systems count
-// in seconds or worse.
+// overwrite changes a file in place and sets a later time, because some file systems
+// count time in seconds or worse.
 func overwrite(t *testing.T, dir, name string, content []byte) {
 	t.Helper()
 	put(t, dir, name, content)
@@ -48,8 +51,8 @@ func touch(t *testing.T, dir, name string) {
 	}
 }
 
-// A second time nothing is looked into but what changed, and the checksum
-// changes with the photos that there are, with nothing else.
+// The second time only changed files are examined. The checksum changes with the photos
+// and with nothing else.
 func TestIndexIsKept(t *testing.T) {
 	dir, o := folder(t, 3), options(t)
 	all := 18
@@ -63,12 +66,12 @@ func TestIndexIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	same := bytes.Clone(good)
-	same[len(same)-10] ^= 1 // of the same size
+	same[len(same)-10] ^= 1 // the size stays
 	for _, c := range []struct {
 		name   string
 		change func()
 		looked int
-		same   bool // the checksum is the first one
+		same   bool // whether the checksum is the first one
 	}{
 		{"nothing", func() {}, 0, true},
 		{"a photo is touched", func() { touch(t, dir, photo) }, 1, true},
@@ -112,7 +115,7 @@ func TestIndexIsKept(t *testing.T) {
 	}
 }
 
-// An index whose making was stopped goes on where it was.
+// An interrupted build of the index resumes.
 func TestIndexIsStopped(t *testing.T) {
 	dir, o := folder(t, 3), options(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -127,7 +130,7 @@ func TestIndexIsStopped(t *testing.T) {
 	looked := 0
 	o.Progress = func(_, total int) { looked = total }
 	if _, err := ImageFolder(context.Background(), dir, o); err != nil || looked != 12 {
-		t.Errorf("%d files looked into, %v; want the 12 that were left", looked, err)
+		t.Errorf("%d files examined, %v; want the 12 that were left", looked, err)
 	}
 }
 
@@ -142,8 +145,7 @@ func damageIndex(t *testing.T, cache string, damage func(path string) error) {
 	}
 }
 
-// The index of earlier versions, which has the times of folders alone, is made
-// anew.
+// An index of an earlier version, which has only the times of folders, is built again.
 func TestFormerIndex(t *testing.T) {
 	dir, o := folder(t, 1), options(t)
 	first, _ := indexed(t, dir, o)
@@ -180,7 +182,7 @@ func TestRepairedInPlace(t *testing.T) {
 	}
 }
 
-// What is no file to read is in the index, too, where the warning sends one.
+// The index also lists what is not a readable file, because the warning refers to it.
 func TestIndexNamesAll(t *testing.T) {
 	dir, o := folder(t, 101), options(t)
 	indexed(t, dir, o)
@@ -195,7 +197,7 @@ func TestIndexNamesAll(t *testing.T) {
 	})
 }
 
-// asNobody does what root would be allowed to do as a user who has no rights.
+// asNobody calls do as a user without rights, because root may do anything.
 func asNobody(t *testing.T, do func()) {
 	t.Helper()
 	if os.Getuid() == 0 {
@@ -212,8 +214,8 @@ func asNobody(t *testing.T, do func()) {
 	do()
 }
 
-// What the system does not let us read is no smaller data set but an error that
-// names it; the next time all is as it was.
+// Files that the system does not let us read are an error that names them, not a smaller
+// data set. When they can be read again, everything is as before.
 func TestCannotBeRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil, mend func(dir string) error
@@ -269,11 +271,11 @@ func TestCannotBeRead(t *testing.T) {
 		},
 	} {
 		dir, o := folder(t, 2), options(t)
-		for _, known := range []bool{false, true} { // to the index
+		for _, known := range []bool{false, true} { // whether the index knows the files already
 			if err := errors.Join(os.RemoveAll(o.Cache), os.Mkdir(o.Cache, 0o777), os.Chmod(o.Cache, 0o777)); err != nil {
 				t.Fatal(err)
 			}
-			t.Chdir(dir) // nobody may not pass through the folders above
+			t.Chdir(dir) // the folders above may be closed to this user
 			first, _ := indexed(t, ".", FolderOptions{Size: 32, Cache: t.TempDir()})
 			if known {
 				indexed(t, ".", o)
@@ -296,15 +298,15 @@ func TestCannotBeRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s, _ := indexed(t, ".", o); s.Checksum != first.Checksum || s.Warning != "" {
-				t.Errorf("%s, known %v: once mended, another checksum or the warning %q", name, known, s.Warning)
+				t.Errorf("%s, known %v: once repaired, another checksum or the warning %q", name, known, s.Warning)
 			}
 			dir = folder(t, 2)
 		}
 	}
 }
 
-// Statistics follow the bytes of the photos, and are not taken without those
-// that cannot be read now.
+// Statistics change with the bytes of the photos. They are refused if a photo cannot be
+// read now.
 func TestStatisticsFollow(t *testing.T) {
 	dir, o := folder(t, 3), options(t)
 	stats := func() (PhotoStatistics, error) {

@@ -1,3 +1,5 @@
+// Statistics of photos: mean image and principal axes of the colours.
+
 package data
 
 import (
@@ -16,19 +18,19 @@ import (
 	"depthlab/harness/disk"
 )
 
-// PhotoStatistics are of photos as tests see them: the centre of each.
+// PhotoStatistics are the statistics of photos as tests see them: of the centre of each.
 type PhotoStatistics struct {
 	Statistics
-	Axes   [3][3]float64 // principal axes of the colours, each of length 1, the one of the largest spread first; kept by earlier versions: in any order
-	Spread [3]float64    // variance of the colours along each, in grey levels squared
+	Axes   [3][3]float64 // principal axes of the colours, each of length 1, the one with the largest variance first; in files of earlier versions in any order
+	Spread [3]float64    // variance of the colours along each axis, in grey levels squared
 }
 
-// mostMeasured bounds the photos that statistics are taken over.
+// mostMeasured is the largest number of photos that statistics are computed from.
 const mostMeasured = 10000
 
-// PhotoStatistics are over the images named, or as many of them, evenly spread,
-// as mostMeasured, at a shorter side of side pixels. They are worked out once
-// and kept in the cache.
+// PhotoStatistics computes the statistics of the listed images, resized to a shorter side
+// of side pixels. If there are more than mostMeasured, it uses that many, evenly spread.
+// The result is kept in the cache.
 func (s *Set) PhotoStatistics(images []int32, side int) (out PhotoStatistics, err error) {
 	if n := len(images); n > mostMeasured {
 		some := make([]int32, mostMeasured)
@@ -56,7 +58,7 @@ func (s *Set) PhotoStatistics(images []int32, side int) (out PhotoStatistics, er
 	return out, disk.Write(path, text)
 }
 
-// measure sums integers, so that nothing depends on the order.
+// measure sums integers, so that the result does not depend on the order.
 func (s *Set) measure(images []int32, side int) (out PhotoStatistics, err error) {
 	const batch = 64
 	centre := Centre(s.Size, side)
@@ -131,9 +133,9 @@ func (s *Set) measure(images []int32, side int) (out PhotoStatistics, err error)
 	return out, nil
 }
 
-// principal gives the eigenvalues of a covariance, the largest first, and its
-// eigenvectors of length 1. Of the two signs of a vector it takes the one with
-// which its first component that is not nearly 0 is positive.
+// principal returns the eigenvalues of a covariance matrix, largest first, and the
+// eigenvectors, each of length 1. It chooses the sign of an eigenvector that makes its
+// first component that is not nearly 0 positive.
 func principal(covariance *mat.SymDense) (values [3]float64, vectors [3][3]float64) {
 	var e mat.EigenSym
 	if !e.Factorize(covariance, true) {

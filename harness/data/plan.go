@@ -1,39 +1,41 @@
+// The plan: the row (image, crop, flip) of each slot of each step, and the validation
+// split.
+
 package data
 
 import "fmt"
 
-// Row selects and augments one image: its index in the set, the top and left
-// of the crop in the padded image, and 1 to flip it left to right. Index -1
-// leaves the slot empty. (The same type as device.Row.)
+// Row selects and augments one image: its index in the set, the top and left of the crop
+// in the padded image, and 1 to flip it left-right. Index -1 leaves the slot empty. (The
+// same type as device.Row.)
 type Row = [4]int32
 
-// Plan is the whole randomness of training after the weights: which image goes
-// into which slot of which step, cropped and flipped how. Nothing is carried
-// from one step to the next, so that a resumed run needs no generator's state.
+// Plan contains all randomness of training except the initial weights: which image goes
+// into which slot of which step, and how it is cropped and flipped. Nothing is carried
+// from one step to the next, so a resumed run needs no generator state.
 //
-// The p-th sample of a run, counted from 0, is in slot p mod Batch of step
-// p div Batch. It belongs to epoch p div N and is image p mod N of that epoch's
-// order, a permutation that Fisher and Yates's shuffle draws from (Seed, epoch).
-// Its crop and flip are drawn from (Seed, p). So a batch may hold the end of
-// one epoch and the start of the next, no image is left out, and every row is
-// a function of (Seed, step, slot).
+// Sample p of a run, counted from 0, is in slot p mod Batch of step p div Batch. It
+// belongs to epoch p div N and is image p mod N in that epoch's order. The order is a
+// permutation that the Fisher-Yates shuffle draws from (Seed, epoch). Crop and flip are
+// drawn from (Seed, p). So a batch may hold the end of one epoch and the start of the
+// next, no image is left out, and every row is a function of (Seed, step, slot).
 //
-// The methods keep the latest orders, so they are for one goroutine.
+// The methods cache the latest orders, so they are not safe for concurrent use.
 type Plan struct {
 	Seed   uint64
-	N      int     // images of the set
-	Images []int32 // indices of those to train on, nil for all N; then their number takes N's place above
-	Batch  int     // samples a step
-	Pad    int     // a crop's top and left are uniform in 0..2*Pad
-	Flip   bool    // left to right, half of the samples
+	N      int     // number of images in the set
+	Images []int32 // indices of the images to train on; then their number replaces N above; nil means all N images
+	Batch  int     // samples in a step
+	Pad    int     // padding; top and left of a crop are uniform in 0..2*Pad
+	Flip   bool    // flip half of the samples left-right
 
-	// The orders of two epochs, of which a batch can need both; epoch e is
-	// at e mod 2.
+	// Cached orders of two epochs, because a batch can need both. That of epoch e is at
+	// index e mod 2.
 	order [2][]int32
 	epoch [2]uint64
 }
 
-// What generators are keyed with, so that those of one seed are unrelated.
+// The first key of each generator, so that generators of one seed are independent.
 const (
 	forOrder uint64 = iota + 1
 	forAugment
@@ -49,7 +51,7 @@ func (p *Plan) Epoch() int {
 	return p.N
 }
 
-// Rows appends the Batch rows of a step, counted from 0, to dst.
+// Rows appends to dst the Batch rows of a step, counted from 0.
 func (p *Plan) Rows(step int, dst []Row) []Row {
 	n := uint64(p.Epoch())
 	if step < 0 || n == 0 {
@@ -71,7 +73,7 @@ func (p *Plan) Rows(step int, dst []Row) []Row {
 	return dst
 }
 
-// orderOf is the order of an epoch's images.
+// orderOf is the order of the images in an epoch.
 func (p *Plan) orderOf(epoch uint64) []int32 {
 	order := &p.order[epoch%2]
 	if *order == nil || p.epoch[epoch%2] != epoch {
@@ -93,7 +95,7 @@ func shuffle(x []int32, r random) {
 	}
 }
 
-// Indices is 0 to n-1.
+// Indices lists 0 to n-1.
 func Indices(n int) []int32 { return appendIndices(make([]int32, 0, n), n) }
 
 func appendIndices(dst []int32, n int) []int32 {
@@ -103,9 +105,8 @@ func appendIndices(dst []int32, n int) []int32 {
 	return dst
 }
 
-// EvalRows is one row for each image in the order given, the crop in the
-// middle of the padding and no flip, filled up to whole batches with rows of
-// index -1.
+// EvalRows makes one row for each image in the given order, with a centre crop and no
+// flip. It fills up the last batch with empty rows (index -1).
 func EvalRows(images []int32, batch, pad int) []Row {
 	rows := make([]Row, 0, (len(images)+batch-1)/batch*batch)
 	for _, i := range images {
@@ -117,14 +118,14 @@ func EvalRows(images []int32, batch, pad int) []Row {
 	return rows
 }
 
-// Split divides a training set of n images. The images are shuffled once, by
-// a seed of the program's own that no run's seed changes, so that runs of
-// different seeds, nets and questions are compared on the same images.
-// validation images from the back of that order are held out; the train first
-// ones are trained on, all the rest for 0. Both come in rising order.
+// Split divides a training set of n images. It shuffles the images once, with a seed of
+// its own that does not depend on the run's seed. So runs of different seeds, nets and
+// questions are compared on the same images. The last validation images in that order are
+// held out. The first train ones are trained on; train = 0 means all others. Both lists
+// are ascending.
 func Split(n, train, validation int) (trainOn, holdOut []int32, err error) {
 	if train < 0 || validation < 0 || train > n-validation || validation >= n {
-		return nil, nil, fmt.Errorf("%d training and %d validation images asked for, but the training set has %d; ask for at most that many together", train, validation, n)
+		return nil, nil, fmt.Errorf("%d training and %d validation images were asked for, but the training set has only %d images; ask for at most %[3]d in total", train, validation, n)
 	}
 	if train == 0 {
 		train = n - validation

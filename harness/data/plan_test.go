@@ -1,3 +1,6 @@
+// Tests of the plan: every epoch is a permutation, rows depend on seed, step and slot
+// only.
+
 package data
 
 import (
@@ -48,7 +51,7 @@ func TestEveryEpochIsAPermutation(t *testing.T) {
 	}
 }
 
-// Rows asked for in any order, by a new Plan or a used one, are the same.
+// Rows are the same in any order of calls, from a new Plan or a used one.
 func TestRowDependsOnSeedStepSlotAlone(t *testing.T) {
 	plan := func() *Plan { return &Plan{Seed: 7, N: 1000, Batch: 64, Pad: 4, Flip: true} }
 	inOrder := plan()
@@ -68,9 +71,9 @@ func TestRowDependsOnSeedStepSlotAlone(t *testing.T) {
 	other := plan()
 	other.Seed++
 	if slices.Equal(other.Rows(0, nil), all[0]) {
-		t.Error("the seed changes nothing")
+		t.Error("rows do not depend on the seed")
 	}
-	// What is drawn for an image does not depend on the other options.
+	// An image's crop and flip do not change the order of the images.
 	still := &Plan{Seed: 7, N: 1000, Batch: 64}
 	for i, r := range still.Rows(3, nil) {
 		if r != (Row{all[3][i][0], 0, 0, 0}) {
@@ -79,7 +82,7 @@ func TestRowDependsOnSeedStepSlotAlone(t *testing.T) {
 	}
 }
 
-// The bits are part of every published result.
+// These bits are part of every published result.
 func TestPlanBits(t *testing.T) {
 	p := Plan{Seed: 0, N: 50000, Batch: 128, Pad: 4, Flip: true}
 	got := slices.Concat(p.Rows(0, nil)[:2], p.Rows(63999, nil)[126:])
@@ -143,7 +146,7 @@ func TestSplit(t *testing.T) {
 			seen[i] = true
 		}
 	}
-	// What is held out does not depend on how much is trained on.
+	// The held-out images do not depend on the number of training images.
 	_, a, _ := Split(1000, 0, 100)
 	_, b, _ := Split(1000, 200, 100)
 	if !slices.Equal(a, b) {
@@ -164,7 +167,7 @@ func BenchmarkRows(b *testing.B) {
 	}
 }
 
-// Whatever is asked for: Split refuses it, or the plan keeps its promises.
+// For any arguments, Split refuses them or the plan keeps its rules.
 func FuzzPlan(f *testing.F) {
 	f.Add(uint64(0), 10, 6, 2, 4, 1, true, 3)
 	f.Add(uint64(1)<<63, 1, 0, 0, 1, 0, false, 1<<40)
@@ -172,7 +175,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add(uint64(7), -1, -1, -1, 1, 0, true, 0)
 	f.Fuzz(func(t *testing.T, seed uint64, n, train, validation, batch, pad int, flip bool, step int) {
 		if n > 300 || batch < 1 || batch > 300 || pad < 0 || pad > 100 || step < 0 || step > math.MaxInt/600 {
-			return // what a question's file cannot ask for
+			return // a question's file cannot ask for this
 		}
 		images, held, err := Split(n, train, validation)
 		if err != nil {
@@ -188,7 +191,7 @@ func FuzzPlan(f *testing.F) {
 		p := Plan{Seed: seed, N: n, Images: images, Batch: batch, Pad: pad, Flip: flip}
 		rows := p.Rows(step, nil)
 		again := Plan{Seed: seed, N: n, Images: images, Batch: batch, Pad: pad, Flip: flip}
-		again.Rows(step/2, nil) // what was asked before does not matter
+		again.Rows(step/2, nil) // earlier calls make no difference
 		if !slices.Equal(rows, again.Rows(step, nil)) {
 			t.Fatal("rows depend on what was asked before")
 		}

@@ -1,3 +1,5 @@
+// The preview sets: generated textures on which depth matters within minutes.
+
 package data
 
 import (
@@ -10,38 +12,38 @@ import (
 	"depthlab/experiments/dataset"
 )
 
-// PreviewTask describes the generated data set: textures of ten classes, made
-// so that depth matters within minutes. Five patterns (stripes across, stripes
-// down, their product upright, their product on the diagonal, rings) come at
-// two spatial frequencies each. Phase, colour and frequency vary, so that no
-// pixel tells the class, and a flip left to right turns no class into another,
-// so that flipping is a fair augmentation. Lengths are in pixels, amplitudes
-// and deviations in grey levels of 0..255.
+// PreviewTask describes a generated data set: textures of ten classes, designed so that
+// depth matters within minutes. There are five patterns (stripes that vary horizontally,
+// stripes that vary vertically, their product upright, their product on the diagonal,
+// rings), each at two spatial frequencies. Phase, colour and frequency vary, so that no
+// single pixel tells the class. A left-right flip turns no class into another, so
+// flipping is a fair augmentation. Lengths are in pixels, amplitudes and standard
+// deviations in grey levels of 0..255.
 type PreviewTask struct {
 	Seed       uint64
-	Size       int        // height and width
-	Frequency  [2]float64 // radians per pixel: of classes 0-4, of classes 5-9
-	Jitter     float64    // each image's frequency is off by up to this share
-	Turn       float64    // standard deviation of the pattern's slant, radians
-	Amplitude  float64    // of the pattern, over all three channels: its colour is a vector of this length
-	BaseLow    float64    // the mean grey level of each channel lies
-	BaseHigh   float64    // between these
-	Wave       float64    // deviation of the amplitude, per channel, of one broad random wave
-	WaveLow    float64    // whose frequency lies between these,
-	WaveHigh   float64    // radians per pixel
-	Noise      float64    // deviation of each pixel
-	RingMargin float64    // rings have their centre at least this far inside the image
+	Size       int        // H and W of an image
+	Frequency  [2]float64 // radians per pixel: of classes 0-4 and of classes 5-9
+	Jitter     float64    // largest relative deviation of an image's frequency
+	Turn       float64    // standard deviation of the pattern's rotation, radians
+	Amplitude  float64    // amplitude of the pattern over all three channels: its colour is a vector of this length
+	BaseLow    float64    // lower bound of the mean grey level of each channel
+	BaseHigh   float64    // upper bound
+	Wave       float64    // standard deviation of the amplitude of one random wave in each channel
+	WaveLow    float64    // lower bound of that wave's frequency, radians per pixel
+	WaveHigh   float64    // upper bound
+	Noise      float64    // standard deviation of the noise in each pixel
+	RingMargin float64    // minimum distance of the rings' centre from the image's edge
 }
 
-// Checksums of the default sets, Preview(0, 0) and Preview64(0, 0), which take a
-// moment to make.
+// Checksums of the default sets, Preview(0, 0) and Preview64(0, 0), because generating
+// these takes a moment.
 const (
 	PreviewChecksum   = "e50c2e97a332fb89ebb540c928f8597299f6b0971d9a8e329678046efc57c083"
 	Preview64Checksum = "51659f06a215f3de0e6a4255eb627bf12addb8b1f6872c04035123af49a134e5"
 )
 
-// DefaultPreview is the task that the questions' preview profiles use. To
-// change a number here changes the data set and its checksum.
+// DefaultPreview is the task of the questions' preview profiles. Changing a number
+// changes the data set and its checksum.
 var DefaultPreview = PreviewTask{
 	Seed: 2015, Size: 16,
 	Frequency: [2]float64{0.9, 1.5}, Jitter: 0.07, Turn: 0.06,
@@ -52,8 +54,8 @@ var DefaultPreview = PreviewTask{
 
 const previewClasses = 10
 
-// LargePreview is the same task on images four times as wide, for nets that
-// begin with ImageNet's 7x7 convolution and max-pool.
+// LargePreview is the same task with images four times as large, for nets that begin with
+// ImageNet's 7x7 convolution and max-pool.
 var LargePreview = DefaultPreview.enlarged(4)
 
 func (t PreviewTask) enlarged(k float64) PreviewTask {
@@ -65,17 +67,15 @@ func (t PreviewTask) enlarged(k float64) PreviewTask {
 	return t
 }
 
-// Preview64 generates images of LargePreview, as Preview does of DefaultPreview.
+// Preview64 generates images of LargePreview, as Preview does for DefaultPreview.
 func Preview64(train, test int) *Source { return LargePreview.generate("preview64", train, test) }
 
-// Preview generates the preview set with so many images for training and
-// testing; 0 stands for all that there are. The bytes are the same on every
-// machine.
+// Preview generates the preview set with this many images for training and testing; 0
+// means the full number. The bytes are the same on every machine.
 func Preview(train, test int) *Source { return DefaultPreview.generate("preview", train, test) }
 
-// generate makes the Source of the data set of a name. Image i is a function of
-// (t, split, i) alone, so a smaller set is the front of a larger one; its label is
-// i mod 10.
+// generate makes the Source of the data set of this name. Image i depends only on (t,
+// split, i), so a smaller set is the beginning of a larger one. Its label is i mod 10.
 func (t PreviewTask) generate(name string, train, test int) *Source {
 	set := dataset.Of(name)
 	s := &Source{
@@ -109,10 +109,10 @@ func (t PreviewTask) set(split uint64, n int) Set {
 	return s
 }
 
-// paint writes one image (3, Size, Size) of a class. What varies from image to
-// image is drawn in float64, each product rounded by itself; what is computed
-// per pixel is integers. Grey levels are in units of 2^-20, since the sines of
-// the table have 14 bits and colours are given 6.
+// paint writes one image (3, Size, Size) of a class. Values that vary from image to image
+// are drawn in float64, with each product rounded separately. All arithmetic for each
+// pixel uses integers. Grey levels are in units of 2^-20: the sines of the table have 14
+// bits, colours 6.
 func (t PreviewTask) paint(dst []uint8, class int, r random) {
 	const colourUnit, level = 1 << 6, 20
 	frequency := mul(t.Frequency[class/5], r.between(1-t.Jitter, 1+t.Jitter)) / (2 * math.Pi)
@@ -121,7 +121,7 @@ func (t PreviewTask) paint(dst []uint8, class int, r random) {
 	low, high := t.RingMargin, float64(t.Size-1)-t.RingMargin
 	pattern.centreX, pattern.centreY = r.between(low, high), r.between(low, high)
 
-	// A colour of random direction: a normal vector, scaled to length 1.
+	// A colour of random direction: a normal vector scaled to length 1.
 	var colour, base, wave [3]int64
 	c0, c1, c2 := r.normal(), r.normal(), r.normal()
 	length := math.Sqrt(mul(c0, c0) + mul(c1, c1) + mul(c2, c2))
@@ -156,12 +156,12 @@ func (t PreviewTask) paint(dst []uint8, class int, r random) {
 
 func round(x float64) int64 { return int64(math.Floor(x + 0.5)) }
 
-// pattern is one of the five textures. a and b are what its two angles grow by
-// per pixel in x and y.
+// pattern is one of the five textures. a and b are its two angles; ax, ay, bx and by are
+// their increments for each pixel in x and y.
 type pattern struct {
 	kind             int
 	ax, ay, bx, by   uint32
-	frequency        float64 // turns per pixel; rings only
+	frequency        float64 // turns per pixel; for rings only
 	centreX, centreY float64
 }
 
@@ -173,7 +173,8 @@ const (
 	rings
 )
 
-// newPattern slants a pattern by turn (in turns); frequency in turns per pixel.
+// newPattern makes a pattern rotated by turn (in turns), with frequency in turns per
+// pixel.
 func newPattern(kind int, frequency, turn float64) pattern {
 	if kind == diagonal {
 		turn -= 0.125
@@ -182,8 +183,8 @@ func newPattern(kind int, frequency, turn float64) pattern {
 	return pattern{kind: kind, ax: ux, ay: uy, bx: -uy, by: ux, frequency: frequency}
 }
 
-// at is the pattern's value at a pixel, in units of 1/sineOne; p and q are the
-// phases. The products are raised by 1.4 to the stripes' mean square.
+// at is the pattern's value at a pixel, in units of 1/sineOne. p and q are the phases.
+// Products are multiplied by 1.4, so that their mean square is about that of the stripes.
 func (w *pattern) at(x, y int, p, q uint32) int64 {
 	ux, uy := uint32(x), uint32(y)
 	switch w.kind {

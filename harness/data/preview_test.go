@@ -1,3 +1,5 @@
+// Tests of the preview sets: bits, statistics, independence of the number of processors.
+
 package data
 
 import (
@@ -5,12 +7,9 @@ import (
 	"math"
 	"runtime"
 	"testing"
-
-	"depthlab/harness/testskip"
 )
 
-// The sums of a small and of the default preview set. They change only when
-// the task is meant to change.
+// Checksums of small sets. They change only if the task is meant to change.
 const (
 	previewSmall   = "13fcb3e0f94794a8dd418726df8297d531af882b0afbb721e6e198cda8448c7f"
 	preview64Small = "b71139f6aa94e935d727b3bf982b5cb052ce62059ffaf948e43b3cb7daa0eaaa"
@@ -21,9 +20,6 @@ func TestPreviewBits(t *testing.T) {
 	if s.Checksum != previewSmall {
 		t.Errorf("Preview(200, 100) has SHA-256 %s, want %s", s.Checksum, previewSmall)
 	}
-	if testskip.Short(t) {
-		return
-	}
 	if s := Preview(0, 0); s.Checksum != PreviewChecksum {
 		t.Errorf("Preview(0, 0) has SHA-256 %s, want %s", s.Checksum, PreviewChecksum)
 	}
@@ -32,7 +28,7 @@ func TestPreviewBits(t *testing.T) {
 	}
 }
 
-// The large preview is the same task, four times as wide.
+// The large preview set is the same task, with images four times as large.
 func TestPreview64(t *testing.T) {
 	s := Preview64(40, 20)
 	if s.Checksum != preview64Small {
@@ -41,8 +37,8 @@ func TestPreview64(t *testing.T) {
 	if s.Train.Size != 64 || s.Name != "preview64" || s.Train.N != 40 || s.Test.N != 20 {
 		t.Errorf("%s: %d and %d images of %d", s.Name, s.Train.N, s.Test.N, s.Train.Size)
 	}
-	// A pixel of the small one is near the mean of the sixteen in its place:
-	// the pattern is, and the noise is another.
+	// A pixel of the small image is near the mean of the sixteen pixels in its place: the
+	// pattern is the same, the noise is not.
 	small, large := Preview(40, 20).Train, s.Train
 	var sum float64
 	for i := range small.N {
@@ -67,7 +63,7 @@ func TestPreview64(t *testing.T) {
 	}
 }
 
-// One processor or many, the front of a large set or a small set: same images.
+// The number of processors and the size of the set do not change an image.
 func TestPreviewImageIsFunctionOfIndex(t *testing.T) {
 	large := Preview(700, 70)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -104,8 +100,8 @@ func TestPreviewShape(t *testing.T) {
 	}
 }
 
-// Mean and spread of the grey levels are as the probe's, and by class alike:
-// neither brightness nor contrast gives the class away.
+// Mean and standard deviation of the grey levels are the same in all classes: neither
+// brightness nor contrast tells the class.
 func TestPreviewStatistics(t *testing.T) {
 	s := Preview(4000, 10)
 	for class := range 10 {
@@ -123,7 +119,7 @@ func TestPreviewStatistics(t *testing.T) {
 	}
 }
 
-// All eight bytes of a draw are used, with the deviation that is claimed.
+// bell uses all eight bytes of a draw and has the stated standard deviation.
 func TestBell(t *testing.T) {
 	r := keyed(1)
 	var sum, squares, fourth float64

@@ -1,3 +1,5 @@
+// Views of photos in training and tests.
+
 package data
 
 import (
@@ -8,21 +10,21 @@ import (
 
 // Shot is one slot of a batch of photos.
 type Shot struct {
-	Image int32 // -1 for an empty slot
+	Image int32 // -1 marks an empty slot
 	Flip  bool
 	View  photo.View
 }
 
-// Look is what training sees of a photo (paper section 3.4).
+// Look describes the augmentation of photos in training (paper section 3.4).
 type Look struct {
-	Size  int        // of the crop
-	Scale [2]int     // the shorter side is uniform in Scale[0] to Scale[1]
-	Shift [3]float64 // deviation of the shift of all pixels along each of Axes, in grey levels; zeros for none
+	Size  int        // side of the crop
+	Scale [2]int     // the shorter side is resized to a uniform number from Scale[0] to Scale[1]
+	Shift [3]float64 // standard deviation of the colour shift along each of Axes, in grey levels; zeros for no shift
 	Axes  [3][3]float64
 }
 
-// Shots appends the slots of a step of photos to dst: the images and flips are
-// those of Rows, the rest is drawn from (Seed, step, slot) likewise.
+// Shots appends to dst the slots of a training step on photos. Images and flips are those
+// of Rows; the rest is drawn from (Seed, step, slot), too.
 func (p *Plan) Shots(step int, look Look, dst []Shot) []Shot {
 	for slot, row := range p.Rows(step, nil) {
 		r := keyed(p.Seed, forView, uint64(step)*uint64(p.Batch)+uint64(slot))
@@ -44,7 +46,7 @@ func (p *Plan) Shots(step int, look Look, dst []Shot) []Shot {
 	return dst
 }
 
-// Shots is every image in every one of the views.
+// Shots lists every image in every one of the views.
 func Shots(images []int32, views []Shot) []Shot {
 	all := make([]Shot, 0, len(images)*len(views))
 	for _, i := range images {
@@ -56,21 +58,21 @@ func Shots(images []int32, views []Shot) []Shot {
 	return all
 }
 
-// Centre is the view that tests take of a photo whose shorter side is resized
-// to side: the square of size x size in the middle.
+// Centre is the view of a photo in tests: the shorter side is resized to side, then the
+// central square of size x size is cut out.
 func Centre(size, side int) Shot { return view(0.5, 0.5, size, side) }
 
-// Whole is the view of a photo of w x h pixels whose shorter side is resized to
-// side: all of it but what the longer side has beyond a multiple of step, or
-// beyond twice the shorter one, on both ends alike.
+// Whole is the view of a photo of w x h pixels whose shorter side is resized to side: the
+// whole photo. Only the longer side is cut, equally at both ends, to a multiple of step
+// and to at most twice the shorter side.
 func Whole(w, h, side, step int) Shot {
 	w, h = photo.Resized(w, h, side)
 	fit := func(n int) int { return max(side, min(n, 2*side)/step*step) }
 	return Shot{View: photo.View{Side: side, W: fit(w), H: fit(h), X: 0.5, Y: 0.5, Exact: true}}
 }
 
-// TenCrops are the centre and the four corners, each as it is and mirrored
-// (Krizhevsky et al. 2012).
+// TenCrops are the centre and the four corners, each of them also mirrored (Krizhevsky et
+// al. 2012).
 func TenCrops(size, side int) []Shot {
 	var all []Shot
 	for _, at := range [][2]float64{{0, 0}, {1, 0}, {0, 1}, {1, 1}, {0.5, 0.5}} {

@@ -1,17 +1,19 @@
+// Sines with the same bits on every machine.
+
 package data
 
 import "math"
 
-// Angles are 32-bit fractions of a turn, which wrap by themselves, and sines
-// come from a table, so that they are the same on every machine (package math
-// promises no last bit, and has assembly on some).
+// Angles are 32-bit fractions of a turn, so that they wrap around. Sines come from a
+// table, so that they are the same on every machine: package math does not guarantee the
+// last bit, and uses assembly on some machines.
 
-// turns converts an angle in turns to a 32-bit fraction of one. |t| < 2^31.
+// turns converts an angle in turns to a 32-bit fraction of a turn. |t| < 2^31.
 func turns(t float64) uint32 { return uint32(int64(math.Floor(mul(t, 1<<32)))) }
 
 const (
 	sineBits = 12
-	sineOne  = 1 << 14 // what 1.0 is in the table
+	sineOne  = 1 << 14 // the value of 1.0 in the table
 )
 
 var sineTable = func() (table [1 << sineBits]int16) {
@@ -21,11 +23,11 @@ var sineTable = func() (table [1 << sineBits]int16) {
 	return
 }()
 
-// sine is sineOne times the sine, within 1/650.
+// sine is sineOne times the sine of an angle. Its error is at most 1/650 of sineOne.
 func sine(angle uint32) int64 { return int64(sineTable[angle>>(32-sineBits)]) }
 
-// sineOf is the sine of t turns, within 1e-12, by its Taylor series over a
-// quarter turn; every operation is rounded once by IEEE 754's rules.
+// sineOf is the sine of t turns with an error below 1e-12, from its Taylor series over a
+// quarter turn. Every operation is rounded once, by the rules of IEEE 754.
 func sineOf(t float64) float64 {
 	t -= math.Floor(t)
 	if t >= 0.5 {

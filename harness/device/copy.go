@@ -1,3 +1,5 @@
+// Copies a buffer's content for Session.Write and Session.Read.
+
 package device
 
 import (
@@ -6,9 +8,8 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// Copy moves a buffer's content in logical form between a tensor and a slice
-// of the caller's, which must have its type and length: into the tensor when
-// write is set, else out of it. Name is for the error.
+// Copy copies a buffer's content in logical form: into the tensor if write is set, else
+// out of it. slice must have the tensor's type and length. name is for the error.
 func Copy(name string, t kernel.Tensor, slice any, write bool) error {
 	switch s := slice.(type) {
 	case []float32:

@@ -1,3 +1,5 @@
+// The CPU's model and features, as the operating system reports them.
+
 package device
 
 import (
@@ -6,13 +8,13 @@ import (
 	"sync"
 )
 
-// Processor is what the operating system says of the CPU.
+// Processor is what the operating system reports about the CPU.
 type Processor struct {
-	Model string          // "AMD EPYC 7763"; "unknown CPU" where the system does not say
+	Model string          // "AMD EPYC 7763"; "unknown CPU" if not reported
 	Flags map[string]bool // "avx2", "avx512_bf16", "amx_bf16", as Linux writes them
 }
 
-// CPU reads /proc/cpuinfo, once.
+// CPU reads /proc/cpuinfo once.
 var CPU = sync.OnceValue(func() Processor {
 	p := Processor{Model: "unknown CPU", Flags: map[string]bool{}}
 	text, err := os.ReadFile("/proc/cpuinfo")
@@ -28,7 +30,7 @@ var CPU = sync.OnceValue(func() Processor {
 			for _, f := range strings.Fields(value) {
 				p.Flags[f] = true
 			}
-			return p // all cores are alike
+			return p // all cores are equal
 		}
 	}
 	return p

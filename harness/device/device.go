@@ -1,5 +1,5 @@
-// Package device is the seam between a Program and what computes it: ref
-// (plain Go), onednn (CPU), xla (GPUs).
+// Package device is the interface between a Program and the devices that compute it:
+// ref (plain Go), onednn (CPU), xla (GPUs).
 package device
 
 import (
@@ -14,17 +14,18 @@ import (
 // Info describes a device for provenance and for lab doctor.
 type Info struct {
 	Name      string `json:"name"`                // "ref", "onednn", "xla"
-	Hardware  string `json:"hardware"`            // the CPU or GPU: "AMD EPYC 7B13, avx2"
-	Threads   int    `json:"threads,omitempty"`   // of a CPU that compute; 0 where the library does not say
+	Hardware  string `json:"hardware"`            // model of the CPU or GPU: "AMD EPYC 7B13, avx2"
+	Threads   int    `json:"threads,omitempty"`   // CPU threads that compute; 0 if the library does not say
 	Library   string `json:"library,omitempty"`   // "oneDNN 3.2.0"; "" for ref
-	Kernels   string `json:"kernels,omitempty"`   // the revision of this program's own kernels, which changes with their sums; "" where none compute
-	Platform  string `json:"platform,omitempty"`  // of a PJRT plugin: "cpu", "cuda"
-	Driver    string `json:"driver,omitempty"`    // version of the GPU's
-	Precision string `json:"precision,omitempty"` // the precision in use, set by a Session
-	Layout    string `json:"layout,omitempty"`    // the activation layout in use and the rule that chose it, and kernels that round in their own way
-	Bfloat16  bool   `json:"bfloat16"`            // whether bf16 is native here, and so worth choosing
-	GPU       bool   `json:"gpu,omitempty"`       // or another device that is no CPU
-	Launch    int    `json:"-"`                   // steps that one Train call should hold: 1 on a CPU
+	Kernels   string `json:"kernels,omitempty"`   // revision of this program's own kernels, raised when their sums change; "" if none are used
+	Platform  string `json:"platform,omitempty"`  // platform of a PJRT plugin: "cpu", "cuda"
+	Driver    string `json:"driver,omitempty"`    // version of the GPU driver
+	Precision string `json:"precision,omitempty"` // precision in use; set by Session.Info
+	Layout    string `json:"layout,omitempty"`    // activation layout, the rule that chose it, and kernels that round differently
+	Bfloat16  bool   `json:"bfloat16"`            // whether the hardware computes bf16 natively
+	GPU       bool   `json:"gpu,omitempty"`       // true for any device that is not a CPU
+	Replicas  int    `json:"replicas,omitempty"`  // number of devices that share each step; set by Session.Info; 0 for one
+	Launch    int    `json:"-"`                   // steps per Train call that keep the device busy: 1 on a CPU
 }
 
 // Summary is the info in a few words: "onednn, oneDNN 3.2.0, AMD EPYC, avx2, 2 threads".
@@ -39,16 +40,24 @@ func (i Info) Summary() string {
 // Device computes Programs.
 type Device interface {
 	Info() Info
-	// Supports returns nil or an *UnsupportedError.
+	// Supports returns an *UnsupportedError if the device has no implementation of k.
 	Supports(k kernel.Kernel) error
-	// Open prepares programs that share parameters, statistics and the
-	// resident data set. Buffers start zeroed.
+	// Open compiles programs that share parameters, statistics and the resident data
+	// set. All buffers start as zeros.
 	Open(p Programs, o Options) (Session, error)
 	Close() error
 }
 
-// Programs belong to one net: they have the same Param and Stat arenas and
-// the same resident data set. Train and Calibrate may be nil.
+// Limited is a Device with a memory of its own.
+type Limited interface {
+	// Memory is what this process may use of it and what it uses, in bytes; a limit of 0
+	// means that it is unknown.
+	Memory() (limit, used int64)
+}
+
+// Programs are the programs of one net. They share the Param and Stat arenas and the
+// resident data set, and have the same number of replicas. Train and Calibrate may be
+// nil.
 type Programs struct{ Train, Eval, Calibrate *program.Program }
 
 // All lists the programs that are not nil.
@@ -62,13 +71,21 @@ func (p Programs) All() []*program.Program {
 	return all
 }
 
-// Precision is how activations and convolution operands are held. Parameters,
-// momenta, batch-norm statistics and the loss are float32 in each.
+// Replicas is the number of devices that run the programs together; 0 for one.
+func (p Programs) Replicas() int {
+	for _, q := range p.All() {
+		return q.Replicas
+	}
+	return 0
+}
+
+// Precision is the number format of activations and of the operands of convolutions.
+// Parameters, optimizer state, batch norm's statistics and the loss are always float32.
 type Precision string
 
 const (
 	FP32 Precision = "fp32"
-	TF32 Precision = "tf32" // float32, whose products in convolutions keep 10 bits of the mantissa (NVIDIA's)
+	TF32 Precision = "tf32" // NVIDIA's TensorFloat-32: float32 storage, convolution operands rounded to 10 bits of mantissa
 	BF16 Precision = "bf16"
 )
 
@@ -77,74 +94,76 @@ type Options struct {
 	Precision     Precision // "" means FP32
 	Deterministic bool
 	Layout        string // onednn: "blocked", "nhwc"; "" follows the rule
-	Profile       bool   // onednn: take the time of each instruction
-	Folder        string // xla: where a run keeps its compiled programs, and takes them from; "" for nowhere
+	Profile       bool   // onednn: time each instruction
+	Folder        string // xla: where a run's compiled programs are kept and looked for; "" to keep none
 }
 
-// Choice is a program, by name, and a fingerprint of the algorithms that the
-// device chose for it by timing; saved in checkpoints. Where all are the same,
-// so are the bits.
+// Choice is a fingerprint (Value) of the algorithms that the device chose by timing for
+// a program (Key). Checkpoints hold it: equal choices give equal bits.
 type Choice struct{ Key, Value string }
 
 // Row selects and augments one image of the resident data set: its index, the
 // top and left of the crop in the padded image, and 1 to flip it left-right.
-// Index -1 leaves the slot empty: its label is -1 and it counts nowhere.
+// Index -1 marks an empty slot: its label is -1 and it adds to no sum.
 type Row = [4]int32
 
-// Rates are what the host sets anew for each step: the learning rate, and the
-// share of the batch in the running statistics of batch norm (0.1 in PyTorch's
-// habit; 1/k at the k-th batch of a true average).
+// Rates are the values that the host sets for each step: the learning rate, and the
+// weight of the batch in batch norm's running statistics (PyTorch's momentum, 0.1 by
+// default; 1/k for the k-th batch gives a true average).
 type Rates struct{ Learning, Statistics float32 }
 
 // Plan is a number of steps: batch rows and one pair of rates for each.
 type Plan struct {
-	Rows  []Row // len(Rates) x batch, step after step
+	Rows  []Row // len(Rates) x batch, step after step; of each step the first rows are replica 0's
 	Rates []Rates
 	// First is the number of the first step, counted from 0; for errors only.
 	First int
 }
 
-// Metric is what one step of training measured on its own mini-batch.
+// Metric is the result of one training step on its own mini-batch.
 type Metric struct {
 	Loss  float32 // mean cross-entropy
-	Wrong int     // images whose top-1 class is not the label
+	Wrong int     // images with a wrong top-1 class
 }
 
-// Counts is what an evaluation measured.
+// Counts is the result of an evaluation.
 type Counts struct {
 	Images, Wrong int
 	Loss          float64 // summed over images
 }
 
-// Session holds the state of one run on a device. Its methods are called from
-// one goroutine. After an error other than *NonFiniteError it can only be
-// closed.
+// Session holds the state of one run on a device. It is not safe for concurrent use.
+// After an error other than *NonFiniteError only Close may be called.
+//
+// If several replicas run a net, Write writes to all of them and Read reads from the
+// first. After a step they hold the same values, except for their own part of the batch
+// ("rows", "input", "label", "logits").
 type Session interface {
 	Info() Info
-	// Write copies src into the buffer of that name, in logical form
-	// ((N,C,H,W), float32): []float32, []int32 or []uint8 by the buffer's
-	// type, of exactly its length. Buffers of one name in several programs
-	// are one buffer when they are in the Param, Stat or Input arena.
+	// Write copies src into the named buffer. src is a []float32, []int32 or []uint8,
+	// as the buffer's type says, in logical order (N, C, H, W) and of exactly its
+	// length. Programs share buffers of the same name in the Param, Stat and Input
+	// arenas.
 	Write(name string, src any) error
-	// Read copies the buffer of that name (of the training program first)
-	// into dst. Work buffers can not be read.
+	// Read copies the named buffer into dst. It looks in the training program first.
+	// Work buffers cannot be read.
 	Read(name string, dst any) error
-	// Train runs len(p.Rates) steps and writes what each measured to m, of
-	// the same length. A step whose loss is not finite ends it with a
-	// *NonFiniteError, parameters and momenta as they were before that step.
+	// Train runs len(p.Rates) steps and writes the result of each to m, which has the
+	// same length. If a step's loss is not finite, Train stops with a *NonFiniteError
+	// and leaves parameters and optimizer state as they were before that step.
 	Train(p Plan, m []Metric) error
-	// Eval classifies rows with running statistics.
+	// Eval classifies rows with batch norm's running statistics.
 	Eval(rows []Row) (Counts, error)
-	// Calibrate runs batches forward with their own statistics and averages
-	// these into the running ones at the plan's Statistics rates.
+	// Calibrate runs batches forward with batch statistics and averages these into the
+	// running statistics, weighted by the Statistics rates.
 	Calibrate(p Plan) error
-	// Choices is empty where nothing is chosen by timing.
+	// Choices lists what the device chose by timing; empty if nothing.
 	Choices() []Choice
 	Close() error
 }
 
-// UnsupportedError says that a device cannot do something it was asked for,
-// as opposed to having failed at it.
+// UnsupportedError says that a device has no way to do what was asked, as opposed to
+// having failed at it.
 type UnsupportedError struct{ Device, What, Hint string }
 
 func (e *UnsupportedError) Error() string {
@@ -155,8 +174,8 @@ func (e *UnsupportedError) Error() string {
 	return s
 }
 
-// LostError says that a device computes no more: it was taken away, or broke. A
-// new one may be opened; nothing of the old one can be read.
+// LostError says that a device stopped working: it was taken away, or broke. A new one
+// may be opened; nothing can be read from the old one.
 type LostError struct{ Err error }
 
 func (e *LostError) Error() string {
@@ -164,7 +183,7 @@ func (e *LostError) Error() string {
 }
 func (e *LostError) Unwrap() error { return e.Err }
 
-// NonFiniteError says that a step produced NaN or Inf, and where it did first.
+// NonFiniteError says that a step produced NaN or Inf, and in which layer first.
 type NonFiniteError struct {
 	Step  int    // counted from 0
 	Layer string // "layer1.0.conv1"

@@ -1,6 +1,6 @@
-// Package disk writes files: whole or not at all, or line by line. Everything
-// that results are made of goes through it, so that what a bad disk or a kill
-// can do to them is decided, and tested, in one place.
+// Package disk writes files: atomically (whole or not at all), or line by line. All
+// results are written through it, so that the effects of a failing disk or a kill are
+// decided, and tested, in one place.
 package disk
 
 import (
@@ -14,8 +14,7 @@ import (
 	"syscall"
 )
 
-// Error says that a file could not be written. Whatever stood there before is
-// as it was.
+// Error says that a file could not be written. Its former content is unchanged.
 type Error struct {
 	Path string
 	Err  error
@@ -46,11 +45,11 @@ func wrap(path string, err error) error {
 	return &Error{path, err}
 }
 
-// tempMark stands between a file's name and some digits while it is written.
+// tempMark comes between a file's name and some digits while the file is being written.
 const tempMark = ".tmp"
 
-// Write replaces a file by content, whole or not at all. Its folder is made if
-// need be. The error is an *Error.
+// Write replaces a file by content, atomically. It makes the folder if necessary. The
+// error is an *Error.
 func Write(path string, content []byte) error {
 	return WriteFunc(path, func(w io.Writer) error {
 		_, err := w.Write(content)
@@ -58,15 +57,14 @@ func Write(path string, content []byte) error {
 	})
 }
 
-// WriteFunc is Write for content that write produces. After it, the file
-// outlasts a loss of power.
+// WriteFunc is Write for content that write produces. When it returns, the file survives
+// a loss of power.
 func WriteFunc(path string, write func(io.Writer) error) error {
 	return put(path, write, os.Rename)
 }
 
-// Create is Write for a file that must not be there yet: of several processes,
-// on several machines too, one succeeds. The error of the others is
-// fs.ErrExist.
+// Create is Write for a file that must not exist yet. If several processes try it, on
+// several machines too, only one succeeds. The others get fs.ErrExist.
 func Create(path string, content []byte) error {
 	return put(path, func(w io.Writer) error {
 		_, err := w.Write(content)
@@ -74,7 +72,7 @@ func Create(path string, content []byte) error {
 	}, link)
 }
 
-// link gives a temporary file its name, unless that is taken.
+// link gives a temporary file its final name, unless a file of that name exists.
 func link(temp, path string) error {
 	err := os.Link(temp, path)
 	if err == nil {
@@ -83,7 +81,7 @@ func link(temp, path string) error {
 	if errors.Is(err, os.ErrExist) || errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	// A file system without hard links.
+	// The file system has no hard links.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		return err
@@ -91,11 +89,11 @@ func link(temp, path string) error {
 	return errors.Join(f.Close(), os.Rename(temp, path))
 }
 
-// put writes a temporary file beside path and gives it its place there.
+// put writes a temporary file beside path and calls place to give it its final name.
 func put(path string, write func(io.Writer) error, place func(temp, path string) error) (err error) {
 	defer func() { err = wrap(path, err) }()
 	dir, name := filepath.Split(path)
-	dir = filepath.Clean(dir) // "." for ""
+	dir = filepath.Clean(dir) // "." if dir is ""
 	if err := MakeDir(dir); err != nil {
 		return err
 	}
@@ -133,8 +131,8 @@ func put(path string, write func(io.Writer) error, place func(temp, path string)
 	return syncDir(dir)
 }
 
-// createTemp makes the temporary file for a name in dir. Its mode is what the
-// user's umask and the folder leave of 0666; os.CreateTemp's is 0600.
+// createTemp makes a temporary file for name in dir. Its mode is 0666 as reduced by the
+// user's umask and the folder; that of os.CreateTemp would be 0600.
 func createTemp(dir, name string) (*os.File, error) {
 	for {
 		path := filepath.Join(dir, fmt.Sprintf(".%s%s%d", name, tempMark, rand.Uint32()))
@@ -145,7 +143,7 @@ func createTemp(dir, name string) (*os.File, error) {
 	}
 }
 
-// MakeDir makes a folder, and those above it, unless they are there.
+// MakeDir makes a folder and its parents if they do not exist.
 func MakeDir(dir string) error {
 	if _, err := fault("mkdir", dir, 0); err != nil {
 		return wrap(dir, err)
@@ -153,8 +151,8 @@ func MakeDir(dir string) error {
 	return wrap(dir, os.MkdirAll(dir, 0o777))
 }
 
-// syncDir makes the names in a folder last. Some network and user-space file
-// systems cannot, and say so; they are not the worse for it than without.
+// syncDir makes new and changed names in a folder survive a loss of power. Some network
+// and user-space file systems cannot do it and return an error. That is ignored.
 func syncDir(dir string) error {
 	if _, err := fault("syncdir", dir, 0); err != nil {
 		return err
@@ -170,9 +168,9 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// RemoveTemporaries removes from a folder what a killed process left half
-// written of the files that mine is true for, by their final names. A folder
-// that is not there has none. Nobody may be writing those files.
+// RemoveTemporaries removes the temporary files that a killed process left in a folder,
+// if mine is true for their final names. A missing folder is no error. No process may be
+// writing these files.
 func RemoveTemporaries(dir string, mine func(name string) bool) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -195,8 +193,8 @@ func RemoveTemporaries(dir string, mine func(name string) bool) error {
 	return errors.Join(errs...)
 }
 
-// Free is what the user may still write to the disk that dir is on, in bytes;
-// known is false where that cannot be told.
+// Free is how many bytes the user may still write to the disk that holds dir. known is
+// false if that cannot be determined.
 func Free(dir string) (bytes int64, known bool) {
 	if n, err := fault("free", dir, -1); err != nil {
 		return int64(n), true

@@ -1,3 +1,5 @@
+// Tests of writing: whatever fails, a file is the old one or the new one.
+
 package disk
 
 import (
@@ -9,7 +11,7 @@ import (
 	"testing"
 )
 
-// failing sets a fault for one operation, and the bytes that a write does before.
+// failing makes one operation fail. A write first writes done bytes.
 func failing(t *testing.T, op string, done int, with error) {
 	t.Helper()
 	Fault = func(o, _ string, _ int) (int, error) {
@@ -34,8 +36,8 @@ func names(t *testing.T, dir string) string {
 	return strings.Join(all, " ")
 }
 
-// Whatever goes wrong, the file is the old one or the new one, the error names
-// it, and nothing is left beside it.
+// Whatever fails, the file is the old one or the new one, the error names it, and no
+// other file is left.
 func TestWriteIsWholeOrNot(t *testing.T) {
 	for _, c := range []struct {
 		op   string
@@ -77,7 +79,7 @@ func TestWriteIsWholeOrNot(t *testing.T) {
 			}
 		})
 	}
-	t.Run("syncdir", func(t *testing.T) { // too late to take back: the file is the new one, and that is said
+	t.Run("syncdir", func(t *testing.T) { // too late to undo: the file is the new one, and the error says so
 		path := filepath.Join(t.TempDir(), "x")
 		failing(t, "syncdir", 0, syscall.EIO)
 		if err := Write(path, []byte("new")); !errors.Is(err, syscall.EIO) {

@@ -1,11 +1,12 @@
+// Fault injection for tests.
+
 package disk
 
-// Fault, where a test has set it, is asked before each operation: "mkdir",
-// "create", "write", "truncate", "sync", "rename", "syncdir", "remove" (of a
-// half-written file) and "free". An error takes the operation's place; of a
-// write so many of its bytes are done before, and done is what is free. path
-// is the final name of the file. It is called by whoever writes, and must be
-// safe for that.
+// Fault, if a test has set it, is called before each operation: "mkdir", "create",
+// "write", "truncate", "sync", "rename", "syncdir", "remove" (of an incomplete file) and
+// "free". If it returns an error, the operation fails with it. A write first writes done
+// bytes. For "free" with an error, done is the result. path is the final name of the
+// file. All writers call Fault, so it must be safe for concurrent use.
 var Fault func(op, path string, bytes int) (done int, err error)
 
 func fault(op, path string, bytes int) (done int, err error) {

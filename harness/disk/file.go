@@ -1,3 +1,5 @@
+// Files that are appended to, such as records.
+
 package disk
 
 import (
@@ -5,14 +7,14 @@ import (
 	"os"
 )
 
-// File is written to at its end.
+// File is a file open for appending.
 type File struct {
 	f    *os.File
-	path string // its final name: what errors and faults are about
+	path string // final name, for errors and faults
 }
 
-// Append opens a file to be gone on with, or made. The error is an *Error, as
-// are those of its methods.
+// Append opens a file for appending, or makes it. Its errors, and those of File's
+// methods, are *Error.
 func Append(path string) (*File, error) {
 	if _, err := fault("create", path, 0); err != nil {
 		return nil, wrap(path, err)
@@ -36,7 +38,7 @@ func (f *File) Write(b []byte) (n int, err error) {
 	return n, wrap(f.path, err)
 }
 
-// Truncate cuts the file to so many bytes.
+// Truncate shortens the file to this number of bytes.
 func (f *File) Truncate(bytes int64) error {
 	if _, err := fault("truncate", f.path, 0); err != nil {
 		return wrap(f.path, err)
@@ -44,7 +46,7 @@ func (f *File) Truncate(bytes int64) error {
 	return wrap(f.path, f.f.Truncate(bytes))
 }
 
-// Sync makes what was written outlast a loss of power.
+// Sync makes what was written survive a loss of power.
 func (f *File) Sync() error {
 	if _, err := fault("sync", f.path, 0); err != nil {
 		return wrap(f.path, err)

@@ -1,5 +1,7 @@
 //go:build linux || darwin || freebsd
 
+// Tests that files and folders get the modes that the umask asks for.
+
 package disk
 
 import (
@@ -10,8 +12,8 @@ import (
 	"testing"
 )
 
-// The user's umask decides who may read and write what is made: whole files,
-// locks and folders alike. In a shared folder (setgid) they belong to its group.
+// The user's umask decides who may read and write what is made: files, locks and folders.
+// In a shared folder (setgid) they belong to its group.
 func TestModesFollowTheUmask(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	for _, c := range []struct {
@@ -24,7 +26,7 @@ func TestModesFollowTheUmask(t *testing.T) {
 		if err := Write(written, []byte("a")); err != nil {
 			t.Fatal(err)
 		}
-		if err := Write(written, []byte("b")); err != nil { // in place of the first
+		if err := Write(written, []byte("b")); err != nil { // replaces the first
 			t.Fatal(err)
 		}
 		if err := Create(created, []byte("a")); err != nil {

@@ -1,5 +1,5 @@
-// Package limits reads how much of the machine the control groups of this
-// process leave to it: containers, batch systems and systemd set such limits.
+// Package limits reads the memory and CPU limits of this process's control groups
+// (cgroups). Containers, batch systems and systemd set such limits.
 package limits
 
 import (
@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// Memory is how many bytes this process may still take within the limits of
-// its control group and of those above it: the smallest room counts. Page cache
-// is room, as the kernel gives it up first. known is false where nothing is
-// limited. system is the root folder of the file system, as os.DirFS("/").
+// Memory is how many bytes this process may still allocate within the limits of its
+// control group and of the groups above it (the smallest of them). Page cache counts as
+// free, because the kernel drops it first. known is false if there is no limit. system is
+// the root of the file system: os.DirFS("/").
 func Memory(system fs.FS) (room int64, known bool) {
 	for _, g := range groups(system, "memory") {
 		limits, usage, prefix := []string{"memory.max", "memory.high"}, "memory.current", ""
@@ -22,7 +22,7 @@ func Memory(system fs.FS) (room int64, known bool) {
 		}
 		for _, name := range limits {
 			limit, ok := g.number(name, 0)
-			if !ok || limit >= 1<<62 { // v1 has no word for unlimited
+			if !ok || limit >= 1<<62 { // version 1 writes a huge number for unlimited
 				continue
 			}
 			used, _ := g.number(usage, 0)
@@ -35,8 +35,8 @@ func Memory(system fs.FS) (room int64, known bool) {
 	return room, known
 }
 
-// CPUs is how many CPUs' worth of time this process may use, which need not be
-// a whole number: the smallest quota counts. known is false where there is none.
+// CPUs is the CPU quota of this process, in CPUs: the smallest of its control groups. It
+// need not be a whole number. known is false if there is no quota.
 func CPUs(system fs.FS) (cpus float64, known bool) {
 	for _, g := range groups(system, "cpu") {
 		quota, ok := g.number("cpu.max", 0)
@@ -45,7 +45,7 @@ func CPUs(system fs.FS) (cpus float64, known bool) {
 			quota, ok = g.number("cpu.cfs_quota_us", 0)
 			period, _ = g.number("cpu.cfs_period_us", 0)
 		}
-		if !ok || quota <= 0 || period <= 0 { // v1 writes -1 for none
+		if !ok || quota <= 0 || period <= 0 { // version 1 writes -1 for no quota
 			continue
 		}
 		if n := float64(quota) / float64(period); !known || n < cpus {
@@ -55,20 +55,20 @@ func CPUs(system fs.FS) (cpus float64, known bool) {
 	return cpus, known
 }
 
-// group is a control group, of version 1 or 2, whose files are in a folder.
+// group is a control group of version 1 or 2. Its files are in the folder dir.
 type group struct {
 	fs.FS
 	dir string
 	v1  bool
 }
 
-// groups lists the control groups of this process that may have a controller,
-// from its own up to the topmost that is mounted here.
+// groups lists the control groups of this process that may have a controller, from its
+// own up to the topmost one that is mounted here.
 func groups(system fs.FS, controller string) (all []group) {
 	memberships, _ := fs.ReadFile(system, "proc/self/cgroup")
 	mounts, _ := fs.ReadFile(system, "proc/self/mountinfo")
 	for line := range strings.Lines(string(memberships)) {
-		// ID:CONTROLLERS:PATH, with no controllers for version 2.
+		// ID:CONTROLLERS:PATH; CONTROLLERS is empty for version 2.
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(parts) < 3 {
 			continue
@@ -91,8 +91,8 @@ func groups(system fs.FS, controller string) (all []group) {
 	return all
 }
 
-// mounted reads a line of mountinfo: which group is mounted, and where, if it is
-// a mount of control groups of that version, with the controller.
+// mounted parses a line of mountinfo. If it is a mount of control groups of this version,
+// with this controller, it returns the mounted group and the mount point.
 func mounted(line string, v1 bool, controller string) (root, point string, ok bool) {
 	// ID PARENT DEVICE ROOT POINT OPTIONS ... - TYPE SOURCE OPTIONS
 	before, after, _ := strings.Cut(line, " - ")
@@ -108,8 +108,8 @@ func mounted(line string, v1 bool, controller string) (root, point string, ok bo
 	return mount[3], mount[4], ok
 }
 
-// below is where a group lies below the mounted one, "/" for that itself. A
-// container may see groups of which only its own is mounted.
+// below is the path of a group relative to the mounted group root, "/" for root itself. A
+// container may see groups outside the one that is mounted.
 func below(root, group string) string {
 	rest, inside := strings.CutPrefix(group, strings.TrimSuffix(root, "/"))
 	if !inside || !strings.HasPrefix(rest, "/") {
@@ -118,7 +118,7 @@ func below(root, group string) string {
 	return path.Clean(rest)
 }
 
-// number is the i-th word of a file, a number; not ok for none, as "max".
+// number is the i-th word of a file, if it is a number; not ok otherwise ("max").
 func (g group) number(name string, i int) (n int64, ok bool) {
 	text, _ := fs.ReadFile(g, path.Join(g.dir, name))
 	words := strings.Fields(string(text))
@@ -129,7 +129,7 @@ func (g group) number(name string, i int) (n int64, ok bool) {
 	return n, err == nil
 }
 
-// stat is a line of memory.stat; 0 where there is none.
+// stat is a value of memory.stat; 0 if missing.
 func (g group) stat(name string) int64 {
 	text, _ := fs.ReadFile(g, path.Join(g.dir, "memory.stat"))
 	for line := range strings.Lines(string(text)) {

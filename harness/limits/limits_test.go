@@ -1,3 +1,5 @@
+// Tests of control group limits, versions 1 and 2, on made-up file systems.
+
 package limits
 
 import (
@@ -6,7 +8,7 @@ import (
 	"testing/fstest"
 )
 
-// tree makes files of a system.
+// tree makes a file system with these files.
 func tree(files map[string]string) fstest.MapFS {
 	all := fstest.MapFS{}
 	for name, text := range files {
@@ -126,7 +128,7 @@ func TestCPUs(t *testing.T) {
 	}
 }
 
-// This system can be read, whatever its limits are.
+// The limits of this machine can be read, whatever they are.
 func TestHere(t *testing.T) {
 	room, known := Memory(os.DirFS("/"))
 	cpus, quota := CPUs(os.DirFS("/"))

@@ -1,3 +1,5 @@
+// Tests of locks: two processes never hold one, and a dead holder's is taken over.
+
 package lock
 
 import (
@@ -8,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,8 +27,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// contend adds one to a number 30 times, each time under the lock, and reads
-// and writes so slowly that it would show if two did it at once.
+// contend adds one to a number 30 times, each time under the lock. It reads and writes so
+// slowly that an overlap of two processes would give a wrong sum.
 func contend(path string) int {
 	var set Set
 	for done := 0; done < 30; {
@@ -58,8 +61,8 @@ func contend(path string) int {
 	return 0
 }
 
-// Three processes at once, of which one is killed while it holds the lock:
-// nothing is counted twice, or lost, and nothing is left.
+// Three processes at once, one of which is killed while it holds the lock: nothing is
+// counted twice or lost, and no file is left.
 func TestProcesses(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.lock")
@@ -128,16 +131,16 @@ func TestTakeAndRelease(t *testing.T) {
 	}
 }
 
-// Who holds a lock, and since when, is said in a zone that is named.
+// HeldError names the holder, and its time with a time zone.
 func TestHeldError(t *testing.T) {
 	east := time.FixedZone("east", 2*3600)
-	err := &HeldError{"x.lock", Holder{Host: "elsewhere", PID: 7, Taken: time.Date(2026, 3, 1, 1, 30, 0, 0, east)}}
+	err := &HeldError{Path: "x.lock", Holder: Holder{Host: "elsewhere", PID: 7, Taken: time.Date(2026, 3, 1, 1, 30, 0, 0, east)}}
 	if got, want := err.Error(), "x.lock is held by process 7 on elsewhere since 2026-02-28 23:30:00 UTC"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
 
-// A folder that is a link to nothing is named as what it is.
+// A folder that is a dangling link is reported as such.
 func TestFolderIsGone(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Symlink(filepath.Join(dir, "unmounted"), filepath.Join(dir, "results")); err != nil {
@@ -151,7 +154,7 @@ func TestFolderIsGone(t *testing.T) {
 	}
 }
 
-// leave makes the lock of somebody else.
+// leave makes a lock of another process.
 func leave(t *testing.T, path string, change func(*Holder)) {
 	t.Helper()
 	h := self()
@@ -165,7 +168,7 @@ func leave(t *testing.T, path string, change func(*Holder)) {
 func TestDeadHolders(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Holder)
-		atOnce bool // it can be seen
+		atOnce bool // death can be seen without waiting
 	}{
 		"no such process here":           {func(h *Holder) { h.PID = 1 << 22 }, true},
 		"its number was used again":      {func(h *Holder) { h.PID, h.Began = 1, "1" }, true},
@@ -179,13 +182,13 @@ func TestDeadHolders(t *testing.T) {
 			if !c.atOnce {
 				held(t, &s, path, "process")
 				now := time.Now()
-				for range 4 { // it gives signs of life
+				for range 4 { // it gives heartbeats
 					time.Sleep(100 * time.Millisecond)
 					now = now.Add(time.Second)
 					os.Chtimes(path, now, now)
 					held(t, &s, path, "process")
 				}
-				time.Sleep(350 * time.Millisecond) // and then no more
+				time.Sleep(350 * time.Millisecond) // and then stops
 			}
 			l := taken(t, &s, path)
 			if err := l.Release(); err != nil {
@@ -195,21 +198,21 @@ func TestDeadHolders(t *testing.T) {
 	}
 }
 
-// Times name their zone, whatever zone the holder's machine is in.
+// Times have a time zone, whatever the zone of the holder's machine.
 func TestHeldErrorNamesTheZone(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 2*3600))
 	for want, taken := range map[string]time.Time{
 		"x.lock is held by process 7 on a since 2026-01-02 01:04:05 UTC": at,
 		"x.lock is held by process 7 on a":                               {},
 	} {
-		e := &HeldError{"x.lock", Holder{Host: "a", PID: 7, Taken: taken}}
+		e := &HeldError{Path: "x.lock", Holder: Holder{Host: "a", PID: 7, Taken: taken}}
 		if e.Error() != want {
 			t.Errorf("%q, want %q", e, want)
 		}
 	}
 }
 
-// A holder that slept and was taken for dead learns of it.
+// A holder that slept and was considered dead learns of it.
 func TestLost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.lock")
 	s := Set{Beat: 10 * time.Millisecond}
@@ -238,7 +241,7 @@ func TestBeats(t *testing.T) {
 	old := time.Now().Add(-time.Hour)
 	os.Chtimes(path, old, old)
 	for range 500 {
-		if h, err := Read(path); err == nil && time.Since(h.Beating) < time.Minute {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) < time.Minute {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -246,7 +249,73 @@ func TestBeats(t *testing.T) {
 	t.Error("no sign of life")
 }
 
-// A new lock that was moved by mistake goes back.
+// A holder on another machine is known to live once it gave a heartbeat, or once another
+// took the lock.
+func TestAlive(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	leave(t, path, func(h *Holder) { h.Host, h.Token = "elsewhere", "a" })
+	var s Set
+	check := func(step string, want bool) {
+		t.Helper()
+		_, err := s.Take(path)
+		var h *HeldError
+		if !errors.As(err, &h) || h.Alive != want {
+			t.Errorf("%s: %v, alive %v; want %v", step, err, !want, want)
+		}
+	}
+	check("first seen", false)
+	check("seen again", false)
+	beat := time.Now()
+	os.Chtimes(path, beat, beat)
+	check("a heartbeat", true)
+	check("none since", true)
+
+	s = Set{}
+	check("by somebody else", false)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	leave(t, path, func(h *Holder) { h.Host, h.Token = "a third", "b" })
+	check("taken by another", true)
+}
+
+// A clock that is minutes wrong on the holder's machine neither hides its heartbeats nor
+// fakes them, and is named.
+func TestOtherClocks(t *testing.T) {
+	for _, wrong := range []time.Duration{-time.Hour, -5 * time.Minute, 0, 5 * time.Minute, time.Hour} {
+		path := filepath.Join(t.TempDir(), "x.lock")
+		leave(t, path, func(h *Holder) { h.Host = "elsewhere" })
+		s := Set{Stale: 200 * time.Millisecond}
+		held(t, &s, path, "elsewhere")
+		for range 3 {
+			time.Sleep(100 * time.Millisecond)
+			theirs := time.Now().Add(wrong)
+			os.Chtimes(path, theirs, theirs)
+			held(t, &s, path, "elsewhere")
+		}
+		h, err := Read(path)
+		if err != nil || runtime.GOOS == "linux" && time.Since(h.Beating).Abs() > time.Minute {
+			t.Errorf("clock %v wrong: last heartbeat %v, %v", wrong, h.Beating, err)
+		}
+		if said := strings.Contains(h.String(), "the clock there is"); runtime.GOOS == "linux" && said != (wrong != 0) {
+			t.Errorf("clock %v wrong: %v", wrong, h)
+		}
+		time.Sleep(250 * time.Millisecond)
+		if err := taken(t, &s, path).Release(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The holder names its Slurm job.
+func TestJob(t *testing.T) {
+	h := Holder{Host: "node3", PID: 7, Job: "17_2"}
+	if got := h.String(); got != "process 7 on node3, Slurm job 17_2" {
+		t.Error(got)
+	}
+}
+
+// A new lock that was moved aside by mistake is moved back.
 func TestTakeAwayPutsBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.lock")
 	leave(t, path, func(h *Holder) { h.Token = "new" })
@@ -264,7 +333,7 @@ func TestTakeAwayPutsBack(t *testing.T) {
 	}
 }
 
-// A disk that fails just after the lock was made leaves none.
+// If the disk fails just after the lock was made, no lock is left.
 func TestDiskFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.lock")
 	t.Cleanup(func() { disk.Fault = nil })
@@ -284,8 +353,8 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
-// A network file system whose answer was lost asks its server again, which then
-// says that the name is taken: the lock is ours all the same.
+// If the answer of a network file system is lost, it retries, and its server then says
+// that the file exists. The lock is ours nevertheless.
 func TestAnswerLost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.lock")
 	t.Cleanup(func() { disk.Fault = nil })

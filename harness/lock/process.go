@@ -1,3 +1,5 @@
+// Processes: identifies this one, and tells whether another one is alive.
+
 package lock
 
 import (
@@ -8,9 +10,11 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"depthlab/harness/slurm"
 )
 
-// self is this process as a holder, with a token of its own each time.
+// self is this process as a holder, with a new token each time.
 func self() Holder {
 	me := process()
 	me.Taken, me.Token = time.Now().UTC().Truncate(time.Second), token()
@@ -26,12 +30,14 @@ var process = sync.OnceValue(func() Holder {
 	container, _ := os.Readlink("/proc/self/ns/pid")
 	_, began := stat(os.Getpid())
 	return Holder{
+		Job:  slurm.This().ID,
 		Host: host, Space: strings.TrimSpace(fmt.Sprintf("%s %s", strings.TrimSpace(string(boot)), container)),
 		PID: os.Getpid(), Began: began,
 	}
 })
 
-// alive says whether the process is there, and is the one that began then.
+// alive reports whether process pid exists and is the one that began then, not a later
+// one with the same PID.
 func alive(pid int, began string) bool {
 	if state, since := stat(pid); since != "" {
 		return since == began && state != "Z" && state != "X"
@@ -40,14 +46,14 @@ func alive(pid int, began string) bool {
 	return err == nil && !errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
 
-// stat reads a process's state, a letter, and the time it began at from Linux's
-// /proc; both are empty where there is none.
+// stat reads the state (a letter) and start time of a process from Linux's /proc. Both
+// are empty if there is no such file.
 func stat(pid int) (state, began string) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return "", ""
 	}
-	// PID (NAME) STATE and 18 numbers stand before it; a name may hold anything.
+	// Before it are PID, (NAME), STATE and 18 numbers. A name may contain anything.
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	if len(fields) < 20 {
 		return "", ""

@@ -1,3 +1,5 @@
+// Curves and final errors of a run, for figures and tables.
+
 package record
 
 import (
@@ -10,19 +12,19 @@ import (
 type Point struct {
 	Step  int
 	Error float64 // percent
-	Loss  float64 // NaN where it was not recorded
+	Loss  float64 // NaN if not recorded
 }
 
-// TrainCurve is the running training error: each point the mean over the
-// mini-batches since the point before.
+// TrainCurve is the running training error. Each point is the mean over the mini-batches
+// since the previous point.
 func (r *RunRecord) TrainCurve() []Point { return r.curve("train", "") }
 
-// TestCurve is the error on the images of TestSet. Of two tests after the same
-// step the later counts: it was made with the final batch-norm statistics.
+// TestCurve is the error on TestSet. If there are two tests after the same step, it takes
+// the later one, which used the final batch norm statistics.
 func (r *RunRecord) TestCurve() []Point { return r.curve("eval", r.TestSet()) }
 
-// TestSet is "test", or "validation" where that is all the run was tested on,
-// or "" where it has not been tested yet.
+// TestSet is "test", or "validation" if the run was tested on that only, or "" if it was
+// not tested yet.
 func (r *RunRecord) TestSet() string {
 	set := ""
 	for _, e := range r.Events {
@@ -52,14 +54,14 @@ func (r *RunRecord) curve(kind, set string) []Point {
 	return ps
 }
 
-// FinalShare is the last part of a run that FinalTrain averages over. A single
-// "train" event is a small sample; the rate has long been at its lowest then.
+// FinalShare is the part at the end of a run that FinalTrain averages over. A single
+// "train" event is a small sample. The learning rate has long been at its lowest value
+// then.
 const FinalShare = 0.05
 
-// FinalTrain is what is called the training error of a finished run, percent:
-// the mean of the running errors, those of the mini-batches of the "train"
-// events, in the last FinalShare of the run's steps, at least of the last one.
-// ok is false before the run's last step.
+// FinalTrain is the training error of a finished run, in percent. It is the mean running
+// error of the mini-batches in the last FinalShare of the run's steps, and at least of
+// the last "train" event. ok is false before the run's last step.
 func (r *RunRecord) FinalTrain() (err float64, ok bool) {
 	ps := r.TrainCurve()
 	if len(ps) == 0 || ps[len(ps)-1].Step != r.Start.Steps {
@@ -74,15 +76,15 @@ func (r *RunRecord) FinalTrain() (err float64, ok bool) {
 		if i > 0 {
 			before = ps[i-1].Step
 		}
-		w := float64(ps[i].Step - before) // mini-batches that this point is a mean of
+		w := float64(ps[i].Step - before) // number of mini-batches in this point's mean
 		sum += w * ps[i].Error
 		weight += w
 	}
 	return sum / weight, true
 }
 
-// RunningError is the error on the mini-batches of the latest "train" event,
-// percent. It is a small sample, and is called the running error.
+// RunningError is the error on the mini-batches of the latest "train" event, in percent.
+// It is a small sample, so it is not called training error but running error.
 func (r *RunRecord) RunningError() (err float64, ok bool) {
 	ps := r.TrainCurve()
 	if len(ps) == 0 {
@@ -91,8 +93,8 @@ func (r *RunRecord) RunningError() (err float64, ok bool) {
 	return ps[len(ps)-1].Error, true
 }
 
-// FullTrain is the training error of a full pass in eval mode at the end,
-// percent: the full training error.
+// FullTrain is the error of a full pass over the training set in eval mode at the end, in
+// percent. It is called full training error.
 func (r *RunRecord) FullTrain() (err float64, ok bool) {
 	for _, e := range r.Events {
 		if e.Kind == "full" && e.Error != nil && e.Step == r.Start.Steps {
@@ -102,8 +104,8 @@ func (r *RunRecord) FullTrain() (err float64, ok bool) {
 	return err, ok
 }
 
-// FinalTest is the error on TestSet after the last step, percent. This is what
-// the paper's tables report, not the best one.
+// FinalTest is the error on TestSet after the last step, in percent. The paper's tables
+// report this error, not the best one.
 func (r *RunRecord) FinalTest() (err float64, ok bool) {
 	ps := r.TestCurve()
 	if len(ps) == 0 || ps[len(ps)-1].Step != r.Start.Steps {
@@ -112,7 +114,7 @@ func (r *RunRecord) FinalTest() (err float64, ok bool) {
 	return ps[len(ps)-1].Error, true
 }
 
-// BestTest is the lowest error on TestSet at any test, percent.
+// BestTest is the lowest error of all tests on TestSet, in percent.
 func (r *RunRecord) BestTest() (err float64, ok bool) {
 	for _, p := range r.TestCurve() {
 		if !ok || p.Error < err {
@@ -122,11 +124,11 @@ func (r *RunRecord) BestTest() (err float64, ok bool) {
 	return err, ok
 }
 
-// Errors are what a net does wrong, percent.
+// Errors are a net's errors in percent.
 type Errors struct{ Test, Train float64 }
 
-// Began is what a run that begins as a trained net was tested to do before its
-// first step; zeros for others.
+// Began returns the errors before the first step of a run that begins as a trained net;
+// zeros for other runs.
 func (r *RunRecord) Began() (e Errors) {
 	for _, v := range r.Events {
 		switch {
@@ -140,8 +142,8 @@ func (r *RunRecord) Began() (e Errors) {
 	return e
 }
 
-// GapCurve is test error minus training error, at each test: the mean of the
-// "train" events since the test before, and no point where there is none.
+// GapCurve is the generalisation gap at each test: test error minus training error, which
+// is the mean of the "train" events since the previous test. No point if there was none.
 func (r *RunRecord) GapCurve() []Point {
 	train := r.TrainCurve()
 	var ps []Point
@@ -159,13 +161,13 @@ func (r *RunRecord) GapCurve() []Point {
 	return ps
 }
 
-// LayerNorms are the norms of the gradients of all layers at one step.
+// LayerNorms are the gradient norms of all layers at one step.
 type LayerNorms struct {
 	Step  int
 	Norms []float64
 }
 
-// Gradients lists the recorded norms, in the order of their steps.
+// Gradients lists the recorded gradient norms in the order of their steps.
 func (r *RunRecord) Gradients() []LayerNorms {
 	var all []LayerNorms
 	for _, e := range r.Events {
@@ -176,7 +178,7 @@ func (r *RunRecord) Gradients() []LayerNorms {
 	return all
 }
 
-// Responses are the standard deviations of the layers' responses at the end;
+// Responses are the standard deviations of the layers' responses at the end of the run;
 // nil before.
 func (r *RunRecord) Responses() []float64 {
 	var all []float64
@@ -188,7 +190,7 @@ func (r *RunRecord) Responses() []float64 {
 	return all
 }
 
-// Finished says whether the run came to its end.
+// Finished reports whether the run reached its end.
 func (r *RunRecord) Finished() bool { return r.Events[len(r.Events)-1].Kind == "end" }
 
 // Stopped is the reason why the run ended early, or "".
@@ -199,7 +201,7 @@ func (r *RunRecord) Stopped() string {
 	return ""
 }
 
-// Warnings are the "warn" events that no later "over" event took back.
+// Warnings are the "warn" events that no later "over" event ended.
 func (r *RunRecord) Warnings() []Event {
 	var all []Event
 	for _, e := range r.Events {
@@ -213,13 +215,13 @@ func (r *RunRecord) Warnings() []Event {
 	return all
 }
 
-// Time is when the last event was written, zero in a record of an older version.
+// Time is when the last event was written; zero in a record of an older version.
 func (r *RunRecord) Time() time.Time {
 	t, _ := time.Parse(time.RFC3339, r.Events[len(r.Events)-1].Time)
 	return t
 }
 
-// Step is the last step that the record knows of.
+// Step is the highest step in the record.
 func (r *RunRecord) Step() int {
 	step := 0
 	for _, e := range r.Events {
@@ -228,8 +230,7 @@ func (r *RunRecord) Step() int {
 	return step
 }
 
-// Seconds is the training time so far, pauses left out: a resumed run counts
-// on from here.
+// Seconds is the training time so far, without pauses. A resumed run counts on from it.
 func (r *RunRecord) Seconds() float64 {
 	s := 0.0
 	for _, e := range r.Events {
@@ -244,8 +245,8 @@ type RateChange struct {
 	From, To float64
 }
 
-// RateChanges lists the changes of the learning rate, ends of warm-ups among
-// them, in order.
+// RateChanges lists the changes of the learning rate in their order, including those at
+// the end of a warm-up.
 func (r *RunRecord) RateChanges() []RateChange {
 	var cs []RateChange
 	rate := 0.0 // unknown

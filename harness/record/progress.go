@@ -1,3 +1,5 @@
+// Progress of the runs: a bar on a terminal, plain lines elsewhere.
+
 package record
 
 import (
@@ -15,51 +17,51 @@ import (
 	"golang.org/x/term"
 )
 
-// Metric is what a progress bar shows of a step. NaN is unknown.
+// Metric is what the progress bar shows about a step. NaN means unknown.
 type Metric struct {
 	Rate, Loss float64
 	Error      float64 // percent
 }
 
-// Progress shows how a question gets on: on a terminal a bar for the runs under
-// way, elsewhere plain lines. It may be used by several goroutines.
+// Progress shows the progress of a question: on a terminal a bar for the current runs,
+// elsewhere plain lines. It is safe for concurrent use.
 type Progress struct {
-	// Every is the least time between two plain lines of training; tests,
-	// warnings and ends are always written. 0 writes a line per "train" event.
+	// Every is the minimum time between two plain lines about training. Tests, warnings
+	// and ends are always written. 0 writes a line for each "train" event.
 	Every time.Duration
 
 	bar   io.Writer // the terminal, or nil
 	width func() int
-	lines []io.Writer // plain lines go here
+	lines []io.Writer // plain lines are written to all of these
 	now   func() time.Time
 
 	mu    sync.Mutex
-	runs  []*Shown // under way
+	runs  []*Shown // current runs
 	drawn time.Time
 	pb    *progressbar.ProgressBar
 }
 
-// Terminal is a file, or what stands before one, that may be a terminal.
+// Terminal is a file, or a wrapper around one, that may be a terminal.
 type Terminal interface {
 	io.Writer
 	Fd() uintptr
 }
 
-// Shown is the display of a run under way: call Step as often as you like, and
-// Event with what is recorded.
+// Shown is the display of one current run. Call Step as often as you like, and Event for
+// each recorded event.
 type Shown struct {
 	p       *Progress
 	run, of int
 	start   Start
-	rec     RunRecord // what is recorded, from the run's beginning
+	rec     RunRecord // the record, from the run's beginning
 	left    func(imagesPerS float64) time.Duration
 	step    int
 	metric  Metric
-	test    float64 // the last test error, percent; NaN
+	test    float64 // latest test error, percent; NaN before the first test
 	set     string
 	began   time.Time
 	printed time.Time
-	marks   []mark // the last moments, for the speed
+	marks   []mark // recent times and steps, to compute the speed
 }
 
 type mark struct {
@@ -69,12 +71,12 @@ type mark struct {
 
 const (
 	redraw = 100 * time.Millisecond // at most ten times a second
-	window = 20 * time.Second       // speed is averaged over so much
+	window = 20 * time.Second       // the speed is averaged over this time
 )
 
-// NewProgress shows a bar on out if out is a terminal that can move its
-// cursor, and plain lines if it is not. Plain lines go to log in either case;
-// it may be nil. What cannot be written to either is lost, and no more.
+// NewProgress shows a bar on out if out is a terminal that can move its cursor, else
+// plain lines. Plain lines also go to log, which may be nil. Errors of writing to either
+// are ignored.
 func NewProgress(out Terminal, log io.Writer) *Progress {
 	p := &Progress{Every: 15 * time.Second, now: time.Now}
 	if log != nil {
@@ -95,10 +97,9 @@ func NewProgress(out Terminal, log io.Writer) *Progress {
 	return p
 }
 
-// Begin starts the display of a run, the run-th of of, which has done steps
-// behind it. rec is what is recorded of it so far. left gives the time that the runs not yet begun will take if each
-// trains as this one would at imagesPerS, one at a time; nil where it is not
-// known.
+// Begin starts the display of a run, number run of of, that has done steps already. rec
+// is its record so far. left returns the time for the runs that have not begun, if they
+// train one at a time at imagesPerS; nil if unknown.
 func (p *Progress) Begin(run, of int, rec RunRecord, done int, left func(imagesPerS float64) time.Duration) *Shown {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,8 +119,8 @@ func (p *Progress) Begin(run, of int, rec RunRecord, done int, left func(imagesP
 	return r
 }
 
-// Step says that step steps are done. What m does not know stays as it was. A
-// call costs next to nothing when the display was drawn a moment ago.
+// Step reports that step steps are done. NaNs in m keep the former value. A call is very
+// cheap if the display was drawn a moment ago.
 func (r *Shown) Step(step int, m Metric) {
 	p := r.p
 	p.mu.Lock()
@@ -135,7 +136,7 @@ func (r *Shown) Step(step int, m Metric) {
 	p.draw()
 }
 
-// Event shows what is recorded. A bar is left standing under lines about it.
+// Event shows a recorded event. Lines about it are written above the bar.
 func (r *Shown) Event(e Event) error {
 	p := r.p
 	p.mu.Lock()
@@ -180,7 +181,7 @@ func (r *Shown) Event(e Event) error {
 	return nil
 }
 
-// Close takes the run from the display, whatever became of it.
+// Close removes the run from the display, whatever its outcome.
 func (r *Shown) Close() {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
@@ -193,7 +194,7 @@ func (p *Progress) end(r *Shown) {
 	p.draw()
 }
 
-// Close takes all runs from the display.
+// Close removes all runs from the display.
 func (p *Progress) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -201,7 +202,7 @@ func (p *Progress) Close() {
 	p.runs = nil
 }
 
-// Aside calls f, which writes to the terminal, with the bar out of its way.
+// Aside removes the bar while f writes to the terminal.
 func (p *Progress) Aside(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -224,12 +225,12 @@ func number(x *float64) float64 {
 	return *x
 }
 
-// name is "2/8 plain-20 seed 0".
+// name identifies the run: "2/8 plain-20 seed 0".
 func (r *Shown) name() string {
 	return fmt.Sprintf("%d/%d %s seed %d", r.run, r.of, r.start.Label(), r.start.Seed)
 }
 
-// mark notes the step for the speed, and forgets what is too old for it.
+// mark records the step to compute the speed, and drops marks that are too old.
 func (r *Shown) mark(now time.Time) {
 	last := r.marks[len(r.marks)-1]
 	if r.step <= last.step {
@@ -244,7 +245,7 @@ func (r *Shown) mark(now time.Time) {
 	}
 }
 
-// speed is in images per second, 0 while unknown.
+// speed is in images per second, 0 if unknown.
 func (r *Shown) speed() float64 {
 	a, b := r.marks[0], r.marks[len(r.marks)-1]
 	if s := b.at.Sub(a.at).Seconds(); s > 0 {
@@ -253,12 +254,12 @@ func (r *Shown) speed() float64 {
 	return 0
 }
 
-// rest is the time that the run still takes at a speed.
+// rest is the remaining time of the run at this speed.
 func (r *Shown) rest(imagesPerS float64) time.Duration {
 	return time.Duration(float64((r.start.Steps-r.step)*r.start.Batch) / imagesPerS * float64(time.Second))
 }
 
-// status is what is known of the run, the most telling first.
+// status lists what is known about the run, the most important first.
 func (r *Shown) status() []string {
 	parts := []string{fmt.Sprintf("step %d/%d", r.step, r.start.Steps)}
 	add := func(format string, x float64) {
@@ -287,7 +288,7 @@ func (r *Shown) status() []string {
 	return parts
 }
 
-// clock writes a duration for people: "42s", "3m05s", "2h07m".
+// clock formats a duration for people: "42s", "3m05s", "2h07m".
 func clock(d time.Duration) string {
 	s := int(math.Round(max(d, 0).Seconds()))
 	switch {
@@ -299,9 +300,9 @@ func clock(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", s/3600, s%3600/60)
 }
 
-// draw redraws the bar with as much of the status as the terminal has room for:
-// a line that wraps could not be drawn over. Of several runs it shows the sum
-// of their steps, and of each what is most telling.
+// draw redraws the bar with as much of the status as fits on one line, because a line
+// that wraps could not be redrawn. For several runs it shows the sum of their steps and
+// the most important part of each status.
 func (p *Progress) draw() {
 	if p.bar == nil || len(p.runs) == 0 {
 		return
@@ -329,7 +330,7 @@ func (p *Progress) draw() {
 			progressbar.OptionUseANSICodes(true),
 			progressbar.OptionSetTheme(progressbar.ThemeASCII))
 	}
-	const bar = 22 // "100% [........]" and some air
+	const bar = 22 // width of "100% [........]" and a margin
 	room := p.width() - bar
 	text := words[0]
 	for _, s := range words[1:] {
@@ -341,7 +342,7 @@ func (p *Progress) draw() {
 	if len(text) > room {
 		text = text[:max(room, 0)]
 	}
-	p.pb.Set(min(done, steps-1)) // a full bar would end its line and be drawn no more
+	p.pb.Set(min(done, steps-1)) // a full bar would end its line and could not be redrawn
 	p.pb.Describe(text)
 }
 
@@ -352,14 +353,14 @@ func (p *Progress) clear() {
 	p.pb = nil
 }
 
-// print writes a plain line where plain lines go.
+// print writes a plain line to all writers of plain lines.
 func (p *Progress) print(line string) {
 	for _, w := range p.lines {
 		fmt.Fprintln(w, line)
 	}
 }
 
-// say writes a line that also a person at the terminal should see stay.
+// say writes a line that should also stay visible on the terminal.
 func (p *Progress) say(line string) {
 	if p.pb != nil {
 		p.clear()

@@ -1,7 +1,8 @@
+// Reads records strictly.
+
 package record
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -13,23 +14,22 @@ import (
 	"strings"
 )
 
-// maxLine is the longest line of a record, in bytes.
+// maxLine is the maximum length of a record's line, in bytes.
 const maxLine = 1 << 20
 
-// ErrEmpty is returned for a record that has no whole line yet: its run is
-// just beginning.
+// ErrEmpty is returned for a record without a complete line: its run is just beginning.
 var ErrEmpty = errors.New("the record has no events yet")
 
-// RunRecord is one run's record as read back.
+// RunRecord is the record of one run, as read back.
 type RunRecord struct {
 	Path   string
 	Start  Start
-	Events []Event // all of them, the "start" first
+	Events []Event // all events; "start" is the first
 }
 
-// Read reads the record of one run. A last line without its end is left out,
-// since the run may be writing it; anything else that is not as Writer writes
-// it is an error with file and line.
+// Read reads the record of one run. It ignores an incomplete last line, because the run
+// may be writing it. Any other deviation from what Writer writes is an error with file
+// and line.
 func Read(path string) (*RunRecord, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -40,36 +40,14 @@ func Read(path string) (*RunRecord, error) {
 }
 
 func read(path string, from io.Reader) (*RunRecord, error) {
-	rec := &RunRecord{Path: path}
-	var check checker
-	in := bufio.NewScanner(from)
-	in.Buffer(nil, maxLine)
-	in.Split(wholeLine)
-	n := 0
-	for in.Scan() {
-		n++
-		e, err := parse(in.Bytes())
-		if err == nil {
-			err = check.next(e)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
-		}
-		rec.Events = append(rec.Events, e)
+	f := Follower{Path: path}
+	if err := f.extend(from); err != nil {
+		return nil, err
 	}
-	switch err := in.Err(); {
-	case errors.Is(err, bufio.ErrTooLong):
-		return nil, fmt.Errorf("%s:%d: line longer than %d bytes", path, n+1, maxLine)
-	case err != nil:
-		return nil, fmt.Errorf("%s:%d: %w", path, n+1, err)
-	case len(rec.Events) == 0:
-		return nil, fmt.Errorf("%s: %w", path, ErrEmpty)
-	}
-	rec.Start = *rec.Events[0].Start
-	return rec, nil
+	return f.rec, nil
 }
 
-// wholeLine is a bufio.SplitFunc for lines that have their end.
+// wholeLine is a bufio.SplitFunc for lines that end with a newline.
 func wholeLine(b []byte, _ bool) (advance int, line []byte, err error) {
 	if n := bytes.IndexByte(b, '\n') + 1; n > 0 {
 		return n, b[:n], nil
@@ -93,10 +71,10 @@ func parse(line []byte) (Event, error) {
 	return e, nil
 }
 
-// checker holds what the lines so far imply for the next.
+// checker holds what the lines so far imply for the next line.
 type checker struct {
 	started     bool
-	train, eval int // steps of the last events of these kinds
+	train, eval int // steps of the latest events of these kinds
 	latest      int // highest step so far
 	steps       int
 }
@@ -121,7 +99,7 @@ func (c *checker) next(e Event) error {
 		}
 		c.started, c.steps = true, e.Start.Steps
 	case "train":
-		// A step twice means that a record was gone on with, but not truncated.
+		// A repeated step means that the record was continued without Truncate.
 		if e.Step <= c.train {
 			return fmt.Errorf("\"train\" event: step %d comes after step %d", e.Step, c.train)
 		}
@@ -151,12 +129,12 @@ func (c *checker) next(e Event) error {
 	return nil
 }
 
-// runOf is the ID of the run that a record at path is of, by its name.
+// runOf returns the ID of the run, taken from the record's file name.
 func runOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".jsonl") }
 
-// Stray says whether the file at path is by its name no run's own record: r,
-// what was read of it, is of another run, or of none (nil) and the name has
-// blanks or brackets, as names of runs never have and those of copies mostly.
+// Stray reports whether the file at path is probably a copy of a record: its name is not
+// that of the run in it. r is its content, or nil if it could not be read. Then the name
+// decides: names of runs never have blanks or brackets, names of copies usually do.
 func Stray(path string, r *RunRecord) bool {
 	if r == nil || r.Start.ID == "" {
 		return strings.ContainsAny(runOf(path), " ()")
@@ -164,7 +142,7 @@ func Stray(path string, r *RunRecord) bool {
 	return r.Start.ID != runOf(path)
 }
 
-// escapeGlob keeps Glob from reading a folder's name as a pattern.
+// escapeGlob escapes a folder's name, so that Glob does not read it as a pattern.
 func escapeGlob(dir string) string {
 	var b bytes.Buffer
 	for _, c := range []byte(dir) {
@@ -176,7 +154,8 @@ func escapeGlob(dir string) string {
 	return b.String()
 }
 
-// Sort puts records in the order of ReadDir.
+// Sort sorts records for figures and tables: plain nets before residual ones, then by
+// depth, net, variant, seed and path.
 func Sort(recs []*RunRecord) {
 	sort.SliceStable(recs, func(i, j int) bool {
 		a, b := recs[i].Start, recs[j].Start

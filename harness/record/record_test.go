@@ -1,3 +1,6 @@
+// Tests of records: resumed records equal uninterrupted ones, reading is strict, curves
+// and progress are right.
+
 package record
 
 import (
@@ -17,8 +20,8 @@ import (
 
 func num(x float64) *float64 { return &x }
 
-// write makes a record of a run of 200 steps, logged every 10, tested and
-// saved every 50, from step from+1 on to step to; seconds are off by late.
+// write makes the record of a run of 200 steps, logged every 10 steps, tested and saved
+// every 50. It writes steps from+1 to to. late is added to the seconds.
 func write(t *testing.T, path string, from, to int, late float64) {
 	t.Helper()
 	open := Create
@@ -80,11 +83,11 @@ func TestResumedRecordEqualsUndisturbed(t *testing.T) {
 		f, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 		f.WriteString(`{"kind":"train","st`) // the kill
 		f.Close()
-		if err := Truncate(path, c.saved); err != nil {
+		if err := Truncate(path, c.saved, false); err != nil {
 			t.Fatal(err)
 		}
 		if c.saved == 0 {
-			if err := os.Truncate(path, 0); err != nil { // nothing saved: from the start
+			if err := os.Truncate(path, 0); err != nil { // nothing was saved: the run starts again
 				t.Fatal(err)
 			}
 		}
@@ -123,7 +126,7 @@ func TestSummary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := r.FinalTrain(); !ok || got != 0.5 { // the last 5 % of 200 steps: one event
+	if got, ok := r.FinalTrain(); !ok || got != 0.5 { // the last 5 % of 200 steps have one event
 		t.Errorf("FinalTrain %v %v", got, ok)
 	}
 	if got, ok := r.FinalTest(); !ok || got != 75 {
@@ -203,8 +206,8 @@ func TestReadIsStrict(t *testing.T) {
 	}
 }
 
-// Records are sorted as figures have them, and copies that others make are known by
-// their names.
+// Sort gives the order of the figures. Stray finds copies made by other programs by their
+// names.
 func TestSortAndStray(t *testing.T) {
 	var rs []*RunRecord
 	for _, s := range []Start{{Net: "resnet-8", Depth: 8, Residual: true}, {Net: "plain-14", Depth: 14}, {Net: "plain-8", Depth: 8, Seed: 10}, {Net: "plain-8", Depth: 8, Seed: 9}} {
@@ -254,7 +257,7 @@ func TestNoNumberIsLeftOut(t *testing.T) {
 	}
 }
 
-// play runs a short run past a Progress whose clock goes by 20 ms a step.
+// play runs a short run with a Progress whose clock advances 20 ms with each step.
 func play(p *Progress) {
 	at := time.Date(2015, 12, 10, 0, 0, 0, 0, time.UTC)
 	p.now = func() time.Time { return at }
@@ -295,9 +298,9 @@ func TestPlainLines(t *testing.T) {
 	}
 }
 
-// One name has one meaning: while a run trains its running error is shown, and
-// at the end the training error of the table, also where a part of it was
-// recorded before the run was gone on with.
+// Each name has one meaning: while a run trains, its running error is shown. At the end
+// the training error of the table is shown, even if a part of it was recorded before a
+// resume.
 func TestFinishedSaysTheTrainingErrorOfTheTable(t *testing.T) {
 	var b bytes.Buffer
 	rec := RunRecord{Start: Start{Net: "plain-8", Steps: 1000, Batch: 4}, Events: []Event{
@@ -325,7 +328,7 @@ func TestFinishedSaysTheTrainingErrorOfTheTable(t *testing.T) {
 	}
 }
 
-// A warning that is over stands no more; others, and later ones, do.
+// A warning that is over is no longer listed. Other warnings and later ones are.
 func TestWarningsThatAreOver(t *testing.T) {
 	warn := func(step int, of string) Event { return Event{Kind: "warn", Step: step, Of: of, Text: "odd"} }
 	over := func(step int) Event { return Event{Kind: "over", Step: step, Of: OfGuessing, Text: "it learns"} }
@@ -348,7 +351,7 @@ func TestWarningsThatAreOver(t *testing.T) {
 	}
 }
 
-// Events know when they were written down.
+// Events carry the time at which they were written.
 func TestTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.jsonl")
 	w, err := Create(path)
@@ -396,7 +399,7 @@ func TestBarFitsItsLine(t *testing.T) {
 	}
 }
 
-// Several runs share the bar, and each takes its part of it away.
+// Several runs share the bar. When one ends, its part of the bar goes.
 func TestSeveralRuns(t *testing.T) {
 	var b bytes.Buffer
 	at := time.Date(2015, 12, 10, 0, 0, 0, 0, time.UTC)
@@ -418,7 +421,7 @@ func TestSeveralRuns(t *testing.T) {
 			t.Errorf("no %q in %q", want, &b)
 		}
 	}
-	// 90 steps at 10/s, 79 at 10.5/s and 100 at 10.5/s, two at a time.
+	// 90 steps at 10/s, 79 at 10.5/s and 100 at 10.5/s, two runs at a time.
 	if got := strings.Join(all[1].status(), ", "); !strings.Contains(got, "8s left, 13s for all") {
 		t.Errorf("status %q", got)
 	}
@@ -460,9 +463,8 @@ func TestTee(t *testing.T) {
 	}
 }
 
-// Whatever is in a file: it is refused with its line, or it is a record that
-// Writer writes the same, that a resume can take back to any step, and that
-// figures can be drawn from.
+// Any file is refused with the line at fault, or is a record that Writer writes equally,
+// that Truncate can reset to any step, and that figures can be drawn from.
 func FuzzRead(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "seed.jsonl")
 	writeSeed := func(events ...Event) {

@@ -1,3 +1,5 @@
+// TensorBoard: writes the events as its event files.
+
 package record
 
 import (
@@ -14,15 +16,16 @@ import (
 	"depthlab/harness/disk"
 )
 
-// TensorBoard is a sink that writes a run for TensorBoard to look at: its
-// errors, losses, rate and speed. The record stays the one that counts.
+// TensorBoard is a sink that writes a run's errors, losses, learning rate and speed for
+// TensorBoard. Figures and tables do not use it: they read the record.
 type TensorBoard struct {
 	f     *disk.File
-	began time.Time // the run's, had it never paused
+	began time.Time // when the run would have begun without any pause
 }
 
-// NewTensorBoard begins a run's event file in dir, a folder of its own, in
-// place of older ones. It writes down past, what the record has already.
+// NewTensorBoard begins a run's event file in dir, a folder for this run only. It
+// replaces older event files. past are the events that the record already has; it writes
+// them first.
 func NewTensorBoard(dir string, past []Event) (*TensorBoard, error) {
 	return newTensorBoard(dir, past, time.Now())
 }
@@ -44,7 +47,7 @@ func newTensorBoard(dir string, past []Event, now time.Time) (*TensorBoard, erro
 			t.began = began
 		}
 	}
-	// Version 2 of the events: all that there is to be said first.
+	// The file must begin with the version of its event format: 2.
 	text := framed(appendBytes(newEvent(t.began), 3, []byte("brain.Event:2")))
 	for _, e := range past {
 		text = append(text, t.encode(e)...)
@@ -56,7 +59,7 @@ func newTensorBoard(dir string, past []Event, now time.Time) (*TensorBoard, erro
 	return t, err
 }
 
-// Event writes what is to be seen of e, if anything.
+// Event writes the values of e that TensorBoard shows, if any.
 func (t *TensorBoard) Event(e Event) error {
 	text := t.encode(e)
 	if len(text) == 0 {
@@ -69,7 +72,7 @@ func (t *TensorBoard) Event(e Event) error {
 // Close closes the file.
 func (t *TensorBoard) Close() error { return t.f.Close() }
 
-// encode is e as a framed event, or nothing.
+// encode returns e as a framed event, or nothing.
 func (t *TensorBoard) encode(e Event) []byte {
 	var values []byte
 	add := func(tag string, x float64) {
@@ -105,7 +108,7 @@ func (t *TensorBoard) encode(e Event) []byte {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// newEvent begins an event of a time: Event in tensorflow/core/util/event.proto.
+// newEvent begins an event with its time (Event in tensorflow/core/util/event.proto).
 func newEvent(at time.Time) []byte {
 	b := protowire.AppendTag(nil, 1, protowire.Fixed64Type)
 	return protowire.AppendFixed64(b, math.Float64bits(float64(at.UnixMicro())/1e6))
@@ -115,7 +118,7 @@ func appendBytes(b []byte, field protowire.Number, v []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), v)
 }
 
-// framed is TFRecord's frame: length, its check, data, their check.
+// framed adds TFRecord's frame: length, CRC of the length, data, CRC of the data.
 func framed(data []byte) []byte {
 	length := binary.LittleEndian.AppendUint64(nil, uint64(len(data)))
 	out := binary.LittleEndian.AppendUint32(length, masked(length))
@@ -125,8 +128,8 @@ func framed(data []byte) []byte {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// masked is a CRC-32C that TFRecord turns a little, since a CRC over data that
-// hold CRCs is a weak one.
+// masked is TFRecord's masked CRC-32C. The mask is there because the CRC of data that
+// contain CRCs is weak.
 func masked(data []byte) uint32 {
 	sum := crc32.Checksum(data, castagnoli)
 	return (sum>>15 | sum<<17) + 0xa282ead8

@@ -1,3 +1,5 @@
+// Tests of the TensorBoard files, byte for byte.
+
 package record
 
 import (
@@ -13,12 +15,11 @@ import (
 	"time"
 )
 
-var regen = flag.Bool("regen", false, "write testdata/tensorboard.events anew, if TensorBoard reads it as it should")
+var regen = flag.Bool("regen", false, "rewrite testdata/tensorboard.events, if TensorBoard reads it correctly")
 
-// A run of two points, then gone on with. testdata has the file, byte for byte,
-// that TensorBoard 2.21's own library read as it should. Where
-// $DEPTHLAB_TENSORBOARD_PYTHON names a Python that has that library, it reads the
-// file anew.
+// A run of two points, then resumed. testdata has the file, byte for byte, that the
+// library of TensorBoard 2.21 read correctly. If $DEPTHLAB_TENSORBOARD_PYTHON names a
+// Python that has this library, it reads the file again.
 func TestTensorBoard(t *testing.T) {
 	dir := t.TempDir()
 	past := []Event{
@@ -26,7 +27,7 @@ func TestTensorBoard(t *testing.T) {
 		{Kind: "train", Step: 50, Rate: 0.1, Loss: num(2.25), Error: num(80), Seconds: 5, ImagesPerS: 100},
 		{Kind: "eval", Step: 50, Set: "test", Loss: num(2), Error: num(75), Seconds: 5},
 	}
-	for range 2 { // the second time in place of the first
+	for range 2 { // the second file replaces the first
 		tb, err := newTensorBoard(filepath.Join(dir, "a"), past, time.Unix(1.7e9, 0))
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +71,7 @@ func TestTensorBoard(t *testing.T) {
 	}
 }
 
-// readByTensorBoard wants TensorBoard to find the curves of TestTensorBoard in dir.
+// readByTensorBoard checks that TensorBoard finds the curves of TestTensorBoard in dir.
 func readByTensorBoard(t *testing.T, python, dir string) {
 	t.Helper()
 	script := `
@@ -112,12 +113,12 @@ print(json.dumps({tag: [[e.step, e.value, e.wall_time] for e in a.Scalars(tag)] 
 	}
 }
 
-// The frame is TFRecord's, byte for byte: an empty record and a known CRC.
+// The frame equals TFRecord's, byte for byte: an empty record and a known CRC.
 func TestFrame(t *testing.T) {
 	if got := fmt.Sprintf("%x", framed(nil)); got != "0000000000000000"+"29039807"+"d8ea82a2" {
 		t.Errorf("empty record: %s", got)
 	}
-	// 0xe3069283 is CRC-32C's published check value.
+	// 0xe3069283 is the published check value of CRC-32C.
 	if got, want := masked([]byte("123456789")), uint32(0xe3069283>>15|0xe3069283<<17&0xffffffff)+0xa282ead8; got != want {
 		t.Errorf("%x, want %x", got, want)
 	}

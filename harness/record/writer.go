@@ -1,3 +1,5 @@
+// Writes records: one line for each event, in one write.
+
 package record
 
 import (
@@ -8,18 +10,19 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"depthlab/harness/disk"
 )
 
-// Sink takes the events of one run as they happen: a Writer, a Progress, or
-// several of them through Tee. None is safe for use by two goroutines at once.
+// Sink takes the events of one run as they happen: a Writer, a Progress, or several of
+// them through Tee. None is safe for concurrent use.
 type Sink interface {
 	Event(e Event) error
 }
 
-// Tee hands every event to all sinks, whether or not one of them fails.
+// Tee passes every event to all sinks, even if one of them fails.
 func Tee(sinks ...Sink) Sink { return tee(sinks) }
 
 type tee []Sink
@@ -32,14 +35,14 @@ func (t tee) Event(e Event) error {
 	return errors.Join(errs...)
 }
 
-// Writer appends events to a record, one JSON object a line.
+// Writer appends events to a record, one JSON object on each line.
 type Writer struct {
 	f    *disk.File
-	size int64 // bytes of whole lines in the file
+	size int64 // number of bytes of complete lines
 }
 
-// Create begins a new record at path, in place of any old one. Its folder is
-// made if need be.
+// Create begins a new record at path and replaces an old one. It makes the folder if
+// necessary.
 func Create(path string) (*Writer, error) {
 	if err := disk.Write(path, nil); err != nil {
 		return nil, err
@@ -51,8 +54,8 @@ func Create(path string) (*Writer, error) {
 	return &Writer{f: f}, nil
 }
 
-// OpenAppend opens a record to go on with, after Truncate has taken it back to
-// the checkpoint. A last line that was never finished is cut off.
+// OpenAppend opens a record to continue it, after Truncate has reset it to the
+// checkpoint. It removes an incomplete last line.
 func OpenAppend(path string) (*Writer, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -72,9 +75,9 @@ func OpenAppend(path string) (*Writer, error) {
 	return &Writer{f: f, size: whole}, nil
 }
 
-// Event writes e as one line in one write, so that a reader, or a kill, never
-// sees two halves mixed. Time is filled in where it is empty. A loss or error that is no number is left out: JSON
-// has none, and the "stop" event says why.
+// Event writes e as one line in one write, so that a reader never sees a part of two
+// lines, even after a kill. It fills in Time if it is empty. It leaves out a Loss or
+// Error that is NaN or infinite, because JSON has neither; the "stop" event says why.
 func (w *Writer) Event(e Event) error {
 	e.Loss, e.Error = finite(e.Loss), finite(e.Error)
 	e.Time = cmp.Or(e.Time, time.Now().UTC().Format(time.RFC3339))
@@ -88,7 +91,7 @@ func (w *Writer) Event(e Event) error {
 	}
 	n, err := w.f.Write(line)
 	if err != nil {
-		if n > 0 { // a full disk: take the half line back, so that the record stays readable
+		if n > 0 { // disk full: remove the partial line, so that the record stays readable
 			err = errors.Join(err, w.f.Truncate(w.size))
 		}
 		return err
@@ -104,25 +107,59 @@ func finite(x *float64) *float64 {
 	return x
 }
 
-// Sync makes all events so far safe against a loss of power. Call it before a
-// checkpoint is written: a record may be ahead of its checkpoint, never behind.
+// Sync makes all events so far survive a loss of power. Call it before writing a
+// checkpoint: a record may be ahead of its checkpoint, never behind it.
 func (w *Writer) Sync() error { return w.f.Sync() }
 
 // Close syncs and closes the record.
 func (w *Writer) Close() error { return w.f.Close() }
 
-// Truncate takes the record at path back to the checkpoint of step, so that a
-// resumed run's record equals an undisturbed one's. It drops
+// Truncate resets the record at path to the checkpoint of step, so that the record of a
+// resumed run equals that of an uninterrupted one. It removes
 //
 //   - all events of later steps,
 //   - "responses", "stop" and "end" events of any step,
-//   - if step is the run's last, also its "eval" and "full" events: the final
-//     tests come after the last checkpoint, and will be made again.
+//   - if the test of step comes after the checkpoint, also its "eval", "full" and "rate"
+//     events. That is so if untested is set, and if step is the run's last.
 //
-// At other steps a run must therefore log all of a step, a new rate too, and
-// save then. The lines that stay are kept byte for byte. The file is replaced
-// whole or not at all.
-func Truncate(path string, step int) error {
+// Otherwise a run must write all events of a step, new learning rates included, before it
+// saves the checkpoint. The remaining lines are kept byte for byte. The file is replaced
+// atomically.
+func Truncate(path string, step int, untested bool) error {
+	return rewrite(path, func(e Event, line []byte, last int) []byte {
+		later := e.Step > step
+		switch e.Kind {
+		case "responses", "stop", "end":
+			later = true
+		case "eval", "full", "rate":
+			later = later || e.Step == step && (untested || step == last)
+		}
+		if later {
+			return nil
+		}
+		return line
+	})
+}
+
+// Amend adds an event to the record of a finished run, before its "end". All other lines
+// are kept byte for byte. The file is replaced atomically.
+func Amend(path string, added Event) error {
+	added.Time = cmp.Or(added.Time, time.Now().UTC().Format(time.RFC3339))
+	text, err := json.Marshal(added)
+	if err != nil {
+		return fmt.Errorf("%s: %q event: %w", path, added.Kind, err)
+	}
+	return rewrite(path, func(e Event, line []byte, _ int) []byte {
+		if e.Kind == "end" {
+			line = slices.Concat(text, []byte{'\n'}, line)
+		}
+		return line
+	})
+}
+
+// rewrite replaces each line of the record at path by what change makes of it. last is
+// the run's last step.
+func rewrite(path string, change func(e Event, line []byte, last int) []byte) error {
 	r, err := Read(path)
 	if err != nil {
 		return err
@@ -131,23 +168,11 @@ func Truncate(path string, step int) error {
 	if err != nil {
 		return err
 	}
-	var kept []byte
-	for _, e := range r.Events { // one event a line, in order
+	var text []byte
+	for _, e := range r.Events { // one event on each line, in order
 		end := bytes.IndexByte(raw, '\n') + 1
-		if !dropped(e, step, r.Start.Steps) {
-			kept = append(kept, raw[:end]...)
-		}
+		text = append(text, change(e, raw[:end], r.Start.Steps)...)
 		raw = raw[end:]
 	}
-	return disk.Write(path, kept)
-}
-
-func dropped(e Event, step, last int) bool {
-	switch e.Kind {
-	case "responses", "stop", "end":
-		return true
-	case "eval", "full":
-		return e.Step > step || e.Step == last
-	}
-	return e.Step > step
+	return disk.Write(path, text)
 }

@@ -1,3 +1,6 @@
+// Checkpoints: saves the state of a run, finds the newest undamaged one, removes old
+// ones.
+
 package state
 
 import (
@@ -19,15 +22,15 @@ import (
 	"depthlab/harness/disk"
 )
 
-// Checkpoint is a run after a number of steps.
+// Checkpoint is the state of a run after a number of steps.
 type Checkpoint struct {
 	Step    int               // steps done
-	Meta    map[string]string // the caller's; no key begins with "depthlab."
+	Meta    map[string]string // of the caller; no key begins with "depthlab."
 	Tensors []Tensor
 }
 
-// Metadata that Save adds and Load takes off. The sum is over the whole file,
-// header and all, with the sum's own digits being zeros.
+// Keys of the metadata that Save adds and Load removes. The SHA-256 is over the whole
+// file, header included, with zeros in place of its own digits.
 const (
 	reserved = "depthlab."
 	idKey    = reserved + "id"
@@ -42,18 +45,18 @@ const (
 	damagedMark = ".damaged"
 )
 
-// Keep is how many checkpoints of a run are kept: the older is for when the
-// newer is damaged.
+// Keep is the number of checkpoints that are kept of a run. The older one is used if the
+// newer one is damaged.
 const Keep = 2
 
-// Path is the file of a run's checkpoint: ID-step000123.safetensors.
+// Path is the path of a run's checkpoint: DIR/ID-step000123.safetensors.
 func Path(dir, id string, step int) string {
 	return filepath.Join(dir, fmt.Sprintf("%s-step%06d%s", id, step, extension))
 }
 
-// Save writes a checkpoint, whole or not at all, and then removes all but the
-// latest Keep up to this step. It makes dir if need be. One process at a time
-// may save a run. A file of the same step is replaced.
+// Save writes a checkpoint atomically: whole or not at all. Then it removes all but the
+// latest Keep checkpoints up to this step. It makes dir if necessary. Only one process at
+// a time may save a run. A file of the same step is replaced.
 func Save(dir, id string, c *Checkpoint) error {
 	if err := checkID(id); err != nil {
 		return err
@@ -78,7 +81,7 @@ func Save(dir, id string, c *Checkpoint) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	h := sha256.New()
-	writeParts(h, header, tensors) // a hash never fails
+	writeParts(h, header, tensors) // a hash never returns an error
 	copy(sum, digits(h))
 	if err := disk.WriteFunc(path, func(w io.Writer) error { return writeParts(w, header, tensors) }); err != nil {
 		return err
@@ -93,19 +96,19 @@ func Save(dir, id string, c *Checkpoint) error {
 
 func digits(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
-// sumSpace is the place in a header of the digits of the sum.
+// sumSpace returns the bytes of a header that hold the digits of the SHA-256.
 func sumSpace(header []byte, sum string) ([]byte, error) {
 	mark := []byte(`"` + sumKey + `":"` + sum + `"`)
 	i := bytes.Index(header, mark)
 	if i < 0 || bytes.Contains(header[i+1:], mark) {
-		return nil, errors.New("the place of its SHA-256 is not to be found")
+		return nil, errors.New("the header has no place for a SHA-256, or more than one")
 	}
 	end := i + len(mark) - 1
 	return header[end-len(sum) : end], nil
 }
 
-// Load reads a checkpoint that Save wrote. A *FormatError says that it is
-// damaged: any byte that differs, is missing or follows is noticed.
+// Load reads a checkpoint that Save wrote. A *FormatError means that it is damaged: Load
+// notices every changed, missing or added byte.
 func Load(path string) (*Checkpoint, error) {
 	c, _, err := load(path)
 	return c, err
@@ -127,14 +130,14 @@ func decodeCheckpoint(b []byte) (c *Checkpoint, id string, err error) {
 	}
 	want := f.Meta[sumKey]
 	if len(want) != len(noSum) {
-		return nil, "", wrong("no SHA-256 in its metadata, so it is no checkpoint of this program")
+		return nil, "", wrong("no SHA-256 in its metadata: this program did not write it as a checkpoint")
 	}
 	header, data, err := cut(b)
 	if err != nil {
 		return nil, "", err
 	}
 	start := b[:prefix+len(header)]
-	// Not in place: the header is small and b the caller's.
+	// Work on a copy: b belongs to the caller, and the header is small.
 	start = bytes.Clone(start)
 	space, err := sumSpace(start, want)
 	if err != nil {
@@ -156,10 +159,10 @@ func decodeCheckpoint(b []byte) (c *Checkpoint, id string, err error) {
 	return &Checkpoint{Step: step, Meta: f.Meta, Tensors: f.Tensors}, id, nil
 }
 
-// Latest reads a run's newest checkpoint that is whole; nil without an error
-// when there is none. A damaged one is renamed to *.damaged, and warnings name
-// it and say why. Temporary files of an interrupted Save are removed. A file
-// that cannot be read at all is an error, as it may well be whole.
+// Latest reads a run's newest undamaged checkpoint. It returns nil without an error if
+// there is none. It renames a damaged one to *.damaged, with a warning that names it and
+// the damage. It removes temporary files of an interrupted Save. A file that cannot be
+// read is an error, because it may be undamaged.
 func Latest(dir, id string) (c *Checkpoint, warnings []string, err error) {
 	if err := checkID(id); err != nil {
 		return nil, nil, err
@@ -172,7 +175,7 @@ func Latest(dir, id string) (c *Checkpoint, warnings []string, err error) {
 		return nil, nil, err
 	}
 	if err := removeTemporaries(dir, id); err != nil {
-		warnings = append(warnings, fmt.Sprintf("a temporary file of an interrupted run is left: %v", err))
+		warnings = append(warnings, fmt.Sprintf("a temporary file of an interrupted run could not be removed: %v", err))
 	}
 	for _, step := range found.steps {
 		path := Path(dir, id, step)
@@ -189,14 +192,14 @@ func Latest(dir, id string) (c *Checkpoint, warnings []string, err error) {
 		}
 		note := fmt.Sprintf("damaged checkpoint set aside as %s: %s", filepath.Base(path)+damagedMark, damage.What)
 		if err := os.Rename(path, path+damagedMark); err != nil {
-			note = fmt.Sprintf("damaged checkpoint passed over, but not renamed (%v): %s", err, damage.What)
+			note = fmt.Sprintf("damaged checkpoint skipped, but not renamed (%v): %s", err, damage.What)
 		}
 		warnings = append(warnings, note)
 	}
 	return nil, warnings, nil
 }
 
-// Files lists the paths of a run's checkpoints, damaged ones among them.
+// Files lists the paths of a run's checkpoints, including damaged ones.
 func Files(dir, id string) []string {
 	found, err := list(dir, id)
 	if err != nil {
@@ -209,8 +212,8 @@ func Files(dir, id string) []string {
 	return paths
 }
 
-// Remove removes all checkpoints of a run, damaged ones and temporary files
-// with them. Other files and other runs' stay.
+// Remove removes all checkpoints of a run, damaged ones and temporary files included. It
+// leaves other files and other runs' checkpoints alone.
 func Remove(dir, id string) error {
 	if err := checkID(id); err != nil {
 		return err
@@ -225,7 +228,7 @@ func Remove(dir, id string) error {
 	return errors.Join(removeTemporaries(dir, id), removeAll(dir, append(base(id, found.steps), found.damaged...)))
 }
 
-// base is the names of a run's checkpoints.
+// base returns the file names of a run's checkpoints.
 func base(id string, steps []int) []string {
 	var names []string
 	for _, s := range steps {
@@ -251,9 +254,9 @@ func removeAll(dir string, names []string) error {
 	return errors.Join(errs...)
 }
 
-// files of one run.
+// files lists the checkpoint files of one run.
 type files struct {
-	steps   []int // of its checkpoints, latest first
+	steps   []int // of its undamaged checkpoints, latest first
 	damaged []string
 }
 
@@ -266,7 +269,7 @@ func list(dir, id string) (found files, err error) {
 		step, rest, ok := parseName(e.Name(), id)
 		switch {
 		case !ok:
-		case rest == extension && e.Name() == filepath.Base(Path("", id, step)): // and not "step5"
+		case rest == extension && e.Name() == filepath.Base(Path("", id, step)): // not "step5", which Save does not write
 			found.steps = append(found.steps, step)
 		case rest == extension+damagedMark:
 			found.damaged = append(found.damaged, e.Name())
@@ -277,7 +280,7 @@ func list(dir, id string) (found files, err error) {
 	return found, nil
 }
 
-// parseName takes the step out of ID-stepSTEP.REST.
+// parseName splits a file name ID-stepSTEP.REST into step and .REST.
 func parseName(name, id string) (step int, rest string, ok bool) {
 	number, found := strings.CutPrefix(name, id+"-step")
 	if i := strings.IndexByte(number, '.'); found && i >= 0 {
@@ -288,10 +291,10 @@ func parseName(name, id string) (step int, rest string, ok bool) {
 	return 0, "", false
 }
 
-// checkID refuses what would not be one file name, or a hidden one.
+// checkID refuses an ID that is not a plain file name, or a hidden one.
 func checkID(id string) error {
 	if id == "" || id[0] == '.' || len(id) > 200 || strings.ContainsAny(id, "/\\\x00") {
-		return fmt.Errorf("%q can not be the ID of a run: it is part of a file name", clip(id))
+		return fmt.Errorf("%q cannot be the ID of a run, because it becomes part of a file name", clip(id))
 	}
 	return nil
 }

@@ -1,3 +1,6 @@
+// Tests of checkpoints: every damage is noticed, two are kept, a kill leaves an undamaged
+// one.
+
 package state
 
 import (
@@ -12,8 +15,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"depthlab/harness/testskip"
 )
 
 const testID = "resnet-20_B-seed0"
@@ -48,7 +49,7 @@ func names(t *testing.T, dir string) []string {
 	return out
 }
 
-// latest wants a step, -1 for none, and that many warnings.
+// latest checks that Latest finds this step (-1: none) with this number of warnings.
 func latest(t *testing.T, dir string, step, warnings int) []string {
 	t.Helper()
 	c, w, err := Latest(dir, testID)
@@ -161,7 +162,7 @@ func TestSaveRefuses(t *testing.T) {
 	}
 }
 
-// Every bit flipped, every length cut to, and bytes added: always noticed.
+// Every flipped bit, every truncation and every added byte is noticed.
 func TestEveryDamageIsNoticed(t *testing.T) {
 	dir := t.TempDir()
 	save(t, dir, 5)
@@ -230,7 +231,7 @@ func TestDamagedNewestIsSetAside(t *testing.T) {
 			if got, want := names(t, dir), []string{filepath.Base(Path(dir, testID, 10)), filepath.Base(path) + ".damaged"}; !slices.Equal(got, want) {
 				t.Errorf("files %q, want %q", got, want)
 			}
-			latest(t, dir, 10, 0) // said once
+			latest(t, dir, 10, 0) // warned once only
 			save(t, dir, 20)
 			latest(t, dir, 20, 0)
 		})
@@ -266,14 +267,14 @@ func TestLoad(t *testing.T) {
 	if err != nil || c.Step != 10 || len(c.Meta) != 2 {
 		t.Errorf("Load: %+v, %v", c, err)
 	}
-	// Any reader of safetensors can read it, with what is known about it.
+	// Any safetensors reader can read a checkpoint, with its metadata.
 	f, err := ReadFile(Path(dir, testID, 10))
 	if err != nil || f.Meta[stepKey] != "10" || f.Meta["run"] != "abc" {
 		t.Errorf("ReadFile: %+v, %v", f, err)
 	}
 }
 
-// A process killed at random moments while it saves leaves a whole checkpoint.
+// A process killed at a random moment while it saves leaves an undamaged checkpoint.
 func TestKilledWhileSaving(t *testing.T) {
 	if dir := os.Getenv("STATE_TEST_SAVE_IN"); dir != "" {
 		for step := 1; ; step++ {
@@ -284,9 +285,6 @@ func TestKilledWhileSaving(t *testing.T) {
 			}
 			fmt.Println("saved", step)
 		}
-	}
-	if testskip.Short(t) {
-		testskip.Skip(t, "starts processes")
 	}
 	for i := range 6 {
 		dir := t.TempDir()

@@ -1,3 +1,5 @@
+// Safetensors files: a strict reader and a writer.
+
 package state
 
 import (
@@ -17,27 +19,26 @@ import (
 	"depthlab/harness/disk"
 )
 
-// A safetensors file is the length of the header (8 bytes, little-endian), the
-// header (a JSON object, filled up with spaces) and the data. The header has
-// for each tensor its type, shape and place in the data, and a map of strings
-// under "__metadata__".
+// A safetensors file is the length of the header (8 bytes, little-endian), the header (a
+// JSON object, padded with spaces) and the data. The header holds the type, shape and
+// position in the data of each tensor, and a map of strings under "__metadata__".
 //
-// The reader is stricter than the format needs and so never guesses: every
-// byte of the data belongs to exactly one tensor, nothing is named twice, and
-// nothing is unknown. The data are read only when the header fits the file's
-// real size.
+// The reader is stricter than the format requires, so that it never has to guess. Every
+// byte of the data belongs to exactly one tensor, no name occurs twice, and unknown
+// fields are errors. It reads the data only after the header agreed with the file's real
+// size.
 
 const (
 	metaKey   = "__metadata__"
 	prefix    = 8
-	maxHeader = 1 << 20  // ten times that of the paper's deepest net; what is parsed takes some thirty times as much memory
-	maxFile   = 16 << 30 // far above any net's, and keeps sparse files from taking all memory
+	maxHeader = 1 << 20  // ten times that of the paper's deepest net; parsing needs about thirty times as much memory
+	maxFile   = 16 << 30 // far more than any net needs; stops sparse files from taking all memory
 )
 
-// FormatError says that a file is not whole or not safetensors, as opposed to
-// not readable.
+// FormatError says that a file is damaged or not in the safetensors format, as opposed to
+// unreadable.
 type FormatError struct {
-	Path string // "" when it was not read from a file
+	Path string // "" if it was not read from a file
 	What string // what is wrong, and where
 }
 
@@ -52,14 +53,13 @@ func wrong(format string, a ...any) *FormatError {
 	return &FormatError{What: fmt.Sprintf(format, a...)}
 }
 
-// File is the content of a safetensors file: its tensors in the order of
-// their data.
+// File is the content of a safetensors file. Tensors are in the order of their data.
 type File struct {
 	Meta    map[string]string
 	Tensors []Tensor
 }
 
-// ReadFile reads a file. Errors are *FormatError or of the operating system.
+// ReadFile reads a file. An error is a *FormatError or one of the operating system.
 func ReadFile(path string) (*File, error) {
 	b, err := readWhole(path)
 	if err != nil {
@@ -69,7 +69,7 @@ func ReadFile(path string) (*File, error) {
 	return f, at(path, err)
 }
 
-// at puts the path into a *FormatError.
+// at sets the path of a *FormatError.
 func at(path string, err error) error {
 	var e *FormatError
 	if errors.As(err, &e) {
@@ -79,12 +79,12 @@ func at(path string, err error) error {
 }
 
 func readWhole(path string) ([]byte, error) {
-	info, err := os.Stat(path) // before opening: a pipe would wait
+	info, err := os.Stat(path) // before opening, because opening a pipe would wait
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, &FormatError{path, fmt.Sprintf("it is no regular file of at most %d bytes", int64(maxFile))}
+		return nil, &FormatError{path, fmt.Sprintf("it is not a regular file of at most %d bytes", int64(maxFile))}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -122,8 +122,8 @@ func readWhole(path string) ([]byte, error) {
 	return whole, err
 }
 
-// kinds are files that are taken for safetensors, by how they begin (text in
-// small letters), and what to do about each.
+// kinds lists files that people take for safetensors: how they begin (text in lower
+// case), and what they are and what to do.
 var kinds = []struct{ begins, kind string }{
 	{"version https://git-lfs", "a pointer of Git LFS, not the file itself; git lfs pull fetches that"},
 	{"PK\x03\x04", "a ZIP archive, as PyTorch's .pth files are; safetensors.torch.save_file(torch.load(PATH), OUT) in Python converts those"},
@@ -137,7 +137,7 @@ var kinds = []struct{ begins, kind string }{
 	{"GGUF", "a GGUF file"},
 }
 
-// kindOf says what a file is that is no safetensors, "" where it is unknown.
+// kindOf says what a file is that is not safetensors; "" if unknown.
 func kindOf(f io.ReaderAt) string {
 	head := make([]byte, 64)
 	n, _ := f.ReadAt(head, 0)
@@ -150,7 +150,7 @@ func kindOf(f io.ReaderAt) string {
 	return ""
 }
 
-// Decode parses a whole file. The tensors' data are parts of b.
+// Decode parses a whole file. The tensors' data are slices of b.
 func Decode(b []byte) (*File, error) {
 	header, data, err := cut(b)
 	if err != nil {
@@ -166,7 +166,7 @@ func Decode(b []byte) (*File, error) {
 	return f, nil
 }
 
-// cut divides a file into header and data.
+// cut splits a file into header and data.
 func cut(b []byte) (header, data []byte, err error) {
 	n, err := headerLength(b, int64(len(b)))
 	if err != nil {
@@ -175,7 +175,7 @@ func cut(b []byte) (header, data []byte, err error) {
 	return b[prefix : prefix+n], b[prefix+n:], nil
 }
 
-// headerLength reads the length of the header at the start of a file of a size.
+// headerLength reads the length of the header at the start of a file of size bytes.
 func headerLength(b []byte, size int64) (int64, error) {
 	if len(b) < prefix {
 		return 0, wrong("%d bytes, shorter than the header's length", len(b))
@@ -190,13 +190,13 @@ func headerLength(b []byte, size int64) (int64, error) {
 	return int64(n), nil
 }
 
-// span is where a tensor's data are: bytes begin to end-1.
+// span is the position of a tensor's data: bytes begin to end-1.
 type span struct {
 	begin, end int64
 	tensor     int
 }
 
-// place gives each tensor its part of the data and the file their order.
+// place sets each tensor's data and sorts the tensors in the order of their data.
 func (f *File) place(spans []span, data []byte) error {
 	if err := f.check(spans, int64(len(data))); err != nil {
 		return err
@@ -211,8 +211,8 @@ func (f *File) place(spans []span, data []byte) error {
 	return nil
 }
 
-// check sorts the spans and wants them to cover so many bytes of data without
-// gap or overlap.
+// check sorts the spans and checks that they cover size bytes of data without gap or
+// overlap.
 func (f *File) check(spans []span, size int64) error {
 	slices.SortFunc(spans, func(a, b span) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end), cmp.Compare(a.tensor, b.tensor))
@@ -236,13 +236,13 @@ func (f *File) check(spans []span, size int64) error {
 	return nil
 }
 
-// parseHeader reads the JSON of a header. It goes token by token because
-// encoding/json by itself takes the last of equal keys.
+// parseHeader reads the JSON of a header. It reads token by token, because encoding/json
+// silently takes the last of equal keys.
 func parseHeader(header []byte) (*File, []span, error) {
 	text := bytes.TrimRight(header, " ")
 	switch {
 	case len(text) == 0 || text[0] != '{' || text[len(text)-1] != '}':
-		return nil, nil, wrong("the header is no JSON object")
+		return nil, nil, wrong("the header is not a JSON object")
 	case !utf8.Valid(text):
 		return nil, nil, wrong("the header is not UTF-8")
 	case !json.Valid(text):
@@ -272,7 +272,7 @@ func parseHeader(header []byte) (*File, []span, error) {
 
 type parser struct{ *json.Decoder }
 
-// object reads an object, calling value to read what follows each key.
+// object reads a JSON object. It calls value after each key, to read the key's value.
 func (p parser) object(what string, value func(key string) error) error {
 	if err := p.delim(what, '{'); err != nil {
 		return err
@@ -360,12 +360,12 @@ func (p parser) text(what string) (string, error) {
 	}
 	s, ok := token.(string)
 	if !ok {
-		return "", wrong("%s is no string", what)
+		return "", wrong("%s is not a string", what)
 	}
 	return s, nil
 }
 
-// numbers reads an array of at most max integers, none negative.
+// numbers reads an array of at most max integers from 0 to 2^63-1.
 func (p parser) numbers(what string, max int) ([]int64, error) {
 	if err := p.delim(what, '['); err != nil {
 		return nil, err
@@ -389,9 +389,9 @@ func (p parser) numbers(what string, max int) ([]int64, error) {
 	return v, p.delim(what, ']')
 }
 
-// encodeHeader is the first part of a file, up to its data, and the tensors in
-// the order their data must follow: by falling size of a number, so that each
-// is aligned, then by name.
+// encodeHeader makes the first part of a file, up to the data, and returns the tensors in
+// the order in which their data must follow: larger number types first, so that each
+// tensor is aligned, then by name.
 func encodeHeader(meta map[string]string, tensors []Tensor) ([]byte, []Tensor, error) {
 	tensors = slices.Clone(tensors)
 	for i := range tensors {
@@ -433,7 +433,7 @@ func encodeHeader(meta map[string]string, tensors []Tensor) ([]byte, []Tensor, e
 		}
 		shape := t.Shape
 		if shape == nil {
-			shape = []int{} // not null
+			shape = []int{} // so that JSON has [] and not null
 		}
 		list, _ := json.Marshal(shape)
 		out = fmt.Appendf(append(out, quote(t.Name)...), `:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, t.DType, list, end, end+len(t.Data))
@@ -451,12 +451,11 @@ func encodeHeader(meta map[string]string, tensors []Tensor) ([]byte, []Tensor, e
 }
 
 func quote(s string) []byte {
-	b, _ := json.Marshal(s) // a string never fails
+	b, _ := json.Marshal(s) // cannot fail for a string
 	return b
 }
 
-// Write writes a file; the same content gives the same bytes, in whatever
-// order it is given.
+// Write writes a file. Equal content gives equal bytes, whatever the order of tensors.
 func Write(w io.Writer, meta map[string]string, tensors []Tensor) error {
 	header, tensors, err := encodeHeader(meta, tensors)
 	if err != nil {
@@ -477,8 +476,8 @@ func writeParts(w io.Writer, header []byte, tensors []Tensor) error {
 	return nil
 }
 
-// WriteFile writes a file whole or not at all: an older file of that name
-// stays until the new one is safely on disk.
+// WriteFile writes a file atomically: an older file of that name stays until the new one
+// is safely on disk.
 func WriteFile(path string, meta map[string]string, tensors []Tensor) error {
 	header, tensors, err := encodeHeader(meta, tensors)
 	if err != nil {

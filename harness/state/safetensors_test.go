@@ -1,3 +1,6 @@
+// Tests of safetensors files: round trips, files of other libraries, damaged and hostile
+// files.
+
 package state
 
 import (
@@ -72,7 +75,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// A file as another library writes it: other order, spaces, escapes.
+// A file written by another library: other order, spaces, escapes.
 func TestForeignFile(t *testing.T) {
 	f, err := Decode(raw(`{ "b" : {"shape":[2],"data_offsets":[2,6],"dtype":"F16"}, "__metadata__":{"format":"pt"}, "a\u00e9":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}  `,
 		[]byte{0x80, 0x3f, 0, 0x3c, 0xff, 0xfb}))
@@ -108,12 +111,12 @@ func TestBadFiles(t *testing.T) {
 		{"shorter than a length", []byte{1, 2, 3}, "3 bytes"},
 		{"huge length", append(bytes.Repeat([]byte{0xff}, 8), '{', '}'), "more than"},
 		{"length beyond the file", append([]byte{100, 0, 0, 0, 0, 0, 0, 0}, '{', '}'), "only 2 follow"},
-		{"no header", raw(``, nil), "no JSON object"},
-		{"array", raw(`[]`, nil), "no JSON object"},
+		{"no header", raw(``, nil), "not a JSON object"},
+		{"array", raw(`[]`, nil), "not a JSON object"},
 		{"two objects", raw(`{}{}`, nil), "not valid JSON"},
 		{"trailing comma", raw(`{"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]},}`, []byte{1}), "not valid JSON"},
 		{"not UTF-8", raw("{\"\xff\":{}}", nil), "not UTF-8"},
-		{"leading space", raw(` {}`, nil), "no JSON object"},
+		{"leading space", raw(` {}`, nil), "not a JSON object"},
 		{"deep", raw(`{"a":`+strings.Repeat("[", 50000)+strings.Repeat("]", 50000)+`}`, nil), "not valid JSON"},
 		{"tensor is a number", raw(`{"a":1}`, nil), `tensor "a": `},
 		{"no fields", raw(`{"a":{}}`, nil), `tensor "a" has no dtype, shape or data_offsets`},
@@ -122,11 +125,11 @@ func TestBadFiles(t *testing.T) {
 		{"duplicate field", raw(one(`"dtype":"U8","dtype":"U8","shape":[],"data_offsets":[0,1]`), []byte{1}), `"dtype" twice`},
 		{"duplicate metadata", raw(`{"__metadata__":{"a":"1","a":"1"}}`, nil), `"a" twice`},
 		{"second metadata", raw(`{"__metadata__":{},"__metadata__":{}}`, nil), `twice`},
-		{"metadata is no text", raw(`{"__metadata__":{"a":1}}`, nil), `__metadata__ "a" is no string`},
+		{"metadata is no text", raw(`{"__metadata__":{"a":1}}`, nil), `__metadata__ "a" is not a string`},
 		{"metadata is no object", raw(`{"__metadata__":"a"}`, nil), `__metadata__`},
 		{"unknown field", raw(one(`"dtype":"U8","shape":[],"Data_Offsets":[0,1]`), []byte{1}), `unknown field "Data_Offsets"`},
 		{"unknown type", raw(one(`"dtype":"F31","shape":[],"data_offsets":[0,1]`), []byte{1}), `unknown type "F31"`},
-		{"type is no text", raw(one(`"dtype":4,"shape":[],"data_offsets":[0,1]`), []byte{1}), `dtype of tensor "a" is no string`},
+		{"type is no text", raw(one(`"dtype":4,"shape":[],"data_offsets":[0,1]`), []byte{1}), `dtype of tensor "a" is not a string`},
 		{"negative dimension", raw(one(`"dtype":"U8","shape":[-1],"data_offsets":[0,1]`), []byte{1}), `"-1"`},
 		{"fraction", raw(one(`"dtype":"U8","shape":[1.0],"data_offsets":[0,1]`), []byte{1}), `"1.0"`},
 		{"exponent", raw(one(`"dtype":"U8","shape":[1e0],"data_offsets":[0,1]`), []byte{1}), `"1e0"`},
@@ -210,7 +213,7 @@ func TestReadFileErrors(t *testing.T) {
 	}
 }
 
-// Files that are taken for safetensors are called what they are.
+// A file that only looks like safetensors is named as what it is.
 func TestFilesOfOtherKinds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "resnet.safetensors")
 	for _, c := range []struct{ text, says string }{
@@ -277,9 +280,9 @@ func TestConversions(t *testing.T) {
 	}
 }
 
-// Files that are made to take all memory are refused with little of it.
+// Files made to exhaust the memory are refused, with little memory used.
 func TestHostileFiles(t *testing.T) {
-	many := func(entry string) string { // as many tensors as a header holds
+	many := func(entry string) string { // as many tensors as fit into a header
 		var b strings.Builder
 		b.WriteString("{")
 		for i := 0; b.Len() < maxHeader-100; i++ {
@@ -294,7 +297,7 @@ func TestHostileFiles(t *testing.T) {
 	length := func(n uint64) []byte { return binary.LittleEndian.AppendUint64(nil, n) }
 	for name, c := range map[string]struct {
 		start []byte
-		size  int64 // filled up with zeros, which take no room on most disks
+		size  int64 // filled up with zeros as a sparse file, which takes no space on most disks
 	}{
 		"header of 2^60 bytes":   {length(1 << 60), 3 << 30},
 		"header of all but":      {length(3<<30 - 8), 3 << 30},
@@ -342,8 +345,7 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are: a *FormatError, or a file that is written back and
-// read again as the same.
+// Any bytes give a *FormatError, or a file that reads equal after it was written again.
 func FuzzDecode(f *testing.F) {
 	var b bytes.Buffer
 	Write(&b, map[string]string{"a": "b"}, someTensors())

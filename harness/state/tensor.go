@@ -1,5 +1,5 @@
-// Package state keeps what a run needs to go on: checkpoints as safetensors
-// files, which are whole or absent, and set aside when they are damaged.
+// Package state stores what a run needs to resume: checkpoints as safetensors files. They
+// are written atomically, and set aside if they are damaged.
 package state
 
 import (
@@ -9,7 +9,7 @@ import (
 	"math/bits"
 )
 
-// Tensor is a named array as it is in a safetensors file.
+// Tensor is a named array as stored in a safetensors file.
 type Tensor struct {
 	Name  string
 	DType string // "F32", "I32", ...
@@ -17,8 +17,8 @@ type Tensor struct {
 	Data  []byte // little-endian
 }
 
-// sizes has the bytes of one number of each type that the format knows and
-// that takes whole bytes.
+// sizes is the size in bytes of one number of each type of the format. Types smaller than
+// a byte are left out.
 var sizes = map[string]int{
 	"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1,
 	"U16": 2, "I16": 2, "F16": 2, "BF16": 2,
@@ -26,10 +26,10 @@ var sizes = map[string]int{
 	"U64": 8, "I64": 8, "F64": 8, "C64": 8,
 }
 
-// maxRank bounds the dimensions of a tensor.
+// maxRank is the largest number of dimensions of a tensor.
 const maxRank = 8
 
-// bytesOf is the size in bytes of a tensor of that type and shape.
+// bytesOf is the size in bytes of a tensor of this type and shape.
 func bytesOf(dtype string, shape []int) (int64, error) {
 	size, ok := sizes[dtype]
 	if !ok {
@@ -51,7 +51,7 @@ func bytesOf(dtype string, shape []int) (int64, error) {
 	return int64(n), nil
 }
 
-// check tells whether t can be written.
+// check returns an error if the data do not have the size that type and shape ask for.
 func (t *Tensor) check() error {
 	n, err := bytesOf(t.DType, t.Shape)
 	if err == nil && n != int64(len(t.Data)) {
@@ -60,8 +60,8 @@ func (t *Tensor) check() error {
 	return err
 }
 
-// Float32 makes an F32 tensor. v is copied; its length is the shape's product,
-// or writing it fails.
+// Float32 makes an F32 tensor with a copy of v. The product of shape must be len(v), or
+// writing the tensor fails.
 func Float32(name string, shape []int, v []float32) Tensor {
 	b := make([]byte, 4*len(v))
 	for i, x := range v {
@@ -88,8 +88,8 @@ func Int64(name string, shape []int, v []int64) Tensor {
 	return Tensor{name, "I64", shape, b}
 }
 
-// Float32s are the numbers of an F32, F16, BF16 or F64 tensor; only the last
-// can lose digits.
+// Float32s returns the numbers of an F32, F16, BF16 or F64 tensor. F64 is rounded, the
+// others are exact.
 func (t *Tensor) Float32s() ([]float32, error) {
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", clip(t.Name), err)
@@ -123,7 +123,7 @@ func (t *Tensor) Float32s() ([]float32, error) {
 	return v, nil
 }
 
-// Int32s are the numbers of an I32 tensor.
+// Int32s returns the numbers of an I32 tensor.
 func (t *Tensor) Int32s() ([]int32, error) {
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", clip(t.Name), err)
@@ -138,7 +138,7 @@ func (t *Tensor) Int32s() ([]int32, error) {
 	return v, nil
 }
 
-// Int64s are the numbers of an I64 or I32 tensor.
+// Int64s returns the numbers of an I64 or I32 tensor.
 func (t *Tensor) Int64s() ([]int64, error) {
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", clip(t.Name), err)
@@ -165,7 +165,7 @@ func (t *Tensor) not(want string) error {
 	return fmt.Errorf("tensor %q is of type %s, expected %s", clip(t.Name), clip(t.DType), want)
 }
 
-// half converts IEEE 754 binary16; every value has an equal float32.
+// half converts IEEE 754 binary16 to float32, which is always exact.
 func half(h uint16) float32 {
 	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
 	switch exponent {
@@ -178,10 +178,22 @@ func half(h uint16) float32 {
 	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
 }
 
-// clip keeps text of a file from filling a terminal.
+// clip shortens text from a file, so that it does not fill a terminal.
 func clip(s string) string {
 	if len(s) > 100 {
 		return s[:100] + "..."
 	}
 	return s
+}
+
+// Values are the values of float tensors, by name.
+func Values(tensors []Tensor) (map[string][]float32, error) {
+	values := map[string][]float32{}
+	for i := range tensors {
+		var err error
+		if values[tensors[i].Name], err = tensors[i].Float32s(); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
 }

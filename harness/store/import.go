@@ -1,5 +1,6 @@
-// Bringing runs into the store: of the layout before it, results/QUESTION/PROFILE with
-// runs/, weights/ and checkpoints/ inside, and from another results folder.
+// Import: copies runs into the store, from another results folder or from the older
+// layout: results/QUESTION/PROFILE with runs/, weights/ and checkpoints/ inside.
+
 package store
 
 import (
@@ -20,12 +21,11 @@ import (
 	"depthlab/harness/state"
 )
 
-// Import copies the runs of a question's folder into a store, each whole or not at
-// all, and notes them in the question's view there. The folder itself stays as it is:
-// a program of before goes on with it as if nothing had happened. What is in the store
-// already is left alone, and so is a run that a living process trains, and with
-// finished any that is not. It returns how many runs were brought in; say tells of
-// each that was not, and why.
+// Import copies the runs of a question's folder into a store, each atomically, and adds
+// them to the question's view there. The folder itself is not changed, so an older
+// program can go on with it. Import leaves out runs that the store already has, runs that
+// a living process trains, and with finished also runs that are not finished. It returns
+// the number of runs copied. say reports each run that was not copied, and why.
 func Import(dir string, into Store, finished bool, say func(format string, args ...any)) (n int, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -55,7 +55,7 @@ func Import(dir string, into Store, finished bool, say func(format string, args 
 	return n, view.Write(file, entries)
 }
 
-// Former says whether a question's folder has runs of the layout before the store.
+// Former reports whether a question's folder has runs in the older layout.
 func (v View) Former() bool {
 	found, _ := formerRuns(string(v))
 	return len(found) > 0
@@ -68,7 +68,7 @@ func importRuns(from View, into Store, finished bool, say func(format string, ar
 	}
 	for _, e := range listed {
 		f := from.Folder(e)
-		to := Folder(filepath.Join(into.Runs(), e.Run))
+		to := into.Run(e.Run)
 		if f == to {
 			continue
 		}
@@ -117,7 +117,8 @@ func importRuns(from View, into Store, finished bool, say func(format string, ar
 	return entries, n, nil
 }
 
-// bring makes a run's folder by fill, whole or not at all, unless it is there.
+// bring makes a run's folder and calls fill to fill it. It does so atomically, and only
+// if the folder does not exist.
 func bring(to Folder, fill func(tmp Folder) error) (brought bool, err error) {
 	if _, err := os.Stat(string(to)); err == nil {
 		return false, nil
@@ -157,13 +158,13 @@ func copyFile(from, to string) error {
 	return disk.WriteFunc(to, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
 }
 
-// former is a run in the layout of before.
+// former is a run in the older layout.
 type former struct {
 	dir, id, key string
 	Provenance
 }
 
-// formerRuns lists the runs that lie in a question's folder itself.
+// formerRuns lists the runs in a question's folder in the older layout.
 func formerRuns(dir string) (ids []string, err error) {
 	entries, err := os.ReadDir(filepath.Join(dir, "runs"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -182,13 +183,13 @@ func formerRuns(dir string) (ids []string, err error) {
 	return ids, err
 }
 
-// readFormer reads runs/ID.json.
+// readFormer reads runs/ID.json of the older layout.
 func readFormer(dir, id string) (*former, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "runs", id+".json"))
 	if err != nil {
-		return nil, fmt.Errorf("which recipe it was trained with is not known: %w", err)
+		return nil, fmt.Errorf("its recipe is unknown: %w", err)
 	}
-	// What a file of before sessions has at its top is of the latest process.
+	// A file without sessions describes the latest process at its top level.
 	var file struct {
 		Provenance
 		Proof                struct{ Program, Data, Source string }
@@ -222,8 +223,8 @@ func readFormer(dir, id string) (*former, error) {
 	return f, nil
 }
 
-// copy copies the run into tmp, which will be called to. While it is not finished its
-// lock is held.
+// copy copies the run into tmp, whose final name is to. If the run is not finished, copy
+// holds its lock meanwhile.
 func (f *former) copy(tmp, to Folder) error {
 	path := filepath.Join(f.dir, "runs", f.id+".jsonl")
 	rec, err := record.Read(path)
@@ -250,7 +251,7 @@ func (f *former) copy(tmp, to Folder) error {
 	return tmp.WriteProvenance(&f.Provenance)
 }
 
-// copyCheckpoint brings the newest sound checkpoint along, under the run's new name.
+// copyCheckpoint copies the newest undamaged checkpoint, under the run's new name.
 func (f *former) copyCheckpoint(tmp, to Folder) error {
 	c, _, err := state.Latest(filepath.Join(f.dir, "checkpoints"), f.id)
 	if err != nil || c == nil {

@@ -1,4 +1,6 @@
-// What made a run, and what differs between two.
+// Provenance: what a run was made with (run.json), what a figure was made from, and what
+// differs between two runs.
+
 package store
 
 import (
@@ -19,36 +21,36 @@ import (
 	"depthlab/harness/record"
 )
 
-// Provenance is run.json: what a run was made with.
+// Provenance is the content of run.json: what a run was made with.
 type Provenance struct {
 	Key      string          `json:"key"`
-	Run      experiments.Run `json:"run"`      // as the question had it that began the run
-	Question string          `json:"question"` // that question
+	Run      experiments.Run `json:"run"`      // as in the question that began the run
+	Question string          `json:"question"` // the question that began it
 	Profile  string          `json:"profile"`
-	Micro    int             `json:"micro_batch,omitempty"` // images at a time, as the question or the memory at hand had it; 0 = all
+	Micro    int             `json:"micro_batch,omitempty"` // images in a micro-batch, as the question or the free memory asked for; 0 = the whole batch
 	Data     string          `json:"data"`
 	Checksum string          `json:"data_sha256"`
-	Source   string          `json:"source,omitempty"`   // folder of the run that it begins as
+	Source   string          `json:"source,omitempty"`   // folder of the trained run that it begins as
 	Finished string          `json:"finished,omitempty"` // UTC
-	Sessions []Session       `json:"sessions"`           // of each process that trained the run, in their order
+	Sessions []Session       `json:"sessions"`           // one for each process that trained the run, in their order
 }
 
-// Begin adds a session to the history of a run that goes on at a step, after so many
-// seconds of training.
+// Begin adds a session to the history of a run that begins or resumes at step, after so
+// many seconds of training.
 func (p *Provenance) Begin(now Session, step int, seconds float64) {
 	now.First, now.Last = step, step
 	p.Sessions = append(settle(p.Sessions, step, seconds), now)
 }
 
-// Reached notes how far the present session has come, after so many seconds of
-// training in all.
+// Reached records how far the current session has come, after so many seconds of training
+// in total.
 func (p *Provenance) Reached(step int, seconds float64) {
 	now := &p.Sessions[len(p.Sessions)-1]
 	now.Last, now.Ended = step, UTC()
 	now.Seconds += seconds - Trained(p.Sessions)
 }
 
-// UTC is the time of now, as all files have it.
+// UTC is the current time in the format of all files.
 func UTC() string { return time.Now().UTC().Format(time.RFC3339) }
 
 // WriteProvenance replaces run.json.
@@ -60,19 +62,19 @@ func (f Folder) WriteProvenance(p *Provenance) error {
 	return disk.Write(f.Provenance(), append(text, '\n'))
 }
 
-// DamagedError says that a run.json cannot be read.
+// DamagedError says that a run.json cannot be parsed.
 type DamagedError struct {
 	Path string
 	Err  error
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("%s is damaged (%v): the run's history is unknown, its record stays", e.Path, e.Err)
+	return fmt.Sprintf("%s is damaged (%v): the run's history is unknown; its record is not affected", e.Path, e.Err)
 }
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// ReadProvenance reads run.json. The error is a *DamagedError where it is no such
-// file.
+// ReadProvenance reads run.json. The error is a *DamagedError if its content is not
+// valid.
 func (f Folder) ReadProvenance() (*Provenance, error) {
 	text, err := os.ReadFile(f.Provenance())
 	if err != nil {
@@ -85,8 +87,8 @@ func (f Folder) ReadProvenance() (*Provenance, error) {
 	return p, nil
 }
 
-// History is the provenance of a run that is to go on: nil where there is none. A
-// damaged one is kept beside, and the run goes on without.
+// History returns the provenance of a run that resumes; nil if there is none. It renames
+// a damaged run.json to run.json.damaged, and the run continues without it.
 func (f Folder) History() (p *Provenance, warning string, err error) {
 	p, err = f.ReadProvenance()
 	var damaged *DamagedError
@@ -99,37 +101,37 @@ func (f Folder) History() (p *Provenance, warning string, err error) {
 	return p, "", err
 }
 
-// Origin is what figures and tables were made from. It goes into the figures,
-// and beside the tables.
+// Origin is what figures and tables were made from. It is stored inside the figures and
+// beside the tables.
 type Origin struct {
 	Question string      `json:"question"`
 	Profile  string      `json:"profile"`
-	Resolved string      `json:"question_sha256"` // of question.yaml, with all defaults
-	Drawn    string      `json:"drawn_by"`        // version of the program
+	Changes  []string    `json:"changes,omitempty"` // changes of the command line: "--set optimizer.rate=0.05"
+	Resolved string      `json:"question_sha256"`   // of question.yaml, with all defaults filled in
+	Drawn    string      `json:"drawn_by"`          // version of the program
 	Runs     []OriginRun `json:"runs"`
 }
 
-// OriginRun is a run that was drawn. Its versions and devices are all that
-// trained it.
+// OriginRun is a run that was drawn. Versions and Devices list all that trained it.
 type OriginRun struct {
 	ID        string    `json:"id"`
 	Run       string    `json:"run"` // name of its folder in the store
 	Seed      uint64    `json:"seed"`
 	Steps     int       `json:"steps"`
-	Versions  []string  `json:"versions"` // of the program; "-dirty" behind one: with changes that were not committed
+	Versions  []string  `json:"versions"` // of the program; "-dirty" at its end: with uncommitted changes
 	Devices   []string  `json:"devices"`
 	Recipe    string    `json:"recipe_sha256"`
 	Data      string    `json:"data"`
 	Checksum  string    `json:"data_sha256"`
 	Precision string    `json:"precision"`
-	Finished  string    `json:"finished,omitempty"` // UTC; "" for a run that is not
+	Finished  string    `json:"finished,omitempty"` // UTC; "" if the run is not finished
 	Sessions  []Session `json:"sessions,omitempty"`
-	Changes   []string  `json:"changes,omitempty"` // in how sums are computed, from one session to the next
+	Changes   []string  `json:"changes,omitempty"` // in the arithmetic, from one session to the next
 	Problem   string    `json:"problem,omitempty"` // why nothing more is known
 }
 
-// OriginOf describes the run of a record that lies in a folder. A run whose run.json
-// is missing or damaged is described by its record alone, and says so.
+// OriginOf describes the run of record r in folder f. If run.json is missing or damaged
+// it describes the run by its record only, and sets Problem.
 func OriginOf(f Folder, r *record.RunRecord) OriginRun {
 	o := OriginRun{ID: r.Start.ID, Run: f.Name(), Seed: r.Start.Seed, Steps: r.Start.Steps, Data: r.Start.Data, Precision: r.Start.Precision}
 	p, err := f.ReadProvenance()
@@ -152,7 +154,7 @@ func OriginOf(f Folder, r *record.RunRecord) OriginRun {
 	return o
 }
 
-// appendNew appends a word that is not empty and not there yet.
+// appendNew appends a word unless it is empty or already there.
 func appendNew(words []string, word string) []string {
 	if word == "" || slices.Contains(words, word) {
 		return words
@@ -160,8 +162,8 @@ func appendNew(words []string, word string) []string {
 	return append(words, word)
 }
 
-// Made says in a line each what the drawn runs were made with: versions of the
-// program, devices, and runs whose arithmetic changed on the way.
+// Made describes in lines what the drawn runs were made with: versions of the program,
+// devices, and runs whose arithmetic changed during training.
 func (o Origin) Made() []string {
 	var versions, devices, lines []string
 	for _, r := range o.Runs {
@@ -178,7 +180,7 @@ func (o Origin) Made() []string {
 	if len(devices) > 0 {
 		lines = append(lines, "Devices: "+strings.Join(devices, "; ")+".")
 	}
-	noted := map[string][]string{} // runs, by the note of a session
+	noted := map[string][]string{} // runs, by their sessions' notes
 	for _, r := range o.Runs {
 		for _, s := range r.Sessions {
 			if s.Note != "" {
@@ -204,8 +206,8 @@ func (o Origin) Made() []string {
 	return lines
 }
 
-// Difference is a value that differs, under its dotted name; "" where one
-// side has none.
+// Difference is a value that differs. Name is its path in the JSON, joined by dots. A or
+// B is "" if that side does not have it.
 type Difference struct {
 	Name string `json:"name"`
 	A    string `json:"a"`
@@ -223,9 +225,8 @@ func orNone(s string) string {
 	return s
 }
 
-// Diff says what differs between two runs, each given as its folder or a file in
-// it: how they were made, and what came out. When, and how long it took, is no
-// difference.
+// Diff lists what differs between two runs: how they were made, and their results. Each
+// is given as its folder or a file in it. Dates and durations are left out.
 func Diff(a, b string) ([]Difference, error) {
 	var made [2]*Provenance
 	var out [2]map[string]any
@@ -239,7 +240,7 @@ func Diff(a, b string) ([]Difference, error) {
 			return nil, fmt.Errorf("%w; expected a run's folder, such as results/runs/plain-20-seed0-3fa9c1d2e4b5", err)
 		}
 		p.Key, p.Question, p.Profile, p.Finished = "", "", "", ""
-		for i := range p.Sessions { // when, and how often it was stopped, is no difference
+		for i := range p.Sessions { // leave out dates and the number of sessions
 			one := &p.Sessions[i]
 			one.First, one.Last, one.Started, one.Ended, one.Seconds = 0, 0, "", "", 0
 		}
@@ -289,7 +290,7 @@ func leaves(v any) map[string]string {
 		err = json.Unmarshal(text, &tree)
 	}
 	if err != nil {
-		panic("store: a value that is no JSON")
+		panic("store: a value that cannot be written as JSON")
 	}
 	all := map[string]string{}
 	var walk func(name string, v any)

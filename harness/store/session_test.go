@@ -1,3 +1,5 @@
+// Tests of sessions: they agree with the checkpoint after any kill.
+
 package store
 
 import (
@@ -6,8 +8,8 @@ import (
 	"testing"
 )
 
-// Sessions agree with the checkpoint that a run goes on from, wherever the process
-// before was killed.
+// Sessions agree with the checkpoint that a run resumes from, whenever the process before
+// it was killed.
 func TestSettle(t *testing.T) {
 	for name, c := range map[string]struct {
 		had     []Session

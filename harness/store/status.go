@@ -1,4 +1,5 @@
-// Where runs stand.
+// Status of runs: waiting, training, silent, interrupted, failed, finished.
+
 package store
 
 import (
@@ -12,40 +13,45 @@ import (
 	"depthlab/harness/record"
 )
 
-// Status is where a run stands.
+// Status describes how far a run is and who trains it.
 type Status struct {
 	ID         string    `json:"id"`
 	State      State     `json:"state"`
 	Step       int       `json:"step"`
 	Steps      int       `json:"steps"`
-	Running    *float64  `json:"running_error,omitempty"` // of the latest mini-batches, percent; nil: not known yet
-	Train      *float64  `json:"train_error,omitempty"`   // at the end, as in the tables, percent; nil: not known yet
+	Running    *float64  `json:"running_error,omitempty"` // error on the latest mini-batches, percent; nil: not known yet
+	Train      *float64  `json:"train_error,omitempty"`   // training error at the end, as in the tables, percent; nil: not known yet
 	Test       *float64  `json:"test_error,omitempty"`    // percent; nil: not known yet
 	ImagesPerS float64   `json:"images_per_s,omitempty"`
-	Left       float64   `json:"seconds_left,omitempty"` // of training, at that speed
-	Seen       time.Time `json:"seen,omitzero"`          // last sign of life: of the lock, or the time of the last event
-	By         string    `json:"by,omitempty"`           // who trains it
-	Why        string    `json:"why,omitempty"`          // it stopped, or cannot be read
+	Left       float64   `json:"seconds_left,omitempty"` // training time left, at that speed
+	Seen       time.Time `json:"seen,omitzero"`          // latest heartbeat of the lock, or time of the last event
+	By         string    `json:"by,omitempty"`           // process that trains it
+	Job        string    `json:"job,omitempty"`          // Slurm's job that trains it, or trained it last
+	Node       string    `json:"node,omitempty"`         // machine of the process that trains it
+	Restarts   int       `json:"restarts,omitempty"`     // of the job, when it was last seen
+	Why        string    `json:"why,omitempty"`          // why it stopped or cannot be read
 }
 
-// State of a run.
+// State is the state of a run.
 type State string
 
 const (
 	Waiting     State = "waiting"
 	Training    State = "training"
-	Silent      State = "silent" // in hand on another machine, without a sign of life for long
+	Silent      State = "silent" // a process on another machine has it, but gave no heartbeat for long
 	Interrupted State = "interrupted"
 	Failed      State = "failed"
 	Finished    State = "finished"
 )
 
-// silence is how long a living process gives no sign of life at most.
+// silence is the longest time that a living process gives no heartbeat.
 const silence = 3 * time.Minute
 
-// Statuses tells where every run of a question stands: those of its question.yaml
-// in their order, then others that its list has. It only reads, and may be asked while
-// others train. Where a file cannot be read, the error says so beside the rest.
+var now = time.Now // a test sets another clock
+
+// Statuses returns the status of every run of a question: the runs of its question.yaml
+// in their order, then others of its list. It only reads, so it may be called while
+// others train. If a file cannot be read, it returns an error in addition to the rest.
 func (v View) Statuses() ([]Status, error) {
 	_, entries, err := v.Read()
 	errs := []error{err}
@@ -62,7 +68,7 @@ func (v View) Statuses() ([]Status, error) {
 			delete(at, run.ID)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		errs = append(errs, fmt.Errorf("%v; its runs that have not begun are not listed", err)) // no bad input: nobody named that file
+		errs = append(errs, fmt.Errorf("%v; its runs that have not begun are not listed", err)) // not an error of the input: the user did not name that file
 	}
 	for _, e := range entries {
 		if _, left := at[e.ID]; left {
@@ -75,14 +81,20 @@ func (v View) Statuses() ([]Status, error) {
 	return nil, fmt.Errorf("%s: no runs there; expected a folder such as results/NAME/PROFILE", v)
 }
 
-// Status tells where the run stands that a question calls id and that takes so many
-// steps (0: as its record says). The folder is "" for one that was never begun.
+// Status returns the status of the run that a question calls id and that takes this
+// number of steps (0: as its record says). The folder is "" if the run was never begun.
 func (f Folder) Status(id string, steps int) Status {
-	s := Status{ID: id, State: Waiting, Steps: steps}
 	if f == "" {
-		return s
+		return Status{ID: id, State: Waiting, Steps: steps}
 	}
 	rec, err := record.Read(f.Record())
+	return f.Held(f.Recorded(id, steps, rec, err))
+}
+
+// Recorded is the status according to the run's files. rec and err are the result of
+// reading its record.
+func (f Folder) Recorded(id string, steps int, rec *record.RunRecord, err error) Status {
+	s := Status{ID: id, State: Waiting, Steps: steps}
 	switch {
 	case err == nil:
 		s.read(rec)
@@ -99,8 +111,21 @@ func (f Folder) Status(id string, steps int) Status {
 		}
 		return s
 	}
-	if _, err := f.ReadProvenance(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	made, err := f.ReadProvenance()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.Why = err.Error()
+	}
+	if err == nil && len(made.Sessions) > 0 {
+		last := made.Sessions[len(made.Sessions)-1]
+		s.Job, s.Restarts = last.Job, last.Restart
+	}
+	return s
+}
+
+// Held adds to a status from Recorded whether a process trains the run now.
+func (f Folder) Held(s Status) Status {
+	if s.State == Finished {
+		return s
 	}
 	holder, held := f.Holder()
 	if !held {
@@ -110,15 +135,19 @@ func (f Folder) Status(id string, steps int) Status {
 		s.Seen = holder.Beating
 	}
 	s.State, s.By, s.Why = Training, holder.String(), ""
-	if time.Since(s.Seen) > silence {
+	s.Node = holder.Host
+	if s.Job != holder.Job {
+		s.Job, s.Restarts = holder.Job, 0 // it has the lock, and has not begun
+	}
+	if now().Sub(s.Seen) > silence {
 		s.State = Silent
 	}
 	return s
 }
 
-// lastEvent is when a record was written last: the file's own time is that of
-// its copying, or of the checkout. A record of an older version does not say;
-// of a finished run run.json does. Zero where neither is known.
+// lastEvent is when the record was last written. The file's modification time does not
+// help: it may be the time of a copy or a checkout. A record of an older version has no
+// times; then run.json has it for a finished run. Zero if neither is known.
 func (f Folder) lastEvent(rec *record.RunRecord) time.Time {
 	if t := rec.Time(); !t.IsZero() || !rec.Finished() {
 		return t
@@ -131,7 +160,7 @@ func (f Folder) lastEvent(rec *record.RunRecord) time.Time {
 	return t
 }
 
-// read takes from a record what it knows.
+// read fills in what the record says.
 func (s *Status) read(rec *record.RunRecord) {
 	s.State, s.Step, s.Steps = Interrupted, rec.Step(), rec.Start.Steps
 	for _, e := range rec.Events {

@@ -1,6 +1,6 @@
-// Package store is the results folder: where the files of every run lie, what made
-// them, and where each stands. A run lies there once, under what determines its
-// weights; questions are views over the runs.
+// Package store is the results folder: the files of every run, what made them, and the status
+// of each run. A run is stored once, under a key made of what determines its weights.
+// Questions are views: lists of runs.
 //
 //	results/runs/resnet-20-seed0-3fa9c1d2e4b5/   a run: record.jsonl run.json weights.safetensors
 //	                                             checkpoints/ lock (while it is trained)
@@ -25,35 +25,42 @@ import (
 	"depthlab/harness/lock"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
+	"depthlab/nets"
 )
 
 // Store is a results folder.
 type Store string
 
-// Runs is the folder that the runs lie in.
+// Runs is the folder that contains the runs.
 func (s Store) Runs() string { return filepath.Join(string(s), "runs") }
+
+// Run is the folder of the run with a name, as Folder.Name has it.
+func (s Store) Run(name string) Folder { return Folder(filepath.Join(s.Runs(), name)) }
+
+// Published is the results folder that comes with the project, inside of this one.
+func (s Store) Published() Store { return Store(filepath.Join(string(s), "published")) }
 
 // View is the folder of a question's profile.
 func (s Store) View(question, profile string) View {
 	return View(filepath.Join(string(s), question, profile))
 }
 
-// Key identifies a run: by its Hash, the checksum of its data and the key of the run
-// that it begins as ("" for none).
+// Key identifies a run: a hash of the run's Hash, the checksum of its data, and the key
+// of the trained run that it begins as ("" for none).
 func Key(run experiments.Run, data, source string) string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{run.Hash(), data, source}, "\n")))
 	return hex.EncodeToString(sum[:6])
 }
 
-// Folder is the folder of the run with a key.
+// Folder is the folder of a run with this key.
 func (s Store) Folder(run experiments.Run, key string) Folder {
-	return Folder(filepath.Join(s.Runs(), run.Name()+"-"+key))
+	return s.Run(run.Name() + "-" + key)
 }
 
 var folderName = regexp.MustCompile(`^[a-z].*-seed[0-9]+-[0-9a-f]{12}$`)
 
-// All lists the folders of the runs in the store by name, and what else lies there
-// that looks like a copy of one.
+// All lists the folders of runs in the store by name. strays are other entries, which may
+// be copies of runs.
 func (s Store) All() (runs []Folder, strays []string, err error) {
 	entries, err := os.ReadDir(s.Runs())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -61,9 +68,9 @@ func (s Store) All() (runs []Folder, strays []string, err error) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(s.Runs(), e.Name())
-		info, broken := os.Stat(path) // a run may lie elsewhere, and be linked here
+		info, broken := os.Stat(path) // follows links: a run may be stored elsewhere and linked here
 		switch {
-		case strings.HasPrefix(e.Name(), "."): // being brought in or removed
+		case strings.HasPrefix(e.Name(), "."): // being imported or removed
 		case broken == nil && info.IsDir() && folderName.MatchString(e.Name()):
 			runs = append(runs, Folder(path))
 		default:
@@ -73,10 +80,10 @@ func (s Store) All() (runs []Folder, strays []string, err error) {
 	return runs, strays, err
 }
 
-// Folder is where the files of one run lie.
+// Folder is the folder of one run's files.
 type Folder string
 
-// Name is the folder's own: net, seed and key.
+// Name is the folder's own name: net, seed and key.
 func (f Folder) Name() string { return filepath.Base(string(f)) }
 
 // Key is the key in the folder's name.
@@ -91,12 +98,12 @@ func (f Folder) Weights() string     { return filepath.Join(string(f), "weights.
 func (f Folder) Checkpoints() string { return filepath.Join(string(f), "checkpoints") }
 func (f Folder) lock() string        { return filepath.Join(string(f), "lock") }
 
-// Compiled is the folder that holds what the device compiled, for a run to go on
-// with: other compilations may choose other algorithms.
+// Compiled is the folder of the device's compiled programs. A resumed run uses them
+// again, because compiling again may choose other algorithms.
 func (f Folder) Compiled() string { return filepath.Join(f.Checkpoints(), "compiled") }
 
-// Take takes the run's lock. The error is a *lock.HeldError that another process
-// trains it.
+// Take takes the run's lock. If another process trains the run, the error is a
+// *lock.HeldError.
 func (f Folder) Take(locks *lock.Set) (*lock.Lock, error) {
 	if err := disk.MakeDir(string(f)); err != nil {
 		return nil, err
@@ -104,17 +111,17 @@ func (f Folder) Take(locks *lock.Set) (*lock.Lock, error) {
 	return locks.Take(f.lock())
 }
 
-// Progress is how far a run is.
+// Progress is how far a run has come.
 type Progress int
 
 const (
 	Nothing  Progress = iota
-	Begun             // and to go on from its checkpoints
+	Begun             // resumes from its checkpoints
 	Complete          // trained to its end
 )
 
-// Find says how far the run is. A record alone, without run.json beside it, counts:
-// the folder's name says which run it is.
+// Find returns how far the run has come. A record without run.json is enough: the
+// folder's name says which run it is.
 func (f Folder) Find() (Progress, error) {
 	rec, err := record.Read(f.Record())
 	switch {
@@ -131,36 +138,36 @@ func (f Folder) Find() (Progress, error) {
 	return Begun, nil
 }
 
-// HasCheckpoint says whether the run can go on from one.
+// HasCheckpoint reports whether the run can resume from a checkpoint.
 func (f Folder) HasCheckpoint() bool { return len(state.Files(f.Checkpoints(), f.Name())) > 0 }
 
-// Tidy removes what a finished run needs no more, and what a process that was killed
-// left of it half written. The caller has the run's lock.
+// Tidy removes what a finished run no longer needs, and incomplete files of a killed
+// process. The caller holds the run's lock.
 func (f Folder) Tidy() error {
 	return errors.Join(f.RemoveTemporaries(), os.RemoveAll(f.Checkpoints()))
 }
 
-// RemoveTemporaries clears what a killed process left half written. The caller has
-// the run's lock.
+// RemoveTemporaries removes incomplete files of a killed process. The caller holds the
+// run's lock.
 func (f Folder) RemoveTemporaries() error {
 	all := func(string) bool { return true }
 	return disk.RemoveTemporaries(string(f), all)
 }
 
-// Locked says whether a lock lies in the folder, whoever holds it.
+// Locked reports whether the folder has a lock, whoever holds it.
 func (f Folder) Locked() bool {
 	_, err := lock.Read(f.lock())
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// Holder is the living process that trains the run.
+// Holder returns the living process that trains the run.
 func (f Folder) Holder() (lock.Holder, bool) {
 	h, err := lock.Read(f.lock())
 	return h, err == nil && !h.Dead()
 }
 
-// Remove removes the run, whole: its name is gone at once. It fails where a living
-// process trains it.
+// Remove removes the run. Its folder is renamed first, so that no part of it remains
+// under its name. Fails if a living process trains the run.
 func (f Folder) Remove() error {
 	if h, held := f.Holder(); held {
 		return fmt.Errorf("%s is being trained by %v", f.Name(), h)
@@ -172,7 +179,7 @@ func (f Folder) Remove() error {
 	return os.RemoveAll(gone)
 }
 
-// Size is what the run's files take on disk, in bytes.
+// Size is the size of the run's files on disk, in bytes.
 func (f Folder) Size() (bytes int64) {
 	filepath.WalkDir(string(f), func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
@@ -183,4 +190,18 @@ func (f Folder) Size() (bytes int64) {
 		return nil
 	})
 	return bytes
+}
+
+// Space is the disk space of a run, in bytes, for a net with this many parameters: what
+// is kept when the run is finished, and what is needed in addition while it trains.
+func Space(run experiments.Run, params int64) (kept, passing int64) {
+	// Running statistics and the names of tensors are a few percent more.
+	weights := 4*params + 4*params/16 + 1<<16
+	const event = 200 // bytes of one line of the record
+	var looks int64   // one norm of each layer at every test
+	if arch, err := nets.ParseArch(run.Net); err == nil {
+		looks = int64(run.Schedule.Stop/run.EvalEvery+2) * 10 * int64(arch.Depth)
+	}
+	events := int64(run.Schedule.Stop/run.LogEvery + run.Schedule.Stop/run.EvalEvery + len(run.Schedule.At) + 20)
+	return weights + events*event + looks, (state.Keep + 1) * 2 * weights // with momenta; old checkpoints stay while the next one is written
 }

@@ -1,7 +1,9 @@
-// Questions as views over the runs of the store.
+// Views: the folders of questions, which list runs of the store.
+
 package store
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,49 +11,73 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"depthlab/harness/disk"
+	"depthlab/harness/lock"
 )
 
 // View is the folder of a question's profile, results/QUESTION/PROFILE.
 type View string
 
-// Entry is a run of a question.
+// Entry is one run of a question.
 type Entry struct {
-	ID  string `json:"id"`  // of the run in its question: "resnet-110-no_warm-up-seed0"
-	Run string `json:"run"` // name of its folder in the store
+	ID  string `json:"id"`  // ID of the run in its question: "resnet-110-no_warm-up-seed0"
+	Run string `json:"run"` // name of the run's folder in the store
 }
 
-// list is runs.json.
+// list is the content of runs.json.
 type list struct {
-	File string  `json:"file"` // the question's, as it was named
+	File string  `json:"file"` // path of the question's file, as the user gave it
 	Runs []Entry `json:"runs"`
 }
 
-// Store is the results folder that the view lies in.
+// Store is the results folder that contains the view.
 func (v View) Store() Store { return Store(filepath.Dir(filepath.Dir(string(v)))) }
 
-// Question is the file of the question as it was asked, with every default.
+// Question is the path of the question as it was asked, with all defaults filled in.
 func (v View) Question() string { return filepath.Join(string(v), "question.yaml") }
 
-// Log is where the messages of sweeps go.
+// Log is the path of the sweeps' messages.
 func (v View) Log() string { return filepath.Join(string(v), "log.txt") }
 
-func (v View) listPath() string { return filepath.Join(string(v), "runs.json") }
+// Table is the table of errors, for people.
+func (v View) Table() string { return filepath.Join(string(v), "table.md") }
 
-// Write notes which runs the question has. Runs that an earlier list has and this one
-// lacks stay in the store.
+// Figure is a figure as PNG.
+func (v View) Figure(name string) string { return filepath.Join(string(v), name+".png") }
+
+// Report is the page for a browser.
+func (v View) Report() string { return filepath.Join(string(v), "report.html") }
+
+// Origin is what the tables beside it were made from; figures carry it themselves.
+func (v View) Origin() string { return filepath.Join(string(v), "provenance.json") }
+
+// TensorBoard is the folder of the event files of the run that the question calls id.
+func (v View) TensorBoard(id string) string { return filepath.Join(string(v), "tensorboard", id) }
+
+// Alone runs f while no other process is in Alone for this view. It protects figures,
+// tables and the question's file.
+func (v View) Alone(ctx context.Context, f func() error) error {
+	return lock.Alone(ctx, filepath.Join(string(v), "alone.lock"), f)
+}
+
+// List is the path of the list of the question's runs.
+func (v View) List() string { return filepath.Join(string(v), "runs.json") }
+
+// Write stores the list of the question's runs. Runs of an earlier list that are not in
+// this one stay in the store.
 func (v View) Write(file string, runs []Entry) error {
 	text, err := json.MarshalIndent(list{file, runs}, "", "  ")
 	if err != nil {
 		return err
 	}
-	return disk.Write(v.listPath(), append(text, '\n'))
+	return disk.Write(v.List(), append(text, '\n'))
 }
 
-// Read gives the runs of the question; none where it was never asked.
+// Read returns the runs of the question; none if it was never asked.
 func (v View) Read() (file string, runs []Entry, err error) {
-	text, err := os.ReadFile(v.listPath())
+	text, err := os.ReadFile(v.List())
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil, nil
 	}
@@ -60,20 +86,20 @@ func (v View) Read() (file string, runs []Entry, err error) {
 	}
 	var l list
 	if err := json.Unmarshal(text, &l); err != nil {
-		return "", nil, fmt.Errorf("%s: damaged (%w); asking the question again writes it anew", v.listPath(), err)
+		return "", nil, fmt.Errorf("%s: damaged (%w); asking the question again writes it anew", v.List(), err)
 	}
 	for _, e := range l.Runs {
 		if !folderName.MatchString(e.Run) || filepath.Base(e.Run) != e.Run {
-			return "", nil, fmt.Errorf("%s: %q is no name of a run in the store", v.listPath(), e.Run)
+			return "", nil, fmt.Errorf("%s: %q is not the name of a run in the store", v.List(), e.Run)
 		}
 	}
 	return l.File, l.Runs, nil
 }
 
-// Folder is where an entry's run lies.
-func (v View) Folder(e Entry) Folder { return Folder(filepath.Join(v.Store().Runs(), e.Run)) }
+// Folder is the folder of an entry's run.
+func (v View) Folder(e Entry) Folder { return v.Store().Run(e.Run) }
 
-// Views lists the questions that were asked in the store, by name.
+// Views lists the questions that were asked in this store, by name.
 func (s Store) Views() ([]View, error) {
 	var all []View
 	questions, err := os.ReadDir(string(s))
@@ -83,11 +109,11 @@ func (s Store) Views() ([]View, error) {
 	for _, q := range questions {
 		profiles, err := os.ReadDir(filepath.Join(string(s), q.Name()))
 		if err != nil {
-			continue // a file, or not ours to read
+			continue // a file, or a folder that we may not read
 		}
 		for _, p := range profiles {
 			v := s.View(q.Name(), p.Name())
-			if _, err := os.Stat(v.listPath()); err == nil {
+			if _, err := os.Stat(v.List()); err == nil {
 				all = append(all, v)
 			}
 		}
@@ -95,8 +121,45 @@ func (s Store) Views() ([]View, error) {
 	return all, nil
 }
 
-// Used says which questions name each run of the store, by the run's folder name.
-// The error is of lists that cannot be read.
+// Under lists the views in or under a folder. It follows links, because results may lie on
+// another disk. The error is of folders that cannot be read.
+func Under(dir string) ([]View, error) { return under(dir, map[string]bool{}) }
+
+// under is Under. seen are the folders that were looked into, as links may form circles.
+func under(dir string, seen map[string]bool) (all []View, err error) {
+	real, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) || seen[real] {
+		return nil, nil // a link to nowhere
+	}
+	seen[real] = true
+	entries, unread := os.ReadDir(dir)
+	if errors.Is(unread, syscall.ENOTDIR) {
+		return nil, nil // a link to a file
+	}
+	if v := View(dir); v.asked() {
+		return []View{v}, nil
+	}
+	errs := []error{err, unread}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if path != Store(dir).Runs() && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
+			below, err := under(path, seen)
+			all, errs = append(all, below...), append(errs, err)
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// asked reports whether the folder is results/NAME/PROFILE: the list of its runs, or its
+// question, lies in it.
+func (v View) asked() bool {
+	_, runs, err := v.Read()
+	_, missing := os.Stat(v.Question())
+	return err != nil || len(runs) > 0 || missing == nil
+}
+
+// Used returns for each run (by folder name) the questions that list it. The error is
+// about lists that cannot be read.
 func (s Store) Used() (map[string][]string, error) {
 	views, err := s.Views()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,3 +1,6 @@
+// Tests of testskip: DEPTHLAB_TEST_ALL asks for everything and turns skips into failures,
+// and no test skips in another way.
+
 package testskip
 
 import (
@@ -11,7 +14,7 @@ import (
 	"testing"
 )
 
-// trial is a test that notes how it ends.
+// trial is a test that records how it ends.
 type trial struct {
 	testing.TB
 	end string
@@ -49,18 +52,21 @@ func TestAll(t *testing.T) {
 		{"1", func(t testing.TB) { Hardware(t, GPU) }, "skipped"},
 	} {
 		t.Setenv(All, c.all)
+		if got := Everything(); got != (c.all != "") {
+			t.Errorf("with %s=%s Everything is %v", All, c.all, got)
+		}
 		if got := end(c.do); got != c.want {
 			t.Errorf("with %s=%s it is %s, want %s", All, c.all, got, c.want)
 		}
 	}
-	if text, err := os.ReadFile(absent); string(text) != "AMX\nGPU\n" {
+	if text, err := os.ReadFile(absent); string(text) != "no library\nno library\nno AMX here\nno GPU here\n" {
 		t.Errorf("absent: %q, %v", text, err)
 	}
 }
 
 var direct = regexp.MustCompile(`\b\w+\.(Skip|Skipf|SkipNow)\(|\btesting\.Short\(`)
 
-// No test leaves itself out in another way.
+// No test skips in another way.
 func TestNoOtherSkips(t *testing.T) {
 	root := filepath.Join("..", "..")
 	files := 0

@@ -1,3 +1,6 @@
+// Tests of the compiler: golden dumps of programs, number of instructions, arenas and
+// micro-batches.
+
 package compile
 
 import (
@@ -35,7 +38,7 @@ func compiled(t testing.TB, net string, m nets.Mode, c Config) *program.Program 
 	return p
 }
 
-// The golden dumps hold the compiler to what it did: read the diff.
+// The golden dumps record what the compiler emits. If they change, read the diff.
 func TestDump(t *testing.T) {
 	for _, c := range []struct {
 		net  string
@@ -66,8 +69,8 @@ func TestDump(t *testing.T) {
 	}
 }
 
-// One convolution has three instructions in a training step, one batch norm
-// two, and each sum of gradients one: nothing is computed twice.
+// In a training step one convolution has three instructions, one batch norm two, and each
+// sum of gradients one: nothing is computed twice.
 func TestInstructions(t *testing.T) {
 	p := compiled(t, "resnet-20", nets.Train, config(2))
 	count := map[string]int{}
@@ -111,7 +114,7 @@ func TestDecayOfWeightsOnly(t *testing.T) {
 	}
 }
 
-// Programs of one net share the packed arenas.
+// The programs of one net have equal packed arenas.
 func TestArenasAgree(t *testing.T) {
 	train := compiled(t, "resnet-8/C", nets.Train, config(4))
 	for _, m := range []nets.Mode{nets.Eval, nets.Calibrate} {
@@ -131,9 +134,9 @@ func TestArenasAgree(t *testing.T) {
 	}
 }
 
-// A batch that is cut needs the work space of a micro-batch, and the statistics
-// of the others; its instructions are those of a micro-batch each time, and two
-// sums of metrics and one of gradients between.
+// With micro-batches a program needs the work space of one micro-batch, and the batch
+// statistics of the others. Each micro-batch has the same instructions, with two sums of
+// metrics and one of gradients in between.
 func TestMicroBatches(t *testing.T) {
 	c := config(32)
 	c.Group = 4
@@ -167,7 +170,83 @@ func TestMicroBatches(t *testing.T) {
 	a, _ := nets.ParseArch("plain-20")
 	c.MicroBatch = 12
 	if _, err := Compile(a, nets.Train, c); err == nil {
-		t.Error("32 images are cut in twelves")
+		t.Error("32 images were cut into micro-batches of 12")
+	}
+}
+
+// A replica has its share of the images, and its loss is its share of the mean over the
+// batch. There is one all-reduce, before the update: gradients, running statistics and
+// metrics. An evaluation has none.
+func TestReplicas(t *testing.T) {
+	c := config(32)
+	c.Group, c.Replicas = 4, 2
+	one, two := config(32), c
+	one.Group = 4
+	for _, m := range []nets.Mode{nets.Train, nets.Eval, nets.Calibrate} {
+		p, whole := compiled(t, "resnet-8", m, two), compiled(t, "resnet-8", m, one)
+		if p.Replicas != 2 || whole.Replicas != 0 {
+			t.Errorf("%s: %d and %d replicas, want 2 and 0 for one", m, p.Replicas, whole.Replicas)
+		}
+		if got := p.Buffers[p.Rows].Shape; !got.Equal(kernel.Shape{16, 4}) {
+			t.Errorf("%s: rows %v, want 16", m, got)
+		}
+		var sums []string
+		for i, c := range p.Code {
+			switch k := c.Kernel.(type) {
+			case kernel.AllReduce:
+				for _, id := range c.Out {
+					sums = append(sums, p.Buffers[id].Name)
+				}
+				if m == nets.Train && i != len(p.Code)-2 {
+					t.Errorf("instruction %d of %d adds up", i, len(p.Code))
+				}
+			case kernel.CrossEntropy:
+				if want := map[bool]int{true: 0, false: 32}[m == nets.Eval]; k.Of != want {
+					t.Errorf("%s: %s, want the mean of %d", m, k, want)
+				}
+			case kernel.MovingAverage:
+				if k.Replicas != 2 {
+					t.Errorf("%s: %s, want a share", m, k)
+				}
+			}
+		}
+		if want := map[nets.Mode]string{nets.Train: "grads stats loss wrong", nets.Calibrate: "stats loss wrong"}[m]; strings.Join(sums, " ") != want {
+			t.Errorf("%s: adds up %q, want %q", m, sums, want)
+		}
+	}
+	c.MicroBatch = 8
+	if p := compiled(t, "plain-8", nets.Train, c); p.Buffers[p.Input].Shape[0] != 8 {
+		t.Errorf("micro-batches of %v", p.Buffers[p.Input].Shape)
+	}
+	c.Replicas, c.MicroBatch = 1, 0
+	if p := compiled(t, "plain-8", nets.Train, c); p.Hash() != compiled(t, "plain-8", nets.Train, one).Hash() {
+		t.Error("one replica is not one device")
+	}
+}
+
+// A batch that replicas cannot share is refused, with the numbers that are possible.
+func TestReplicasRefused(t *testing.T) {
+	a, err := nets.ParseArch("plain-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		batch, group, replicas int
+		mode                   nets.Mode
+		want                   string
+	}{
+		{32, 8, 3, nets.Train, "3 replicas do not divide a batch of 32 images; possible: 1, 2 or 4 replicas"},
+		{128, 64, 4, nets.Train, "4 replicas have 32 images each of a batch of 128, which splits batch norm's groups of 64 images; possible: 1 or 2 replicas"},
+		{128, 128, 2, nets.Train, "possible: 1 replicas"},
+		{128, 0, 16, nets.Calibrate, "the statistics of all 128 images of a batch, but each of 16 replicas has only 8 of them; possible: groups of 1, 2, 4 or 8 images"},
+		{128, 0, 3, nets.Calibrate, "do not divide a batch of 128"},
+		{10, 0, 4, nets.Eval, "possible: 1, 2, 5 or 10 replicas"},
+	} {
+		cfg := config(c.batch)
+		cfg.Group, cfg.Replicas = c.group, c.replicas
+		if _, err := Compile(a, c.mode, cfg); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%d images in groups of %d on %d replicas: error %v, want one with %q", c.batch, c.group, c.replicas, err, c.want)
+		}
 	}
 }
 

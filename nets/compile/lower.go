@@ -1,3 +1,5 @@
+// Lowering: walks a Gorgonia graph and writes a Program's buffers and instructions.
+
 package compile
 
 import (
@@ -13,12 +15,12 @@ import (
 	"depthlab/nets/program"
 )
 
-// call is what makes two instructions of a micro-batch the same one: kernel,
-// layer and operands. Kernels are comparable structs.
+// call identifies an instruction within a micro-batch. Nodes with equal kernel, layer
+// and operands become one instruction. Kernels are comparable structs.
 type call struct {
 	kernel kernel.Kernel
 	layer  string
-	in     [8]program.BufID // no kernel of a graph has more operands
+	in     [8]program.BufID // no kernel in a graph has more operands
 }
 
 func callOf(k kernel.Kernel, layer string, in []program.BufID) call {
@@ -29,22 +31,24 @@ func callOf(k kernel.Kernel, layer string, in []program.BufID) call {
 	return c
 }
 
-// lowering walks a graph and writes its Program.
+// lowering is the state of translating one graph into a Program.
 type lowering struct {
 	p     *program.Program
 	graph *nets.Graph
 	cfg   Config
 	mode  nets.Mode
-	parts int // micro-batches
-	part  int // the one at hand
+	parts int // number of micro-batches
+	part  int // the current micro-batch
 
-	values map[*G.Node]program.BufID // what each node's value is in
-	calls  map[call]int              // the instruction that makes it
-	grads  map[*G.Node]string        // nodes that are the gradient of a parameter
+	images int // images of a step on one device
+
+	values map[*G.Node]program.BufID // the buffer that holds each node's value
+	calls  map[call]int              // the instruction of each call
+	grads  map[*G.Node]string        // buffer names of the nodes that are parameter gradients
 	names  map[string]program.BufID
-	writer map[program.BufID]int // the instruction that wrote a buffer
+	writer map[program.BufID]int // the last instruction that wrote each buffer
 
-	statistics map[string][]program.BufID // of each batch norm: mean and variance of each micro-batch
+	statistics map[string][]program.BufID // by batch norm: mean and variance of each micro-batch
 }
 
 func (l *lowering) buffer(name string, t kernel.DType, a program.Arena, shape ...int) program.BufID {
@@ -62,13 +66,13 @@ func (l *lowering) id(name string) program.BufID {
 	return id
 }
 
-// inputs makes the buffers that the host writes and reads.
+// inputs makes the buffers through which host and device exchange data.
 func (l *lowering) inputs() {
 	c := l.cfg
 	p := l.p
 	p.Images = l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Columns())
 	p.Labels = l.buffer("labels", kernel.Int32, program.Input, c.Images)
-	p.Rows = l.buffer("rows", kernel.Int32, program.Input, c.Batch, 4)
+	p.Rows = l.buffer("rows", kernel.Int32, program.Input, l.images, 4)
 	p.Rates = l.buffer("rates", kernel.Float32, program.Input, 2)
 	p.Mean = l.buffer("mean", kernel.Float32, program.Input, c.Channels, c.Size, c.Columns())
 	p.Scale = l.buffer("scale", kernel.Float32, program.Input, c.Channels)
@@ -76,12 +80,13 @@ func (l *lowering) inputs() {
 	p.Input = l.buffer("input", kernel.Float32, program.Input, l.graph.Input.Shape()...)
 	p.Label = l.buffer("label", kernel.Int32, program.Input, l.graph.Label.Shape()...)
 	if l.mode == nets.Eval {
-		p.Logits = l.buffer("logits", kernel.Float32, program.Input, c.Batch, c.Classes)
+		p.Logits = l.buffer("logits", kernel.Float32, program.Input, l.images, c.Classes)
 	}
 }
 
-// params makes the packed arenas: weights in the order of the net, then the
-// vectors, so that a decay of weights alone is two flat updates.
+// params lays out the packed arenas: weights in the order of the net, then the vectors
+// (scales, shifts, bias). With this order, weight decay of the weights alone takes two
+// flat updates.
 func (l *lowering) params() {
 	var ordered []*nets.Param
 	for _, weights := range []bool{true, false} {
@@ -120,8 +125,9 @@ func (l *lowering) params() {
 	l.p.Bytes[program.Stat] = int64(at) * 4
 }
 
-// mirror makes a tensor for each parameter, from element at of an arena on, and the
-// spans of all, of the weights and of the vectors. It gives the element behind them.
+// mirror lays out one tensor for each parameter in an arena, starting at element at,
+// and makes spans over all of them, over the weights and over the vectors. It returns
+// the first free element after them.
 func (l *lowering) mirror(ordered []*nets.Param, a program.Arena, at int, prefix, span string) int {
 	first, vectors := at, at
 	for _, p := range ordered {
@@ -137,8 +143,8 @@ func (l *lowering) mirror(ordered []*nets.Param, a program.Arena, at int, prefix
 	return at
 }
 
-// state makes what the optimizer keeps: of a single value one for each range that
-// it updates.
+// state lays out the optimizer's state. A single value (Adam's step count) exists once
+// for each range of parameters that is updated.
 func (l *lowering) state(ordered []*nets.Param) {
 	at := 0
 	for _, s := range l.cfg.Optimizer.State() {
@@ -156,8 +162,8 @@ func (l *lowering) state(ordered []*nets.Param) {
 	l.p.Bytes[program.Optimizer] = 4 * int64(at)
 }
 
-// ranges are the parameters that one instruction each updates, as what follows the
-// name of a span.
+// ranges lists the ranges of parameters, each updated by one instruction, as suffixes
+// of span names.
 func (l *lowering) ranges() []string {
 	if l.cfg.WeightsOnly {
 		return []string{"[weights]", "[vectors]"}
@@ -165,8 +171,8 @@ func (l *lowering) ranges() []string {
 	return []string{""}
 }
 
-// leaves says where the values of the graph's leaves are, and where the
-// gradients go: of the first micro-batch to their sum.
+// leaves maps the graph's leaves to their buffers, and gradients to the buffers that
+// they are written to.
 func (l *lowering) leaves() {
 	l.values, l.calls, l.grads = map[*G.Node]program.BufID{}, map[call]int{}, map[*G.Node]string{}
 	l.values[l.graph.Input], l.values[l.graph.Label] = l.p.Input, l.p.Label
@@ -183,8 +189,8 @@ func (l *lowering) leaves() {
 	}
 }
 
-// summed is where the micro-batch at hand writes what is summed over all: the
-// first to the sum itself.
+// summed picks the buffer of a value that is summed over micro-batches. The first
+// micro-batch writes to the sum itself, so that nothing has to be zeroed.
 func (l *lowering) summed(sum, part string) string {
 	if l.part == 0 {
 		return sum
@@ -192,14 +198,14 @@ func (l *lowering) summed(sum, part string) string {
 	return part
 }
 
-// view makes a buffer at element at of a packed arena.
+// view makes a buffer that starts at element at of a packed arena.
 func (l *lowering) view(name string, a program.Arena, at int, shape ...int) program.BufID {
 	id := l.buffer(name, kernel.Float32, a, shape...)
 	l.p.Buffers[id].Offset = int64(at) * 4
 	return id
 }
 
-// span makes a buffer over n elements of a packed arena that others hold, too.
+// span makes a buffer of n elements that overlaps other buffers of a packed arena.
 func (l *lowering) span(name string, a program.Arena, at, n int) program.BufID {
 	id := l.view(name, a, at, n)
 	l.p.Buffers[id].Span = true
@@ -210,7 +216,7 @@ func (l *lowering) emit(k kernel.Kernel, layer string, ph program.Phase, out, in
 	l.p.Code = append(l.p.Code, program.Instr{Kernel: k, Out: out, In: in, Layer: layer, Phase: ph})
 }
 
-// load selects the micro-batch.
+// load emits the instruction that cuts the current micro-batch out of the data set.
 func (l *lowering) load() {
 	l.leaves()
 	p := l.p
@@ -223,8 +229,8 @@ func (l *lowering) load() {
 	l.emit(k, "batch", program.Load, []program.BufID{p.Input, p.Label}, in)
 }
 
-// nodes lowers the graph in the order in which its nodes were made, which is
-// a topological one: forward from the input, then back from the loss.
+// nodes lowers the graph in the order in which its nodes were made. That order is
+// topological: forward from the input, then backward from the loss.
 func (l *lowering) nodes() error {
 	all := append(G.Nodes(nil), l.graph.Expr.AllNodes()...)
 	sort.Slice(all, func(i, j int) bool { return all[i].ID() < all[j].ID() })
@@ -263,8 +269,8 @@ func (l *lowering) nodes() error {
 	return nil
 }
 
-// call finds the instruction that runs op's kernel on these operands, or adds
-// it, and gives the buffer of the output that op stands for.
+// call returns the buffer of the output that op stands for. It finds the instruction
+// that runs op's kernel on these operands, or emits it.
 func (l *lowering) call(n *G.Node, op *ops.Op, ph program.Phase, in []program.BufID) program.BufID {
 	key := callOf(op.Kernel, op.Layer, in)
 	i, ok := l.calls[key]
@@ -293,7 +299,7 @@ func (l *lowering) call(n *G.Node, op *ops.Op, ph program.Phase, in []program.Bu
 	return id
 }
 
-// outputs makes the buffers that a kernel writes.
+// outputs makes the buffers that a kernel writes: metrics for the loss, else work buffers.
 func (l *lowering) outputs(k kernel.Kernel, layer string, in []program.BufID) []program.BufID {
 	if _, ok := k.(kernel.CrossEntropy); ok {
 		var ids []program.BufID
@@ -315,7 +321,7 @@ func (l *lowering) outputs(k kernel.Kernel, layer string, in []program.BufID) []
 	}
 	out, err := k.Shape(shapes)
 	if err != nil {
-		panic("compile: " + err.Error()) // the graph was built by the same rule
+		panic("compile: " + err.Error()) // impossible: ops.Apply checked the same shapes
 	}
 	ids := make([]program.BufID, len(out))
 	for i, s := range out {
@@ -328,14 +334,16 @@ func (l *lowering) outputs(k kernel.Kernel, layer string, in []program.BufID) []
 	return ids
 }
 
-// accumulate adds what a micro-batch but the first has written to the sum.
+// accumulate adds the current micro-batch's part to the sum. The first micro-batch
+// needs no addition: it wrote to the sum itself.
 func (l *lowering) accumulate(ph program.Phase, sum, part string) {
 	if l.part > 0 {
 		l.emit(kernel.Accumulate{}, "sum", ph, []program.BufID{l.id(sum)}, []program.BufID{l.id(sum), l.id(part)})
 	}
 }
 
-// keep ends a micro-batch: it keeps what the update needs of it.
+// keep ends a micro-batch: it accumulates gradients and remembers batch statistics for
+// the update.
 func (l *lowering) keep() {
 	if l.mode == nets.Train {
 		l.accumulate(program.Backward, "grads", "parts")
@@ -349,7 +357,7 @@ func (l *lowering) keep() {
 	}
 }
 
-// update adds what changes parameters and running statistics.
+// update emits the instructions that change running statistics and parameters.
 func (l *lowering) update() {
 	if l.mode == nets.Eval {
 		return
@@ -360,9 +368,10 @@ func (l *lowering) update() {
 		y := n.Node.Shape()
 		g := l.p.Buffers[in[0]].Shape[0]
 		running := []program.BufID{l.id(n.Name + ".running_mean"), l.id(n.Name + ".running_var")}
-		l.emit(kernel.MovingAverage{Count: y[0] / g * y[2] * y[3]}, n.Name, program.Update,
+		l.emit(kernel.MovingAverage{Count: y[0] / g * y[2] * y[3], Replicas: l.p.Replicas}, n.Name, program.Update,
 			running, append(in, running[0], running[1], rates))
 	}
+	l.reduce()
 	if l.mode != nets.Train {
 		return
 	}
@@ -379,4 +388,17 @@ func (l *lowering) update() {
 		name, _, _ := strings.Cut(k.String(), " ")
 		l.emit(k, name, program.Update, out, append(in, rates))
 	}
+}
+
+// reduce emits the one all-reduce of a step: running statistics, metrics and, in
+// training, gradients.
+func (l *lowering) reduce() {
+	if l.p.Replicas == 0 {
+		return
+	}
+	ids := []program.BufID{l.id("stats"), l.p.Loss, l.p.Wrong}
+	if l.mode == nets.Train {
+		ids = append([]program.BufID{l.p.Grads}, ids...)
+	}
+	l.emit(kernel.AllReduce{Replicas: l.p.Replicas}, "replicas", program.Update, ids, ids)
 }

@@ -1,10 +1,12 @@
+// Placement: sets the liveness of buffers and gives each its offset in its arena.
+
 package compile
 
 import "depthlab/nets/program"
 
-// place drops buffers that no instruction uses, sets lives and gives every
-// buffer its offset: work by liveness, inputs and metrics one after another.
-// The packed arenas have theirs already.
+// place drops buffers that no instruction uses, sets First and Last (liveness), and gives
+// buffers their offsets: in the Work arena by liveness, in Input and Metric one after
+// another. Buffers of packed arenas have their offsets already.
 func place(p *program.Program) {
 	prune(p)
 	for i := range p.Buffers {
@@ -50,8 +52,8 @@ func place(p *program.Program) {
 	p.Bytes[program.Work] = total
 }
 
-// prune removes work buffers that nothing writes: outputs that turned out to
-// be the gradient of a parameter.
+// prune removes work buffers that no instruction uses. They were outputs that turned out
+// to be the gradient of a parameter, which has a buffer in the Grad arena.
 func prune(p *program.Program) {
 	used := make([]bool, len(p.Buffers))
 	for _, c := range p.Code {

@@ -1,24 +1,28 @@
+// Batch selection: gathers, crops, flips and normalises the images of a step.
+
 package kernel
 
 import "fmt"
 
-// Batch selects images of the resident data set and augments them by the
-// plan: images uint8 (D,C,H',W'), labels int32 (D), rows int32 (N,4),
-// mean (C,H',W'), scale (C), fill (C) -> input (N,C,H,W), label int32 (N).
-// Of a batch that is cut, input and label are the micro-batch of Images rows
-// from First on.
+// Batch selects images of the resident data set and augments them:
 //
-// A row is the image's index, the top and left of the crop in the image padded
-// by Pad on each side, and 1 to flip it. A pixel inside the image becomes
-// (pixel - mean) * scale, one outside it fill. Index -1 is an empty slot: zeros, and
-// label -1.
+//	images uint8 (D,C,H',W'), labels int32 (D), rows int32 (N,4),
+//	mean (C,H',W'), scale (C), fill (C) -> input (N,C,H,W), label int32 (N)
+//
+// If the batch is cut into micro-batches, input and label are one micro-batch: Images
+// rows, starting at row First.
+//
+// A row is the image's index, the top and left of the crop in the image padded by Pad on
+// each side, and 1 to flip it left-right. A pixel inside the image becomes (pixel - mean)
+// * scale, a pixel of the padding fill. Index -1 marks an empty slot: its input is zeros
+// and its label -1.
 type Batch struct {
 	H, W          int // rows and columns of the crop
 	Pad           int
-	First, Images int // Images 0: all rows
+	First, Images int // First row and number of rows of a micro-batch; Images 0 means all rows
 }
 
-// The operands of a Batch, by their places.
+// The indices of Batch's operands.
 const (
 	BatchImages = iota
 	BatchLabels
@@ -36,7 +40,7 @@ func (k Batch) String() string {
 	return s
 }
 
-// images is the extent N of the outputs, from the rows' shape.
+// images is N of the outputs, given the shape of rows.
 func (k Batch) images(rows Shape) int {
 	if k.Images > 0 {
 		return k.Images
@@ -69,7 +73,8 @@ func (k Batch) Cost(in []Shape) (flops, bytes int64) {
 	return 2 * n, 5 * n
 }
 
-// Ref is float32 only: there is no gradient to check.
+// Ref supports float32 only: it is not differentiated, so no gradient check needs
+// float64.
 func (k Batch) Ref(out, in []Tensor) {
 	images, labels, rows := in[0], in[1], in[2].I32[k.First*4:]
 	mean, scale, fill := in[3].F32, in[4].F32, in[5].F32

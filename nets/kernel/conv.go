@@ -1,16 +1,18 @@
+// Convolution and its gradients.
+
 package kernel
 
 import "fmt"
 
-// Conv is a square convolution (cross-correlation, as in PyTorch and cuDNN)
-// without bias: x (N,C,H,W), w (Out,C,Size,Size) -> y (N,Out,H',W').
+// Conv is a convolution without bias, with a square kernel (cross-correlation, as in
+// PyTorch and cuDNN): x (N,C,H,W), w (Out,C,Size,Size) -> y (N,Out,H',W').
 type Conv struct{ Size, Stride, Pad, Out int }
 
 func (k Conv) String() string {
 	return fmt.Sprintf("conv %dx%d s%d p%d ->%d", k.Size, k.Size, k.Stride, k.Pad, k.Out)
 }
 
-// outSize is the extent of the output along an axis of n input pixels.
+// outSize is the output's extent along an axis of n input pixels.
 func (k Conv) outSize(n int) int { return (n+2*k.Pad-k.Size)/k.Stride + 1 }
 
 func (k Conv) Shape(in []Shape) ([]Shape, error) {
@@ -35,7 +37,8 @@ func (k Conv) Cost(in []Shape) (flops, bytes int64) {
 	return k.flops(in[0][1], out[0]), bytesOf(in, out)
 }
 
-// flops of the convolution and of each of its gradients, c input channels.
+// flops is the arithmetic of the convolution with c input channels. Each of its gradients
+// takes as much.
 func (k Conv) flops(c int, y Shape) int64 { return 2 * int64(y.Len()) * int64(c*k.Size*k.Size) }
 
 func (k Conv) Ref(out, in []Tensor) {
@@ -46,26 +49,52 @@ func (k Conv) Ref(out, in []Tensor) {
 	}
 }
 
+// lanes is the number of channels that are summed side by side, so that the processor
+// need not wait for one addition before it begins the next. The order within each sum is
+// the same.
+const lanes = 4
+
+// blocks is the number of blocks of lanes channels each; the last one may be incomplete.
+func blocks(channels int) int { return (channels + lanes - 1) / lanes }
+
+// block returns the channels of block i. If the last block is incomplete, its last
+// channel is computed several times, with the same result.
+func block(i, channels int) (all [lanes]int) {
+	for j := range all {
+		all[j] = min(i*lanes+j, channels-1)
+	}
+	return all
+}
+
 func convRef[T Float](k Conv, yt, xt, wt Tensor) {
 	y, x, w := floats[T](yt), floats[T](xt), floats[T](wt)
 	C, H, W := xt.Shape[1], xt.Shape[2], xt.Shape[3]
 	OH, OW := yt.Shape[2], yt.Shape[3]
-	parallel(yt.Shape[0]*k.Out, func(i int) {
-		n, o := i/k.Out, i%k.Out
-		sum := make([]float64, OH*OW)
+	B, area := blocks(k.Out), k.Size*k.Size
+	parallel(yt.Shape[0]*B, func(i int) {
+		n, o := i/B, block(i%B, k.Out)
+		sum := make([][lanes]float64, OH*OW)
 		k.taps(C, H, W, OH, OW, func(c, tap, oy, iy, ox0, ox1, ix0 int) {
-			wv := float64(w[(o*C+c)*k.Size*k.Size+tap])
+			at := func(o int) float64 { return float64(w[(o*C+c)*area+tap]) }
+			w0, w1, w2, w3 := at(o[0]), at(o[1]), at(o[2]), at(o[3])
 			row := x[((n*C+c)*H+iy)*W:][:W]
 			for ox, ix := ox0, ix0; ox < ox1; ox, ix = ox+1, ix+k.Stride {
-				sum[oy*OW+ox] += wv * float64(row[ix])
+				v, s := float64(row[ix]), &sum[oy*OW+ox]
+				s[0] += w0 * v
+				s[1] += w1 * v
+				s[2] += w2 * v
+				s[3] += w3 * v
 			}
 		})
-		store(y[i*OH*OW:][:OH*OW], sum)
+		for j := range lanes {
+			storeLane(y[(n*k.Out+o[j])*OH*OW:][:OH*OW], sum, j)
+		}
 	})
 }
 
-// taps calls f for each channel, kernel tap and output row: output pixels
-// ox0 to ox1 of row oy read input row iy from column ix0 on, Stride apart.
+// taps calls f for each input channel c, kernel tap (an element of the Size x Size
+// window) and output row oy for which the tap lies inside the image. Output pixels ox0 to
+// ox1-1 of row oy then read input row iy, from column ix0 in steps of Stride.
 func (k Conv) taps(C, H, W, OH, OW int, f func(c, tap, oy, iy, ox0, ox1, ix0 int)) {
 	for c := range C {
 		for ky := range k.Size {
@@ -93,7 +122,13 @@ func store[T Float](dst []T, src []float64) {
 	}
 }
 
-// ConvGradInput is the gradient of Conv by its input of H x W pixels:
+func storeLane[T Float](dst []T, sum [][lanes]float64, lane int) {
+	for i := range sum {
+		dst[i] = T(sum[i][lane])
+	}
+}
+
+// ConvGradInput is the gradient of Conv with respect to its input of H x W pixels:
 // w (Out,C,Size,Size), dy (N,Out,H',W') -> dx (N,C,H,W).
 type ConvGradInput struct {
 	Conv
@@ -137,24 +172,31 @@ func (k ConvGradInput) Ref(out, in []Tensor) {
 func convGradInputRef[T Float](k ConvGradInput, dxt, wt, dyt Tensor) {
 	dx, w, dy := floats[T](dxt), floats[T](wt), floats[T](dyt)
 	C, OH, OW := wt.Shape[1], dyt.Shape[2], dyt.Shape[3]
-	parallel(dxt.Shape[0]*C, func(i int) {
-		n, c := i/C, i%C
-		sum := make([]float64, k.H*k.W)
+	B, area := blocks(C), k.Size*k.Size
+	parallel(dxt.Shape[0]*B, func(i int) {
+		n, c := i/B, block(i%B, C)
+		sum := make([][lanes]float64, k.H*k.W)
 		for o := range k.Out {
-			taps := w[(o*C+c)*k.Size*k.Size:]
 			k.taps(1, k.H, k.W, OH, OW, func(_, tap, oy, iy, ox0, ox1, ix0 int) {
-				wv := float64(taps[tap])
+				at := func(c int) float64 { return float64(w[(o*C+c)*area+tap]) }
+				w0, w1, w2, w3 := at(c[0]), at(c[1]), at(c[2]), at(c[3])
 				row := dy[((n*k.Out+o)*OH+oy)*OW:][:OW]
 				for ox, ix := ox0, ix0; ox < ox1; ox, ix = ox+1, ix+k.Stride {
-					sum[iy*k.W+ix] += wv * float64(row[ox])
+					v, s := float64(row[ox]), &sum[iy*k.W+ix]
+					s[0] += w0 * v
+					s[1] += w1 * v
+					s[2] += w2 * v
+					s[3] += w3 * v
 				}
 			})
 		}
-		store(dx[i*k.H*k.W:][:k.H*k.W], sum)
+		for j := range lanes {
+			storeLane(dx[(n*C+c[j])*k.H*k.W:][:k.H*k.W], sum, j)
+		}
 	})
 }
 
-// ConvGradWeight is the gradient of Conv by its weight:
+// ConvGradWeight is the gradient of Conv with respect to its weight:
 // x (N,C,H,W), dy (N,Out,H',W') -> dw (Out,C,Size,Size).
 type ConvGradWeight struct{ Conv }
 
@@ -196,19 +238,31 @@ func convGradWeightRef[T Float](k ConvGradWeight, dwt, xt, dyt Tensor) {
 	N, C, H, W := xt.Shape[0], xt.Shape[1], xt.Shape[2], xt.Shape[3]
 	OH, OW := dyt.Shape[2], dyt.Shape[3]
 	area := k.Size * k.Size
-	parallel(k.Out, func(o int) {
-		sum := make([]float64, C*area)
+	parallel(blocks(k.Out), func(i int) {
+		o := block(i, k.Out)
+		sum := make([][lanes]float64, C*area)
 		for n := range N {
 			k.taps(C, H, W, OH, OW, func(c, tap, oy, iy, ox0, ox1, ix0 int) {
-				xrow := x[((n*C+c)*H+iy)*W:][:W]
-				yrow := dy[((n*k.Out+o)*OH+oy)*OW:][:OW]
-				var s float64
+				row := x[((n*C+c)*H+iy)*W:][:W]
+				at := func(o int) []T { return dy[((n*k.Out+o)*OH+oy)*OW:][:ox1] }
+				y0, y1, y2, y3 := at(o[0]), at(o[1]), at(o[2]), at(o[3])
+				var s0, s1, s2, s3 float64
 				for ox, ix := ox0, ix0; ox < ox1; ox, ix = ox+1, ix+k.Stride {
-					s += float64(xrow[ix]) * float64(yrow[ox])
+					v := float64(row[ix])
+					s0 += v * float64(y0[ox])
+					s1 += v * float64(y1[ox])
+					s2 += v * float64(y2[ox])
+					s3 += v * float64(y3[ox])
 				}
-				sum[c*area+tap] += s
+				s := &sum[c*area+tap]
+				s[0] += s0
+				s[1] += s1
+				s[2] += s2
+				s[3] += s3
 			})
 		}
-		store(dw[o*C*area:][:C*area], sum)
+		for j := range lanes {
+			storeLane(dw[o[j]*C*area:][:C*area], sum, j)
+		}
 	})
 }

@@ -1,3 +1,6 @@
+// Tests of the gradients: each equals finite differences in float64, and the float32 path
+// is the float64 path rounded.
+
 package kernel
 
 import (
@@ -41,8 +44,8 @@ func to32(xs []Tensor) []Tensor {
 	return out
 }
 
-// apply runs the reference on in, with outputs of its float type. They start
-// as NaN, so that an element that Ref forgets shows.
+// apply runs the reference on in. Outputs have the same float type and start as NaN, so
+// that an element that Ref does not write is noticed.
 func apply(t testing.TB, k Kernel, in ...Tensor) []Tensor {
 	t.Helper()
 	var shapes []Shape
@@ -79,7 +82,7 @@ type gradCase struct {
 	name string
 	k    Kernel
 	in   []Tensor
-	// grads gives the gradients of sum(dy * y) by the first operands.
+	// grads returns the gradients of sum(dy * y) with respect to the first operands.
 	grads func(t testing.TB, in, y []Tensor, dy Tensor) []Tensor
 }
 
@@ -97,7 +100,7 @@ func gradCases() []gradCase {
 		{Conv{1, 2, 0, 4}, 2, 3, 6, 6},
 		{Conv{1, 2, 0, 4}, 2, 3, 7, 5},
 		{Conv{1, 1, 0, 2}, 1, 1, 3, 2},
-		{Conv{3, 1, 1, 2}, 1, 1, 1, 1}, // all taps but one on the padding
+		{Conv{3, 1, 1, 2}, 1, 1, 1, 1}, // all taps except one lie in the padding
 		{Conv{3, 1, 0, 2}, 2, 2, 4, 3},
 		{Conv{5, 3, 2, 2}, 1, 2, 9, 8},
 		{Conv{7, 2, 3, 2}, 1, 3, 4, 4}, // an image smaller than the kernel
@@ -186,9 +189,9 @@ func gradCases() []gradCase {
 	return cases
 }
 
-// Every gradient against central differences in float64. A step of 1e-5 errs
-// by its square times a third derivative, and by the rounding of the sum
-// divided by the step: both about 1e-10 of the gradient.
+// Every gradient agrees with central differences in float64. A step of 1e-5 has an error
+// of its square times a third derivative, plus the rounding of the sum divided by the
+// step: both are about 1e-10 of the gradient.
 func TestGradients(t *testing.T) {
 	const step, bound = 1e-5, 1e-7
 	for _, c := range gradCases() {
@@ -239,7 +242,7 @@ func TestGradients(t *testing.T) {
 	}
 }
 
-// crosses reports whether a rectified output is on at one end only.
+// crosses reports whether a rectified output is positive in one of a and b only.
 func crosses(a, b Tensor) bool {
 	for i := range a.F64 {
 		if (a.F64[i] > 0) != (b.F64[i] > 0) {
@@ -249,12 +252,12 @@ func crosses(a, b Tensor) bool {
 	return false
 }
 
-// The float32 path is the float64 one, rounded where a value is stored.
+// The float32 path is the float64 path, rounded where a value is stored.
 func TestFloat32(t *testing.T) {
 	for _, c := range gradCases() {
 		in64 := c.in
 		in := to32(in64)
-		for i, x := range in { // the float64 run sees the rounded operands
+		for i, x := range in { // the float64 run gets the rounded operands
 			for j, v := range x.F32 {
 				in64[i].F64[j] = float64(v)
 			}
@@ -270,8 +273,8 @@ func TestFloat32(t *testing.T) {
 	}
 }
 
-// Where the rectifier's output is exactly 0 no gradient passes, as in PyTorch
-// and cuDNN.
+// Where the rectifier's output is exactly 0 it passes no gradient, as in PyTorch and
+// cuDNN.
 func TestRectifierAtZero(t *testing.T) {
 	k := BatchNormGrad{BatchNorm{Eps: 1e-5, Add: true, ReLU: true}}
 	one := f32(Shape{1}, 1)

@@ -1,3 +1,5 @@
+// Classifier and loss: average pool, linear layer, cross-entropy, and their gradients.
+
 package kernel
 
 import (
@@ -39,7 +41,8 @@ func avgPoolRef[T Float](yt, xt Tensor) {
 	}
 }
 
-// AvgPoolGrad spreads dy (N,C) over H x W pixels: dx (N,C,H,W).
+// AvgPoolGrad is the gradient of AvgPool. It spreads dy (N,C) evenly over H x W pixels:
+// dx (N,C,H,W).
 type AvgPoolGrad struct{ H, W int }
 
 func (k AvgPoolGrad) String() string { return fmt.Sprintf("avgpool grad %dx%d", k.H, k.W) }
@@ -75,7 +78,7 @@ func avgPoolGradRef[T Float](k AvgPoolGrad, dxt, dyt Tensor) {
 	}
 }
 
-// Linear is the classifier: x (N,I), w (Out,I), b (Out) -> y (N,Out).
+// Linear is the fully connected layer: x (N,I), w (Out,I), b (Out) -> y (N,Out).
 type Linear struct{ Out int }
 
 func (k Linear) String() string { return fmt.Sprintf("linear ->%d", k.Out) }
@@ -115,7 +118,7 @@ func linearRef[T Float](yt, xt, wt, bt Tensor) {
 	}
 }
 
-// LinearGradInput: w (O,I), dy (N,O) -> dx (N,I).
+// LinearGradInput is the gradient with respect to x: w (O,I), dy (N,O) -> dx (N,I).
 type LinearGradInput struct{}
 
 func (k LinearGradInput) String() string { return "linear grad input" }
@@ -155,7 +158,7 @@ func linearGradInputRef[T Float](dxt, wt, dyt Tensor) {
 	}
 }
 
-// LinearGradWeight: x (N,I), dy (N,O) -> dw (O,I).
+// LinearGradWeight is the gradient with respect to w: x (N,I), dy (N,O) -> dw (O,I).
 type LinearGradWeight struct{}
 
 func (k LinearGradWeight) String() string { return "linear grad weight" }
@@ -195,7 +198,7 @@ func linearGradWeightRef[T Float](dwt, xt, dyt Tensor) {
 	}
 }
 
-// LinearGradBias: dy (N,O) -> db (O).
+// LinearGradBias is the gradient with respect to b: dy (N,O) -> db (O).
 type LinearGradBias struct{}
 
 func (k LinearGradBias) String() string { return "linear grad bias" }
@@ -231,13 +234,15 @@ func linearGradBiasRef[T Float](dbt, dyt Tensor) {
 	}
 }
 
-// CrossEntropy is the loss and the error count of a batch: logits (N,K),
-// label int32 (N) -> loss (1), the mean over the images, and wrong (1), how
-// many have a first-largest logit that is not their label's. Images of label
-// -1 are empty slots and count in neither.
+// CrossEntropy is the loss and the number of errors of a batch:
+// logits (N,K), label int32 (N) -> loss (1), wrong (1).
+// loss is the mean over the images. wrong is the number of images whose largest logit
+// (the first one, if several are equal) is not that of the label. Images of label -1 are
+// empty slots and count in neither.
 //
-// Of a batch that is cut, Of is the number of its images, and loss the share
-// of a micro-batch in their mean: its sum, divided by Of. 0: no cut.
+// If the batch is cut into micro-batches, Of is the number of images in the whole batch,
+// and loss is the micro-batch's part of the mean: its sum divided by Of. Of 0 means that
+// the batch is not cut.
 type CrossEntropy struct{ Of int }
 
 func (k CrossEntropy) String() string { return "cross entropy" + ofWhole(k.Of) }
@@ -302,8 +307,8 @@ func crossEntropyRef[T Float](k CrossEntropy, out, in []Tensor) {
 	floats[T](out[1])[0] = T(wrong)
 }
 
-// softmaxSum gives the index of the first largest logit and the sum of
-// exp(logit - largest).
+// softmaxSum returns the index of the (first) largest logit and the softmax denominator:
+// the sum of exp(logit - largest).
 func softmaxSum[T Float](row []T) (top int, sum float64) {
 	for j, v := range row {
 		if v > row[top] {
@@ -316,9 +321,10 @@ func softmaxSum[T Float](row []T) (top int, sum float64) {
 	return top, sum
 }
 
-// CrossEntropyGrad is the gradient of the loss: logits (N,K), label (N) ->
-// dlogits (N,K) = (softmax - onehot) / images; zero in empty slots. Of a batch
-// that is cut, images is Of, as in CrossEntropy.
+// CrossEntropyGrad is the gradient of the mean loss with respect to the logits:
+// logits (N,K), label (N) -> dlogits (N,K) = (softmax - onehot) / images, zero in empty slots.
+// images is the number of images that are not empty slots, or Of if the batch is cut into
+// micro-batches, as in CrossEntropy.
 type CrossEntropyGrad struct{ Of int }
 
 func (k CrossEntropyGrad) String() string { return "cross entropy grad" + ofWhole(k.Of) }

@@ -1,9 +1,9 @@
-// Package kernel is the vocabulary of a training step: one operation a file,
-// each with its attributes, shape rule, reference implementation and cost.
+// Package kernel defines the operations of a training step, one operation in each file:
+// attributes, shape rule, reference implementation and cost.
 //
-// The reference (Ref) is the definition. Gradients, devices and memory plans
-// are all checked against it, so it is written in plain loops with float64
-// sums. Activations are (N, C, H, W): images, channels, rows, columns.
+// The reference (Ref) is the definition of an operation. Gradients, devices and memory
+// plans are all checked against it, so it uses plain loops and float64 sums. Activations
+// have shape (N, C, H, W): images, channels, rows, columns.
 package kernel
 
 import (
@@ -14,30 +14,30 @@ import (
 
 // Kernel is one operation on whole tensors.
 type Kernel interface {
-	// Shape gives the shapes of the outputs for inputs of these shapes, or
+	// Shape returns the shapes of the outputs for inputs of the given shapes. The error
 	// says which input does not fit.
 	Shape(in []Shape) ([]Shape, error)
-	// Ref computes out from in. Shapes were checked by Shape. Float tensors
-	// are all float32 or, in gradient checks, all float64. Ref writes every
-	// element of out, and reads out only where the kernel says that it
-	// updates in place.
+	// Ref computes out from in. Shape has checked the shapes. Float tensors are all
+	// float32, or all float64 in gradient checks. Ref writes every element of out. It
+	// reads out only if the kernel updates in place (InPlace).
 	Ref(out, in []Tensor)
-	// Cost gives the arithmetic (a multiply-add counts 2) and the memory
-	// traffic in bytes (float32, each operand once) of one execution.
+	// Cost returns the arithmetic of one execution (a multiply-add counts as 2) and its
+	// memory traffic in bytes (float32, each operand once).
 	Cost(in []Shape) (flops, bytes int64)
-	// String names the operation in dumps, errors and profiles, with its
-	// attributes: "conv 3x3 s1 p1 ->16".
+	// String names the operation with its attributes, for dumps, errors and profiles:
+	// "conv 3x3 s1 p1 ->16".
 	String() string
 }
 
-// InPlace is a kernel that updates: each of its outputs is one of its operands.
+// InPlace is a kernel that updates in place: each of its outputs is one of its operands.
 type InPlace interface {
 	Kernel
-	// Updated gives the place of each output among so many operands.
+	// Updated returns for each output the index of the operand that it updates, given the
+	// number of operands.
 	Updated(operands int) []int
 }
 
-// Shape is a list of extents, outermost first. A scalar has shape (1).
+// Shape lists the extents of a tensor, outermost first. A scalar has shape (1).
 type Shape []int
 
 // Len is the number of elements.
@@ -73,8 +73,8 @@ func (s Shape) String() string {
 	return str + ")"
 }
 
-// DType is the element type of a buffer. Programs know no bfloat16: a device
-// may hold a Float32 buffer in it where its precision says so.
+// DType is the element type of a buffer. Programs have no bfloat16: a device whose
+// precision is bf16 may store a Float32 buffer in it.
 type DType uint8
 
 const (
@@ -84,13 +84,13 @@ const (
 	Float64 // in gradient checks only
 )
 
-// Size is the bytes of one element.
+// Size is the size of one element in bytes.
 func (d DType) Size() int { return [...]int{4, 4, 1, 8}[d] }
 
 func (d DType) String() string { return [...]string{"f32", "i32", "u8", "f64"}[d] }
 
-// Tensor is a dense row-major array. Exactly one of the slices is set, and
-// holds Shape.Len() elements.
+// Tensor is a dense row-major array. Exactly one of the slices is set. It holds
+// Shape.Len() elements.
 type Tensor struct {
 	Shape Shape
 	F32   []float32
@@ -116,14 +116,14 @@ func New(t DType, shape ...int) Tensor {
 	return x
 }
 
-// Types gives the element types of a kernel's outputs where they are not all
-// Float32. A kernel without this method writes Float32 only.
+// Types is a kernel whose outputs are not all Float32. It lists the element types of the
+// outputs. A kernel without this method writes Float32 only.
 type Types interface{ Types() []DType }
 
-// Float is what arithmetic runs on.
+// Float is the type that arithmetic uses: float64 in gradient checks, else float32.
 type Float interface{ float32 | float64 }
 
-// floats gives the float slice of x as []T.
+// floats returns the float slice of x as []T.
 func floats[T Float](x Tensor) []T {
 	var s any
 	if x.F64 != nil {
@@ -138,7 +138,7 @@ func floats[T Float](x Tensor) []T {
 	return f
 }
 
-// is64 reports whether a gradient check in float64 runs.
+// is64 reports whether this is a gradient check in float64.
 func is64(ts []Tensor) bool {
 	for _, t := range ts {
 		if t.F64 != nil {
@@ -148,8 +148,8 @@ func is64(ts []Tensor) bool {
 	return false
 }
 
-// parallel calls f(0) ... f(n-1), spread over the CPUs. Each f(i) must write
-// what no other writes, so that the result does not depend on their number.
+// parallel calls f(0) ... f(n-1), spread over the CPUs. Calls must write disjoint
+// elements, so that the result does not depend on the number of CPUs.
 func parallel(n int, f func(i int)) {
 	workers := min(n, runtime.GOMAXPROCS(0))
 	if workers <= 1 {
@@ -169,7 +169,7 @@ func parallel(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// rank checks the number of inputs and their ranks.
+// rank checks the number of inputs and the rank of each.
 func rank(name string, in []Shape, ranks ...int) error {
 	if len(in) != len(ranks) {
 		return fmt.Errorf("%s: %d inputs, want %d", name, len(in), len(ranks))
@@ -182,7 +182,7 @@ func rank(name string, in []Shape, ranks ...int) error {
 	return nil
 }
 
-// bytesOf is the size of tensors of these shapes, in float32.
+// bytesOf is the total size of tensors of these shapes in bytes, in float32.
 func bytesOf(shapes ...[]Shape) int64 {
 	var n int64
 	for _, ss := range shapes {

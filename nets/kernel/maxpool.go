@@ -1,15 +1,16 @@
+// Max-pool and its gradient.
+
 package kernel
 
 import "fmt"
 
-// MaxPool is the largest value of each window of Size x Size pixels, Stride
-// apart: x (N,C,H,W) -> y (N,C,H',W'). Windows may hang over the image, by
-// Before pixels at its top and left and After at its bottom and right; what
-// lies outside is never the largest. Of equal values the first in row order
-// is taken, and NaN above all, as in PyTorch.
+// MaxPool takes the largest value of each window of Size x Size pixels, with stride
+// Stride: x (N,C,H,W) -> y (N,C,H',W'). The image is padded by Before pixels at its top
+// and left and by After at its bottom and right. Padding is never the largest value. Of
+// equal values it takes the first in row order. NaN counts as the largest, as in PyTorch.
 //
-// PyTorch's padding p is Before = After = p. Caffe's padding 0, which rounds
-// the number of windows up, is Before = 0, After = Stride-1.
+// PyTorch's padding p is Before = After = p. Caffe's padding 0 rounds the number of
+// windows up: it is Before = 0, After = Stride-1.
 type MaxPool struct{ Size, Stride, Before, After int }
 
 func (k MaxPool) String() string {
@@ -52,8 +53,8 @@ func maxPoolRef[T Float](k MaxPool, yt, xt Tensor) {
 	largest(k, x, xt.Shape, yt.Shape, func(yi, xi int) { y[yi] = x[xi] })
 }
 
-// largest visits each element of y (a pair of indices) with the element of x
-// that it is, plane by plane in parallel.
+// largest calls f for each element of y with its index yi and the index xi of the largest
+// element of x in its window. It runs over the planes (image, channel) in parallel.
 func largest[T Float](k MaxPool, x []T, xs, ys Shape, f func(yi, xi int)) {
 	H, W, OH, OW := xs[2], xs[3], ys[2], ys[3]
 	parallel(xs[0]*xs[1], func(plane int) {
@@ -76,8 +77,8 @@ func largest[T Float](k MaxPool, x []T, xs, ys Shape, f func(yi, xi int)) {
 	})
 }
 
-// MaxPoolGrad is the gradient of MaxPool: x (N,C,H,W), dy (N,C,H',W') ->
-// dx (N,C,H,W). Each dy goes to the element that was its window's largest.
+// MaxPoolGrad is the gradient of MaxPool: x (N,C,H,W), dy (N,C,H',W') -> dx (N,C,H,W).
+// Each element of dy is added to the element of dx that was the largest in its window.
 type MaxPoolGrad struct{ MaxPool }
 
 func (k MaxPoolGrad) String() string { return k.MaxPool.String() + " grad" }

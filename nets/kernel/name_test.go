@@ -1,3 +1,5 @@
+// Tests of the kernels' names: they tell all fields apart.
+
 package kernel
 
 import (
@@ -29,8 +31,8 @@ func vocabulary(t *testing.T) (kinds []string) {
 	return kinds
 }
 
-// Every field of every kernel changes its name: programs are told apart by it,
-// and equal instructions are computed once.
+// Every field of every kernel changes its name, so that dumps of programs show every
+// difference.
 func TestNamesTellAll(t *testing.T) {
 	named := map[string]bool{}
 	for _, c := range good {
@@ -59,10 +61,10 @@ func TestNamesTellAll(t *testing.T) {
 	}
 }
 
-// filled sets every field to something else than nothing.
+// filled sets every field to a value that is not zero.
 func filled(v reflect.Value) { eachField(v, "", func(field reflect.Value, _ string) { other(field) }) }
 
-// eachField calls f with each plain field of a struct, and of the structs in it.
+// eachField calls f with each plain field of a struct and of the structs in it.
 func eachField(v reflect.Value, path string, f func(field reflect.Value, path string)) {
 	for i := range v.NumField() {
 		field, at := v.Field(i), path+"."+v.Type().Field(i).Name
@@ -81,7 +83,7 @@ func other(v reflect.Value) {
 		v.SetBool(!v.Bool())
 	case reflect.Int:
 		v.SetInt(v.Int() + 1)
-	case reflect.Uint8: // one of two
+	case reflect.Uint8: // a type with two values
 		v.SetUint(1 - v.Uint())
 	case reflect.Float32, reflect.Float64:
 		v.SetFloat(v.Float() + 0.5)

@@ -1,3 +1,5 @@
+// Batch norm in training and inference, its gradient, and running statistics.
+
 package kernel
 
 import (
@@ -5,16 +7,16 @@ import (
 	"math"
 )
 
-// BatchNorm normalises each channel by the statistics of the batch, then
-// scales, shifts and, where asked, adds a shortcut and rectifies:
+// BatchNorm normalises each channel with the statistics of the batch, then scales and
+// shifts. With Add it adds a shortcut, with ReLU it rectifies:
 //
 //	y = relu((x - mean) / sqrt(variance + Eps) * scale + shift + add)
 //
 // x (N,C,H,W), scale (C), shift (C) [, add (N,C,H,W)] ->
-// y (N,C,H,W), mean (G,C), variance (G,C, biased). Ioffe & Szegedy 2015.
+// y (N,C,H,W), mean (G,C), variance (G,C, biased). Ioffe and Szegedy 2015.
 type BatchNorm struct {
 	Eps   float32
-	Group int // images that share statistics (the paper's per-GPU 64); 0 = the whole batch. G = N/Group
+	Group int // images that share statistics (the paper's 64 on each GPU); 0 means the whole batch. G = N/Group
 	Add   bool
 	ReLU  bool
 }
@@ -27,7 +29,8 @@ func (k BatchNorm) String() string {
 	return s + suffix(k.Eps, k.Add, k.ReLU)
 }
 
-// suffix leaves out the usual eps: dumps are read by people.
+// suffix lists attributes that are not the default: it leaves out the usual eps, because
+// people read the dumps.
 func suffix(eps float32, add, relu bool) string {
 	s := ""
 	if eps != 1e-5 {
@@ -53,8 +56,8 @@ func groups(group, n int) (int, error) {
 	return n / group, nil
 }
 
-// normShape checks what all batch norms share: x (N,C,H,W), then vectors (C),
-// then more tensors like x.
+// normShape checks the inputs that all batch norms have: x (N,C,H,W), then vectors (C),
+// then tensors of x's shape.
 func normShape(name string, in []Shape, vectors, like int) error {
 	if len(in) != 1+vectors+like {
 		return fmt.Errorf("%s: %d inputs, want %d", name, len(in), 1+vectors+like)
@@ -123,7 +126,8 @@ func batchNormRef[T Float](k BatchNorm, out, in []Tensor) {
 		p.each(i, func(at int) { d := float64(x[at]) - m; sq += d * d })
 		v := sq / float64(p.count)
 		mean[i], variance[i] = T(m), T(v)
-		// The rounded statistics are the ones in force: the gradient reads them.
+		// Normalise with the statistics as rounded to T, because the gradient reads
+		// those.
 		affine(k.Add, k.ReLU, p, i, y, x, add, scale[i%p.C], shift[i%p.C], mean[i], variance[i], k.Eps)
 	})
 }
@@ -143,7 +147,8 @@ func affine[T Float](withAdd, relu bool, p plane, i int, y, x, add []T, scale, s
 	})
 }
 
-// plane walks the elements of one channel in one group of images.
+// plane divides a tensor (N,C,H,W) into planes: the elements of one channel in one group
+// of images. They share batch statistics.
 type plane struct{ G, C, area, group, count int }
 
 func planes(x Shape, group int) plane {
@@ -154,7 +159,7 @@ func planes(x Shape, group int) plane {
 	return plane{G: x[0] / group, C: x[1], area: area, group: group, count: group * area}
 }
 
-// each visits plane i = g*C + c in memory order.
+// each calls f with the index of each element of plane i = g*C + c, in memory order.
 func (p plane) each(i int, f func(at int)) {
 	g, c := i/p.C, i%p.C
 	for n := g * p.group; n < (g+1)*p.group; n++ {
@@ -165,10 +170,12 @@ func (p plane) each(i int, f func(at int)) {
 	}
 }
 
-// BatchNormGrad is the gradient of BatchNorm by x, scale, shift and add at
-// once: x, scale, mean, variance [, y with ReLU], dy ->
-// dx (N,C,H,W), dscale (C), dshift (C) [, dadd (N,C,H,W) with Add].
-// Where y is not above 0 the rectifier passes no gradient (PyTorch, cuDNN).
+// BatchNormGrad is the gradient of BatchNorm with respect to x, scale, shift and add:
+//
+//	x, scale, mean, variance [, y with ReLU], dy ->
+//	dx (N,C,H,W), dscale (C), dshift (C) [, dadd (N,C,H,W) with Add]
+//
+// Where y is not above 0 the rectifier passes no gradient, as in PyTorch and cuDNN.
 type BatchNormGrad struct{ BatchNorm }
 
 func (k BatchNormGrad) String() string { return k.BatchNorm.String() + " grad" }
@@ -254,8 +261,8 @@ func batchNormGradRef[T Float](k BatchNormGrad, out, in []Tensor) {
 	})
 }
 
-// BatchNormInfer is BatchNorm with given statistics (running averages):
-// x, scale (C), shift (C), mean (C), variance (C) [, add] -> y.
+// BatchNormInfer is BatchNorm in inference, with given statistics (running averages): x,
+// scale (C), shift (C), mean (C), variance (C) [, add] -> y.
 type BatchNormInfer struct {
 	Eps       float32
 	Add, ReLU bool
@@ -296,33 +303,46 @@ func batchNormInferRef[T Float](k BatchNormInfer, out, in []Tensor) {
 	})
 }
 
-// MovingAverage moves running statistics towards those of a batch, averaged
-// over its groups, by the share rates[1]:
-// mean (G,C), variance (G,C), running mean (C), running variance (C),
-// rates (2) -> running mean, running variance, in place. The running variance
-// is the unbiased one, as in PyTorch and Caffe.
+// MovingAverage updates batch norm's running statistics with those of a batch, averaged
+// over its groups: running = (1 - rates[1]) running + rates[1] batch.
 //
-// Of a batch that is cut, mean and variance of each micro-batch stand in a row
-// before the rest. The average is over the groups of all of them: one step
-// moves the statistics once, whether it is cut or not.
+//	mean (G,C), variance (G,C), running mean (C), running variance (C), rates (2) ->
+//	running mean, running variance, in place
+//
+// The running variance is unbiased, as in PyTorch and Caffe.
+//
+// If the batch is cut into micro-batches, mean and variance of each micro-batch come
+// first, in turn. The average is over the groups of all of them. So one step updates the
+// running statistics once, with micro-batches or without.
+//
+// With Replicas = N > 0 the outputs are divided by N: they are the part of one of N
+// replicas, computed from its own groups. AllReduce adds the parts, which gives the
+// average over the groups of all replicas.
 type MovingAverage struct {
-	Count int // elements behind each mean: images of a group x H x W
+	Count    int // elements that each mean averages: images in a group x H x W
+	Replicas int // 0 for a program on one device
 }
 
-func (k MovingAverage) String() string { return fmt.Sprintf("moving average of %d", k.Count) }
+func (k MovingAverage) String() string {
+	s := fmt.Sprintf("moving average of %d", k.Count)
+	if k.Replicas > 0 {
+		s += fmt.Sprintf(" shared by %d", k.Replicas)
+	}
+	return s
+}
 
-// AverageOperands sorts the operands of a MovingAverage: mean and variance of each
-// micro-batch in turn, the running ones, and the rates.
+// AverageOperands splits the operands of a MovingAverage: mean and variance of each
+// micro-batch in turn, the running mean and variance, and the rates.
 func AverageOperands[T any](in []T) (batches []T, mean, variance, rates T) {
 	n := len(in) - 3
 	return in[:n], in[n], in[n+1], in[n+2]
 }
 
-// Updated: the running statistics.
+// Updated returns the indices of the running statistics.
 func (k MovingAverage) Updated(operands int) []int { return []int{operands - 3, operands - 2} }
 
 func (k MovingAverage) Shape(in []Shape) ([]Shape, error) {
-	n := max(len(in)-3, 2) / 2 * 2 // statistics
+	n := max(len(in)-3, 2) / 2 * 2 // number of batch statistics
 	ranks := []int{1, 1, 1}
 	for range n {
 		ranks = append([]int{2}, ranks...)
@@ -372,7 +392,8 @@ func movingAverageRef[T Float](k MovingAverage, out, in []Tensor) {
 					sum += float64(batch[g*C+c])
 				}
 			}
-			dst[c] = T((1-r)*float64(run[c]) + r*factor*sum/float64(G*n/2))
+			moved := (1-r)*float64(run[c]) + r*factor*sum/float64(G*n/2)
+			dst[c] = T(moved / float64(max(k.Replicas, 1)))
 		}
 	}
 }

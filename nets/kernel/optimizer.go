@@ -1,3 +1,5 @@
+// Optimizers: SGD with momentum, Adam and AdamW.
+
 package kernel
 
 import (
@@ -6,30 +8,29 @@ import (
 	"strings"
 )
 
-// Optimizer is a kernel that updates a flat range of P parameters by their
-// gradients: w (P), g (P), its state, rates (2) -> w, state in place. The
-// learning rate is rates[0].
+// Optimizer is a kernel that updates a flat range of P parameters with their gradients:
+// w (P), g (P), state, rates (2) -> w, state, in place. The learning rate is rates[0].
 type Optimizer interface {
 	InPlace
-	// State lists what is kept from step to step, in the order of the operands.
+	// State lists the tensors that the optimizer keeps from step to step, in the order of
+	// the operands.
 	State() []State
-	// WithoutDecay is the same for parameters that do not decay.
+	// WithoutDecay returns the same optimizer without weight decay.
 	WithoutDecay() Optimizer
 }
 
-// State is a tensor that an optimizer keeps from step to step, zero at first. It
-// has a value for each parameter, or a single one for the whole range.
+// State is a tensor that an optimizer keeps from step to step. It starts as zeros. It has
+// one value for each parameter, or if Single one value for the whole range.
 type State struct {
-	Name   string // in PyTorch's manner; that of a parameter is called NAME.PARAMETER
-	All    string // what that of all parameters together is called
+	Name   string // as PyTorch names it; the state of one parameter is called NAME.PARAMETER
+	All    string // name of the state of all parameters together
 	Single bool
 }
 
-// optimizers are all of them, for their State.
+// optimizers lists all optimizers, so that IsState knows their state.
 var optimizers = []Optimizer{SGD{}, Adam{}}
 
-// IsState reports whether a tensor of this name is the state of an optimizer, and
-// no part of a net.
+// IsState reports whether a tensor of this name is optimizer state and not part of a net.
 func IsState(tensor string) bool {
 	for _, k := range optimizers {
 		for _, s := range k.State() {
@@ -41,13 +42,14 @@ func IsState(tensor string) bool {
 	return false
 }
 
-// OptimizerOperands sorts the operands of an Optimizer.
+// OptimizerOperands splits the operands of an Optimizer: parameters, gradients, state,
+// rates.
 func OptimizerOperands[T any](in []T) (w, g T, state []T, rates T) {
 	n := len(in) - 1
 	return in[0], in[1], in[2:n], in[n]
 }
 
-// optimizerUpdated are the places of parameters and state among the operands.
+// optimizerUpdated returns the indices of parameters and state among the operands.
 func optimizerUpdated(operands int) []int {
 	at := []int{0}
 	for i := 2; i < operands-1; i++ {
@@ -56,7 +58,7 @@ func optimizerUpdated(operands int) []int {
 	return at
 }
 
-// optimizerShape is every Optimizer's shape rule.
+// optimizerShape is the shape rule of all optimizers.
 func optimizerShape(k Optimizer, in []Shape) ([]Shape, error) {
 	state := k.State()
 	ranks := []int{1, 1, 1}
@@ -82,19 +84,20 @@ func optimizerShape(k Optimizer, in []Shape) ([]Shape, error) {
 	return out, nil
 }
 
-// MomentumForm is how the momentum enters the step. Caffe's and PyTorch's agree
-// while the rate is constant and differ after each change of it.
+// MomentumForm says how the momentum enters the step. The forms of Caffe and PyTorch are
+// equal while the learning rate is constant. They differ after each change of it.
 type MomentumForm uint8
 
 const (
-	Caffe    MomentumForm = iota // v = m v + rate g; w -= v: the authors'
-	PyTorch                      // v = m v + g; w -= rate v: torch.optim.SGD
-	Nesterov                     // v = m v + g; w -= rate (g + m v): torch.optim.SGD with nesterov=True, after Sutskever et al. 2013
+	Caffe    MomentumForm = iota // v = m v + rate g; w -= v, as in the authors' code
+	PyTorch                      // v = m v + g; w -= rate v, as in torch.optim.SGD
+	Nesterov                     // v = m v + g; w -= rate (g + m v), as in torch.optim.SGD with nesterov=True, after Sutskever et al. 2013
 )
 
 func (f MomentumForm) String() string { return [...]string{"caffe", "pytorch", "nesterov"}[f] }
 
-// SGD is gradient descent with momentum: the L2 term Decay w is added to g.
+// SGD is gradient descent with momentum. Weight decay (the L2 term Decay w) is added to
+// g.
 type SGD struct {
 	Momentum, Decay float32
 	Form            MomentumForm
@@ -102,16 +105,16 @@ type SGD struct {
 
 func (k SGD) String() string { return fmt.Sprintf("sgd m%g d%g %s", k.Momentum, k.Decay, k.Form) }
 
-// State: v.
+// State is the momentum v.
 func (k SGD) State() []State { return []State{{Name: "momentum", All: "momenta"}} }
 
-// WithoutDecay is the same for parameters that do not decay.
+// WithoutDecay returns the same optimizer without weight decay.
 func (k SGD) WithoutDecay() Optimizer {
 	k.Decay = 0
 	return k
 }
 
-// Updated: parameters and momenta.
+// Updated returns the indices of parameters and momentum.
 func (k SGD) Updated(operands int) []int { return optimizerUpdated(operands) }
 
 func (k SGD) Shape(in []Shape) ([]Shape, error) { return optimizerShape(k, in) }
@@ -121,7 +124,8 @@ func (k SGD) Cost(in []Shape) (flops, bytes int64) {
 	return 6 * n, 20 * n
 }
 
-// Ref is float32 only, in float32 arithmetic: it is no gradient.
+// Ref uses float32 arithmetic. It is not differentiated, so no gradient check needs
+// float64.
 func (k SGD) Ref(out, in []Tensor) {
 	g, rate := in[1].F32, in[3].F32[0]
 	w, v := out[0].F32, out[1].F32
@@ -141,14 +145,14 @@ func (k SGD) Ref(out, in []Tensor) {
 	}
 }
 
-// Adam divides moving averages of the gradient by those of its square (Kingma and Ba
-// 2015, algorithm 1), as torch.optim.Adam does:
+// Adam divides moving averages of the gradient by those of its square (Kingma and Ba 2015,
+// algorithm 1), as torch.optim.Adam does:
 //
 //	m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g g
 //	w -= rate m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps)
 //
-// at step t, counted from 1. The L2 term Decay w is added to g; Decoupled, as in
-// torch.optim.AdamW (Loshchilov and Hutter 2019), w shrinks by rate Decay w instead.
+// at step t, counted from 1. Weight decay (the L2 term Decay w) is added to g. If Decoupled,
+// w shrinks by rate Decay w instead, as in torch.optim.AdamW (Loshchilov and Hutter 2019).
 type Adam struct {
 	Beta1, Beta2, Eps float64
 	Decay             float32
@@ -163,18 +167,18 @@ func (k Adam) String() string {
 	return fmt.Sprintf("%s b%g b%g e%g d%g", name, k.Beta1, k.Beta2, k.Eps, k.Decay)
 }
 
-// State: m, v and the number of steps so far.
+// State is m, v and the number of steps so far.
 func (k Adam) State() []State {
 	return []State{{Name: "exp_avg", All: "exp_avgs"}, {Name: "exp_avg_sq", All: "exp_avg_sqs"}, {Name: "step", All: "step", Single: true}}
 }
 
-// WithoutDecay is the same for parameters that do not decay.
+// WithoutDecay returns the same optimizer without weight decay.
 func (k Adam) WithoutDecay() Optimizer {
 	k.Decay = 0
 	return k
 }
 
-// Updated: parameters and state.
+// Updated returns the indices of parameters and state.
 func (k Adam) Updated(operands int) []int { return optimizerUpdated(operands) }
 
 func (k Adam) Shape(in []Shape) ([]Shape, error) { return optimizerShape(k, in) }
@@ -184,7 +188,7 @@ func (k Adam) Cost(in []Shape) (flops, bytes int64) {
 	return 14 * n, 28 * n
 }
 
-// Ref is float32 only, in float64 arithmetic: it is no gradient.
+// Ref takes float32 tensors and computes in float64. It is not differentiated.
 func (k Adam) Ref(out, in []Tensor) {
 	g, rate, decay := in[1].F32, float64(in[len(in)-1].F32[0]), float64(k.Decay)
 	w, m, v, step := out[0].F32, out[1].F32, out[2].F32, out[3].F32

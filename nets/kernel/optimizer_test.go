@@ -1,3 +1,5 @@
+// Tests of the optimizers: they compute what PyTorch's compute.
+
 package kernel
 
 import (
@@ -7,8 +9,8 @@ import (
 	"testing"
 )
 
-// The optimizers are PyTorch's: parameters after each of twelve steps, the state
-// after the last (testdata/optimizers.py).
+// Parameters after each of twelve steps, and the state after the last, are PyTorch's
+// (testdata/optimizers.py).
 func TestOptimizers(t *testing.T) {
 	text, err := os.ReadFile("testdata/optimizers.json")
 	if err != nil {
@@ -26,7 +28,7 @@ func TestOptimizers(t *testing.T) {
 	if err := json.Unmarshal(text, &want); err != nil {
 		t.Fatal(err)
 	}
-	const bound = 2e-6 // of the largest: float32's roundings in twelve steps
+	const bound = 2e-6 // relative to the largest value: float32 roundings of twelve steps
 	near := func(what string, got []float32, want []float64) {
 		t.Helper()
 		size := 0.0
@@ -92,8 +94,8 @@ func TestOptimizers(t *testing.T) {
 	}
 }
 
-// What does not fit an optimizer is refused; without decay it is the same
-// otherwise; its state is known by name.
+// Operands that do not fit an optimizer are refused. WithoutDecay changes the decay only.
+// State is known by name.
 func TestOptimizerRules(t *testing.T) {
 	p, one, two := Shape{5}, Shape{1}, Shape{2}
 	for _, k := range []Optimizer{SGD{Momentum: 0.9, Decay: 1}, Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 1}} {

@@ -1,18 +1,20 @@
+// Zero-padding shortcut (option A) and the sum of gradients.
+
 package kernel
 
 import "fmt"
 
-// PadWhere is where shortcut A puts its zero channels.
+// PadWhere is the position of the zero channels of shortcut A.
 type PadWhere uint8
 
 const (
-	Trailing PadWhere = iota // after the copied channels (fb.resnet.torch)
-	Split                    // half before, half after (akamaster's port)
+	Trailing PadWhere = iota // after the copied channels (as in fb.resnet.torch)
+	Split                    // half before, half after (as in akamaster's port)
 )
 
 func (w PadWhere) String() string { return [...]string{"trailing", "split"}[w] }
 
-// Pad is shortcut A (paper section 4.1): every Stride-th pixel, and zero
+// Pad is shortcut A (paper section 4.1): it takes every Stride-th pixel and adds zero
 // channels up to Out: x (N,C,H,W) -> y (N,Out,ceil(H/Stride),ceil(W/Stride)).
 type Pad struct {
 	Stride, Out int
@@ -21,7 +23,8 @@ type Pad struct {
 
 func (k Pad) String() string { return fmt.Sprintf("pad s%d ->%d %s", k.Stride, k.Out, k.Where) }
 
-// First is the output channel that input channel 0 of c is copied to.
+// First is the output channel that input channel 0 is copied to, if the input has c
+// channels.
 func (k Pad) First(c int) int {
 	if k.Where == Split {
 		return (k.Out - c) / 2
@@ -62,7 +65,8 @@ func padRef[T Float](k Pad, yt, xt Tensor) {
 	k.each(xt.Shape, yt.Shape, func(xi, yi int) { y[yi] = x[xi] })
 }
 
-// each visits the pairs of elements that the shortcut connects.
+// each calls f for each pair of an input and an output element that the shortcut
+// connects.
 func (k Pad) each(x, y Shape, f func(xi, yi int)) {
 	first := k.First(x[1])
 	for n := range x[0] {
@@ -76,8 +80,8 @@ func (k Pad) each(x, y Shape, f func(xi, yi int)) {
 	}
 }
 
-// PadGrad is the gradient of Pad by its input of C channels and H x W pixels:
-// dy (N,Out,H',W') -> dx (N,C,H,W).
+// PadGrad is the gradient of Pad with respect to its input of C channels and H x W
+// pixels: dy (N,Out,H',W') -> dx (N,C,H,W).
 type PadGrad struct {
 	Pad
 	C, H, W int
@@ -119,14 +123,14 @@ func padGradRef[T Float](k PadGrad, dxt, dyt Tensor) {
 	k.each(dxt.Shape, dyt.Shape, func(xi, yi int) { dx[xi] = dy[yi] })
 }
 
-// Add sums two gradients of one value: a, b -> y, all of one shape.
+// Add adds two gradients of one value: a, b -> y, all of one shape.
 type Add struct{}
 
 func (k Add) String() string { return "add" }
 
 func (k Add) Shape(in []Shape) ([]Shape, error) {
 	if len(in) != 2 || !in[0].Equal(in[1]) {
-		return nil, fmt.Errorf("add: inputs have shapes %v, want two alike", in)
+		return nil, fmt.Errorf("add: inputs have shapes %v, want two of one shape", in)
 	}
 	return []Shape{in[0]}, nil
 }

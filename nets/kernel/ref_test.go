@@ -1,7 +1,11 @@
+// Tests of the reference implementations on values computed by hand.
+
 package kernel
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -24,18 +28,18 @@ func near(t *testing.T, what string, got, want float64) {
 	}
 }
 
-// One image, one channel, by hand. The kernel is no symmetric one, so that a
-// flipped kernel (a true convolution) shows.
+// One image, one channel, by hand. The kernel is not symmetric, so that a flipped kernel
+// (a true convolution) gives another result.
 func TestConv(t *testing.T) {
 	x := f32(Shape{1, 1, 3, 3}, 1, 2, 3, 4, 5, 6, 7, 8, 9)
-	w := f32(Shape{1, 1, 3, 3}, 0, 0, 0, 0, 1, 10, 0, 0, 100) // right neighbour x10, the one below right x100
+	w := f32(Shape{1, 1, 3, 3}, 0, 0, 0, 0, 1, 10, 0, 0, 100) // right neighbour x10, the pixel below it x100
 	equal(t, "stride 1", apply(t, Conv{3, 1, 1, 1}, x, w)[0].F32, []float32{521, 632, 3, 854, 965, 6, 87, 98, 9})
 	equal(t, "stride 2", apply(t, Conv{3, 2, 1, 1}, x, w)[0].F32, []float32{521, 3, 87, 9})
 	equal(t, "no padding", apply(t, Conv{3, 1, 0, 1}, x, w)[0].F32, []float32{965})
 	equal(t, "1x1 stride 2", apply(t, Conv{1, 2, 0, 1}, x, f32(Shape{1, 1, 1, 1}, 2))[0].F32, []float32{2, 6, 14, 18})
 }
 
-// Groups of images have statistics of their own.
+// Each group of images has its own statistics.
 func TestBatchNorm(t *testing.T) {
 	x := f32(Shape{4, 1, 1, 2}, 1, 3, 1, 3, 10, 20, 30, 40)
 	out := apply(t, BatchNorm{Eps: 0, Group: 2}, x, f32(Shape{1}, 2), f32(Shape{1}, 5))
@@ -72,13 +76,13 @@ func TestPad(t *testing.T) {
 	}
 	equal(t, "trailing", apply(t, Pad{2, 4, Trailing}, x)[0].F32, join(first, second, zero, zero))
 	equal(t, "split", apply(t, Pad{2, 4, Split}, x)[0].F32, join(zero, first, second, zero))
-	// An odd number of zero channels: the smaller half first.
+	// An odd number of zero channels: the smaller half comes first.
 	equal(t, "split of three", apply(t, Pad{2, 5, Split}, x)[0].F32, join(zero, first, second, zero, zero))
 }
 
-// Windows at the border by hand, of Caffe and of PyTorch: at even extents
-// both have half as many, one pixel apart. Of equal values (-2 in the
-// last window) the first gets the gradient, and NaN hides behind nothing.
+// Windows at the border by hand, for Caffe and PyTorch. At even extents both have half as
+// many windows as pixels, but one pixel apart. Of equal values (-2 in the last window)
+// the first gets the gradient. NaN counts as the largest.
 func TestMaxPool(t *testing.T) {
 	caffe, pytorch := MaxPool{3, 2, 0, 1}, MaxPool{3, 2, 1, 1}
 	x := f32(Shape{1, 1, 4, 4},
@@ -140,11 +144,11 @@ func TestBatch(t *testing.T) {
 		101, 102, 103, 104, 105, 106, 111, 112, 113, 114, 115, 116,
 	}}
 	label := Tensor{Shape: Shape{2}, I32: []int32{7, 999}}
-	mean := f32(Shape{2, 2, 3}, 0, 0, 0, 0, 0, 6, 10, 10, 10, 10, 10, 10) // of the pixel, not of its place in the crop
+	mean := f32(Shape{2, 2, 3}, 0, 0, 0, 0, 0, 6, 10, 10, 10, 10, 10, 10) // the mean belongs to the pixel of the image, not to its place in the crop
 	scale, fill := f32(Shape{2}, 1, 2), f32(Shape{2}, -1, -2)
 	rows := Tensor{Shape: Shape{4, 4}, I32: []int32{
 		0, 1, 1, 0, // the upper left 2x2 of the image itself
-		0, 1, 2, 1, // one to the right, flipped
+		0, 1, 2, 1, // one column to the right, flipped
 		1, 0, 0, 0, // the corner of the padding
 		-1, 1, 1, 0, // empty
 	}}
@@ -170,8 +174,8 @@ func TestBatch(t *testing.T) {
 	equal(t, "far corner, flipped", out[0].F32, []float32{-1, 0, -1, -1, -2, 12, -2, -2})
 }
 
-// Two steps with a rate that changes between them, by hand: there the two
-// forms part.
+// Two steps by hand. The learning rate changes between them, which makes the two forms of
+// momentum differ.
 func TestSGD(t *testing.T) {
 	for _, c := range []struct {
 		form   MomentumForm
@@ -202,16 +206,53 @@ func TestMovingAverage(t *testing.T) {
 	equal(t, "running mean", run.F32, []float32{0.75*4 + 0.25*2, 0.25 * 20})
 	// Unbiased: 4/3 of the mean variance of the groups.
 	equal(t, "running variance", runVar.F32, []float32{0.75*8 + 0.25*8, 0.25 * 12})
-	// One element has no unbiased variance; the biased one (0) stands.
+	// One element has no unbiased variance, so its biased one (0) is used.
 	MovingAverage{Count: 1}.Ref([]Tensor{run, runVar}, in)
 	if v := runVar.F32[0]; math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 		t.Errorf("running variance of one element is %g", v)
 	}
 }
 
-// Shares of 1/k make the average of all batches: what Calibrate relies on.
+// The sums over three replicas, in their order: 2^24 + 1 + 1 has no room for a 1 in
+// float32. Shares of a moving average add up to the average over all groups.
+func TestAllReduce(t *testing.T) {
+	operands := func() []Tensor {
+		return []Tensor{
+			f32(Shape{2}, 1, 1<<24), f32(Shape{1}, 5),
+			f32(Shape{2}, 2, 1), f32(Shape{1}, 6),
+			f32(Shape{2}, 3, 1), f32(Shape{1}, 7),
+		}
+	}
+	x := operands()
+	AllReduce{3}.Ref(x, x) // in place
+	for r := range 3 {
+		equal(t, "the first", x[2*r].F32, []float32{6, 1 << 24})
+		equal(t, "the second", x[2*r+1].F32, []float32{18})
+	}
+	alone := operands()[:2]
+	AllReduce{1}.Ref(alone, alone)
+	equal(t, "of one", alone[0].F32, []float32{1, 1 << 24})
+
+	rates := f32(Shape{2}, 0, 0.5)
+	running := func() (Tensor, Tensor) { return f32(Shape{1}, 8), f32(Shape{1}, 16) }
+	mean, variance := running()
+	groups := []Tensor{f32(Shape{2, 1}, 2, 4), f32(Shape{2, 1}, 3, 1), f32(Shape{2, 1}, 6, 8), f32(Shape{2, 1}, 9, 7)}
+	whole := apply(t, MovingAverage{Count: 6}, append(groups, mean, variance, rates)...)
+	var shares []Tensor
+	for r := range 2 {
+		mean, variance := running()
+		shares = append(shares, apply(t, MovingAverage{Count: 6, Replicas: 2}, groups[2*r], groups[2*r+1], mean, variance, rates)...)
+	}
+	AllReduce{2}.Ref(shares, shares)
+	for i := range 2 {
+		equal(t, "statistics", shares[i].F32, whole[i].F32)
+		equal(t, "those of the other", shares[2+i].F32, whole[i].F32)
+	}
+}
+
+// Weights of 1/k give the average of all batches. Calibrate relies on it.
 func TestTrueAverage(t *testing.T) {
-	run, runVar := f32(Shape{1}, 1e6), f32(Shape{1}, 1e6) // the first share of 1 forgets this
+	run, runVar := f32(Shape{1}, 1e6), f32(Shape{1}, 1e6) // the first weight, 1, removes this
 	var sum float64
 	for k := 1; k <= 20; k++ {
 		v := float32(k * k)
@@ -223,7 +264,7 @@ func TestTrueAverage(t *testing.T) {
 	near(t, "variance", float64(runVar.F32[0]), 2*sum/20)
 }
 
-// A rectifier that swallows NaN hides a run that has diverged.
+// A rectifier that turns NaN into 0 would hide that a run diverged.
 func TestNaNPassesRectifier(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	one, zero := f32(Shape{1}, 1), f32(Shape{1}, 0)
@@ -246,7 +287,7 @@ func TestNaNPassesRectifier(t *testing.T) {
 	}
 }
 
-// The names go into dumps and error messages, and tell kernels apart.
+// Names go into dumps and error messages, and tell kernels apart.
 func TestNames(t *testing.T) {
 	for k, want := range map[Kernel]string{
 		Conv{3, 2, 1, 32}:                                      "conv 3x3 s2 p1 ->32",
@@ -263,5 +304,68 @@ func TestNames(t *testing.T) {
 		if k.String() != want {
 			t.Errorf("%q, want %q", k, want)
 		}
+	}
+}
+
+// The sums of convolutions have the order of these plain loops, bit for bit; a
+// gradient by the weight adds up each row by itself. In float64, as a float32 shows
+// no order; of numbers whose products are exact, so that fused ones are the same.
+func TestConvSums(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	tensor := func(shape ...int) Tensor {
+		x := random(r, 0, shape...)
+		for i, v := range x.F64 {
+			x.F64[i] = float64(float32(v))
+		}
+		return x
+	}
+	for _, c := range []struct {
+		k Conv
+		x Shape
+	}{
+		{Conv{Size: 3, Stride: 1, Pad: 1, Out: 8}, Shape{2, 4, 6, 5}},
+		{Conv{Size: 3, Stride: 2, Pad: 1, Out: 7}, Shape{3, 5, 7, 9}},
+		{Conv{Size: 1, Stride: 2, Pad: 0, Out: 2}, Shape{2, 6, 5, 4}},
+		{Conv{Size: 7, Stride: 2, Pad: 3, Out: 5}, Shape{1, 3, 9, 9}},
+		{Conv{Size: 3, Stride: 1, Pad: 1, Out: 1}, Shape{1, 1, 1, 1}},
+	} {
+		k, S := c.k, c.k.Size
+		N, C, H, W := c.x[0], c.x[1], c.x[2], c.x[3]
+		OH, OW := k.outSize(H), k.outSize(W)
+		x, w, dy := tensor(c.x...), tensor(k.Out, C, S, S), tensor(N, k.Out, OH, OW)
+		y, dx, dw := New(Float64, dy.Shape...), New(Float64, c.x...), New(Float64, w.Shape...)
+		loops(N, k.Out, C, S, S, OH, func(n, o, c, ky, kx, oy int) {
+			tap, row := ((o*C+c)*S+ky)*S+kx, 0.0
+			for ox := range OW {
+				iy, ix := oy*k.Stride+ky-k.Pad, ox*k.Stride+kx-k.Pad
+				if iy < 0 || iy >= H || ix < 0 || ix >= W {
+					continue
+				}
+				in, out := ((n*C+c)*H+iy)*W+ix, ((n*k.Out+o)*OH+oy)*OW+ox
+				y.F64[out] += x.F64[in] * w.F64[tap]
+				dx.F64[in] += dy.F64[out] * w.F64[tap]
+				row += x.F64[in] * dy.F64[out]
+			}
+			dw.F64[tap] += row
+		})
+		for _, c := range []struct {
+			k         Kernel
+			got, want Tensor
+		}{
+			{k, apply(t, k, x, w)[0], y},
+			{ConvGradInput{k, H, W}, apply(t, ConvGradInput{k, H, W}, w, dy)[0], dx},
+			{ConvGradWeight{k}, apply(t, ConvGradWeight{k}, x, dy)[0], dw},
+		} {
+			if !slices.Equal(c.got.F64, c.want.F64) {
+				t.Errorf("%s of %v has other sums than the plain loops", c.k, x.Shape)
+			}
+		}
+	}
+}
+
+// loops calls f for all indices below the extents, the last one fastest.
+func loops(a, b, c, d, e, g int, f func(a, b, c, d, e, g int)) {
+	for i := range a * b * c * d * e * g {
+		f(i/(b*c*d*e*g), i/(c*d*e*g)%b, i/(d*e*g)%c, i/(e*g)%d, i/g%e, i%g)
 	}
 }

@@ -1,6 +1,8 @@
+// Revision of the reference implementations.
+
 package kernel
 
-// Revision counts the changes of the reference implementations that change
-// their sums. It is part of every run's provenance; a test notices changed
-// sources and asks for the next number.
+// Revision is raised whenever a change of the reference implementations can change the
+// bits of their sums. Every run's provenance holds it. A test notices changed sources and
+// asks for the next number.
 const Revision = "1"

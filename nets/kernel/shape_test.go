@@ -1,3 +1,5 @@
+// Tests of the shape rules and costs.
+
 package kernel
 
 import (
@@ -5,7 +7,7 @@ import (
 	"testing"
 )
 
-// s makes shapes from lists of extents.
+// s makes a list of shapes.
 func s(shapes ...[]int) []Shape {
 	var out []Shape
 	for _, x := range shapes {
@@ -16,7 +18,7 @@ func s(shapes ...[]int) []Shape {
 
 type ints = []int
 
-// good holds operands that fit, one entry a kernel, and what comes out.
+// good holds operands that fit, one entry for each kernel, and the shapes of the outputs.
 var good = []struct {
 	k       Kernel
 	in, out []Shape
@@ -48,6 +50,7 @@ var good = []struct {
 	{SGD{}, s(ints{9}, ints{9}, ints{9}, ints{2}), s(ints{9}, ints{9})},
 	{Adam{}, s(ints{9}, ints{9}, ints{9}, ints{9}, ints{1}, ints{2}), s(ints{9}, ints{9}, ints{9}, ints{1})},
 	{Accumulate{}, s(ints{9}, ints{9}), s(ints{9})},
+	{AllReduce{2}, s(ints{9}), s(ints{9})},
 	{Batch{H: 6, W: 6, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 6, 6}, ints{2})},
 	{Batch{H: 4, W: 7, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 4, 7}, ints{2})},
 }
@@ -74,8 +77,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// An operand too few, too many or of another rank is an error that names the
-// kernel, never a panic.
+// One operand too few or too many, or of another rank, is an error that names the kernel,
+// never a panic.
 func TestShapesOfWrongRank(t *testing.T) {
 	refused := func(k Kernel, in []Shape, what string) {
 		t.Helper()
@@ -88,13 +91,15 @@ func TestShapesOfWrongRank(t *testing.T) {
 	}
 	for _, c := range good {
 		refused(c.k, nil, "nothing")
-		refused(c.k, append(c.in[:len(c.in):len(c.in)], c.in[0]), "one operand more")
+		if _, ok := c.k.(AllReduce); !ok { // takes any number of operands
+			refused(c.k, append(c.in[:len(c.in):len(c.in)], c.in[0]), "one operand more")
+		}
 		for i := range c.in {
 			less := append(append([]Shape{}, c.in[:i]...), c.in[i+1:]...)
 			refused(c.k, less, "one operand less")
 			in := append([]Shape{}, c.in...)
 			if _, ok := c.k.(Add); ok {
-				continue // takes any rank, as long as both agree
+				continue // takes any rank if both operands have it
 			}
 			in[i] = append(append(Shape{}, c.in[i]...), 1)
 			refused(c.k, in, "a rank too high")
@@ -129,13 +134,15 @@ func TestShapesThatDoNotFit(t *testing.T) {
 		{MaxPool{3, 2, 3, 0}, s(ints{2, 4, 7, 6}), "could lie outside"},
 		{MaxPool{3, 2, 0, 1}, s(ints{2, 4, 7, 1}), "smaller than a window"},
 		{MaxPoolGrad{MaxPool{3, 2, 0, 1}}, s(ints{2, 4, 7, 6}, ints{2, 4, 4, 3}), "want (2,4,3,3)"},
-		{Add{}, s(ints{2, 3}, ints{3, 2}), "two alike"},
+		{Add{}, s(ints{2, 3}, ints{3, 2}), "two of one shape"},
 		{Linear{10}, s(ints{2, 4}, ints{10, 5}, ints{10}), "do not fit"},
 		{Linear{10}, s(ints{2, 4}, ints{10, 4}, ints{9}), "do not fit"},
 		{LinearGradInput{}, s(ints{10, 4}, ints{2, 9}), "do not fit"},
 		{LinearGradWeight{}, s(ints{2, 4}, ints{3, 10}), "do not fit"},
 		{CrossEntropy{}, s(ints{2, 10}, ints{3}), "2 rows but 3 labels"},
 		{CrossEntropyGrad{}, s(ints{2, 10}, ints{3}), "2 rows but 3 labels"},
+		{AllReduce{0}, s(ints{9}), "at least 1 replica"},
+		{AllReduce{2}, s(ints{9}, ints{3, 3}), "input 1"},
 		{SGD{}, s(ints{9}, ints{9}, ints{8}, ints{2}), "do not fit"},
 		{SGD{}, s(ints{9}, ints{9}, ints{9}, ints{1}), "do not fit"},
 		{Batch{H: 5, W: 6}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), "larger than the padded image"},
@@ -151,7 +158,7 @@ func TestShapesThatDoNotFit(t *testing.T) {
 	}
 }
 
-// A multiply-add counts 2: conv1 of the CIFAR nets, by hand.
+// A multiply-add counts as 2: conv1 of the CIFAR nets, by hand.
 func TestCost(t *testing.T) {
 	flops, bytes := Conv{3, 1, 1, 16}.Cost(s(ints{2, 3, 32, 32}, ints{16, 3, 3, 3}))
 	if want := int64(2 * 2 * 16 * 32 * 32 * 27); flops != want {

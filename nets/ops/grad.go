@@ -1,3 +1,5 @@
+// Derivatives of the kernels, as nodes of the Gorgonia graph.
+
 package ops
 
 import (
@@ -8,8 +10,9 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// rule is the derivative of a kernel: by its first operands (-1 for all of
-// them), as nodes in the order of the operands, nil for the rest.
+// rule is the derivative of a kernel. It can be differentiated with respect to its first
+// operands (operands = -1: all of them). grad returns one gradient node for each operand,
+// in their order, nil for the rest.
 type rule struct {
 	operands int
 	grad     func(o *Op, in G.Nodes, y, dy *G.Node) (G.Nodes, error)
@@ -28,7 +31,7 @@ var derivatives = map[string]rule{
 	kind(kernel.CrossEntropy{}): {1, crossEntropyGrad},
 }
 
-// nodes applies kernels in turn and stops at the first error.
+// nodes applies kernels one after another and stops at the first error.
 type nodes struct {
 	layer string
 	list  G.Nodes
@@ -55,9 +58,9 @@ func convGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	return g.list, g.err
 }
 
-// batchNormGrad makes one node an operand. Each takes the statistics from
-// nodes that recompute them from x; the compiler finds those already written
-// by the forward instruction, and makes one instruction of the gradients.
+// batchNormGrad makes one node for each operand. The nodes read the batch statistics from
+// nodes that recompute them from x. The compiler finds that the forward instruction
+// already wrote these, and merges the gradient nodes into one instruction.
 func batchNormGrad(o *Op, in G.Nodes, y, dy *G.Node) (G.Nodes, error) {
 	k := o.Kernel.(kernel.BatchNorm)
 	stats := nodes{layer: o.Layer}
@@ -85,7 +88,7 @@ func padGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	return g.list, g.err
 }
 
-// addGrad hands the gradient on to both.
+// addGrad passes the gradient on to both operands.
 func addGrad(_ *Op, _ G.Nodes, _, dy *G.Node) (G.Nodes, error) { return G.Nodes{dy, dy}, nil }
 
 func maxPoolGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
@@ -108,8 +111,8 @@ func linearGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	return g.list, g.err
 }
 
-// crossEntropyGrad leaves out the gradient of the loss itself: it is the
-// constant 1, because the loss is what is differentiated.
+// crossEntropyGrad ignores the gradient of the loss: it is the constant 1, because the
+// loss is what is differentiated.
 func crossEntropyGrad(o *Op, in G.Nodes, _, _ *G.Node) (G.Nodes, error) {
 	g := nodes{layer: o.Layer}
 	g.add(kernel.CrossEntropyGrad{Of: o.Kernel.(kernel.CrossEntropy).Of}, 0, in...)

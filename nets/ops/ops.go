@@ -1,7 +1,6 @@
-// Package ops is the Gorgonia side of the kernels: each operation as a node
-// type with its symbolic derivative. An op's Do calls the kernel's reference,
-// so Gorgonia's own tape machine can run the same graph that is compiled to a
-// Program, and must give the same bits.
+// Package ops makes kernels Gorgonia operations, with their symbolic derivatives. Op.Do
+// calls the kernel's reference (Ref). So Gorgonia's own tape machine can run the graph
+// that is compiled to a Program, and must give the same bits.
 package ops
 
 import (
@@ -18,25 +17,26 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// Op is a kernel as a Gorgonia operation. Gorgonia gives an op one output;
-// Output says which of the kernel's it is. The compiler puts the ops of one
-// kernel on the same operands together again.
+// Op is a kernel as a Gorgonia operation. Gorgonia allows an op only one output; Output
+// says which of the kernel's outputs it is. The compiler merges the ops of one kernel on
+// the same operands into one instruction.
 type Op struct {
 	Kernel kernel.Kernel
 	Output int
-	Layer  string // path in PyTorch's manner
+	Layer  string // path of the layer as PyTorch names it
 
 	in     []kernel.Shape
 	out    []kernel.Shape
 	scalar bool // the output is a Gorgonia scalar: the loss
-	leaf   bool // operand 0 is the net's input, whose gradient nobody asks for
+	leaf   bool // operand 0 is the net's input, which needs no gradient
 	types  hm.Type
-	id     uint32 // Gorgonia merges nodes of equal hashes: no two ops are equal
+	id     uint32 // unique: Gorgonia merges nodes with equal hashes
 }
 
 var ids atomic.Uint32
 
-// Apply adds kernel k on operands to their graph.
+// Apply adds a node for kernel k on operands to their graph. The node stands for one
+// output of the kernel.
 func Apply(k kernel.Kernel, layer string, output int, operands ...*G.Node) (*G.Node, error) {
 	op := &Op{Kernel: k, Output: output, Layer: layer, id: ids.Add(1)}
 	types := make([]hm.Type, 0, len(operands)+1)
@@ -81,7 +81,7 @@ func (o *Op) ReturnsPtr() bool     { return true }
 func (o *Op) CallsExtern() bool    { return false }
 func (o *Op) OverwritesInput() int { return -1 }
 
-// InferShape gives Gorgonia the shape that the kernel's own rule found.
+// InferShape returns the output shape that the kernel's own rule found.
 func (o *Op) InferShape(...G.DimSizer) (tensor.Shape, error) {
 	if o.scalar {
 		return tensor.ScalarShape(), nil
@@ -89,7 +89,7 @@ func (o *Op) InferShape(...G.DimSizer) (tensor.Shape, error) {
 	return tensor.Shape(o.out[o.Output]), nil
 }
 
-// Do runs the kernel's reference, for Gorgonia's tape machine.
+// Do runs the kernel's reference. Gorgonia's tape machine calls it.
 func (o *Op) Do(values ...G.Value) (G.Value, error) {
 	in := make([]kernel.Tensor, len(values))
 	for i, v := range values {
@@ -117,7 +117,8 @@ func (o *Op) Do(values ...G.Value) (G.Value, error) {
 	return tensor.New(tensor.WithShape(y.Shape...), tensor.WithBacking(y.F32)), nil
 }
 
-// DiffWRT says by which operands the op can be differentiated.
+// DiffWRT reports for each operand whether the op can be differentiated with respect to
+// it.
 func (o *Op) DiffWRT(inputs int) []bool {
 	diff := make([]bool, inputs)
 	if rule, ok := derivatives[kind(o.Kernel)]; ok {
@@ -128,7 +129,7 @@ func (o *Op) DiffWRT(inputs int) []bool {
 	return diff
 }
 
-// SymDiff gives the gradient nodes of the operands, from that of the output.
+// SymDiff returns the gradient nodes of the operands, given the gradient of the output.
 func (o *Op) SymDiff(inputs G.Nodes, output, grad *G.Node) (G.Nodes, error) {
 	rule, ok := derivatives[kind(o.Kernel)]
 	if !ok {

@@ -1,3 +1,6 @@
+// Tests of the Gorgonia operations: nodes stay apart, errors name the layer, derivatives
+// exist where they should.
+
 package ops
 
 import (
@@ -23,8 +26,8 @@ func apply(t testing.TB, k kernel.Kernel, operands ...*G.Node) *G.Node {
 	return n
 }
 
-// Gorgonia merges nodes whose ops and operands hash alike. Two equal layers on
-// one input are two layers.
+// Gorgonia merges nodes whose ops and operands have equal hashes. Two equal layers on one
+// input must stay two layers.
 func TestEqualOpsStayApart(t *testing.T) {
 	g := G.NewGraph()
 	x := leaf(g, "x", 2, 3, 4, 4)
@@ -41,8 +44,8 @@ func TestApplyNamesTheLayer(t *testing.T) {
 	}
 }
 
-// The gradient by the net's input is never asked for, and that by labels does
-// not exist.
+// The gradient with respect to the net's input is never needed, and there is none with
+// respect to labels.
 func TestDiffWRT(t *testing.T) {
 	g := G.NewGraph()
 	x := leaf(g, "x", 2, 3, 4, 4)
@@ -71,7 +74,7 @@ func TestDiffWRT(t *testing.T) {
 	}
 }
 
-// Do gives one output of several, and refuses what it cannot compute on.
+// Do returns one of several outputs, and refuses types that it cannot compute with.
 func TestDo(t *testing.T) {
 	g := G.NewGraph()
 	x, scale, shift := leaf(g, "x", 2, 1, 1, 1), leaf(g, "scale", 1), leaf(g, "shift", 1)

@@ -1,3 +1,5 @@
+// Checks that a Program keeps the rules that devices rely on.
+
 package program
 
 import (
@@ -8,12 +10,17 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// Check verifies what every device relies on: operands exist and have the
-// shapes and types that their kernels say, nothing is read before it was
-// written, nothing is updated in place that cannot be, phases are in order,
-// buffers lie inside their arenas and in line, no two that are alive together
-// share a byte, spans aside, and those with a role are what it says. It returns
-// the first fault, which is a bug in the compiler.
+// Check verifies the rules that every device relies on:
+//
+//   - Operands exist, with the shapes and types that their kernels want.
+//   - No buffer is read before it is written. Only kernels that update in place do so.
+//   - Phases are in order.
+//   - Buffers are aligned and lie inside their arenas. Two buffers that are live at the
+//     same time share no byte, except spans.
+//   - Buffers with a role have its arena, type and shape.
+//   - Replicas sum their gradients before they update.
+//
+// It returns the first violation, which is a bug in the compiler.
 func (p *Program) Check() error {
 	names := map[string]bool{}
 	for i := range p.Buffers {
@@ -71,6 +78,7 @@ func (p *Program) checkRoles() error {
 
 func (p *Program) checkCode() error {
 	written := make([]bool, len(p.Buffers))
+	summed := p.Devices() == 1 // the gradients, over the replicas
 	phase := Load
 	for i := range p.Code {
 		c := &p.Code[i]
@@ -136,7 +144,16 @@ func (p *Program) checkCode() error {
 			}
 			written[id] = true
 		}
+		if k, ok := c.Kernel.(kernel.AllReduce); ok {
+			if k.Replicas != p.Devices() {
+				return fault("a program of %d replicas", p.Devices())
+			}
+			summed = summed || slices.Contains(c.Out, p.Grads)
+		}
 		if _, ok := c.Kernel.(kernel.Optimizer); ok {
+			if !summed {
+				return fault("updates by the gradients of one of %d replicas", p.Replicas)
+			}
 			for _, id := range p.Views(Grad) {
 				if !written[id] {
 					return fault("needs %s, which nothing wrote", p.Buffers[id].Name)
@@ -147,7 +164,8 @@ func (p *Program) checkCode() error {
 	return nil
 }
 
-// checkOverlap sweeps over the buffers of each arena by offset.
+// checkOverlap sweeps over the buffers of each arena in the order of their offsets, and
+// looks for two that share bytes while both are live.
 func (p *Program) checkOverlap() error {
 	for arena := Arena(0); arena < NumArenas; arena++ {
 		ids := p.Views(arena)

@@ -1,3 +1,5 @@
+// Hash of a Program.
+
 package program
 
 import (
@@ -9,14 +11,14 @@ import (
 	"reflect"
 )
 
-// Hash identifies the program: the SHA-256 of its structs. Equal hashes mean
-// equal programs, whatever the kernels' String methods leave out.
+// Hash identifies the program: the SHA-256 of all its fields. Equal hashes mean equal
+// programs, even where the kernels' String methods leave out a field.
 func (p *Program) Hash() string {
 	h := sha256.New()
 	q := *p
 	q.Roles = Roles{}
 	encode(h, reflect.ValueOf(q))
-	for _, r := range roles { // as fields: those that are not there are left out
+	for _, r := range roles { // like fields: roles that are None are left out
 		if id := *r.id(&p.Roles); id != None {
 			text(h, r.name)
 			number(h, uint64(id))
@@ -25,10 +27,10 @@ func (p *Program) Hash() string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-// encode writes a value so that two values have the same bytes only if they are
-// the same: structs as their type and the names and values of their fields, texts
-// and lists with their length. Fields that are zero are left out, so that a kernel
-// with a new field, whose zero is what was done before, keeps its hash.
+// encode writes a value so that different values have different bytes: structs as their
+// type and the names and values of their fields, texts and lists with their length. It
+// leaves out fields that are zero. So a kernel that gets a new field keeps its hash, if
+// the field's zero means the former behaviour.
 func encode(w io.Writer, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -40,7 +42,7 @@ func encode(w io.Writer, v reflect.Value) {
 				encode(w, v.Field(i))
 			}
 		}
-		text(w, "") // no field is called that
+		text(w, "") // end mark: no field has an empty name
 	case reflect.Slice, reflect.Array:
 		number(w, uint64(v.Len()))
 		for i := range v.Len() {

@@ -1,16 +1,18 @@
+// Memory planning: places buffers in an arena by liveness.
+
 package program
 
 import "sort"
 
-// Align is the alignment of buffers in an arena, in bytes: a cache line, and
-// the widest vector.
+// Align is the alignment of buffers in an arena, in bytes. It is the size of a cache line
+// and of the widest vector register.
 const Align = 64
 
-// Place packs blocks that are alive from step first[i] to step last[i], both
-// included, into one arena: offsets are multiples of align, and two blocks
-// share bytes only if they are never alive together. Largest first, each into
-// the smallest gap that holds it. Devices with sizes of their own (other
-// layouts, bfloat16) call it too.
+// Place packs blocks into one arena by liveness. Block i has sizes[i] bytes and is live
+// from step first[i] to last[i], both included. Offsets are multiples of align. Two
+// blocks share bytes only if they are never live at the same time. It places the largest
+// block first, each into the smallest gap that holds it (best fit). Devices whose buffers
+// have other sizes (another layout, bfloat16) call it, too.
 func Place(sizes []int64, first, last []int, align int64) (offsets []int64, total int64) {
 	offsets = make([]int64, len(sizes))
 	order := make([]int, len(sizes))
@@ -18,7 +20,7 @@ func Place(sizes []int64, first, last []int, align int64) (offsets []int64, tota
 		order[i] = i
 	}
 	sort.SliceStable(order, func(a, b int) bool { return sizes[order[a]] > sizes[order[b]] })
-	byOffset := make([]int, 0, len(sizes)) // placed blocks, by offset
+	byOffset := make([]int, 0, len(sizes)) // placed blocks, in order of their offsets
 	for _, i := range order {
 		var best, bestGap, end int64 = -1, 0, 0
 		for _, j := range byOffset {

@@ -1,6 +1,6 @@
-// Package program is the narrow waist: a training step as plain data, a list
-// of buffers and a list of instructions that read and write them. What nets
-// mean is said above it, how it is computed below it.
+// Package program is the narrow waist: a training step as plain data, a list of
+// buffers and a list of instructions that read and write them. Packages above it define
+// nets; packages below it (the devices) compute them.
 package program
 
 import (
@@ -14,58 +14,56 @@ import (
 // BufID is an index into Program.Buffers.
 type BufID int
 
-// None is the BufID of a buffer that a program does not have.
+// None marks a role that a program has no buffer for.
 const None BufID = -1
 
-// Arena says what a buffer is for, and so how long it lives.
+// Arena is the memory that a buffer lies in. It determines the buffer's lifetime.
 type Arena uint8
 
 const (
-	// Input is written by the host: the resident data set once, the plan at
-	// each step. The batch that the net sees is kept here too. Nothing in it is
+	// Input holds what the host writes: the resident data set once, rows and rates
+	// for each step. The batch that the net sees lies here, too. Its bytes are never
 	// reused within a step.
 	Input Arena = iota
-	// Param holds the parameters, packed: the weights in the order of the
-	// net, then the vectors (scales, shifts, bias). The span "params" is all
-	// of them, "params[weights]" and "params[vectors]" its two halves; every
-	// other buffer is a view of one parameter, "layer1.0.conv1.weight".
+	// Param holds the parameters, packed: weights in the order of the net, then
+	// vectors (scales, shifts, bias). The span "params" covers all of them,
+	// "params[weights]" and "params[vectors]" its two halves. Every other buffer is
+	// a view of one parameter: "layer1.0.conv1.weight".
 	Param
-	// Grad mirrors Param: "grads", and "grad.NAME" at the offset of NAME. Where
-	// the batch is cut, "parts" and "part.NAME" behind it are the gradients of
-	// one micro-batch, before they are added to those of the ones before.
+	// Grad mirrors Param: the span "grads", and "grad.NAME" at the offset of NAME.
+	// Where the batch is cut into micro-batches, "parts" and "part.NAME" follow: the
+	// gradients of one micro-batch, before they are added to "grads".
 	Grad
-	// Optimizer holds what the optimizer keeps from step to step, by the names
-	// that it gives (kernel.Optimizer): tensors that mirror Param, of SGD "momenta"
-	// and "momentum.NAME", and single values.
+	// Optimizer holds the optimizer's state under the names that it defines
+	// (kernel.Optimizer): tensors that mirror Param (for SGD the span "momenta" and
+	// "momentum.NAME") and single values.
 	Optimizer
-	// Stat holds batch norm's running statistics, packed: "stats" is all.
+	// Stat holds batch norm's running statistics, packed, with the span "stats".
 	Stat
-	// Metric holds what the host reads after a step, and the same of the latest
-	// micro-batch of a batch that is cut.
+	// Metric holds what the host reads after a step: loss and wrong answers, and
+	// those of the latest micro-batch.
 	Metric
-	// Work holds activations and their gradients, placed by liveness: two
-	// buffers may share bytes when they are never alive together.
+	// Work holds activations and their gradients, placed by liveness: two buffers may
+	// share bytes if they are never live at the same time.
 	Work
 	NumArenas
 )
 
-// String is the arena's name. That of Optimizer is as old as SGD alone; former
-// hashes cover it.
+// String is the arena's name. Optimizer keeps its first name, "momentum", because
+// hashes of saved programs cover it.
 func (a Arena) String() string {
 	return [...]string{"input", "param", "grad", "momentum", "stat", "metric", "work"}[a]
 }
 
-// Packed reports whether an arena is one array that outlives the step, its buffers
-// views of it. Of Input and Metric each buffer is an array of its own.
+// Packed reports whether an arena is one array that outlives the step, with its
+// buffers as views. In Input and Metric each buffer is an array of its own.
 func (a Arena) Packed() bool { return a != Input && a != Metric && a != Work }
 
-// Persistent lists the arenas that one step hands on to the next: what a checkpoint
-// holds.
+// Persistent lists the arenas that one step hands to the next. A checkpoint holds them.
 func Persistent() []Arena { return []Arena{Param, Optimizer, Stat} }
 
-// Phase is the part of the step that an instruction belongs to. Each
-// micro-batch of a batch that is cut is loaded, sent forward and back; the
-// update comes once, at the end.
+// Phase is the part of a step that an instruction belongs to. Load, Forward and
+// Backward run once for each micro-batch, Update once at the end.
 type Phase uint8
 
 const (
@@ -79,10 +77,10 @@ func (p Phase) String() string {
 	return [...]string{"load", "forward", "backward", "update"}[p]
 }
 
-// Buffer is an array of the program. Offset is in bytes from the start of its
-// arena and a multiple of Align, views into packed arenas aside. First and
-// Last are the first instruction that writes and the last that reads it; they
-// are -1 and len(Code) for what outlives the step (all arenas but Work).
+// Buffer is an array of the program. Offset is in bytes from the start of its arena,
+// and a multiple of Align except for views into packed arenas. First is the first
+// instruction that writes the buffer, Last the last one that reads it (its liveness).
+// They are -1 and len(Code) for buffers that outlive the step (all arenas but Work).
 type Buffer struct {
 	Name        string
 	Shape       kernel.Shape
@@ -90,19 +88,19 @@ type Buffer struct {
 	Arena       Arena
 	Offset      int64
 	First, Last int
-	Span        bool // lies over other buffers of its arena: no tensor of its own
-	Part        bool // of the latest micro-batch alone: means nothing after the step
+	Span        bool // overlaps other buffers of its arena: not a tensor of its own
+	Part        bool // belongs to the latest micro-batch only: undefined after the step
 }
 
 // Bytes is the size of the buffer as a Program sees it (float32).
 func (b *Buffer) Bytes() int64 { return int64(b.Shape.Len()) * int64(b.Type.Size()) }
 
-// Instr is one kernel applied to buffers. A buffer may be in Out and In at
-// once only where the kernel updates in place (SGD, MovingAverage, Accumulate).
+// Instr is one kernel applied to buffers. A buffer may be in both Out and In only if
+// the kernel updates it in place (SGD, MovingAverage, Accumulate, AllReduce).
 type Instr struct {
 	Kernel  kernel.Kernel
 	Out, In []BufID
-	Layer   string // path of the layer in PyTorch's manner: "layer1.0.conv1"
+	Layer   string // path of the layer as PyTorch names it: "layer1.0.conv1"
 	Phase   Phase
 }
 
@@ -113,22 +111,29 @@ type Program struct {
 	Buffers []Buffer
 	Code    []Instr
 	Bytes   [NumArenas]int64 // size of each arena
+	// Replicas is the number of devices that run the program together, each on rows
+	// of its own (data parallel); 0 for one. Every replica has all of the buffers.
+	Replicas int
 	Roles
 }
 
-// Roles are the buffers where net, host and device meet, None where a program
-// has no such buffer.
+// Devices is the number of devices that run the program: at least one.
+func (p *Program) Devices() int { return max(1, p.Replicas) }
+
+// Roles names the buffers through which net, host and device communicate. A role is
+// None if the program has no such buffer.
 type Roles struct {
-	Images, Labels    BufID // the resident data set: written once
-	Mean, Scale, Fill BufID // how an image is prepared: written once
-	Rows, Rates       BufID // the plan of a step: written before each
+	Images, Labels    BufID // the resident data set; written once
+	Mean, Scale, Fill BufID // normalisation of images and padding; written once
+	Rows, Rates       BufID // batch rows and learning rates; written before each step
 	Input, Label      BufID // the batch that the net sees
-	Logits            BufID // of an evaluation, for the host to read
-	Loss, Wrong       BufID // what the host reads after a step
+	Logits            BufID // of an evaluation; read by the host
+	Loss, Wrong       BufID // mean loss and number of wrong answers; read by the host after each step
 	Params, Grads     BufID // spans of all parameters and of their gradients
 }
 
-// roles says what each role's buffer must be. An extent of 0 may be any.
+// roles lists the arena, type and shape that each role's buffer must have. An extent of
+// 0 matches any.
 var roles = []struct {
 	name  string
 	id    func(r *Roles) *BufID
@@ -152,7 +157,7 @@ var roles = []struct {
 	{"grads", func(r *Roles) *BufID { return &r.Grads }, Grad, kernel.Float32, kernel.Shape{0}},
 }
 
-// New is a program of that name with no buffers yet.
+// New makes an empty program: no buffers, all roles None.
 func New(name string) *Program {
 	p := &Program{Name: name}
 	for _, r := range roles {
@@ -161,7 +166,7 @@ func New(name string) *Program {
 	return p
 }
 
-// Renumber replaces buffer i by to[i] wherever a buffer is named.
+// Renumber replaces BufID i by to[i] in all instructions and roles.
 func (p *Program) Renumber(to []BufID) {
 	for i := range p.Code {
 		for _, ids := range [][]BufID{p.Code[i].Out, p.Code[i].In} {
@@ -187,7 +192,7 @@ func (p *Program) Lookup(name string) (BufID, bool) {
 	return -1, false
 }
 
-// Views lists the buffers of an arena that are no spans: its named tensors.
+// Views lists an arena's named tensors: its buffers without the spans.
 func (p *Program) Views(a Arena) []BufID {
 	var ids []BufID
 	for i := range p.Buffers {
@@ -198,8 +203,8 @@ func (p *Program) Views(a Arena) []BufID {
 	return ids
 }
 
-// ForwardEnd is the instruction behind the last one of the forward phase:
-// there the loss is known, of all micro-batches.
+// ForwardEnd is the index after the last forward instruction. There the loss of all
+// micro-batches is known.
 func (p *Program) ForwardEnd() int {
 	end := len(p.Code)
 	for end > 0 && p.Code[end-1].Phase > Forward {
@@ -208,11 +213,14 @@ func (p *Program) ForwardEnd() int {
 	return end
 }
 
-// Dump writes the program as text, one line a buffer and one an instruction:
-// the form that golden files hold.
+// Dump writes the program as text, one line for each buffer and each instruction. Golden
+// files have this form.
 func (p *Program) Dump(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "program %s\n", p.Name)
+	if p.Replicas > 0 {
+		fmt.Fprintf(&b, "replicas %d\n", p.Replicas)
+	}
 	for a := Arena(0); a < NumArenas; a++ {
 		fmt.Fprintf(&b, "arena %s %d\n", a, p.Bytes[a])
 	}

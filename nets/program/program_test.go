@@ -1,3 +1,6 @@
+// Tests of programs: Check finds every kind of fault, placement by liveness is valid and
+// near the lower bound, the hash covers everything.
+
 package program_test
 
 import (
@@ -29,7 +32,7 @@ func compiled(t testing.TB, net string, m nets.Mode, batch, size int) *program.P
 	return p
 }
 
-// clone copies what the tests below change.
+// clone copies the parts that the tests below change.
 func clone(p *program.Program) *program.Program {
 	q := *p
 	q.Buffers = append([]program.Buffer(nil), p.Buffers...)
@@ -41,7 +44,7 @@ func clone(p *program.Program) *program.Program {
 	return &q
 }
 
-// drop takes out instruction i, and tells the buffers so.
+// drop removes instruction i and adjusts the liveness of the buffers.
 func drop(p *program.Program, i int) {
 	p.Code = append(p.Code[:i], p.Code[i+1:]...)
 	for j := range p.Buffers {
@@ -59,10 +62,10 @@ func drop(p *program.Program, i int) {
 	}
 }
 
-// A faulty program is refused, with the instruction and the reason.
+// Check refuses a faulty program and names the instruction and the reason.
 func TestCheckRefuses(t *testing.T) {
 	p := compiled(t, "resnet-8", nets.Train, 2, 8)
-	// The first instruction that runs a kernel, by the start of its name.
+	// at finds the first instruction whose kernel's name starts with name.
 	at := func(name string) int {
 		for i, c := range p.Code {
 			if strings.HasPrefix(c.Kernel.String(), name) {
@@ -160,7 +163,35 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
-// lowerBound is the most that is alive at once.
+// Replicas must update by the sum of their gradients.
+func TestCheckOfReplicas(t *testing.T) {
+	a, err := nets.ParseArch("plain-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := compile.Compile(a, nets.Train, compile.Config{
+		Config: nets.Config{Batch: 4, Channels: 3, Size: 8, Classes: 10, Group: 2, Eps: 1e-5},
+		Images: 10, Replicas: 2, Optimizer: kernel.SGD{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reduce := len(p.Code) - 2
+	for want, change := range map[string]func(p *program.Program){
+		"a program of 3 replicas":                       func(p *program.Program) { p.Replicas = 3 },
+		"a program of 1 replicas":                       func(p *program.Program) { p.Replicas = 0 },
+		"by the gradients of one of 2 replicas":         func(p *program.Program) { drop(p, reduce) },
+		"sgd m0 d0 caffe, layer sgd): updates by the g": func(p *program.Program) { c := &p.Code[reduce]; c.In, c.Out = c.In[1:], c.Out[1:] },
+	} {
+		q := clone(p)
+		change(q)
+		if err := q.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
+// lowerBound is the largest number of bytes that are live at the same time.
 func lowerBound(sizes []int64, first, last []int) (most int64) {
 	for at := range len(sizes) * 2 {
 		var alive int64
@@ -174,8 +205,8 @@ func lowerBound(sizes []int64, first, last []int) (most int64) {
 	return most
 }
 
-// Random blocks: aligned, never two alive in one place, and not much more
-// memory than must be.
+// Place on random blocks: aligned, no two live blocks overlap, and little more memory
+// than the lower bound.
 func TestPlace(t *testing.T) {
 	const align = 64
 	var sum, bound float64
@@ -217,8 +248,8 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// Real nets are easier than random blocks: nearly everything is alive when the
-// backward pass begins, and dies in turn.
+// Nets are easier to place than random blocks: nearly all activations are live when the
+// backward pass begins, and die one after another.
 func TestPlaceOfNets(t *testing.T) {
 	for _, net := range []string{"plain-20", "resnet-20", "resnet-56/B"} {
 		p := compiled(t, net, nets.Train, 8, 32)
@@ -240,13 +271,13 @@ func TestPlaceOfNets(t *testing.T) {
 	}
 }
 
-// The hash covers what the program does.
+// The hash covers all that the program does.
 func TestHash(t *testing.T) {
 	p := compiled(t, "resnet-8", nets.Train, 2, 8)
 	if p.Hash() != compiled(t, "resnet-8", nets.Train, 2, 8).Hash() {
 		t.Error("differs between two compilations")
 	}
-	// Checkpoints are found by it: where it changes they are set aside.
+	// Checkpoints hold this hash: when it changes, old checkpoints are set aside.
 	const was = "373f8de00f9af11bffbe4c1408c74a9a5b8a77deb198f3c940405a1a774664ed"
 	if p.Hash() != was {
 		t.Errorf("the hash has become %s: checkpoints of before will not be resumed", p.Hash())
@@ -273,8 +304,8 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// Every field of every kernel is part of the hash, though String may leave it out,
-// and of what makes two instructions one: kernels are compared by ==.
+// Every field of every kernel is part of the hash, even if String leaves it out. It is
+// also part of the identity of an instruction: kernels are compared by ==.
 func TestHashOfKernels(t *testing.T) {
 	seen := map[reflect.Type]bool{}
 	for _, p := range []*program.Program{compiled(t, "resnet-8", nets.Train, 2, 8), compiled(t, "resnet-8/split", nets.Eval, 2, 8), compiled(t, "resnet-18", nets.Train, 1, 64)} {
@@ -317,7 +348,8 @@ func TestHashOfKernels(t *testing.T) {
 	}
 }
 
-// numbers are the fields of a struct, those of embedded ones in their place.
+// numbers lists the fields of a struct as index paths, with embedded structs replaced by
+// their fields.
 func numbers(t reflect.Type) (paths [][]int) {
 	for _, f := range reflect.VisibleFields(t) {
 		if !f.Anonymous {
@@ -341,7 +373,7 @@ func TestViews(t *testing.T) {
 	if _, ok := p.Lookup("params"); !ok {
 		t.Error("no buffer params")
 	}
-	// Every role of a training step is there, under its name.
+	// Every role of a training step is set, to the buffer of its name.
 	for name, id := range map[string]program.BufID{
 		"images": p.Images, "labels": p.Labels, "mean": p.Mean, "scale": p.Scale, "fill": p.Fill, "rows": p.Rows, "rates": p.Rates,
 		"input": p.Input, "label": p.Label, "loss": p.Loss, "wrong": p.Wrong, "params": p.Params, "grads": p.Grads,

@@ -8,10 +8,10 @@ import (
 	"os"
 
 	"depthlab/experiments"
-	"depthlab/harness"
 	"depthlab/harness/bench"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/machine"
 	"depthlab/nets"
 )
 
@@ -71,7 +71,7 @@ func printAccuracy(r bench.AccuracyResult) {
 }
 
 // accuracyDevices opens the device of the flags; for auto all that are here.
-func accuracyDevices(m harness.Machine, flags deviceFlags) ([]device.Device, error) {
+func accuracyDevices(m machine.Machine, flags deviceFlags) ([]device.Device, error) {
 	if *flags.name != "auto" {
 		dev, err := flags.open(m)
 		if err != nil {
@@ -80,10 +80,10 @@ func accuracyDevices(m harness.Machine, flags deviceFlags) ([]device.Device, err
 		return []device.Device{dev}, nil
 	}
 	var all []device.Device
-	for _, name := range []string{"onednn", "xla", "ref"} {
-		dev, _, err := m.Open(name)
+	for _, k := range machine.Devices {
+		dev, _, err := m.Open(k.Name)
 		if err != nil {
-			say("%s is left out: %v", name, err)
+			say("%s is left out: %v", k.Name, err)
 			continue
 		}
 		all = append(all, dev)

@@ -9,18 +9,18 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"depthlab/harness"
+	"depthlab/harness/machine"
 )
 
 // divert sends what C libraries print to a log file, once: descriptor 2 becomes
 // the file, and what this program says goes on to the terminal. Where the file
 // cannot be written, as in another user's checkout, all goes to the terminal.
-func divert(m harness.Machine) (err error) {
+func divert(m machine.Machine) (err error) {
 	if diverted {
 		return nil
 	}
 	diverted = true
-	path := filepath.Join(m.Root, ".cache", "xla", "log.txt")
+	path := filepath.Join(m.Cache("xla"), "log.txt")
 	log, err := createIn(path)
 	if err != nil {
 		say("what XLA's libraries print comes to the terminal, as their log cannot be written: %v", err)

@@ -2,7 +2,7 @@
 
 package main
 
-import "depthlab/harness"
+import "depthlab/harness/machine"
 
 // divert does nothing: PJRT plugins are for Linux.
-func divert(harness.Machine) error { return nil }
+func divert(machine.Machine) error { return nil }

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"depthlab/harness"
+	"depthlab/harness/machine"
 )
 
 // A log that cannot be written is no reason to fail: doctor, for one, has other
@@ -20,7 +20,7 @@ func TestDivertWithoutItsLog(t *testing.T) {
 	before := os.Stderr
 	defer func(was bool) { diverted = was }(diverted)
 	diverted = false
-	if err := divert(harness.Machine{Root: root}); err != nil {
+	if err := divert(machine.Machine{Root: root}); err != nil {
 		t.Error(err)
 	}
 	if os.Stderr != before {

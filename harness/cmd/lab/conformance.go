@@ -8,19 +8,19 @@ import (
 	"strings"
 	"testing"
 
-	"depthlab/harness"
 	"depthlab/harness/bench"
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
+	"depthlab/harness/machine"
 	"depthlab/harness/testskip"
 )
 
 // conformance runs tests of devicetest as "go test" would, printing to standard
 // output, and exits. What begins after the time is over is skipped.
-func conformance(flags ...string) func(context.Context, checkFlags, harness.Machine, device.Device) (string, *bench.Result, error) {
-	return func(ctx context.Context, _ checkFlags, _ harness.Machine, dev device.Device) (string, *bench.Result, error) {
+func conformance(flags ...string) func(context.Context, checkFlags, machine.Machine, device.Device) (string, *bench.Result, error) {
+	return func(ctx context.Context, _ checkFlags, _ machine.Machine, dev device.Device) (string, *bench.Result, error) {
 		devicetest.End, _ = ctx.Deadline()
-		os.Args = append([]string{os.Args[0], "-test.v", "-test.short"}, flags...)
+		os.Args = append([]string{os.Args[0], "-test.v"}, flags...)
 		os.Unsetenv(testskip.All) // there is little time
 		start := func(testing.TB) device.Device { return borrowed{dev} }
 		precisions := []device.Precision{device.FP32}

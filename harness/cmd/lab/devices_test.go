@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"depthlab/harness"
+	"depthlab/harness/machine"
 	"depthlab/harness/state"
 	"depthlab/harness/testskip"
 )
@@ -17,9 +17,6 @@ import (
 // What takes --device does the same on each: a question is trained, its weights
 // evaluated, steps written, and speed measured; and doctor tries the device.
 func TestDevices(t *testing.T) {
-	if testskip.Short(t) {
-		testskip.Skip(t, "trains and times on three devices")
-	}
 	libs, err := filepath.Abs("../../../.lib")
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +28,7 @@ func TestDevices(t *testing.T) {
 			if err := os.Symlink(libs, filepath.Join(dir, ".lib")); err != nil {
 				t.Fatal(err)
 			}
-			if dev, _, err := (harness.Machine{Root: dir}).Open(device); err != nil {
+			if dev, _, err := (machine.Machine{Root: dir}).Open(device); err != nil {
 				testskip.Skip(t, "%v", err)
 			} else if err := dev.Close(); err != nil {
 				t.Fatal(err)

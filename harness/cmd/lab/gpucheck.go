@@ -17,12 +17,13 @@ import (
 	"time"
 
 	"depthlab/experiments"
-	"depthlab/harness"
 	"depthlab/harness/bench"
+	"depthlab/harness/check"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
-	"depthlab/harness/device/xla"
 	"depthlab/harness/disk"
+	"depthlab/harness/machine"
+	"depthlab/harness/model"
 )
 
 const gpuCheckHelp = `Every part runs in a process of its own, so that one that crashes or hangs
@@ -43,7 +44,7 @@ func gpuCheck(ctx context.Context, c *call) error {
 	c.pluginOption()
 	c.dataOption()
 	f := checkFlags{
-		deviceFlags: deviceFlags{name: c.String("device", "xla", "auto, ref, onednn or xla"), precision: new(string)}, // all precisions
+		deviceFlags: deviceFlags{name: c.String("device", machine.Devices[0].Name, oneOf(machine.DeviceNames())), precision: new(string)}, // all precisions
 		net:         c.String("net", "resnet-20", "the net to check with"),
 		nets:        c.String("bench-net", "resnet-20,resnet-56", "the nets to time"),
 		batch:       c.Int("batch", 128, "images a step"),
@@ -71,7 +72,7 @@ func gpuCheck(ctx context.Context, c *call) error {
 	if err := f.deviceFlags.check(m); err != nil {
 		return err
 	}
-	if _, err := m.FindWhole("cifar10"); err != nil && (c.dataDir != "" || harness.Promised(err)) {
+	if _, err := m.Data("cifar10").Whole(); err != nil && (c.dataDir != "" || machine.Promised(err)) {
 		return err
 	}
 	if err := errors.Join(executable("against-torch", *f.torch), executable("against-jax", *f.jax)); err != nil {
@@ -116,15 +117,15 @@ func (o *outcome) set(text string, err error) {
 type checkPart struct {
 	Name  string
 	Share float64 // of the time, beside the others'
-	run   func(ctx context.Context, f checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error)
+	run   func(ctx context.Context, f checkFlags, m machine.Machine, dev device.Device) (string, *bench.Result, error)
 	read  func(printed string) (string, error) // for what is no JSON
 }
 
 // parts lists them in the order in which they run.
 func (f checkFlags) parts() []checkPart {
 	all := []checkPart{{Name: "device", Share: 0.5, run: describe}}
-	for _, check := range harness.Checks {
-		all = append(all, checkPart{Name: check.Name, Share: 2, run: func(_ context.Context, f checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error) {
+	for _, check := range check.Checks {
+		all = append(all, checkPart{Name: check.Name, Share: 2, run: func(_ context.Context, f checkFlags, m machine.Machine, dev device.Device) (string, *bench.Result, error) {
 			text, err := f.check(m, dev, check.Run, check.Once)
 			return text, nil, err
 		}})
@@ -135,7 +136,7 @@ func (f checkFlags) parts() []checkPart {
 	for _, p := range []device.Precision{device.BF16, device.TF32} {
 		for _, net := range strings.Split(*f.nets, ",") {
 			name := fmt.Sprintf("bench %s %s", net, p)
-			all = append(all, checkPart{Name: name, Share: 2, run: func(ctx context.Context, f checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error) {
+			all = append(all, checkPart{Name: name, Share: 2, run: func(ctx context.Context, f checkFlags, m machine.Machine, dev device.Device) (string, *bench.Result, error) {
 				return f.time(ctx, m, dev, net, p)
 			}})
 		}
@@ -144,7 +145,7 @@ func (f checkFlags) parts() []checkPart {
 }
 
 // one runs a part in this process.
-func (f checkFlags) one(ctx context.Context, m harness.Machine, p checkPart) (err error) {
+func (f checkFlags) one(ctx context.Context, m machine.Machine, p checkPart) (err error) {
 	o := outcome{Part: p.Name}
 	diverted = true // standard error is the part's log
 	dev, err := f.open(m)
@@ -272,16 +273,19 @@ func writeReport(dir string, all []outcome) error {
 }
 
 // describe says what device and data are here.
-func describe(_ context.Context, f checkFlags, m harness.Machine, dev device.Device) (string, *bench.Result, error) {
+func describe(_ context.Context, f checkFlags, m machine.Machine, dev device.Device) (string, *bench.Result, error) {
 	info := dev.Info()
 	lines := []string{info.Name + " " + info.Library, info.Hardware}
-	if x, ok := dev.(*xla.Device); ok {
-		path, err := m.XLA()
+	if k, err := machine.KindOf(info.Name); err == nil && k.Find != nil {
+		path, err := k.Find(m)
 		if err != nil {
 			return "", nil, err
 		}
-		limit, used := x.Memory()
-		lines = append(lines, "plugin "+path, fmt.Sprintf("NVIDIA driver %d (0: none); %d of %d MiB in use", xla.Driver(), used>>20, limit>>20))
+		lines = append(lines, "library "+path)
+	}
+	lines = append(lines, "driver "+cmp.Or(info.Driver, "none"))
+	if limit, used := model.Memory(dev); limit > 0 {
+		lines = append(lines, fmt.Sprintf("%d of %d MiB in use", used>>20, limit>>20))
 	}
 	src, _, err := checkData(m)
 	if err != nil {
@@ -299,7 +303,7 @@ data: %s
 
 // check tries the device on a real net, in every precision that it has or, once
 // set, in fp32 alone.
-func (f checkFlags) check(m harness.Machine, dev device.Device, run func(*harness.Checked) (string, error), once bool) (string, error) {
+func (f checkFlags) check(m machine.Machine, dev device.Device, run func(*check.Checked) (string, error), once bool) (string, error) {
 	src, name, err := checkData(m)
 	if err != nil {
 		return "", err
@@ -308,10 +312,10 @@ func (f checkFlags) check(m harness.Machine, dev device.Device, run func(*harnes
 	if err != nil {
 		return "", err
 	}
-	checked := harness.Checked{Run: q.Plans[0].Runs[0], Data: src, Device: dev}
+	checked := check.Checked{Run: q.Plans[0].Runs[0], Data: src, Device: dev}
 	checked.Run.Batch, checked.Run.BatchNorm.Group = *f.batch, 0
 	var lines []string
-	for _, p := range harness.Precisions(dev.Info()) {
+	for _, p := range machine.Precisions(dev.Info()) {
 		if once && p != device.FP32 {
 			continue
 		}
@@ -326,13 +330,13 @@ func (f checkFlags) check(m harness.Machine, dev device.Device, run func(*harnes
 }
 
 // time runs the benchmark of a net.
-func (f checkFlags) time(ctx context.Context, m harness.Machine, dev device.Device, net string, p device.Precision) (string, *bench.Result, error) {
+func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Device, net string, p device.Precision) (string, *bench.Result, error) {
 	info := dev.Info()
-	if !slices.Contains(harness.Precisions(info), p) {
+	if !slices.Contains(machine.Precisions(info), p) {
 		return "", nil, &device.UnsupportedError{Device: info.Name, What: fmt.Sprintf("timing in %s on %s", p, info.Hardware)}
 	}
 	devices := []device.Device{dev}
-	for info.Name == "xla" && len(devices) < *f.jobs {
+	for k, _ := machine.KindOf(info.Name); k.Several && len(devices) < *f.jobs; {
 		other, err := f.open(m)
 		if err != nil {
 			return "", nil, err
@@ -359,8 +363,8 @@ func (f checkFlags) time(ctx context.Context, m harness.Machine, dev device.Devi
 }
 
 // checkData is CIFAR-10 where it is, else generated images.
-func checkData(m harness.Machine) (*data.Source, string, error) {
-	if _, err := m.FindWhole("cifar10"); err == nil {
+func checkData(m machine.Machine) (*data.Source, string, error) {
+	if _, err := m.Data("cifar10").Whole(); err == nil {
 		src, err := load(context.Background(), m, "cifar10", data.FolderOptions{})
 		return src, "cifar10", err
 	}

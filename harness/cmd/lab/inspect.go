@@ -11,8 +11,12 @@ import (
 	"strings"
 
 	"depthlab/experiments/dataset"
-	"depthlab/harness"
+	"depthlab/harness/check"
 	"depthlab/harness/data"
+	"depthlab/harness/machine"
+	"depthlab/harness/model"
+	"depthlab/harness/train"
+	"depthlab/harness/weights"
 	"depthlab/nets"
 )
 
@@ -37,7 +41,7 @@ func doctor(_ context.Context, c *call) error {
 	} else {
 		fmt.Printf("photos         %s\n", lib)
 	}
-	broken = slices.DeleteFunc(append(broken, doctorData(m)...), func(err error) bool { return !harness.Promised(err) })
+	broken = slices.DeleteFunc(append(broken, doctorData(m)...), func(err error) bool { return !machine.Promised(err) })
 	if len(broken) > 0 {
 		return fmt.Errorf("what was named is not there:\n%w", errors.Join(broken...))
 	}
@@ -45,15 +49,16 @@ func doctor(_ context.Context, c *call) error {
 }
 
 // doctorDevices tells of devices, and gives the errors of those that are missing.
-func doctorDevices(m harness.Machine) (missing []error) {
-	for _, name := range []string{"xla", "onednn", "ref"} {
+func doctorDevices(m machine.Machine) (missing []error) {
+	for _, k := range machine.Devices {
+		name := k.Name
 		dev, _, err := m.Open(name)
 		if err != nil {
 			fmt.Printf("device %-7s missing: %v\n", name, err)
 			missing = append(missing, err)
 			continue
 		}
-		if err := harness.Try(dev); err != nil {
+		if err := check.Try(dev); err != nil {
 			fmt.Printf("device %-7s broken: %v\n", name, err)
 			continue
 		}
@@ -72,7 +77,7 @@ func doctorDevices(m harness.Machine) (missing []error) {
 }
 
 // doctorData tells of data sets, and gives the errors of those that are missing.
-func doctorData(m harness.Machine) (missing []error) {
+func doctorData(m machine.Machine) (missing []error) {
 	for _, name := range dataset.InFiles() {
 		said, err := doctorSet(m, name)
 		if err != nil {
@@ -85,12 +90,12 @@ func doctorData(m harness.Machine) (missing []error) {
 }
 
 // doctorSet says what there is of a data set. Photos are not looked into.
-func doctorSet(m harness.Machine, name string) (string, error) {
+func doctorSet(m machine.Machine, name string) (string, error) {
 	if dataset.Of(name).Photos {
-		dir, err := m.Find(name)
+		dir, err := m.Data(name).Find()
 		return "in " + dir, err
 	}
-	dir, err := m.FindWhole(name)
+	dir, err := m.Data(name).Whole()
 	if err != nil {
 		return "", err
 	}
@@ -120,7 +125,7 @@ func fetchData(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	dir, _ := c.machine().DataHome(name)
+	dir, _ := c.machine().Data(name).Home()
 	say("%s (%d MiB) into %s", dataset.Of(name).Title, access.MiB, dir)
 	last := int64(-1)
 	err = access.Fetch(ctx, dir, func(done, total int64) {
@@ -157,7 +162,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	c.dataOption()
 	c.jsonOption()
-	o := harness.EvalOptions{}
+	o := weights.EvalOptions{}
 	c.StringVar(&o.Net, "net", "", "the net, such as resnet-20")
 	c.StringVar(&o.Weights, "weights", "", "safetensors file, names as in PyTorch")
 	c.StringVar(&o.Set, "set", "test", "test or train")
@@ -207,11 +212,11 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 			return usage("--std %s: expected numbers above 0", *std)
 		}
 	}
-	if !slices.Contains(harness.Crops, o.Crops) {
-		return usage("--crops %q: expected %s", o.Crops, strings.Join(harness.Crops, ", "))
+	if !slices.Contains(weights.Crops, o.Crops) {
+		return usage("--crops %q: expected %s", o.Crops, strings.Join(weights.Crops, ", "))
 	}
 	m := c.machine()
-	trained, size := harness.DataOf(o.Weights)
+	trained, size := weights.DataOf(o.Weights)
 	if !dataset.Of(trained).Photos {
 		size = 224
 	}
@@ -241,7 +246,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 		return usage("--crops and --scores are about photos, and %s has none", src.Title)
 	}
 	o.Precision = flags.settle(dev.Info())
-	r, err := harness.Eval(o, src, dev)
+	r, err := weights.Eval(o, src, dev)
 	if err != nil {
 		return err
 	}
@@ -262,12 +267,12 @@ func exportWeights(_ context.Context, c *call) error {
 		return err
 	}
 	if *from == "" {
-		return usage("--weights is missing: results/QUESTION/PROFILE/weights/NET-seed0.safetensors")
+		return usage("--weights is missing: results/runs/RUN/weights.safetensors")
 	}
 	if *to == "" {
 		return usage("--out is missing: the file to write")
 	}
-	net, err := harness.Export(*from, *to)
+	net, err := weights.Export(*from, *to)
 	if err != nil {
 		return err
 	}
@@ -299,6 +304,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	c.dataOption()
 	c.profileOption(firstMet)
+	c.changeOptions()
 	net := c.String("net", "", "any net by name, in the file or not")
 	seed := c.Uint64("seed", 0, "of weights and plan")
 	steps := c.Int("steps", 3, "how many")
@@ -334,7 +340,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	harness.Resolve(&run, dev.Info(), *flags.precision)
+	model.Resolve(&run, dev.Info(), *flags.precision)
 	if err := computes(dev.Info(), run.Precision); err != nil {
 		return err
 	}
@@ -343,7 +349,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	endAtOnce(ctx)
-	if err := harness.Steps(run, src, dev, *steps, *out); err != nil {
+	if err := train.Steps(run, src, dev, *steps, *out); err != nil {
 		return err
 	}
 	say("%d steps of %s written to %s", *steps, run.Net, *out)

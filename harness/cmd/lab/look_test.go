@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"depthlab/harness"
 	"depthlab/harness/disk"
+	"depthlab/harness/predict"
 	"depthlab/harness/store"
 )
 
@@ -138,17 +138,17 @@ func TestLook(t *testing.T) {
 func TestPlan(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "plain-8", "8")
-	plan := func(args ...string) (string, harness.Estimate) {
+	plan := func(args ...string) (string, predict.Estimate) {
 		t.Helper()
 		cmd, out, say := lab(dir, append([]string{"plan", "--device", "ref", file}, args...)...)
 		if err := cmd.Run(); err != nil {
 			t.Fatalf("%v: %s", err, say)
 		}
-		var all struct{ Runs []harness.Estimate }
+		var all struct{ Runs []predict.Estimate }
 		if len(args) > 0 && json.Unmarshal(out.Bytes(), &all) == nil && len(all.Runs) == 1 {
 			return out.String(), all.Runs[0]
 		}
-		return out.String(), harness.Estimate{}
+		return out.String(), predict.Estimate{}
 	}
 	if text, _ := plan(); !strings.Contains(text, "rough") || !strings.Contains(text, "plan --measure") {
 		t.Errorf("does not say that it is rough:\n%s", text)

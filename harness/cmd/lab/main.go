@@ -16,6 +16,7 @@ import (
 	"depthlab/experiments/dataset"
 	"depthlab/harness"
 	"depthlab/harness/data"
+	"depthlab/harness/machine"
 )
 
 // version is set by run.sh: git's description of the working tree.
@@ -36,12 +37,15 @@ func init() { // a variable would refer to itself through help
 		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion, true},
 		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion, true},
 		{"status", "[DIR]", "where every run stands whose results lie in or under a folder (results/), while others train or not", status, false},
+		{"watch", "[DIR]", "the pages of questions in the browser, live while runs train here or elsewhere (results/)", watch, false},
 		{"runs", "", "list the runs in the store: what, where used, size, when", listRuns, false},
 		{"rm", "RUN", "remove a run from the store, by the name that runs lists", removeRun, false},
 		{"gc", "", "remove the runs that no question names; shows them first, and asks", collectRuns, false},
 		{"import", "DIR", "copy the runs of a question's folder (results/NAME/PROFILE) into the store, or with --into another", importRuns, false},
+		{"pack", "DIR -o FILE.zip", "the results of a question (results/NAME/PROFILE) in one file, to be sent to somebody", packResults, false},
+		{"unpack", "FILE.zip", "bring packed results into the store, checked, and draw them", unpackResults, true},
 		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin, false},
-		{"diff", "RUN RUN", "what differs between two runs (results/runs/RUN)", diffRuns, false},
+		{"diff", "A B", "what differs between two runs (results/runs/RUN), or run by run between two questions (results/NAME/PROFILE)", diffRuns, false},
 		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor, false},
 		{"data", strings.Join(data.Fetchable(), "|"), "download a data set into the project's data folder, resumed and checked", fetchData, true},
 		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain, false},
@@ -59,9 +63,10 @@ func init() { // a variable would refer to itself through help
 type call struct {
 	*flag.FlagSet
 	help    func()
-	dataDir string   // --data
-	plugin  string   // --plugin
-	profile string   // --profile
+	dataDir string // --data
+	plugin  string // --plugin
+	profile string // --profile
+	changes experiments.Changes
 	json    bool     // --json
 	rest    []string // the command line, to be parsed by files
 }
@@ -82,7 +87,7 @@ func main() {
 func exitCode(ctx context.Context, err error) int {
 	var complaints *experiments.Complaints
 	var use usageError
-	var lacking *harness.NotFoundError
+	var lacking *machine.NotFoundError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
@@ -187,8 +192,8 @@ func (c *call) jsonOption() {
 }
 
 // machine is where things lie, as the options say.
-func (c *call) machine() harness.Machine {
-	m := harness.NewMachine(c.dataDir)
+func (c *call) machine() machine.Machine {
+	m := machine.New(c.dataDir)
 	m.Plugin, m.Say = c.plugin, say
 	return m
 }
@@ -263,9 +268,9 @@ func indexed() func(done, total int) {
 }
 
 // load reads a data set and passes on what is unusual about it.
-func load(ctx context.Context, m harness.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
+func load(ctx context.Context, m machine.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
 	photos.Progress = indexed()
-	src, err := m.Load(ctx, name, photos)
+	src, err := m.Data(name).Load(ctx, photos)
 	if err == nil && src.Warning != "" {
 		say("warning: %s", src.Warning)
 	}

@@ -11,11 +11,13 @@ import (
 	"strings"
 	"time"
 
-	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
-	"depthlab/harness/device/xla"
+	"depthlab/harness/machine"
+	"depthlab/harness/predict"
+	"depthlab/harness/record"
 	"depthlab/harness/store"
+	"depthlab/harness/sweep"
 )
 
 // measuring is how long plan --measure takes at most.
@@ -25,6 +27,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	c.dataOption()
 	c.profileOption(firstMet)
+	c.changeOptions()
 	c.jsonOption()
 	measure := c.Bool("measure", false, "time some steps of the nets now, 10 s in all, for this plan alone")
 	files, err := c.files(1, "one question file")
@@ -46,11 +49,11 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := m.Outline(q.plan.Runs[0].Data, q.plan.Runs[0].Input.Crop)
+	src, err := m.Data(q.plan.Runs[0].Data).Outline(q.plan.Runs[0].Input.Crop)
 	if err != nil {
 		return err
 	}
-	estimates, err := harness.Estimates(q.plan, src, info, speeds)
+	estimates, err := predict.Estimates(q.plan, src, info, speeds)
 	if err != nil {
 		return err
 	}
@@ -62,12 +65,14 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	}
 	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{
-			"question": q.plan.Question, "profile": q.plan.Profile, "not": missing, "device": info, "data": src.Title, "runs": estimates,
+			"question": q.plan.Question, "profile": q.plan.Profile, "changes": q.plan.Changes, "overridden": q.Overridden(q.plan), "not": missing, "device": info, "data": src.Title, "runs": estimates,
 		})
 	}
-	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.plan.Profile, src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
-	for _, line := range c.reasons(missing) {
-		fmt.Println(line)
+	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.asked(), src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
+	for _, line := range append(c.reasons(missing), q.Overridden(q.plan)) {
+		if line != "" {
+			fmt.Println(line)
+		}
 	}
 	wide := 22
 	for _, e := range estimates {
@@ -118,33 +123,54 @@ func (q question) done(id string) string {
 	}
 	s := f.Status(id, p.Run.Schedule.Stop)
 	trained := ""
-	if p.Question != q.plan.Question || p.Profile != q.plan.Profile {
+	if p.Question != q.plan.Question || p.Profile != q.plan.Folder {
 		trained = fmt.Sprintf(" (trained for %q, %s)", p.Question, p.Profile)
 	}
 	if s.State == store.Finished {
-		return "finished already" + trained
+		return "finished already" + trained + q.lacking(id)
 	}
 	return fmt.Sprintf("%s at step %d of %d%s", s.State, s.Step, s.Steps, trained)
 }
 
+// lacking says what figures will lack of a finished run, as its record is one of an older
+// version.
+func (q question) lacking(id string) (text string) {
+	f := q.folders[id]
+	rec, err := record.Read(f.Record())
+	if err != nil {
+		return ""
+	}
+	for _, kind := range sweep.Lacking(rec, q.plan.Figures) {
+		_, missing := os.Stat(f.Weights())
+		switch {
+		case kind == sweep.Responses && missing == nil:
+			text += "; the layers' responses, which it did not record, will be added from its weights"
+		case kind == sweep.Responses:
+			text += "; it did not record the layers' responses, and its weights are missing: layer_responses is drawn without it"
+		default:
+			text += fmt.Sprintf("; it did not record %s, which weights do not tell: their figure is drawn without it, unless ./run.sh rm %s lets it be trained again", kind, f.Name())
+		}
+	}
+	return text
+}
+
 // speeds gives the device and how fast nets train on it: timed now, or by the
 // records of this machine. It settles the precision of the plan's runs.
-func (q *question) speeds(ctx context.Context, m harness.Machine, flags deviceFlags, measure bool) (info device.Info, speeds []harness.Speed, err error) {
+func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFlags, measure bool) (info device.Info, speeds []predict.Speed, err error) {
 	run := q.plan.Runs[0]
-	name, err := m.Device(*flags.name)
+	k, err := m.Kind(*flags.name)
 	if err != nil {
 		return info, nil, err
 	}
-	if !measure && name == "xla" { // to open a GPU takes seconds
-		if _, err := m.XLA(); err != nil {
+	if !measure && k.Unopened != nil {
+		if _, err := k.Find(m); err != nil {
 			return info, nil, err
 		}
-		gpu := xla.Driver() > 0
-		info = device.Info{Name: "xla", Bfloat16: gpu, GPU: gpu}
-		if err := q.place(m.Checksum(run.Data), info, *flags.precision); err != nil {
+		info = k.Unopened()
+		if err := q.place(m.Data(run.Data).Checksum(), info, *flags.precision); err != nil {
 			return info, nil, err
 		}
-		return info, m.Recorded(run.Data, info), q.computable(info)
+		return info, predict.Recorded(m.Stores(), run.Data, info), q.computable(info)
 	}
 	dev, err := flags.open(m)
 	if err != nil {
@@ -152,17 +178,17 @@ func (q *question) speeds(ctx context.Context, m harness.Machine, flags deviceFl
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	info = dev.Info()
-	if err := errors.Join(q.place(m.Checksum(run.Data), info, *flags.precision), q.computable(info)); err != nil {
+	if err := errors.Join(q.place(m.Data(run.Data).Checksum(), info, *flags.precision), q.computable(info)); err != nil {
 		return info, nil, err
 	}
 	if !measure {
-		return info, m.Recorded(run.Data, info), nil
+		return info, predict.Recorded(m.Stores(), run.Data, info), nil
 	}
 	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})
 	if err != nil {
 		return info, nil, err
 	}
-	speeds, err = harness.Measure(q.plan, src, dev, measuring-time.Second)
+	speeds, err = predict.Measure(q.plan, src, dev, measuring-time.Second)
 	return info, speeds, err
 }
 

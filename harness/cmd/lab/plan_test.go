@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"depthlab/harness"
+	"depthlab/harness/predict"
 	"depthlab/harness/testskip"
 )
 
@@ -62,7 +62,7 @@ func TestPlanHolds(t *testing.T) {
 					testskip.Skip(t, "%v: %s", err, say) // bf16 where it is not native
 				}
 				measured := time.Since(began)
-				var plan struct{ Runs []harness.Estimate }
+				var plan struct{ Runs []predict.Estimate }
 				if err := json.Unmarshal(out.Bytes(), &plan); err != nil {
 					t.Fatal(err)
 				}

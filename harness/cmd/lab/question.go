@@ -16,11 +16,16 @@ import (
 	"depthlab/experiments"
 	"depthlab/experiments/dataset"
 	"depthlab/harness"
+	"depthlab/harness/check"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/disk"
+	"depthlab/harness/machine"
+	"depthlab/harness/model"
+	"depthlab/harness/pages"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
+	"depthlab/harness/sweep"
 	"depthlab/plots"
 )
 
@@ -37,13 +42,16 @@ type question struct {
 // before it. Only what is plainly absent is a reason for another profile: what
 // was named, and is not what it should be, ends the command.
 func (c *call) choose(file string) (q question, missing []experiments.Missing, err error) {
-	if q.Question, err = experiments.Load(file); err != nil {
+	if q.Question, err = c.load(file); err != nil {
 		return q, nil, err
 	}
 	have, why := c.machine().Have()
 	q.plan, missing, err = q.Choose(have, c.profile)
+	if q.plan != nil && q.plan.Wrong != nil {
+		return q, nil, q.plan.Wrong
+	}
 	for _, x := range missing {
-		if harness.Promised(why[x.Need]) {
+		if machine.Promised(why[x.Need]) {
 			return q, nil, why[x.Need]
 		}
 	}
@@ -70,13 +78,14 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 }
 
 // view is the folder of a plan's results. A question.yaml that lies in such a folder
-// is asked again there. Two files of one name cannot share a folder.
+// is asked again there, or beside it where the command line changes it. Two files of
+// one name cannot share a folder.
 func (c *call) view(file string, p *experiments.Plan) (store.View, error) {
 	own := store.View(filepath.Dir(file))
 	if _, runs, err := own.Read(); filepath.Base(file) == filepath.Base(own.Question()) && err == nil && len(runs) > 0 {
-		return own, nil
+		return own + store.View(strings.TrimPrefix(p.Folder, p.Profile)), nil
 	}
-	v := c.machine().Store().View(p.Name, p.Profile)
+	v := c.machine().Store().View(p.Name, p.Folder)
 	other, _, err := v.Read()
 	if err != nil || other == "" {
 		return v, nil // a damaged list is written anew
@@ -128,27 +137,48 @@ type deviceFlags struct{ name, precision *string }
 func (c *call) deviceFlags() deviceFlags {
 	c.pluginOption()
 	return deviceFlags{
-		c.String("device", "auto", "auto, ref, onednn or xla"),
+		c.String("device", "auto", oneOf(machine.DeviceNames())),
 		c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
 	}
 }
 
+// oneOf lists words as a sentence does: "a, b or c".
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// devicesThat names the devices of which something is true.
+func devicesThat(is func(k machine.Kind) bool) string {
+	var names []string
+	for _, k := range machine.Devices {
+		if is(k) {
+			names = append(names, k.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // check refuses what no device can meet, before anything is done.
-func (d deviceFlags) check(m harness.Machine) error {
-	if !slices.Contains(harness.Devices, *d.name) {
-		return usage("--device %q: expected one of %s", *d.name, strings.Join(harness.Devices, ", "))
+func (d deviceFlags) check(m machine.Machine) error {
+	k, err := m.Kind(*d.name)
+	switch {
+	case machine.Promised(err):
+		return err
+	case err != nil:
+		return usage("--%w", err)
 	}
 	if !slices.Contains([]string{"", "auto", "fp32", "tf32", "bf16"}, *d.precision) {
 		return usage("--precision %q: expected one of auto, fp32, tf32, bf16", *d.precision)
 	}
-	name, err := m.Device(*d.name)
-	if err != nil {
-		return err
+	if !k.Plugin {
+		if m.Plugin != "" {
+			only := devicesThat(func(k machine.Kind) bool { return k.Plugin })
+			return usage("--plugin %s: only the device %s reads it, and --device is %s; add --device %[2]s, or leave --plugin out", m.Plugin, only, *d.name)
+		}
+		return nil
 	}
-	if m.Plugin != "" && name != "xla" {
-		return usage("--plugin %s: only the device xla reads it, and --device is %s; add --device xla, or leave --plugin out", m.Plugin, *d.name)
-	}
-	if _, err := m.XLA(); name == "xla" && harness.Promised(err) {
+	if _, err := k.Find(m); machine.Promised(err) {
 		return err
 	}
 	return nil
@@ -156,11 +186,11 @@ func (d deviceFlags) check(m harness.Machine) error {
 
 // open opens the device. One that was asked for by name, and cannot be had, is
 // an error of the command line.
-func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
+func (d deviceFlags) open(m machine.Machine) (device.Device, error) {
 	if err := d.check(m); err != nil {
 		return nil, err
 	}
-	if name, _ := m.Device(*d.name); name == "xla" {
+	if k, _ := m.Kind(*d.name); k.Prints {
 		if err := divert(m); err != nil {
 			return nil, err
 		}
@@ -188,13 +218,13 @@ func (d deviceFlags) open(m harness.Machine) (device.Device, error) {
 func (d deviceFlags) settle(info device.Info) device.Precision {
 	var run experiments.Run
 	run.Precision = string(device.FP32)
-	harness.Resolve(&run, info, *d.precision)
+	model.Resolve(&run, info, *d.precision)
 	return device.Precision(run.Precision)
 }
 
 // computes refuses a precision that a device does not compute in here.
 func computes(info device.Info, precision string) error {
-	can := harness.Precisions(info)
+	can := machine.Precisions(info)
 	if slices.Contains(can, device.Precision(precision)) {
 		return nil
 	}
@@ -202,7 +232,7 @@ func computes(info device.Info, precision string) error {
 }
 
 // openAll opens a device n times over, for as many runs at a time.
-func (d deviceFlags) openAll(m harness.Machine, n int) (all []device.Device, err error) {
+func (d deviceFlags) openAll(m machine.Machine, n int) (all []device.Device, err error) {
 	if err := d.several(m, n); err != nil {
 		return nil, err
 	}
@@ -218,12 +248,13 @@ func (d deviceFlags) openAll(m harness.Machine, n int) (all []device.Device, err
 
 // several refuses more than one run at a time where they would be in each
 // other's way.
-func (d deviceFlags) several(m harness.Machine, n int) error {
+func (d deviceFlags) several(m machine.Machine, n int) error {
 	if err := d.check(m); err != nil {
 		return err
 	}
-	if name, _ := m.Device(*d.name); n > 1 && name != "xla" {
-		return usage("--jobs %d: only the device xla trains several nets at a time; on the others a single one uses all CPUs", n)
+	if k, _ := m.Kind(*d.name); n > 1 && !k.Several {
+		only := devicesThat(func(k machine.Kind) bool { return k.Several })
+		return usage("--jobs %d: only the device %s trains several nets at a time; on the others a single one uses all CPUs", n, only)
 	}
 	return nil
 }
@@ -238,7 +269,7 @@ func closeAll(devices []device.Device) error {
 
 // open gives the device and the data that the plan's runs need, and settles
 // their precision.
-func (q *question) open(ctx context.Context, m harness.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
+func (q *question) open(ctx context.Context, m machine.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
 	dev, err := flags.open(m)
 	if err != nil {
 		return nil, nil, err
@@ -261,7 +292,7 @@ func (q *question) place(checksum string, info device.Info, precision string) er
 			return err
 		}
 	}
-	q.folders = harness.Place(q.plan, q.view.Store(), checksum, info, precision)
+	q.folders = sweep.Place(q.plan, q.view.Store(), checksum, info, precision)
 	return nil
 }
 
@@ -283,6 +314,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	c.dataOption()
 	c.profileOption(firstMet)
+	c.changeOptions()
 	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
 	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
 	jobs := c.Int("jobs", 0, "runs to train at a time (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
@@ -307,7 +339,10 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	for _, line := range c.reasons(missing) {
 		say("  %s", line)
 	}
-	say("  profile %s, results in %s", q.plan.Profile, q.view)
+	say("  profile %s, results in %s", q.asked(), q.view)
+	if text := q.Overridden(q.plan); text != "" {
+		say("  %s", text)
+	}
 	if q.plan.Says != "" {
 		say("  %s", q.plan.Says)
 	}
@@ -319,7 +354,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	validated := func(dev device.Device, err error) (device.Device, error) {
 		if *every > 0 && err == nil {
-			dev = harness.Validating{Device: dev, Every: *every}
+			dev = check.Validating{Device: dev, Every: *every}
 		}
 		return dev, err
 	}
@@ -335,7 +370,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer log.Close()
-	s := &harness.Sweep{
+	s := &sweep.Sweep{
 		Plan: q.plan, File: q.File, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
 		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
 		Progress: record.NewProgress(messages, log), TensorBoard: *board,
@@ -371,7 +406,7 @@ func (q question) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return harness.Alone(ctx, string(q.view), func() error { return disk.Write(q.view.Question(), text) })
+	return q.view.Alone(ctx, func() error { return disk.Write(q.view.Question(), text) })
 }
 
 // recorded reads what the plan's runs recorded, each as this question sees it. A run
@@ -398,13 +433,11 @@ func (q question) recorded() (records []*record.RunRecord, origins []store.Origi
 			say("%s is left out: %v", run.ID, err)
 			continue
 		}
-		if made, err := f.ReadProvenance(); err == nil {
-			if err := harness.Asks(run, made); err != nil {
-				say("%s is left out: %v", run.ID, err)
-				continue
-			}
+		made, _ := f.ReadProvenance() // a damaged one is the origin's to tell
+		if rec.Start, err = seen(q.plan, run, made, rec.Start); err != nil {
+			say("%s is left out: %v", run.ID, err)
+			continue
 		}
-		rec.Start = harness.Seen(q.plan, run, rec.Start)
 		records, origins = append(records, rec), append(origins, store.OriginOf(f, rec))
 	}
 	return records, origins, nil
@@ -424,50 +457,63 @@ func (q question) draw(ctx context.Context) error {
 		return err
 	}
 	origin := store.Origin{
-		Question: q.plan.Question, Profile: q.plan.Profile, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
+		Question: q.plan.Question, Profile: q.plan.Profile, Changes: q.plan.Changes, Resolved: fmt.Sprintf("%x", sha256.Sum256(resolved)),
 		Drawn: version, Runs: origins,
 	}
 	text, err := json.MarshalIndent(origin, "", "  ")
 	if err != nil {
 		return err
 	}
-	err = harness.Alone(ctx, string(q.view), func() error {
-		return plots.Draw(string(q.view), plots.Question{
+	err = q.view.Alone(ctx, func() error {
+		err := plots.Draw(string(q.view), plots.Question{
 			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)
+		return errors.Join(err, q.report(records, origins))
 	})
 	if err != nil {
 		return err
 	}
-	table, err := os.ReadFile(filepath.Join(string(q.view), "table.md"))
+	table, err := os.ReadFile(q.view.Table())
 	if err != nil {
 		return err
 	}
 	defer endAtOnce(ctx)() // the reader may be a pager
 	fmt.Printf("\n%s\n", table)
 	for _, f := range q.plan.Figures {
-		fmt.Println(filepath.Join(string(q.view), f+".png"))
+		fmt.Println(q.view.Figure(f))
 	}
+	fmt.Println(q.view.Report())
 	return nil
+}
+
+// report writes the page for the browser.
+func (q question) report(records []*record.RunRecord, origins []store.OriginRun) error {
+	var runs []pages.Run
+	for i, r := range records {
+		runs = append(runs, pages.Run{Record: r, Origin: origins[i]})
+	}
+	return pages.Write(pages.Question{Question: q.Question, Plan: q.plan, View: q.view}, runs)
 }
 
 func plotQuestion(ctx context.Context, c *call) error {
 	c.profileOption("all that have records")
+	c.changeOptions()
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
-	loaded, err := experiments.Load(files[0])
+	loaded, err := c.load(files[0])
 	if err != nil {
 		return err
 	}
-	plans := loaded.Plans
+	plans, err := fitting(loaded)
 	if c.profile != "" {
-		plan, _, err := loaded.Choose(nil, c.profile)
-		if err != nil {
-			return usageError{err}
-		}
+		var plan *experiments.Plan
+		plan, _, err = loaded.Choose(nil, c.profile)
 		plans = []*experiments.Plan{plan}
+	}
+	if err != nil {
+		return usageError{err}
 	}
 	drawn := 0
 	for _, p := range plans { // on whatever machine they were made

@@ -1,7 +1,6 @@
-// Package photo makes the crops that nets see from files of photographs: it
-// decodes JPEG (by libjpeg-turbo where that is at hand) and PNG, resizes as
-// Pillow does, and cuts out. Only what ends up in the crop is decoded and
-// resized, as far as the format allows.
+// Package photo cuts the crops that nets see out of photo files. It decodes JPEG (with
+// libjpeg-turbo if available) and PNG, resizes as Pillow does, and crops. As far as the
+// format allows, it decodes and resizes only what ends up in the crop.
 package photo
 
 import (
@@ -13,34 +12,33 @@ import (
 	"math"
 )
 
-// View is a crop of a photo: the photo is resized until its shorter side has
-// Side pixels, and W x H of them are cut out.
+// View is a crop of a photo: the photo is resized until its shorter side has Side pixels,
+// then W x H pixels are cut out.
 type View struct {
 	Side, W, H int
-	X, Y       float64 // where the crop lies between left and right, top and bottom: 0 to 1
-	Exact      bool    // for tests: decoded in full, and placed as torchvision does
+	X, Y       float64 // position of the crop between left and right, top and bottom: 0 to 1
+	Exact      bool    // for tests: decode in full, and place the crop as torchvision does
 	Shift      [3]int  // added to red, green and blue
 }
 
-// mostPixels bounds what a header may claim; the largest photo of ImageNet has
-// 10^8. mostDense bounds it by the size of the file: one colour all over takes
-// a JPEG a byte for some hundred pixels.
+// mostPixels bounds the size that a header may claim; the largest photo of ImageNet has
+// 10^8 pixels. mostDense bounds it by the file's size: a JPEG of a single colour needs
+// about one byte for some hundred pixels.
 const (
 	mostPixels = 1 << 28
 	mostDense  = 1 << 10
 )
 
-// Cutter decodes and cuts, for one goroutine. It keeps its memory from photo to
-// photo.
+// Cutter decodes and crops. It reuses its buffers. It is not safe for concurrent use.
 type Cutter struct {
-	turbo        *turbo  // nil: Go's decoder
-	across, down taps    // of the view at hand
+	turbo        *turbo  // nil means Go's decoder
+	across, down taps    // resize weights of the current view
 	pixels       []uint8 // decoded, rows of RGBX
-	narrow       []uint8 // resized across
-	row          []uint8 // resized down, too
+	narrow       []uint8 // resized horizontally
+	row          []uint8 // resized vertically, too
 }
 
-// NewCutter makes a cutter that decodes with lib; nil for Go's decoder.
+// NewCutter makes a cutter that decodes with lib; nil means Go's decoder.
 func NewCutter(lib *Library) (*Cutter, error) {
 	c := &Cutter{}
 	var err error
@@ -50,7 +48,7 @@ func NewCutter(lib *Library) (*Cutter, error) {
 	return c, err
 }
 
-// Close frees what the library holds.
+// Close frees the library's memory.
 func (c *Cutter) Close() {
 	if c.turbo != nil {
 		c.turbo.close()
@@ -88,9 +86,9 @@ func (c *Cutter) Cut(dst []uint8, file []byte, v View) error {
 	return nil
 }
 
-// cutTurbo decodes as little as the view needs: in training at a half, a
-// quarter or an eighth where that is still as large as the view, and then only
-// the MCUs under the crop.
+// cutTurbo decodes as little as the view needs. In training it decodes at a half, a
+// quarter or an eighth of the size if that is still as large as the view, and only the
+// MCUs (blocks) under the crop.
 func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error {
 	if err := v.check(w, h, file); err != nil {
 		return err
@@ -104,8 +102,8 @@ func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error
 	if v.Exact || c.turbo.entire {
 		region = rectangle{0, 0, w, h}
 	} else {
-		// At the edges of what it decodes the library has no neighbours to
-		// interpolate chroma from.
+		// At the edges of the decoded region the library lacks neighbours to interpolate
+		// chroma from.
 		const margin = 2
 		right, below := min(w, region.x+region.w+margin), min(h, region.y+region.h+margin)
 		region.x = max(0, region.x-margin) / (mcu / min(shrink, mcu)) * (mcu / min(shrink, mcu))
@@ -113,7 +111,7 @@ func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error
 		region.w, region.h = right-region.x, below-region.y
 	}
 	c.pixels = grow(c.pixels, c.pixelBytes(region))
-	clear(c.pixels[:4*region.w*region.h]) // a damaged file may leave some unwritten: not what the photo before had there
+	clear(c.pixels[:4*region.w*region.h]) // a damaged file may leave pixels unwritten; they must not show the previous photo
 	if err := c.turbo.decode(file, shrink, region, c.pixels); err != nil {
 		return err
 	}
@@ -121,7 +119,7 @@ func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error
 	return nil
 }
 
-// check refuses a photo of w x h that can not be, and one too small for the view.
+// check refuses a photo whose size w x h is implausible, or one too small for the view.
 func (v View) check(w, h int, file []byte) error {
 	if w < 1 || h < 1 || w > min(mostPixels, mostDense*len(file))/h {
 		return fmt.Errorf("an image of %d x %d pixels in %d bytes", w, h, len(file))
@@ -132,8 +130,8 @@ func (v View) check(w, h int, file []byte) error {
 	return nil
 }
 
-// Resized is what a photo of w x h becomes when its shorter side is resized to
-// side: the longer one is rounded down, as by torchvision.
+// Resized is the size of a photo of w x h after its shorter side is resized to side. The
+// longer one is rounded down, as in torchvision.
 func Resized(w, h, side int) (width, height int) {
 	if w < h {
 		return side, side * h / w
@@ -141,7 +139,8 @@ func Resized(w, h, side int) (width, height int) {
 	return side * w / h, side
 }
 
-// aim works out which pixels of a photo of w x h, shrunk, the view is made of.
+// aim computes which pixels the view needs of a photo of w x h that is decoded at
+// 1/shrink.
 func (c *Cutter) aim(v View, w, h, shrink int) rectangle {
 	width, height := Resized(w, h, v.Side)
 	x := c.across.set((w+shrink-1)/shrink, width, v.place(v.X, width-v.W), v.W)
@@ -149,7 +148,7 @@ func (c *Cutter) aim(v View, w, h, shrink int) rectangle {
 	return rectangle{x.from, y.from, x.to - x.from, y.to - y.from}
 }
 
-// place is the left of a crop that can be moved by n pixels.
+// place is the left (or top) of a crop that can be moved by n pixels.
 func (v View) place(at float64, n int) int {
 	if v.Exact {
 		return int(math.RoundToEven(at * float64(n)))
@@ -157,8 +156,8 @@ func (v View) place(at float64, n int) int {
 	return min(n, int(at*float64(n+1)))
 }
 
-// copyPixels writes a region of an image as rows of RGBX. What shines through
-// is on black; CMYK is as the image package converts it.
+// copyPixels writes a region of an image as rows of RGBX. Transparent pixels are on
+// black. CMYK is converted by the image package.
 func copyPixels(dst []uint8, img image.Image, r rectangle) {
 	at := img.Bounds().Min
 	for y := range r.h {
@@ -170,7 +169,7 @@ func copyPixels(dst []uint8, img image.Image, r rectangle) {
 	}
 }
 
-// grow gives n bytes, of s if they suffice.
+// grow returns a buffer of at least n bytes: s if it is large enough.
 func grow(s []uint8, n int) []uint8 {
 	if cap(s) < n {
 		return make([]uint8, n+n/4)

@@ -1,3 +1,5 @@
+// Tests that libjpeg-turbo is found.
+
 package photo
 
 import (
@@ -6,8 +8,8 @@ import (
 	"testing"
 )
 
-// The library is found where its folder is a link, as to a larger disk, and
-// where the project's own folder has a name that patterns would read otherwise.
+// The library is found if its folder is a link, for example to a larger disk, and if the
+// project's folder has a name that looks like a pattern.
 func TestFindFollowsLinks(t *testing.T) {
 	t.Setenv(EnvLibrary, "")
 	real := filepath.Join(t.TempDir(), "wheel", "lib")

@@ -1,3 +1,5 @@
+// Fuzz test of decoding and cropping.
+
 package photo
 
 import (
@@ -6,8 +8,8 @@ import (
 	"testing"
 )
 
-// Whatever a file holds, a cut is refused or whole, writes nothing beside its
-// crop, and is the same whatever was cut before.
+// Any file is refused or gives a complete crop. Cut writes nothing outside the crop, and
+// the result does not depend on earlier photos.
 func FuzzCut(f *testing.F) {
 	whole := encode(f, scene(40, 24), 90)
 	f.Add(whole, 16, 8, 0.5, 0.5)
@@ -23,7 +25,7 @@ func FuzzCut(f *testing.F) {
 	libs := decoders(f)
 	f.Fuzz(func(t *testing.T, file []byte, side, crop int, x, y float64) {
 		if crop < 1 || crop > 32 || side < crop || side > 64 || !(x >= 0 && x <= 1 && y >= 0 && y <= 1) {
-			return // what a question's file cannot ask for
+			return // a question's file cannot ask for this
 		}
 		v := View{Side: side, W: crop, H: crop/2 + 1, X: x, Y: y}
 		for _, lib := range libs {

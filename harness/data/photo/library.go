@@ -1,3 +1,5 @@
+// libjpeg-turbo, opened at run time without cgo.
+
 package photo
 
 import (
@@ -18,9 +20,9 @@ const EnvLibrary = "DEPTHLAB_TURBOJPEG"
 
 const soname = "libturbojpeg.so.0"
 
-// Library is libjpeg-turbo through its TurboJPEG interface, version 3: the
-// first that decodes a part of an image. Unlike the interface of libjpeg it
-// returns from errors. Nil stands for Go's decoder.
+// Library is libjpeg-turbo with its TurboJPEG interface, version 3, the first that
+// decodes a part of an image. Unlike libjpeg's own interface it returns after an error.
+// nil means Go's decoder.
 type Library struct {
 	path string
 
@@ -34,8 +36,8 @@ func (l *Library) String() string {
 	return "libjpeg-turbo"
 }
 
-// Find gives the path of the library: $DEPTHLAB_TURBOJPEG, else what lies in
-// libDir/turbojpeg, else the system's by its bare name.
+// Find returns the path of the library: $DEPTHLAB_TURBOJPEG, else a file in
+// libDir/turbojpeg, else the bare name of the system's library.
 func Find(libDir string) (string, error) {
 	if path := os.Getenv(EnvLibrary); path != "" {
 		if _, err := os.Stat(path); err != nil {
@@ -54,7 +56,7 @@ func Find(libDir string) (string, error) {
 			found = path
 			return fs.SkipAll
 		}
-		return nil // what can not be read holds no library
+		return nil // a folder that cannot be read holds no library for us
 	})
 	if found != "" {
 		return found, nil
@@ -85,11 +87,11 @@ func Open(path string) (*Library, error) {
 	return l, nil
 }
 
-// turbo is one decompressor.
+// turbo is a decompressor.
 type turbo struct {
 	*Library
 	handle uintptr
-	entire bool // for tests: no part of an image, but all of it
+	entire bool // for tests: always decode the whole image
 }
 
 func (l *Library) new() (*turbo, error) {
@@ -112,7 +114,7 @@ const (
 	paramScans       = 13
 )
 
-// Colour spaces (enum TJCS) that only become CMYK pixels.
+// Colour spaces (enum TJCS) that can only be decoded to CMYK pixels.
 const csCMYK, csYCCK = 3, 4
 
 const pixelRGBX = 2 // enum TJPF
@@ -120,8 +122,8 @@ const pixelRGBX = 2 // enum TJPF
 // Width and height of an MCU in pixels, by chroma subsampling (tjMCUWidth).
 var mcuWidth = [...]int{8, 16, 16, 8, 8, 32, 8}
 
-// mostScans bounds the scans of a progressive file: a hostile one can have
-// thousands that each take as long as the image.
+// mostScans is the largest number of scans of a progressive file. A hostile file can have
+// thousands, each as slow as the whole image.
 const mostScans = 500
 
 func (t *turbo) param(p uintptr) int {
@@ -129,11 +131,11 @@ func (t *turbo) param(p uintptr) int {
 	return int(int32(v))
 }
 
-// open reads the header of a file. ok is false for what other decoders have to
-// take: CMYK, and what is unusual.
+// open reads the header of a file. ok is false for files that another decoder must
+// decode: CMYK and unusual ones.
 func (t *turbo) open(file []byte) (width, height, mcu int, ok bool) {
-	// A stream that ends before its image succeeds, and leaves a decompressor
-	// the size and the pixels of the photo before: so each gets a new one.
+	// If a stream ends before its image, the call succeeds, and the decompressor keeps
+	// the size and pixels of the previous photo. So each photo gets a new decompressor.
 	fresh, err := t.new()
 	if err != nil {
 		return 0, 0, 0, false
@@ -150,9 +152,9 @@ func (t *turbo) open(file []byte) (width, height, mcu int, ok bool) {
 	return t.param(paramWidth), t.param(paramHeight), mcuWidth[subsampling], true
 }
 
-// decode decodes the region of the file that was opened last, scaled by
-// 1/shrink (1, 2, 4 or 8), into rows of RGBX. The region's left is a multiple
-// of the MCU's width in the scaled image.
+// decode decodes a region of the file that open read last, scaled by 1/shrink (1, 2, 4 or
+// 8), into rows of RGBX. The region's left is a multiple of the MCU's width in the scaled
+// image.
 func (t *turbo) decode(file []byte, shrink int, region rectangle, dst []byte) error {
 	runtime.LockOSThread() // the library keeps the text of a warning for each thread
 	defer runtime.UnlockOSThread()
@@ -168,7 +170,7 @@ func (t *turbo) decode(file []byte, shrink int, region rectangle, dst []byte) er
 	if int32(r) == 0 {
 		return nil
 	}
-	// Most warnings are about stray bytes, and the image is whole.
+	// Most warnings are about stray bytes, and the image is complete.
 	const warning = 0 // TJERR_WARNING
 	code, _, _ := purego.SyscallN(t.errorCode, t.handle)
 	if text := t.problem(); int32(code) != warning || strings.Contains(text, "remature end") {
@@ -177,7 +179,7 @@ func (t *turbo) decode(file []byte, shrink int, region rectangle, dst []byte) er
 	return nil
 }
 
-// problem is what the library says of its last call.
+// problem is the library's message about its latest call.
 func (t *turbo) problem() string {
 	p, _, _ := purego.SyscallN(t.errorText, t.handle)
 	if p == 0 {

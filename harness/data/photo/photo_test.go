@@ -1,3 +1,5 @@
+// Tests of decoding, cropping and resizing.
+
 package photo
 
 import (
@@ -51,7 +53,7 @@ func library(t testing.TB) *Library {
 	return l
 }
 
-// decoders are Go's, which is nil, and libjpeg-turbo where that is at hand.
+// decoders lists Go's decoder (nil), and libjpeg-turbo if available.
 func decoders(t testing.TB) []*Library {
 	t.Helper()
 	all := []*Library{nil}
@@ -79,7 +81,8 @@ func cut(t testing.TB, l *Library, file []byte, v View) []uint8 {
 	return dst
 }
 
-// furthest is the largest difference of two squares, and how many differ.
+// furthest returns the largest difference of two images and the number of bytes that
+// differ.
 func furthest(a, b []uint8) (most, n int) {
 	for i := range a {
 		d := max(int(a[i])-int(b[i]), int(b[i])-int(a[i]))
@@ -91,7 +94,7 @@ func furthest(a, b []uint8) (most, n int) {
 	return most, n
 }
 
-// What is decoded in part is what is decoded in full.
+// Decoding a part gives the same pixels as decoding the whole image.
 func TestPartOfAnImage(t *testing.T) {
 	l := library(t)
 	for _, size := range [][2]int{{500, 375}, {375, 500}, {333, 333}, {640, 130}} {
@@ -119,7 +122,7 @@ func TestPartOfAnImage(t *testing.T) {
 	}
 }
 
-// The two decoders round differently, no more.
+// The two decoders differ by rounding only.
 func TestDecodersAgree(t *testing.T) {
 	l := library(t)
 	grey := image.NewGray(image.Rect(0, 0, 90, 70))
@@ -136,7 +139,7 @@ func TestDecodersAgree(t *testing.T) {
 	} {
 		v := View{Side: 64, W: 48, H: 48, X: 0.5, Y: 0.5, Exact: true}
 		a, b := cut(t, l, file, v), cut(t, nil, file, v)
-		// Go repeats chroma where libjpeg-turbo interpolates.
+		// Go repeats chroma values where libjpeg-turbo interpolates them.
 		sum := 0
 		for i := range a {
 			sum += max(int(a[i])-int(b[i]), int(b[i])-int(a[i]))
@@ -147,8 +150,8 @@ func TestDecodersAgree(t *testing.T) {
 	}
 }
 
-// Files that other programs write: CMYK, which libjpeg-turbo hands back, and
-// progressive scans. The colours are Pillow's (testdata/cmyk.py).
+// Files as other programs write them: CMYK, which libjpeg-turbo does not decode for us,
+// and progressive scans. The expected colours are Pillow's (testdata/cmyk.py).
 func TestForeign(t *testing.T) {
 	for name, want := range map[string][3]int{"cmyk.jpg": {49, 190, 216}, "progressive.jpg": {201, 120, 41}} {
 		file, err := os.ReadFile(filepath.Join("testdata", name))
@@ -168,8 +171,8 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// The middle of a wide crop and of a high one is the square one, whatever
-// decodes; a crop that the resized photo does not hold is refused.
+// The middle of a wide and of a high crop equals the square crop, with every decoder. A
+// crop that the resized photo does not contain is refused.
 func TestRectangles(t *testing.T) {
 	for _, l := range decoders(t) {
 		for _, c := range []struct{ w, h, W, H int }{{300, 200, 80, 48}, {200, 300, 48, 80}, {300, 200, 96, 64}} {
@@ -197,7 +200,7 @@ func TestRectangles(t *testing.T) {
 	}
 }
 
-// An eighth of a large photo is enough for a small view.
+// Decoding at an eighth of the size is enough for a small view of a large photo.
 func TestScaledDecoding(t *testing.T) {
 	l := library(t)
 	file := encode(t, scene(1600, 1200), 95)
@@ -214,7 +217,7 @@ func TestScaledDecoding(t *testing.T) {
 	}
 }
 
-// The vectorised loops have the bits of the plain ones.
+// The vectorised loops give the bits of the plain ones.
 func TestVector(t *testing.T) {
 	if !vector {
 		testskip.Skip(t, "no AVX2")
@@ -246,7 +249,7 @@ func TestVector(t *testing.T) {
 	}
 }
 
-// guarded is memory of n bytes with a page behind it that may not be touched.
+// guarded is a buffer of n bytes, followed by a page that may not be accessed.
 func guarded(t *testing.T, n int) []uint8 {
 	t.Helper()
 	page := os.Getpagesize()
@@ -262,8 +265,8 @@ func guarded(t *testing.T, n int) []uint8 {
 	return m[whole-n : whole : whole]
 }
 
-// At no scale is memory read or written behind what resize asks for, and the
-// vectorised loops have the bits of the plain ones.
+// At no scale does resize read or write outside the buffers of the size that it asks for.
+// The vectorised loops give the bits of the plain ones.
 func TestResizeKeepsToItsMemory(t *testing.T) {
 	had := vector
 	defer func() { vector = had }()
@@ -276,13 +279,13 @@ func TestResizeKeepsToItsMemory(t *testing.T) {
 		{30, 20, View{Side: 64, W: 64, H: 64, X: 1, Y: 1}},
 		{257, 300, View{Side: 32, W: 17, H: 31, X: 1, Y: 1}},
 		{7000, 2000, View{Side: 256, W: 224, H: 224, X: 1, Y: 1}}, // scale 7.8
-		{7000, 7000, View{Side: 256, W: 224, H: 9, X: 1, Y: 1}},   // 27.3
-		{3000, 3000, View{Side: 40, W: 33, H: 3, X: 1, Y: 0.5}},   // 75
+		{7000, 7000, View{Side: 256, W: 224, H: 9, X: 1, Y: 1}},   // scale 27.3
+		{3000, 3000, View{Side: 40, W: 33, H: 3, X: 1, Y: 0.5}},   // scale 75
 		{2048, 1, View{Side: 1, W: 3, H: 1, X: 1}},
 		{1, 65000, View{Side: 8, W: 8, H: 8, Y: 1}},
 		{60000, 64, View{Side: 2, W: 2, H: 2, X: 1, Y: 1}},
 	} {
-		var of [2][]uint8 // without and with vectors
+		var of [2][]uint8 // without and with vector instructions
 		for i, vectors := range []bool{false, true} {
 			if vectors && !had {
 				continue
@@ -316,7 +319,7 @@ func TestResizeKeepsToItsMemory(t *testing.T) {
 	}
 }
 
-// Splitting with shifts that reach black and white, whatever is left of 16.
+// Splitting with shifts that reach black and white, for any remainder modulo 16.
 func TestSplit(t *testing.T) {
 	if !vector {
 		testskip.Skip(t, "no AVX2")
@@ -335,7 +338,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// Where nothing is resized, pixels stay, and shifts stop at black and white.
+// Without resizing pixels are unchanged. Shifts stop at black and white.
 func TestShift(t *testing.T) {
 	m := image.NewRGBA(image.Rect(0, 0, 8, 8))
 	for i := range 64 {
@@ -353,7 +356,7 @@ func TestShift(t *testing.T) {
 	}
 }
 
-// An axis of one pixel, or a crop at the far end of a long one.
+// An axis of one pixel, and a crop at the far end of a long axis.
 func TestPlaces(t *testing.T) {
 	for _, c := range []struct {
 		v    View

@@ -1,29 +1,33 @@
+// Resizing as Pillow does it: antialiased bilinear, horizontally, then vertically.
+
 package photo
 
 import "math"
 
-// taps are the weights of the pixels of one axis that make those of a crop:
-// a triangle as wide as two pixels of the coarser of the two images (Pillow's
-// and torchvision's antialiased bilinear filter), in units of 2^-14.
+// taps are the resize weights along one axis. Each output pixel of the crop is a weighted
+// sum of neighbouring input pixels. The filter is a triangle as wide as two pixels of the
+// coarser of the two images (the antialiased bilinear filter of Pillow and torchvision).
+// Weights are in units of 2^-14.
 type taps struct {
-	n       int // taps of each output, even; those that are not needed weigh 0
+	n       int // number of taps of each output, even; unused ones have weight 0
 	offset  []int32
-	weight  []int16 // n for each output
+	weight  []int16 // n weights for each output
 	exact   []float64
 	touched span
 }
 
-// span is what the taps touch.
+// span is the range of input pixels that the taps read.
 type span struct{ from, to int }
 
 const (
 	weightBits = 14
-	// slack is what whole vectors may read or write behind the last pixel.
+	// slack is the number of bytes that whole vectors may read or write after the last
+	// pixel.
 	slack = 64
 )
 
-// set makes the taps for the outputs first to first+n of an axis of in pixels
-// resized to out.
+// set computes the taps of the outputs first to first+n-1, for an axis of in pixels that
+// is resized to out pixels.
 func (t *taps) set(in, out, first, n int) span {
 	scale := float64(in) / float64(out)
 	support := max(scale, 1)
@@ -53,23 +57,23 @@ func (t *taps) set(in, out, first, n int) span {
 	return t.touched
 }
 
-// pixelBytes is the memory that resize needs for a decoded region. Taps of
-// weight 0 are read, too: behind the last pixel up to as many as an output has.
+// pixelBytes is the size of the buffer for a decoded region. Taps of weight 0 are read,
+// too, so up to n pixels after the last one are read.
 func (c *Cutter) pixelBytes(region rectangle) int {
 	return 4*(region.w*region.h+c.across.n) + slack
 }
 
-// narrowBytes is the memory for the rows that were resized across, with those
-// of weight 0 below.
+// narrowBytes is the size of the buffer for the horizontally resized rows, including the
+// rows of weight 0 after the last.
 func (c *Cutter) narrowBytes(v View) int {
 	return (c.down.touched.to-c.down.touched.from+c.down.n)*4*v.W + slack
 }
 
-// rowBytes is the memory for one row of a view.
+// rowBytes is the size of the buffer for one row of a view.
 func rowBytes(v View) int { return 4*v.W + slack }
 
-// resize makes the view of the decoded region: across, then down, rounding to
-// bytes between, as Pillow does.
+// resize makes the view from the decoded region: horizontally, then vertically, with
+// rounding to bytes in between, as in Pillow.
 func (c *Cutter) resize(dst []uint8, region rectangle, v View) {
 	pitch := 4 * v.W
 	rows := span{c.down.touched.from - region.y, c.down.touched.to - region.y}
@@ -103,7 +107,7 @@ func down(dst, src []uint8, pitch int, weight []int16) {
 	}
 }
 
-// split makes three rows of one of RGBX, and adds a shift to each.
+// split splits a row of RGBX into three rows and adds a shift to each.
 func split(r, g, b, src []uint8, shift [3]int) {
 	done := 0
 	if vector {
@@ -121,8 +125,8 @@ func splitGo(r, g, b, src []uint8, shift [3]int) {
 	}
 }
 
-// acrossGo makes pixels of weighted neighbours in a row of pixels that begins
-// with pixel left.
+// acrossGo computes pixels as weighted sums of neighbours in a row. The row begins with
+// pixel left.
 func acrossGo(dst, src []uint8, offset []int32, weight []int16, n, left int) {
 	for i, from := range offset {
 		w := weight[i*n:][:n]
@@ -139,7 +143,7 @@ func acrossGo(dst, src []uint8, offset []int32, weight []int16, n, left int) {
 	}
 }
 
-// downGo makes a row of weighted rows.
+// downGo computes a row as a weighted sum of rows.
 func downGo(dst, src []uint8, pitch int, weight []int16) {
 	for i := range dst {
 		sum := int32(1) << (weightBits - 1)

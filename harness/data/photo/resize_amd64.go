@@ -1,23 +1,25 @@
+// Vectorised resizing with AVX2 (resize_amd64.s).
+
 package photo
 
 import "golang.org/x/sys/cpu"
 
 var vector = cpu.X86.HasAVX2
 
-// acrossAVX2 is acrossGo. It reads up to 4*n bytes from each offset on.
+// acrossAVX2 computes the same as acrossGo. It reads up to 4*n bytes from each offset.
 //
 //go:noescape
 func acrossAVX2(dst, src []uint8, offset []int32, weight []int16, n, left int)
 
-// downAVX2 is downGo for n rows of any length. It reads and writes up to 15
-// bytes behind a row's end.
+// downAVX2 computes the same as downGo, for rows of any length. It reads and writes up to
+// 15 bytes after a row's end.
 //
 //go:noescape
 func downAVX2(dst, src []uint8, pitch int, weight []int16)
 
-// splitAVX2 is splitGo for a multiple of 16 pixels.
+// splitAVX2 computes the same as splitGo, for a multiple of 16 pixels.
 func splitAVX2(r, g, b, src []uint8, shift [3]int) {
-	// Of each shift, what is added and what is taken off.
+	// The amounts to add and to subtract for each shift.
 	var amounts [6]uint8
 	for k, s := range shift {
 		amounts[k], amounts[3+k] = uint8(min(max(s, 0), 255)), uint8(min(max(-s, 0), 255))

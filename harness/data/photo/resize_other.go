@@ -1,5 +1,7 @@
 //go:build !amd64
 
+// Machines other than amd64 resize with the plain Go loops.
+
 package photo
 
 var vector = false

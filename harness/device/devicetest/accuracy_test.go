@@ -1,3 +1,5 @@
+// Test that Accuracy notices lost digits.
+
 package devicetest
 
 import (
@@ -9,7 +11,7 @@ import (
 	"depthlab/harness/device/ref"
 )
 
-// coarse is a device whose parameters keep 16 bits of float32's 24.
+// coarse is a device whose parameters keep only 16 of float32's 24 bits of mantissa.
 type coarse struct{ device.Device }
 
 func (d coarse) Open(p device.Programs, o device.Options) (device.Session, error) {
@@ -30,7 +32,7 @@ func (s coarseSession) Write(name string, src any) error {
 	return s.Session.Write(name, src)
 }
 
-// A device that loses 8 bits of its parameters is seen, and ref is not taken for one.
+// Accuracy notices a device that loses 8 bits of its parameters, and accepts ref.
 func TestAccuracySeesCoarseParameters(t *testing.T) {
 	for _, name := range []string{"plain-20", "resnet-20"} {
 		if got, limit := accuracy(t, ref.New(), name); !(got <= limit) {

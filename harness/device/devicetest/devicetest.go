@@ -1,11 +1,11 @@
-// Package devicetest is the conformance suite of devices: what every one of
-// them must do like the kernels' references say. A device's own test is
+// Package devicetest is the conformance suite of devices: it compares what every device
+// computes with the kernels' references. A device's own test is
 //
 //	func TestDevice(t *testing.T) { devicetest.Run(t, start, device.FP32, device.BF16); devicetest.Golden(t, start); devicetest.GoldenImageNet(t, start, 64, 224) }
 //
-// Guard bands lie around what single kernels write. They see a device that
-// keeps the arenas of a Program as they are; where a device has a layout of
-// its own, bands inside it are its own test's matter.
+// There are guard bands around the outputs of single kernels. They detect stray writes on a
+// device that keeps a Program's arenas as they are. If a device has its own layout, its own
+// test has to check bands inside it.
 package devicetest
 
 import (
@@ -24,8 +24,8 @@ import (
 	"depthlab/nets/program"
 )
 
-// Run holds a device to its contract, in every precision that it has. Bfloat16 is
-// left out where the processor does not compute in it.
+// Run checks a device against its contract, in each of these precisions. It skips
+// bfloat16 if the processor does not compute in it natively.
 func Run(t *testing.T, start func(testing.TB) device.Device, precisions ...device.Precision) {
 	for _, p := range precisions {
 		t.Run(string(p), func(t *testing.T) {
@@ -53,7 +53,7 @@ func Run(t *testing.T, start func(testing.TB) device.Device, precisions ...devic
 	}
 }
 
-// suite is a device under test.
+// suite is a device under test in one precision.
 type suite struct {
 	dev       device.Device
 	precision device.Precision
@@ -66,17 +66,17 @@ func (s *suite) info(t *testing.T) {
 	}
 }
 
-// net is a net with its programs and all that a session starts from.
+// net is a net with its programs and everything that a session starts from.
 type net struct {
 	name     string
-	salt     string  // of all values
-	away     float64 // of the shifts from 0, up and down in turn
+	salt     string  // seed of all values
+	away     float64 // distance of batch norm's shifts from 0, with alternating sign
 	cfg      compile.Config
 	programs device.Programs
 	graph    *nets.Graph
 }
 
-// Eval programs have a batch of their own, as in real runs.
+// Eval programs have another batch than training, as in real runs.
 const evalBatch = 6
 
 func newNet(t testing.TB, name string, batch, group, size int, salt string) *net {
@@ -84,7 +84,7 @@ func newNet(t testing.TB, name string, batch, group, size int, salt string) *net
 	return newWideNet(t, name, batch, group, size, size, salt)
 }
 
-// newWideNet is a net on images of size rows and width columns.
+// newWideNet makes a net for images of size rows and width columns.
 func newWideNet(t testing.TB, name string, batch, group, size, width int, salt string) *net {
 	t.Helper()
 	arch, err := nets.ParseArch(name)
@@ -112,6 +112,14 @@ func newWideNet(t testing.TB, name string, batch, group, size, width int, salt s
 	return n
 }
 
+// trainOnly is the same net without the programs that only tests of evaluation and
+// calibration run: a device may compile for seconds what it opens.
+func (n *net) trainOnly() *net {
+	c := *n
+	c.programs = device.Programs{Train: n.programs.Train}
+	return &c
+}
+
 // cut is the same net, trained in micro-batches.
 func (n *net) cut(t testing.TB, images int) *net {
 	t.Helper()
@@ -127,11 +135,11 @@ func (n *net) cut(t testing.TB, images int) *net {
 	return &c
 }
 
-// End is when tests begin no more, but are skipped as OutOfTime; its zero value
-// is never. gpu-check runs the suite with little time.
+// End is the time after which no more tests begin: they are skipped as OutOfTime. The
+// zero value means never. gpu-check runs the suite with little time.
 var End time.Time
 
-// OutOfTime is what tests that are skipped for lack of time say.
+// OutOfTime is the message of tests that are skipped for lack of time.
 const OutOfTime = "out of time"
 
 func late(t testing.TB) {
@@ -141,14 +149,14 @@ func late(t testing.TB) {
 	}
 }
 
-// session is a device.Session whose errors end the test.
+// session is a device.Session with methods that end the test on an error.
 type session struct {
 	device.Session
 	t testing.TB
 }
 
-// open starts a session of the net on the device, and writes data set and
-// first values into it.
+// open opens a session of the net on the device, and writes the data set and the initial
+// values to it.
 func (s *suite) open(t testing.TB, n *net) *session {
 	t.Helper()
 	return open(t, s.dev, n, device.Options{Precision: s.precision, Deterministic: true})
@@ -175,7 +183,7 @@ func open(t testing.TB, dev device.Device, n *net, o device.Options) *session {
 	return s
 }
 
-// reference is a session of ref with the same values.
+// reference opens a session of ref with the same values.
 func reference(t testing.TB, n *net) *session {
 	t.Helper()
 	return open(t, ref.New(), n, device.Options{})
@@ -209,8 +217,9 @@ func (n *net) fill(s *session) {
 	}
 }
 
-// firstValue is He's variance 2/fan-in as a uniform distribution; scales
-// around 1, shifts and bias around 0 (or n.away), so that no gradient is missed.
+// firstValue is the initial value of a parameter: He's variance 2/fan-in as a uniform
+// distribution for weights, values around 1 for scales and around 0 (or n.away) for
+// shifts and bias. They are not constant, so that a wrong gradient of them is noticed.
 func (n *net) firstValue(p *nets.Param) []float32 {
 	shape := p.Node.Shape()
 	w := make([]float32, shape.TotalSize())
@@ -219,7 +228,7 @@ func (n *net) firstValue(p *nets.Param) []float32 {
 	case p.Kind.IsWeight():
 		times = math.Sqrt(6 / float64(len(w)/shape[0]))
 		if n.away != 0 && p.Kind == nets.LinearWeight {
-			times /= 16 // as the features are large
+			times /= 16 // because the features are large
 		}
 	case p.Kind == nets.Scale:
 		add = 1
@@ -236,7 +245,8 @@ func (n *net) firstValue(p *nets.Param) []float32 {
 	return w
 }
 
-// plan is a plan of n steps from the given one on, a function of their numbers.
+// plan makes a plan of steps steps, beginning at step first. It depends only on the step
+// numbers.
 func (n *net) plan(first, steps int, rate float32) device.Plan {
 	p := device.Plan{First: first}
 	for step := first; step < first+steps; step++ {
@@ -276,8 +286,8 @@ func (s *session) train(p device.Plan) []device.Metric {
 	return m
 }
 
-// state is all that training changes, by name: parameters, the
-// state of the optimizer and running statistics.
+// state returns everything that training changes, by name: parameters, optimizer state
+// and running statistics.
 func (s *session) state(n *net) map[string][]float32 {
 	s.t.Helper()
 	p := n.programs.Train
@@ -291,7 +301,7 @@ func (s *session) state(n *net) map[string][]float32 {
 	return all
 }
 
-// sameBits compares two states, NaN with NaN.
+// sameBits compares two states bit by bit, NaN included.
 func sameBits(t testing.TB, what string, got, want map[string][]float32) {
 	t.Helper()
 	for name := range want {
@@ -306,8 +316,7 @@ func sameBits(t testing.TB, what string, got, want map[string][]float32) {
 	}
 }
 
-// differ is the first index at which two slices of one length differ in their
-// bits, or -1.
+// differ is the first index at which the bits of two slices of one length differ, or -1.
 func differ(a, b []float32) int {
 	for i := range a {
 		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
@@ -317,7 +326,7 @@ func differ(a, b []float32) int {
 	return -1
 }
 
-// largest gives the largest difference and the largest wanted value.
+// largest returns the largest absolute difference and the largest absolute wanted value.
 func largest(got, want []float32) (diff, size float64) {
 	for i := range want {
 		d := math.Abs(float64(got[i]) - float64(want[i]))
@@ -329,8 +338,8 @@ func largest(got, want []float32) (diff, size float64) {
 	return diff, size
 }
 
-// Hashes are n 32-bit numbers, a function of the name: FNV-1a, then an integer
-// mixer on seed and index. testdata/golden.py has the same function.
+// Hashes are n 32-bit numbers that depend only on the name: FNV-1a, then an integer mixer
+// of seed and index. testdata/golden.py has the same function.
 func Hashes(name string, n int) []uint32 {
 	seed := uint32(2166136261)
 	for _, b := range []byte(name) {
@@ -346,7 +355,7 @@ func Hashes(name string, n int) []uint32 {
 	return h
 }
 
-// uniform values in [-1, 1): multiples of 2^-23, exact in float32.
+// uniform returns values in [-1, 1) that are multiples of 2^-23, so exact in float32.
 func uniform(name string, n int) []float64 {
 	u := make([]float64, n)
 	for i, h := range Hashes(name, n) {

@@ -1,3 +1,5 @@
+// Devices with a known fault, to test the tests.
+
 package devicetest
 
 import (
@@ -9,9 +11,9 @@ import (
 	"depthlab/nets/program"
 )
 
-// Faulty are devices that train wrongly, each in one way, by name. They compute in
-// float32 whatever the precision. Whatever compares a device with ref has to find
-// each of them; Sound is the same without a fault.
+// Faulty returns devices that train wrongly, each with one fault, by its description.
+// They compute in float32 in any precision. Every comparison with ref must notice each of
+// them. Sound is the same without a fault.
 func Faulty() map[string]device.Device {
 	return map[string]device.Device{
 		"parameters are never updated": &faulty{ref.New(), func(c program.Instr) kernel.Kernel {
@@ -55,12 +57,12 @@ func Faulty() map[string]device.Device {
 	}
 }
 
-// Sound is ref, in any precision.
+// Sound is ref in any precision.
 func Sound() device.Device {
 	return &faulty{ref.New(), func(c program.Instr) kernel.Kernel { return c.Kernel }}
 }
 
-// faulty is ref with other kernels in its training program.
+// faulty is ref with changed kernels in its training program.
 type faulty struct {
 	device.Device
 	kernel func(c program.Instr) kernel.Kernel
@@ -83,8 +85,8 @@ func (d *faulty) Open(p device.Programs, o device.Options) (device.Session, erro
 	return d.Device.Open(p, o)
 }
 
-// changed is the instruction's kernel or, if it is a K, one that does something
-// else; right computes what is right.
+// changed returns the instruction's kernel. If that is a K, it returns one that calls ref
+// instead; right computes the correct result.
 func changed[K kernel.Kernel](c program.Instr, ref func(out, in []kernel.Tensor, right func())) kernel.Kernel {
 	if _, ok := c.Kernel.(K); ok {
 		return otherwise{c.Kernel, ref}

@@ -1,3 +1,5 @@
+// Test that the comparison of whole steps notices faulty devices.
+
 package devicetest
 
 import (
@@ -7,7 +9,7 @@ import (
 	"depthlab/harness/device"
 )
 
-// hearing is a test that notes its errors in place of failing.
+// hearing is a test that counts errors instead of failing.
 type hearing struct {
 	testing.TB
 	errors int
@@ -18,7 +20,8 @@ func (h *hearing) Error(...any)          { h.errors++ }
 func (h *hearing) Fatalf(string, ...any) { h.errors++; runtime.Goexit() }
 func (h *hearing) Fatal(...any)          { h.errors++; runtime.Goexit() }
 
-// complaints is how many errors training three steps of a net beside ref finds.
+// complaints is the number of errors found when three steps of a net are compared with
+// ref.
 func complaints(t *testing.T, dev device.Device, p device.Precision) int {
 	h := &hearing{TB: t}
 	done := make(chan bool)
@@ -31,13 +34,13 @@ func complaints(t *testing.T, dev device.Device, p device.Precision) int {
 	return h.errors
 }
 
-// The comparison of whole steps finds each faulty device, in each precision, and
-// nothing wrong with a sound one.
+// The comparison of whole steps notices each faulty device in each precision, and accepts
+// a sound one.
 func TestFaulty(t *testing.T) {
 	for _, p := range []device.Precision{device.FP32, device.BF16} {
 		for fault, dev := range Faulty() {
 			if complaints(t, dev, p) == 0 {
-				t.Errorf("in %s it is not noticed that %s", p, fault)
+				t.Errorf("in %s nothing notices that %s", p, fault)
 			}
 		}
 		if n := complaints(t, Sound(), p); n > 0 {

@@ -1,3 +1,5 @@
+// Comparison with PyTorch: one training step of ImageNet nets.
+
 package devicetest
 
 import (
@@ -11,32 +13,45 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// goldenRow is what testdata/golden_imagenet.py keeps of a tensor: its norm,
-// its largest absolute value, the error of PyTorch's own float32, elements.
+// goldenRow is the number of values that testdata/golden_imagenet.py keeps of a tensor:
+// its norm, its largest absolute value, the error of PyTorch's own float32, and 12
+// elements.
 const goldenRow = 15
 
-var goldenNets = []string{"resnet-18", "plain-34", "resnet-50", "resnet-50/A", "resnet-50/C", "resnet-50/torchvision", "resnet-50/A/v1.5", "resnet-50/C/v1.5"}
+var goldenNets = []struct {
+	name string
+	all  bool // only where everything is tested
+}{
+	{name: "resnet-18"},
+	{name: "plain-34", all: true},
+	{name: "resnet-50", all: true},
+	{name: "resnet-50/A", all: true},
+	{name: "resnet-50/C", all: true},
+	{name: "resnet-50/torchvision"},
+	{name: "resnet-50/A/v1.5", all: true},
+	{name: "resnet-50/C/v1.5", all: true},
+}
 
 func goldenFile(net string, size int) string {
 	return fmt.Sprintf("imagenet/%s_%d", strings.ReplaceAll(net, "/", "_"), size)
 }
 
-// GoldenImageNet holds a device to PyTorch on the ImageNet nets: one training
-// step on images of size x size (64 or 224), the loss, every gradient, and all
-// parameters and running statistics after it, each to the bound that allowed
-// gives (testdata/golden_imagenet.py).
+// GoldenImageNet compares a device with PyTorch on the ImageNet nets: one training step
+// on images of size x size (64 or 224). It compares the loss, every gradient, and all
+// parameters and running statistics after the step, each within the bound from allowed
+// (testdata/golden_imagenet.py).
 func GoldenImageNet(t *testing.T, start func(testing.TB) device.Device, sizes ...int) {
 	dev := start(t)
 	defer dev.Close()
 	batch := map[int]int{64: 3, 224: 1}
 	for _, size := range sizes {
-		for _, name := range goldenNets {
-			t.Run(fmt.Sprintf("golden/%s/%d", name, size), func(t *testing.T) {
-				if testskip.Short(t) && (size > 64 || name != "resnet-18") {
-					testskip.Skip(t, "large nets take seconds each")
-				}
-				want := readGolden(t, goldenFile(name, size))
-				n := newNet(t, name, batch[size], 0, size, fmt.Sprint(want["salt"][0]))
+		for _, c := range goldenNets {
+			if (c.all || size > 64) && !testskip.Everything() {
+				continue
+			}
+			t.Run(fmt.Sprintf("golden/%s/%d", c.name, size), func(t *testing.T) {
+				want := readGolden(t, goldenFile(c.name, size))
+				n := newNet(t, c.name, batch[size], 0, size, fmt.Sprint(want["salt"][0])).trainOnly()
 				n.away = 3
 				s := open(t, dev, n, device.Options{Precision: device.FP32, Deterministic: true})
 				m := s.train(n.plan(0, 1, 0.05))[0]
@@ -50,21 +65,21 @@ func GoldenImageNet(t *testing.T, start func(testing.TB) device.Device, sizes ..
 				for _, b := range n.graph.Norms {
 					stats = append(stats, b.Name+".running_mean", b.Name+".running_var")
 				}
-				for _, c := range []struct {
+				for _, of := range []struct {
 					kind  string
 					names []string
 				}{{"grad", grads}, {"after", params}, {"stat", stats}} {
-					worst, cancelled := s.compare(n, c.names, want[c.kind])
-					t.Logf("%s: worst error %.1e; in %d of %d tensors float32 cancels", c.kind, worst, cancelled, len(c.names))
+					worst, cancelled := s.compare(n, of.names, want[of.kind])
+					t.Logf("%s: worst error %.1e; in %d of %d tensors float32 cancels", of.kind, worst, cancelled, len(of.names))
 				}
 			})
 		}
 	}
 }
 
-// compare holds buffers to rows of PyTorch's, one each in the order of their
-// names, and gives the worst error of those that nothing cancels in, and how
-// many the others are.
+// compare compares buffers with rows of PyTorch's, which are in the order of the buffers'
+// names. worst is the largest error of the tensors in which float32 does not cancel;
+// cancelled is the number of the other tensors.
 func (s *session) compare(n *net, names []string, rows []float64) (worst float64, cancelled int) {
 	s.t.Helper()
 	slices.Sort(names)
@@ -93,16 +108,16 @@ func (s *session) compare(n *net, names []string, rows []float64) (worst float64
 	return worst, cancelled
 }
 
-// The error that a tensor may have, as a share of its largest element, and the
-// most that one may have in which float32 cancels, as a share of the largest
-// element of all tensors of its kind in the net.
+// exactBound is the largest error of a tensor, relative to its largest element.
+// cancelledBound is the largest error of a tensor in which float32 cancels, relative to
+// the largest element of all tensors of its kind in the net.
 const exactBound, cancelledBound = 1e-4, 2e-4
 
-// allowed gives the bound of each row: exactBound, of the largest element and of
-// the norm. Gradients in so deep nets are often sums that nearly cancel, and some
-// are 0 but for rounding: where PyTorch's own float32 is more than 1e-5 away from
-// its float64, 30 times that distance is allowed where it is more, as one order
-// of such a sum differs so much from another; but no more than cancelledBound.
+// allowed returns the bound of each row: exactBound, for elements and norm. Gradients in
+// so deep nets are often sums that nearly cancel; some are 0 except for rounding. If
+// PyTorch's own float32 differs from its float64 by more than 1e-5, 30 times this
+// difference is allowed (if that is more), because two orders of such a sum differ by so
+// much. The bound is never more than cancelledBound.
 func allowed(rows []float64) (bounds []float64) {
 	net := 0.0
 	for i := 0; i < len(rows); i += goldenRow {

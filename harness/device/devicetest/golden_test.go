@@ -1,16 +1,17 @@
+// Test that the goldens of the ImageNet nets have tight bounds.
+
 package devicetest
 
 import "testing"
 
-// How much of PyTorch's ImageNet goldens says little, so that goldens that are
-// made anew say no less: tensors in which float32 cancels, and those of them that
-// may be wrong by more than a hundredth of their own largest element. No bound is
-// above a hundredth of the largest element of the net's.
+// The number of tensors in which float32 cancels, and of those among them that may be
+// wrong by more than a hundredth of their own largest element. So new goldens cannot be
+// weaker unnoticed. No bound is above a hundredth of the largest element of the net.
 func TestGoldenBounds(t *testing.T) {
 	tensors, cancelled, loose := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, size := range []int{64, 224} {
-		for _, net := range goldenNets {
-			golden := readGolden(t, goldenFile(net, size))
+		for _, c := range goldenNets {
+			golden := readGolden(t, goldenFile(c.name, size))
 			for _, kind := range []string{"grad", "after", "stat"} {
 				rows := golden[kind]
 				largest := 0.0
@@ -26,7 +27,7 @@ func TestGoldenBounds(t *testing.T) {
 						loose[kind]++
 					}
 					if share := bound * rows[i*goldenRow+1] / largest; share > 1e-2 {
-						t.Errorf("%s at %d: the bound of %s %d is %.2g of the net's largest", net, size, kind, i, share)
+						t.Errorf("%s at %d: the bound of %s %d is %.2g of the net's largest", c.name, size, kind, i, share)
 					}
 				}
 			}

@@ -1,3 +1,5 @@
+// Conformance of single kernels: values, guard bands, NaN and Inf, unsupported kernels.
+
 package devicetest
 
 import (
@@ -13,7 +15,7 @@ import (
 	"depthlab/nets/program"
 )
 
-// single is one kernel on operands of these shapes.
+// single is one kernel with the shapes of its operands.
 type single struct {
 	k  kernel.Kernel
 	in []kernel.Shape
@@ -21,8 +23,8 @@ type single struct {
 
 func (c single) String() string { return fmt.Sprintf("%s of %v", c.k, c.in) }
 
-// optimizers are all, besides the authors' form of SGD, which nets here are trained
-// with.
+// optimizers are all optimizers except SGD in the authors' form, which the nets here are
+// trained with.
 var (
 	nesterov = kernel.SGD{Momentum: 0.9, Decay: 1e-4, Form: kernel.Nesterov}
 	adamW    = kernel.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.01, Decoupled: true}
@@ -33,8 +35,7 @@ var (
 	}
 )
 
-// singles are all kernels on the shapes that real nets give them, and odd
-// ones beside them.
+// singles lists all kernels with the shapes of real nets, and with odd shapes.
 func singles(t testing.TB) []single {
 	var all []single
 	seen := map[string]bool{}
@@ -50,7 +51,7 @@ func singles(t testing.TB) []single {
 		batch, size int
 	}
 	nets := []real{{"plain-20", 4, 32}, {"resnet-20", 4, 32}, {"resnet-20/split", 4, 32}, {"resnet-20/B", 4, 32}, {"resnet-20/C", 4, 32}}
-	if !testskip.Short(t) { // these take ref minutes
+	if testskip.Everything() && End.IsZero() {
 		nets = append(nets, real{"resnet-18", 2, 64}, real{"resnet-50/torchvision", 2, 64})
 	}
 	for _, r := range nets {
@@ -58,7 +59,7 @@ func singles(t testing.TB) []single {
 		for _, p := range n.programs.All() {
 			for _, c := range p.Code {
 				if _, ok := c.Kernel.(kernel.Optimizer); ok && r.size > 32 {
-					continue // as on smaller nets, on millions of parameters
+					continue // covered by smaller nets; here it would be millions of parameters
 				}
 				var in []kernel.Shape
 				for _, id := range c.In {
@@ -69,8 +70,8 @@ func singles(t testing.TB) []single {
 		}
 	}
 
-	// Convolutions on odd extents, one image, one channel; vectors of 16, and
-	// groups of images, do not divide them.
+	// Convolutions with odd sizes, one image, one channel: sizes that vectors of 16 and
+	// groups of images do not divide.
 	for _, c := range []struct {
 		k kernel.Conv
 		x kernel.Shape
@@ -122,7 +123,7 @@ func singles(t testing.TB) []single {
 		add(kernel.BatchNormInfer{Eps: k.Eps, Add: k.Add, ReLU: k.ReLU}, infer...)
 	}
 	for _, where := range []kernel.PadWhere{kernel.Trailing, kernel.Split} {
-		k := kernel.Pad{Stride: 2, Out: 8, Where: where} // 5 zero channels: no even halves
+		k := kernel.Pad{Stride: 2, Out: 8, Where: where} // 5 zero channels: they cannot be split in halves
 		add(k, kernel.Shape{2, 3, 5, 7})
 		add(kernel.PadGrad{Pad: k, C: 3, H: 5, W: 7}, kernel.Shape{2, 8, 3, 4})
 	}
@@ -147,12 +148,14 @@ func singles(t testing.TB) []single {
 	add(kernel.LinearGradWeight{}, kernel.Shape{4, 512}, kernel.Shape{4, 1000})
 	add(kernel.CrossEntropy{}, kernel.Shape{3, 1000}, kernel.Shape{3})
 	add(kernel.CrossEntropyGrad{}, kernel.Shape{3, 1000}, kernel.Shape{3})
-	// Of a batch that is cut.
+	// For micro-batches.
 	add(kernel.CrossEntropy{Of: 6}, kernel.Shape{3, 1000}, kernel.Shape{3})
 	add(kernel.CrossEntropyGrad{Of: 6}, kernel.Shape{3, 1000}, kernel.Shape{3})
 	add(kernel.Accumulate{}, kernel.Shape{37}, kernel.Shape{37})
 	stat, c := kernel.Shape{2, 5}, kernel.Shape{5}
 	add(kernel.MovingAverage{Count: 12}, stat, stat, stat, stat, c, c, kernel.Shape{2})
+	add(kernel.MovingAverage{Count: 12, Replicas: 3}, stat, stat, c, c, kernel.Shape{2})
+	add(kernel.AllReduce{Replicas: 1}, kernel.Shape{37}, kernel.Shape{5}) // with more replicas: tested by Replicas
 	add(kernel.Batch{H: 8, W: 11, Pad: 2, First: 1, Images: 3}, kernel.Shape{9, 3, 7, 12}, kernel.Shape{9}, kernel.Shape{6, 4}, kernel.Shape{3, 7, 12}, kernel.Shape{3}, kernel.Shape{3})
 	add(kernel.Add{}, kernel.Shape{3, 5, 7, 5}, kernel.Shape{3, 5, 7, 5})
 	for _, k := range optimizers {
@@ -169,39 +172,38 @@ func singles(t testing.TB) []single {
 	return all
 }
 
-// bound is the largest error of a kernel, relative to the largest element of
-// the output: sums with cancellation have no relative accuracy element by
-// element.
+// bound is the largest allowed error of a kernel, relative to the largest element of the
+// output. An error relative to each element would make no sense for sums that cancel.
 func bound(k kernel.Kernel, p device.Precision) float64 {
 	const ulp32, ulp16 = 1. / (1 << 24), 1. / (1 << 8) // half a unit in the last place: float32, bfloat16
 	switch k.(type) {
 	case kernel.MaxPool:
-		return 0 // copies of what is exact in bfloat16
+		return 0 // copies values that are exact in bfloat16
 	case kernel.Pad, kernel.PadGrad, kernel.AvgPoolGrad:
 		// Copies, and one division.
 		if p == device.BF16 {
 			return 2 * ulp16
 		}
 		return 2 * ulp32
-	case kernel.Optimizer, kernel.MovingAverage, kernel.Accumulate:
+	case kernel.Optimizer, kernel.MovingAverage, kernel.Accumulate, kernel.AllReduce:
 		// Float32 in each precision: three roundings or, fused, two.
 		return 8 * ulp32
 	case kernel.CrossEntropy, kernel.CrossEntropyGrad:
 		// Float32 in each precision: an exponential, a sum and a logarithm.
 		return 64 * ulp32
 	case kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.AvgPool, kernel.MaxPoolGrad, kernel.Add, kernel.Batch:
-		// Sums of at most some hundred terms; in bfloat16 operands and result
-		// are rounded.
+		// Sums of at most some hundred terms. In bfloat16 operands and result are
+		// rounded.
 		if p == device.BF16 {
 			return 4 * ulp16
 		}
 		return 32 * ulp32
 	}
-	// Convolutions sum up to 9*64 products, their weight gradients up to some
-	// thousand, and batch norms a channel: the roundings of n terms add up to
-	// about sqrt(n) of them, some dozen. Winograd's transforms cost a few
-	// times that. In bfloat16 the sums are float32, the operands, the result
-	// and what batch norm subtracts the mean from are rounded.
+	// Convolutions sum up to 9*64 products, their weight gradients up to some thousand,
+	// and batch norms a whole channel. The rounding errors of n terms add up to about
+	// sqrt(n) of them, here some dozen. Winograd's transforms cost a few times that. In
+	// bfloat16 the sums are float32. The operands, the result and the value that batch
+	// norm subtracts the mean from are rounded.
 	if p == device.BF16 {
 		return 6 * ulp16
 	}
@@ -213,16 +215,16 @@ type tiny struct {
 	single
 	p        *program.Program
 	operands []kernel.Tensor
-	names    []string // of the buffers that the host writes operands to
-	outs     []string // and of those that it reads outputs from
+	names    []string // buffers that the host writes operands to
+	outs     []string // buffers that the host reads outputs from
 	rows     []device.Row
 }
 
 // rates of the single step that a tiny program runs.
 var rates = device.Rates{Learning: 0.05, Statistics: 0.1}
 
-// staged says whether operand i of the kernel is an activation, which a device
-// may keep in a layout of its own once it is work space.
+// staged reports whether operand i of the kernel is an activation. In work space a device
+// may keep it in its own layout.
 func staged(k kernel.Kernel, i int, s kernel.Shape) bool {
 	_, first := k.(kernel.ConvGradInput) // its operand 0 is the weight
 	_, conv := k.(kernel.Conv)
@@ -230,10 +232,9 @@ func staged(k kernel.Kernel, i int, s kernel.Shape) bool {
 	return len(s) == 4 && !batch && !(first && i == 0) && !(conv && i == 1)
 }
 
-// newTiny makes the program. Operands and outputs are in the Input arena,
-// where the host reaches them, with guards around the outputs. With work set,
-// activations pass through work space on both sides, by a copy (a Pad that
-// pads nothing): the way they are held within a net.
+// newTiny makes the program. Operands and outputs are in the Input arena, where the host
+// can access them, with guard bands around the outputs. With work set, activations are
+// copied to and from work space (by a Pad that pads nothing), as inside a net.
 func newTiny(t testing.TB, c single, work bool) *tiny {
 	t.Helper()
 	p := program.New(c.k.String())
@@ -260,7 +261,7 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		emit(kernel.Pad{Stride: 1, Out: p.Buffers[id].Shape[1]}, ph, []program.BufID{to}, []program.BufID{id})
 	}
 	phase := program.Forward
-	// What the plan writes goes into the buffers of its roles.
+	// Buffers that the plan writes have the names of their roles.
 	taken := map[int]string{}
 	switch c.k.(type) {
 	case kernel.Batch:
@@ -372,8 +373,8 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 
 const guard = 16 // elements between outputs
 
-// weightOf is the shape of the weight that a kernel writes, which is no
-// activation.
+// weightOf is the shape of the weight that a kernel writes, because it is not an
+// activation; else nil.
 func weightOf(c single) kernel.Shape {
 	if k, ok := c.k.(kernel.ConvGradWeight); ok {
 		return kernel.Shape{k.Out, c.in[0][1], k.Size, k.Size}
@@ -391,8 +392,8 @@ func typeOf(x kernel.Tensor) kernel.DType {
 	return kernel.Float32
 }
 
-// operands are values that fit the kernel: statistics are those of the batch,
-// outputs those of the inputs, labels in range.
+// operands makes values that fit the kernel: statistics of the batch, outputs of the
+// inputs, labels in range.
 func operands(t testing.TB, c single) []kernel.Tensor {
 	var xs []kernel.Tensor
 	float := func(i int, add, times float64) kernel.Tensor {
@@ -420,8 +421,8 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 			xs[4] = out[0]
 		}
 	case kernel.MaxPool, kernel.MaxPoolGrad:
-		// Few values, so that windows have ties; exact in bfloat16, where more
-		// would be ties only once they are rounded.
+		// Few different values, so that windows have ties. They are exact in bfloat16,
+		// because rounding would make more ties.
 		for i, v := range xs[0].F32 {
 			xs[0].F32[i] = float32(math.Round(8 * float64(v)))
 		}
@@ -469,7 +470,7 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 	return xs
 }
 
-// reference1 runs a kernel's Ref on copies, and gives its outputs.
+// reference1 runs a kernel's Ref on copies and returns its outputs.
 func reference1(t testing.TB, k kernel.Kernel, in []kernel.Tensor) []kernel.Tensor {
 	t.Helper()
 	var shapes []kernel.Shape
@@ -502,8 +503,8 @@ func reference1(t testing.TB, k kernel.Kernel, in []kernel.Tensor) []kernel.Tens
 	return out
 }
 
-// run executes the program once on a fresh session and gives the outputs. It
-// checks guards and inputs.
+// run executes the program once in a new session and returns the outputs. It checks the
+// guard bands and that inputs are unchanged.
 func (x *tiny) run(t testing.TB, s *suite) ([]kernel.Tensor, error) {
 	t.Helper()
 	late(t)
@@ -575,13 +576,13 @@ func (x *tiny) run(t testing.TB, s *suite) ([]kernel.Tensor, error) {
 	return outs, nil
 }
 
-// supported leaves the test out if the device says that it does not support the
-// kernel; then it must not open it either.
+// supported skips the test if the device does not support the kernel. Then Open must
+// fail, too.
 func (s *suite) supported(t testing.TB, x *tiny) {
 	t.Helper()
 	no := s.dev.Supports(x.k)
 	if no == nil {
-		return // and run fails if it is not opened
+		return // if Open fails, run fails
 	}
 	h, err := s.dev.Open(device.Programs{Train: x.p}, device.Options{Precision: s.precision})
 	if err == nil {
@@ -591,8 +592,7 @@ func (s *suite) supported(t testing.TB, x *tiny) {
 	testskip.Skip(t, "%v", no)
 }
 
-// kernels runs every kernel by itself, on operands in reach of the host and in
-// work space.
+// kernels runs every kernel alone, with operands in the Input arena and in work space.
 func (s *suite) kernels(t *testing.T) {
 	worst := map[string]float64{}
 	for _, c := range singles(t) {
@@ -640,9 +640,9 @@ func (s *suite) kernels(t *testing.T) {
 	t.Log("worst errors of the largest element: ", worst)
 }
 
-// nonfinite puts NaN and Inf into the middle of each operand in turn. What is
-// not finite by the reference must not be finite here, so that no error is
-// swallowed. (More may be: Winograd's transforms spread it to neighbours.)
+// nonfinite puts NaN and Inf into the middle of each operand in turn. Elements that are
+// not finite in the reference must not be finite on the device, so that no error is
+// hidden. (More may be not finite: Winograd's transforms spread NaN to neighbours.)
 func (s *suite) nonfinite(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range singles(t) {
@@ -671,12 +671,12 @@ func (s *suite) nonfinite(t *testing.T) {
 					}
 					var stopped *device.NonFiniteError
 					if errors.As(err, &stopped) && !allFinite(want) {
-						return // a device may look at more than the loss
+						return // a device may check more than the loss
 					}
 					if err != nil {
 						t.Fatal(err)
 					}
-					if _, ok := c.k.(kernel.MaxPool); ok { // and nothing else is hit
+					if _, ok := c.k.(kernel.MaxPool); ok { // no other output may be affected
 						if j := differ(got[0].F32, want[0].F32); j >= 0 && !(got[0].F32[j] != got[0].F32[j] && want[0].F32[j] != want[0].F32[j]) {
 							t.Fatalf("output %d is %v, want %v", j, got[0].F32[j], want[0].F32[j])
 						}
@@ -707,7 +707,7 @@ func allFinite(xs []kernel.Tensor) bool {
 	return true
 }
 
-// alien is a kernel that no device knows: it doubles.
+// alien is a kernel that no device knows. It doubles its input.
 type alien struct{}
 
 func (alien) String() string                                  { return "alien" }
@@ -719,8 +719,8 @@ func (alien) Ref(out, in []kernel.Tensor) {
 	}
 }
 
-// unsupported: what a device cannot do it says by type, at Supports and at
-// Open, and does not try. Ref can do all.
+// unsupported: for what it cannot do a device returns an UnsupportedError, from Supports
+// and from Open. Ref supports everything.
 func (s *suite) unsupported(t *testing.T) {
 	var no *device.UnsupportedError
 	c := single{alien{}, []kernel.Shape{{4}}}

@@ -1,3 +1,5 @@
+// Search for salts with which no rectifier is near its kink.
+
 package devicetest
 
 import (
@@ -10,8 +12,8 @@ import (
 
 var search = flag.Int("search", 0, "try this many salts for each of the whole nets, and print the best")
 
-// TestSalts is no test, but looks for salts with -search: see probe. A change of
-// wholeNets or cutNets, of the values that they start from or of the plan needs it.
+// TestSalts checks nothing. With -search it looks for salts (see probe). It is needed
+// after a change of wholeNets or cutNets, of their initial values or of the plan.
 func TestSalts(t *testing.T) {
 	find := func(what string, net func(salt string) *net, first func(n *net) device.Plan) {
 		best, salt := 0.0, ""

@@ -1,3 +1,5 @@
+// Test that the suite runs every kernel.
+
 package devicetest
 
 import (
@@ -10,8 +12,8 @@ import (
 
 var hasRef = regexp.MustCompile(`(?m)^func \(k (\w+)\) Ref\(`)
 
-// Every kernel is tried on its own on every device: what a device says to support
-// it must also compile, and compute.
+// Every kernel is tested alone on every device. A device must compile and compute every
+// kernel that it says it supports.
 func TestEveryKernelIsTried(t *testing.T) {
 	tried := map[string]bool{}
 	for _, c := range singles(t) {

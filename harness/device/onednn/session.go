@@ -52,6 +52,9 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	if len(p.All()) == 0 {
 		return nil, fmt.Errorf("onednn: no program to open")
 	}
+	if n := p.Replicas(); n > 1 {
+		return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("a program of %d replicas", n), Hint: "onednn is one device, the CPU"}
+	}
 	if d.team == nil && d.thread == nil {
 		return nil, fmt.Errorf("onednn: the device is closed")
 	}

@@ -1,3 +1,5 @@
+// Test of ref's gradient against float64.
+
 package ref_test
 
 import (

@@ -1,3 +1,5 @@
+// Test that training learns, with the losses of the first steps as literals.
+
 package ref_test
 
 import (
@@ -11,9 +13,9 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// TestLearning: one batch of noise is learned by heart, by the initial values
-// and the recipe that real runs have. Its losses are literals: whatever
-// changes them changes every result.
+// TestLearning: one batch of noise is memorised, with the initial weights and the recipe
+// of real runs. The expected losses are literals, because a change of them changes every
+// result.
 func TestLearning(t *testing.T) {
 	const batch, size = 8, 16
 	want := []float64{2.344282, 2.279776, 2.166972, 2.025901, 1.875458, 1.727166, 1.586889, 1.456886, 1.33366, 1.212561}
@@ -60,7 +62,7 @@ func TestLearning(t *testing.T) {
 	must(s.Write("images", pixels))
 	must(s.Write("labels", labels))
 	must(s.Write("mean", mean))
-	must(s.Write("scale", []float32{1, 1, 1})) // the paper's: no division
+	must(s.Write("scale", []float32{1, 1, 1})) // as in the paper: no division
 	for _, p := range g.Params {
 		must(s.Write(p.Name, nets.Init(p, 0, false)))
 	}
@@ -84,7 +86,7 @@ func TestLearning(t *testing.T) {
 		t.Errorf("after %d steps %d wrong of %d, loss %v", len(losses), m[0].Wrong, batch, m[0].Loss)
 	}
 	t.Logf("learned in %d steps", len(losses))
-	// Sums are in float64, so machines that fuse multiply-adds agree too.
+	// Sums are in float64, so machines that fuse multiply-adds agree, too.
 	for i, w := range want {
 		if !(math.Abs(losses[i]-w) <= 1e-5*w) {
 			t.Fatalf("the losses of the first steps are %.7v, were %v", losses[:10], want)

@@ -1,6 +1,7 @@
-// Package ref computes Programs with the kernels' own references: plain Go,
-// parallel over images. It is the oracle of every other device, and the CPU
-// of last resort.
+// Package ref computes Programs with the kernels' own reference implementations: plain
+// Go, parallel over images. All other devices are compared with it. It is also the last
+// resort on a CPU, because it needs no library. It computes any number of replicas, one
+// after the other.
 package ref
 
 import (
@@ -15,7 +16,7 @@ import (
 
 type ref struct{}
 
-// New gives the device; it needs nothing.
+// New returns the device.
 func New() device.Device { return ref{} }
 
 func (ref) Info() device.Info {
@@ -40,28 +41,35 @@ func (r ref) Open(p device.Programs, o device.Options) (device.Session, error) {
 		return nil, fmt.Errorf("ref: no program to open")
 	}
 	s := &session{info: r.Info(), programs: p}
-	s.info.Precision = string(device.FP32)
-	shared := map[string]kernel.Tensor{}
+	s.info.Precision, s.info.Replicas = string(device.FP32), p.Replicas()
+	shared := make([]map[string]kernel.Tensor, max(1, p.Replicas())) // the buffers of each replica that programs share, by name or arena
+	for i := range shared {
+		shared[i] = map[string]kernel.Tensor{}
+	}
 	for _, q := range p.All() {
-		m, err := load(q, shared)
-		if err != nil {
-			return nil, err
+		m := &machine{p: q}
+		for _, memory := range shared {
+			values, err := load(q, memory)
+			if err != nil {
+				return nil, err
+			}
+			m.replicas = append(m.replicas, values)
 		}
 		s.machines = append(s.machines, m)
 	}
 	return s, nil
 }
 
-// machine is a program with its memory.
+// machine is a program and its buffers.
 type machine struct {
-	p      *program.Program
-	values []kernel.Tensor // of each buffer
+	p        *program.Program
+	replicas [][]kernel.Tensor // of each replica, the content of the buffers
 }
 
-// load gives every buffer of p its memory. The packed arenas are one array
-// each, and the same for all programs; so are input buffers, by name.
-func load(p *program.Program, shared map[string]kernel.Tensor) (*machine, error) {
-	m := &machine{p: p, values: make([]kernel.Tensor, len(p.Buffers))}
+// load allocates the buffers of p on one replica. Each packed arena is one array, which
+// all programs share. Input buffers of equal name and shape are shared, too.
+func load(p *program.Program, shared map[string]kernel.Tensor) ([]kernel.Tensor, error) {
+	values := make([]kernel.Tensor, len(p.Buffers))
 	work := make([]float32, p.Bytes[program.Work]/4)
 	for i := range p.Buffers {
 		b := &p.Buffers[i]
@@ -70,13 +78,13 @@ func load(p *program.Program, shared map[string]kernel.Tensor) (*machine, error)
 			if b.Type != kernel.Float32 {
 				return nil, fmt.Errorf("ref: work buffer %s is %s, want f32", b.Name, b.Type)
 			}
-			m.values[i] = kernel.Tensor{Shape: b.Shape, F32: work[b.Offset/4:][:b.Shape.Len()]}
+			values[i] = kernel.Tensor{Shape: b.Shape, F32: work[b.Offset/4:][:b.Shape.Len()]}
 		case program.Input:
 			key := b.Name + b.Shape.String()
 			if _, ok := shared[key]; !ok {
 				shared[key] = kernel.New(b.Type, b.Shape...)
 			}
-			m.values[i] = shared[key]
+			values[i] = shared[key]
 		default:
 			key := b.Arena.String()
 			if _, ok := shared[key]; !ok {
@@ -85,34 +93,46 @@ func load(p *program.Program, shared map[string]kernel.Tensor) (*machine, error)
 			if all := shared[key].F32; int64(len(all))*4 < p.Bytes[b.Arena] {
 				return nil, fmt.Errorf("ref: programs disagree on the %s arena", b.Arena)
 			} else {
-				m.values[i] = kernel.Tensor{Shape: b.Shape, F32: all[b.Offset/4:][:b.Shape.Len()]}
+				values[i] = kernel.Tensor{Shape: b.Shape, F32: all[b.Offset/4:][:b.Shape.Len()]}
 			}
 		}
 	}
-	return m, nil
+	return values, nil
 }
 
-// run executes instructions from to, and calls after behind each; it may be
-// nil, and stops the run by returning false.
+// run executes instructions from to to-1, each on all replicas, and calls after following
+// each of them. after may be nil. If it returns false, run stops.
 func (m *machine) run(from, to int, after func(c *program.Instr, in, out []kernel.Tensor) bool) {
 	for i := from; i < to; i++ {
 		c := &m.p.Code[i]
-		in, out := make([]kernel.Tensor, len(c.In)), make([]kernel.Tensor, len(c.Out))
-		for j, id := range c.In {
-			in[j] = m.values[id]
+		var all operands
+		for _, values := range m.replicas {
+			var x operands
+			for _, id := range c.In {
+				x.in = append(x.in, values[id])
+			}
+			for _, id := range c.Out {
+				x.out = append(x.out, values[id])
+			}
+			if _, ok := c.Kernel.(kernel.AllReduce); ok {
+				all.in, all.out = append(all.in, x.in...), append(all.out, x.out...)
+				continue
+			}
+			c.Kernel.Ref(x.out, x.in)
+			if after != nil && !after(c, x.in, x.out) {
+				return
+			}
 		}
-		for j, id := range c.Out {
-			out[j] = m.values[id]
-		}
-		c.Kernel.Ref(out, in)
-		if after != nil && !after(c, in, out) {
-			return
+		if all.in != nil {
+			c.Kernel.Ref(all.out, all.in)
 		}
 	}
 }
 
-// firstNonFinite runs the step again, up to the loss, and names the first layer
-// whose parameters or outputs are not finite.
+type operands struct{ in, out []kernel.Tensor }
+
+// firstNonFinite runs the forward pass of the step again, and names the first layer with
+// parameters or outputs that are not finite.
 func (m *machine) firstNonFinite(step int) error {
 	e := &device.NonFiniteError{Step: step, Layer: "loss", Instr: "cross entropy"}
 	m.run(0, m.p.ForwardEnd(), func(c *program.Instr, in, out []kernel.Tensor) bool {
@@ -124,7 +144,7 @@ func (m *machine) firstNonFinite(step int) error {
 		}
 		for _, t := range out {
 			if c.Phase > program.Forward {
-				break // of a micro-batch before: it has no part in the loss
+				break // backward pass of an earlier micro-batch: the loss does not depend on it
 			}
 			if !finite(t.F32) {
 				e.Layer, e.Instr = c.Layer, c.Kernel.String()

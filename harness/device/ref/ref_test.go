@@ -1,3 +1,5 @@
+// The conformance suite on ref.
+
 package ref_test
 
 import (
@@ -14,3 +16,7 @@ func TestRef(t *testing.T)    { devicetest.Run(t, start, device.FP32) }
 func TestGolden(t *testing.T) { devicetest.Golden(t, start) }
 
 func TestGoldenImageNet(t *testing.T) { devicetest.GoldenImageNet(t, start, 64, 224) }
+
+func TestReplicas(t *testing.T) {
+	devicetest.Replicas(t, func(testing.TB, int) device.Device { return ref.New() })
+}

@@ -1,3 +1,5 @@
+// Test of the compiler: the Program on ref against the graph on Gorgonia's own machine.
+
 package ref_test
 
 import (
@@ -9,16 +11,15 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
-	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
 
-// The waist: Gorgonia's own tape machine runs the graph, and this device the
-// Program compiled from it. Both call the same references, so whatever the
-// compiler merges, orders or places wrongly shows as a bit.
+// TestWaist: Gorgonia's tape machine runs the graph, and ref runs the Program compiled
+// from it. Both call the same references. So an error of the compiler in merging,
+// ordering or placing changes bits.
 func TestWaist(t *testing.T) {
 	const batch, images = 4, 6
 	for _, c := range []struct {
@@ -30,15 +31,11 @@ func TestWaist(t *testing.T) {
 		{"resnet-11/bottleneck", 0, 16}, {"resnet-11/bottleneck/A/v1.5", 2, 16}, {"resnet-18", 0, 50},
 	} {
 		t.Run(c.net, func(t *testing.T) {
-			size := c.size
-			if size > 16 && testskip.Short(t) {
-				testskip.Skip(t, "a net with a max-pool is large: seconds")
-			}
 			arch, err := nets.ParseArch(c.net)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg := compile.Config{Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Group: c.group, Eps: 1e-5}, Images: images, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9}}
+			cfg := compile.Config{Config: nets.Config{Batch: batch, Channels: 3, Size: c.size, Classes: 10, Group: c.group, Eps: 1e-5}, Images: images, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9}}
 			p, err := compile.Compile(arch, nets.Train, cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -53,14 +50,14 @@ func TestWaist(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			// One step at rate 0, which leaves the parameters alone.
+			// One step at learning rate 0, which does not change the parameters.
 			must := func(err error) {
 				t.Helper()
 				if err != nil {
 					t.Fatal(err)
 				}
 			}
-			pixels := make([]uint8, images*3*size*size)
+			pixels := make([]uint8, images*3*c.size*c.size)
 			for i := range pixels {
 				pixels[i] = uint8(i * i >> 3)
 			}
@@ -79,10 +76,10 @@ func TestWaist(t *testing.T) {
 				values[p.Node] = tensor.New(tensor.WithShape(p.Node.Shape()...), tensor.WithBacking(w))
 			}
 			metric := make([]device.Metric, 1)
-			// One slot is empty: the loss has 3 images.
+			// One slot is empty: the loss is the mean over 3 images.
 			must(s.Train(device.Plan{Rows: []device.Row{{0, 2, 2, 0}, {5, 0, 4, 1}, {-1}, {3, 1, 2, 1}}, Rates: make([]device.Rates, 1)}, metric))
 
-			input, label := make([]float32, batch*3*size*size), make([]int32, batch)
+			input, label := make([]float32, batch*3*c.size*c.size), make([]int32, batch)
 			must(s.Read("input", input))
 			must(s.Read("label", label))
 			values[graph.Input] = tensor.New(tensor.WithShape(graph.Input.Shape()...), tensor.WithBacking(input))
@@ -113,8 +110,8 @@ func TestWaist(t *testing.T) {
 	}
 }
 
-// tapeMachine gives the loss and the gradients by name. They are taken by
-// Read: the Value of a node may be overwritten by a later one.
+// tapeMachine returns the loss and the gradients by name. It uses G.Read, because a later
+// node may overwrite a node's Value.
 func tapeMachine(t *testing.T, g *nets.Graph, values map[*G.Node]tensor.Tensor) (float32, map[string][]float32) {
 	var loss G.Value
 	G.Read(g.Loss, &loss)

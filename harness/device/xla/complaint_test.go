@@ -33,7 +33,7 @@ func TestCompileError(t *testing.T) {
 				t.Fatalf("the text has no %s there", c.old)
 			}
 			bad := m.Text[:at] + c.wrong + m.Text[at+len(c.old):]
-			_, err := d.compile(bad, device.Options{})
+			_, err := d.compile(&lower.Module{Text: bad, Replicas: 1}, device.Options{})
 			var e *compileError
 			if !errors.As(err, &e) {
 				t.Fatalf("error %v", err)

@@ -27,7 +27,8 @@ const name = lower.Name
 // nothing: the host is idle for all but the first microseconds of each.
 const launch = 100
 
-// Device is the first device of a plugin's client.
+// Device is the devices of a plugin's client: the first, or as many as a Program
+// has replicas.
 type Device struct {
 	plugin      *pjrt.Plugin
 	client      *pjrt.Client
@@ -46,7 +47,11 @@ type Options struct {
 	// Loop puts a loop of so many steps into each launch; 0 leaves it to the
 	// device: XLA's CPU plugin computes loops badly and gets none.
 	Loop int
-	// Quick compiles for the CPU in half the time, to slower code: for tests.
+	// Devices chooses among those that the plugin shows, by their numbers from 0
+	// on; nil for all. Of XLA's CPU plugin, which shows as many as it is asked
+	// for, only how many there are counts.
+	Devices []int
+	// Quick compiles for the CPU in a fifth of the time, to slower code: for tests.
 	Quick bool
 }
 
@@ -60,12 +65,7 @@ func Open(path string, o Options) (*Device, error) {
 	if err != nil {
 		return nil, withHint(err)
 	}
-	var options []pjrt.Option
-	if strings.Contains(filepath.Base(path), "cuda") {
-		// Several runs may share a card: no process takes all its memory at once.
-		options = []pjrt.Option{{Name: "preallocate", Value: false}}
-	}
-	client, err := plugin.Client(options...)
+	client, err := plugin.Client(clientOptions(path, o.Devices)...)
 	if err != nil {
 		return nil, noClient(err)
 	}
@@ -74,6 +74,26 @@ func Open(path string, o Options) (*Device, error) {
 		d.steps = launch
 	}
 	return d, nil
+}
+
+// clientOptions are a plugin's, by its name.
+func clientOptions(path string, devices []int) []pjrt.Option {
+	if !strings.Contains(filepath.Base(path), "cuda") {
+		if devices == nil {
+			return nil
+		}
+		return []pjrt.Option{{Name: "cpu_device_count", Value: int64(len(devices))}}
+	}
+	// Several runs may share a card: no process takes all its memory at once.
+	options := []pjrt.Option{{Name: "preallocate", Value: false}}
+	if devices != nil {
+		var visible []int64
+		for _, d := range devices {
+			visible = append(visible, int64(d))
+		}
+		options = append(options, pjrt.Option{Name: "visible_devices", Value: visible})
+	}
+	return options
 }
 
 // buildOf tells one plugin from another of the same interface.
@@ -137,13 +157,13 @@ func (d *Device) Close() error {
 	return errors.Join(append(all, d.client.Close())...)
 }
 
-// compile gives the executable of a text: made before, kept on disk, or new.
-func (d *Device) compile(text string, o device.Options) (*executable, error) {
+// compile gives the executable of a module: made before, kept on disk, or new.
+func (d *Device) compile(m *lower.Module, o device.Options) (*executable, error) {
 	options := compileOptions(d.client.Platform, o.Deterministic)
 	if d.quick && d.cpu() {
-		options = pjrt.CompileOptions{"xla_backend_optimization_level": int64(0)}
+		options = quickOptions
 	}
-	h := sha256.New()
+	h, text := sha256.New(), m.Text
 	fmt.Fprintf(h, "%v\n%s\n%v\n%s\n", d.Info(), d.build, options, text)
 	if d.cpu() {
 		fmt.Fprintln(h, device.CPU().Flags) // it compiles for the instructions that are here
@@ -153,7 +173,7 @@ func (d *Device) compile(text string, o device.Options) (*executable, error) {
 			timing.Lock()
 			defer timing.Unlock()
 		}
-		e, err := withKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, o) })
+		e, err := withKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, m.Replicas, o) })
 		if err != nil {
 			return nil, cannotCompile(text, err)
 		}
@@ -183,6 +203,14 @@ func withKnown[T any](options pjrt.CompileOptions, compile func(pjrt.CompileOpti
 		}
 		delete(options, m[1])
 	}
+}
+
+// quickOptions leave out what takes XLA's CPU compiler long: optimisation, a
+// compiler of its own for each fusion, and parts that are compiled side by side.
+var quickOptions = pjrt.CompileOptions{
+	"xla_backend_optimization_level":       int64(0),
+	"xla_cpu_use_fusion_emitters":          false,
+	"xla_cpu_parallel_codegen_split_count": int64(1),
 }
 
 // compileOptions are XLA's, by platform.

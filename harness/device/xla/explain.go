@@ -33,13 +33,27 @@ func Targets() []string {
 	return names
 }
 
-// Forecast is what XLA makes of one training step for a GPU that need not be
-// there, and the time that follows from two stated numbers.
+// Links are the bandwidths of NVLink for each of Targets, in bytes per second and
+// direction (NVIDIA's data sheets give both directions together).
+var Links = map[string]float64{"a100": 300e9, "h100": 450e9, "b200": 900e9}
+
+// Assumed are the numbers that turn counts into times. 0 takes the data sheet's
+// bandwidth or link.
+type Assumed struct {
+	Launch    float64 // least time of a kernel, in seconds
+	Bandwidth float64 // of memory, in bytes per second
+	Link      float64 // between GPUs, in bytes per second and direction
+}
+
+// Forecast is what XLA makes of one training step for GPUs that need not be
+// there, and the time that follows from the assumed numbers. With replicas, all numbers
+// are those of one GPU.
 type Forecast struct {
 	Net            string           `json:"net"`
 	Precision      device.Precision `json:"precision"`
 	Target         string           `json:"target"`
 	Batch          int              `json:"batch"`
+	Replicas       int              `json:"replicas"` // GPUs that share the batch
 	ConvLayers     int              `json:"conv_layers"`
 	Convolutions   int              `json:"convolutions"` // forward and both gradients
 	CuDNN          int              `json:"cudnn_calls"`
@@ -47,11 +61,19 @@ type Forecast struct {
 	PerLayer       float64          `json:"kernels_per_conv_layer"`
 	Kinds          []Kind           `json:"kinds"`
 	Bytes          int64            `json:"bytes_per_step"` // read and written by kernels
+	AllReduces     []AllReduce      `json:"all_reduces,omitempty"`
 	Temporaries    int64            `json:"temporaries_bytes"`
 	CompileSeconds float64          `json:"compile_seconds"`
 	Bandwidth      float64          `json:"bandwidth_bytes_per_s"`
-	Launch         float64          `json:"launch_seconds"` // of a kernel, at least
-	Bound          float64          `json:"bound_seconds"`  // sum over kernels of the larger of launch and bytes/bandwidth
+	Launch         float64          `json:"launch_seconds"`   // of a kernel, at least
+	Link           float64          `json:"link_bytes_per_s"` // between GPUs, in one direction
+	Bound          float64          `json:"bound_seconds"`    // sum over kernels of the larger of launch and bytes/bandwidth, or of an all-reduce its own bound
+}
+
+// AllReduce is one call of NCCL.
+type AllReduce struct {
+	Bytes   int64   `json:"bytes"`         // of the vector that is summed
+	Seconds float64 `json:"bound_seconds"` // a ring sends 2 (N-1)/N of the vector over each link
 }
 
 // Kind is the kernels of one kind.
@@ -64,10 +86,9 @@ type Kind struct {
 }
 
 // Foretell compiles a training program with the CUDA plugin at path for one of
-// Targets, as it is trained: many steps a launch, deterministic. Cost is the
-// least time of a kernel in seconds, bandwidth that of memory in bytes per
-// second; 0 takes the data sheet's.
-func Foretell(path, target string, p *program.Program, precision device.Precision, cost, bandwidth float64) (*Forecast, error) {
+// Targets, or for as many of it as the program has replicas, as it is trained: many
+// steps a launch, deterministic.
+func Foretell(path, target string, p *program.Program, precision device.Precision, a Assumed) (*Forecast, error) {
 	config, err := targets.ReadFile("targets/" + target + ".txtpb")
 	if err != nil {
 		return nil, fmt.Errorf("xla: target %q: expected one of %s", target, strings.Join(Targets(), ", "))
@@ -85,19 +106,22 @@ func Foretell(path, target string, p *program.Program, precision device.Precisio
 	}
 	start := time.Now()
 	compiled, err := withKnown(compileOptions("cuda", true), func(o pjrt.CompileOptions) (*pjrt.Compiled, error) {
-		return plugin.CompileFor(string(config), module.Text, o)
+		return plugin.CompileFor(string(config), module.Text, module.Replicas, o)
 	})
 	if err != nil {
 		return nil, cannotCompile(module.Text, err)
 	}
 	defer compiled.Destroy()
 	f := &Forecast{
-		Precision: precision, Target: target, Batch: module.Batch, Launch: cost, Bandwidth: bandwidth,
-		CompileSeconds: time.Since(start).Seconds(),
+		Precision: precision, Target: target, Batch: module.Batch * module.Replicas, Replicas: module.Replicas,
+		Launch: a.Launch, Bandwidth: a.Bandwidth, Link: a.Link, CompileSeconds: time.Since(start).Seconds(),
 	}
 	f.Net, _, _ = strings.Cut(p.Name, " ")
 	if f.Bandwidth == 0 {
 		f.Bandwidth = sheet(string(config), "memory_bandwidth")
+	}
+	if f.Link == 0 {
+		f.Link = Links[target]
 	}
 	for _, c := range p.Code {
 		switch c.Kernel.(type) {
@@ -134,6 +158,11 @@ func (f *Forecast) count(kernels []hlo.Kernel) {
 	for _, k := range kernels {
 		x := &f.Kinds[slices.Index(hlo.Kinds, k.Kind)]
 		t := max(f.Launch, float64(k.Bytes)/f.Bandwidth)
+		if k.Kind == hlo.AllReduce {
+			n, bytes := float64(f.Replicas), k.Bytes/2 // it reads and writes the vector
+			t = max(t, 2*(n-1)/n*float64(bytes)/f.Link)
+			f.AllReduces = append(f.AllReduces, AllReduce{bytes, t})
+		}
 		x.Kernels++
 		x.Bytes += k.Bytes
 		x.Seconds += t

@@ -1,6 +1,7 @@
 package xla
 
 import (
+	"bytes"
 	"errors"
 
 	"depthlab/harness/device"
@@ -9,43 +10,65 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// launch runs len(rates) steps, at most the module's, and gives how many were
-// good: all, or those before the first whose loss is not finite. Metrics of
-// the good ones and of that one are written.
-func (s *session) launch(m *machine, rows []device.Row, rates []device.Rates, metrics []device.Metric) (good int, err error) {
+// launched is what a replica made of a launch: how many steps were good, all or
+// those before the first whose loss is not finite, and the metrics of these and of
+// that one.
+type launched struct {
+	good    int
+	metrics []device.Metric
+}
+
+// launch runs len(rates) steps, at most the module's, and gives what came of them
+// on each replica.
+func (s *session) launch(m *machine, rows []device.Row, rates []device.Rates) (all []launched, err error) {
 	args, free, err := s.arguments(m.module, m.state, rows, rates)
 	defer func() { err = errors.Join(err, free()) }()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	out, err := m.code.run(args)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for i, x := range m.state[:m.module.Written] {
-		if err := x.replace(out[i]); err != nil {
-			return 0, err
+		var dev []*pjrt.Buffer
+		for _, list := range out {
+			dev = append(dev, list[i])
+		}
+		if err := x.replace(dev); err != nil {
+			return nil, err
 		}
 	}
-	losses, wrong := make([]float32, m.module.Steps), make([]float32, m.module.Steps)
-	count := make([]int32, 1)
-	for i, dst := range [][]byte{rawOf(losses), rawOf(wrong), rawOf(count)} {
-		b := out[m.module.Written+i]
-		if err := errors.Join(b.Read(dst), b.Destroy()); err != nil {
-			return 0, err
+	for _, list := range out {
+		l, err := take(m.module, list[m.module.Written:], len(rates))
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, l)
 	}
-	for i := range metrics {
-		metrics[i] = device.Metric{Loss: losses[i], Wrong: int(wrong[i])}
-	}
-	last := min(int(count[0]), len(rates)-1)
-	copyRows(m.rows.I32, rows[last*m.module.Batch:][:m.module.Batch])
+	last := min(all[0].good, len(rates)-1)
+	copyRows(m.rows.I32, rows[last*m.batch():][:m.module.Batch])
 	m.rates.F32[0], m.rates.F32[1] = rates[last].Learning, rates[last].Statistics
-	return int(count[0]), nil
+	return all, nil
+}
+
+// take reads losses, errors and the number of good steps, and frees their buffers.
+func take(m *lower.Module, out []*pjrt.Buffer, steps int) (launched, error) {
+	losses, wrong, count := make([]float32, m.Steps), make([]float32, m.Steps), make([]int32, 1)
+	for i, dst := range [][]byte{rawOf(losses), rawOf(wrong), rawOf(count)} {
+		if err := errors.Join(out[i].Read(dst), out[i].Destroy()); err != nil {
+			return launched{}, err
+		}
+	}
+	l := launched{good: int(count[0])}
+	for i := range steps {
+		l.metrics = append(l.metrics, device.Metric{Loss: losses[i], Wrong: int(wrong[i])})
+	}
+	return l, nil
 }
 
 // run executes and waits, while no program is being compiled for a GPU.
-func (e *executable) run(args []*pjrt.Buffer) ([]*pjrt.Buffer, error) {
+func (e *executable) run(args [][]*pjrt.Buffer) ([][]*pjrt.Buffer, error) {
 	timing.RLock()
 	defer timing.RUnlock()
 	out, done, err := e.Execute(args)
@@ -61,44 +84,50 @@ func copyRows(dst []int32, rows []device.Row) {
 	}
 }
 
-// arguments puts state and plan on the device; free destroys the plan's part.
-func (s *session) arguments(m *lower.Module, state []*memory, rows []device.Row, rates []device.Rates) (args []*pjrt.Buffer, free func() error, err error) {
+// arguments puts state and plan on the device of each replica; free destroys the
+// plan's part.
+func (s *session) arguments(m *lower.Module, state []*memory, rows []device.Row, rates []device.Rates) (args [][]*pjrt.Buffer, free func() error, err error) {
 	var plan []*pjrt.Buffer
-	free = func() error {
-		var all []error
-		for _, b := range plan {
-			all = append(all, b.Destroy())
-		}
-		return errors.Join(all...)
-	}
+	free = func() error { return destroy(plan) }
+	args = make([][]*pjrt.Buffer, m.Replicas)
 	for _, x := range state {
-		b, err := x.onDevice(s.d.client)
+		dev, err := x.onDevices(s.d.client, m.Replicas)
 		if err != nil {
 			return nil, free, err
 		}
-		args = append(args, b)
-	}
-	r, q := kernel.New(kernel.Int32, m.Steps, m.Batch, 4), kernel.New(kernel.Float32, m.Steps, 2)
-	copyRows(r.I32, rows)
-	for i, x := range rates {
-		q.F32[2*i], q.F32[2*i+1] = x.Learning, x.Statistics
-	}
-	inputs := []kernel.Tensor{r, q}
-	if m.Loop {
-		inputs = append(inputs, kernel.Tensor{Shape: kernel.Shape{}, I32: []int32{int32(len(rates))}})
-	}
-	for _, t := range inputs {
-		kind := pjrt.Int32
-		if t.F32 != nil {
-			kind = pjrt.Float32
+		for r, b := range dev {
+			args[r] = append(args[r], b)
 		}
-		b, err := s.d.client.Buffer(kind, dims(t.Shape), raw(t))
-		if err != nil {
-			return nil, free, err
+	}
+	for r := range args {
+		for _, t := range planOf(m, r, rows, rates) {
+			kind := pjrt.Int32
+			if t.F32 != nil {
+				kind = pjrt.Float32
+			}
+			b, err := s.d.client.Buffer(r, kind, dims(t.Shape), raw(t))
+			if err != nil {
+				return nil, free, err
+			}
+			plan, args[r] = append(plan, b), append(args[r], b)
 		}
-		plan, args = append(plan, b), append(args, b)
 	}
 	return args, free, nil
+}
+
+// planOf is a replica's part of a plan: its rows of each step, the rates, and in a
+// loop the number of steps.
+func planOf(m *lower.Module, replica int, rows []device.Row, rates []device.Rates) []kernel.Tensor {
+	r, q := kernel.New(kernel.Int32, m.Steps, m.Batch, 4), kernel.New(kernel.Float32, m.Steps, 2)
+	for step, x := range rates {
+		copyRows(r.I32[step*m.Batch*4:], rows[(step*m.Replicas+replica)*m.Batch:][:m.Batch])
+		q.F32[2*step], q.F32[2*step+1] = x.Learning, x.Statistics
+	}
+	plan := []kernel.Tensor{r, q}
+	if m.Loop {
+		plan = append(plan, kernel.Tensor{Shape: kernel.Shape{}, I32: []int32{int32(len(rates))}})
+	}
+	return plan
 }
 
 // nonFinite runs the forward part again and names the first layer whose
@@ -109,7 +138,7 @@ func (s *session) nonFinite(m *machine, rows []device.Row, step int) error {
 	if err != nil {
 		return err
 	}
-	code, err := s.d.compile(module.Text, device.Options{Deterministic: s.o.Deterministic})
+	code, err := s.d.compile(module, device.Options{Deterministic: s.o.Deterministic})
 	if err != nil {
 		return err
 	}
@@ -119,14 +148,10 @@ func (s *session) nonFinite(m *machine, rows []device.Row, step int) error {
 	}
 	args, free, err := s.arguments(module, state, rows, make([]device.Rates, 1))
 	if err == nil {
-		fine := make([]byte, len(probes))
-		if err = s.look(code, args, fine); err == nil {
-			for i, ok := range fine {
-				if ok == 0 {
-					e.Layer, e.Instr = probes[i].Layer, probes[i].Instr
-					break
-				}
-			}
+		var flags [][]byte
+		flags, err = look(code, args, len(probes))
+		if i := firstFault(flags); i >= 0 {
+			e.Layer, e.Instr = probes[i].Layer, probes[i].Instr
 		}
 	}
 	if err = errors.Join(err, free()); err != nil {
@@ -135,11 +160,30 @@ func (s *session) nonFinite(m *machine, rows []device.Row, step int) error {
 	return e
 }
 
-// look executes a module with one output and reads it.
-func (s *session) look(code *executable, args []*pjrt.Buffer, dst []byte) error {
+// look executes a module with one output of n bytes, and reads each replica's.
+func look(code *executable, args [][]*pjrt.Buffer, n int) ([][]byte, error) {
 	out, err := code.run(args)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(out[0].Read(dst), out[0].Destroy())
+	var all [][]byte
+	for _, list := range out {
+		dst := make([]byte, n)
+		if err := errors.Join(list[0].Read(dst), list[0].Destroy()); err != nil {
+			return nil, err
+		}
+		all = append(all, dst)
+	}
+	return all, nil
+}
+
+// firstFault is the first place where a replica has 0, -1 where none has.
+func firstFault(flags [][]byte) int {
+	first := -1
+	for _, list := range flags {
+		if i := bytes.IndexByte(list, 0); i >= 0 && (first < 0 || i < first) {
+			first = i
+		}
+	}
+	return first
 }

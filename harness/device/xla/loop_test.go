@@ -18,12 +18,11 @@ import (
 // small is a session of a tiny net with random weights and images.
 func small(t *testing.T, d *Device, net string) (device.Session, device.Programs) {
 	t.Helper()
-	return smallCut(t, d, net, 0)
+	return smallWith(t, d, net, func(*compile.Config) {})
 }
 
-// smallCut trains in micro-batches of so many images, which are groups of batch
-// norm too; 0 for none.
-func smallCut(t *testing.T, d *Device, net string, micro int) (device.Session, device.Programs) {
+// smallWith is small with a changed configuration.
+func smallWith(t *testing.T, d *Device, net string, change func(*compile.Config)) (device.Session, device.Programs) {
 	t.Helper()
 	a, err := nets.ParseArch(net)
 	if err != nil {
@@ -33,9 +32,7 @@ func smallCut(t *testing.T, d *Device, net string, micro int) (device.Session, d
 		Config: nets.Config{Batch: 4, Channels: 3, Size: 8, Classes: 10, Group: 2, Eps: 1e-5},
 		Images: 20, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
 	}
-	if micro > 0 {
-		cfg.Group, cfg.MicroBatch = micro, micro
-	}
+	change(&cfg)
 	var p device.Programs
 	if p.Train, err = compile.Compile(a, nets.Train, cfg); err != nil {
 		t.Fatal(err)
@@ -119,8 +116,16 @@ func trained(t *testing.T, s device.Session, p device.Programs, calls ...int) ([
 // The loop that a GPU runs: many steps in one launch are as many launches, bit
 // for bit, and close to the single steps without a loop.
 func TestLoop(t *testing.T) {
-	const net = "resnet-8"
-	d := open(t, 4)
+	t.Run("one device", func(t *testing.T) { testLoop(t, "resnet-8", 0) })
+	t.Run("two replicas", func(t *testing.T) { testLoop(t, "plain-8", 2) })
+}
+
+func testLoop(t *testing.T, net string, replicas int) {
+	devices := make([]int, max(1, replicas))
+	small := func(t *testing.T, d *Device, net string) (device.Session, device.Programs) {
+		return smallWith(t, d, net, func(c *compile.Config) { c.Replicas = replicas })
+	}
+	d := openWith(t, Options{Loop: 4, Quick: true, Devices: devices})
 	if n := d.Info().Launch; n != 4 {
 		t.Fatalf("%d steps a launch, want 4", n)
 	}
@@ -140,7 +145,7 @@ func TestLoop(t *testing.T) {
 			}
 		}
 	}
-	single, _ := small(t, open(t, 0), net)
+	single, _ := small(t, openWith(t, Options{Quick: true, Devices: devices}), net)
 	m, x := trained(t, single, p, 7)
 	for i := range m {
 		if e := math.Abs(float64(m[i].Loss - metrics[i].Loss)); !(e <= 1e-4*float64(m[i].Loss)) {
@@ -156,10 +161,9 @@ func TestLoop(t *testing.T) {
 // one: after a step every tensor to the bound, of its largest element. (Later the
 // rounding of the first step has grown: nets so deep, on so few pixels, do that.)
 func TestRolled(t *testing.T) {
-	if testskip.Short(t) {
-		testskip.Skip(t, "compiles a deep net twice")
+	if testskip.Everything() {
+		t.Run("one batch", func(t *testing.T) { testRolled(t, "resnet-38/B", 0, 1e-4) })
 	}
-	t.Run("one batch", func(t *testing.T) { testRolled(t, "resnet-38/B", 0, 1e-4) })
 	t.Run("micro-batches", func(t *testing.T) { testRolled(t, "resnet-26/B", 1, 1e-3) }) // a loop with loops in it; groups of one image round more
 }
 
@@ -170,7 +174,11 @@ func testRolled(t *testing.T, net string, micro int, bound float64) {
 	var p device.Programs
 	var metrics [2][]device.Metric
 	for i, d := range []*Device{one, rolled} {
-		sessions[i], p = smallCut(t, d, net, micro)
+		sessions[i], p = smallWith(t, d, net, func(c *compile.Config) {
+			if micro > 0 {
+				c.Group, c.MicroBatch = micro, micro
+			}
+		})
 		metrics[i], _ = trained(t, sessions[i], p, 1)
 	}
 	near := func(what string, got, want, bound float64) {

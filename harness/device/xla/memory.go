@@ -1,6 +1,7 @@
 package xla
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -10,13 +11,13 @@ import (
 	"depthlab/nets/program"
 )
 
-// memory is an array that outlives a step, on the host, the device or both.
-// The host's copy has the logical order, the device's is channels-last.
+// memory is an array that outlives a step, on the host, the devices or both.
+// The host's copy has the logical order, the devices' are channels-last.
 type memory struct {
 	lower.Memory
-	views []view        // the tensors that it holds
-	host  kernel.Tensor // without Shape where only the device has it
-	dev   *pjrt.Buffer  // nil where only the host has it
+	views []view         // the tensors that it holds
+	host  kernel.Tensor  // without Shape where only the devices have it
+	dev   []*pjrt.Buffer // of each replica; nil where only the host has it
 }
 
 // view is a tensor at an element of a memory.
@@ -38,8 +39,8 @@ func newMemory(p *program.Program, m lower.Memory) *memory {
 
 var types = map[kernel.DType]pjrt.Type{kernel.Float32: pjrt.Float32, kernel.Int32: pjrt.Int32, kernel.Uint8: pjrt.Uint8}
 
-// onDevice gives the device's copy, made from the host's if need be.
-func (m *memory) onDevice(c *pjrt.Client) (*pjrt.Buffer, error) {
+// onDevices gives the copy of each replica, made from the host's if need be.
+func (m *memory) onDevices(c *pjrt.Client, replicas int) ([]*pjrt.Buffer, error) {
 	if m.dev != nil {
 		return m.dev, nil
 	}
@@ -48,15 +49,20 @@ func (m *memory) onDevice(c *pjrt.Client) (*pjrt.Buffer, error) {
 	}
 	held := kernel.New(m.Type, m.Shape...)
 	m.reorder(held, m.host, true)
-	var err error
-	m.dev, err = c.Buffer(types[m.Type], dims(lower.Held(m.Shape)), raw(held))
+	for r := range replicas {
+		b, err := c.Buffer(r, types[m.Type], dims(lower.Held(m.Shape)), raw(held))
+		if err != nil {
+			return nil, errors.Join(err, m.written())
+		}
+		m.dev = append(m.dev, b)
+	}
 	if !m.Arena.Packed() {
 		m.host = kernel.Tensor{} // the data set need not lie twice
 	}
-	return m.dev, err
+	return m.dev, nil
 }
 
-// onHost gives the host's copy, fetched from the device if need be.
+// onHost gives the host's copy, fetched from the first replica if need be.
 func (m *memory) onHost() (kernel.Tensor, error) {
 	if m.host.Shape != nil {
 		return m.host, nil
@@ -64,7 +70,7 @@ func (m *memory) onHost() (kernel.Tensor, error) {
 	host := kernel.New(m.Type, m.Shape...)
 	if m.dev != nil {
 		held := kernel.New(m.Type, m.Shape...)
-		if err := m.dev.Read(raw(held)); err != nil {
+		if err := m.dev[0].Read(raw(held)); err != nil {
 			return host, err
 		}
 		m.reorder(host, held, false)
@@ -73,21 +79,26 @@ func (m *memory) onHost() (kernel.Tensor, error) {
 	return host, nil
 }
 
-// written says that the host's copy was changed.
+// written says that the host's copy was changed: those of the devices go.
 func (m *memory) written() error {
 	dev := m.dev
 	m.dev = nil
-	if dev == nil {
-		return nil
-	}
-	return dev.Destroy()
+	return destroy(dev)
 }
 
-// replace takes what a launch wrote.
-func (m *memory) replace(b *pjrt.Buffer) error {
+// replace takes what a launch wrote on each replica.
+func (m *memory) replace(dev []*pjrt.Buffer) error {
 	old := m.dev
-	m.dev, m.host = b, kernel.Tensor{}
-	return old.Destroy()
+	m.dev, m.host = dev, kernel.Tensor{}
+	return destroy(old)
+}
+
+func destroy(buffers []*pjrt.Buffer) error {
+	var all []error
+	for _, b := range buffers {
+		all = append(all, b.Destroy())
+	}
+	return errors.Join(all...)
 }
 
 // reorder copies src to dst: to the device's order, or back.

@@ -26,9 +26,12 @@ type machine struct {
 	module *lower.Module
 	code   *executable
 	state  []*memory
-	rows   kernel.Tensor // of the last step, for Read
+	rows   kernel.Tensor // of the last step, for Read: the first replica's
 	rates  kernel.Tensor
 }
+
+// batch is the number of rows of a step, of all replicas together.
+func (m *machine) batch() int { return m.module.Batch * m.module.Replicas }
 
 // Open lowers and compiles the programs.
 func (d *Device) Open(p device.Programs, o device.Options) (device.Session, error) {
@@ -42,7 +45,10 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	if s.o.Precision == device.TF32 && d.cpu() {
 		return nil, &device.UnsupportedError{Device: name, What: "precision tf32 on a CPU", Hint: "it is for NVIDIA GPUs: use fp32, or bf16"}
 	}
-	s.info.Precision = string(s.o.Precision)
+	if n := p.Replicas(); n > len(d.client.Devices) {
+		return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("%d replicas on %d devices", n, len(d.client.Devices)), Hint: "each replica needs a device of its own"}
+	}
+	s.info.Precision, s.info.Replicas = string(s.o.Precision), p.Replicas()
 	for _, q := range p.All() {
 		module, err := lower.Lower(q, lower.Options{Precision: o.Precision, Steps: d.steps, Unrolled: d.unrolled, Sequential: d.cpu()})
 		if err != nil {
@@ -52,7 +58,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 		if m.state, err = s.state(q, module.State); err != nil {
 			return nil, err
 		}
-		if m.code, err = d.compile(module.Text, o); err != nil {
+		if m.code, err = d.compile(module, o); err != nil {
 			return nil, fmt.Errorf("xla: program %s: %w", q.Name, s.explain(err))
 		}
 		s.machines = append(s.machines, m)
@@ -219,7 +225,7 @@ func (s *session) Calibrate(plan device.Plan) error {
 // steps runs a plan in launches, and says where a loss that is not finite came
 // from.
 func (s *session) steps(m *machine, plan device.Plan, metrics []device.Metric) error {
-	batch := m.module.Batch
+	batch := m.batch()
 	if len(plan.Rows) != batch*len(plan.Rates) {
 		return fmt.Errorf("xla: a plan of %d rows for %d steps of %d images", len(plan.Rows), len(plan.Rates), batch)
 	}
@@ -229,11 +235,13 @@ func (s *session) steps(m *machine, plan device.Plan, metrics []device.Metric) e
 	for at := 0; at < len(plan.Rates); {
 		n := min(m.module.Steps, len(plan.Rates)-at)
 		rows, rates := plan.Rows[at*batch:][:n*batch], plan.Rates[at:][:n]
-		good, err := s.launch(m, rows, rates, metrics[at:][:n])
+		all, err := s.launch(m, rows, rates)
 		if err != nil {
 			return s.fail(err)
 		}
-		if good < n {
+		first := all[0] // as all have, since they add up
+		copy(metrics[at:], first.metrics)
+		if good := first.good; good < n {
 			return s.nonFinite(m, rows[good*batch:][:batch], plan.First+at+good)
 		}
 		at += n
@@ -247,7 +255,7 @@ func (s *session) Eval(rows []device.Row) (device.Counts, error) {
 	if err != nil {
 		return c, err
 	}
-	batch := m.module.Batch
+	batch := m.batch()
 	if len(rows)%batch != 0 {
 		return c, fmt.Errorf("xla: %d rows to evaluate are no multiple of the batch of %d", len(rows), batch)
 	}
@@ -256,26 +264,34 @@ func (s *session) Eval(rows []device.Row) (device.Counts, error) {
 	}
 	for len(rows) > 0 {
 		n := min(m.module.Steps, len(rows)/batch)
-		metrics := make([]device.Metric, n)
-		good, err := s.launch(m, rows[:n*batch], make([]device.Rates, n), metrics)
+		all, err := s.launch(m, rows[:n*batch], make([]device.Rates, n))
 		if err != nil {
 			return c, s.fail(err)
 		}
-		n = min(n, good+1) // a loss that is not finite is a result here; after it the loop stops
+		for _, l := range all {
+			n = min(n, l.good+1) // a loss that is not finite is a result here; after it the loop stops
+		}
 		for i := range n {
-			images := 0
-			for _, r := range rows[i*batch:][:batch] {
-				if r[0] >= 0 {
-					images++
-				}
+			for r, l := range all {
+				images := filled(rows[i*batch+r*m.module.Batch:][:m.module.Batch])
+				c.Images += images
+				c.Wrong += l.metrics[i].Wrong
+				c.Loss += float64(l.metrics[i].Loss) * float64(images)
 			}
-			c.Images += images
-			c.Wrong += metrics[i].Wrong
-			c.Loss += float64(metrics[i].Loss) * float64(images)
 		}
 		rows = rows[n*batch:]
 	}
 	return c, nil
+}
+
+// filled counts the rows that hold an image.
+func filled(rows []device.Row) (images int) {
+	for _, r := range rows {
+		if r[0] >= 0 {
+			images++
+		}
+	}
+	return images
 }
 
 // checkRows holds rows against the data set and the padding.

@@ -69,7 +69,7 @@ func TestUnknownOption(t *testing.T) {
 	const text = "module @m {\n  func.func @main(%a: tensor<3xf32>) -> tensor<3xf32> {\n    return %a : tensor<3xf32>\n  }\n}\n"
 	for _, must := range []bool{false, true} {
 		options := pjrt.CompileOptions{"xla_no_such_option": must, "xla_nor_this": false, "xla_allow_excess_precision": false}
-		e, err := withKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, o) })
+		e, err := withKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, 1, o) })
 		if err == nil {
 			err = e.Destroy()
 		}
@@ -93,7 +93,7 @@ func TestKept(t *testing.T) {
 		t.Helper()
 		e, err := d.find("key", folder, func() (*pjrt.Executable, error) {
 			compiled++
-			return d.client.Compile(strings.Replace(text, "@m", "@m"+chosen, 1), nil) // stands for what timing chooses
+			return d.client.Compile(strings.Replace(text, "@m", "@m"+chosen, 1), 1, nil) // stands for what timing chooses
 		})
 		if err != nil {
 			t.Fatal(err)

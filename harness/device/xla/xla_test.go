@@ -16,11 +16,16 @@ const libDir = "../../../.lib"
 // is put into each launch, 0 for none.
 func open(t testing.TB, loop int) *Device {
 	t.Helper()
+	return openWith(t, Options{Loop: loop, Quick: true})
+}
+
+func openWith(t testing.TB, o Options) *Device {
+	t.Helper()
 	path, err := Find("", libDir)
 	if err != nil {
 		testskip.Skip(t, "%v", err)
 	}
-	d, err := Open(path, Options{Loop: loop, Quick: true})
+	d, err := Open(path, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,4 +75,10 @@ func TestGPU(t *testing.T) {
 
 func TestGoldenImageNet(t *testing.T) {
 	devicetest.GoldenImageNet(t, func(t testing.TB) device.Device { return open(t, 0) }, 64, 224)
+}
+
+func TestReplicas(t *testing.T) {
+	devicetest.Replicas(t, func(t testing.TB, devices int) device.Device {
+		return openWith(t, Options{Quick: true, Devices: make([]int, devices)})
+	})
 }

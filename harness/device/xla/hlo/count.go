@@ -1,3 +1,5 @@
+// Counts the kernels of one step, with their kind and memory traffic.
+
 package hlo
 
 import (
@@ -5,23 +7,25 @@ import (
 	"strings"
 )
 
-// Kernel is one launch.
+// Kernel is one kernel launch.
 type Kernel struct {
 	Name  string
 	Kind  string // one of Kinds
-	Place string // the instruction of the Program that it comes from, or the last of them
-	Bytes int64  // read and written, each operand once
+	Place string // instruction of the Program that it comes from, or the last of them
+	Bytes int64  // bytes read and written, each operand once
 }
 
-// Kinds of kernels, in the order of a table.
-var Kinds = []string{Convolution, "matrix product", "reduction", "element-wise", "copy", "other"}
+// Kinds lists the kinds of kernels in the order of a table.
+var Kinds = []string{Convolution, "matrix product", "reduction", "element-wise", "copy", AllReduce, "other"}
 
-// Convolution is the kind of a call of cuDNN.
-const Convolution = "convolution (cuDNN)"
+const (
+	Convolution = "convolution (cuDNN)" // a call of cuDNN
+	AllReduce   = "all-reduce (NCCL)"   // a call of NCCL; Bytes are what it reads and writes on one GPU
+)
 
-// Kernels lists what one step launches, from the HloModuleProtoWithConfig of a
-// program compiled for a GPU. Loops of a known number of turns are in the step;
-// another is one of steps: its body is the step, and its condition too.
+// Kernels lists the kernels that one step launches, given the HloModuleProtoWithConfig of
+// a program compiled for a GPU. A loop with a known trip count is part of the step. A
+// loop without one is the loop over steps: its body and its condition are the step.
 func Kernels(raw []byte) ([]Kernel, error) {
 	m, err := parse(raw)
 	if err != nil {
@@ -38,7 +42,7 @@ func Kernels(raw []byte) ([]Kernel, error) {
 
 // free are the opcodes that launch nothing.
 var free = []string{"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all",
-	"partition-id", "replica-id", "opt-barrier", "copy-done", "async-done", "async-update"}
+	"partition-id", "replica-id", "opt-barrier", "copy-done", "async-done", "async-update", "all-reduce-done"}
 
 func (m *module) kernels(c *computation) []Kernel {
 	var all []Kernel
@@ -57,9 +61,9 @@ func (m *module) kernels(c *computation) []Kernel {
 	return all
 }
 
-// called lists the kernels of what an instruction calls, once. Of a loop that
-// is its body and then its condition, which is not computed where the number of
-// turns is known.
+// called lists the kernels of the computations that an instruction calls, once. For a
+// loop these are its body and its condition. The condition is left out if the trip count
+// is known, because it is not computed then.
 func (m *module) called(i *instruction) []Kernel {
 	var all []Kernel
 	for n, id := range i.called {
@@ -78,6 +82,8 @@ func (m *module) kind(i *instruction) string {
 		return "matrix product"
 	case i.opcode == "custom-call":
 		return "other"
+	case i.opcode == "all-reduce" || i.opcode == "all-reduce-start":
+		return AllReduce
 	}
 	inside := m.fused(i)
 	if inside == nil {
@@ -95,7 +101,7 @@ func (m *module) kind(i *instruction) string {
 	return kind
 }
 
-// moves are the opcodes that bring data elsewhere or into another type.
+// moves are the opcodes that only move data or convert its type.
 var moves = []string{"copy", "convert", "transpose", "reshape", "bitcast", "slice", "dynamic-slice", "dynamic-update-slice",
 	"concatenate", "pad", "broadcast", "reverse", "parameter", "constant", "tuple", "get-tuple-element", "iota", "copy-start"}
 
@@ -111,9 +117,9 @@ func operation(opcode string) string {
 	return "element-wise"
 }
 
-// traffic is the bytes that an instruction reads and writes. Of an operand of
-// which only slices are read, or a result of which only a slice is written in
-// place, those count.
+// traffic is the number of bytes that an instruction reads and writes. If only slices of
+// an operand are read, or only a slice of the result is written in place, only the slices
+// count.
 func (m *module) traffic(c *computation, i *instruction) int64 {
 	bytes := m.written(c, i)
 	for n, id := range i.operands {
@@ -129,7 +135,7 @@ func (m *module) written(c *computation, i *instruction) int64 {
 	case i == nil:
 		return 0
 	case i.target != "" && len(i.shape.parts) > 0:
-		return i.shape.parts[0].bytes // behind the result comes scratch memory
+		return i.shape.parts[0].bytes // scratch memory follows the result
 	case i.opcode == "dynamic-update-slice" && len(i.operands) > 1 && c.byID[i.operands[1]] != nil:
 		return c.byID[i.operands[1]].shape.bytes
 	case i.opcode == "bitcast" && len(i.operands) > 0 && c.byID[i.operands[0]] != nil:
@@ -147,7 +153,7 @@ func (m *module) written(c *computation, i *instruction) int64 {
 	return i.shape.bytes
 }
 
-// fused is what a fusion computes, nil for other instructions.
+// fused is the computation of a fusion, nil for other instructions.
 func (m *module) fused(i *instruction) *computation {
 	if i.opcode != "fusion" || len(i.called) == 0 {
 		return nil
@@ -167,7 +173,7 @@ func (m *module) read(i *instruction, operand int, whole int64) int64 {
 	return whole
 }
 
-// read is what a fusion reads of an operand.
+// read is the number of bytes that a fusion reads of an operand.
 func (inside *computation) read(operand int, whole int64) int64 {
 	at := slices.IndexFunc(inside.instructions, func(x *instruction) bool {
 		return x.opcode == "parameter" && x.parameter == int64(operand)
@@ -178,7 +184,7 @@ func (inside *computation) read(operand int, whole int64) int64 {
 	return min(inside.used(inside.instructions[at].id, whole), whole)
 }
 
-// used is what instructions read of the result of another.
+// used is the number of bytes that other instructions read of an instruction's result.
 func (c *computation) used(id, whole int64) int64 {
 	var bytes int64
 	for _, x := range c.instructions {

@@ -1,3 +1,5 @@
+// Tests of counting kernels, on hand-made programs.
+
 package hlo
 
 import (
@@ -6,7 +8,7 @@ import (
 	"testing"
 )
 
-// msg writes protocol buffers: fields of numbers, strings and messages.
+// msg writes a protocol buffer with fields of numbers, strings and messages.
 func msg(parts ...any) []byte {
 	var b []byte
 	for i := 0; i < len(parts); i += 2 {
@@ -31,8 +33,8 @@ func instr(id int, name, opcode string, shape []byte, more ...any) []byte {
 	return msg(append([]any{1, name, 2, opcode, 3, shape, 35, id}, more...)...)
 }
 
-// A step of a convolution, a fused sum over slices, and a copy, in a loop as
-// in a program without one.
+// A step with a convolution, a fused sum over slices, a copy and an all-reduce, in a loop
+// and without one.
 func TestKernels(t *testing.T) {
 	fused := msg(5, 2, 2, instr(20, "p", "parameter", array(100)), 2, instr(21, "s", "slice", array(10), 36, 20),
 		2, instr(22, "sum", "reduce", array(), 36, 21))
@@ -43,11 +45,14 @@ func TestKernels(t *testing.T) {
 		2, instr(13, "y", "get-tuple-element", array(8), 36, 12),
 		2, instr(14, "sum", "fusion", array(), 36, 10, 38, 2),
 		2, instr(15, "copy", "copy", array(8), 36, 13),
+		2, instr(16, "start", "all-reduce-start", array(8), 36, 15),
+		2, instr(17, "done", "all-reduce-done", array(8), 36, 16),
 	}
 	want := []Kernel{
 		{"conv", Convolution, "conv1/conv", 4*8 + 4*20 + 4*100},
 		{"sum", "reduction", "", 4 + 4*10},
 		{"copy", "copy", "", 2 * 4 * 8},
+		{"start", AllReduce, "", 2 * 4 * 8},
 	}
 	module := msg(1, msg(3, fused, 3, msg(body...), 6, 1))
 	got, err := Kernels(module)
@@ -61,7 +66,7 @@ func TestKernels(t *testing.T) {
 		t.Errorf("in a loop %+v, %v; want %+v", got, err, want)
 	}
 
-	// Of a stack, a loop of three turns reads a row and writes another in place.
+	// A loop of three turns reads one row of a stack and writes another in place.
 	rows := msg(5, 3, 6, 33,
 		2, instr(30, "p0", "parameter", array(7, 10)),
 		2, instr(31, "p2", "parameter", array(), 9, 2),
@@ -80,7 +85,7 @@ func TestKernels(t *testing.T) {
 	if got, err = Kernels(msg(1, msg(3, rows, 3, turn, 3, more, 3, entry, 6, 8))); err != nil || !reflect.DeepEqual(got, []Kernel{put, put, put}) {
 		t.Errorf("in a loop of three turns %+v, %v; want three of %+v", got, err, put)
 	}
-	// Without a known number of turns it is a loop of steps, whose end is computed.
+	// Without a known trip count it is a loop over steps, whose condition is computed.
 	entry = msg(5, 8, 2, instr(80, "s", "parameter", array(1)), 2, instr(81, "loop", "while", array(1), 36, 80, 38, []byte{4, 6}))
 	if got, err = Kernels(msg(1, msg(3, rows, 3, turn, 3, more, 3, entry, 6, 8))); err != nil || len(got) != 2 || got[0] != put || got[1].Name != "less" {
 		t.Errorf("in a loop of steps %+v, %v; want %+v and its condition", got, err, put)

@@ -1,4 +1,4 @@
-// Package hlo reads what XLA made of a program, and counts the kernels that a
+// Package hlo parses the program that XLA optimised (HLO), and counts the kernels that a
 // GPU will launch for it. Reference: xla/service/hlo.proto.
 package hlo
 
@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// module is HloModuleProto as far as it is needed.
+// module holds the needed parts of a HloModuleProto.
 type module struct {
 	entry        int64
 	computations map[int64]*computation
@@ -24,27 +24,27 @@ type instruction struct {
 	id               int64
 	name, opcode     string
 	shape            shape
-	place            string // metadata.op_name: what the instruction came from
-	target           string // of a custom call
-	parameter        int64  // the number of a parameter
-	turns            int    // of a loop, where it is known; else 0
+	place            string // metadata.op_name: origin of the instruction
+	target           string // target of a custom call
+	parameter        int64  // index of a parameter
+	turns            int    // trip count of a loop, if known; else 0
 	operands, called []int64
 }
 
-// shape is an array of some bytes, or a tuple.
+// shape is an array of so many bytes, or a tuple.
 type shape struct {
 	bytes  int64
 	scalar bool
 	parts  []shape
 }
 
-// elementBits by PrimitiveType (xla/xla_data.proto).
+// elementBits gives the bits of an element by PrimitiveType (xla/xla_data.proto).
 var elementBits = map[uint64]int64{1: 8, 2: 8, 3: 16, 4: 32, 5: 64, 6: 8, 7: 16, 8: 32, 9: 64, 10: 16, 11: 32, 12: 64, 16: 16}
 
-// knownTurns is in the backend's configuration of a loop, as JSON.
+// knownTurns matches the trip count in the backend's configuration of a loop (JSON).
 var knownTurns = regexp.MustCompile(`"known_trip_count":\{"n":"(\d+)"`)
 
-// parse reads a HloModuleProtoWithConfig.
+// parse parses a HloModuleProtoWithConfig.
 func parse(raw []byte) (*module, error) {
 	m := &module{computations: map[int64]*computation{}}
 	err := fields(raw, func(field int, _ uint64, b []byte) error {

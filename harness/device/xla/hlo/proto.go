@@ -1,3 +1,5 @@
+// Protocol buffers: iterates over fields.
+
 package hlo
 
 import (
@@ -6,8 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// fields calls f for each field of a protocol buffer: v is the number of a
-// varint field, b the bytes of a length-delimited one.
+// fields calls f for each field of a protocol buffer. v is the value of a varint field, b
+// the bytes of a length-delimited one.
 func fields(msg []byte, f func(field int, v uint64, b []byte) error) error {
 	for len(msg) > 0 {
 		field, kind, n := protowire.ConsumeTag(msg)
@@ -36,7 +38,7 @@ func fields(msg []byte, f func(field int, v uint64, b []byte) error) error {
 	return nil
 }
 
-// numbers appends a repeated number, packed or not.
+// numbers appends the values of a repeated number, packed or not.
 func numbers(list []int64, v uint64, b []byte) ([]int64, error) {
 	if b == nil {
 		return append(list, int64(v)), nil
@@ -51,7 +53,7 @@ func numbers(list []int64, v uint64, b []byte) ([]int64, error) {
 	return list, nil
 }
 
-// damaged is the error of protowire's negative length.
+// damaged turns protowire's negative length into an error.
 func damaged(n int) error {
 	return fmt.Errorf("hlo: the program is damaged or cut short: %w", protowire.ParseError(n))
 }

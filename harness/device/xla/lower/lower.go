@@ -50,15 +50,17 @@ type Options struct {
 // gives the first Written of State again, whose arguments it uses up, then
 // losses (Steps), errors (Steps) and how many steps were good (). A step whose
 // loss is not finite changes no parameters, momenta or statistics, and is
-// the last.
+// the last. Of a Program on several replicas, that is each one's.
 type Module struct {
 	Text    string
 	State   []Memory
 	Written int
-	Batch   int // rows a step
+	Batch   int // rows a step, of a replica
 	Steps   int // 1 without a loop
 	Loop    bool
-	head    []string // of main
+	// Replicas is how many devices execute it together, at least 1.
+	Replicas int
+	head     []string // of main
 }
 
 // Memory is an array that outlives the step: a packed arena, by the name of
@@ -106,7 +108,7 @@ func Supports(k kernel.Kernel) error {
 		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
 		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.AvgPool, kernel.AvgPoolGrad, kernel.MaxPool, kernel.MaxPoolGrad,
 		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
-		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.Accumulate:
+		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.Accumulate, kernel.AllReduce:
 		return nil
 	}
 	if k, ok := k.(kernel.Optimizer); ok && optimizes(k) {
@@ -139,6 +141,8 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 		return e.padGrad(k, in)
 	case kernel.Accumulate:
 		return []value{e.add(in[0], in[1])}
+	case kernel.AllReduce:
+		return e.allReduce(k, in)
 	case kernel.Add:
 		return []value{e.add(e.convert(in[0], f32), e.convert(in[1], f32))}
 	case kernel.MaxPool:
@@ -298,7 +302,7 @@ func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, e
 			e.loops = findRepeats(p, e.code, len(e.code))
 		}
 	}
-	m := &Module{Steps: max(o.Steps, 1), Loop: o.Steps > 0}
+	m := &Module{Steps: max(o.Steps, 1), Loop: o.Steps > 0, Replicas: p.Devices()}
 	ids, err := m.memories(p)
 	return e, m, ids, err
 }
@@ -388,8 +392,12 @@ func (m *Module) arguments(e *emitter) (state []value, rows, rates value) {
 // finish puts head, body and results together.
 func (m *Module) finish(e *emitter, results []value) {
 	types := join(results, value.typ)
-	m.Text = fmt.Sprintf("module @step {\n  func.func @main(%s) -> (%s) {\n%s    return %s : %s\n  }\n}\n",
-		strings.Join(m.head, ", "), types, e.String(), join(results, func(v value) string { return v.name }), types)
+	attributes := ""
+	if m.Replicas > 1 {
+		attributes = fmt.Sprintf("attributes {mhlo.num_replicas = %d : i32} ", m.Replicas)
+	}
+	m.Text = fmt.Sprintf("module @step %s{\n  func.func @main(%s) -> (%s) {\n%s    return %s : %s\n  }\n}\n",
+		attributes, strings.Join(m.head, ", "), types, e.String(), join(results, func(v value) string { return v.name }), types)
 }
 
 // bind makes state and plan the values of their buffers.

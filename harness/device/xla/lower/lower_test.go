@@ -83,6 +83,41 @@ func TestMicroBatches(t *testing.T) {
 	}
 }
 
+// A training step on replicas has one all-reduce, of gradients, running statistics, loss
+// and errors together; an evaluation has none.
+func TestReplicas(t *testing.T) {
+	a, err := nets.ParseArch("plain-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		mode           nets.Mode
+		replicas, want int
+	}{{nets.Train, 4, 1}, {nets.Calibrate, 4, 1}, {nets.Eval, 4, 0}, {nets.Train, 1, 0}} {
+		p, err := compile.Compile(a, c.mode, compile.Config{
+			Config: nets.Config{Batch: 12, Channels: 3, Size: 32, Classes: 10, Group: 3, Eps: 1e-5},
+			Images: 100, Pad: 4, Replicas: c.replicas, Optimizer: kernel.SGD{},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Lower(p, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(m.Text, "stablehlo.all_reduce"); n != c.want || m.Replicas != c.replicas || m.Batch != 12/c.replicas {
+			t.Errorf("%s on %d replicas: %d all-reduces, %d replicas of %d images", c.mode, c.replicas, n, m.Replicas, m.Batch)
+		}
+		if got := strings.Contains(m.Text, "mhlo.num_replicas"); got != (c.replicas > 1) {
+			t.Errorf("%s on %d replicas: the module says so: %v", c.mode, c.replicas, got)
+		}
+		elements := (p.Bytes[program.Grad]+p.Bytes[program.Stat])/4 + 2
+		if sum := "[[0, 1, 2, 3]]> : tensor<1x4xi64>"; c.want == 1 && (!strings.Contains(m.Text, sum) || !strings.Contains(m.Text, fmt.Sprintf("}) : (tensor<%dxf32>)", elements))) {
+			t.Errorf("%s: no all-reduce of %d elements", c.mode, elements)
+		}
+	}
+}
+
 // Equal blocks become loops: all of a stage on the way there, but for a first
 // one that is not like the others, and on the way back one less, as its input
 // is not the loop's.

@@ -151,7 +151,11 @@ func (e *emitter) movingAverage(k kernel.MovingAverage, in []value) []value {
 		}
 		batch, running := e.concat(0, parts...), []value{mean, variance}[i]
 		average := e.times(e.reduce("add", batch, 0), factor/float64(batch.dims[0]))
-		out = append(out, e.add(e.mul(e.spread(keep, running.dims), running), e.mul(e.spread(share, running.dims), average)))
+		moved := e.add(e.mul(e.spread(keep, running.dims), running), e.mul(e.spread(share, running.dims), average))
+		if k.Replicas > 0 {
+			moved = e.same("divide", moved, e.constant(float64(k.Replicas), f32, running.dims...))
+		}
+		out = append(out, moved)
 	}
 	return out
 }

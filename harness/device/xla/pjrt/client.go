@@ -1,3 +1,5 @@
+// Client: devices, memory and buffers.
+
 package pjrt
 
 import (
@@ -10,20 +12,20 @@ import (
 // Client is a connection to the devices of a plugin.
 type Client struct {
 	Platform string // "cpu", "cuda"
-	Version  string // of the platform: "cuda 13000", or free text
+	Version  string // version of the platform: "cuda 13000", or free text
 	Devices  []Device
 	plugin   *Plugin
 	handle   uintptr
 }
 
-// Device is one of a client's.
+// Device is one device of a client.
 type Device struct {
 	Kind   string // "NVIDIA H100 80GB HBM3"
 	handle uintptr
 }
 
-// Client connects. Options are the plugin's own, such as preallocate for
-// CUDA; most plugins refuse names that they do not know.
+// Client connects to the plugin's devices. Options are the plugin's own, such as
+// preallocate for CUDA. Most plugins refuse unknown names.
 func (p *Plugin) Client(options ...Option) (*Client, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -52,7 +54,7 @@ func (p *Plugin) Client(options ...Option) (*Client, error) {
 	return c, nil
 }
 
-// text calls a function that gives a string about a handle.
+// text calls a function that returns a string about a handle.
 func (p *Plugin) text(fn int, handle uintptr) (string, error) {
 	args := struct {
 		header
@@ -97,8 +99,8 @@ func (c *Client) devices() ([]Device, error) {
 	return all, nil
 }
 
-// Memory gives the bytes of memory of the first device: what may be allocated
-// in all, and what is. Both are 0 where the plugin does not say.
+// Memory returns the memory limit and the used memory of the first device, in bytes. Both
+// are 0 if the plugin does not report them.
 func (c *Client) Memory() (limit, used int64) {
 	type stat struct {
 		value int64
@@ -120,7 +122,7 @@ func (c *Client) Memory() (limit, used int64) {
 	return limit, args.inUse
 }
 
-// Close disconnects. Buffers and executables must have been destroyed.
+// Close disconnects. Destroy all buffers and executables before.
 func (c *Client) Close() error { return c.plugin.destroy(fnClientDestroy, &c.handle) }
 
 // Type is the type of an element (PJRT_Buffer_Type).
@@ -134,14 +136,15 @@ const (
 	BFloat16 Type = 13
 )
 
-// Buffer is an array on the first device.
+// Buffer is an array on a device.
 type Buffer struct {
 	client *Client
 	handle uintptr
 }
 
-// Buffer copies data, dense and row-major, to the first device.
-func (c *Client) Buffer(t Type, dims []int64, data []byte) (*Buffer, error) {
+// Buffer copies data, dense and row-major, to one of the client's devices, given by its
+// index in Devices.
+func (c *Client) Buffer(device int, t Type, dims []int64, data []byte) (*Buffer, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	args := struct {
@@ -153,10 +156,10 @@ func (c *Client) Buffer(t Type, dims []int64, data []byte) (*Buffer, error) {
 		ndims                  int
 		strides                unsafe.Pointer
 		nstrides               int
-		semantics              int32 // 0: data are read before the call returns
+		semantics              int32 // 0: the data are read before the call returns
 		device, memory, layout uintptr
 		done, buffer           uintptr
-	}{client: c.handle, data: pinned(&pin, data), kind: t, dims: pinned(&pin, dims), ndims: len(dims), device: c.Devices[0].handle}
+	}{client: c.handle, data: pinned(&pin, data), kind: t, dims: pinned(&pin, dims), ndims: len(dims), device: c.Devices[device].handle}
 	if err := call(c.plugin, fnBufferFromHost, &args); err != nil {
 		return nil, err
 	}
@@ -184,10 +187,11 @@ func (b *Buffer) Read(dst []byte) error {
 	return b.client.plugin.await(args.event)
 }
 
-// Destroy frees the buffer; a donated one too, whose memory has moved on.
+// Destroy frees the buffer. Call it on a donated buffer, too, although its memory has
+// moved on.
 func (b *Buffer) Destroy() error { return b.client.plugin.destroy(fnBufferDestroy, &b.handle) }
 
-// pinned keeps the elements of s where they are and gives their address.
+// pinned pins the elements of s in memory and returns their address.
 func pinned[T any](pin *runtime.Pinner, s []T) unsafe.Pointer {
 	if len(s) == 0 {
 		return nil

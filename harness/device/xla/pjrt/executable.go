@@ -1,7 +1,10 @@
+// Executables: compiles, loads and executes programs.
+
 package pjrt
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"unsafe"
 
@@ -18,7 +21,7 @@ type program struct {
 }
 
 func mlir(pin *runtime.Pinner, text string) *program {
-	p := &program{ // a plugin crashes on no text at all: a space is an error to it
+	p := &program{ // a plugin crashes on an empty text; for a space it returns an error
 		code: pinned(pin, []byte(text+" ")), n: len(text) + 1,
 		format: pinned(pin, []byte("mlir")), nformat: len("mlir"),
 	}
@@ -27,7 +30,7 @@ func mlir(pin *runtime.Pinner, text string) *program {
 	return p
 }
 
-// Compiled is a program compiled for a device, which need not be there.
+// Compiled is a program compiled for a device, which need not exist here.
 type Compiled struct {
 	plugin *Plugin
 	handle uintptr // PJRT_Executable
@@ -41,11 +44,12 @@ type Executable struct {
 	outputs int
 }
 
-// Compile compiles StableHLO text for the client's first device.
-func (c *Client) Compile(text string, o CompileOptions) (*Executable, error) {
+// Compile compiles StableHLO text for the first devices of the client, one replica on
+// each.
+func (c *Client) Compile(text string, replicas int, o CompileOptions) (*Executable, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	options := o.encode()
+	options := o.encode(replicas)
 	args := struct {
 		header
 		client     uintptr
@@ -60,7 +64,7 @@ func (c *Client) Compile(text string, o CompileOptions) (*Executable, error) {
 	return c.loaded(args.executable)
 }
 
-// Load takes what Serialize gave on this machine with this plugin.
+// Load loads the bytes that Serialize returned on this machine with this plugin.
 func (c *Client) Load(serialized []byte) (*Executable, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -109,30 +113,40 @@ func (e *Executable) Destroy() error {
 // Destroy frees the compiled program.
 func (e *Compiled) Destroy() error { return e.plugin.destroy(fnExecutableDestroy, &e.handle) }
 
-// Event ends when an execution has.
+// Event is done when an execution has finished on all devices.
 type Event struct {
-	plugin *Plugin
-	handle uintptr
+	plugin  *Plugin
+	handles []uintptr
 }
 
-// Await waits and gives the error of the execution. It can be called once.
+// Await waits and returns the errors of the execution. It may be called once.
 func (e *Event) Await() error {
-	handle := e.handle
-	e.handle = 0
-	return e.plugin.await(handle)
+	var all []error
+	for _, handle := range e.handles {
+		all = append(all, e.plugin.await(handle))
+	}
+	e.handles = nil
+	return errors.Join(all...)
 }
 
-// Execute enqueues one execution and gives the buffers that it will write.
-// Arguments that the program aliases to outputs are donated: they must not be
-// used again, and still be destroyed. The caller must wait for the event.
-func (e *Executable) Execute(args []*Buffer) ([]*Buffer, *Event, error) {
+// Execute enqueues one execution, with a list of arguments for each replica, and returns
+// the buffers that each replica will write. Arguments that the program aliases to outputs
+// are donated: do not use them again, but destroy them. The caller must wait for the
+// event.
+func (e *Executable) Execute(args [][]*Buffer) ([][]*Buffer, *Event, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	handles := make([]uintptr, len(args))
-	for i, b := range args {
-		handles[i] = b.handle
+	replicas := len(args)
+	lists, outputs := make([]unsafe.Pointer, replicas), make([]unsafe.Pointer, replicas)
+	events, written := make([]uintptr, replicas), make([][]uintptr, replicas)
+	for r, list := range args {
+		handles := make([]uintptr, len(list))
+		for i, b := range list {
+			handles[i] = b.handle
+		}
+		written[r] = make([]uintptr, e.outputs)
+		lists[r], outputs[r] = pinned(&pin, handles), pinned(&pin, written[r])
 	}
-	outputs, events := make([]uintptr, e.outputs), make([]uintptr, 1)
 	options := struct {
 		header
 		send, recv   uintptr
@@ -140,7 +154,7 @@ func (e *Executable) Execute(args []*Buffer) ([]*Buffer, *Event, error) {
 		launch       int64
 		keep         unsafe.Pointer
 		nkeep        int
-		rest         [5]uintptr // context, call location, tasks: none
+		rest         [5]uintptr // context, call location, tasks: not used
 	}{}
 	options.size = unsafe.Sizeof(options)
 	pin.Pin(&options)
@@ -148,29 +162,31 @@ func (e *Executable) Execute(args []*Buffer) ([]*Buffer, *Event, error) {
 		header
 		executable      uintptr
 		options         unsafe.Pointer
-		arguments       unsafe.Pointer // a list for each device
+		arguments       unsafe.Pointer // one list for each device
 		devices, nargs  int
 		outputs, events unsafe.Pointer
 		device          uintptr
 	}{
 		executable: e.loaded, options: unsafe.Pointer(&options),
-		arguments: pinned(&pin, []unsafe.Pointer{pinned(&pin, handles)}), devices: 1, nargs: len(args),
-		outputs: pinned(&pin, []unsafe.Pointer{pinned(&pin, outputs)}), events: pinned(&pin, events),
+		arguments: pinned(&pin, lists), devices: replicas, nargs: len(args[0]),
+		outputs: pinned(&pin, outputs), events: pinned(&pin, events),
 	}
 	if err := call(e.plugin, fnLoadedExecute, &x); err != nil {
 		return nil, nil, err
 	}
-	out := make([]*Buffer, len(outputs))
-	for i, h := range outputs {
-		out[i] = &Buffer{e.client, h}
+	out := make([][]*Buffer, replicas)
+	for r, handles := range written {
+		for _, h := range handles {
+			out[r] = append(out[r], &Buffer{e.client, h})
+		}
 	}
-	return out, &Event{e.plugin, events[0]}, nil
+	return out, &Event{e.plugin, events}, nil
 }
 
-// Memory is what an executable needs on the device, in bytes.
+// Memory is the memory that an executable needs on the device, in bytes.
 type Memory struct{ Arguments, Outputs, Aliased, Temporaries int64 }
 
-// Memory gives the bytes that the compiler planned.
+// Memory returns the bytes that the compiler planned.
 func (e *Compiled) Memory() (Memory, error) {
 	args := struct {
 		header
@@ -183,7 +199,7 @@ func (e *Compiled) Memory() (Memory, error) {
 	return Memory{args.arguments, args.outputs, args.aliases, args.temps}, err
 }
 
-// Optimized gives the program that XLA made, as HloModuleProtoWithConfig.
+// Optimized returns the program as XLA optimised it, as HloModuleProtoWithConfig.
 func (e *Compiled) Optimized() ([]byte, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -195,7 +211,7 @@ func (e *Compiled) Optimized() ([]byte, error) {
 		executable uintptr
 		program    *program
 	}{executable: e.handle, program: p}
-	if err := call(e.plugin, fnExecutableOptimized, &args); err != nil { // the first call gives the size
+	if err := call(e.plugin, fnExecutableOptimized, &args); err != nil { // the first call returns the size
 		return nil, err
 	}
 	text := make([]byte, p.n)
@@ -203,8 +219,8 @@ func (e *Compiled) Optimized() ([]byte, error) {
 	return text, call(e.plugin, fnExecutableOptimized, &args)
 }
 
-// Serialize gives bytes that Load takes, on the same kind of device and with
-// the same version of the plugin.
+// Serialize returns bytes for Load, on the same kind of device and with the same version
+// of the plugin.
 func (e *Compiled) Serialize() ([]byte, error) {
 	args := struct {
 		header
@@ -221,13 +237,13 @@ func (e *Compiled) Serialize() ([]byte, error) {
 	return text, nil
 }
 
-// CompileFor compiles StableHLO text for a GPU that need not be there, from
-// its description (a GpuTargetConfigProto as text). What comes out can be
-// looked at, not executed.
-func (p *Plugin) CompileFor(target, text string, o CompileOptions) (*Compiled, error) {
+// CompileFor compiles StableHLO text for GPUs of one machine that need not exist here,
+// one replica on each, from the description of one GPU (a GpuTargetConfigProto as text).
+// The result can be inspected, not executed.
+func (p *Plugin) CompileFor(target, text string, replicas int, o CompileOptions) (*Compiled, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	list := named(&pin, []Option{{"target_config", target}, {"topology", "1x1x1"}})
+	list := named(&pin, []Option{{"target_config", target}, {"topology", fmt.Sprintf("1x1x%d", replicas)}})
 	topology := struct {
 		header
 		name     unsafe.Pointer
@@ -239,7 +255,7 @@ func (p *Plugin) CompileFor(target, text string, o CompileOptions) (*Compiled, e
 	if err := call(p, fnTopologyCreate, &topology); err != nil {
 		return nil, err
 	}
-	options := o.encode()
+	options := o.encode(replicas)
 	args := struct {
 		header
 		topology         uintptr

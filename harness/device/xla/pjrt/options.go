@@ -1,3 +1,5 @@
+// Options for plugins and for the compiler, as PJRT encodes them.
+
 package pjrt
 
 import (
@@ -11,7 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Option is a named value for a plugin: a string, bool, int64 or float32.
+// Option is a named value for a plugin: a string, bool, int64, []int64 or float32.
 type Option struct {
 	Name  string
 	Value any
@@ -23,7 +25,7 @@ type namedValue struct {
 	name  unsafe.Pointer
 	nname int
 	kind  int32
-	value uint64 // a union: its first bytes, which are the low ones, hold the shorter kinds
+	value uint64 // a union: shorter types are in its first (low) bytes
 	n     int
 }
 
@@ -37,6 +39,8 @@ func named(pin *runtime.Pinner, options []Option) []namedValue {
 			v.value, v.n = uint64(uintptr(pinned(pin, []byte(x)))), len(x)
 		case int64:
 			v.kind, v.value = 1, uint64(x)
+		case []int64:
+			v.kind, v.value, v.n = 2, uint64(uintptr(pinned(pin, x))), len(x)
 		case float32:
 			v.kind, v.value = 3, uint64(math.Float32bits(x))
 		case bool:
@@ -52,17 +56,18 @@ func named(pin *runtime.Pinner, options []Option) []namedValue {
 	return list
 }
 
-// CompileOptions are XLA's debug options by name ("xla_gpu_autotune_level"):
-// a string, bool, int64 or float64 each.
+// CompileOptions are XLA's debug options by name ("xla_gpu_autotune_level"), each a
+// string, bool, int64 or float64.
 type CompileOptions map[string]any
 
-// encode gives a serialized CompileOptionsProto: one replica, one partition,
-// no particular device (xla/pjrt/proto/compile_options.proto).
-func (o CompileOptions) encode() []byte {
+// encode makes a serialized CompileOptionsProto with this number of replicas, one
+// partition, and no particular devices: XLA then takes the client's first ones
+// (xla/pjrt/proto/compile_options.proto).
+func (o CompileOptions) encode(replicas int) []byte {
 	var build []byte
-	build = appendInt(build, 1, -1) // device_ordinal
-	build = appendInt(build, 4, 1)  // num_replicas
-	build = appendInt(build, 5, 1)  // num_partitions
+	build = appendInt(build, 1, -1)              // device_ordinal
+	build = appendInt(build, 4, int64(replicas)) // num_replicas
+	build = appendInt(build, 5, 1)               // num_partitions
 	p := appendBytes(nil, 3, build)
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		var value []byte

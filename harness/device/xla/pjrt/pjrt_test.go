@@ -1,3 +1,5 @@
+// Tests of the PJRT client on XLA's CPU plugin.
+
 package pjrt
 
 import (
@@ -13,7 +15,7 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// plugin opens the CPU plugin, or skips.
+// plugin opens the CPU plugin, or skips the test.
 func plugin(t testing.TB) *Plugin {
 	t.Helper()
 	path := os.Getenv("DEPTHLAB_PJRT")
@@ -31,9 +33,9 @@ func plugin(t testing.TB) *Plugin {
 	return p
 }
 
-func client(t testing.TB) *Client {
+func client(t testing.TB, options ...Option) *Client {
 	t.Helper()
-	c, err := plugin(t).Client()
+	c, err := plugin(t).Client(options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +70,7 @@ func TestExecute(t *testing.T) {
 	if c.Platform == "" || c.Devices[0].Kind == "" {
 		t.Errorf("%+v: want a platform and a kind of device", c)
 	}
-	compiled, err := c.Compile(step, nil)
+	compiled, err := c.Compile(step, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,16 +83,16 @@ func TestExecute(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range []*Executable{compiled, loaded} {
-		state, err := c.Buffer(Float32, []int64{3}, floats(1, 2, 3))
+		state, err := c.Buffer(0, Float32, []int64{3}, floats(1, 2, 3))
 		if err != nil {
 			t.Fatal(err)
 		}
-		add, err := c.Buffer(Float32, nil, floats(10))
+		add, err := c.Buffer(0, Float32, nil, floats(10))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
-			out, done, err := e.Execute([]*Buffer{state, add})
+			out, done, err := e.Execute([][]*Buffer{{state, add}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +102,7 @@ func TestExecute(t *testing.T) {
 			if err := errors.Join(state.Destroy(), add.Destroy()); err != nil {
 				t.Fatal(err)
 			}
-			state, add = out[0], out[1]
+			state, add = out[0][0], out[0][1]
 		}
 		got := make([]byte, 12)
 		if err := state.Read(got); err != nil {
@@ -115,15 +117,85 @@ func TestExecute(t *testing.T) {
 	}
 }
 
+// sum is an all-reduce of two arrays over three replicas.
+const sum = `module @sum attributes {mhlo.num_replicas = 3 : i32} {
+  func.func @main(%a: tensor<2xf32> {tf.aliasing_output = 0 : i32}, %b: tensor<1xf32>) -> (tensor<2xf32>, tensor<1xf32>) {
+    %s:2 = "stablehlo.all_reduce"(%a, %b) <{replica_groups = dense<[[0, 1, 2]]> : tensor<1x3xi64>}> ({
+      ^bb0(%x: tensor<f32>, %y: tensor<f32>):
+        %z = stablehlo.add %x, %y : tensor<f32>
+        stablehlo.return %z : tensor<f32>
+    }) : (tensor<2xf32>, tensor<1xf32>) -> (tensor<2xf32>, tensor<1xf32>)
+    return %s#0, %s#1 : tensor<2xf32>, tensor<1xf32>
+  }
+}`
+
+func TestReplicas(t *testing.T) {
+	c := client(t, Option{Name: "cpu_device_count", Value: int64(3)})
+	if len(c.Devices) != 3 {
+		t.Fatalf("%d devices, want 3", len(c.Devices))
+	}
+	compiled, err := c.Compile(sum, 3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes, err := compiled.Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := c.Load(bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []*Executable{compiled, loaded} {
+		var args [][]*Buffer
+		for r := range 3 {
+			v := float32(r)
+			a, err := c.Buffer(r, Float32, []int64{2}, floats(v, 10*v))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := c.Buffer(r, Float32, []int64{1}, floats(v+1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, []*Buffer{a, b})
+		}
+		out, done, err := e.Execute(args)
+		if err == nil {
+			err = done.Await()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := range 3 {
+			a, b := make([]byte, 8), make([]byte, 4)
+			if err := errors.Join(out[r][0].Read(a), out[r][1].Read(b)); err != nil {
+				t.Fatal(err)
+			}
+			if string(a) != string(floats(3, 30)) || string(b) != string(floats(6)) {
+				t.Errorf("replica %d: %v and %v, want %v and %v", r, a, b, floats(3, 30), floats(6))
+			}
+			for _, x := range append(args[r], out[r]...) {
+				if err := x.Destroy(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if err := e.Destroy(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestCompileErrors(t *testing.T) {
 	c := client(t)
 	for _, text := range []string{"", "module {", "no MLIR", strings.Replace(step, "stablehlo.add %s, %s", "stablehlo.frob %s", 1)} {
-		if e, err := c.Compile(text, nil); err == nil {
+		if e, err := c.Compile(text, 1, nil); err == nil {
 			e.Destroy()
 			t.Errorf("%q compiles", text)
 		}
 	}
-	if e, err := c.Compile(step, CompileOptions{"xla_no_such_option": true}); err == nil {
+	if e, err := c.Compile(step, 1, CompileOptions{"xla_no_such_option": true}); err == nil {
 		e.Destroy()
 		t.Error("an unknown option is taken")
 	}
@@ -140,8 +212,8 @@ func TestNoPlugin(t *testing.T) {
 	}
 	for _, c := range []struct{ path, want string }{
 		{filepath.Join(t.TempDir(), "absent.so"), "no such file"},
-		{text, "can not be loaded"},
-		{libc(t), "no PJRT plugin"},
+		{text, "cannot be loaded"},
+		{libc(t), "not a PJRT plugin"},
 	} {
 		_, err := Open(c.path)
 		var no *PluginError
@@ -156,7 +228,7 @@ func TestNoPlugin(t *testing.T) {
 	}
 }
 
-// libc is a library that is on every Linux machine, and no plugin.
+// libc returns a library that exists on every Linux machine and is not a plugin.
 func libc(t *testing.T) string {
 	for _, pattern := range []string{"/lib/*/libc.so.6", "/lib64/libc.so.6", "/usr/lib/libc.so.6"} {
 		if found, _ := filepath.Glob(pattern); len(found) > 0 {
@@ -192,20 +264,20 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// The wire format, by hand: executable_build_options {device_ordinal: -1,
+// The wire format, written by hand: executable_build_options {device_ordinal: -1,
 // num_replicas: 1, num_partitions: 1}, then one override.
 func TestOptions(t *testing.T) {
 	want := "\x1a\x0f\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x20\x01\x28\x01"
-	if got := string(CompileOptions(nil).encode()); got != want {
+	if got := string(CompileOptions(nil).encode(1)); got != want {
 		t.Errorf("no options: %q, want %q", got, want)
 	}
 	want += "\x3a\x07\x0a\x01a\x12\x02\x10\x01"
-	if got := string(CompileOptions{"a": true}.encode()); got != want {
+	if got := string(CompileOptions{"a": true}.encode(1)); got != want {
 		t.Errorf("one option: %q, want %q", got, want)
 	}
 	want = want[:17] + "\x3a\x07\x0a\x01b\x12\x02\x10\x00" + "\x3a\x0e\x0a\x01f\x12\x09\x21\x00\x00\x00\x00\x00\x00\xe0\x3f" +
 		"\x3a\x10\x0a\x01i\x12\x0b\x18\xfd\xff\xff\xff\xff\xff\xff\xff\xff\x01" + "\x3a\x0b\x0a\x01s\x12\x06\x0a\x04text"
-	if got := string(CompileOptions{"s": "text", "b": false, "i": int64(-3), "f": 0.5}.encode()); got != want {
+	if got := string(CompileOptions{"s": "text", "b": false, "i": int64(-3), "f": 0.5}.encode(1)); got != want {
 		t.Errorf("an option of each kind: %q, want %q", got, want)
 	}
 }

@@ -1,11 +1,11 @@
-// Package pjrt is a small client of PJRT, the C interface of XLA, without cgo:
-// it opens a plugin (one shared library for each kind of device), compiles
-// StableHLO text, holds buffers and executes. It knows nothing of nets.
+// Package pjrt is a small client of PJRT, XLA's C interface, without cgo. It opens a
+// plugin (one shared library for each kind of device), compiles StableHLO text, holds
+// buffers and executes. It knows nothing about nets.
 //
-// Every function of the interface takes one pointer to a struct of its own,
-// which begins with its size, and returns an error or nil. Structs and the
-// table of functions only grow at the end, so one client serves the versions
-// 0.81 to 0.115 and later ones. Reference: xla/pjrt/c/pjrt_c_api.h.
+// Every function of the interface takes a pointer to its own argument struct, which
+// begins with its size, and returns an error or nil. Structs and the table of functions
+// only grow at the end. So one client works with versions 0.81 to 0.115 and later ones.
+// Reference: xla/pjrt/c/pjrt_c_api.h.
 package pjrt
 
 import (
@@ -19,18 +19,18 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// Oldest is the oldest minor version of the interface (major 0) that this
-// client was tried with.
+// Oldest is the oldest minor version of the interface (major version 0) that this client
+// was tested with.
 const Oldest = 81
 
-// Plugin is an opened plugin. It stays loaded until the process ends.
+// Plugin is an open plugin. It stays loaded until the process ends.
 type Plugin struct {
 	Path         string
 	Major, Minor int // version of the interface
 	table        *table
 }
 
-// table is PJRT_Api up to the last function that is used here.
+// table is the beginning of PJRT_Api, up to the last function that is used here.
 type table struct {
 	size      uintptr
 	extension unsafe.Pointer
@@ -76,24 +76,24 @@ const (
 	fnCompiledMemory      = 96
 )
 
-// PluginError says why a file cannot serve as a plugin.
+// PluginError says why a file cannot be used as a plugin.
 type PluginError struct {
 	Path    string
 	Problem string
-	Missing string // the library that it needs and that was not found, or ""
+	Missing string // a library that the plugin needs and that was not found, or ""
 }
 
 func (e *PluginError) Error() string { return fmt.Sprintf("pjrt: %s: %s", e.Path, e.Problem) }
 
-// A plugin must be initialised once in a process.
+// A plugin may be initialised only once in a process.
 var opened = struct {
 	sync.Mutex
 	plugins map[string]*Plugin
 }{plugins: map[string]*Plugin{}}
 
-// Open loads the plugin at path, or gives it again. Its errors are
-// *PluginError: no such file, no library, a library that it needs is missing,
-// no plugin, an interface too old or of another major version.
+// Open loads the plugin at path, or returns it if it is loaded. Errors are *PluginError:
+// no such file, not a library, a missing library that it needs, not a plugin, an
+// interface that is too old or of another major version.
 func Open(path string) (*Plugin, error) {
 	opened.Lock()
 	defer opened.Unlock()
@@ -109,7 +109,7 @@ func Open(path string) (*Plugin, error) {
 	}
 	at, err := purego.Dlsym(lib, "GetPjrtApi")
 	if err != nil {
-		return nil, &PluginError{Path: path, Problem: "it is a library but no PJRT plugin: it has no function GetPjrtApi"}
+		return nil, &PluginError{Path: path, Problem: "it is a library but not a PJRT plugin: it has no function GetPjrtApi"}
 	}
 	var get func() *table
 	purego.RegisterFunc(&get, at)
@@ -125,8 +125,8 @@ func Open(path string) (*Plugin, error) {
 	return p, nil
 }
 
-// Preload loads libraries that a plugin will look for by name, and that the
-// system may not find by it. One that cannot be loaded is left to the plugin.
+// Preload loads libraries that a plugin will look for by name and that the system may not
+// find. It ignores libraries that cannot be loaded.
 func Preload(paths []string) {
 	for _, path := range paths {
 		_, _ = purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
@@ -136,7 +136,7 @@ func Preload(paths []string) {
 var missingLibrary = regexp.MustCompile(`(\S+): cannot open shared object file`)
 
 func loadError(path string, err error) error {
-	e := &PluginError{Path: path, Problem: "it can not be loaded: " + err.Error()}
+	e := &PluginError{Path: path, Problem: "it cannot be loaded: " + err.Error()}
 	if m := missingLibrary.FindStringSubmatch(err.Error()); m != nil && m[1] != path {
 		e.Missing, e.Problem = m[1], "it needs the library "+m[1]+", which was not found"
 	}
@@ -145,7 +145,7 @@ func loadError(path string, err error) error {
 
 func (p *Plugin) checkVersion() error {
 	if p.table == nil {
-		return &PluginError{Path: p.Path, Problem: "its function GetPjrtApi gives nothing"}
+		return &PluginError{Path: p.Path, Problem: "its function GetPjrtApi returned nothing"}
 	}
 	p.Major, p.Minor = int(p.table.version.major), int(p.table.version.minor)
 	if p.Major != 0 || p.Minor < Oldest || p.table.size < unsafe.Sizeof(table{}) {
@@ -155,14 +155,14 @@ func (p *Plugin) checkVersion() error {
 	return nil
 }
 
-// header begins every argument struct.
+// header is the beginning of every argument struct.
 type header struct {
 	size      uintptr
 	extension unsafe.Pointer
 }
 
-// call invokes a function of the table. T begins with a header. What the
-// struct points to must be pinned by the caller.
+// call calls a function of the table. T begins with a header. The caller must pin
+// whatever the struct points to.
 func call[T any](p *Plugin, fn int, args *T) error {
 	(*header)(unsafe.Pointer(args)).size = unsafe.Sizeof(*args)
 	e, _, _ := purego.SyscallN(p.table.functions[fn], uintptr(unsafe.Pointer(args)))
@@ -172,9 +172,9 @@ func call[T any](p *Plugin, fn int, args *T) error {
 	return p.takeError(e)
 }
 
-// Error is what the plugin said went wrong.
+// Error is an error from the plugin.
 type Error struct {
-	Code int // of absl::Status: 8 is out of memory
+	Code int // code of absl::Status: 8 means out of memory
 	Text string
 }
 
@@ -182,7 +182,7 @@ func (e *Error) Error() string { return e.Text }
 
 const resourceExhausted = 8
 
-// OutOfMemory reports whether err came from a lack of device memory.
+// OutOfMemory reports whether err was caused by a lack of device memory.
 func OutOfMemory(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == resourceExhausted
@@ -216,7 +216,7 @@ func (p *Plugin) takeError(handle uintptr) error {
 	return e
 }
 
-// destroy ends the life of a handle.
+// destroy destroys the object of a handle.
 func (p *Plugin) destroy(fn int, handle *uintptr) error {
 	if *handle == 0 {
 		return nil

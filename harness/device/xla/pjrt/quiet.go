@@ -1,3 +1,5 @@
+// Silences XLA's log messages.
+
 package pjrt
 
 import (
@@ -7,9 +9,9 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// Quiet keeps XLA's remarks from the terminal: warnings are not shown unless
-// TF_CPP_MIN_LOG_LEVEL asks for them. The plugin reads C's environment, which
-// Go's os.Setenv does not reach.
+// Quiet keeps XLA's log messages off the terminal: warnings are shown only if
+// TF_CPP_MIN_LOG_LEVEL asks for them. The plugin reads C's environment, which Go's
+// os.Setenv does not change.
 func Quiet() error {
 	if os.Getenv("TF_CPP_MIN_LOG_LEVEL") != "" {
 		return nil

@@ -1,0 +1,256 @@
+// What the command line changes of a question: --set, --only and --name.
+package experiments
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"depthlab/nets"
+)
+
+// Changes are made to a question after its file was read. They win over the file
+// and its profiles.
+type Changes struct {
+	Set  []string // "optimizer.rate=0.05": a key of the file, and its value in YAML
+	Only []string // nets by name: the question's others are left out
+	Name string   // of what is changed, in the folder of results; "" for a name made of the changes
+
+	tree *yaml.Node // of Set: one mapping, as a file would have it
+}
+
+// The beginnings of paths of values that do not stand in the file.
+const (
+	setPrefix  = "--set "
+	onlyPrefix = "--only"
+	namePrefix = "--name"
+)
+
+// onCommandLine says whether a path is of the command line.
+func onCommandLine(path string) bool {
+	return strings.HasPrefix(path, setPrefix) || path == onlyPrefix || path == namePrefix
+}
+
+// texts are the changes as the command line has them.
+func (c Changes) texts() (all []string) {
+	for _, s := range c.Set {
+		all = append(all, setPrefix+s)
+	}
+	if len(c.Only) > 0 {
+		all = append(all, onlyPrefix+" "+strings.Join(c.Only, ","))
+	}
+	return all
+}
+
+// Change returns the question with changes in all its profiles. Where they do not
+// fit a profile, its plan is Wrong. The error, a *Complaints, is of changes that
+// fit none.
+func (q *Question) Change(c Changes) (*Question, error) {
+	if len(c.Set) == 0 && len(c.Only) == 0 && c.Name == "" {
+		return q, nil
+	}
+	all := &collector{file: q.File}
+	c.Set = slices.Sorted(slices.Values(c.Set)) // in any order it is the same question
+	c.tree = all.settings(c.Set)
+	all.name(c.Name)
+	if err := all.err(); err != nil {
+		return nil, err
+	}
+	changed := *q
+	changed.Plans = nil
+	for _, p := range q.profiles {
+		root := q.root.below("", q.root.line)
+		root.collector = &collector{file: q.File}
+		plan := p.plan(q, root, c)
+		plan.Wrong = root.err()
+		changed.Plans = append(changed.Plans, plan)
+	}
+	return &changed, nil
+}
+
+// settings makes one mapping of texts such as "optimizer.rate=0.05".
+func (c *collector) settings(texts []string) *yaml.Node {
+	tree := &yaml.Node{Kind: yaml.MappingNode}
+	for _, text := range texts {
+		path, value, found := strings.Cut(text, "=")
+		at := place{path: setPrefix + shorten(path), value: shorten(value)}
+		if !found || path == "" {
+			at.value = ""
+			c.add(at, "expected KEY=VALUE", "such as "+setPrefix+"optimizer.rate=0.05")
+			continue
+		}
+		n, err := parseValue(value)
+		if err != nil {
+			c.add(at, "is no YAML: "+err.Error(), "put quotes around special characters")
+			continue
+		}
+		c.checkForm(n, at.path)
+		if !insert(tree, keysIn(path), n) {
+			c.add(at, "is set twice", "leave one of the two out")
+		}
+	}
+	return tree
+}
+
+// parseValue reads a single value in YAML.
+func parseValue(text string) (n *yaml.Node, err error) {
+	defer func() {
+		if r := recover(); r != nil { // the parser is not ours
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	if strings.ContainsAny(text, "\n\r") {
+		return nil, fmt.Errorf("expected one line")
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+		return nil, fmt.Errorf("%s", yamlLine.ReplaceAllString(err.Error(), ""))
+	}
+	if len(doc.Content) == 0 {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}, nil
+	}
+	forget(doc.Content[0])
+	return doc.Content[0], nil
+}
+
+// forget drops the lines of nodes that stand in no file.
+func forget(n *yaml.Node) {
+	n.Line = 0
+	for _, child := range n.Content {
+		forget(child)
+	}
+}
+
+// keysIn parts a path at its points. What vary varies is a key with points.
+func keysIn(path string) []string {
+	if first, rest, found := strings.Cut(path, "."); found && first == "vary" {
+		return []string{first, rest}
+	}
+	return strings.Split(path, ".")
+}
+
+// insert puts a value under its path into a mapping. It says no where something
+// stands there, or on the way there, already.
+func insert(tree *yaml.Node, path []string, n *yaml.Node) bool {
+	at, key := valueOf(tree, path[0]), scalar(path[0])
+	key.Line = n.Line
+	switch {
+	case at == nil && len(path) == 1:
+		tree.Content = append(tree.Content, key, n)
+		return true
+	case at == nil:
+		at = &yaml.Node{Kind: yaml.MappingNode, Line: n.Line}
+		tree.Content = append(tree.Content, key, at)
+	case len(path) == 1 || at.Kind != yaml.MappingNode:
+		return false
+	}
+	return insert(at, path[1:], n)
+}
+
+// change reads what the command line changes over what d has read.
+func (d *decoder) change(spec *profileSpec, c Changes) {
+	if c.tree != nil {
+		set := d.below(setPrefix, 0)
+		set.mapping(c.tree, "", reflect.ValueOf(&spec.Spec).Elem())
+		d.from, d.bad = set.from, set.bad
+	}
+	if len(c.Only) > 0 && spec.Continue != nil {
+		d.add(place{path: onlyPrefix}, "chooses among the nets of a question, and this one continues runs", "leave it out, or name the runs in continue.run")
+		return
+	}
+	if len(c.Only) > 0 && d.sound("pairs.depths", "nets") {
+		d.only(&spec.Spec, c.Only)
+	}
+}
+
+// only leaves those of a question's nets that are named.
+func (d *decoder) only(s *Spec, names []string) {
+	trained := d.netNames(*s)
+	var wanted []string
+	for _, name := range names {
+		at := place{path: onlyPrefix, value: strconv.Quote(shorten(name))}
+		arch, err := nets.ParseArch(name)
+		if err == nil && slices.Contains(trained, arch.String()) {
+			wanted = append(wanted, arch.String())
+			continue
+		}
+		problem, hint := checkNet(name)
+		if problem == "" {
+			problem = "is none of the question's nets, which are " + strings.Join(trained, ", ")
+		}
+		if near := didYouMean(name, trained); near != "" {
+			hint = near
+		}
+		d.add(at, problem, hint)
+	}
+	if len(wanted) < len(names) {
+		d.bad["nets"] = true
+		return
+	}
+	d.isOnly = true
+	s.Pairs.Depths = []int{}
+	s.Nets = slices.DeleteFunc(trained, func(name string) bool { return !slices.Contains(wanted, name) })
+	at := place{path: onlyPrefix, value: shorten(strings.Join(names, ","))}
+	for path := range d.from {
+		if path == "pairs.depths" || path == "nets" || strings.HasPrefix(path, "nets[") {
+			d.from[path] = at
+		}
+	}
+}
+
+var givenName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._,=-]{0,59}$`)
+
+// name complains of a name that cannot be part of a folder's.
+func (c *collector) name(name string) {
+	if name != "" && !givenName.MatchString(name) {
+		c.add(place{path: namePrefix, value: shorten(name)}, "expected at most 60 letters, digits and . _ , = -, a letter or digit first", "it becomes part of the name of a folder")
+	}
+}
+
+// longestFolder bounds the name of a folder of results, in characters.
+const longestFolder = 120
+
+// folder is the name of the folder for the results of a profile with the changes:
+// "preview+optimizer.rate=0.05". Other changes have another name, as long as they
+// name themselves.
+func (c Changes) folder(profile string) string {
+	if c.Name != "" {
+		return profile + "+" + c.Name
+	}
+	name, exact := profile, true
+	for _, text := range c.texts() {
+		text, _ = strings.CutPrefix(text, setPrefix)
+		safe, same := safeName(strings.Replace(text, onlyPrefix+" ", "only=", 1))
+		name += "+" + safe
+		exact = exact && same
+	}
+	if exact && len(name) <= longestFolder {
+		return name
+	}
+	sum := sha256.Sum256([]byte(strings.Join(c.texts(), "\n")))
+	tail := "-" + hex.EncodeToString(sum[:4])
+	return name[:min(len(name), longestFolder-len(tail))] + tail
+}
+
+// safeName writes a setting in characters that every file system and shell takes.
+// It is exact where no other setting that makes sense is written so: the brackets
+// of lists, and blanks behind commas, can be left out.
+func safeName(text string) (safe string, exact bool) {
+	exact = true
+	for _, r := range strings.NewReplacer("[", "", "]", "", ", ", ",", "/", "_", " ", "_", "%", "percent").Replace(text) {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._,=-", r) {
+			safe += string(r)
+			continue
+		}
+		safe += "-"
+		exact = false
+	}
+	return safe, exact
+}

@@ -1,0 +1,154 @@
+// Runs that go on from a finished run of the store.
+package experiments
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// ContinueSpec asks for more steps of finished runs. Nets, seeds, data and recipe
+// are those of the runs.
+type ContinueSpec struct {
+	Run  runNames `json:"run"` // names of folders in the store
+	For  Time     `json:"for"`
+	Rate float64  `json:"rate,omitempty"` // 0: the rate that each run ended with
+}
+
+// runNames are the names of one run or of several.
+type runNames []string
+
+// MarshalJSON writes a single name as such.
+func (r runNames) MarshalJSON() ([]byte, error) {
+	if len(r) == 1 {
+		return json.Marshal(r[0])
+	}
+	return json.Marshal([]string(r))
+}
+
+const continueForm = "such as {run: resnet-20-seed0-3fa9c1d2e4b5, for: 16000 steps, rate: 0.001}"
+
+// continuation reads a mapping over what was said before.
+func (d *decoder) continuation(n *yaml.Node, path string, target **ContinueSpec) {
+	var c ContinueSpec
+	if *target != nil {
+		c = **target
+	}
+	d.mapping(n, path, reflect.ValueOf(&c).Elem())
+	if d.soundBelow(path) && (len(c.Run) == 0 || c.For == (Time{})) {
+		d.refuse(path, n, "expected run and for", continueForm)
+	}
+	*target = &c
+}
+
+// besideContinue are the keys that may stand beside continue: those of no recipe.
+var besideContinue = []string{"question", "profiles", "like", "says", "needs", "caveats", "continue", "log", "evaluate", "save", "keep", "figures"}
+
+// goOn makes the plan's runs those that go on from the runs that s names.
+func (d *decoder) goOn(plan *Plan, s *Spec, trained func(name string) (Trained, error)) {
+	if !d.soundBelow("continue") {
+		return
+	}
+	whole := d.place("continue")
+	for _, key := range slices.Sorted(maps.Keys(d.from)) {
+		at := d.from[key]
+		asked := onCommandLine(at.path) || !onCommandLine(whole.path) // the command line's continue takes the place of the file's recipe
+		if asked && !strings.ContainsAny(key, ".[") && !slices.Contains(besideContinue, key) {
+			d.add(at, "stands beside continue, which takes nets, seeds, data and recipe from its runs", "leave it out; continue.rate is the rate of the new steps")
+		}
+	}
+	if trained == nil {
+		d.add(whole, "cannot be read without the store of runs", "")
+		return
+	}
+	for i, name := range s.Continue.Run {
+		at := d.place("continue.run")
+		if len(s.Continue.Run) > 1 {
+			at = d.place(fmt.Sprintf("continue.run[%d]", i))
+		}
+		at.value = shorten(name)
+		parent, err := trained(name)
+		if err != nil {
+			problem, hint := split(err.Error())
+			d.add(at, problem, hint)
+			continue
+		}
+		run := d.continued(s, at, name, parent)
+		if slices.ContainsFunc(plan.Runs, func(other Run) bool { return other.ID == run.ID }) {
+			d.add(at, "is a second run of "+run.Net+", seed "+fmt.Sprint(run.Seed), "ask for each in a question of its own")
+		}
+		if len(plan.Runs) > 0 && run.Data != plan.Runs[0].Data {
+			d.add(at, "was trained on "+run.Data+", and "+s.Continue.Run[0]+" on "+plan.Runs[0].Data, "ask for each in a question of its own")
+		}
+		plan.Runs = append(plan.Runs, run)
+	}
+	if len(plan.Runs) > 0 {
+		s.Data, plan.recipe = plan.Runs[0].Data, plan.Runs[0].Recipe
+	}
+	for path, t := range map[string]*Time{"log": &s.Log, "evaluate": &s.Evaluate, "save": &s.Save} {
+		if !d.written(path) {
+			*t = Time{} // as each run has it
+		}
+	}
+}
+
+// continued is the run that goes on from a finished one, the parent: with its
+// recipe and a constant rate. Its steps are counted on from the parent's.
+func (d *decoder) continued(s *Spec, at place, name string, parent Trained) Run {
+	run := parent.Run
+	run.Variant, run.Extend = "", ""
+	run.ID = runID(run.Net, "", run.Seed)
+	run.Continue, run.From, run.Weights = name, parent.Run.Schedule.Stop, parent.Weights
+	run.Optimizer.Rate = s.Continue.Rate
+	if s.Continue.Rate == 0 {
+		last := parent.Run.Schedule
+		run.Optimizer.Rate = parent.Run.Optimizer.Rate / math.Pow(last.Divide, float64(len(last.At)))
+		if last.Plateau != nil {
+			d.add(d.place("continue"), "expected rate: that of "+name+" fell when its error stood still", continueForm)
+		}
+	}
+	more, err := s.Continue.For.Steps(run.TrainImages(), run.Batch)
+	if err == nil && run.From+more > maxSteps {
+		err = fmt.Errorf("expected at most %d steps in all", maxSteps)
+	}
+	if err != nil {
+		d.add(d.place("continue.for"), err.Error(), "")
+		more = 1
+	}
+	run.Schedule = Schedule{Divide: run.Schedule.Divide, At: []int{}, Stop: run.From + more}
+	of := Spec{Data: run.Data, Train: run.Train, Validation: run.Validation, Training: s.Training}
+	of.Batch = run.Batch
+	stop := run.Schedule.Stop
+	if d.written("log") {
+		run.LogEvery = d.interval(&of, "log", &of.Log, stop)
+	}
+	if d.written("evaluate") {
+		run.EvalEvery = d.interval(&of, "evaluate", &of.Evaluate, stop)
+	}
+	if d.written("save") {
+		run.SaveEvery = d.interval(&of, "save", &of.Save, stop)
+	}
+	run.Keep = d.keep(&of)
+	return run
+}
+
+// continuedText writes a question that goes on from runs, as Resolved does.
+func (q *Question) continuedText(plan *Plan) any {
+	s := plan.spec
+	return struct {
+		Question string         `json:"question"`
+		Continue *ContinueSpec  `json:"continue"`
+		Log      Time           `json:"log,omitzero"`
+		Evaluate Time           `json:"evaluate,omitzero"`
+		Save     Time           `json:"save,omitzero"`
+		Keep     []string       `json:"keep,omitempty"`
+		Figures  []string       `json:"figures"`
+		Profiles map[string]any `json:"profiles"`
+	}{q.Text, s.Continue, s.Log, s.Evaluate, s.Save, s.Keep, s.Figures, plan.profileText()}
+}

@@ -1,0 +1,74 @@
+// Weights: files to begin with, and those to keep.
+package experiments
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	weightsEnding  = ".safetensors"
+	weightsPattern = `\.safetensors$`
+)
+
+// IsFile says whether an Init is a file of weights.
+func IsFile(init string) bool { return strings.HasSuffix(init, weightsEnding) }
+
+// initial is the SHA-256 of the weights that a run begins with; "" where that is no
+// file. It complains of a file that does not fit at the place where it is named.
+func (d *decoder) initial(run Run, at place) string {
+	if !IsFile(run.Init) || d.weights == nil || !d.sound("init", "data") {
+		return ""
+	}
+	sum, err := d.weights(run.Init, run)
+	if err != nil {
+		problem, hint := split(err.Error())
+		d.add(at, problem, hint)
+	}
+	return sum
+}
+
+const (
+	keepLast  = "last"
+	keepBest  = "best"
+	keepEvery = "every "
+)
+
+// checkKeep complains of what is neither last nor best nor such as every 8000 steps.
+func checkKeep(s string) (problem, hint string) {
+	if s == keepLast || s == keepBest {
+		return "", ""
+	}
+	if t, found := strings.CutPrefix(s, keepEvery); found {
+		_, problem, hint = parseTime(t)
+		return problem, hint
+	}
+	return "expected last, best, or such as every 8000 steps", didYouMean(s, []string{keepLast, keepBest})
+}
+
+// keep converts what is kept of a run's weights, in s too.
+func (d *decoder) keep(s *Spec) (k Keep) {
+	if s.Keep == nil || !d.sound("keep") {
+		return k
+	}
+	if !slices.Contains(s.Keep, keepLast) {
+		d.add(d.place("keep"), "expected last among them: a finished run has its weights", "write ["+strings.Join(append([]string{keepLast}, s.Keep...), ", ")+"]")
+	}
+	list := slices.Clone(s.Keep)
+	for i, what := range list {
+		text, found := strings.CutPrefix(what, keepEvery)
+		switch path := fmt.Sprintf("keep[%d]", i); {
+		case what == keepBest:
+			k.Best = true
+		case found && k.Every > 0:
+			d.add(d.place(path, "keep"), "is a second interval", "write one")
+		case found:
+			t, _, _ := parseTime(text)
+			k.Every = d.steps(s, path, &t)
+			list[i] = keepEvery + t.String()
+		}
+	}
+	s.Keep = list
+	return k
+}

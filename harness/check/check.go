@@ -1,0 +1,243 @@
+// Package check finds out whether a device computes what it should: once, on real nets,
+// and all along while it trains.
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/device/ref"
+	"depthlab/harness/model"
+	"depthlab/harness/state"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+	"depthlab/nets/program"
+)
+
+// Checks are what a device must show on real nets, in the order in which they
+// are run. Each gives a line for the report, or says what is wrong; an
+// *device.UnsupportedError that it cannot be tried here.
+var Checks = []struct {
+	Name string
+	Run  func(c *Checked) (string, error)
+	Once bool // in fp32 alone: ref has one precision
+}{
+	{"first losses against ref", (*Checked).losses, true},
+	{"one launch against many", (*Checked).launches, false},
+	{"resume", (*Checked).resume, false},
+	{"evaluation", (*Checked).evaluate, false},
+	{"memory", (*Checked).memory, false},
+}
+
+// Checked is a device under check, with the run that it is tried on.
+type Checked struct {
+	Run    experiments.Run
+	Data   *data.Source
+	Device device.Device
+}
+
+// losses holds the first steps in fp32 to those of ref: 1e-3 of each, as the
+// roundings of a step grow from step to step.
+func (c *Checked) losses() (string, error) {
+	const steps, batch, bound = 20, 8, 1e-3
+	small := *c
+	small.Run.Batch, small.Run.BatchNorm.Group, small.Run.Precision = batch, 0, string(device.FP32)
+	got, err := small.first(small.Device, steps)
+	if err != nil {
+		return "", err
+	}
+	want, err := small.first(ref.New(), steps)
+	if err != nil {
+		return "", err
+	}
+	worst := 0.0
+	for i := range want {
+		e := math.Abs(float64(got[i].Loss-want[i].Loss)) / float64(want[i].Loss)
+		if !(e <= bound) {
+			return "", fmt.Errorf("step %d: loss %v, ref has %v", i+1, got[i].Loss, want[i].Loss)
+		}
+		worst = max(worst, e)
+	}
+	return fmt.Sprintf("%d losses of %s, fp32, batch %d: the worst is %.1e away", steps, c.Run.Net, batch, worst), nil
+}
+
+// first trains on a device from the first weights on.
+func (c *Checked) first(dev device.Device, steps int) (m []device.Metric, err error) {
+	x, err := model.Open(c.Run, c.Data, dev, "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, x.Close()) }()
+	return x.Steps(0, steps, steps, rates)
+}
+
+// rates are low: at 0.01 roundings outgrow the bound on losses within ten steps, on any
+// device.
+var rates = device.Rates{Learning: 0.001, Statistics: 0.1}
+
+// whole reads all that training changes.
+func whole(m *model.Model) ([]state.Tensor, error) { return m.Tensors(program.Persistent()...) }
+
+func sameBits(a, b []state.Tensor) error {
+	for i := range a {
+		x, err := a[i].Float32s()
+		if err != nil {
+			return err
+		}
+		y, err := b[i].Float32s()
+		if err != nil {
+			return err
+		}
+		for j := range x {
+			if math.Float32bits(x[j]) != math.Float32bits(y[j]) {
+				return fmt.Errorf("%s[%d] is %v, was %v", a[i].Name, j, x[j], y[j])
+			}
+		}
+	}
+	return nil
+}
+
+// run trains 12 steps in calls of a size, with a break after which the state
+// is carried over to a new session; 0 for none.
+func (c *Checked) run(each, carry int) (_ []state.Tensor, err error) {
+	const steps = 12
+	m, err := model.Open(c.Run, c.Data, c.Device, "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if carry > 0 {
+		if _, err := m.Steps(0, carry, each, rates); err != nil {
+			return nil, err
+		}
+		carried, err := whole(m)
+		if err != nil {
+			return nil, err
+		}
+		if err := m.Close(); err != nil {
+			return nil, err
+		}
+		if m, err = model.Open(c.Run, c.Data, c.Device, ""); err != nil {
+			return nil, err
+		}
+		if err := m.Load(carried); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := m.Steps(carry, steps-carry, each, rates); err != nil {
+		return nil, err
+	}
+	return whole(m)
+}
+
+func (c *Checked) launches() (string, error) {
+	one, err := c.run(12, 0)
+	if err != nil {
+		return "", err
+	}
+	many, err := c.run(1, 0)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("12 steps of %s, %s, in one call and in 12: the same bits", c.Run.Net, c.Run.Precision), sameBits(many, one)
+}
+
+func (c *Checked) resume() (string, error) {
+	straight, err := c.run(12, 0)
+	if err != nil {
+		return "", err
+	}
+	resumed, err := c.run(12, 5)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("12 steps of %s, %s, resumed after 5 in a new session: the same bits", c.Run.Net, c.Run.Precision), sameBits(resumed, straight)
+}
+
+func (c *Checked) evaluate() (_ string, err error) {
+	m, err := model.Open(c.Run, c.Data, c.Device, "")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	start := time.Now()
+	n, err := m.Evaluate(context.Background(), m.Images.Test)
+	if err != nil {
+		return "", err
+	}
+	if n.Images != len(m.Images.Test) {
+		return "", fmt.Errorf("%d images tested, want %d", n.Images, len(m.Images.Test))
+	}
+	work := m.Programs.Train.Bytes[program.Work]
+	return fmt.Sprintf("%d images in %.1f s; the step has %d MiB of work space in float32", n.Images, time.Since(start).Seconds(), work>>20), nil
+}
+
+// memory opens, trains and closes a session again and again: what the device
+// holds must not grow.
+func (c *Checked) memory() (string, error) {
+	limit, before := model.Memory(c.Device)
+	if limit == 0 {
+		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "asking how much memory is in use"}
+	}
+	var open, closed []int64
+	for range 3 {
+		during, err := c.held()
+		if err != nil {
+			return "", err
+		}
+		_, after := model.Memory(c.Device)
+		open, closed = append(open, during), append(closed, after)
+	}
+	if closed[2] > closed[1] {
+		return "", fmt.Errorf("%d bytes in use before, %d, %d and %d behind one, two and three sessions: memory is lost", before, closed[0], closed[1], closed[2])
+	}
+	return fmt.Sprintf("%s, %s: %d of %d MiB in use between launches, %d after the session", c.Run.Net, c.Run.Precision, open[2]>>20, limit>>20, closed[2]>>20), nil
+}
+
+// held is the memory in use after a few steps, with the session still open.
+func (c *Checked) held() (used int64, err error) {
+	m, err := model.Open(c.Run, c.Data, c.Device, "")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, m.Session.Close()) }()
+	if _, err := m.Steps(0, 2, 2, rates); err != nil {
+		return 0, err
+	}
+	_, used = model.Memory(c.Device)
+	return used, nil
+}
+
+// Try computes a small net on a device: that it could be opened does not show
+// that it computes, as a GPU's libraries are loaded when they are first used.
+func Try(dev device.Device) error {
+	arch, err := nets.ParseArch("plain-8")
+	if err != nil {
+		return err
+	}
+	const images, classes = 2, 10
+	p, err := compile.Compile(arch, nets.Eval, compile.Config{
+		Config: nets.Config{Batch: images, Channels: 3, Size: 8, Classes: classes, Eps: 1e-5}, Images: images,
+	})
+	if err != nil {
+		return err
+	}
+	s, err := dev.Open(device.Programs{Eval: p}, device.Options{})
+	if err != nil {
+		return err
+	}
+	c, err := s.Eval([]device.Row{{0}, {1}})
+	if err = errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	if want := images * math.Log(classes); !(math.Abs(c.Loss-want) < 1e-3) { // all weights are zero
+		return fmt.Errorf("%s computes a loss of %v, not %v", dev.Info().Name, c.Loss, want)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+// What the command line changes of a question: --set, --only, --name.
+package main
+
+import (
+	"strings"
+
+	"depthlab/experiments"
+)
+
+// texts are the values of an option that may be given several times.
+type texts struct {
+	all   *[]string
+	comma string // that parts several values in one; "" for none
+}
+
+func (t texts) Set(s string) error {
+	if t.comma == "" {
+		*t.all = append(*t.all, s)
+	} else {
+		*t.all = append(*t.all, strings.Split(s, t.comma)...)
+	}
+	return nil
+}
+
+func (t texts) String() string {
+	if t.all == nil { // package flag asks an empty one
+		return ""
+	}
+	return strings.Join(*t.all, " ")
+}
+
+// changeOptions change the question.
+func (c *call) changeOptions() {
+	c.Var(texts{&c.changes.Set, ""}, "set", "`KEY=VALUE`: a key of the file, such as --set optimizer.rate=0.05, --set seeds=0..4 or --set \"schedule.stop=2000 steps\"; wins over file and profile, and may be given several times")
+	c.Var(texts{&c.changes.Only, ","}, "only", "`NETS` of the question, with commas between; the others are left out")
+	c.StringVar(&c.changes.Name, "name", "", "what the folder of the results is called behind the profile and a +, in place of what --set and --only say")
+}
+
+// load reads a question as the command line changes it.
+func (c *call) load(file string) (*experiments.Question, error) {
+	q, err := experiments.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	return q.Change(c.changes)
+}
+
+// fitting are the plans of a question that the changes fit. The error is why they fit none.
+func fitting(q *experiments.Question) (plans []*experiments.Plan, err error) {
+	for _, p := range q.Plans {
+		if p.Wrong == nil {
+			plans = append(plans, p)
+		}
+	}
+	if len(plans) == 0 {
+		err = q.Plans[0].Wrong
+	}
+	return plans, err
+}
+
+// asked is the profile and what the command line changes of it.
+func (q question) asked() string {
+	return strings.Join(append([]string{q.plan.Profile}, q.plan.Changes...), " ")
+}

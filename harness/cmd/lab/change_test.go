@@ -1,0 +1,131 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"depthlab/harness/store"
+)
+
+const changeable = `
+question: Does it change?
+nets: [plain-8, resnet-8]
+data: preview
+train: 64
+validation: 32
+batch: 16
+optimizer: {rate: 0.3}
+input: {pad: 2}
+batch_norm: {group: 0, batches: 1}
+schedule: {at: [], stop: 2 steps, warmup: none}
+log: 1 step
+figures: [training_curves]
+precision: fp32
+profiles:
+  one: {optimizer: {rate: 0.05}}
+  two: {like: one, seeds: 0..1}
+`
+
+// A question that the command line changes has results of its own, trains only
+// what no question has trained, and is drawn and asked again as it was changed.
+func TestChanged(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "q.yaml"), 0, changeable)
+	run := func(want int, args ...string) (out, said string) {
+		t.Helper()
+		cmd, o, s := wishing(dir, nil, args...)
+		if err := cmd.Run(); code(err) != want {
+			t.Fatalf("%q: %v\n%s%s", args, err, o, s)
+		}
+		return o.String(), s.String()
+	}
+	runs := func() int {
+		t.Helper()
+		all, _, err := store.Store(filepath.Join(dir, "results")).All()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	exists := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			if _, err := os.Stat(filepath.Join(dir, "results", name)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	device := "--device=ref"
+	_, said := run(0, "run", "q.yaml", device, "--only", "plain-8", "--set", "optimizer.rate=0.1")
+	if n := runs(); n != 1 || strings.Contains(said, "overrides") || !strings.Contains(said, "profile one --set optimizer.rate=0.1 --only plain-8") {
+		t.Errorf("%d runs: %s", n, said)
+	}
+	exists("q/one+optimizer.rate=0.1+only=plain-8/training_curves.png")
+
+	// The same run again, of a sweep; the other is new.
+	_, said = run(0, "run", "q.yaml", device, "--only=plain-8", "--set", "vary.optimizer.rate=[0.1, 0.02]", "--name", "rates")
+	if n := runs(); n != 2 || !strings.Contains(said, "1 of 2 runs were finished before") {
+		t.Errorf("%d runs: %s", n, said)
+	}
+	exists("q/one+rates/final_error_vs_value.png", "q/one+rates/final_error_vs_value.svg")
+	out, _ := run(0, "show", filepath.Join("results", "q", "one+rates", "final_error_vs_value.png"))
+	if !strings.Contains(out, "profile one --set vary.optimizer.rate=[0.1, 0.02] --only plain-8") {
+		t.Error(out)
+	}
+
+	// Drawn again, by the file and by what was kept of the question.
+	figure := filepath.Join(dir, "results", "q", "one+rates", "final_error_vs_value.png")
+	kept := filepath.Join("results", "q", "one+rates", "question.yaml")
+	for _, args := range [][]string{
+		{"plot", "q.yaml", "--only=plain-8", "--set", "vary.optimizer.rate=[0.1, 0.02]", "--name", "rates"},
+		{"plot", kept},
+	} {
+		if err := os.Remove(figure); err != nil {
+			t.Fatal(err)
+		}
+		run(0, args...)
+		exists("q/one+rates/final_error_vs_value.png")
+	}
+	if out, _ = run(0, "status"); !strings.Contains(out, "plain-8-rate_0.02-seed0") || !strings.Contains(out, "one+rates") {
+		t.Error(out)
+	}
+
+	// What is asked of the kept question, and changed, lies beside it.
+	out, _ = run(0, "plan", kept, device, "--set", "log=2 steps", "--json")
+	var plan struct {
+		Changes []string
+		Runs    []struct{ ID, Done string }
+	}
+	if err := json.Unmarshal([]byte(out), &plan); err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Runs) != 2 || !strings.HasPrefix(plan.Runs[1].Done, "finished") || len(plan.Changes) != 1 || plan.Changes[0] != "--set log=2 steps" {
+		t.Errorf("%+v", plan)
+	}
+	out, _ = run(0, "plan", kept, device, "--set", "log=2 steps")
+	if want := "one+rates+log=2_steps"; !strings.Contains(out, want) {
+		t.Errorf("want %s in\n%s", want, out)
+	}
+
+	// A rate at the top that has no effect is said.
+	if out, _ = run(0, "plan", "q.yaml", device); !strings.Contains(out, "overrides what stands at the top of q.yaml: optimizer.rate: 0.3 (here 0.05)") {
+		t.Error(out)
+	}
+	for _, c := range []struct{ args, want string }{
+		{"run q.yaml --set optimizer.rat=1", "--set optimizer.rat: unknown key (did you mean rate?)"},
+		{"plan q.yaml --only resnet-9", `--only: "resnet-9"`},
+		{"plot q.yaml --set batch=0", "--set batch: 0: expected a whole number from 1 to 65536"},
+		{"plot q.yaml --profile two --set seeds=0-4", "(write 0..4)"},
+		{"step q.yaml --net plain-8 --out s --set batch=0", "--set batch: 0"},
+		{"run q.yaml --name ../x", "--name: ../x: expected"},
+		{"run q.yaml --set=", "--set: expected a value"},
+		{"status --set a=b", "there is no option --set"},
+	} {
+		if _, said := run(2, strings.Fields(c.args)...); !strings.Contains(said, c.want) {
+			t.Errorf("%s: %s", c.args, said)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+// Tests of photos that are here.
+
+package machine_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"depthlab/experiments/dataset"
+	"depthlab/harness/data"
+	"depthlab/harness/data/datatest"
+	"depthlab/harness/machine"
+	"depthlab/harness/sweep/sweeptest"
+)
+
+// Killed in any operation on its files, the index of photos is made anew, or
+// is whole, and nothing is left over.
+func TestKilledWhileIndexing(t *testing.T) {
+	index := func(root string) (*data.Source, error) {
+		return machine.Machine{Root: root}.Data("imagenet").Load(context.Background(), data.FolderOptions{Size: 16})
+	}
+	if root := os.Getenv(sweeptest.EnvDir); root != "" {
+		sweeptest.Mortal()
+		if _, err := index(root); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Setenv("DEPTHLAB_IMAGENET", datatest.PhotoFolder(t))
+	want, err := index(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := 1
+	for ; ; at++ {
+		root := t.TempDir()
+		cmd, out := sweeptest.Process(t, "TestKilledWhileIndexing", root, at)
+		err := cmd.Wait()
+		if err != nil && !sweeptest.Killed(err) {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		got, failed := index(root)
+		if failed != nil || got.Checksum != want.Checksum {
+			t.Errorf("killed in operation %d: %v", at, failed)
+		}
+		if left, _ := os.ReadDir(filepath.Join(root, ".cache", "photos")); len(left) != 1 {
+			t.Errorf("killed in operation %d: %v is left, want the index", at, left)
+		}
+		if err == nil {
+			break
+		}
+	}
+	if at < 10 { // a lock, and an index
+		t.Errorf("only %d file operations", at)
+	}
+}
+
+// An outline is that of the set.
+func TestOutline(t *testing.T) {
+	for name, want := range map[string]*data.Source{"preview": data.Preview(0, 0), "preview64": data.Preview64(0, 0)} {
+		got, err := data.Outline(name, 0)
+		if err != nil || got.Title != want.Title {
+			t.Fatal(got, err)
+		}
+		for _, c := range [][2]data.Set{{got.Train, want.Train}, {got.Test, want.Test}} {
+			if c[0].N != c[1].N || c[0].Channels != c[1].Channels || c[0].Size != c[1].Size || c[0].Classes != c[1].Classes {
+				t.Errorf("%s: an outline of %d images of %d pixels, want %d of %d", name, c[0].N, c[0].Size, c[1].N, c[1].Size)
+			}
+		}
+	}
+	if _, err := data.Outline("mnist", 0); err == nil {
+		t.Error("mnist is known")
+	}
+}
+
+// Photos are counted where they are, and ImageNet's own numbers taken where
+// there are none; a folder that was named and has none is an error.
+func TestOutlineOfPhotos(t *testing.T) {
+	t.Setenv("DEPTHLAB_IMAGENET", "")
+	for _, c := range []struct {
+		dir                  string
+		train, test, classes int
+	}{{datatest.PhotoFolder(t), 18, 18, 3}, {"", dataset.Of("imagenet").Train, 50000, 1000}} {
+		src, err := machine.Machine{Root: t.TempDir(), DataDir: c.dir}.Data("imagenet").Outline(16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if src.Train.N != c.train || src.Test.N != c.test || src.Train.Classes != c.classes || src.Train.Size != 16 {
+			t.Errorf("%q: %d + %d photos of %d classes, %d pixels", c.dir, src.Train.N, src.Test.N, src.Train.Classes, src.Train.Size)
+		}
+	}
+	if _, err := (machine.Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Data("imagenet").Outline(16); err == nil {
+		t.Error("an empty folder is taken for ImageNet")
+	}
+}

@@ -1,0 +1,163 @@
+// Package pages makes the page of a question for the browser: as a file beside its
+// figures, and live while runs train. It trains nothing and changes nothing but that
+// file.
+package pages
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"depthlab/experiments"
+	"depthlab/experiments/dataset"
+	"depthlab/harness/disk"
+	"depthlab/harness/record"
+	"depthlab/harness/store"
+	"depthlab/plots"
+	"depthlab/plots/report"
+)
+
+// Question is what a page is about: a file and the profile of it that was asked.
+type Question struct {
+	*experiments.Question
+	Plan *experiments.Plan
+	View store.View // its folder
+}
+
+// Run is one run of it that has a record, as the question sees it.
+type Run struct {
+	Record *record.RunRecord
+	Origin store.OriginRun
+}
+
+// Write writes the page of a question into its folder.
+func Write(q Question, runs []Run) error {
+	p, err := page(new(plots.Reporter), q, runs)
+	if err != nil {
+		return err
+	}
+	return disk.WriteFunc(q.View.Report(), func(w io.Writer) error { return report.Write(w, p) })
+}
+
+// page is what there is to say of a question.
+func page(r *plots.Reporter, q Question, runs []Run) (report.Page, error) {
+	images := map[string]float64{} // steps in an epoch, by run
+	for _, run := range q.Plan.Runs {
+		images[run.ID] = float64(run.TrainImages()) / float64(run.Batch)
+	}
+	var records []*record.RunRecord
+	for _, run := range runs {
+		records = append(records, run.Record)
+	}
+	p, err := r.Page(plots.Question{Name: filepath.Base(filepath.Dir(string(q.View))), Title: q.Plan.Question}, records, func(id string) float64 { return images[id] })
+	if err != nil {
+		return p, err
+	}
+	resolved, err := q.Resolved(q.Plan.Profile)
+	if err != nil {
+		return p, err
+	}
+	p.Profile, p.Says, p.Recipe = q.Plan.Profile, q.Plan.Says, string(resolved)
+	p.Differences, p.Commands = differences(records), commands(q, runs)
+	for _, run := range runs {
+		p.Made = append(p.Made, made(run.Origin))
+	}
+	return p, nil
+}
+
+// differences says in what the recipes differ from the paper's, and of which nets if not
+// of all.
+func differences(records []*record.RunRecord) (all []string) {
+	var caveats, nets []string
+	of := map[string][]string{} // nets, by caveat
+	for _, r := range records {
+		if !slices.Contains(nets, r.Start.Label()) {
+			nets = append(nets, r.Start.Label())
+		}
+		for _, c := range r.Start.Caveats {
+			if of[c] == nil {
+				caveats = append(caveats, c)
+			}
+			if !slices.Contains(of[c], r.Start.Label()) {
+				of[c] = append(of[c], r.Start.Label())
+			}
+		}
+	}
+	for _, c := range caveats {
+		if len(of[c]) < len(nets) {
+			c += ": " + strings.Join(of[c], ", ")
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// commands are those that make the same again.
+func commands(q Question, runs []Run) []report.Command {
+	file, profile := q.File, ""
+	if asked, _, err := q.View.Read(); err == nil && asked != "" {
+		file = asked // not the question.yaml that it was resolved to
+	}
+	if filepath.IsAbs(file) || strings.HasPrefix(file, "..") {
+		file = filepath.Base(file) // what is above it is of this machine
+	}
+	if q.Plan.Profile != "default" {
+		profile = " --profile " + q.Plan.Profile
+	}
+	var all []report.Command
+	var versions []string
+	for _, run := range runs {
+		for _, v := range run.Origin.Versions {
+			if !slices.Contains(versions, v) {
+				versions = append(versions, v)
+			}
+		}
+	}
+	if len(versions) == 1 && versions[0] != "unknown" && !strings.HasSuffix(versions[0], "-dirty") {
+		all = append(all, report.Command{Text: "git checkout " + versions[0], Does: "the program as it was"})
+	}
+	for _, need := range q.Plan.Needs {
+		if need == "cifar10" || need == "cifar100" {
+			all = append(all, report.Command{Text: "./run.sh data " + need, Does: "downloads " + dataset.Of(need).Title})
+		}
+	}
+	return append(all,
+		report.Command{Text: "./run.sh plan " + file + profile, Does: "what it would take here"},
+		report.Command{Text: "./run.sh " + file + profile, Does: "trains what is missing, draws the figures and writes this page; the file question.yaml beside this page is the same question with every default"},
+		report.Command{Text: "./run.sh plot " + file + profile, Does: "draws again, from the records alone"},
+	)
+}
+
+// made is what a run was made with, in words.
+func made(o store.OriginRun) report.Made {
+	m := report.Made{ID: o.ID}
+	say := func(format string, args ...any) { m.Lines = append(m.Lines, fmt.Sprintf(format, args...)) }
+	say("%s in the store of runs; seed %d, %d steps, %s", o.Run, o.Seed, o.Steps, o.Precision)
+	if o.Recipe != "" {
+		say("recipe, SHA-256 %s", o.Recipe)
+	}
+	if o.Checksum != "" {
+		say("data: %s, SHA-256 %s", o.Data, o.Checksum)
+	}
+	if len(o.Versions) > 0 {
+		say("trained by version %s of the program", strings.Join(o.Versions, ", "))
+	}
+	if len(o.Devices) > 0 {
+		say("on %s", strings.Join(o.Devices, "; "))
+	}
+	if o.Finished != "" {
+		say("finished %s", o.Finished)
+	}
+	for _, c := range o.Changes {
+		say("other arithmetic from %s", c)
+	}
+	if o.Problem != "" {
+		say("%s", o.Problem)
+	}
+	for _, s := range o.Sessions {
+		m.Sessions = append(m.Sessions, s.String())
+	}
+	return m
+}

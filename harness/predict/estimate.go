@@ -1,0 +1,106 @@
+// What a run will take: time, memory, disk.
+
+package predict
+
+import (
+	"fmt"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/model"
+	"depthlab/harness/store"
+	"depthlab/nets"
+)
+
+// Estimate is what a run will take on this machine.
+type Estimate struct {
+	ID     string  `json:"id"`
+	Net    string  `json:"net"`
+	Params int64   `json:"params"`
+	Macs   int64   `json:"macs"`
+	Steps  int     `json:"steps"`
+	Memory int64   `json:"memory_bytes"`          // of the process; on a GPU, of the card
+	Disk   int64   `json:"disk_bytes"`            // weights and record
+	Passes int64   `json:"passing_bytes"`         // checkpoints while it is trained, on top of that
+	Speed  float64 `json:"images_per_s"`          // in training
+	Time   float64 `json:"seconds"`               // from start to end, with the tests
+	Micro  int     `json:"micro_batch,omitempty"` // images at a time, where not all of the batch fit
+	Cut    string  `json:"cut,omitempty"`         // of a batch that does not fit: what becomes of it
+	Rough  bool    `json:"rough"`                 // no net like this was timed on this device
+	Done   string  `json:"done,omitempty"`        // how far it is already, and for which question it was trained
+}
+
+// Estimates describes every run of a plan, by the speeds of nets that were seen
+// on the device; of the data only the sizes are needed.
+func Estimates(p *experiments.Plan, src *data.Source, info device.Info, speeds []Speed) ([]Estimate, error) {
+	var out []Estimate
+	known := map[string]Estimate{}
+	for _, run := range p.Runs {
+		same := run // but for the seed
+		same.ID, same.Seed = "", 0
+		key := fmt.Sprintf("%+v", same)
+		e, again := known[key]
+		if !again {
+			var err error
+			if e, err = estimate(run, src, info, speeds); err != nil {
+				return nil, err
+			}
+			known[key] = e
+		}
+		e.ID = run.ID
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []Speed) (e Estimate, err error) {
+	arch, err := nets.ParseArch(run.Net)
+	if err != nil {
+		return e, err
+	}
+	e = Estimate{Net: run.Net, Steps: run.Schedule.Stop}
+	if e.Params, e.Macs, err = nets.Count(arch, model.Geometry(src)); err != nil {
+		return e, err
+	}
+	held, _ := model.Held(run, src, info)
+	if !info.GPU {
+		micro, err := model.Fitting(run, src, info, model.Beside(model.Available(), run, src, info, 2)) // read, and handed to the device
+		switch {
+		case err != nil:
+			e.Cut = fmt.Sprintf("%s: %v", run.Net, err)
+		case micro != run.Micro:
+			e.Cut = model.CutText(run.Net, run.Batch, micro)
+		}
+		e.Micro, run.Micro = micro, micro
+	}
+	progs, err := model.Compile(run, &src.Train, held)
+	if err != nil {
+		return e, err
+	}
+	e.Memory = model.Bytes(progs.Train, run.Precision)
+	if !info.GPU { // the process has the images, too, and twice for a moment
+		e.Memory += 2*int64(held*src.Train.Channels*src.Train.Area()) + 64<<20
+	}
+	e.Speed, e.Rough = predict(run, e.Macs, info, speeds)
+	e.Time = effort(run, src) / e.Speed
+	e.Disk, e.Passes = store.Space(run, e.Params)
+	return e, nil
+}
+
+// effort is what a run does, in images trained; one that is tested takes about a
+// third of that.
+func effort(run experiments.Run, src *data.Source) float64 {
+	train, tested := run.Train, src.Test.N
+	if train == 0 {
+		train = src.Train.N - run.Validation
+	}
+	if run.Validation > 0 {
+		tested = run.Validation
+	}
+	whole := func(images int) int { return (images + run.Batch - 1) / run.Batch * run.Batch }
+	tests := (run.Schedule.Stop-1)/run.EvalEvery + 1
+	images := tests*whole(tested) + whole(train)
+	images += tests * min(run.BatchNorm.Batches, max(1, train/run.Batch)) * run.Batch
+	return float64(run.Schedule.Stop*run.Batch) + float64(images)/3
+}

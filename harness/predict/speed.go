@@ -1,0 +1,252 @@
+// Package predict says how long runs will take and how large they are, from the speeds of
+// runs before on this machine or of steps that it times. It trains nothing to keep.
+package predict
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"time"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/machine"
+	"depthlab/harness/model"
+	"depthlab/harness/record"
+	"depthlab/harness/store"
+	"depthlab/nets"
+)
+
+// Speed is how fast a net was seen to train.
+type Speed struct {
+	Net, Precision string
+	Batch          int
+	Macs           int64   // multiply-adds of an image, forward
+	ImagesPerS     float64 // trained
+}
+
+// roughlyGPU is how many multiply-adds, counted forward, a GPU trains in a second: a guess
+// where nothing was timed.
+const roughlyGPU = 2e12
+
+// guess is the speed of a net on a device by its multiply-adds alone, in images
+// a second.
+func guess(info device.Info, macs int64) float64 {
+	if info.GPU {
+		return roughlyGPU / float64(macs)
+	}
+	k, _ := machine.KindOf(info.Name)
+	return k.PerThread * float64(runtime.GOMAXPROCS(0)) / float64(macs)
+}
+
+// farthest is the ratio of multiply-adds above which the speed of one net says
+// little about that of another.
+const farthest = 4
+
+// predict gives the speed at which a run will train, in images a second: that of
+// its net, else of the nearest net by multiply-adds, at the same batch and
+// precision, else a guess. Rough says that it is a guess or nearly one.
+func predict(run experiments.Run, macs int64, info device.Info, speeds []Speed) (imagesPerS float64, rough bool) {
+	var like []Speed
+	for _, s := range speeds {
+		if s.Precision == run.Precision && s.Batch == run.Batch {
+			like = append(like, s)
+		}
+	}
+	if len(like) == 0 {
+		return guess(info, macs), true
+	}
+	ratio := func(s Speed) float64 { return float64(s.Macs) / float64(macs) }
+	other := func(s Speed) int {
+		if s.Net == run.Net {
+			return 0
+		}
+		return 1
+	}
+	nearest := slices.MinFunc(like, func(a, b Speed) int {
+		return cmp.Or(cmp.Compare(math.Abs(math.Log(ratio(a))), math.Abs(math.Log(ratio(b)))), cmp.Compare(other(a), other(b)))
+	})
+	r := ratio(nearest)
+	return nearest.ImagesPerS * r, max(r, 1/r) > farthest
+}
+
+// manyLaps are "train" events that tell the speed of a net: more runs of it need
+// not be read.
+const manyLaps = 500
+
+// Recorded gives the speeds of the runs in the results folders that trained on
+// such data and on this device, each the median of its net's "train" events. Of
+// a device that was not opened the hardware is not known, and any will do. Runs
+// that cannot be read are left out.
+func Recorded(stores []store.Store, dataset string, info device.Info) []Speed {
+	type net struct {
+		name, precision string
+		batch, crop     int
+	}
+	var order []net
+	macs, laps := map[net]int64{}, map[net][]float64{}
+	for _, f := range runsOf(stores) {
+		p, err := f.ReadProvenance()
+		if err != nil || p.Run.Data != dataset || !trainedOn(p, info) {
+			continue
+		}
+		n := net{p.Run.Net, p.Run.Precision, p.Run.Batch, p.Run.Input.Crop}
+		if len(laps[n]) >= manyLaps {
+			continue
+		}
+		rec, err := record.Read(f.Record())
+		if err != nil || rec.Start.Macs <= 0 {
+			continue
+		}
+		if macs[n] == 0 {
+			order = append(order, n)
+		}
+		macs[n] = rec.Start.Macs
+		for _, e := range rec.Events {
+			if e.Kind == "train" && e.ImagesPerS > 0 {
+				laps[n] = append(laps[n], e.ImagesPerS)
+			}
+		}
+	}
+	var all []Speed
+	for _, n := range order {
+		if len(laps[n]) > 0 {
+			all = append(all, Speed{Net: n.name, Precision: n.precision, Batch: n.batch, Macs: macs[n], ImagesPerS: median(laps[n])})
+		}
+	}
+	return all
+}
+
+// runsOf are the runs of all results folders.
+func runsOf(stores []store.Store) (all []store.Folder) {
+	for _, st := range stores {
+		folders, _, _ := st.All() // what cannot be read tells no speed
+		all = append(all, folders...)
+	}
+	return all
+}
+
+// trainedOn says whether all of a run was trained on one device.
+func trainedOn(p *store.Provenance, info device.Info) bool {
+	for _, s := range p.Sessions {
+		d := s.Device
+		if d.Name != info.Name || info.Hardware != "" && (d.Hardware != info.Hardware || d.Threads != info.Threads) {
+			return false
+		}
+	}
+	return true
+}
+
+// Measure times a few steps of the plan's nets now, the smallest first. It begins
+// no net that would not end within the limit; that even the first would not is an
+// error.
+func Measure(p *experiments.Plan, src *data.Source, dev device.Device, limit time.Duration) ([]Speed, error) {
+	todo, err := distinct(p, src)
+	if err != nil {
+		return nil, err
+	}
+	var all []Speed
+	began := time.Now()
+	var last, took float64 // work and seconds of the net before
+	for i, c := range todo {
+		s := Speed{Net: c.run.Net, Precision: c.run.Precision, Batch: c.run.Batch, Macs: c.macs}
+		run := fewer(c.run, dev.Info(), c.macs)
+		work := float64(c.macs) * float64(run.Batch)
+		expected := 2 * float64(run.Batch) / guess(dev.Info(), c.macs)
+		if i > 0 { // what is timed for a while takes no longer for a larger net
+			fixed := min(took, timedFor.Seconds())
+			expected = fixed + (took-fixed)*work/last
+		}
+		if time.Since(began).Seconds()+expected > limit.Seconds() {
+			if i == 0 {
+				return nil, fmt.Errorf("timing %s on %s would take more than %v: its steps are that slow", s.Net, dev.Info().Name, limit)
+			}
+			break
+		}
+		start := time.Now()
+		if s.ImagesPerS, err = timed(run, src, dev); err != nil {
+			return nil, fmt.Errorf("timing %s: %w", s.Net, err)
+		}
+		last, took = work, time.Since(start).Seconds()
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// fewer is a run whose batch, where a step with all of it takes long, is as many
+// images as train in about a second: each takes about as long.
+func fewer(run experiments.Run, info device.Info, macs int64) experiments.Run {
+	if few := max(8, int(guess(info, macs))); few < run.Batch {
+		run.Batch, run.BatchNorm.Group, run.Micro = few, 0, 0
+	}
+	return run
+}
+
+// candidate is a run that stands for all whose steps take as long.
+type candidate struct {
+	run  experiments.Run
+	macs int64
+}
+
+// distinct are the nets of a plan that take different times, the smallest first.
+func distinct(p *experiments.Plan, src *data.Source) ([]candidate, error) {
+	var all []candidate
+	for _, run := range p.Runs {
+		if slices.ContainsFunc(all, func(c candidate) bool {
+			return c.run.Net == run.Net && c.run.Batch == run.Batch && c.run.Precision == run.Precision
+		}) {
+			continue
+		}
+		arch, err := nets.ParseArch(run.Net)
+		if err != nil {
+			return nil, err
+		}
+		_, macs, err := nets.Count(arch, model.Geometry(src))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, candidate{run, macs})
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Compare(a.macs*int64(a.run.Batch), b.macs*int64(b.run.Batch))
+	})
+	return all, nil
+}
+
+// timedFor is how long the steps of a net are timed.
+const timedFor = time.Second
+
+// timed is how fast the run trains, in images a second: the median of its first
+// launches, but for the very first. It learns nothing: all rates are 0.
+func timed(run experiments.Run, src *data.Source, dev device.Device) (imagesPerS float64, err error) {
+	if run.Micro, err = model.Fitting(run, src, dev.Info(), model.Room(dev, run, src)); err != nil {
+		return 0, err
+	}
+	m, err := model.Open(run, src, dev, "")
+	if err != nil {
+		return 0, err
+	}
+	defer m.Close()
+	n := m.Launch
+	var laps []float64
+	began := time.Now()
+	for step := 0; len(laps) < 2 || time.Since(began) < timedFor; step += n {
+		start := time.Now()
+		if _, err := m.Steps(step, n, n, device.Rates{}); err != nil {
+			return 0, err
+		}
+		if laps = append(laps, float64(n*run.Batch)/time.Since(start).Seconds()); step == 0 {
+			began = time.Now()
+		}
+	}
+	return median(laps[1:]), nil
+}
+
+// median sorts xs and gives the one in their midst.
+func median(xs []float64) float64 {
+	slices.Sort(xs)
+	return xs[len(xs)/2]
+}

@@ -1,0 +1,71 @@
+// Where the runs of a question lie in the store.
+
+package sweep
+
+import (
+	"fmt"
+	"strings"
+
+	"depthlab/experiments"
+	"depthlab/harness/device"
+	"depthlab/harness/model"
+	"depthlab/harness/store"
+)
+
+// Place settles the precision of a plan's runs and says where each lies in the
+// store, by its ID. With precision auto a run that is finished in any precision is
+// taken, else one that is begun in any, else the device's best; where there are
+// several, the device's best. A precision given on the command line ("" for none)
+// replaces the file's. Checksum is that of the data.
+func Place(p *experiments.Plan, st store.Store, checksum string, info device.Info, precision string) map[string]store.Folder {
+	folders := map[string]store.Folder{}
+	for i := range p.Runs { // a run that others extend stands before them
+		run := &p.Runs[i]
+		source := ""
+		if from, ok := folders[run.Source()]; ok {
+			source = from.Key()
+		}
+		at := func(precision string) store.Folder {
+			same := *run
+			same.Precision = precision
+			return st.Folder(same, store.Key(same, checksum, source))
+		}
+		auto := run.Precision == "auto" && (precision == "" || precision == "auto")
+		model.Resolve(run, info, precision)
+		best := store.Nothing
+		for _, candidate := range append([]string{run.Precision}, allPrecisions...) {
+			if found, err := at(candidate).Find(); auto && err == nil && found > best {
+				run.Precision, best = candidate, found
+			}
+		}
+		folders[run.ID] = at(run.Precision)
+	}
+	return folders
+}
+
+// allPrecisions are all that a run may have.
+var allPrecisions = []string{string(device.FP32), string(device.TF32), string(device.BF16)}
+
+// Entries lists the runs of a plan for its view.
+func Entries(p *experiments.Plan, folders map[string]store.Folder) (all []store.Entry) {
+	for _, run := range p.Runs {
+		all = append(all, store.Entry{ID: run.ID, Run: folders[run.ID].Name()})
+	}
+	return all
+}
+
+// Asks says whether a run in the store is what a question asks for now, whatever
+// data and precision it was trained with.
+func Asks(run experiments.Run, made *store.Provenance) error {
+	run.Precision = made.Run.Precision
+	if run.Hash() != made.Run.Hash() {
+		made := made.Run
+		made.ID, made.Variant, made.LogEvery, made.EvalEvery, made.SaveEvery = run.ID, run.Variant, run.LogEvery, run.EvalEvery, run.SaveEvery
+		var words []string
+		for _, d := range store.Differences(made, run) {
+			words = append(words, d.String())
+		}
+		return fmt.Errorf("it was trained with another recipe than the question has now: %s", strings.Join(words, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+// Tests of which run of the store a question gets.
+
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"depthlab/harness"
+	"depthlab/harness/device"
+	"depthlab/harness/device/ref"
+	"depthlab/harness/lock"
+	"depthlab/harness/store"
+	"depthlab/harness/sweep"
+	"depthlab/harness/sweep/sweeptest"
+)
+
+// tensorCores is a device that takes tf32 and computes in float32.
+type tensorCores struct{ device.Device }
+
+func (d tensorCores) Open(p device.Programs, o device.Options) (device.Session, error) {
+	o.Precision = device.FP32
+	return d.Device.Open(p, o)
+}
+
+// halves is a device that prefers bf16, and computes in float32.
+type halves struct{ device.Device }
+
+func (d halves) Info() device.Info {
+	info := d.Device.Info()
+	info.Bfloat16 = true
+	return info
+}
+
+func (d halves) Open(p device.Programs, o device.Options) (device.Session, error) {
+	o.Precision = device.FP32
+	return d.Device.Open(p, o)
+}
+
+// With precision: auto a run keeps the precision that it was begun with: a machine
+// that has it not leaves a begun run alone, and takes a finished one as it is.
+func TestPrecisionStays(t *testing.T) {
+	dir := t.TempDir()
+	begin := func(dev device.Device) *sweep.Sweep {
+		s := sweeptest.NewSmall(t, dir)
+		s.Plan = sweeptest.New(t, strings.Replace(sweeptest.Small, "precision: fp32", "precision: auto", 1), dir, dev, "").Plan
+		s.Device = dev
+		for i := range s.Plan.Runs {
+			s.Plan.Runs[i].Precision = "auto" // for Place to settle
+		}
+		return s
+	}
+	if err := begin(halves{ref.New()}).Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {
+		t.Fatal(err)
+	}
+	const id = "plain-8-seed0"
+	kept, err := filepath.Glob(filepath.Join(sweeptest.At(dir, id).Checkpoints(), "*"))
+	if err != nil || len(kept) == 0 {
+		t.Fatal("no checkpoint", err)
+	}
+	s := begin(ref.New())
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16 and is left alone") {
+		t.Errorf("not left alone: %v", err)
+	}
+	if p := s.Plan.Runs[0].Precision; p != "bf16" {
+		t.Errorf("on a machine without bf16 the run begun in bf16 became %s", p)
+	}
+	if now, _ := filepath.Glob(filepath.Join(sweeptest.At(dir, id).Checkpoints(), "*")); len(now) != len(kept) {
+		t.Errorf("checkpoints %q became %q", kept, now)
+	}
+	if err := begin(halves{ref.New()}).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	before := sweeptest.Outcome(t, dir)
+	if err := begin(ref.New()).Run(context.Background()); err != nil {
+		t.Errorf("finished runs of another machine: %v", err)
+	}
+	sweeptest.Same(t, dir, before)
+}
+
+// Another time between checkpoints trains no run again, begun or finished.
+func TestSaveIsNoIdentity(t *testing.T) {
+	dir := t.TempDir()
+	begin := func(save string) *sweep.Sweep {
+		s := sweeptest.NewSmall(t, dir)
+		s.Plan = sweeptest.New(t, strings.Replace(sweeptest.Small, "save: 2 steps", "save: "+save+" steps", 1), dir, ref.New(), "").Plan
+		return s
+	}
+	if err := begin("2").Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {
+		t.Fatal(err)
+	}
+	for _, save := range []string{"3", "5"} {
+		s := begin(save)
+		if err := s.Run(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	sweeptest.Same(t, dir, sweeptest.Undisturbed(t))
+}
+
+// A run that was stopped does not go on as something else: another precision, seed or
+// data set is another run, and the one that was begun stays as it is.
+func TestResumedOtherwise(t *testing.T) {
+	for name, change := range map[string]func(s *sweep.Sweep){
+		"precision": func(s *sweep.Sweep) {
+			s.Device = tensorCores{s.Device}
+			for i := range s.Plan.Runs {
+				s.Plan.Runs[i].Precision = string(device.TF32)
+			}
+		},
+		"seed": func(s *sweep.Sweep) { s.Plan.Runs[0].Seed = 1 },
+		"data": func(s *sweep.Sweep) { s.Data.Checksum = "other noise" },
+	} {
+		dir := t.TempDir()
+		if err := sweeptest.NewSmall(t, dir).Run(sweeptest.StopAfter(5)); !errors.Is(err, harness.ErrInterrupted) {
+			t.Fatal(err)
+		}
+		begun := sweeptest.At(dir, "plain-8-seed0")
+		s := sweeptest.NewSmall(t, dir)
+		change(s)
+		if err := s.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if s.Folders["plain-8-seed0"] == begun {
+			t.Errorf("with another %s it is the same run", name)
+		}
+		if found, err := begun.Find(); found != store.Begun || err != nil || !begun.HasCheckpoint() {
+			t.Errorf("another %s: the run that was begun is %v, %v", name, found, err)
+		}
+		same := sweeptest.NewSmall(t, dir)
+		if err := same.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := begun.ReadProvenance(); err != nil || len(p.Sessions) != 2 || p.Finished == "" {
+			t.Errorf("another %s, and back: %+v, %v", name, p, err)
+		}
+	}
+}
+
+// Two questions that have a run in common train it once. What no question names any
+// more can be removed, and what is trained cannot.
+func TestShared(t *testing.T) {
+	dir := t.TempDir()
+	first := sweeptest.NewSmall(t, dir)
+	if err := first.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("pairs: {depths: [8]}", "nets: [resnet-8]\nseeds: [0, 1]", "log: 1 steps", "log: 2 steps", "evaluate: 3 steps", "evaluate: 2 steps", "save: 2 steps", "save: 3 steps").Replace(sweeptest.Small)
+	other := sweeptest.NewSmall(t, dir)
+	other.Plan, other.View = sweeptest.New(t, text, dir, other.Device, "").Plan, store.Store(dir).View("other", "default")
+	if err := other.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if other.Folders["resnet-8-seed0"] != first.Folders["resnet-8-seed0"] {
+		t.Error("another interval of logs, tests and checkpoints made another run")
+	}
+	folders, _, err := store.Store(dir).All()
+	if err != nil || len(folders) != 3 {
+		t.Fatalf("folders %q, %v; want three", folders, err)
+	}
+	used, err := store.Store(dir).Used()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := used[first.Folders["resnet-8-seed0"].Name()]; !reflect.DeepEqual(got, []string{"other/default", "test/default"}) {
+		t.Errorf("used by %q", got)
+	}
+	if got := used[first.Folders["plain-8-seed0"].Name()]; !reflect.DeepEqual(got, []string{"test/default"}) {
+		t.Errorf("used by %q", got)
+	}
+	var locks lock.Set
+	f := first.Folders["plain-8-seed0"]
+	held, err := f.Take(&locks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Remove(); err == nil || !strings.Contains(err.Error(), "being trained") {
+		t.Errorf("removed in hand: %v", err)
+	}
+	if err := errors.Join(held.Release(), f.Remove()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(string(f)); err == nil {
+		t.Error("it is still there")
+	}
+}
+
+// A record alone, without run.json, is enough for a run to be finished; a damaged
+// run.json is kept beside and the run goes on.
+func TestWithoutProvenance(t *testing.T) {
+	dir := t.TempDir()
+	s := sweeptest.NewSmall(t, dir)
+	if err := s.Run(sweeptest.StopAfter(17)); !errors.Is(err, harness.ErrInterrupted) {
+		t.Fatal(err)
+	}
+	finished, begun := s.Folders["plain-8-seed0"], s.Folders["resnet-8-seed0"]
+	stamp, err := os.Stat(finished.Record())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(finished.Provenance()), os.WriteFile(begun.Provenance(), []byte("{"), 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := os.Stat(finished.Record()); err != nil || !now.ModTime().Equal(stamp.ModTime()) {
+		t.Errorf("a finished record was overwritten (%v)", err)
+	}
+	if text, err := os.ReadFile(begun.Provenance() + ".damaged"); string(text) != "{" || err != nil {
+		t.Errorf("the damaged run.json: %q, %v", text, err)
+	}
+	p, err := begun.ReadProvenance()
+	if err != nil || len(p.Sessions) != 2 || p.Sessions[0].Note == "" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}

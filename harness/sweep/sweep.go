@@ -1,0 +1,218 @@
+// Package sweep trains all runs of a question: which are missing, on which device, and
+// what comes of each. How one run is trained is package train's.
+package sweep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"depthlab/experiments"
+	"depthlab/harness"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/disk"
+	"depthlab/harness/lock"
+	"depthlab/harness/record"
+	"depthlab/harness/store"
+)
+
+// Sweep is all runs of a question on this machine.
+type Sweep struct {
+	Plan    *experiments.Plan       // precisions resolved
+	File    string                  // of the question
+	View    store.View              // of the question
+	Folders map[string]store.Folder // of the runs, by ID; nil for where Place has them
+	Data    *data.Source
+	Device  device.Device
+	// Open opens the same device again, for more runs at a time and in place of
+	// one that was lost; it may be nil where Jobs is 1.
+	Open     func() (device.Device, error)
+	Jobs     int // runs at a time; 0: on a GPU as many as fit and are worth it, elsewhere 1
+	Progress *record.Progress
+	Say      func(format string, args ...any) // one line to the user
+	Version  string                           // of the program
+
+	TensorBoard bool // write event files, too
+	// Leave leaves the runs that living processes have in hand to them; else they are waited
+	// for, should those processes die.
+	Leave bool
+
+	devices pool
+	sizes   sizes
+	ahead   ahead
+
+	mu     sync.Mutex // guards what follows: several runs are under way
+	locks  lock.Set
+	failed map[string]bool // runs, by ID
+}
+
+// Run trains what is missing: it skips what is finished, continues what was interrupted,
+// and after a failure continues with the next run. What another process has in hand comes
+// last, and is waited for, or left to it. The error names every run that failed; it is
+// harness.ErrInterrupted if ctx ended.
+//
+// A disk that cannot be written to ends the sweep: the other runs would fail
+// of it, too. So does the loss of the last device. What was saved before stays
+// valid.
+func (s *Sweep) Run(ctx context.Context) (err error) {
+	if s.Folders == nil {
+		s.Folders = Place(s.Plan, s.View.Store(), s.Data.Checksum, s.Device.Info(), "")
+	}
+	s.sizes.of, s.failed = s.Data, map[string]bool{}
+	todo := unfinished(s.Plan, s.Folders)
+	if err := checkSpace(s.View.Store(), todo, s.Jobs, &s.sizes); err != nil {
+		return err
+	}
+	list := func() error { return s.View.Write(s.File, Entries(s.Plan, s.Folders)) }
+	if err := s.View.Alone(ctx, list); err != nil {
+		return err
+	}
+	s.devices = pool{open: s.Open, all: []device.Device{s.Device}, borrowed: true}
+	defer func() { err = errors.Join(err, s.devices.close()) }()
+	if err := s.choose(todo); err != nil {
+		return err
+	}
+	s.ahead.look(todo, &s.sizes)
+	before, failed, err := s.rounds(ctx)
+	if err != nil {
+		return errors.Join(err, errors.Join(failed...))
+	}
+	s.Progress.Close()
+	if before > 0 {
+		s.Say("%d of %d runs were finished before.", before, len(s.Plan.Runs))
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("%d of %d runs failed:\n%w", len(failed), len(s.Plan.Runs), errors.Join(failed...))
+	}
+	return nil
+}
+
+// rounds attends to all runs, and in further rounds to those that other processes had in
+// hand. before counts those that were finished when it came. It gives the errors of runs
+// that failed; err ends the sweep.
+func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err error) {
+	todo := make([]int, len(s.Plan.Runs))
+	for i := range todo {
+		todo[i] = i
+	}
+	for round := 0; len(todo) > 0; round++ {
+		var elsewhere []int
+		unsure := 0 // of those, whose holders may be dead
+		err := s.round(ctx, todo, round, func(i int, skipped bool, err error) {
+			id := s.Plan.Runs[i].ID
+			var held *lock.HeldError
+			switch {
+			case errors.As(err, &held), errors.Is(err, lock.ErrLost), errors.Is(err, errEarly):
+				elsewhere = append(elsewhere, i)
+				if held != nil && !held.Alive {
+					unsure++
+				}
+				if round == 0 && !errors.Is(err, errEarly) {
+					s.say("%s: left to another process for now: %v", id, err)
+				}
+			case err != nil:
+				s.say("failed: %v", err)
+				failed = append(failed, err)
+				s.mu.Lock()
+				s.failed[id] = true
+				s.mu.Unlock()
+			case skipped && round == 0:
+				before++
+			}
+		})
+		if err != nil {
+			return before, failed, err
+		}
+		if len(elsewhere) == len(todo) {
+			if s.Leave && unsure == 0 {
+				s.say("What is left is in the hands of other processes: %d of %d runs.", len(todo), len(s.Plan.Runs))
+				break
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+		todo = elsewhere
+	}
+	return before, failed, nil
+}
+
+// round attends to the runs of todo, one on each device at a time, and hands
+// what came of each to took. After an error that ends the sweep it begins no
+// more, waits for those under way and gives that error.
+func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i int, skipped bool, err error)) (halt error) {
+	type outcome struct {
+		i, device int
+		skipped   bool
+		err       error
+	}
+	var idle []int // devices
+	for i := range s.devices.all {
+		idle = append(idle, i)
+	}
+	done := make(chan outcome)
+	for busy := 0; ; {
+		for halt == nil && len(todo) > 0 && len(idle) > 0 {
+			if ctx.Err() != nil {
+				halt = harness.ErrInterrupted
+				break
+			}
+			i, d := todo[0], idle[0]
+			todo, idle = todo[1:], idle[1:]
+			busy++
+			dev := s.devices.all[d]
+			go func() {
+				skipped, err := s.attend(ctx, i, round, dev)
+				done <- outcome{i, d, skipped, err}
+			}()
+		}
+		if busy == 0 {
+			return halt
+		}
+		o := <-done
+		busy--
+		var bad *disk.Error
+		var lost *device.LostError
+		switch {
+		case errors.As(o.err, &bad):
+			halt = o.err
+		case errors.Is(o.err, harness.ErrInterrupted):
+			halt = cmp.Or(halt, o.err)
+		default:
+			took(o.i, o.skipped, o.err)
+		}
+		if !errors.As(o.err, &lost) {
+			idle = append(idle, o.device)
+		} else if err := s.devices.replace(o.device); err == nil {
+			idle = append(idle, o.device)
+		} else if busy == 0 && len(idle) == 0 && len(todo) > 0 {
+			halt = cmp.Or(halt, fmt.Errorf("%d runs were not begun, as no device is left (%w); the same command goes on from the last checkpoints", len(todo), err))
+		}
+	}
+}
+
+// say prints a line to the user, with the progress bar out of its way.
+func (s *Sweep) say(format string, args ...any) {
+	s.Progress.Aside(func() { s.Say(format, args...) })
+}
+
+// unfinished lists the runs that are left.
+func unfinished(p *experiments.Plan, folders map[string]store.Folder) (left []indexed) {
+	for i, run := range p.Runs {
+		if f, err := folders[run.ID].Find(); err != nil || f != store.Complete {
+			left = append(left, indexed{i, run})
+		}
+	}
+	return left
+}
+
+// indexed is a run and its place in the plan.
+type indexed struct {
+	i   int
+	run experiments.Run
+}

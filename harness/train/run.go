@@ -1,0 +1,182 @@
+// A run from its folder to its end: opened, described, trained, finished.
+
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/lock"
+	"depthlab/harness/model"
+	"depthlab/harness/record"
+	"depthlab/harness/slurm"
+	"depthlab/harness/store"
+)
+
+// Task is a run that is to be trained, and what with.
+type Task struct {
+	Run      experiments.Run // with as many images at a time as are to go through the net
+	Asked    experiments.Run // as the question has it
+	Question string
+	Profile  string
+	Folder   store.Folder
+	Lock     *lock.Lock   // of the folder
+	Source   store.Folder // of the run that it begins as; "" for none
+	Data     *data.Source
+	Version  string // of the program
+}
+
+// Trainer is one run under way.
+type Trainer struct {
+	Step int // finished steps
+
+	task     Task
+	net      *model.Model
+	at       progress // beside the step and the tensors, where the run stands
+	clock    stopwatch
+	warnings []string // to be recorded
+	origin   *store.Provenance
+	rec      *record.Writer // nil before Begin
+	sink     record.Sink    // rec, and what shows it
+	show     func(step int, m record.Metric)
+}
+
+// Open opens a run on a device, as far as its latest checkpoint goes. The caller closes
+// the trainer.
+func Open(task Task, dev device.Device) (t *Trainer, err error) {
+	net, err := model.Open(task.Run, task.Data, dev, task.Folder.Compiled())
+	if err != nil {
+		return nil, err
+	}
+	t = &Trainer{task: task, net: net}
+	if err = task.Folder.RemoveTemporaries(); err == nil {
+		t.at, t.Step, t.warnings, err = resume(task.Folder, net, session(net, task.Version))
+	}
+	if err != nil {
+		return nil, errors.Join(err, net.Close())
+	}
+	t.clock = resumed(t.at)
+	if text := oneClass(task.Data, net.Images.Train); text != "" && t.Step == 0 {
+		t.warnings = append(t.warnings, text)
+	}
+	return t, nil
+}
+
+// session describes this process as it trains a net.
+func session(net *model.Model, version string) store.Session {
+	s := store.Session{
+		Version: version, Device: net.Session.Info(), Program: net.Programs.Train.Hash(), Decoder: net.Decoder(),
+		Choices: net.Session.Choices(), Started: store.UTC(),
+	}
+	job := slurm.This()
+	s.Job, s.Restart = job.ID, job.Restarts
+	if b, ok := debug.ReadBuildInfo(); ok {
+		s.Go = b.GoVersion
+	}
+	return s
+}
+
+// Begin begins the record of the run, which start describes by its device, or resumes it at the
+// checkpoint, and adds this session to the run's history.
+func (t *Trainer) Begin(start func(device.Info) *record.Start) error {
+	folder := t.task.Folder
+	history, damaged, err := folder.History()
+	if err != nil {
+		return err
+	}
+	if damaged != "" {
+		t.warnings = append(t.warnings, damaged)
+	}
+	t.origin = &store.Provenance{
+		Key: folder.Key(), Run: t.task.Asked, Question: t.task.Question, Profile: t.task.Profile,
+		Micro: t.net.Run.Micro, Data: t.task.Data.Title, Checksum: t.task.Data.Checksum,
+	}
+	if history != nil {
+		t.origin.Run, t.origin.Question, t.origin.Profile, t.origin.Sessions = history.Run, history.Question, history.Profile, history.Sessions
+	}
+	if t.task.Source != "" {
+		t.origin.Source = t.task.Source.Name()
+	}
+	t.origin.Begin(t.at.Made, t.Step, t.clock.total.Seconds())
+	if t.rec, err = openRecord(folder.Record(), t.Step, t.at, start(t.net.Session.Info()), t.net.Run); err != nil {
+		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
+	}
+	return folder.WriteProvenance(t.origin)
+}
+
+// openRecord begins the record of a run at step 0, or takes it back to the checkpoint.
+func openRecord(path string, step int, at progress, start *record.Start, run experiments.Run) (*record.Writer, error) {
+	if step > 0 {
+		if err := record.Truncate(path, step, at.Untested); err != nil {
+			return nil, err
+		}
+		return record.OpenAppend(path)
+	}
+	w, err := record.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	rate := exact(learningRate(run, at.schedule, 0))
+	return w, errors.Join(w.Event(record.Event{Kind: "start", Start: start}), w.Event(record.Event{Kind: "rate", Rate: rate}))
+}
+
+// Train takes the run from where it stands to its end. All that is recorded goes to sink,
+// too, and show is told of every launch. said is what the user should know, "" for
+// nothing. The error is harness.ErrInterrupted if ctx ended: everything is saved then.
+func (t *Trainer) Train(ctx context.Context, sink record.Sink, show func(step int, m record.Metric)) (said string, err error) {
+	t.sink, t.show = record.Tee(t.rec, sink), show
+	for _, text := range t.warnings {
+		if err := t.emit(warning("%s", text)); err != nil {
+			return "", err
+		}
+	}
+	if t.Step == 0 && t.net.Run.Extend != "" {
+		if err := t.extend(ctx); err != nil {
+			return "", err
+		}
+	}
+	before := t.clock.total
+	if err := t.loop(ctx); err != nil {
+		return "", err
+	}
+	if text := slowData(t.net.Feed, (t.clock.total - before).Seconds()); text != "" {
+		said = t.net.Run.ID + ": " + text
+	}
+	if err := t.finish(ctx); err != nil {
+		return said, err
+	}
+	return said, t.publish()
+}
+
+// publish makes the run a finished one, when all else of it is on disk.
+func (t *Trainer) publish() error {
+	folder := t.task.Folder
+	t.origin.Finished = store.UTC()
+	if err := folder.WriteProvenance(t.origin); err != nil {
+		return err
+	}
+	if err := t.task.Lock.Check(); err != nil {
+		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
+	}
+	if err := t.emit(record.Event{Kind: "end"}); err != nil {
+		return err
+	}
+	if err := t.rec.Sync(); err != nil { // before the checkpoints are removed
+		return err
+	}
+	return folder.Tidy()
+}
+
+// Close closes the record and the session.
+func (t *Trainer) Close() error {
+	var err error
+	if t.rec != nil {
+		err = t.rec.Close()
+	}
+	return errors.Join(err, t.net.Close())
+}

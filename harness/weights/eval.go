@@ -1,0 +1,187 @@
+// Tests of weights on a data set.
+
+package weights
+
+import (
+	"errors"
+	"fmt"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/model"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+)
+
+// EvalOptions say how weights are tested.
+type EvalOptions struct {
+	Net       string
+	Weights   string    // a safetensors file
+	Set       string    // "test" or "train"
+	Mean, Std []float32 // of each channel, of pixels scaled to [0, 1]; nil: those recorded with the weights, else the paper's
+	Batch     int
+	Precision device.Precision
+
+	// Of photos only.
+	Crops  string // of Crops
+	Scores string // a safetensors file to write the scores to; "" for none
+}
+
+// EvalResult is what eval prints.
+type EvalResult struct {
+	Net       string  `json:"net"`
+	Set       string  `json:"set"`
+	Data      string  `json:"data"`
+	Images    int     `json:"images"`
+	Crops     string  `json:"crops,omitempty"` // of photos
+	Top1Error float64 `json:"top1_error"`      // percent
+	Loss      float64 `json:"loss"`            // mean cross-entropy
+	Device    string  `json:"device"`
+	Precision string  `json:"precision"`
+
+	Top5Error *float64 `json:"top5_error,omitempty"` // of photos of more than five classes
+}
+
+// Eval tests weights from a file on a data set.
+func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err error) {
+	arch, err := nets.ParseArch(o.Net)
+	if err != nil {
+		return r, err
+	}
+	w, err := Read(o.Weights)
+	if err != nil {
+		return r, err
+	}
+	set := o.images(src)
+	if set.Photos != nil {
+		return o.photos(w, arch, src, dev)
+	}
+	session, err := o.open(w, arch, src, set, set.N, o.Batch, dev)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	to := model.Writer{Session: session}
+	to.Write("images", set.Images)
+	to.Write("labels", set.Labels)
+	if to.Err != nil {
+		return r, to.Err
+	}
+	c, err := session.Eval(data.EvalRows(data.Indices(set.N), o.Batch, 0))
+	if err != nil {
+		return r, err
+	}
+	info := session.Info()
+	return EvalResult{
+		Net: arch.String(), Set: o.Set, Data: src.Title, Images: c.Images,
+		Top1Error: 100 * float64(c.Wrong) / float64(c.Images), Loss: c.Loss / float64(c.Images),
+		Device: info.Name, Precision: info.Precision,
+	}, nil
+}
+
+// images is the set to test on.
+func (o EvalOptions) images(src *data.Source) *data.Set {
+	if o.Set == "train" {
+		return &src.Train
+	}
+	return &src.Test
+}
+
+// open prepares a session with the weights in it, for batches of a set of which
+// the device holds so many images.
+func (o EvalOptions) open(w *File, arch nets.Arch, src *data.Source, set *data.Set, images, batch int, dev device.Device) (device.Session, error) {
+	eps := 1e-5
+	if w.Info != nil {
+		eps = w.Info.Eps
+		if w.Info.Net != arch.String() {
+			return nil, fmt.Errorf("%s holds the weights of %s, not of %s", o.Weights, w.Info.Net, arch)
+		}
+	}
+	p, err := compile.Compile(arch, nets.Eval, compile.Config{
+		Config: nets.Config{Batch: batch, Channels: set.Channels, Size: set.Size, Width: set.Width, Classes: set.Classes, Eps: float32(eps)},
+		Images: images,
+	})
+	if err != nil {
+		return nil, err
+	}
+	tensors, err := w.match(p)
+	if err != nil {
+		return nil, err
+	}
+	in, err := o.normalisation(w, src, set.Area())
+	if err != nil {
+		return nil, err
+	}
+	session, err := dev.Open(device.Programs{Eval: p}, device.Options{Precision: o.Precision})
+	if err != nil {
+		return nil, err
+	}
+	to := model.Writer{Session: session}
+	to.Write("mean", in.Mean)
+	to.Write("scale", in.Scale)
+	for name, v := range tensors {
+		to.Write(name, v)
+	}
+	if to.Err != nil {
+		return nil, errors.Join(to.Err, session.Close())
+	}
+	return session, nil
+}
+
+// normalisation of images of area pixels: as asked for, as recorded with the
+// weights, or the paper's per-pixel mean of the training set. A mean of another
+// size becomes one of each channel.
+func (o EvalOptions) normalisation(w *File, src *data.Source, area int) (n model.Normalisation, err error) {
+	set := &src.Train
+	if o.Mean == nil && o.Std == nil {
+		n = w.Input
+		if n.Mean == nil {
+			stats := data.Statistics{}
+			if set.Photos == nil {
+				stats = set.Statistics(nil)
+			} else if photos, err := set.PhotoStatistics(data.Indices(set.N), o.side(w, set.Size)); err == nil {
+				stats = photos.Statistics
+			} else {
+				return n, err
+			}
+			n = model.Normalise(experiments.Input{Mean: "pixel", Std: "none"}, set, stats)
+		}
+		if len(n.Mean) != set.Channels*set.Area() || len(n.Scale) != set.Channels {
+			return n, fmt.Errorf("%s: its preprocessing is for other images than %dx%dx%d", o.Weights, set.Channels, set.Size, set.Size)
+		}
+		n.Mean = resized(n.Mean, set.Channels, area)
+		return n, nil
+	}
+	n.Mean, n.Scale = make([]float32, set.Channels*area), make([]float32, set.Channels)
+	for c := range set.Channels {
+		n.Scale[c] = 1.0 / 255
+		if o.Std != nil {
+			n.Scale[c] = 1 / (255 * o.Std[c])
+		}
+		for i := c * area; o.Mean != nil && i < (c+1)*area; i++ {
+			n.Mean[i] = 255 * o.Mean[c]
+		}
+	}
+	return n, nil
+}
+
+// resized is a mean image of area pixels: of one number for each channel where
+// the mean at hand has another size.
+func resized(mean []float32, channels, area int) []float32 {
+	old := len(mean) / channels
+	if old == area {
+		return mean
+	}
+	out := make([]float32, channels*area)
+	for c := range channels {
+		sum := 0.0
+		for _, v := range mean[c*old:][:old] {
+			sum += float64(v)
+		}
+		for i := range area {
+			out[c*area+i] = float32(sum / float64(old))
+		}
+	}
+	return out
+}

@@ -1,0 +1,203 @@
+// Package weights is trained nets after their training: the file they lie in, tests of
+// them, and their way to PyTorch.
+package weights
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"depthlab/harness/model"
+	"depthlab/harness/state"
+	"depthlab/nets"
+	"depthlab/nets/compile"
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+// Info is recorded with weights, so that eval can repeat it.
+type Info struct {
+	Net      string  `json:"net"`
+	Data     string  `json:"data"`
+	Steps    int     `json:"steps"`
+	Eps      float64 `json:"eps"`
+	Classes  int     `json:"classes"`
+	Size     int     `json:"size"`
+	Channels int     `json:"channels"`
+	Averaged int     `json:"averaged_batches"` // mini-batches that batch norm's statistics are averaged over; 0: moving averages
+	Side     int     `json:"side,omitempty"`   // of photos: the shorter side in tests
+}
+
+// Names of the preprocessing in a file of weights: (pixel - mean) * scale.
+const meanName, scaleName = "input.mean", "input.scale"
+
+// Write writes a file of weights: parameters and running statistics, and how an image
+// is prepared for them.
+func Write(path string, info Info, tensors []state.Tensor, in model.Normalisation) error {
+	meta, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	tensors = append(tensors, state.Float32(meanName, []int{info.Channels, info.Size, info.Size}, in.Mean), state.Float32(scaleName, []int{info.Channels}, in.Scale))
+	return state.WriteFile(path, map[string]string{"depthlab": string(meta)}, tensors)
+}
+
+// File is a file of weights, ours or PyTorch's.
+type File struct {
+	Path    string
+	Info    *Info // nil in foreign files
+	Tensors map[string]*state.Tensor
+	Input   model.Normalisation // zero in foreign files
+}
+
+// Read reads a file of weights; of a checkpoint the weights of the net alone.
+func Read(path string) (*File, error) {
+	f, err := state.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: there is no such file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w := &File{Path: path, Tensors: map[string]*state.Tensor{}}
+	if text, ok := f.Meta["depthlab"]; ok {
+		w.Info = new(Info)
+		if err := json.Unmarshal([]byte(text), w.Info); err != nil {
+			return nil, fmt.Errorf("%s: metadata: %w", path, err)
+		}
+	}
+	for i := range f.Tensors {
+		t := &f.Tensors[i]
+		switch {
+		case strings.HasSuffix(t.Name, ".num_batches_tracked"), kernel.IsState(t.Name):
+			continue
+		case t.Name == meanName:
+			w.Input.Mean, err = t.Float32s()
+		case t.Name == scaleName:
+			w.Input.Scale, err = t.Float32s()
+		default:
+			w.Tensors[t.Name] = t
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return w, nil
+}
+
+// Trained gives the net that a training run left in the file: its layers, and its
+// parameters and running statistics by name.
+func (w *File) Trained() (model.Layers, map[string][]float32, error) {
+	if w.Info == nil {
+		return model.Layers{}, nil, fmt.Errorf("%s was not written by a training run here", w.Path)
+	}
+	values, layers, err := w.trained()
+	if err != nil {
+		err = fmt.Errorf("%s: %w", w.Path, err)
+	}
+	return layers, values, err
+}
+
+func (w *File) trained() (map[string][]float32, model.Layers, error) {
+	arch, err := nets.ParseArch(w.Info.Net)
+	if err != nil {
+		return nil, model.Layers{}, err
+	}
+	c := nets.Config{Batch: 1, Channels: w.Info.Channels, Size: w.Info.Size, Classes: w.Info.Classes, Eps: float32(w.Info.Eps)}
+	params, norms, err := arch.Leaves(c)
+	if err != nil {
+		return nil, model.Layers{}, err
+	}
+	p, err := compile.Compile(arch, nets.Eval, compile.Config{Config: c, Images: 1})
+	if err != nil {
+		return nil, model.Layers{}, err
+	}
+	values, err := w.match(p)
+	return values, model.LayersOf(params, norms), err
+}
+
+// match pairs the tensors of the file with the parameters and statistics of
+// the program, and refuses all that is missing, unknown or misshapen at once.
+func (w *File) match(p *program.Program) (map[string][]float32, error) {
+	wanted := model.Views(p, program.Param, program.Stat)
+	left := withoutPrefix(w.Tensors, wanted)
+	out := map[string][]float32{}
+	var missing, wrong, unknown []string
+	for _, b := range wanted {
+		t, ok := left[b.Name]
+		if !ok {
+			missing = append(missing, b.Name)
+			continue
+		}
+		delete(left, b.Name)
+		if !slices.Equal(t.Shape, b.Shape) {
+			wrong = append(wrong, fmt.Sprintf("%s has shape %v, want %v", b.Name, t.Shape, []int(b.Shape)))
+			continue
+		}
+		v, err := t.Float32s()
+		if err != nil {
+			wrong = append(wrong, err.Error())
+			continue
+		}
+		out[b.Name] = v
+	}
+	for name := range left {
+		unknown = append(unknown, name)
+	}
+	slices.Sort(unknown)
+	if len(missing)+len(wrong)+len(unknown) > 0 {
+		return nil, fmt.Errorf("%s does not fit %s:%s%s%s", w.Path, p.Name, listed("missing", missing), listed("wrong:", wrong), listed("unknown", unknown))
+	}
+	return out, nil
+}
+
+// withoutPrefix gives the tensors under the names without what all of them have
+// in front of a net's own, as "module." of PyTorch's DataParallel.
+func withoutPrefix(tensors map[string]*state.Tensor, wanted []program.Buffer) map[string]*state.Tensor {
+	prefix := ""
+	for name := range tensors {
+		if before, ok := strings.CutSuffix(name, wanted[0].Name); ok && strings.HasSuffix(before, ".") && sharedPrefix(tensors, before) {
+			prefix = before
+		}
+	}
+	out := map[string]*state.Tensor{}
+	for name, t := range tensors {
+		out[strings.TrimPrefix(name, prefix)] = t
+	}
+	return out
+}
+
+func sharedPrefix(tensors map[string]*state.Tensor, prefix string) bool {
+	for name := range tensors {
+		if !strings.HasPrefix(name, prefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// listed is a line of the first few names, and how many more there are.
+func listed(what string, names []string) string {
+	const most = 4
+	if len(names) == 0 {
+		return ""
+	}
+	text := "\n  " + what + " " + strings.Join(names[:min(most, len(names))], ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// DataOf is the data set that weights were trained on, and its images' size, as
+// far as their file says.
+func DataOf(path string) (name string, size int) {
+	w, err := Read(path)
+	if err != nil || w.Info == nil {
+		return "", 0
+	}
+	return w.Info.Data, w.Info.Size
+}
