@@ -136,7 +136,7 @@ func under(dir string, seen map[string]bool) (all []View, err error) {
 	if errors.Is(unread, syscall.ENOTDIR) {
 		return nil, nil // a link to a file
 	}
-	if v := View(dir); v.asked() {
+	if v := View(dir); v.IsQuestion() {
 		return []View{v}, nil
 	}
 	errs := []error{err, unread}
@@ -150,9 +150,9 @@ func under(dir string, seen map[string]bool) (all []View, err error) {
 	return all, errors.Join(errs...)
 }
 
-// asked reports whether the folder is results/NAME/PROFILE: the list of its runs, or its
+// IsQuestion reports whether the folder is results/NAME/PROFILE: the list of its runs, or its
 // question, lies in it.
-func (v View) asked() bool {
+func (v View) IsQuestion() bool {
 	_, runs, err := v.Read()
 	_, missing := os.Stat(v.Question())
 	return err != nil || len(runs) > 0 || missing == nil
