@@ -15,7 +15,7 @@ import (
 
 	"depthlab/harness/data"
 	"depthlab/harness/device"
-	"depthlab/harness/device/onednn"
+	"depthlab/harness/device/cpu"
 	"depthlab/nets"
 	"depthlab/nets/compile"
 	"depthlab/nets/kernel"
@@ -76,7 +76,7 @@ type Part struct {
 
 // moved is the bytes that an instruction must read and write. Kernels count
 // float32; between load and update, bf16 halves that.
-func moved(r onednn.Row, p device.Precision) int64 {
+func moved(r cpu.Row, p device.Precision) int64 {
 	if p == device.BF16 && (r.Phase == program.Forward.String() || r.Phase == program.Backward.String()) {
 		return r.Bytes / 2
 	}
@@ -84,7 +84,7 @@ func moved(r onednn.Row, p device.Precision) int64 {
 }
 
 // parts sums the profile of a training program by kind of instruction.
-func parts(rows []onednn.Row, precision device.Precision) []Part {
+func parts(rows []cpu.Row, precision device.Precision) []Part {
 	var order []string
 	sums := map[string]*Part{}
 	var flops, bytes = map[string]int64{}, map[string]int64{}
@@ -262,15 +262,15 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 			return r, err
 		}
 	}
-	if p, ok := us.Session.(*onednn.Session); ok {
+	if p, ok := us.Session.(*cpu.Session); ok {
 		r.Parts = parts(p.Profile(), o.Precision)
-		r.Peak, err = peak(dev.(*onednn.Device))
+		r.Peak, err = peak(dev.(*cpu.Device))
 	}
 	return r, err
 }
 
 // peak measures what the CPU can do at most.
-func peak(dev *onednn.Device) (*Part, error) {
+func peak(dev *cpu.Device) (*Part, error) {
 	flops, bytes, err := dev.Peak()
 	return &Part{Kind: "peak", GFlops: flops / 1e9, GBytes: bytes / 1e9}, err
 }

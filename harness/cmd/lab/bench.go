@@ -71,7 +71,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	if *loader {
-		if err := c.refuse("--loader times photos on their way to crops, and no net", "device", "plugin", "precision", "net", "batch", "compiled", "against-jax", "jobs"); err != nil {
+		if err := c.refuse("--loader times photos on their way to crops, and no net", "device", "plugin", "precision", "threads", "net", "batch", "compiled", "against-jax", "jobs"); err != nil {
 			return err
 		}
 		return benchLoader(ctx, c, *rounds, *torch)
@@ -104,7 +104,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeAll(devices)) }()
 	info := devices[0].Info()
-	say("%s %s on %s", info.Name, info.Library, info.Hardware)
+	say("%s", info.Summary())
 	precisions := []device.Precision{device.FP32, device.BF16}
 	if info.GPU {
 		precisions = []device.Precision{device.TF32, device.BF16}

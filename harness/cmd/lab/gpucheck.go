@@ -44,7 +44,7 @@ func gpuCheck(ctx context.Context, c *call) error {
 	c.pluginOption()
 	c.dataOption()
 	f := checkFlags{
-		deviceFlags: deviceFlags{name: c.String("device", machine.Devices[0].Name, oneOf(machine.DeviceNames())), precision: new(string)}, // all precisions
+		deviceFlags: deviceFlags{name: c.String("device", machine.Devices[0].Name, oneOf(machine.DeviceNames())), precision: new(string), threads: new(int)}, // all precisions
 		net:         c.String("net", "resnet-20", "the net to check with"),
 		nets:        c.String("bench-net", "resnet-20,resnet-56", "the nets to time"),
 		batch:       c.Int("batch", 128, "images a step"),

@@ -131,14 +131,21 @@ func needs(missing []experiments.Missing) (all []string) {
 // diverted says that what C libraries print goes to a log already.
 var diverted bool
 
+// hinted says that the new name of a device was told already.
+var hinted bool
+
 // deviceFlags are the options of commands that compute.
-type deviceFlags struct{ name, precision *string }
+type deviceFlags struct {
+	name, precision *string
+	threads         *int
+}
 
 func (c *call) deviceFlags() deviceFlags {
 	c.pluginOption()
 	return deviceFlags{
 		c.String("device", "auto", oneOf(machine.DeviceNames())),
 		c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
+		c.Int("threads", 0, "threads that compute; 0 for all that affinity and CPU quota allow, or $OMP_NUM_THREADS"),
 	}
 }
 
@@ -167,6 +174,16 @@ func (d deviceFlags) check(m machine.Machine) error {
 		return err
 	case err != nil:
 		return usage("--%w", err)
+	}
+	if slices.Contains(k.Old, *d.name) && !hinted {
+		hinted = true
+		say("the device %s is called %s now", *d.name, k.Name)
+	}
+	if err := m.UseThreads(*d.threads); err != nil {
+		return err
+	}
+	if *d.threads > 0 && k.Plugin {
+		return usage("--threads %d: the device %s chooses its threads itself; leave it out", *d.threads, k.Name)
 	}
 	if !slices.Contains([]string{"", "auto", "fp32", "tf32", "bf16"}, *d.precision) {
 		return usage("--precision %q: expected one of auto, fp32, tf32, bf16", *d.precision)

@@ -77,7 +77,7 @@ func TestWishes(t *testing.T) {
 	put(t, in("any.yaml"), 0, asked+"profiles: {cifar: {needs: [cifar10], data: cifar10}, made: {data: preview}}\n")
 	put(t, in("photos.yaml"), 0, asked+"batch: 1\ntrain: 1\nprofiles: {big: {needs: [gpu, imagenet], data: imagenet, input: {pad: 0}}, photos: {needs: [imagenet], data: imagenet, input: {pad: 0}}, made: {data: preview}}\n")
 	put(t, in("gpu.yaml"), 0, asked+"data: preview\nprofiles: {big: {needs: [gpu]}, made: {}}\n")
-	put(t, in("fast.yaml"), 0, asked+"data: preview\nprofiles: {fast: {needs: [onednn]}, slow: {}}\n")
+	put(t, in("fast.yaml"), 0, asked+"data: preview\nprofiles: {fast: {needs: [cpu]}, slow: {}}\n")
 	put(t, in("one.yaml"), 0, asked+"data: cifar10\n")
 	put(t, in("made.yaml"), 0, asked+"data: preview\n")
 	put(t, in("tf32.yaml"), 0, asked+"data: preview\nprecision: tf32\n")
@@ -144,7 +144,7 @@ func TestWishes(t *testing.T) {
 		{"DEPTHLAB_ONEDNN=none", "plan made.yaml --device ref", 0, "device ref"},
 		{"DEPTHLAB_ONEDNN_KERNELS=libary", "bench --net plain-8", 2, "DEPTHLAB_ONEDNN_KERNELS=libary: expected library"},
 		{"DEPTHLAB_ONEDNN_LAYOUT=nchw", "run made.yaml", 2, "DEPTHLAB_ONEDNN_LAYOUT=nchw: expected blocked or nhwc"},
-		{"", "plan made.yaml --device gpu", 2, `--device "gpu": expected one of auto, xla, onednn, ref`},
+		{"", "plan made.yaml --device gpu", 2, `--device "gpu": expected one of auto, xla, cpu, ref`},
 		{"", "run made.yaml --device cuda", 2, `--device "cuda": expected one of`},
 		{"", "run made.yaml --device xla", 2, "xla"},
 		{"", "plan made.yaml --device xla", 2, "xla"},

@@ -1,7 +1,0 @@
-package onednn
-
-// vectors are the kernels in C for float32, and the lanes of their vectors.
-var vectors, lanes = kernels128, 4
-
-// kernels512 are none.
-func kernels512(int32) kernels { return kernels{} }
