@@ -131,8 +131,8 @@ func needs(missing []experiments.Missing) (all []string) {
 // diverted says that what C libraries print goes to a log already.
 var diverted bool
 
-// hinted says that the new name of a device was told already.
-var hinted bool
+// settled says that the number of threads is, and that the new name of a device was told.
+var settled bool
 
 // deviceFlags are the options of commands that compute.
 type deviceFlags struct {
@@ -175,12 +175,14 @@ func (d deviceFlags) check(m machine.Machine) error {
 	case err != nil:
 		return usage("--%w", err)
 	}
-	if slices.Contains(k.Old, *d.name) && !hinted {
-		hinted = true
-		say("the device %s is called %s now", *d.name, k.Name)
-	}
-	if err := m.UseThreads(*d.threads); err != nil {
-		return err
+	if !settled {
+		if slices.Contains(k.Old, *d.name) {
+			say("the device %s is called %s now", *d.name, k.Name)
+		}
+		if err := m.UseThreads(*d.threads); err != nil {
+			return err
+		}
+		settled = true
 	}
 	if *d.threads > 0 && k.Plugin {
 		return usage("--threads %d: the device %s chooses its threads itself; leave it out", *d.threads, k.Name)

@@ -225,6 +225,18 @@ func TestErrors(t *testing.T) {
 	if _, err := Open("", 1); !errors.As(err, &u) {
 		t.Errorf("no library for what it is to do alone: %v", err)
 	}
+	t.Setenv(EnvKernels, "")
+	for _, isa := range []string{avx512, avx2, neon, plain, "mmx"} {
+		t.Setenv(EnvCPU, isa)
+		d, err := Open("", 1)
+		if has := isa != plain && slices.Contains(here(), isa); has != (err == nil) {
+			t.Errorf("%s=%s on a CPU with %q: %v", EnvCPU, isa, here(), err)
+		}
+		if err == nil {
+			d.Close()
+		}
+	}
+	t.Setenv(EnvCPU, "")
 	t.Setenv(EnvLibrary, "/nonexistent.so")
 	if _, err := Find("."); err == nil {
 		t.Error("a library that is not there is found")

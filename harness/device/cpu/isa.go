@@ -47,7 +47,7 @@ func instructions() (string, error) {
 		return all[0], nil
 	}
 	if !slices.Contains(all, wanted) {
-		return "", &device.UnsupportedError{Device: name, What: fmt.Sprintf("%s=%s on this CPU, %s,", EnvCPU, wanted, device.CPU().Model),
+		return "", &device.UnsupportedError{Device: name, What: fmt.Sprintf("%s on this CPU, %s,", wanted, device.CPU().Model),
 			Hint: "it has " + strings.Join(all, ", ")}
 	}
 	return wanted, nil
@@ -61,7 +61,7 @@ func Missing() error {
 		err = &device.UnsupportedError{Device: name, What: "this CPU, " + device.CPU().Model + ",",
 			Hint: "AVX2 with FMA on x86-64, or an ARM of 64 bits is needed; the device ref runs anywhere"}
 		if os.Getenv(EnvCPU) != "" {
-			err = &device.UnsupportedError{Device: name, What: EnvCPU + "=" + plain, Hint: "the device ref is meant"}
+			err = fmt.Errorf("%s=%s asks for it", EnvCPU, plain)
 		}
 	}
 	return err
