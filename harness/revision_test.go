@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 14cd808185231a3a8926de10"},
-		{"device/cpu", cpu.Revision, "3 59456e62ea176836d16eaac5"},
+		{"device/cpu", cpu.Revision, "3 2d3fe538bca57fbb805df3ba"},
 		{"device/xla/lower", lower.Revision, "2 f89278e4a4f0b560bf3c9698"},
 	} {
 		got, err := fingerprint(c.folder)

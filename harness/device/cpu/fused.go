@@ -71,7 +71,7 @@ func (c *compiler) fuses(s kernel.Shape) bool {
 type fused struct {
 	*compiler
 	task         normTask
-	mem          region // what the functions see: a copy of the task, sums, coefficients
+	mem          region // what the functions see: a copy of the task
 	group, C     int
 	lanes        int
 	place        []int // of a channel in an image's sums: its first one
@@ -107,15 +107,20 @@ func (c *compiler) newFused(s kernel.Shape, group, k int) (*fused, error) {
 	if st.block == lanes {
 		t.block = t.pixel * t.pixels
 	}
-	const head = (unsafe.Sizeof(normTask{}) + 63) / 64 * 64
-	sums, coefficients := 2*s[0]*s[1], k*s[0]/group*s[1]
 	var err error
-	if f.mem, err = c.keep(int64(head) + int64(sums+coefficients)*4); err != nil {
+	if f.mem, err = c.keep(int64(unsafe.Sizeof(*t))); err != nil {
 		return nil, err
 	}
-	floats := unsafe.Slice((*float32)(f.mem.at(int64(head))), sums+coefficients)
-	f.sums, f.coefficients = floats[:sums], floats[sums:]
-	t.sums, t.coefficients = uintptr(unsafe.Pointer(&f.sums[0])), uintptr(unsafe.Pointer(&f.coefficients[0]))
+	sums, err := c.keep(int64(2*s[0]*s[1]) * 4)
+	if err != nil {
+		return nil, err
+	}
+	coefficients, err := c.keep(int64(k*s[0]/group*s[1]) * 4)
+	if err != nil {
+		return nil, err
+	}
+	f.sums, f.coefficients = view[float32](sums), view[float32](coefficients)
+	t.sums, t.coefficients = uintptr(sums.at(0)), uintptr(coefficients.at(0))
 	return f, nil
 }
 

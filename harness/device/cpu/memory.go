@@ -13,8 +13,23 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// region is memory outside the Go heap: oneDNN keeps its address.
+// region is memory outside the Go heap: kernels and oneDNN keep its address.
 type region []byte
+
+// guards says where tests put pages that must not be touched: around each piece of
+// memory, close behind its end or close before its beginning.
+type guards int
+
+const (
+	noGuards guards = iota
+	behind
+	before
+)
+
+var guarded = noGuards
+
+// walls are the whole mappings of guarded regions, by their first byte.
+var walls = map[*byte][]byte{}
 
 const adviseHuge = 14 // Linux's MADV_HUGEPAGE
 
@@ -22,6 +37,9 @@ const adviseHuge = 14 // Linux's MADV_HUGEPAGE
 func allocate(n int64) (region, error) {
 	if n == 0 {
 		return nil, nil
+	}
+	if guarded != noGuards {
+		return wall(n)
 	}
 	m, err := syscall.Mmap(-1, 0, int(n), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
@@ -37,7 +55,31 @@ func (r region) free() error {
 	if r == nil {
 		return nil
 	}
+	if whole := walls[&r[0]]; whole != nil {
+		delete(walls, &r[0])
+		return syscall.Munmap(whole)
+	}
 	return syscall.Munmap(r)
+}
+
+// wall maps n zeroed bytes between two pages that must not be touched.
+func wall(n int64) (region, error) {
+	page := int64(syscall.Getpagesize())
+	size := (n + page - 1) / page * page
+	whole, err := syscall.Mmap(-1, 0, int(size+2*page), syscall.PROT_NONE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err != nil {
+		return nil, err
+	}
+	inner := whole[page : page+size]
+	if err := syscall.Mprotect(inner, syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
+		return nil, err
+	}
+	m := region(inner[:n:n])
+	if guarded == behind {
+		m = inner[size-n:]
+	}
+	walls[&m[0]] = whole
+	return m, nil
 }
 
 func (r region) at(offset int64) unsafe.Pointer {

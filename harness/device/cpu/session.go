@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"unsafe"
 
 	"github.com/ebitengine/purego"
 
@@ -26,6 +27,7 @@ type Session struct {
 	arenas    [program.NumArenas]region // packed arenas, and Work
 	named     map[string]*block         // Input and Metric buffers by name
 	inputs    region                    // what holds them
+	more      []region                  // of guarded blocks
 	failed    error
 }
 
@@ -96,19 +98,8 @@ func (s *Session) open(p device.Programs, l layout, dtype int32, profile bool) e
 		}
 		plans = append(plans, place(work))
 	}
-	// The programs never run at once, so they share one piece of memory.
-	var most int64
-	for _, w := range plans {
-		most = max(most, w.total)
-	}
-	var err error
-	if s.arenas[program.Work], err = allocate(most); err != nil {
+	if err := s.placeWork(plans); err != nil {
 		return err
-	}
-	for _, w := range plans {
-		for i, b := range w.blocks {
-			b.ptr = s.arenas[program.Work].at(w.offsets[i])
-		}
 	}
 	for _, c := range s.codes() {
 		if err := c.link(s.d); err != nil {
@@ -154,6 +145,37 @@ func place(work []*block) workPlan {
 	return workPlan{work, offsets, total}
 }
 
+// placeWork gives the blocks of programs addresses. The programs never run at once, so
+// they share one piece of memory; with guards each block has one of its own.
+func (s *Session) placeWork(plans []workPlan) error {
+	var most int64
+	for _, w := range plans {
+		most = max(most, w.total)
+	}
+	work, err := allocate(most)
+	if err != nil {
+		return err
+	}
+	s.arenas[program.Work] = work
+	for _, w := range plans {
+		for i, b := range w.blocks {
+			if b.ptr = work.at(w.offsets[i]); guarded != noGuards {
+				if b.ptr, err = s.alone(b.size); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// alone is memory of its own until the session ends.
+func (s *Session) alone(n int64) (unsafe.Pointer, error) {
+	m, err := allocate(max(n, 1))
+	s.more = append(s.more, m)
+	return m.at(0), err
+}
+
 // persistent allocates all that outlives a step: packed arenas as the programs
 // lay them out, and one block for each name in Input and Metric, where the
 // programs' batches may differ.
@@ -197,7 +219,11 @@ func (s *Session) persistent() error {
 	}
 	total = 0
 	for _, b := range order {
-		b.ptr = s.inputs.at(total)
+		if b.ptr = s.inputs.at(total); guarded != noGuards {
+			if b.ptr, err = s.alone(b.size); err != nil {
+				return err
+			}
+		}
 		total += aligned(b.size)
 	}
 	return nil
@@ -269,6 +295,10 @@ func (s *Session) Close() error {
 			s.arenas[a] = nil
 		}
 		keep(s.inputs.free())
+		for _, m := range s.more {
+			keep(m.free())
+		}
+		s.more = nil
 		s.inputs, s.train, s.eval, s.calibrate = nil, nil, nil, nil
 		s.named, s.programs = nil, nil
 		if s.failed == nil {
