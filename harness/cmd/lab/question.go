@@ -47,6 +47,7 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 		return q, nil, err
 	}
 	have, why := c.machine().Have()
+	have["gpu"] = have["gpu"] || c.gpus
 	q.plan, missing, err = q.Choose(have, c.profile)
 	if q.plan != nil && q.plan.Wrong != nil {
 		return q, nil, q.plan.Wrong
@@ -371,40 +372,39 @@ func (q question) computable(info device.Info) error {
 }
 
 func runQuestion(ctx context.Context, c *call) (err error) {
-	flags := c.placeFlags()
-	c.dataOption()
-	c.profileOption(firstMet)
-	c.changeOptions()
-	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
-	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
-	jobs := c.Int("jobs", 0, "runs to train at a time on each device (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
+	o := c.runOptions()
+	task := c.Bool("task", false, "be a task of a batch job, as submit starts them: leave runs that other processes train to them, and draw nothing")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
-	if *jobs < 0 {
-		return usage("--jobs %d: expected a number of runs", *jobs)
-	}
-	if err := flags.several(c.machine(), *jobs); err != nil {
+	if err := o.check(c.machine()); err != nil {
 		return err
 	}
-	if *every < 0 {
-		return usage("--validate %d: expected a number of steps", *every)
+	ctx, stop, err := inTime(ctx, *o.limit, *task)
+	if err != nil {
+		return err
 	}
+	defer stop()
+	defer func() { err = inTimeError(ctx, err) }()
 	q, missing, err := c.choose(files[0])
 	if err != nil {
 		return err
 	}
-	if err := flags.share(q.plan); err != nil {
+	reasons := c.reasons(missing)
+	if err := c.unasked(q, reasons); err != nil {
+		return err
+	}
+	if err := o.device.share(q.plan); err != nil {
 		return err
 	}
 	m := c.machine()
-	places, err := flags.places(m)
+	places, err := o.device.places(m)
 	if err != nil {
 		return err
 	}
 	say("%s", q.plan.Question)
-	for _, line := range c.reasons(missing) {
+	for _, line := range reasons {
 		say("  %s", line)
 	}
 	say("  profile %s, results in %s", q.asked(), q.view)
@@ -414,14 +414,14 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	if q.plan.Says != "" {
 		say("  %s", q.plan.Says)
 	}
-	dev, src, err := q.open(ctx, m, flags, places[0])
+	dev, src, err := q.open(ctx, m, o.device, places[0])
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	validated := func(dev device.Device, err error) (device.Device, error) {
-		if *every > 0 && err == nil {
-			dev = check.Validating{Device: dev, Every: *every}
+		if *o.every > 0 && err == nil {
+			dev = check.Validating{Device: dev, Every: *o.every}
 		}
 		return dev, err
 	}
@@ -439,9 +439,9 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	defer log.Close()
 	s := &sweep.Sweep{
 		Plan: q.plan, File: q.File, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
-		Open:   func(place int) (device.Device, error) { return validated(flags.open(m, places[place])) },
-		Places: len(places), Jobs: *jobs,
-		Progress: record.NewProgress(messages, log), TensorBoard: *board,
+		Open:   func(place int) (device.Device, error) { return validated(o.device.open(m, places[place])) },
+		Places: len(places), Jobs: *o.jobs, Leave: *task,
+		Progress: record.NewProgress(messages, log), TensorBoard: *o.board,
 		Say: func(format string, args ...any) {
 			say(format, args...)
 			fmt.Fprintf(log, format+"\n", args...)
@@ -450,7 +450,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	s.Progress.Every = 10 * time.Second
 	trained := s.Run(ctx)
 	s.Progress.Close()
-	if errors.Is(trained, harness.ErrInterrupted) {
+	if *task || errors.Is(trained, harness.ErrInterrupted) {
 		return trained
 	}
 	return errors.Join(trained, q.draw(ctx))
