@@ -1,4 +1,5 @@
 // Runs that go on from a finished run of the store.
+
 package experiments
 
 import (

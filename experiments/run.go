@@ -38,6 +38,9 @@ type Recipe struct {
 	Keep       Keep      `json:"keep,omitzero"`       // weights to keep beside the last ones; no part of the Hash
 }
 
+// Steps is how many steps the run itself trains.
+func (r Run) Steps() int { return r.Schedule.Stop - r.From }
+
 // Keep says which weights are kept beside the last ones.
 type Keep struct {
 	Best  bool `json:"best,omitempty"`  // of the test with the lowest error

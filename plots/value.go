@@ -1,4 +1,5 @@
 // Final errors over a value that a question varies.
+
 package plots
 
 import (

@@ -1,3 +1,5 @@
+// Tests of the x axis and the lines of final_error_vs_value.
+
 package plots
 
 import (

@@ -46,9 +46,11 @@ const OfGuessing = "guessing"
 type Start struct {
 	ID        string   `json:"id"`
 	Net       string   `json:"net"`
-	Variant   string   `json:"variant,omitempty"` // variant of the recipe: "no warm-up"; "" for the question's own recipe
-	Varied    []Value  `json:"varied,omitempty"`  // the keys that the question varies, and the run's values of them
-	Extends   string   `json:"extends,omitempty"` // ID of the trained run that it begins as, extended by identity layers: "plain-20-seed0"
+	Variant   string   `json:"variant,omitempty"`   // variant of the recipe: "no warm-up"; "" for the question's own recipe
+	Varied    []Value  `json:"varied,omitempty"`    // the keys that the question varies, and the run's values of them
+	Extends   string   `json:"extends,omitempty"`   // ID of the trained run that it begins as, extended by identity layers: "plain-20-seed0"
+	Continues string   `json:"continues,omitempty"` // run that it goes on from, whose curves the record has: name of its folder
+	From      int      `json:"from,omitempty"`      // steps of that run
 	Depth     int      `json:"depth"`
 	Residual  bool     `json:"residual"`
 	Shortcut  string   `json:"shortcut,omitempty"` // "A", "B", "C"; "" for plain nets

@@ -71,6 +71,9 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.closeOpened()) }()
+	if slices.ContainsFunc(s.Plan.Runs, func(run experiments.Run) bool { return run.Keep.Best && run.Validation == 0 }) {
+		s.Say("warning: the best weights are chosen by the test set, so their test error is no fair number; hold images out, such as validation: 5000")
+	}
 	if err := s.devices(); err != nil {
 		return err
 	}
@@ -214,6 +217,9 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 		return false, fmt.Errorf("run %s: %w", run.ID, err)
 	}
 	if found == store.Complete {
+		if lacks := folder.Lacks(run); lacks != "" && round == 0 {
+			s.say("%s was finished before %s were asked for, and has none; ./run.sh rm %s and the same command train it again", run.ID, lacks, folder.Name())
+		}
 		return true, errors.Join(s.tidy(folder), s.finishedBoard(run))
 	}
 	if err := s.ready(run); err != nil {
@@ -356,6 +362,8 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 	}
 	if source := s.source(run); source != nil {
 		task.Source = s.Folders[source.ID]
+	} else if run.Continue != "" {
+		task.Source = s.View.Store().Parent(run)
 	}
 	t, err := train.Open(task, dev)
 	var unsupported *device.UnsupportedError
@@ -431,7 +439,7 @@ func (s *Sweep) lookAhead() {
 	for i, run := range s.Plan.Runs {
 		if f, err := s.Folders[run.ID].Find(); err == nil && f != store.Complete {
 			_, macs := s.count(run.Net)
-			ahead[i] = float64(macs) * float64(run.Schedule.Stop*run.Batch)
+			ahead[i] = float64(macs) * float64(run.Steps()*run.Batch)
 		}
 	}
 	s.mu.Lock()
@@ -513,6 +521,7 @@ func Seen(p *experiments.Plan, run experiments.Run, st record.Start) record.Star
 	}
 	run.Precision = st.Precision
 	st.ID, st.Variant, st.Extends, st.DataSet = run.ID, run.Variant, run.Source(), run.Data
+	st.Continues, st.From = run.Continue, run.From
 	st.Varied = nil
 	for i, key := range p.Varied.Keys {
 		st.Varied = append(st.Varied, record.Value{Key: key, Value: p.Varied.Values[run.Variant][i]})

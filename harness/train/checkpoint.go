@@ -21,6 +21,7 @@ type progress struct {
 	Watch   watch
 	Warm    bool
 	Plateau plateau
+	Best    best
 	Seconds float64 // of training
 	Lap     float64 // of these, when the window began
 	Waited  float64 // seconds that the device waited for photos since then
@@ -39,7 +40,7 @@ func (t *Trainer) save() error {
 	}
 	seconds := t.clock.total.Seconds()
 	meta, err := json.Marshal(progress{
-		Made: t.made, Window: t.window, Watch: t.watch, Warm: t.warm, Plateau: t.still,
+		Made: t.made, Window: t.window, Watch: t.watch, Warm: t.warm, Plateau: t.still, Best: t.best,
 		Seconds: seconds, Lap: t.clock.lapStart.Seconds(), Waited: t.waitedSince().Seconds(),
 	})
 	if err != nil {
@@ -52,7 +53,7 @@ func (t *Trainer) save() error {
 		return fmt.Errorf("run %s: checkpoint at step %d: %w", t.Run.ID, t.step, err)
 	}
 	t.origin.Reached(t.step, seconds)
-	return t.folder.WriteProvenance(t.origin)
+	return errors.Join(t.forgetWorse(), t.folder.WriteProvenance(t.origin))
 }
 
 // resume takes up the newest sound checkpoint, if there is one. Where it was made
@@ -85,7 +86,7 @@ func (t *Trainer) resume() (warnings []string, err error) {
 		}
 		w.Write(b.Name, v)
 	}
-	t.step, t.window, t.watch, t.warm, t.still = c.Step, p.Window, p.Watch, p.Warm, p.Plateau
+	t.step, t.window, t.watch, t.warm, t.still, t.best = c.Step, p.Window, p.Watch, p.Warm, p.Plateau, p.Best
 	t.clock.total, t.clock.lapStart = seconds(p.Seconds), seconds(p.Lap)
 	if t.Feed != nil {
 		t.Feed.Waited = seconds(p.Waited)
@@ -98,7 +99,7 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 // openRecord begins the record, or takes it back to the checkpoint.
 func (t *Trainer) openRecord(start *record.Start) (*record.Writer, error) {
 	path := t.folder.Record()
-	if t.step > 0 {
+	if !t.fresh() {
 		if err := record.Truncate(path, t.step); err != nil {
 			return nil, fmt.Errorf("run %s: %w", t.Run.ID, err)
 		}
@@ -108,13 +109,14 @@ func (t *Trainer) openRecord(start *record.Start) (*record.Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w, errors.Join(w.Event(record.Event{Kind: "start", Start: start}),
-		w.Event(record.Event{Kind: "rate", Rate: exact(t.rate(0))}))
+	return w, errors.Join(w.Event(record.Event{Kind: "start", Start: start}), t.history(w),
+		w.Event(record.Event{Kind: "rate", Step: t.step, Rate: exact(t.rate(t.step))}))
 }
 
-// saveWeights keeps the trained net: parameters and running statistics, and
-// how an image is prepared for it.
-func (t *Trainer) saveWeights() error {
+// writeWeights writes the net as it is now to a file: parameters and running statistics,
+// and how an image is prepared for it. chosenBy is the set of images whose error the
+// weights were chosen by, "" for none.
+func (t *Trainer) writeWeights(path, chosenBy string) error {
 	tensors, err := t.Tensors(program.Param, program.Stat)
 	if err != nil {
 		return err
@@ -123,6 +125,7 @@ func (t *Trainer) saveWeights() error {
 	info := weights.Info{
 		Net: t.Run.Net, Data: t.Run.Data, Steps: t.step, Eps: t.Run.BatchNorm.Eps,
 		Classes: t.Classes, Size: shape[1], Channels: shape[0], Averaged: t.Run.BatchNorm.Batches,
+		ChosenBy: chosenBy,
 	}
 	if t.Feed != nil {
 		info.Side = t.Run.Input.Scale[0]
@@ -130,5 +133,5 @@ func (t *Trainer) saveWeights() error {
 	if err := t.held.Check(); err != nil {
 		return fmt.Errorf("run %s: %w", t.Run.ID, err)
 	}
-	return weights.Write(t.folder.Weights(), info, tensors, t.Mean, t.Scale)
+	return weights.Write(path, info, tensors, t.Mean, t.Scale)
 }

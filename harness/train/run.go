@@ -35,13 +35,17 @@ func Open(task Task, dev device.Device) (*Trainer, error) {
 		return nil, err
 	}
 	t := &Trainer{Model: m, task: task, folder: task.Folder, held: task.Lock, made: made(m, task.Version)}
+	t.step = task.Run.From
 	if err = t.folder.RemoveTemporaries(); err == nil {
 		t.warnings, err = t.resume()
+	}
+	if err == nil {
+		err = t.forgetKept()
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	if text := m.OneClass(task.Data); text != "" && t.step == 0 {
+	if text := m.OneClass(task.Data); text != "" && t.fresh() {
 		t.warnings = append(t.warnings, text)
 	}
 	return t, nil
@@ -83,6 +87,9 @@ func (t *Trainer) Begin(start *record.Start) error {
 	if t.rec, err = t.openRecord(start); err != nil {
 		return err
 	}
+	if t.before, err = t.timeBefore(); err != nil {
+		return err
+	}
 	t.sink, t.show = t.rec, func(int, record.Metric) {}
 	return t.folder.WriteProvenance(t.origin)
 }
@@ -103,8 +110,8 @@ func (t *Trainer) Train(ctx context.Context) (said string, err error) {
 			return "", err
 		}
 	}
-	if t.step == 0 && t.Run.Extend != "" {
-		if err := t.extend(t.task.Source); err != nil {
+	if t.fresh() {
+		if err := t.begin(); err != nil {
 			return "", err
 		}
 	}

@@ -35,7 +35,9 @@ type Trainer struct {
 	watch    watch
 	warm     bool // the warm-up, if there is one, is over
 	still    plateau
+	best     best
 	clock    stopwatch
+	before   float64 // seconds of training of the run that this one goes on from
 }
 
 // loop takes the run from wherever it stands to its end. This is the loop:
@@ -74,6 +76,9 @@ func (t *Trainer) loop(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := t.keepNow(); err != nil {
+			return err
+		}
 		if rate := t.rate(t.step); rate != before && t.step < s.Stop {
 			if err := t.sink.Event(record.Event{Kind: "rate", Step: t.step, Rate: exact(rate)}); err != nil {
 				return err
@@ -96,8 +101,10 @@ func (t *Trainer) loop(ctx context.Context) error {
 func (t *Trainer) untilEvent(launch int) int {
 	s := t.Run.Schedule
 	n := min(launch, s.Stop-t.step)
-	for _, every := range []int{t.Run.LogEvery, t.Run.EvalEvery, t.Run.SaveEvery} {
-		n = min(n, every-t.step%every)
+	for _, every := range []int{t.Run.LogEvery, t.Run.EvalEvery, t.Run.SaveEvery, t.Run.Keep.Every} {
+		if every > 0 {
+			n = min(n, every-t.step%every)
+		}
 	}
 	changes := s.At
 	if s.Warmup != nil {
@@ -120,7 +127,7 @@ func (t *Trainer) log(rate float32) error {
 	}
 	t.notice("train_error", m.Error)
 	e := record.Event{Kind: "train", Step: t.step, Rate: m.Rate, Loss: &m.Loss, Error: &m.Error,
-		Seconds: t.clock.total.Seconds(), Waited: t.waited(), ImagesPerS: t.clock.lap(t.window.Steps * t.Run.Batch)}
+		Seconds: t.seconds(), Waited: t.waited(), ImagesPerS: t.clock.lap(t.window.Steps * t.Run.Batch)}
 	steps := t.window.Steps
 	t.window = window{}
 	return errors.Join(t.sink.Event(e), t.watchError(m.Error, steps), t.watchPhotos())
@@ -152,10 +159,11 @@ func (t *Trainer) pass(kind, set string, images []int32) error {
 		return fmt.Errorf("run %s: evaluation on the %s set at step %d: %w", t.Run.ID, set, t.step, err)
 	}
 	loss, wrong := c.Loss/float64(c.Images), 100*float64(c.Wrong)/float64(c.Images)
-	if kind == "eval" {
-		t.notice("test_error", wrong)
+	if err := t.sink.Event(record.Event{Kind: kind, Step: t.step, Set: set, Loss: &loss, Error: &wrong, Seconds: t.seconds()}); err != nil || kind != "eval" {
+		return err
 	}
-	return t.sink.Event(record.Event{Kind: kind, Step: t.step, Set: set, Loss: &loss, Error: &wrong, Seconds: t.clock.total.Seconds()})
+	t.notice("test_error", wrong)
+	return t.tested(wrong)
 }
 
 // finish makes the final tests and keeps the weights.
@@ -176,7 +184,7 @@ func (t *Trainer) finish(ctx context.Context) error {
 	if err := t.sink.Event(record.Event{Kind: "responses", Step: t.step, Layers: shortened(responses)}); err != nil {
 		return err
 	}
-	return t.saveWeights()
+	return t.writeWeights(t.folder.Weights(), "")
 }
 
 // end makes the run a finished one, when all else of it is on disk.
@@ -184,13 +192,13 @@ func (t *Trainer) end() error {
 	if err := t.held.Check(); err != nil {
 		return fmt.Errorf("run %s: %w", t.Run.ID, err)
 	}
-	if err := t.sink.Event(record.Event{Kind: "end", Step: t.step, Seconds: t.clock.total.Seconds()}); err != nil {
+	if err := t.sink.Event(record.Event{Kind: "end", Step: t.step, Seconds: t.seconds()}); err != nil {
 		return err
 	}
 	if err := t.rec.Sync(); err != nil { // before the checkpoints go
 		return err
 	}
-	return t.folder.Tidy()
+	return errors.Join(t.forgetWorse(), t.folder.Tidy())
 }
 
 // fail records why a run cannot go on. Its last checkpoint stays.
