@@ -13,9 +13,10 @@ import (
 // headed lists the folders whose files have such a line.
 var headed = []string{"harness", "nets", "nets/compile", "nets/kernel", "nets/ops", "nets/program",
 	"harness/state", "harness/lock", "harness/disk", "harness/limits", "harness/testskip",
-	"harness/record", "harness/store", "harness/data", "harness/data/photo",
+	"harness/record", "harness/store", "harness/slurm", "harness/data", "harness/data/photo",
 	"plots",
-	"harness/device", "harness/device/ref", "harness/device/devicetest", "harness/device/xla/hlo", "harness/device/xla/pjrt"}
+	"harness/device", "harness/device/ref", "harness/device/devicetest", "harness/device/xla/hlo", "harness/device/xla/pjrt",
+	"plots/report", "plots/report/browser"}
 
 func TestHeaders(t *testing.T) {
 	for _, dir := range headed {

@@ -5,6 +5,7 @@ package plots
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -53,8 +54,8 @@ var errNothing = errors.New("nothing to draw yet")
 // the 900 pixels that a README shows.
 const dpi = 200
 
-// Draw writes the question's figures, as NAME.png and NAME.svg, and table.md, table.csv
-// and table.tex into dir. The origin is stored in the figures and in provenance.json.
+// Draw writes the question's figures, as NAME.png and NAME.svg, and table.md, table.csv,
+// table.tex and curves.csv into dir. The origin is stored in the figures and in provenance.json.
 // Equal records and an equal origin give equal bytes. Each file is replaced atomically. A
 // figure that has no data yet is skipped, if another one can be drawn.
 func Draw(dir string, q Question, records []*record.RunRecord) error {
@@ -77,6 +78,9 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 		if err := disk.Write(filepath.Join(dir, name), write(q, nets)); err != nil {
 			return err
 		}
+	}
+	if err := disk.WriteFunc(filepath.Join(dir, "curves.csv"), func(w io.Writer) error { return writeCurves(w, nets) }); err != nil {
+		return err
 	}
 	if len(q.Origin) > 0 {
 		if err := disk.Write(filepath.Join(dir, "provenance.json"), q.Origin); err != nil {

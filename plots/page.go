@@ -17,12 +17,12 @@ import (
 )
 
 // Reporter makes a question's page for the browser from the records of its runs. It
-// remembers what it made of each net: asked again, it only looks at nets of which a
-// record is another one (another pointer). The zero value is ready. It is for one
-// goroutine at a time.
+// caches the result for each net: the next time it only processes nets with a changed
+// record (another pointer). The zero value is ready for use. It is not safe for
+// concurrent use.
 type Reporter struct{ known map[string]known }
 
-// known is what was made of a net's records.
+// known is the cached result of a net's records.
 type known struct {
 	runs    []*record.RunRecord
 	columns int
@@ -30,14 +30,14 @@ type known struct {
 	net     report.Net
 	table   []report.Run
 	drops   []record.RateChange
-	open    []string // runs that are not finished
+	open    []string // unfinished runs
 	warned  []string
-	held    string // what it was tested on; "" before
+	held    string // held-out set that it was tested on; "" before the first test
 }
 
-// Page is what the records say; recipe, provenance and commands are for the caller to
-// add. Without records it has a title alone. epoch gives the number of steps in an epoch
-// of the run called id, 0 where it is not known.
+// Page makes the page from the records. The caller adds recipe, provenance and commands.
+// Without records the page has only a title. epoch returns the number of steps in an
+// epoch of the run id, 0 if unknown.
 func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id string) float64) (report.Page, error) {
 	p := report.Page{Title: cmp.Or(q.Title, q.Name), Name: q.Name, Held: "test"}
 	if len(records) == 0 {
@@ -91,8 +91,8 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 	return p, nil
 }
 
-// columnsFor is in how many columns curves are thinned, so that a page of many nets and
-// seeds stays below 3 MB. Each net has three curves, its mean and its band.
+// columnsFor is the number of columns to which curves are thinned, so that a page of many
+// nets and seeds stays below 3 MB. Each net has three curves: its mean and its band.
 func columnsFor(nets []*net) int {
 	curves := 0
 	for _, n := range nets {
@@ -101,7 +101,7 @@ func columnsFor(nets []*net) int {
 	return max(20, min(600, 30000/curves))
 }
 
-// columnsMean explains the table of the answer.
+// columnsMean explains the columns of the table of the answer.
 func columnsMean(nets []*net) string {
 	s := fmt.Sprintf("Training errors are running errors of the mini-batches, a mean over the last %g %% of the steps.", 100*record.FinalShare)
 	if maxSeeds(nets) > 1 {
@@ -132,7 +132,7 @@ func answer(n *net) report.Row {
 	}
 }
 
-// stateOf says of a run that is not finished what became of it.
+// stateOf is the state of a run that is not finished.
 func stateOf(r *record.RunRecord) string {
 	switch {
 	case r.Finished():
@@ -162,7 +162,7 @@ func runTable(n *net) (all []report.Run) {
 	return all
 }
 
-// forBrowser is the net as the page draws it, but for its colour.
+// forBrowser makes the page's data of a net, except for its colour.
 func forBrowser(n *net, columns int, epoch func(id string) float64) report.Net {
 	b := report.Net{Name: n.Label(), Residual: n.Residual, Epoch: epoch(n.ID)}
 	if len(n.done) == 0 {
@@ -174,7 +174,7 @@ func forBrowser(n *net, columns int, epoch func(id string) float64) report.Net {
 	b.Curves = curvesOf(n.shown(), float64(n.Steps), columns)
 	for _, r := range slices.Concat(n.done, n.open) {
 		s := report.Seed{Seed: r.Start.Seed, State: stateOf(r)}
-		if len(n.done)+len(n.open) > 1 { // else the net's curves are the run's
+		if len(n.done)+len(n.open) > 1 { // with a single run the net's curves are the run's
 			s.Curves = curvesOf([]*record.RunRecord{r}, float64(n.Steps), columns)
 		} else {
 			s.Curves = b.Curves
@@ -208,7 +208,7 @@ func curvesOf(runs []*record.RunRecord, end float64, columns int) report.Curves 
 	}
 }
 
-// losses puts the losses in the place of the errors.
+// losses replaces the errors of curves by the losses.
 func losses(curves [][]record.Point) (all [][]record.Point) {
 	for _, c := range curves {
 		var ps []record.Point
@@ -222,7 +222,7 @@ func losses(curves [][]record.Point) (all [][]record.Point) {
 	return all
 }
 
-// curve thins a curve for the page; nil for one without points.
+// curve thins a curve for the page; nil if it has no points.
 func curve(ps []point, end float64, columns int) *report.Curve {
 	if len(ps) == 0 {
 		return nil
@@ -238,9 +238,9 @@ func curve(ps []point, end float64, columns int) *report.Curve {
 	return c
 }
 
-// thinWhole is thin for a page that shows the numbers of each point: points stay as
-// they are, and of each piece those stay that have the lowest and the highest mean,
-// the lowest low and the highest high.
+// thinWhole thins like thin, for a page that shows the numbers at each point: it does not
+// change points. In each column it keeps those with the lowest and highest mean, the
+// lowest lo and the highest hi.
 func thinWhole(ps []point, end float64, n int) []point {
 	if len(ps) <= 2*n {
 		return ps
@@ -270,8 +270,8 @@ func thinWhole(ps []point, end float64, n int) []point {
 	return out
 }
 
-// clock says when steps were finished, the mean of the runs; nil where one of them does
-// not say.
+// clock returns the training time at which steps were finished, as a mean over the runs;
+// nil if a run does not record it.
 func clock(runs []*record.RunRecord) *report.Clock {
 	const most = 128
 	at := map[int][]float64{}
@@ -301,7 +301,7 @@ func clock(runs []*record.RunRecord) *report.Clock {
 	return c
 }
 
-// layersOf are the means over the runs, and the band where there are several.
+// layersOf are the means over the runs, and the band if there are several.
 func layersOf(runs []*record.RunRecord, of func(*record.RunRecord) []float64) *report.Layers {
 	var seeds [][]float64
 	for _, r := range runs {
@@ -319,8 +319,8 @@ func layersOf(runs []*record.RunRecord, of func(*record.RunRecord) []float64) *r
 	return l
 }
 
-// gradientsOf are the norms at the first and the last test, the last in the band of
-// all tests.
+// gradientsOf are the gradient norms at the first and the last test. The last one has the
+// band of all tests.
 func gradientsOf(runs []*record.RunRecord) (first, last *report.Layers) {
 	var firsts, lasts, every [][]float64
 	for _, r := range runs {
@@ -342,7 +342,7 @@ func gradientsOf(runs []*record.RunRecord) (first, last *report.Layers) {
 // geometric is the mean on a logarithmic axis.
 func geometric(xs []float64) float64 { return math.Pow(10, mean(logs(xs))) }
 
-// behind are the figures' numbers as tables.
+// behind lists the numbers of the figures as tables.
 func behind(p report.Plot) (all []report.Table) {
 	const parts = 10
 	end := 0
@@ -380,7 +380,7 @@ func behind(p report.Plot) (all []report.Table) {
 	return append(all, layerTable("Norms of the layers' gradients at the last test", p.Nets, func(n report.Net) *report.Layers { return n.Last })...)
 }
 
-// valueAt is the last value of a curve in the steps after, up to and with until; "" for
+// valueAt is the last value of a curve in the steps after+1 to until; "" if there is
 // none.
 func valueAt(c *report.Curve, after, until int) string {
 	i, exact := slices.BinarySearch(c.Steps, until)
@@ -421,8 +421,7 @@ func layerTable(title string, nets []report.Net, of func(report.Net) *report.Lay
 
 func css(c rgba) string { return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B) }
 
-// onDark lightens a colour until it stands out from a dark page: a contrast of 4.5 to
-// the darkest gray.
+// onDark lightens a colour until its contrast to the dark page's darkest gray is 4.5.
 func onDark(c rgba) rgba {
 	for t := 0.0; ; t += 0.05 {
 		if d := mix(c, white, t); t >= 1 || (luminance(d)+0.05)/(luminance(hex(0x15181c))+0.05) >= 4.5 {
@@ -433,7 +432,7 @@ func onDark(c rgba) rgba {
 
 func dashes(ds []vg.Length) (all []float64) {
 	for _, d := range ds {
-		all = append(all, 2*float64(d)) // a point of a figure is some two pixels here
+		all = append(all, 2*float64(d)) // one point of a figure is about two pixels here
 	}
 	return all
 }

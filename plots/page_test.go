@@ -25,7 +25,7 @@ import (
 	"depthlab/plots/report/browser"
 )
 
-// reported is the report of made-up records.
+// reported makes the report of made-up records.
 func reported(t *testing.T, q Question, rs []*record.RunRecord) []byte {
 	t.Helper()
 	p, err := new(Reporter).Page(q, rs, func(string) float64 { return 390.625 })
@@ -39,10 +39,10 @@ func reported(t *testing.T, q Question, rs []*record.RunRecord) []byte {
 	return b.Bytes()
 }
 
-// crossing is what has no business to be read as HTML or JavaScript.
+// crossing is a text that must never be interpreted as HTML or JavaScript.
 const crossing = `</script><script>alert(1)</script><img src=x onerror=alert(2)> "'&<!-- {{.}} ${alert(3)}`
 
-// bad is a question whose every text is hostile.
+// bad is a question with only hostile texts.
 func bad() (Question, []*record.RunRecord) {
 	q, rs := preview()
 	q.Title, q.Name = "Is it "+crossing, crossing
@@ -55,7 +55,7 @@ func bad() (Question, []*record.RunRecord) {
 	return q, rs
 }
 
-// What texts say stays text: no element of the page is theirs.
+// Texts stay text: none of them becomes an element of the page.
 func TestReportEscapes(t *testing.T) {
 	text := string(reported(t, func() Question { q, _ := bad(); return q }(), func() []*record.RunRecord { _, rs := bad(); return rs }()))
 	for _, wrong := range []string{"<script>alert", "<img", "</script><script>a", "<!-- {{"} {
@@ -71,7 +71,7 @@ func TestReportEscapes(t *testing.T) {
 	}
 }
 
-// save writes a report to a file of its own, and gives its address.
+// save writes a report to a new file and returns its address.
 func save(t *testing.T, content []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "report.html")
@@ -83,7 +83,7 @@ func save(t *testing.T, content []byte) string {
 
 var shown = regexp.MustCompile(`^(.*?)((?:training|test) error) ([0-9.]+) %(?: \(([0-9.]+) to ([0-9.]+)\))?, iteration ([0-9,]+)$`)
 
-// checkShown fails unless a chart shows a value that the records have, of a net of that
+// checkShown checks that a chart shows a value that the records have, of a net of that
 // family.
 func checkShown(t *testing.T, text string, nets []*net) {
 	t.Helper()
@@ -131,7 +131,7 @@ func TestReportInBrowser(t *testing.T) {
 	if got := b.Text("[...document.querySelectorAll('section')].filter(s => !s.hidden).length"); got != "8" {
 		t.Errorf("%s sections are shown", got)
 	}
-	// It is drawn: an empty canvas is a small picture.
+	// Charts are drawn: the picture of an empty canvas is small.
 	for _, panels := range []string{"curve-panels", "response-panels", "gradient-panels"} {
 		if n := b.Number("[...document.querySelectorAll('#" + panels + " canvas')].filter(c => c.toDataURL().length > 10000).length"); n != 2 {
 			t.Errorf("%s: %v of 2 charts are drawn", panels, n)
@@ -154,7 +154,7 @@ func TestReportInBrowser(t *testing.T) {
 		t.Errorf("the table of nets reads %q", got)
 	}
 
-	// By keyboard.
+	// With the keyboard.
 	b.Do(chromedp.Focus("#curve-panels .chart"), chromedp.KeyEvent(kb.Home), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.End))
 	name, text, _ := strings.Cut(b.Text("document.querySelector('#spoken').textContent"), ": ")
 	checkShown(t, name+text, nets)
@@ -162,7 +162,7 @@ func TestReportInBrowser(t *testing.T) {
 	b.Do(chromedp.KeyEvent("+"), chromedp.KeyEvent("0"), chromedp.KeyEvent(kb.Escape))
 	b.Wait(tip + ".hidden && document.activeElement === " + axis)
 
-	// A net that is hidden is not drawn; what was not recorded cannot be chosen.
+	// A hidden net is not drawn. What was not recorded cannot be chosen.
 	inks := "document.querySelector('#curve-panels canvas').toDataURL().length"
 	before := b.Number(inks)
 	for range 3 {
@@ -194,8 +194,8 @@ func TestHostileReportInBrowser(t *testing.T) {
 	}
 }
 
-// The paper's nine nets with five seeds, 64,000 steps logged every tenth: 288,000
-// points in less than 3 MB that are drawn in two seconds.
+// The paper's nine nets with five seeds, 64,000 steps logged every ten: 288,000 points
+// fit in 3 MB and are drawn in two seconds.
 func TestReportOfALargeRecord(t *testing.T) {
 	_, once := paperRun()
 	var rs []*record.RunRecord
@@ -213,7 +213,7 @@ func TestReportOfALargeRecord(t *testing.T) {
 	t.Logf("%d bytes", len(content))
 	b := browser.Open(t, 1200, 900)
 	address, best := save(t, content), math.Inf(1)
-	for try := 0; try < 8 && best > 2000; try++ { // other work may be in the way
+	for try := 0; try < 8 && best > 2000; try++ { // other processes may slow it down
 		b.Go(address)
 		best = min(best, b.Number("performance.now()"))
 	}
@@ -251,7 +251,7 @@ func TestThinWholeKeepsPointsAndExtremes(t *testing.T) {
 	}
 }
 
-// What is asked again is not made again, unless a record is another one.
+// Nothing is made again unless a record changed.
 func TestReporterRemembers(t *testing.T) {
 	q, rs := preview()
 	r := new(Reporter)
@@ -272,8 +272,8 @@ func TestReporterRemembers(t *testing.T) {
 	}
 }
 
-// With -out, reports are written there and photographed: light, dark, on a phone and
-// in print.
+// With -out, reports are written there, with pictures: light, dark, on a phone and in
+// print.
 func TestReportLook(t *testing.T) {
 	if *out == "" {
 		return

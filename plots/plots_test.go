@@ -217,7 +217,8 @@ func ways(ds ...int) (Question, []*record.RunRecord) {
 	return Question{Name: "ways.yaml", Title: "Which way is best?", Figures: []string{"training_curves", "error_by_depth"}}, rs
 }
 
-// swept varies two keys: rates over two orders of magnitude, and the decay.
+// swept varies two keys: learning rates over two orders of magnitude, and the weight
+// decay.
 func swept() (Question, []*record.RunRecord) {
 	var rs []*record.RunRecord
 	for worse, net := range []string{"resnet-20", "plain-20"} {
@@ -238,7 +239,7 @@ func swept() (Question, []*record.RunRecord) {
 	return Question{Name: "rates.yaml", Title: "Which learning rate is best?", Figures: []string{"final_error_vs_value"}}, rs
 }
 
-// wide has one family over many depths, and more text than fits a line.
+// wide has one family with many depths, and more text than fits on a line.
 func wide() (Question, []*record.RunRecord) {
 	var rs []*record.RunRecord
 	for i, d := range []int{8, 14, 20, 26, 32, 38, 44, 50, 56, 110, 1202} {
@@ -473,7 +474,7 @@ func TestDrawWritesAllFilesTheSameEachTime(t *testing.T) {
 			t.Errorf("%s differs between two drawings", e.Name())
 		}
 	}
-	if s := strings.Join(names, " "); s != "error_by_depth.png error_by_depth.svg generalisation_gap.png generalisation_gap.svg gradient_norms.png gradient_norms.svg layer_responses.png layer_responses.svg table.csv table.md table.tex training_curves.png training_curves.svg" {
+	if s := strings.Join(names, " "); s != "curves.csv error_by_depth.png error_by_depth.svg generalisation_gap.png generalisation_gap.svg gradient_norms.png gradient_norms.svg layer_responses.png layer_responses.svg table.csv table.md table.tex training_curves.png training_curves.svg" {
 		t.Error(s)
 	}
 }

@@ -95,14 +95,14 @@ func legible(c rgba) rgba {
 	}
 }
 
-// luminance is how light a colour is, from 0 to 1, as those guidelines define it but
-// for the darkest colours.
+// luminance is the lightness of a colour, from 0 to 1, as defined by the WCAG guidelines
+// except for the darkest colours.
 func luminance(c rgba) float64 {
 	linear := func(v uint8) float64 { return math.Pow(float64(v)/255, 2.2) }
 	return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
 }
 
-// familyColors are of Okabe and Ito's set for colour-blind readers.
+// familyColors are from Okabe and Ito's palette for colour-blind readers.
 var familyColors = map[string]rgba{
 	"":  hex(0x5a5a5a), // no shortcut: plain
 	"A": hex(0x0072b2),

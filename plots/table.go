@@ -62,20 +62,6 @@ func meanStd(m, s float64, plusMinus, unknown string) string {
 	return percent(m, "") + plusMinus + percent(s, "")
 }
 
-// commaSeparated is for programs: all numbers, empty if unknown.
-func commaSeparated(_ Question, nets []*net) []byte {
-	var b bytes.Buffer
-	b.WriteString("net,seeds,steps,train_error,train_error_std,full_train_error,test_error,test_error_std,best_test_error,paper_train_error,paper_test_error\n")
-	for _, r := range rows(nets) {
-		fields := []string{r.Label(), strconv.Itoa(len(r.done)), strconv.Itoa(r.Steps)}
-		for _, x := range []float64{r.train, r.trainStd, r.full, r.test, r.testStd, r.best, r.paperTrain, r.paperTest} {
-			fields = append(fields, percent(x, ""))
-		}
-		b.WriteString(strings.Join(fields, ",") + "\n")
-	}
-	return b.Bytes()
-}
-
 // meaning explains the columns.
 func meaning(nets []*net) string {
 	test := testWord(nets)

@@ -14,10 +14,10 @@ import (
 	"depthlab/harness/record"
 )
 
-// finalErrorVsValue draws final errors against the value of a varied key,
-// training error left and test error right. Of several keys the first that has
-// several values, numbers if possible, is the x axis; each net has a line for
-// every combination of the others.
+// finalErrorVsValue draws final errors over the value of a varied key, training error on
+// the left and test error on the right. If several keys vary, the x axis is the first one
+// with several values, if possible one with numbers. Each net has a line for every
+// combination of the other keys.
 func finalErrorVsValue(title string, nets []*net) (*figure, error) {
 	done := slices.DeleteFunc(slices.Clone(nets), func(n *net) bool { return len(n.done) == 0 || len(n.Varied) == 0 })
 	if len(done) == 0 {
@@ -71,7 +71,7 @@ func finalErrorVsValue(title string, nets []*net) (*figure, error) {
 	return fig, nil
 }
 
-// spanSample is a sample of a bar from the lowest to the highest seed.
+// spanSample draws a sample of a bar from the lowest to the highest seed.
 func spanSample(s sheet, x, y, w vg.Length) {
 	x += w / 2
 	s.line(gray, 1, nil, vg.Point{X: x, Y: y - 5}, vg.Point{X: x, Y: y + 5})
@@ -80,7 +80,7 @@ func spanSample(s sheet, x, y, w vg.Length) {
 	}
 }
 
-// xKey chooses by index the key that is the x axis.
+// xKey returns the index of the key of the x axis.
 func xKey(nets []*net) int {
 	several := -1
 	for i := range nets[0].Varied {
@@ -98,7 +98,7 @@ func xKey(nets []*net) int {
 	return max(several, 0)
 }
 
-// valuesAt lists the values that nets have of a key, each once, in their order.
+// valuesAt lists the different values of a key, in the order of the nets.
 func valuesAt(nets []*net, key int) (all []string) {
 	for _, n := range nets {
 		if v := n.Varied[key].Value; !slices.Contains(all, v) {
@@ -108,8 +108,8 @@ func valuesAt(nets []*net, key int) (all []string) {
 	return all
 }
 
-// numbersOf reads values that are numbers with one unit, or with none: "80 %",
-// "1 step" and "2 steps".
+// numbersOf parses values that are numbers with one common unit, or without a unit: "80
+// %", "1 step" and "2 steps".
 func numbersOf(values []string) (numbers []float64, unit string, ok bool) {
 	for i, v := range values {
 		number, rest, _ := strings.Cut(v, " ")
@@ -122,8 +122,8 @@ func numbersOf(values []string) (numbers []float64, unit string, ok bool) {
 	return numbers, unit, true
 }
 
-// valueAxis gives the x axis of a key's values and each net's place on it: a
-// column for each value that is no number.
+// valueAxis makes the x axis of a key's values and returns each net's place on it. If the
+// values are not numbers, each has a column.
 func valueAxis(nets []*net, key int) (axis, func(*net) float64) {
 	values := valuesAt(nets, key)
 	of := func(n *net) int { return slices.Index(values, n.Varied[key].Value) }
@@ -145,13 +145,13 @@ func valueAxis(nets []*net, key int) (axis, func(*net) float64) {
 		x.label += ", logarithmic"
 	}
 	lo, hi := scale(slices.Min(numbers)), scale(slices.Max(numbers))
-	const edge = 0.07 // of the axis, free on each side
+	const edge = 0.07 // part of the axis that stays free on each side
 	place := func(v float64) float64 { return edge + (1-2*edge)*(scale(v)-lo)/(hi-lo) }
 	x.max = 1
 	last := math.Inf(-1)
 	for _, v := range slices.Sorted(slices.Values(numbers)) {
 		t := tick{at: place(v)}
-		if t.at-last >= 0.06 { // there is room
+		if t.at-last >= 0.06 { // room for the label
 			t.label, last = strconv.FormatFloat(v, 'g', -1, 64), t.at
 		}
 		x.ticks = append(x.ticks, t)
@@ -159,16 +159,16 @@ func valueAxis(nets []*net, key int) (axis, func(*net) float64) {
 	return x, func(n *net) float64 { return place(numbers[of(n)]) }
 }
 
-// valueLine are nets that differ in the value of one key alone.
+// valueLine groups nets that differ only in the value of one key.
 type valueLine struct {
 	look
 	name string
 	nets []*net
 }
 
-// byOthers gathers nets into lines, by what they are beside the value of a key.
+// byOthers groups nets into lines: all nets of a line differ only in this key.
 func byOthers(nets []*net, key int) (lines []valueLine) {
-	var heads []*net // one of each line, its variant that of the other keys
+	var heads []*net // one net for each line; its variant names the values of the other keys
 	for _, n := range nets {
 		head := &net{Start: n.Start}
 		var others []string

@@ -1,4 +1,4 @@
-// Tests of the x axis and the lines of final_error_vs_value.
+// Tests of the figure of a varied value: its axis and its lines.
 
 package plots
 
@@ -9,8 +9,8 @@ import (
 	"depthlab/harness/record"
 )
 
-// The x axis is the first key of numbers with several values; distances are those
-// of the numbers, or of their logarithms where they span much.
+// The x axis is the first key with several values that are numbers. Distances are those
+// of the numbers, or of their logarithms if the range is large.
 func TestValueAxis(t *testing.T) {
 	of := func(rows ...string) (nets []*net) {
 		for _, row := range rows {
@@ -55,7 +55,7 @@ func TestValueAxis(t *testing.T) {
 	}
 }
 
-// Nets that differ in the other keys have lines of their own.
+// Nets that differ in other keys have separate lines.
 func TestLinesByOthers(t *testing.T) {
 	_, rs := swept()
 	nets, err := group(rs)

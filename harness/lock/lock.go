@@ -26,16 +26,33 @@ type Holder struct {
 	PID     int       `json:"pid"`
 	Began   string    `json:"began,omitempty"` // start time of the process, as the kernel counts it, because PIDs are reused
 	Taken   time.Time `json:"taken"`
-	Token   string    `json:"token"` // unique to this lock
-	Beating time.Time `json:"-"`     // latest heartbeat, by the file system's clock
+	Job     string    `json:"job,omitempty"` // Slurm's job that the process is part of
+	Token   string    `json:"token"`         // unique to this lock
+	Beating time.Time `json:"-"`             // latest heartbeat, by the file system's clock
+	// Ahead is by how much the holder's clock was ahead of the file system's when it last
+	// gave a heartbeat; negative if it was behind, 0 for less than a minute.
+	Ahead time.Duration `json:"-"`
 }
 
-func (h Holder) String() string { return fmt.Sprintf("process %d on %s", h.PID, h.Host) }
+func (h Holder) String() string {
+	s := fmt.Sprintf("process %d on %s", h.PID, h.Host)
+	if h.Job != "" {
+		s += ", Slurm job " + h.Job
+	}
+	switch {
+	case h.Ahead > 0:
+		s += fmt.Sprintf(" (the clock there is %v ahead)", h.Ahead.Round(time.Second))
+	case h.Ahead < 0:
+		s += fmt.Sprintf(" (the clock there is %v behind)", (-h.Ahead).Round(time.Second))
+	}
+	return s
+}
 
 // HeldError says that another process holds a lock.
 type HeldError struct {
 	Path   string
 	Holder Holder
+	Alive  bool // the holder is known to live: it is on this machine, or gave a heartbeat since the lock was first seen
 }
 
 func (e *HeldError) Error() string {
@@ -63,6 +80,7 @@ type Set struct {
 type sighting struct {
 	holder Holder
 	at     time.Time
+	alive  bool // the holder gave a heartbeat since, or took the lock since
 }
 
 // Lock is a lock that this process holds.
@@ -105,8 +123,9 @@ func (s *Set) Take(path string) (*Lock, error) {
 		if holder.Token == me.Token { // the first answer of a network file system was lost; the answer to its retry is that the file exists: ours
 			return s.hold(path, me.Token), nil
 		}
-		if !s.abandoned(path, holder) {
-			return nil, &HeldError{path, holder}
+		abandoned, alive := s.watch(path, holder)
+		if !abandoned {
+			return nil, &HeldError{path, holder, alive}
 		}
 		if err := takeAway(path, holder.Token); err != nil {
 			return nil, err
@@ -134,7 +153,10 @@ func Read(path string) (Holder, error) {
 	if json.Unmarshal(text, &h) != nil {
 		h = Holder{Host: "an unknown machine"}
 	}
-	h.Beating = info.ModTime()
+	h.Beating = changed(info)
+	if ahead := info.ModTime().Sub(h.Beating); ahead.Abs() > time.Minute {
+		h.Ahead = ahead
+	}
 	return h, nil
 }
 
@@ -145,22 +167,24 @@ func (h Holder) Dead() bool {
 	return h.Host == me.Host && h.Space == me.Space && h.PID > 0 && !alive(h.PID, h.Began)
 }
 
-func (s *Set) abandoned(path string, h Holder) bool {
+// watch reports whether the holder of the lock at path is dead, or is known to be alive,
+// by what this call sees and what earlier ones saw.
+func (s *Set) watch(path string, h Holder) (abandoned, alive bool) {
 	if h.Dead() {
-		return true
+		return true, false
 	}
 	if me := self(); h.Host == me.Host && h.Space == me.Space && h.PID > 0 {
-		return false // alive, even if it sleeps
+		return false, true // even if it sleeps
 	}
 	before, known := s.seen[path]
 	if !known || before.holder.Token != h.Token || !before.holder.Beating.Equal(h.Beating) {
 		if s.seen == nil {
 			s.seen = map[string]sighting{}
 		}
-		s.seen[path] = sighting{h, time.Now()}
-		return false
+		s.seen[path] = sighting{h, time.Now(), known}
+		return false, known
 	}
-	return time.Since(before.at) > or(s.Stale, 3*time.Minute)
+	return time.Since(before.at) > or(s.Stale, 3*time.Minute), before.alive
 }
 
 func or(d, otherwise time.Duration) time.Duration {

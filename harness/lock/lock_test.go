@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -133,7 +134,7 @@ func TestTakeAndRelease(t *testing.T) {
 // HeldError names the holder, and its time with a time zone.
 func TestHeldError(t *testing.T) {
 	east := time.FixedZone("east", 2*3600)
-	err := &HeldError{"x.lock", Holder{Host: "elsewhere", PID: 7, Taken: time.Date(2026, 3, 1, 1, 30, 0, 0, east)}}
+	err := &HeldError{Path: "x.lock", Holder: Holder{Host: "elsewhere", PID: 7, Taken: time.Date(2026, 3, 1, 1, 30, 0, 0, east)}}
 	if got, want := err.Error(), "x.lock is held by process 7 on elsewhere since 2026-02-28 23:30:00 UTC"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -204,7 +205,7 @@ func TestHeldErrorNamesTheZone(t *testing.T) {
 		"x.lock is held by process 7 on a since 2026-01-02 01:04:05 UTC": at,
 		"x.lock is held by process 7 on a":                               {},
 	} {
-		e := &HeldError{"x.lock", Holder{Host: "a", PID: 7, Taken: taken}}
+		e := &HeldError{Path: "x.lock", Holder: Holder{Host: "a", PID: 7, Taken: taken}}
 		if e.Error() != want {
 			t.Errorf("%q, want %q", e, want)
 		}
@@ -240,12 +241,78 @@ func TestBeats(t *testing.T) {
 	old := time.Now().Add(-time.Hour)
 	os.Chtimes(path, old, old)
 	for range 500 {
-		if h, err := Read(path); err == nil && time.Since(h.Beating) < time.Minute {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) < time.Minute {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Error("no sign of life")
+}
+
+// A holder on another machine is known to live once it gave a heartbeat, or once another
+// took the lock.
+func TestAlive(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	leave(t, path, func(h *Holder) { h.Host, h.Token = "elsewhere", "a" })
+	var s Set
+	check := func(step string, want bool) {
+		t.Helper()
+		_, err := s.Take(path)
+		var h *HeldError
+		if !errors.As(err, &h) || h.Alive != want {
+			t.Errorf("%s: %v, alive %v; want %v", step, err, !want, want)
+		}
+	}
+	check("first seen", false)
+	check("seen again", false)
+	beat := time.Now()
+	os.Chtimes(path, beat, beat)
+	check("a heartbeat", true)
+	check("none since", true)
+
+	s = Set{}
+	check("by somebody else", false)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	leave(t, path, func(h *Holder) { h.Host, h.Token = "a third", "b" })
+	check("taken by another", true)
+}
+
+// A clock that is minutes wrong on the holder's machine neither hides its heartbeats nor
+// fakes them, and is named.
+func TestOtherClocks(t *testing.T) {
+	for _, wrong := range []time.Duration{-time.Hour, -5 * time.Minute, 0, 5 * time.Minute, time.Hour} {
+		path := filepath.Join(t.TempDir(), "x.lock")
+		leave(t, path, func(h *Holder) { h.Host = "elsewhere" })
+		s := Set{Stale: 200 * time.Millisecond}
+		held(t, &s, path, "elsewhere")
+		for range 3 {
+			time.Sleep(100 * time.Millisecond)
+			theirs := time.Now().Add(wrong)
+			os.Chtimes(path, theirs, theirs)
+			held(t, &s, path, "elsewhere")
+		}
+		h, err := Read(path)
+		if err != nil || runtime.GOOS == "linux" && time.Since(h.Beating).Abs() > time.Minute {
+			t.Errorf("clock %v wrong: last heartbeat %v, %v", wrong, h.Beating, err)
+		}
+		if said := strings.Contains(h.String(), "the clock there is"); runtime.GOOS == "linux" && said != (wrong != 0) {
+			t.Errorf("clock %v wrong: %v", wrong, h)
+		}
+		time.Sleep(250 * time.Millisecond)
+		if err := taken(t, &s, path).Release(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The holder names its Slurm job.
+func TestJob(t *testing.T) {
+	h := Holder{Host: "node3", PID: 7, Job: "17_2"}
+	if got := h.String(); got != "process 7 on node3, Slurm job 17_2" {
+		t.Error(got)
+	}
 }
 
 // A new lock that was moved aside by mistake is moved back.

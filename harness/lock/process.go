@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"depthlab/harness/slurm"
 )
 
 // self is this process as a holder, with a new token each time.
@@ -28,6 +30,7 @@ var process = sync.OnceValue(func() Holder {
 	container, _ := os.Readlink("/proc/self/ns/pid")
 	_, began := stat(os.Getpid())
 	return Holder{
+		Job:  slurm.This().ID,
 		Host: host, Space: strings.TrimSpace(fmt.Sprintf("%s %s", strings.TrimSpace(string(boot)), container)),
 		PID: os.Getpid(), Began: began,
 	}

@@ -23,6 +23,7 @@ import (
 type Question struct {
 	*experiments.Question
 	Plan *experiments.Plan
+	View store.View // its folder
 }
 
 // Run is one run of it that has a record, as the question sees it.
@@ -35,12 +36,12 @@ type Run struct {
 const Name = "report.html"
 
 // Write writes the page of a question into its folder.
-func Write(v store.View, q Question, runs []Run) error {
+func Write(q Question, runs []Run) error {
 	p, err := page(new(plots.Reporter), q, runs)
 	if err != nil {
 		return err
 	}
-	return disk.WriteFunc(filepath.Join(string(v), Name), func(w io.Writer) error { return report.Write(w, p) })
+	return disk.WriteFunc(filepath.Join(string(q.View), Name), func(w io.Writer) error { return report.Write(w, p) })
 }
 
 // page is what there is to say of a question.
@@ -53,7 +54,7 @@ func page(r *plots.Reporter, q Question, runs []Run) (report.Page, error) {
 	for _, run := range runs {
 		records = append(records, run.Record)
 	}
-	p, err := r.Page(plots.Question{Name: q.Plan.Name, Title: q.Plan.Question}, records, func(id string) float64 { return images[id] })
+	p, err := r.Page(plots.Question{Name: filepath.Base(filepath.Dir(string(q.View))), Title: q.Plan.Question}, records, func(id string) float64 { return images[id] })
 	if err != nil {
 		return p, err
 	}
@@ -99,10 +100,13 @@ func differences(records []*record.RunRecord) (all []string) {
 // commands are those that make the same again.
 func commands(q Question, runs []Run) []report.Command {
 	file, profile := q.File, ""
+	if asked, _, err := q.View.Read(); err == nil && asked != "" {
+		file = asked // not the question.yaml that it was resolved to
+	}
 	if filepath.IsAbs(file) || strings.HasPrefix(file, "..") {
 		file = filepath.Base(file) // what is above it is of this machine
 	}
-	if len(q.Plans) > 1 {
+	if q.Plan.Profile != "default" {
 		profile = " --profile " + q.Plan.Profile
 	}
 	var all []report.Command

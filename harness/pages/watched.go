@@ -3,7 +3,6 @@
 package pages
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -135,7 +134,7 @@ func (w *watched) list() {
 		return
 	}
 	w.listed, w.asked, w.problem, w.question = listed, asked, nil, nil
-	file, entries, err := w.view.Read()
+	_, entries, err := w.view.Read()
 	problems := []error{err}
 	before := w.byID
 	w.byID, w.order = map[string]*run{}, nil
@@ -158,8 +157,7 @@ func (w *watched) list() {
 	q, err := w.view.Load()
 	switch {
 	case err == nil:
-		q.File = cmp.Or(file, q.File)
-		w.question = &Question{q, q.Plans[0]}
+		w.question = &Question{q, q.Plans[0], w.view}
 		for i := range q.Plans[0].Runs {
 			asked := &q.Plans[0].Runs[i]
 			add(asked.ID, at[asked.ID], asked)
@@ -210,6 +208,9 @@ func describe(s store.Status, final report.Run) report.Run {
 	r := final
 	r.ID, r.State, r.Step, r.Problem = s.ID, string(s.State), fmt.Sprintf("%d of %d", s.Step, s.Steps), s.Why
 	if s.State == store.Finished {
+		if s.Why != "" {
+			r.State, r.Problem = r.State+", "+s.Why, ""
+		}
 		return r
 	}
 	if s.Running != nil {

@@ -68,7 +68,7 @@ type Start struct {
 	Caveats   []string `json:"caveats"`                   // differences from the paper, printed with every figure and table: "schedule shortened to 1/8", "preview data", "CPU", "bf16"
 }
 
-// Value is what a key of the recipe has in a run.
+// Value is the value of a key of the recipe in a run.
 type Value struct {
 	Key   string `json:"key"`   // "optimizer.rate"
 	Value string `json:"value"` // "0.03", "2000 steps"

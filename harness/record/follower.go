@@ -1,4 +1,4 @@
-// Reading a record again and again while its run writes it.
+// Follower: reads a record repeatedly while its run writes it.
 
 package record
 
@@ -12,23 +12,23 @@ import (
 	"os"
 )
 
-// Follower reads a record that may be growing: the whole file once, then only what was
-// appended. Where it finds another file in its place, or one that was cut, it begins
-// anew. It is for one goroutine at a time.
+// Follower reads a record that may be growing: first the whole file, then only what was
+// appended. If the file was replaced or truncated, it starts again. It is not safe for
+// concurrent use.
 type Follower struct {
 	Path string
 
-	info  fs.FileInfo // of the file when it was read last; nil before
-	end   int64       // of the whole lines that were read
-	last  []byte      // the last of them, to recognise the file by
+	info  fs.FileInfo // of the file at the latest read; nil before
+	end   int64       // end of the complete lines that were read
+	last  []byte      // the last of these lines, to recognise the file
 	lines int
 	check checker
 	rec   *RunRecord
 	err   error
 }
 
-// Read is like the function Read. While nothing was written it gives the same pointer
-// again, and else another: a RunRecord that was given does not change.
+// Read does the same as the function Read. If nothing was written it returns the same
+// pointer as before, else a new one: a returned RunRecord never changes.
 func (f *Follower) Read() (*RunRecord, error) {
 	if info, err := os.Stat(f.Path); err == nil && f.same(info) {
 		return f.rec, f.err
@@ -54,12 +54,12 @@ func (f *Follower) Read() (*RunRecord, error) {
 	return f.rec, f.err
 }
 
-// same says whether the file is as it was read last.
+// same reports whether the file is unchanged since the latest read.
 func (f *Follower) same(info fs.FileInfo) bool {
 	return f.info != nil && os.SameFile(f.info, info) && f.info.Size() == info.Size() && f.info.ModTime().Equal(info.ModTime())
 }
 
-// continues says whether the file begins as the one that was read.
+// continues reports whether the file still begins with what was read.
 func (f *Follower) continues(file *os.File, info fs.FileInfo) bool {
 	if f.info == nil || !os.SameFile(f.info, info) || info.Size() < f.end {
 		return false
@@ -69,7 +69,7 @@ func (f *Follower) continues(file *os.File, info fs.FileInfo) bool {
 	return err == nil && bytes.Equal(last, f.last)
 }
 
-// extend reads further lines, those behind f.end.
+// extend reads the lines after f.end.
 func (f *Follower) extend(from io.Reader) error {
 	next := &RunRecord{Path: f.Path}
 	if f.rec != nil {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Whatever becomes of a record, a Follower gives what Read gives.
+// Whatever happens to a record, a Follower returns what Read returns.
 func TestFollower(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.jsonl")
 	start := `{"kind":"start","step":0,"start":{"id":"a","net":"plain-8","steps":100}}` + "\n"
@@ -47,7 +47,7 @@ func TestFollower(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func()
-		same bool // the pointer of before
+		same bool // the same pointer as before
 	}{
 		{"no file", func() {}, false},
 		{"empty", put(""), false},
@@ -79,7 +79,7 @@ func TestFollower(t *testing.T) {
 	}
 }
 
-// Only what was appended is read: what stands before may not be read at all.
+// Only what was appended is read, because what comes before could not be read any more.
 func TestFollowerReadsWhatIsNew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.jsonl")
 	line := `{"kind":"warn","step":1,"text":"x"}` + "\n"
@@ -96,7 +96,7 @@ func TestFollowerReadsWhatIsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if _, err := file.WriteAt([]byte("?"), 5); err != nil { // which it would refuse
+	if _, err := file.WriteAt([]byte("?"), 5); err != nil { // Read would refuse this
 		t.Fatal(err)
 	}
 	if _, err := file.WriteAt([]byte(line), int64(len(text))); err != nil {

@@ -14,17 +14,19 @@ import (
 
 // Session is the part of a run's training that one process did.
 type Session struct {
-	Version string          `json:"version"`           // of the program; "-dirty" at its end: with uncommitted changes
-	Go      string          `json:"go,omitempty"`      // version of the Go compiler
-	Device  device.Info     `json:"device"`            // as used for this run
-	Program string          `json:"program,omitempty"` // hash of the training program
-	Decoder string          `json:"decoder,omitempty"` // of photos
-	Choices []device.Choice `json:"choices,omitempty"` // algorithms chosen by timing when programs were compiled
-	First   int             `json:"first_step"`        // number of finished steps when it began
-	Last    int             `json:"last_step"`         // number of finished steps when it saved last, or at which the next session resumed
-	Started string          `json:"started"`           // UTC
-	Ended   string          `json:"ended,omitempty"`   // UTC, when it saved last
-	Seconds float64         `json:"seconds"`           // training time of steps First to Last
+	Version string          `json:"version"`            // of the program; "-dirty" at its end: with uncommitted changes
+	Go      string          `json:"go,omitempty"`       // version of the Go compiler
+	Device  device.Info     `json:"device"`             // as used for this run
+	Program string          `json:"program,omitempty"`  // hash of the training program
+	Decoder string          `json:"decoder,omitempty"`  // of photos
+	Choices []device.Choice `json:"choices,omitempty"`  // algorithms chosen by timing when programs were compiled
+	First   int             `json:"first_step"`         // number of finished steps when it began
+	Last    int             `json:"last_step"`          // number of finished steps when it saved last, or at which the next session resumed
+	Started string          `json:"started"`            // UTC
+	Ended   string          `json:"ended,omitempty"`    // UTC, when it saved last
+	Seconds float64         `json:"seconds"`            // training time of steps First to Last
+	Job     string          `json:"job,omitempty"`      // Slurm's job that the process was part of, as "17" or "17_2"
+	Restart int             `json:"restarts,omitempty"` // how often Slurm had put it back into its queue
 	Note    string          `json:"note,omitempty"`
 }
 
@@ -32,6 +34,9 @@ type Session struct {
 func (s Session) String() string {
 	text := fmt.Sprintf("steps %d to %d, %.0f s of training, from %s to %s, version %s, %s", s.First, s.Last, s.Seconds,
 		cmp.Or(s.Started, "unknown"), cmp.Or(s.Ended, "unknown"), cmp.Or(s.Version, "unknown"), cmp.Or(s.Device.Summary(), "device unknown"))
+	if s.Job != "" {
+		text += fmt.Sprintf(", Slurm job %s, restarts %d", s.Job, s.Restart)
+	}
 	if s.Note != "" {
 		text += "; " + s.Note
 	}

@@ -25,6 +25,9 @@ type Status struct {
 	Left       float64   `json:"seconds_left,omitempty"` // training time left, at that speed
 	Seen       time.Time `json:"seen,omitzero"`          // latest heartbeat of the lock, or time of the last event
 	By         string    `json:"by,omitempty"`           // process that trains it
+	Job        string    `json:"job,omitempty"`          // Slurm's job that trains it, or trained it last
+	Node       string    `json:"node,omitempty"`         // machine of the process that trains it
+	Restarts   int       `json:"restarts,omitempty"`     // of the job, when it was last seen
 	Why        string    `json:"why,omitempty"`          // why it stopped or cannot be read
 }
 
@@ -42,6 +45,8 @@ const (
 
 // silence is the longest time that a living process gives no heartbeat.
 const silence = 3 * time.Minute
+
+var now = time.Now // a test sets another clock
 
 // Statuses returns the status of every run of a question: the runs of its question.yaml
 // in their order, then others of its list. It only reads, so it may be called while
@@ -85,8 +90,8 @@ func (f Folder) Status(id string, steps int) Status {
 	return f.Held(f.Recorded(id, steps, rec, err))
 }
 
-// Recorded is the status as far as the run's files tell it, given its record as it was
-// read just now.
+// Recorded is the status according to the run's files. rec and err are the result of
+// reading its record.
 func (f Folder) Recorded(id string, steps int, rec *record.RunRecord, err error) Status {
 	s := Status{ID: id, State: Waiting, Steps: steps}
 	switch {
@@ -105,13 +110,18 @@ func (f Folder) Recorded(id string, steps int, rec *record.RunRecord, err error)
 		}
 		return s
 	}
-	if _, err := f.ReadProvenance(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	made, err := f.ReadProvenance()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.Why = err.Error()
+	}
+	if err == nil && len(made.Sessions) > 0 {
+		last := made.Sessions[len(made.Sessions)-1]
+		s.Job, s.Restarts = last.Job, last.Restart
 	}
 	return s
 }
 
-// Held adds to a status of Recorded whether a process trains the run now.
+// Held adds to a status from Recorded whether a process trains the run now.
 func (f Folder) Held(s Status) Status {
 	if s.State == Finished {
 		return s
@@ -124,7 +134,11 @@ func (f Folder) Held(s Status) Status {
 		s.Seen = holder.Beating
 	}
 	s.State, s.By, s.Why = Training, holder.String(), ""
-	if time.Since(s.Seen) > silence {
+	s.Node = holder.Host
+	if s.Job != holder.Job {
+		s.Job, s.Restarts = holder.Job, 0 // it has the lock, and has not begun
+	}
+	if now().Sub(s.Seen) > silence {
 		s.State = Silent
 	}
 	return s

@@ -62,10 +62,15 @@ func TestStatuses(t *testing.T) {
 	if one := status(store.Training, store.Waiting)[0]; !strings.HasPrefix(one.By, "process ") {
 		t.Errorf("in hand: %+v", one)
 	}
-	old := time.Now().Add(-time.Hour)
+	restore := store.SetNow(func() time.Time { return time.Now().Add(time.Hour) })
+	status(store.Silent, store.Waiting)
+	restore()
+	old := time.Now().Add(-time.Hour) // the holder's clock is wrong
 	os.Chtimes(filepath.Join(string(sweeptest.At(dir, "plain-8-seed0")), "lock"), old, old)
 	written(t, sweeptest.At(dir, "plain-8-seed0").Record(), old)
-	status(store.Silent, store.Waiting)
+	if one := status(store.Training, store.Waiting)[0]; !strings.Contains(one.By, "the clock there is 1h0m0s behind") {
+		t.Errorf("with another clock: %+v", one)
+	}
 	if err := held.Release(); err != nil {
 		t.Fatal(err)
 	}

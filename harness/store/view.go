@@ -48,7 +48,7 @@ func (v View) Alone(ctx context.Context, f func() error) error {
 	return lock.Alone(ctx, filepath.Join(string(v), "alone.lock"), f)
 }
 
-// List is the file that lists its runs.
+// List is the path of the list of the question's runs.
 func (v View) List() string { return filepath.Join(string(v), "runs.json") }
 
 // Write stores the list of the question's runs. Runs of an earlier list that are not in

@@ -41,6 +41,9 @@ type Sweep struct {
 	Version  string                           // of the program
 
 	TensorBoard bool // write event files, too
+	// Leave leaves the runs that living processes have in hand to them; else they are waited
+	// for, should those processes die.
+	Leave bool
 
 	opened []device.Device // the device, and those that the sweep opened
 
@@ -53,7 +56,7 @@ type Sweep struct {
 
 // Run trains what is missing: it skips what is finished, goes on with what was
 // interrupted, and after a failure with the next run. What another process has
-// in hand comes last, and is waited for. The error names every run that
+// in hand comes last, and is waited for, or left to it. The error names every run that
 // failed; it is harness.ErrInterrupted when ctx ended.
 //
 // A disk that cannot be written to ends the sweep: the other runs would fail
@@ -87,11 +90,15 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 	s.lookAhead()
 	for round := 0; len(todo) > 0; round++ {
 		var elsewhere []int
+		unsure := 0 // of those, whose holders may be dead
 		err := s.round(ctx, todo, round, func(i int, skipped bool, err error) {
 			var held *lock.HeldError
 			switch {
 			case errors.As(err, &held), errors.Is(err, lock.ErrLost), errors.Is(err, errEarly):
 				elsewhere = append(elsewhere, i)
+				if held != nil && !held.Alive {
+					unsure++
+				}
 				if round == 0 && !errors.Is(err, errEarly) {
 					s.say("%s: left to another process for now: %v", s.Plan.Runs[i].ID, err)
 				}
@@ -107,6 +114,10 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 			return errors.Join(err, errors.Join(failed...))
 		}
 		if len(elsewhere) == len(todo) {
+			if s.Leave && unsure == 0 {
+				s.say("What is left is in the hands of other processes: %d of %d runs.", len(todo), len(s.Plan.Runs))
+				break
+			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(time.Second):

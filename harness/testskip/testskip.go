@@ -1,6 +1,7 @@
-// Package testskip skips tests. It is the only way to skip one in this repository. If
-// DEPTHLAB_TEST_ALL is set, as .ci/run does, only tests that need absent hardware may be
-// skipped. Any other reason to skip is then a failure.
+// Package testskip says what is tested. Without DEPTHLAB_TEST_ALL tests are short: they
+// leave out what their tables mark. If it is set, as ./run.sh test --all does, everything
+// is tested, and only tests that need absent hardware may be skipped. Any other reason to
+// skip is then a failure. There is no other way to skip a test in this repository.
 package testskip
 
 import (
@@ -10,7 +11,7 @@ import (
 )
 
 const (
-	// All is the environment variable that forbids skipping.
+	// All is the environment variable that asks for everything and forbids skipping.
 	All = "DEPTHLAB_TEST_ALL"
 	// Absent is the environment variable that names a file. For each test that lacks
 	// hardware the hardware's name is added to it, on a line of its own.
@@ -42,15 +43,12 @@ func Part(t testing.TB, reason string, args ...any) {
 	t.Log(text)
 }
 
-// Short reports whether tests should be quick (-short). Fails the test if all tests have
-// to run.
-func Short(t testing.TB) bool {
-	t.Helper()
-	if testing.Short() && os.Getenv(All) != "" {
-		t.Fatalf("-short leaves tests out, and %s forbids it", All)
-	}
-	return testing.Short()
-}
+// Everything reports whether to test all. If not, rows that a table marks `all` are left
+// out, and loops that repeat turn fewer times. Outside a test, as in gpu-check, it is true.
+func Everything() bool { return !testing.Testing() || os.Getenv(All) != "" }
+
+// Short reports whether tests should be quick.
+func Short(t testing.TB) bool { return !Everything() }
 
 // Hardware skips the test because the named hardware is absent.
 func Hardware(t testing.TB, name string) {

@@ -1,5 +1,5 @@
-// Tests of testskip: DEPTHLAB_TEST_ALL turns skips into failures, and no test skips
-// without it.
+// Tests of testskip: DEPTHLAB_TEST_ALL asks for everything and turns skips into failures,
+// and no test skips in another way.
 
 package testskip
 
@@ -52,6 +52,9 @@ func TestAll(t *testing.T) {
 		{"1", func(t testing.TB) { Hardware(t, GPU) }, "skipped"},
 	} {
 		t.Setenv(All, c.all)
+		if got := Everything(); got != (c.all != "") {
+			t.Errorf("with %s=%s Everything is %v", All, c.all, got)
+		}
 		if got := end(c.do); got != c.want {
 			t.Errorf("with %s=%s it is %s, want %s", All, c.all, got, c.want)
 		}

@@ -12,6 +12,7 @@ import (
 	"depthlab/harness/lock"
 	"depthlab/harness/model"
 	"depthlab/harness/record"
+	"depthlab/harness/slurm"
 	"depthlab/harness/store"
 )
 
@@ -57,6 +58,8 @@ func made(m *model.Model, version string) store.Session {
 		Version: version, Device: m.Session.Info(), Program: m.Programs.Train.Hash(), Decoder: m.Decoder(),
 		Choices: m.Session.Choices(), Started: store.UTC(),
 	}
+	job := slurm.This()
+	now.Job, now.Restart = job.ID, job.Restarts
 	if b, ok := debug.ReadBuildInfo(); ok {
 		now.Go = b.GoVersion
 	}

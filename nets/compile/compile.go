@@ -19,8 +19,8 @@ type Config struct {
 	nets.Config
 	Images int // images in the resident data set
 	Pad    int // padding in pixels on each side of an image before the crop
-	// Replicas is the number of devices that share a batch, a divisor of Batch; 0 or
-	// 1 = one device.
+	// Replicas is the number of devices that share a batch, a divisor of Batch; 0 or 1
+	// means one device.
 	Replicas int
 
 	// Mode Train only.
@@ -38,7 +38,7 @@ func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 	if err := c.share(m); err != nil {
 		return nil, fmt.Errorf("compile %s: %w", a, err)
 	}
-	images := c.Batch / max(1, c.Replicas) // on one device
+	images := c.Batch / max(1, c.Replicas) // images on one device
 	parts, part := 1, c.Config             // number of micro-batches, and Config of the net for one of them
 	part.Batch = images
 	if m == nets.Train && c.MicroBatch > 0 && c.MicroBatch < images {
@@ -47,7 +47,7 @@ func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 		}
 		parts, part.Batch = images/c.MicroBatch, c.MicroBatch
 	}
-	if part.Batch < c.Batch && m != nets.Eval { // an evaluation is summed by the host
+	if part.Batch < c.Batch && m != nets.Eval { // the host sums an evaluation
 		part.Whole = c.Batch
 	}
 	g, err := a.Build(m, part)

@@ -1,3 +1,5 @@
+// All-reduce: sums over the replicas of data parallel training.
+
 package kernel
 
 import "fmt"
@@ -12,7 +14,7 @@ type AllReduce struct{ Replicas int }
 
 func (k AllReduce) String() string { return fmt.Sprintf("all-reduce of %d", k.Replicas) }
 
-// Updated: every operand.
+// Updated returns the indices of all operands.
 func (k AllReduce) Updated(operands int) []int {
 	at := make([]int, operands)
 	for i := range at {
@@ -21,7 +23,7 @@ func (k AllReduce) Updated(operands int) []int {
 	return at
 }
 
-// Shape takes the operands of one replica.
+// Shape checks the operands of one replica.
 func (k AllReduce) Shape(in []Shape) ([]Shape, error) {
 	if len(in) == 0 {
 		return nil, fmt.Errorf("%s: no inputs", k)
@@ -44,8 +46,9 @@ func (k AllReduce) Cost(in []Shape) (flops, bytes int64) {
 	return bytes / 8 * int64(k.Replicas-1), bytes
 }
 
-// Ref is float32 only: there is no gradient to check. It adds in the order of the
-// replicas, as Accumulate adds in the order of the micro-batches.
+// Ref supports float32 only: it is not differentiated, so no gradient check needs
+// float64. It adds in the order of the replicas, as Accumulate adds in the order of the
+// micro-batches.
 func (k AllReduce) Ref(out, in []Tensor) {
 	n := len(in) / k.Replicas
 	for i := range n {

@@ -315,9 +315,9 @@ func batchNormInferRef[T Float](k BatchNormInfer, out, in []Tensor) {
 // first, in turn. The average is over the groups of all of them. So one step updates the
 // running statistics once, with micro-batches or without.
 //
-// With Replicas = N > 0 the outputs are divided by N: the share of one of N replicas,
-// whose own groups moved them. AllReduce adds the shares up to running statistics that
-// were moved by the average over the groups of all replicas.
+// With Replicas = N > 0 the outputs are divided by N: they are the part of one of N
+// replicas, computed from its own groups. AllReduce adds the parts, which gives the
+// average over the groups of all replicas.
 type MovingAverage struct {
 	Count    int // elements that each mean averages: images in a group x H x W
 	Replicas int // 0 for a program on one device

@@ -1,4 +1,4 @@
-// How curves are written down: short, since a page has many.
+// Short JSON for curves, because a page has many.
 
 package report
 
@@ -7,10 +7,10 @@ import (
 	"strconv"
 )
 
-// Steps are written as the first and then the differences.
+// Steps are encoded as the first step and the differences.
 type Steps []int
 
-// MarshalJSON writes them down.
+// MarshalJSON encodes them.
 func (s Steps) MarshalJSON() ([]byte, error) {
 	b := []byte{'['}
 	before := 0
@@ -24,11 +24,11 @@ func (s Steps) MarshalJSON() ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-// Values are written with five digits, at most three of them behind the point where
-// the number is 1 or more; what is no number as null.
+// Values are encoded with five digits; numbers from 1 to 1e6 with at most three decimals. NaN
+// and infinity become null.
 type Values []float64
 
-// MarshalJSON writes them down.
+// MarshalJSON encodes them.
 func (v Values) MarshalJSON() ([]byte, error) {
 	b := []byte{'['}
 	for i, x := range v {

@@ -327,19 +327,21 @@
         },
       });
     }
+    for (const row of cells.values()) row.train.textContent = row.test.textContent = "";
+    for (const c of group.charts) readings(c, null);
     byId("curve-legend").textContent = `Bold: ${held()}. Thin and dashed: training, of the mini-batches.`
       + (lines.some(l => l.lo) ? " Bands: lowest to highest of the seeds." : "") + ((plot.drops || []).length ? " Dotted verticals: the learning rate was lowered." : "")
       + (checked("paper") ? " Faint: He et al. 2015." : "") + " Training errors are shown with few points where there are too many for a screen: none of the highest and lowest is left out.";
     return plot.nets.length > 0;
   }
 
-  // readings fills the table of nets with the values at x.
+  // readings fills the table of nets with the values at x, or at the end.
   function readings(c, x) {
     for (const l of c.lines) {
       if (!l.mean) continue;
       const cell = cells.get(l.net.name) && cells.get(l.net.name)[l.split];
-      const i = c.u.cursor.idxs[l.index];
-      if (cell) cell.textContent = x == null || i == null || c.u.data[l.index][i] == null ? "" : c.o.value(c.u.data[l.index][i]);
+      const i = c.u.cursor.idxs[l.index], value = x == null ? last(l.y) : i == null ? null : c.u.data[l.index][i];
+      if (cell) cell.textContent = value == null ? "" : c.o.value(value);
     }
   }
 

@@ -1,6 +1,6 @@
-// Package report writes a question's answer as one page for the browser: a
-// single file that needs no network, and the same page live while runs train.
-// What it shows comes as plain data; it knows no record and no results folder.
+// Package report writes a question's answer as one page for the browser: a single file
+// that needs no network, and the same page as a live one while runs train. Its content is
+// plain data; it does not know records or results folders.
 package report
 
 import (
@@ -16,41 +16,41 @@ import (
 	"strings"
 )
 
-// Page is all that a report shows. Numbers in tables are text, ready to be read;
-// "" is shown as a dash.
+// Page is the content of a report. Numbers in tables are text, already formatted. "" is
+// shown as a dash.
 type Page struct {
 	Title      string // the question
-	Name       string // of its file, without folder and ending
+	Name       string // file name of the question, without folder and extension
 	Profile    string
-	Says       string // what the profile says of itself; may be ""
+	Says       string // the profile's own description; may be ""
 	Conditions string // data, steps, seeds, precision, device
 	Caveat     string // whether the recipe is the paper's
 
 	Answer      []Row
-	Held        string  // what the held-out error is called: "test" or "validation"
-	Meaning     string  // of the columns of Answer, and where the paper's numbers are from
-	Notes       []Group // what else there is to know: unfinished runs, warnings
-	Behind      []Table // the numbers behind the figures, for those who do not see them
+	Held        string  // name of the held-out error: "test" or "validation"
+	Meaning     string  // meaning of the columns of Answer, and source of the paper's numbers
+	Notes       []Group // other information: unfinished runs, warnings
+	Behind      []Table // the numbers of the figures, for people who cannot see them
 	Differences []string
-	Recipe      string // the question with every default, as YAML; "" where it is not known
+	Recipe      string // the question with all defaults filled in, as YAML; "" if unknown
 	Runs        []Run
 	Made        []Made
 	Commands    []Command
 	Plot        Plot
-	Log         []string // the latest messages, of a live page
+	Log         []string // the latest messages, on a live page
 }
 
-// Row is a net in the table of the answer.
+// Row is one net in the table of the answer.
 type Row struct {
 	Net, Params, Seeds, Steps string
 	Train, Test               Compared // errors, percent
 }
 
-// Compared is an error beside the paper's. Spread is the lowest and the highest of
-// several seeds.
+// Compared is an error together with the paper's. Spread is the range from the lowest to
+// the highest of several seeds.
 type Compared struct{ Paper, Ours, Difference, Spread string }
 
-// Group is a heading and lines below it.
+// Group is a heading with lines below it.
 type Group struct {
 	Title string
 	Lines []string
@@ -63,13 +63,13 @@ type Table struct {
 	Rows  [][]string
 }
 
-// Run is where one run stands, how it ended and what made it.
+// Run is the state of one run, and how it ended.
 type Run struct {
 	ID                string
 	State, Step       string
-	Train, Full, Test string // errors, percent: at the end, or the latest of one that is trained now
-	Speed, Left, Seen string // of one that is trained now
-	Time              string // of training
+	Train, Full, Test string // errors, percent: final ones, or the latest ones of a run that trains now
+	Speed, Left, Seen string // of a run that trains now
+	Time              string // training time
 	Problem           string
 }
 
@@ -81,46 +81,46 @@ type Made struct {
 	Sessions []string
 }
 
-// Command is one to type, and what it does.
+// Command is a command to type, and what it does.
 type Command struct{ Text, Does string }
 
-// Plot is what the figures of the page are drawn from.
+// Plot holds the data of the page's figures.
 type Plot struct {
 	Nets []Net  `json:"nets"`
 	Held string `json:"held"`
 	// Drops are the steps at which the learning rate was lowered.
 	Drops []int `json:"drops,omitempty"`
-	// Paper says that the recipe is the paper's, so that its curves belong beside ours.
+	// Paper reports whether the recipe is the paper's, so that its curves are shown, too.
 	Paper bool `json:"paper,omitempty"`
 }
 
 // Net is one net of the figures, with all its seeds.
 type Net struct {
 	Name      string    `json:"name"`
-	Order     int       `json:"order"` // among all nets, also of those that a live page gets later
+	Order     int       `json:"order"` // position among all nets, including those that a live page gets later
 	Residual  bool      `json:"residual,omitempty"`
-	Color     string    `json:"color"` // on white, and on black
+	Color     string    `json:"color"` // colour on white; the next one is for black
 	DarkColor string    `json:"dark"`
 	Dash      []float64 `json:"dash,omitempty"`
-	State     string    `json:"state,omitempty"` // "running" or "stopped" where no seed is finished
-	Epoch     float64   `json:"epoch,omitempty"` // steps in one; 0 where not known
+	State     string    `json:"state,omitempty"` // "running" or "stopped" if no seed is finished
+	Epoch     float64   `json:"epoch,omitempty"` // steps in an epoch; 0 if unknown
 	Curves    Curves    `json:"curves"`          // means over the seeds
 	Seeds     []Seed    `json:"seeds"`
 	Paper     *Curves   `json:"paper,omitempty"`
 	Responses *Layers   `json:"responses,omitempty"`
 	First     *Layers   `json:"first,omitempty"` // norms of the gradients at the first test
-	Last      *Layers   `json:"last,omitempty"`  // and at the last, in the band of all tests
+	Last      *Layers   `json:"last,omitempty"`  // the same at the last test, with the band of all tests
 	Figure7   *Layers   `json:"figure7,omitempty"`
 }
 
 // Seed is one run of a net.
 type Seed struct {
 	Seed   uint64 `json:"seed"`
-	State  string `json:"state,omitempty"` // as of Net
+	State  string `json:"state,omitempty"` // as in Net
 	Curves Curves `json:"curves"`
 }
 
-// Curves are those of one net or run. Errors are percent.
+// Curves are the curves of one net or run. Errors are in percent.
 type Curves struct {
 	TrainError *Curve `json:"train_error,omitempty"`
 	TestError  *Curve `json:"test_error,omitempty"`
@@ -129,8 +129,8 @@ type Curves struct {
 	Clock      *Clock `json:"clock,omitempty"`
 }
 
-// Curve has a value at each of its steps, and where it is of several seeds the
-// lowest and the highest.
+// Curve has a value at each of its steps and, for several seeds, the lowest and the
+// highest.
 type Curve struct {
 	Steps  Steps  `json:"steps"`
 	Values Values `json:"values"`
@@ -138,16 +138,16 @@ type Curve struct {
 	Hi     Values `json:"hi,omitempty"`
 }
 
-// Clock says after how many seconds of training some steps were finished; between
-// them the page interpolates.
+// Clock gives the training time in seconds at some steps. Between them the page
+// interpolates.
 type Clock struct {
 	Steps   Steps `json:"steps"`
 	Seconds Steps `json:"seconds"`
 }
 
-// Layers has a number for each layer of a net.
+// Layers has one number for each layer of a net.
 type Layers struct {
-	At     []int  `json:"at,omitempty"` // nil for 1, 2, 3 and so on
+	At     []int  `json:"at,omitempty"` // nil means 1, 2, 3 and so on
 	Values Values `json:"values"`
 	Lo     Values `json:"lo,omitempty"`
 	Hi     Values `json:"hi,omitempty"`
@@ -190,8 +190,8 @@ var templates = func() *template.Template {
 	return template.Must(t.New("index").Parse(indexText))
 }()
 
-// rowsHTML writes the rows of a table; html/template would take ten times as long for
-// the thousands of cells of layers.
+// rowsHTML writes the rows of a table. html/template would take ten times as long for the
+// thousands of cells of layers.
 func rowsHTML(rows [][]string) template.HTML {
 	var b strings.Builder
 	for _, row := range rows {
@@ -211,10 +211,10 @@ func rowsHTML(rows [][]string) template.HTML {
 	return template.HTML(b.String())
 }
 
-// view is what the templates get.
+// view is the data of the templates.
 type view struct {
 	Page
-	Live   string // where news come from; "" for a file
+	Live   string // address for updates; "" for a file
 	Since  int64
 	Policy template.HTMLAttr
 	Styles []template.CSS
@@ -222,8 +222,8 @@ type view struct {
 	Data   template.JS
 }
 
-// styles and scripts are in the page by their text, and the page's policy names their
-// hashes: whatever else came to be in it, the browser would not run.
+// styles and scripts are included in the page as text, and the page's policy lists their
+// hashes. So the browser runs no other script, however it got into the page.
 var (
 	styles  = []string{uPlotStyle, style}
 	scripts = []string{uPlot, script}
@@ -245,8 +245,8 @@ func newView(live string, data Plot) (view, error) {
 	return v, err
 }
 
-// Policy is the Content-Security-Policy of a page: its own scripts and styles alone,
-// and news from where it came from if it is live.
+// Policy is the Content-Security-Policy of a page: only its own scripts and styles, and
+// updates from its own server if it is live.
 func Policy(live bool) string {
 	hashes := func(texts []string) string {
 		var all []string
@@ -263,7 +263,7 @@ func Policy(live bool) string {
 	return p
 }
 
-// Write writes the page as one file that needs nothing else.
+// Write writes the page as one file that needs no other file.
 func Write(w io.Writer, p Page) error {
 	v, err := newView("", p.Plot)
 	if err != nil {
@@ -273,8 +273,8 @@ func Write(w io.Writer, p Page) error {
 	return templates.ExecuteTemplate(w, "page", v)
 }
 
-// WriteLive writes the page as a server shows it: without curves, which its script
-// asks the address news for, and then for what is new, every other second.
+// WriteLive writes the page for a server. It has no curves: its script requests them from
+// the address news, and every two seconds what is new.
 func WriteLive(w io.Writer, p Page, news string) error {
 	v, err := newView(news, Plot{})
 	if err != nil {
@@ -284,8 +284,8 @@ func WriteLive(w io.Writer, p Page, news string) error {
 	return templates.ExecuteTemplate(w, "page", v)
 }
 
-// Sections are the parts of a page that change while runs train, by the id of the
-// element that they are in, each with what it is made from.
+// Sections are the parts of a page that change while runs train: the id of their element,
+// and the data that they are made from.
 func Sections(p Page) map[string]any {
 	return map[string]any{
 		"head":   Page{Title: p.Title, Name: p.Name, Profile: p.Profile, Says: p.Says, Conditions: p.Conditions, Caveat: p.Caveat},
@@ -294,7 +294,7 @@ func Sections(p Page) map[string]any {
 	}
 }
 
-// Section writes one of Sections, or of the index's, as HTML.
+// Section writes one section of Sections or IndexSections as HTML.
 func Section(name string, from any) (string, error) {
 	var b bytes.Buffer
 	err := templates.ExecuteTemplate(&b, name, from)
@@ -305,17 +305,17 @@ func Section(name string, from any) (string, error) {
 type Index struct {
 	Folder    string
 	Questions []Question
-	Runs      []Run    // that are trained now, or failed
-	Problems  []string // what could not be read
+	Runs      []Run    // that train now, or failed
+	Problems  []string // files that could not be read
 }
 
-// Question is one of a results folder.
+// Question is one question of a results folder.
 type Question struct {
 	Name, Title, Link string
-	Counts            string // of its runs, by state
+	Counts            string // numbers of its runs, by state
 }
 
-// WriteIndex writes the page of a results folder, live as WriteLive does.
+// WriteIndex writes the page of a results folder, live like WriteLive.
 func WriteIndex(w io.Writer, x Index, news string) error {
 	v, err := newView(news, Plot{})
 	if err != nil {
@@ -327,7 +327,7 @@ func WriteIndex(w io.Writer, x Index, news string) error {
 	}{v, x})
 }
 
-// IndexSections are the parts of the index that change, as Sections are of a page.
+// IndexSections are the parts of the index that change, like Sections of a page.
 func IndexSections(x Index) map[string]any {
 	return map[string]any{"questions": x.Questions, "active": x.Runs, "problems": x.Problems}
 }

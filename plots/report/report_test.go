@@ -1,4 +1,4 @@
-// Tests of the page as text, and of the library in it.
+// Tests of the page as text, and of the uPlot library in it.
 
 package report
 
@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// The library in the repository is the one of the registry, npm's uplot 1.6.32.
+// The library in the repository is npm's uplot 1.6.32, unchanged.
 func TestUPlotIsPinned(t *testing.T) {
 	for name, want := range map[string]string{
 		"uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",

@@ -470,7 +470,7 @@ func (q question) report(records []*record.RunRecord, origins []store.OriginRun)
 	for i, r := range records {
 		runs = append(runs, pages.Run{Record: r, Origin: origins[i]})
 	}
-	return pages.Write(q.view, pages.Question{Question: q.Question, Plan: q.plan}, runs)
+	return pages.Write(pages.Question{Question: q.Question, Plan: q.plan, View: q.view}, runs)
 }
 
 func plotQuestion(ctx context.Context, c *call) error {

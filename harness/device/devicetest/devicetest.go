@@ -112,6 +112,14 @@ func newWideNet(t testing.TB, name string, batch, group, size, width int, salt s
 	return n
 }
 
+// trainOnly is the same net without the programs that only tests of evaluation and
+// calibration run: a device may compile for seconds what it opens.
+func (n *net) trainOnly() *net {
+	c := *n
+	c.programs = device.Programs{Train: n.programs.Train}
+	return &c
+}
+
 // cut is the same net, trained in micro-batches.
 func (n *net) cut(t testing.TB, images int) *net {
 	t.Helper()

@@ -10,8 +10,8 @@ import "testing"
 func TestGoldenBounds(t *testing.T) {
 	tensors, cancelled, loose := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, size := range []int{64, 224} {
-		for _, net := range goldenNets {
-			golden := readGolden(t, goldenFile(net, size))
+		for _, c := range goldenNets {
+			golden := readGolden(t, goldenFile(c.name, size))
 			for _, kind := range []string{"grad", "after", "stat"} {
 				rows := golden[kind]
 				largest := 0.0
@@ -27,7 +27,7 @@ func TestGoldenBounds(t *testing.T) {
 						loose[kind]++
 					}
 					if share := bound * rows[i*goldenRow+1] / largest; share > 1e-2 {
-						t.Errorf("%s at %d: the bound of %s %d is %.2g of the net's largest", net, size, kind, i, share)
+						t.Errorf("%s at %d: the bound of %s %d is %.2g of the net's largest", c.name, size, kind, i, share)
 					}
 				}
 			}

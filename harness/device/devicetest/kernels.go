@@ -51,7 +51,7 @@ func singles(t testing.TB) []single {
 		batch, size int
 	}
 	nets := []real{{"plain-20", 4, 32}, {"resnet-20", 4, 32}, {"resnet-20/split", 4, 32}, {"resnet-20/B", 4, 32}, {"resnet-20/C", 4, 32}}
-	if !testskip.Short(t) { // ref takes minutes for these
+	if testskip.Everything() && End.IsZero() {
 		nets = append(nets, real{"resnet-18", 2, 64}, real{"resnet-50/torchvision", 2, 64})
 	}
 	for _, r := range nets {
@@ -150,7 +150,7 @@ func singles(t testing.TB) []single {
 	stat, c := kernel.Shape{2, 5}, kernel.Shape{5}
 	add(kernel.MovingAverage{Count: 12}, stat, stat, stat, stat, c, c, kernel.Shape{2})
 	add(kernel.MovingAverage{Count: 12, Replicas: 3}, stat, stat, c, c, kernel.Shape{2})
-	add(kernel.AllReduce{Replicas: 1}, kernel.Shape{37}, kernel.Shape{5}) // of more: Replicas
+	add(kernel.AllReduce{Replicas: 1}, kernel.Shape{37}, kernel.Shape{5}) // with more replicas: tested by Replicas
 	add(kernel.Batch{H: 8, W: 11, Pad: 2, First: 1, Images: 3}, kernel.Shape{9, 3, 7, 12}, kernel.Shape{9}, kernel.Shape{6, 4}, kernel.Shape{3, 7, 12}, kernel.Shape{3}, kernel.Shape{3})
 	add(kernel.Add{}, kernel.Shape{3, 5, 7, 5}, kernel.Shape{3, 5, 7, 5})
 	for _, k := range optimizers {

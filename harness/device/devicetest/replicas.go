@@ -1,3 +1,5 @@
+// Conformance of data parallel training: several replicas against one device.
+
 package devicetest
 
 import (
@@ -18,10 +20,10 @@ import (
 // one sum. start opens that many devices as one.
 func Replicas(t *testing.T, start func(t testing.TB, devices int) device.Device) {
 	for _, devices := range []int{2, 4} {
+		if devices > 2 && !testskip.Everything() {
+			continue
+		}
 		t.Run(fmt.Sprintf("%d replicas", devices), func(t *testing.T) {
-			if devices > 2 && testskip.Short(t) {
-				testskip.Skip(t, "compiles seven programs")
-			}
 			dev := start(t, devices)
 			defer dev.Close()
 			s := &suite{dev: dev, precision: device.FP32}
@@ -37,14 +39,14 @@ func Replicas(t *testing.T, start func(t testing.TB, devices int) device.Device)
 	}
 }
 
-// replicas is a net on several devices beside the same net on one.
+// replicas is a net on several devices, and the same net on one device.
 type replicas struct {
 	*suite
 	devices  int
 	one, all *net // one is cut into micro-batches
 }
 
-// spread is the same net on several devices.
+// spread makes the same net for several devices.
 func (n *net) spread(t testing.TB, devices int) *net {
 	t.Helper()
 	arch, err := nets.ParseArch(n.name)

@@ -60,18 +60,19 @@ var wholeNets = []struct {
 	name                      string
 	batch, group, size, width int
 	salt                      string
+	all                       bool // only where everything is tested
 }{
-	{"plain-8", 6, 0, 8, 8, "61"},
-	{"resnet-8", 8, 4, 8, 8, "54"},
-	{"resnet-8", 3, 0, 14, 10, "72"}, // sizes 14, 7, 4 by 10, 5, 3: the strides do not divide them
-	{"resnet-8/split", 6, 2, 8, 8, "40"},
-	{"resnet-8/B", 5, 0, 8, 8, "76"},
-	{"resnet-8/C", 8, 4, 8, 8, "3"},
-	{"resnet-20", 6, 0, 8, 8, "70"},
-	{"resnet-11/bottleneck/v1.5", 3, 0, 8, 8, "65"},
-	{"resnet-8/single", 6, 0, 8, 8, "1"},
-	{"resnet-8/preact", 8, 4, 8, 8, "91"},
-	{"resnet-11/bottleneck/preact", 3, 0, 8, 8, "8"},
+	{name: "plain-8", batch: 6, size: 8, width: 8, salt: "61", all: true},
+	{name: "resnet-8", batch: 8, group: 4, size: 8, width: 8, salt: "54", all: true},
+	{name: "resnet-8", batch: 3, size: 14, width: 10, salt: "72"}, // sizes 14, 7, 4 by 10, 5, 3: the strides do not divide them
+	{name: "resnet-8/split", batch: 6, group: 2, size: 8, width: 8, salt: "40", all: true},
+	{name: "resnet-8/B", batch: 5, size: 8, width: 8, salt: "76", all: true},
+	{name: "resnet-8/C", batch: 8, group: 4, size: 8, width: 8, salt: "3"},
+	{name: "resnet-20", batch: 6, size: 8, width: 8, salt: "70", all: true},
+	{name: "resnet-11/bottleneck/v1.5", batch: 3, size: 8, width: 8, salt: "65", all: true},
+	{name: "resnet-8/single", batch: 6, size: 8, width: 8, salt: "1", all: true},
+	{name: "resnet-8/preact", batch: 8, group: 4, size: 8, width: 8, salt: "91", all: true},
+	{name: "resnet-11/bottleneck/preact", batch: 3, size: 8, width: 8, salt: "8"},
 }
 
 // probe is a batch norm with rectifier that also records how near to 0 its input of the
@@ -136,6 +137,9 @@ func firstStep(n *net) device.Plan {
 // parameter, after the third everything.
 func (s *suite) steps(t *testing.T) {
 	for _, c := range wholeNets {
+		if c.all && !testskip.Everything() {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			n := newWideNet(t, c.name, c.batch, c.group, c.size, c.width, c.salt)
 			s.beside(t, n, n, firstStep(n))
@@ -274,7 +278,7 @@ func (s *suite) optimizers(t *testing.T) {
 // newOptimized makes a small net that is trained by this optimizer.
 func newOptimized(t testing.TB, name string, k kernel.Optimizer) *net {
 	t.Helper()
-	n := newNet(t, name, 4, 2, 8, "")
+	n := newNet(t, name, 4, 2, 8, "").trainOnly()
 	arch, err := nets.ParseArch(name)
 	if err != nil {
 		t.Fatal(err)
@@ -326,13 +330,19 @@ func (n *net) updated(h *session, r device.Rates, step func()) map[string][]floa
 }
 
 // cutNets are the nets that are trained in micro-batches.
-var cutNets = []struct{ name, salt string }{{"plain-8", "12"}, {"resnet-8", "29"}}
+var cutNets = []struct {
+	name, salt string
+	all        bool // only where everything is tested
+}{{name: "plain-8", salt: "12"}, {name: "resnet-8", salt: "29", all: true}}
 
 // microBatches: a step in micro-batches that do not split a group of batch norm equals
 // the step with the whole batch on ref, in loss, gradients, parameters and statistics.
 func (s *suite) microBatches(t *testing.T) {
 	for _, c := range cutNets {
-		n := newNet(t, c.name, 8, 2, 8, c.salt)
+		if c.all && !testskip.Everything() {
+			continue
+		}
+		n := newNet(t, c.name, 8, 2, 8, c.salt).trainOnly()
 		for _, images := range []int{4, 2} {
 			t.Run(fmt.Sprintf("%s in %d", c.name, 8/images), func(t *testing.T) {
 				s.beside(t, n.cut(t, images), n, n.plan(0, 1, 0.02))
@@ -340,7 +350,7 @@ func (s *suite) microBatches(t *testing.T) {
 		}
 	}
 	t.Run("not finite", func(t *testing.T) {
-		n := newNet(t, "plain-8", 8, 2, 8, "").cut(t, 4)
+		n := newNet(t, "plain-8", 8, 2, 8, "").trainOnly().cut(t, 4)
 		h := s.open(t, n)
 		mean := make([]float32, 3*8*8)
 		mean[0] = float32(math.NaN()) // the first pixel, which only the sixth crop contains
@@ -394,7 +404,7 @@ func (s *suite) launch(t *testing.T) {
 // repeat: training gives the same bits twice, and after closing a session and copying its
 // state to a new one, as a resume does.
 func (s *suite) repeat(t *testing.T) {
-	n := newNet(t, "resnet-8/B", 8, 4, 8, "")
+	n := newNet(t, "resnet-8/B", 8, 4, 8, "").trainOnly()
 	first := s.open(t, n)
 	m := first.train(n.plan(0, 2, 0.05))
 	half := first.state(n)
@@ -454,6 +464,9 @@ func (n *net) statistics(s *session) {
 
 func (s *suite) eval(t *testing.T) {
 	for _, c := range wholeNets {
+		if c.all && !testskip.Everything() {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			n := newWideNet(t, c.name, c.batch, c.group, c.size, c.width, c.salt)
 			dev, ref := s.open(t, n), reference(t, n)
@@ -492,6 +505,9 @@ func (s *suite) eval(t *testing.T) {
 // calibrate compares averaged statistics of three batches with ref.
 func (s *suite) calibrate(t *testing.T) {
 	for _, c := range wholeNets {
+		if c.all && !testskip.Everything() {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			n := newWideNet(t, c.name, c.batch, c.group, c.size, c.width, c.salt)
 			dev, ref := s.open(t, n), reference(t, n)
@@ -531,7 +547,7 @@ func (s *suite) calibrate(t *testing.T) {
 // buffers: Read returns what Write wrote, through every view and every span, including
 // bits that are NaN.
 func (s *suite) buffers(t *testing.T) {
-	n := newNet(t, "resnet-8/B", 4, 2, 8, "")
+	n := newNet(t, "resnet-8/B", 8, 4, 8, "") // as in repeat
 	h := s.open(t, n)
 	p := n.programs.Train
 	for _, a := range []program.Arena{program.Param, program.Grad, program.Optimizer, program.Stat} {

@@ -1,6 +1,7 @@
-// Package ref computes Programs with the kernels' own references: plain Go,
-// parallel over images. It is the oracle of every other device, and the CPU
-// of last resort. Replicas take turns: it has as many as a Program asks for.
+// Package ref computes Programs with the kernels' own reference implementations: plain
+// Go, parallel over images. All other devices are compared with it. It is also the last
+// resort on a CPU, because it needs no library. It computes any number of replicas, one
+// after the other.
 package ref
 
 import (
@@ -41,7 +42,7 @@ func (r ref) Open(p device.Programs, o device.Options) (device.Session, error) {
 	}
 	s := &session{info: r.Info(), programs: p}
 	s.info.Precision, s.info.Replicas = string(device.FP32), p.Replicas()
-	shared := make([]map[string]kernel.Tensor, max(1, p.Replicas())) // of each replica
+	shared := make([]map[string]kernel.Tensor, max(1, p.Replicas())) // the buffers of each replica that programs share, by name or arena
 	for i := range shared {
 		shared[i] = map[string]kernel.Tensor{}
 	}
@@ -62,11 +63,11 @@ func (r ref) Open(p device.Programs, o device.Options) (device.Session, error) {
 // machine is a program and its buffers.
 type machine struct {
 	p        *program.Program
-	replicas [][]kernel.Tensor // of each, the values of the buffers
+	replicas [][]kernel.Tensor // of each replica, the content of the buffers
 }
 
-// load gives every buffer of p its memory on a replica. The packed arenas are one
-// array each, and the same for all programs; so are input buffers, by name.
+// load allocates the buffers of p on one replica. Each packed arena is one array, which
+// all programs share. Input buffers of equal name and shape are shared, too.
 func load(p *program.Program, shared map[string]kernel.Tensor) ([]kernel.Tensor, error) {
 	values := make([]kernel.Tensor, len(p.Buffers))
 	work := make([]float32, p.Bytes[program.Work]/4)
@@ -99,8 +100,8 @@ func load(p *program.Program, shared map[string]kernel.Tensor) ([]kernel.Tensor,
 	return values, nil
 }
 
-// run executes instructions from to, each on all replicas, and calls after behind
-// each; it may be nil, and stops the run by returning false.
+// run executes instructions from to to-1, each on all replicas, and calls after following
+// each of them. after may be nil. If it returns false, run stops.
 func (m *machine) run(from, to int, after func(c *program.Instr, in, out []kernel.Tensor) bool) {
 	for i := from; i < to; i++ {
 		c := &m.p.Code[i]
@@ -130,8 +131,8 @@ func (m *machine) run(from, to int, after func(c *program.Instr, in, out []kerne
 
 type operands struct{ in, out []kernel.Tensor }
 
-// firstNonFinite runs the step again, up to the loss, and names the first layer
-// whose parameters or outputs are not finite.
+// firstNonFinite runs the forward pass of the step again, and names the first layer with
+// parameters or outputs that are not finite.
 func (m *machine) firstNonFinite(step int) error {
 	e := &device.NonFiniteError{Step: step, Layer: "loss", Instr: "cross entropy"}
 	m.run(0, m.p.ForwardEnd(), func(c *program.Instr, in, out []kernel.Tensor) bool {

@@ -31,8 +31,9 @@ func (s *session) machine(p *program.Program, what string) (*machine, error) {
 	return nil, fmt.Errorf("ref: the session has no program to %s", what)
 }
 
-// find gives the tensor behind a name on each replica. Input buffers of programs
-// with different batches differ in shape ("rows", "input"): the first holds.
+// find returns the tensors of a name, one for each replica. Programs with different
+// batches have input buffers of different shapes ("rows", "input"); it returns those of
+// the first program.
 func (s *session) find(name string) ([]kernel.Tensor, error) {
 	for _, m := range s.machines {
 		id, ok := m.p.Lookup(name)
@@ -40,7 +41,7 @@ func (s *session) find(name string) ([]kernel.Tensor, error) {
 			continue
 		}
 		if m.p.Buffers[id].Arena == program.Work {
-			return nil, fmt.Errorf("ref: buffer %s is work space, its content does not outlive the step", name)
+			return nil, fmt.Errorf("ref: buffer %s is work space, so its content is lost after the step", name)
 		}
 		var all []kernel.Tensor
 		for _, values := range m.replicas {
@@ -82,13 +83,13 @@ func (s *session) Train(plan device.Plan, metrics []device.Metric) error {
 			return m.firstNonFinite(plan.First + i)
 		}
 		m.run(forward, len(m.p.Code), nil)
-		values := m.replicas[0] // the same on all, as they added up
+		values := m.replicas[0] // equal on all replicas after the all-reduce
 		metrics[i] = device.Metric{Loss: values[m.p.Loss].F32[0], Wrong: int(values[m.p.Wrong].F32[0])}
 		return nil
 	})
 }
 
-// finite reports whether the losses of all replicas are.
+// finite reports whether the losses of all replicas are finite.
 func (m *machine) finite() bool {
 	for _, values := range m.replicas {
 		if !finite(values[m.p.Loss].F32) {
@@ -98,7 +99,7 @@ func (m *machine) finite() bool {
 	return true
 }
 
-// batch is the number of rows of a step, of all replicas together.
+// batch is the number of rows of a step, for all replicas together.
 func (m *machine) batch() int { return len(m.replicas) * m.p.Buffers[m.p.Rows].Shape[0] }
 
 // steps sets rows and rates of each step of the plan and calls f.
@@ -122,8 +123,8 @@ func steps(m *machine, plan device.Plan, f func(i int) error) error {
 	return nil
 }
 
-// setRows checks rows against the data set and the padding, and deals them out:
-// the first to the first replica.
+// setRows checks rows against the data set and the padding, and distributes them: the
+// first rows go to the first replica.
 func setRows(m *machine, rows []device.Row) error {
 	images := m.p.Buffers[m.p.Images].Shape
 	var top, left int32

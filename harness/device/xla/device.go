@@ -51,7 +51,7 @@ type Options struct {
 	// on; nil for all. Of XLA's CPU plugin, which shows as many as it is asked
 	// for, only how many there are counts.
 	Devices []int
-	// Quick compiles for the CPU in half the time, to slower code: for tests.
+	// Quick compiles for the CPU in a fifth of the time, to slower code: for tests.
 	Quick bool
 }
 
@@ -161,7 +161,7 @@ func (d *Device) Close() error {
 func (d *Device) compile(m *lower.Module, o device.Options) (*executable, error) {
 	options := compileOptions(d.client.Platform, o.Deterministic)
 	if d.quick && d.cpu() {
-		options = pjrt.CompileOptions{"xla_backend_optimization_level": int64(0)}
+		options = quickOptions
 	}
 	h, text := sha256.New(), m.Text
 	fmt.Fprintf(h, "%v\n%s\n%v\n%s\n", d.Info(), d.build, options, text)
@@ -203,6 +203,14 @@ func withKnown[T any](options pjrt.CompileOptions, compile func(pjrt.CompileOpti
 		}
 		delete(options, m[1])
 	}
+}
+
+// quickOptions leave out what takes XLA's CPU compiler long: optimisation, a
+// compiler of its own for each fusion, and parts that are compiled side by side.
+var quickOptions = pjrt.CompileOptions{
+	"xla_backend_optimization_level":       int64(0),
+	"xla_cpu_use_fusion_emitters":          false,
+	"xla_cpu_parallel_codegen_split_count": int64(1),
 }
 
 // compileOptions are XLA's, by platform.

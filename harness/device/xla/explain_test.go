@@ -72,23 +72,24 @@ func foretell(t testing.TB, p *program.Program, target string, precision device.
 // What the real compiler makes of the nets for an H100 that is not here. A
 // count that grew costs time on every card: find out why before raising it.
 func TestForetell(t *testing.T) {
-	if testskip.Short(t) {
-		testskip.Skip(t, "compiles seven nets")
-	}
 	t.Setenv(EnvPlugin, "") // it may name the CPU plugin
 	for _, c := range []struct {
 		net              string
 		layers, kernels  int
 		temporariesBelow int64 // MiB
+		all              bool  // only where everything is tested
 	}{
-		{"resnet-1202", 1201, 20644, 6000},
-		{"plain-20", 19, 204, 600},
-		{"resnet-20", 19, 204, 600},
-		{"plain-56", 55, 542, 600},
-		{"resnet-56", 55, 542, 600},
-		{"plain-110", 109, 1048, 600},
-		{"resnet-110", 109, 1048, 600},
+		{net: "resnet-1202", layers: 1201, kernels: 20644, temporariesBelow: 6000, all: true},
+		{net: "plain-20", layers: 19, kernels: 204, temporariesBelow: 600, all: true},
+		{net: "resnet-20", layers: 19, kernels: 204, temporariesBelow: 600},
+		{net: "plain-56", layers: 55, kernels: 542, temporariesBelow: 600, all: true},
+		{net: "resnet-56", layers: 55, kernels: 542, temporariesBelow: 600, all: true},
+		{net: "plain-110", layers: 109, kernels: 1048, temporariesBelow: 600, all: true},
+		{net: "resnet-110", layers: 109, kernels: 1048, temporariesBelow: 600, all: true},
 	} {
+		if c.all && !testskip.Everything() {
+			continue
+		}
 		f := foretell(t, training(t, c.net, 128), "h100", device.BF16)
 		if f.ConvLayers != c.layers || f.Convolutions != 3*c.layers-1 {
 			t.Errorf("%s: %d layers and %d convolutions, want %d and %d", c.net, f.ConvLayers, f.Convolutions, c.layers, 3*c.layers-1)
@@ -114,9 +115,13 @@ func TestForetellReplicas(t *testing.T) {
 		net               string
 		replicas, kernels int
 		share             float64 // of the bound
-	}{{"resnet-8", 8, 89, 0.02}, {"resnet-152", 8, 1630, 0.08}} {
-		if c.net == "resnet-152" && testskip.Short(t) {
-			testskip.Skip(t, "a minute of compilation")
+		all               bool    // only where everything is tested
+	}{
+		{net: "resnet-8", replicas: 8, kernels: 89, share: 0.02},
+		{net: "resnet-152", replicas: 8, kernels: 1630, share: 0.08, all: true},
+	} {
+		if c.all && !testskip.Everything() {
+			continue
 		}
 		cfg := cifar(128)
 		if c.net == "resnet-152" {

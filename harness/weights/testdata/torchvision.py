@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """torchvision's ResNets, written after its names, to hold our files of weights to PyTorch.
 
-    /opt/torch/bin/python torchvision.py golden                # torch 2.11.0; writes torchvision.json beside itself
-    /opt/torch/bin/python torchvision.py NET STATE OURS        # prints the scores with the weights in OURS
+    python3 torchvision.py golden                # torch 2.11.0; writes torchvision.json beside itself
+    python3 torchvision.py NET STATE OURS        # prints the scores with the weights in OURS
 
 golden holds the scores of every net with weights that are a hash of their names: the logarithms of softmax's shares
 of an image of 64 x 64 pixels among 10 classes, in float64. The second form writes such weights to the file STATE as

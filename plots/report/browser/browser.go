@@ -1,5 +1,5 @@
-// Package browser drives a real browser without a window, Debian's package chromium,
-// for tests of pages.
+// Package browser drives a real headless browser (Debian's package chromium), for tests
+// of pages.
 package browser
 
 import (
@@ -18,7 +18,7 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// Tab is a page of a browser.
+// Tab is a page in a browser.
 type Tab struct {
 	t   testing.TB
 	ctx context.Context
@@ -27,8 +27,9 @@ type Tab struct {
 	errors []string
 }
 
-// Open starts a browser and gives an empty tab of it. The test is left out where there
-// is none. The test fails if the page has thrown, or an error was logged, by its end.
+// Open starts a browser and returns an empty tab. It skips the test if there is no
+// browser. The test fails if at its end the page has thrown an exception or logged an
+// error.
 func Open(t testing.TB, width, height int) *Tab {
 	t.Helper()
 	path := ""
@@ -42,7 +43,7 @@ func Open(t testing.TB, width, height int) *Tab {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WindowSize(width, height))
 	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // it refuses to start for root otherwise
+		options = append(options, chromedp.NoSandbox) // otherwise it does not start for root
 	}
 	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	allocated, end := chromedp.NewExecAllocator(ctx, options...)
@@ -76,21 +77,21 @@ func Open(t testing.TB, width, height int) *Tab {
 	return tab
 }
 
-// Errors are those that the page has thrown, or that were logged.
+// Errors lists the exceptions and logged errors of the page.
 func (b *Tab) Errors() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]string{}, b.errors...)
 }
 
-// Expected forgets the errors so far.
+// Expected clears the errors so far.
 func (b *Tab) Expected() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.errors = nil
 }
 
-// Do does things in the page, in turn.
+// Do does actions in the page, one after another.
 func (b *Tab) Do(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	if err := chromedp.Do(b.ctx, actions...); err != nil {
@@ -98,14 +99,14 @@ func (b *Tab) Do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// Go opens an address and waits for the page to be drawn.
+// Go opens an address and waits until the page is drawn.
 func (b *Tab) Go(address string) {
 	b.t.Helper()
 	b.Do(chromedp.Navigate(address))
 	b.Wait("document.documentElement.dataset.drawn")
 }
 
-// Size makes the window so large, in pixels.
+// Size sets the size of the window, in pixels.
 func (b *Tab) Size(width, height int) {
 	b.t.Helper()
 	b.Do(chromedp.EmulateViewport(int64(width), int64(height)))
@@ -123,7 +124,7 @@ func (b *Tab) Dark(yes bool) {
 	}))
 }
 
-// Text is what a JavaScript expression gives, as text.
+// Text is the value of a JavaScript expression, as text.
 func (b *Tab) Text(expression string) string {
 	b.t.Helper()
 	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("String("+expression+")"))
@@ -133,7 +134,7 @@ func (b *Tab) Text(expression string) string {
 	return text
 }
 
-// Number is what a JavaScript expression gives, as a number.
+// Number is the value of a JavaScript expression, as a number.
 func (b *Tab) Number(expression string) float64 {
 	b.t.Helper()
 	x, err := strconv.ParseFloat(b.Text(expression), 64)
@@ -143,13 +144,13 @@ func (b *Tab) Number(expression string) float64 {
 	return x
 }
 
-// Hover moves the mouse to a place of the window, in pixels.
+// Hover moves the mouse to a position in the window, in pixels.
 func (b *Tab) Hover(x, y float64) {
 	b.t.Helper()
 	b.Do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, x, y))
 }
 
-// Wait waits until a JavaScript expression is true, for half a minute at most.
+// Wait waits until a JavaScript expression is true, at most half a minute.
 func (b *Tab) Wait(expression string) {
 	b.t.Helper()
 	for end := time.Now().Add(30 * time.Second); b.Text("!!("+expression+")") != "true"; time.Sleep(50 * time.Millisecond) {
@@ -159,7 +160,7 @@ func (b *Tab) Wait(expression string) {
 	}
 }
 
-// Picture is a picture of the whole page, PNG.
+// Picture is a picture of the whole page, as PNG.
 func (b *Tab) Picture() []byte {
 	b.t.Helper()
 	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
@@ -169,7 +170,7 @@ func (b *Tab) Picture() []byte {
 	return picture
 }
 
-// Print is the page as it is printed, PDF.
+// Print is the printed page, as PDF.
 func (b *Tab) Print() []byte {
 	b.t.Helper()
 	pdf, err := chromedp.Run(b.ctx, chromedp.PrintToPDF())

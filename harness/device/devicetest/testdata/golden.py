@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Golden vectors from PyTorch, in float64: losses, gradients, weights.
 
-    /opt/torch/bin/python golden.py          # torch 2.11.0; writes NAME.safetensors beside itself
-    /opt/torch/bin/python golden.py search   # looks for salts, and writes nothing
+    python3 golden.py          # torch 2.11.0; writes NAME.safetensors beside itself
+    python3 golden.py search   # looks for salts, and writes nothing
 
 Weights, images, labels and plan are a hash of salt, name and index that
 golden.go computes too, to the same bits, so the files hold outputs only:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden vectors of the ImageNet nets from PyTorch, in float64: one training step.
 
-    /opt/torch/bin/python golden_imagenet.py [NET_SIZE ...]   # torch 2.11.0; writes imagenet/NET_SIZE.safetensors
+    python3 golden_imagenet.py [NET_SIZE ...]   # torch 2.11.0; writes imagenet/NET_SIZE.safetensors
 
 What golden.py says holds here too, but for the form, which is dense:
 

@@ -15,7 +15,7 @@ type Kernel struct {
 	Bytes int64  // bytes read and written, each operand once
 }
 
-// Kinds of kernels, in the order of a table.
+// Kinds lists the kinds of kernels in the order of a table.
 var Kinds = []string{Convolution, "matrix product", "reduction", "element-wise", "copy", AllReduce, "other"}
 
 const (

@@ -33,8 +33,8 @@ func instr(id int, name, opcode string, shape []byte, more ...any) []byte {
 	return msg(append([]any{1, name, 2, opcode, 3, shape, 35, id}, more...)...)
 }
 
-// A step of a convolution, a fused sum over slices, a copy and an all-reduce, in a
-// loop as in a program without one.
+// A step with a convolution, a fused sum over slices, a copy and an all-reduce, in a loop
+// and without one.
 func TestKernels(t *testing.T) {
 	fused := msg(5, 2, 2, instr(20, "p", "parameter", array(100)), 2, instr(21, "s", "slice", array(10), 36, 20),
 		2, instr(22, "sum", "reduce", array(), 36, 21))

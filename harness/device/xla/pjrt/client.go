@@ -142,8 +142,8 @@ type Buffer struct {
 	handle uintptr
 }
 
-// Buffer copies data, dense and row-major, to one of the client's devices, by its
-// place among them.
+// Buffer copies data, dense and row-major, to one of the client's devices, given by its
+// index in Devices.
 func (c *Client) Buffer(device int, t Type, dims []int64, data []byte) (*Buffer, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()

@@ -44,7 +44,7 @@ type Executable struct {
 	outputs int
 }
 
-// Compile compiles StableHLO text for the client's first devices, a replica on
+// Compile compiles StableHLO text for the first devices of the client, one replica on
 // each.
 func (c *Client) Compile(text string, replicas int, o CompileOptions) (*Executable, error) {
 	var pin runtime.Pinner
@@ -113,13 +113,13 @@ func (e *Executable) Destroy() error {
 // Destroy frees the compiled program.
 func (e *Compiled) Destroy() error { return e.plugin.destroy(fnExecutableDestroy, &e.handle) }
 
-// Event ends when an execution has, on all devices.
+// Event is done when an execution has finished on all devices.
 type Event struct {
 	plugin  *Plugin
 	handles []uintptr
 }
 
-// Await waits and gives the errors of the execution. It can be called once.
+// Await waits and returns the errors of the execution. It may be called once.
 func (e *Event) Await() error {
 	var all []error
 	for _, handle := range e.handles {
@@ -129,10 +129,10 @@ func (e *Event) Await() error {
 	return errors.Join(all...)
 }
 
-// Execute enqueues one execution, with a list of arguments for each replica, and
-// gives the buffers that each will write. Arguments that the program aliases to
-// outputs are donated: they must not be used again, and still be destroyed. The
-// caller must wait for the event.
+// Execute enqueues one execution, with a list of arguments for each replica, and returns
+// the buffers that each replica will write. Arguments that the program aliases to outputs
+// are donated: do not use them again, but destroy them. The caller must wait for the
+// event.
 func (e *Executable) Execute(args [][]*Buffer) ([][]*Buffer, *Event, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
@@ -154,7 +154,7 @@ func (e *Executable) Execute(args [][]*Buffer) ([][]*Buffer, *Event, error) {
 		launch       int64
 		keep         unsafe.Pointer
 		nkeep        int
-		rest         [5]uintptr // context, call location, tasks: none
+		rest         [5]uintptr // context, call location, tasks: not used
 	}{}
 	options.size = unsafe.Sizeof(options)
 	pin.Pin(&options)
@@ -162,7 +162,7 @@ func (e *Executable) Execute(args [][]*Buffer) ([][]*Buffer, *Event, error) {
 		header
 		executable      uintptr
 		options         unsafe.Pointer
-		arguments       unsafe.Pointer // a list for each device
+		arguments       unsafe.Pointer // one list for each device
 		devices, nargs  int
 		outputs, events unsafe.Pointer
 		device          uintptr
@@ -211,7 +211,7 @@ func (e *Compiled) Optimized() ([]byte, error) {
 		executable uintptr
 		program    *program
 	}{executable: e.handle, program: p}
-	if err := call(e.plugin, fnExecutableOptimized, &args); err != nil { // the first call gives the size
+	if err := call(e.plugin, fnExecutableOptimized, &args); err != nil { // the first call returns the size
 		return nil, err
 	}
 	text := make([]byte, p.n)
@@ -237,9 +237,9 @@ func (e *Compiled) Serialize() ([]byte, error) {
 	return text, nil
 }
 
-// CompileFor compiles StableHLO text for GPUs of one machine that need not be
-// there, a replica on each, from the description of one (a GpuTargetConfigProto as
-// text). What comes out can be looked at, not executed.
+// CompileFor compiles StableHLO text for GPUs of one machine that need not exist here,
+// one replica on each, from the description of one GPU (a GpuTargetConfigProto as text).
+// The result can be inspected, not executed.
 func (p *Plugin) CompileFor(target, text string, replicas int, o CompileOptions) (*Compiled, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()

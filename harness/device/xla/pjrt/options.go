@@ -60,8 +60,8 @@ func named(pin *runtime.Pinner, options []Option) []namedValue {
 // string, bool, int64 or float64.
 type CompileOptions map[string]any
 
-// encode gives a serialized CompileOptionsProto: so many replicas, one partition,
-// no particular devices, which are the client's first then
+// encode makes a serialized CompileOptionsProto with this number of replicas, one
+// partition, and no particular devices: XLA then takes the client's first ones
 // (xla/pjrt/proto/compile_options.proto).
 func (o CompileOptions) encode(replicas int) []byte {
 	var build []byte

@@ -1,0 +1,67 @@
+// Package slurm submits work to the batch system Slurm: it writes batch scripts, runs
+// Slurm's commands and reads what they answer. It knows nothing of nets.
+package slurm
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Warning is how long before its time limit a task is signalled, to save and to go back
+// into the queue.
+const Warning = 2 * time.Minute
+
+// Here is the job that this process is part of.
+type Here struct {
+	ID       string // "17", or "17_2" for task 2 of the array 17; "" outside Slurm
+	Restarts int    // how often it went back into the queue
+}
+
+// This describes the job of this process, as Slurm tells it in the environment.
+func This() Here { return here(os.Getenv) }
+
+func here(getenv func(string) string) Here {
+	h := Here{ID: getenv("SLURM_JOB_ID")}
+	if array := getenv("SLURM_ARRAY_JOB_ID"); array != "" {
+		h.ID = array + "_" + getenv("SLURM_ARRAY_TASK_ID")
+	}
+	h.Restarts, _ = strconv.Atoi(getenv("SLURM_RESTART_COUNT"))
+	return h
+}
+
+// ParseTime reads a time as Slurm writes it: minutes, minutes:seconds, hours:minutes:seconds,
+// days-hours, days-hours:minutes, days-hours:minutes:seconds. limited is false for UNLIMITED.
+func ParseTime(text string) (d time.Duration, limited bool, err error) {
+	wrong := fmt.Errorf("time %q: expected one such as 90 (minutes), 1:30:00 or 2-12", text)
+	switch strings.ToUpper(text) {
+	case "UNLIMITED", "INFINITE":
+		return 0, false, nil
+	}
+	days, rest, withDays := strings.Cut(text, "-")
+	if !withDays {
+		days, rest = "0", text
+	}
+	parts := strings.Split(rest, ":")
+	if len(parts) > 3 {
+		return 0, false, wrong
+	}
+	units := []time.Duration{time.Hour, time.Minute, time.Second}
+	if !withDays && len(parts) < 3 {
+		units = units[1:] // without days the first number is minutes, unless there are three
+	}
+	for i, part := range append([]string{days}, parts...) {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 0 {
+			return 0, false, wrong
+		}
+		unit := 24 * time.Hour
+		if i > 0 {
+			unit = units[i-1]
+		}
+		d += time.Duration(n) * unit
+	}
+	return d, true, nil
+}
