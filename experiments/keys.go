@@ -93,6 +93,7 @@ var keys = map[string]key{
 	"optimizer.decays":   {oneOf: []string{"all", "weights"}, says: "What decays: all parameters, or only the weights of convolutions and of the last layer."},
 
 	"schedule":                   {says: "The learning rate over time. Times are written with their unit: 32000 steps, 82 epochs."},
+	"schedule.form":              {oneOf: []string{"steps", "cosine", "linear"}, says: "How the rate falls. steps: divided at times, the paper's. cosine: along half a cosine, to 0 at the end (Loshchilov and Hutter 2017); linear: along a line to 0 (Li et al. 2020). Both as in PyTorch, with every step, in place of divide, at and plateau."},
 	"schedule.divide":            {min: 1, above: true, max: 1e6, says: "What the rate is divided by at each time of at. The paper's: 10."},
 	"schedule.at":                {says: "When the rate is divided. The paper's: 32000 steps and 48000 steps."},
 	"schedule.plateau":           {says: "Divide the rate whenever an error stands still, as the paper did on ImageNet, in place of at: {of: test_error, patience: 10 epochs, divide: 10}."},
@@ -146,7 +147,7 @@ var belongs = map[string]string{
 	"lr": "optimizer.rate", "learning_rate": "optimizer.rate", "weight_decay": "optimizer.decay", "wd": "optimizer.decay",
 	"nesterov": "optimizer.form", "adam": "optimizer.form", "adamw": "optimizer.form", "method": "optimizer.form", "sgd": "optimizer", "batch_size": "batch", "microbatch": "micro_batch", "batchsize": "batch", "dataset": "data",
 	"epochs": "schedule.stop", "steps": "schedule.stop", "iterations": "schedule.stop", "milestones": "schedule.at",
-	"gamma": "schedule.divide", "warm_up": "schedule.warmup", "bn": "batch_norm", "seed": "seeds", "net": "nets",
+	"gamma": "schedule.divide", "scheduler": "schedule.form", "lr_schedule": "schedule.form", "cosine": "schedule.form", "warm_up": "schedule.warmup", "bn": "batch_norm", "seed": "seeds", "net": "nets",
 	"model": "nets", "models": "nets", "depth": "pairs.depths", "padding": "input.pad",
 	"title": "question", "eval": "evaluate", "checkpoint": "save", "dtype": "precision",
 }

@@ -161,6 +161,9 @@ func (d *decoder) steps(s *Spec, path string, t *Time) int {
 // other.
 func (d *decoder) schedule(s *Spec) Schedule {
 	out := Schedule{Divide: s.Schedule.Divide, At: []int{}}
+	if s.Schedule.Form != "steps" {
+		out.Form, out.Divide = s.Schedule.Form, 0
+	}
 	out.Stop = d.steps(s, "schedule.stop", &s.Schedule.Stop)
 	if d.sound("schedule.at") {
 		drops := append([]Time{}, s.Schedule.At...)

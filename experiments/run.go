@@ -72,14 +72,26 @@ type BatchNorm struct {
 	Batches    int     `json:"batches,omitempty"` // mini-batches; 0 with moving averages
 }
 
-// Schedule is the learning rate over time, in steps.
+// Schedule is the learning rate over time, in steps. Form is one of:
+//
+//   - "": divided by Divide at each step of At, or as Plateau says: the paper's
+//   - "cosine": rate (1 + cos(pi step/Stop)) / 2 (Loshchilov and Hutter 2017, without
+//     restarts; torch.optim.lr_scheduler.CosineAnnealingLR with T_max = Stop)
+//   - "linear": rate (1 - step/Stop) (Li et al. 2020, "Budgeted Training";
+//     torch.optim.lr_scheduler.LinearLR from 1 to 0)
+//
+// step counts from 0, a warm-up's steps too.
 type Schedule struct {
+	Form    string   `json:"form,omitempty"`
 	Divide  float64  `json:"divide"`
 	At      []int    `json:"at"`
 	Plateau *Plateau `json:"plateau,omitempty"` // nil for none; with one, At is empty
 	Stop    int      `json:"stop"`
 	Warmup  *Warmup  `json:"warmup,omitempty"` // nil for none
 }
+
+// Smooth says whether the rate falls with every step.
+func (s Schedule) Smooth() bool { return s.Form != "" }
 
 // Plateau divides the rate by Divide when the error Of has had no new lowest
 // value for Patience steps, and again after as many more (paper section 3.4).

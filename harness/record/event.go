@@ -6,7 +6,7 @@ package record
 //
 //	"start"  the run begins: Run (the resolved recipe), Params, Macs, Images
 //	"train"  Step, Rate, Loss, Error: means over the mini-batches since the last "train"; Error is the running error
-//	"rate"   Step, Rate: the learning rate after Step steps is a new one: at 0, after a drop, after a warm-up
+//	"rate"   Step, Rate: the learning rate after Step steps is a new one: at 0, after a drop, after a warm-up; a rate that falls with every step is in "train" alone
 //	"eval"   Step, Set ("test", "validation"), Error, Loss
 //	"full"   Step, Set ("train"), Error, Loss: a full pass in eval mode at the end, and at step 0 of a run that begins as a trained net
 //	"gradients"  Step, Layers: the Euclidean norm of each layer's gradient at that step, the classifier's last

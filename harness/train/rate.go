@@ -25,8 +25,15 @@ func (t *Trainer) warming(step int) bool {
 	return w != nil && !t.warm && (w.Steps == 0 || step < w.Steps)
 }
 
-// rateAt is the rate of a step without any warm-up or plateau.
+// rateAt is the rate of a step without any warm-up or plateau: experiments.Schedule
+// has the forms and their sources.
 func rateAt(rate float64, s experiments.Schedule, step int) float64 {
+	switch done := float64(step) / float64(s.Stop); s.Form {
+	case "cosine":
+		return rate * (1 + math.Cos(math.Pi*done)) / 2
+	case "linear":
+		return rate * (1 - done)
+	}
 	for _, at := range s.At {
 		if step >= at {
 			rate /= s.Divide

@@ -79,7 +79,7 @@ func (t *Trainer) loop(ctx context.Context) error {
 		if err := t.keepNow(); err != nil {
 			return err
 		}
-		if rate := t.rate(t.step); rate != before && t.step < s.Stop {
+		if rate := t.rate(t.step); rate != before && t.step < s.Stop && !s.Smooth() { // else "train" events have it
 			if err := t.sink.Event(record.Event{Kind: "rate", Step: t.step, Rate: exact(rate)}); err != nil {
 				return err
 			}
