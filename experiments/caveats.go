@@ -49,6 +49,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	default:
 		say(true, "batch norm over %d images", g)
 	}
+	say(r.Smoothing > 0, "label smoothing %g", r.Smoothing)
 	if r.Continue != "" {
 		say(true, "%s steps more at rate %g, after %s", thousands(r.Schedule.Stop-r.From), r.Optimizer.Rate, thousands(r.From))
 		want.Optimizer.Rate = r.Optimizer.Rate

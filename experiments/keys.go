@@ -83,6 +83,8 @@ var keys = map[string]key{
 	"batch_norm.statistics": {oneOf: []string{"averaged", "moving"}, says: "What tests use. averaged: before each test, the mean over some mini-batches of training images at the weights of that step, by forward passes only. moving: the moving averages of training, which cost nothing and lag behind the weights: at a rate of 0.1 they raise test errors by several points."},
 	"batch_norm.batches":    {min: 1, max: 10000, says: "Mini-batches that averaged statistics are the mean of, at most an epoch. Each costs a forward pass, about a third of a training step, at every test."},
 
+	"label_smoothing": {min: 0, max: 1, below: true, says: "Share of the target that is spread over all classes, in the training loss (Szegedy et al. 2016); tests give the plain loss. Such as 0.1. The paper's: 0."},
+
 	"optimizer":          {says: "Gradient descent with momentum, or Adam."},
 	"optimizer.rate":     {min: 0, above: true, max: 1000, says: "The learning rate at the start. The paper's: 0.1."},
 	"optimizer.momentum": {min: 0, max: 1, below: true, says: "Share of the last update that is kept in the next. The paper's: 0.9."},
@@ -148,7 +150,7 @@ var belongs = map[string]string{
 	"nesterov": "optimizer.form", "adam": "optimizer.form", "adamw": "optimizer.form", "method": "optimizer.form", "sgd": "optimizer", "batch_size": "batch", "microbatch": "micro_batch", "batchsize": "batch", "dataset": "data",
 	"epochs": "schedule.stop", "steps": "schedule.stop", "iterations": "schedule.stop", "milestones": "schedule.at",
 	"gamma": "schedule.divide", "scheduler": "schedule.form", "lr_schedule": "schedule.form", "cosine": "schedule.form", "warm_up": "schedule.warmup", "bn": "batch_norm", "seed": "seeds", "net": "nets",
-	"model": "nets", "models": "nets", "depth": "pairs.depths", "padding": "input.pad",
+	"smoothing": "label_smoothing", "model": "nets", "models": "nets", "depth": "pairs.depths", "padding": "input.pad",
 	"title": "question", "eval": "evaluate", "checkpoint": "save", "dtype": "precision",
 }
 

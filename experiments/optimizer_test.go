@@ -77,6 +77,22 @@ profiles:
 	}
 }
 
+// Label smoothing is another run, and said.
+func TestLabelSmoothing(t *testing.T) {
+	q := parse(t, "question: Smooth?\nnets: [plain-8]\nvary: {label_smoothing: [0, 0.1]}\n")
+	plain, smooth := q.Plans[0].Runs[0], q.Plans[0].Runs[1]
+	if _, why := smooth.Paper(); smooth.Smoothing != 0.1 || smooth.Hash() == plain.Hash() || !slices.Contains(why, "label smoothing 0.1") {
+		t.Errorf("%+v, caveats %q", smooth, why)
+	}
+	if paper, why := plain.Paper(); !paper {
+		t.Errorf("caveats %q", why)
+	}
+	_, err := Parse("q.yaml", []byte("question: Smooth?\nnets: [plain-8]\nlabel_smoothing: 1\n"))
+	if err == nil || err.Error() != "q.yaml:3: label_smoothing: 1: expected a number from 0 to below 1" {
+		t.Error(err)
+	}
+}
+
 // The newest of at, plateau and a form without drops replaces the others, and says
 // what is not the paper's. What does not name a form is the run that it was.
 func TestScheduleForms(t *testing.T) {

@@ -43,7 +43,7 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	}
 	r := Recipe{
 		Data: s.Data, Train: s.Train, Validation: s.Validation, Batch: s.Batch, Micro: s.Micro,
-		Input: s.Input, Init: s.Init, BatchNorm: s.BatchNorm, Optimizer: s.Optimizer, Precision: s.Precision,
+		Input: s.Input, Init: s.Init, BatchNorm: s.BatchNorm, Smoothing: s.Smoothing, Optimizer: s.Optimizer, Precision: s.Precision,
 		AnyOrder: !s.Deterministic,
 	}
 	if g := s.BatchNorm.Group; g > 0 && s.Batch%g != 0 && d.sound("batch_norm.group", "batch") {

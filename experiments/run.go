@@ -28,6 +28,7 @@ type Recipe struct {
 	Input      Input     `json:"input"`
 	Init       string    `json:"init"` // "fan_in" or "fan_out" (He et al. 2015b, normal), or a file of weights
 	BatchNorm  BatchNorm `json:"batch_norm"`
+	Smoothing  float64   `json:"label_smoothing,omitempty"` // share of the target that is spread over all classes (Szegedy et al. 2016, section 7); 0 for none
 	Optimizer  Optimizer `json:"optimizer"`
 	Schedule   Schedule  `json:"schedule"`
 	Precision  string    `json:"precision"`           // "fp32", "tf32", "bf16", or "auto": bf16 where the CPU or GPU has it

@@ -33,6 +33,7 @@ type Training struct {
 	Input         Input        `json:"input"`
 	Init          string       `json:"init"`
 	BatchNorm     BatchNorm    `json:"batch_norm"`
+	Smoothing     float64      `json:"label_smoothing,omitempty"`
 	Optimizer     Optimizer    `json:"optimizer"`
 	Schedule      ScheduleSpec `json:"schedule"`
 	Precision     string       `json:"precision"`

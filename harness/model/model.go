@@ -100,7 +100,7 @@ func compileConfig(run experiments.Run, set *data.Set, images int) compile.Confi
 	return compile.Config{
 		Config: nets.Config{
 			Batch: run.Batch, Channels: set.Channels, Size: set.Size, Classes: set.Classes,
-			Group: group, Eps: float32(run.BatchNorm.Eps),
+			Group: group, Eps: float32(run.BatchNorm.Eps), Smoothing: run.Smoothing,
 		},
 		Images: images, Pad: run.Input.Pad, MicroBatch: run.Micro,
 		Optimizer: optimizer(run.Optimizer), WeightsOnly: run.Optimizer.Decays == "weights",
