@@ -255,19 +255,29 @@ xla_compile() { want has_xla_compile "XLA's CUDA plugin and its compiler (245 MB
 
 has_xla_compile() { [ -d "$here/.lib/pjrt/cuda13" ]; }
 
-# Everything that is checked; "test -short" leaves out what takes long.
+# Each package, device and promise on few and small nets, in minutes; with --all
+# everything that is checked (harness/testskip/README.md), which needs a compiler
+# for GPUs. Other words on the line are go test's.
 tests() {
 	need_go
 	onednn
 	turbojpeg
 	xla_cpu
-	xla_compile
+	if [ "${1:-}" = --all ]; then
+		shift
+		export DEPTHLAB_TEST_ALL=1
+	fi
+	[ -z "${DEPTHLAB_TEST_ALL:-}" ] || xla_compile
 	cd "$here"
-	local unformatted
+	local unformatted absent
 	unformatted=$(gofmt -l experiments harness nets plots)
 	[ -z "$unformatted" ] || { echo "not gofmt-ed: $unformatted" >&2; exit 1; }
 	go vet -tags nightly ./...
-	go test -timeout 30m "$@" ./...
+	absent=$(mktemp)
+	trap "rm -f '$absent'" EXIT
+	DEPTHLAB_TEST_ABSENT=$absent go test -timeout 30m "$@" ./...
+	sort -u "$absent" | sed 's/^/left out: /'
+	[ -n "${DEPTHLAB_TEST_ALL:-}" ] || echo "this was the short test: ./run.sh test --all leaves nothing out"
 }
 
 # --no-download, anywhere on the line, is for this script alone.

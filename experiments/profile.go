@@ -36,7 +36,10 @@ type Plan struct {
 }
 
 // Missing is a need of a profile that the machine does not meet.
-type Missing struct{ Profile, Need string }
+type Missing struct {
+	Profile string `json:"profile"`
+	Need    string `json:"need"`
+}
 
 func (m Missing) String() string {
 	what := dataset.Of(m.Need).Files + ", none were found"

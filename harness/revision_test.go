@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 582d3ec4ebcba09b2d856609"},
-		{"device/onednn", onednn.Revision, "2 5beafbef347227d96080ef19"},
+		{"device/onednn", onednn.Revision, "2 bdc7b087496b31a8e704e40f"},
 		{"device/xla/lower", lower.Revision, "2 280ee5cbd74d62f84837f5d0"},
 	} {
 		got, err := fingerprint(c.folder)

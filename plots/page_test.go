@@ -215,7 +215,7 @@ func TestReportOfALargeRecord(t *testing.T) {
 	address, best := save(t, content), math.Inf(1)
 	for try := 0; try < 8 && best > 2000; try++ { // other processes may slow it down
 		b.Go(address)
-		best = min(best, b.Number("performance.now()"))
+		best = min(best, b.Number("document.documentElement.dataset.drawn"))
 	}
 	t.Logf("drawn after %.0f ms", best)
 	if best > 2000 {

@@ -88,7 +88,7 @@ func Accuracy(ctx context.Context, run experiments.Run, src *data.Source, device
 		if err := train.Steps(run, src, dev, 1, to); err != nil {
 			return r, fmt.Errorf("%s: %w", dev.Info().Name, err)
 		}
-		steps = append(steps, filepath.Join(to, "step-000001.safetensors"))
+		steps = append(steps, train.StepFile(to, 1))
 	}
 	out := filepath.Join(dir, "torch.safetensors")
 	torch, err := startRival(ctx, "torch", python, torchGradient, run.Net,

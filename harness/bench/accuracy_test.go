@@ -35,7 +35,7 @@ func answer(t *testing.T, run experiments.Run, src *data.Source, off map[string]
 	if err := train.Steps(run, src, ref.New(), 1, dir); err != nil {
 		t.Fatal(err)
 	}
-	step, err := readVectors(filepath.Join(dir, "step-000001.safetensors"))
+	step, err := readVectors(train.StepFile(dir, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

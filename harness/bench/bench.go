@@ -17,6 +17,7 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/onednn"
+	"depthlab/harness/model"
 	"depthlab/nets"
 	"depthlab/nets/compile"
 	"depthlab/nets/kernel"
@@ -76,7 +77,7 @@ type Part struct {
 
 // moved is the bytes that an instruction must read and write. Kernels count
 // float32; between load and update, bf16 halves that.
-func moved(r onednn.Row, p device.Precision) int64 {
+func moved(r device.Timing, p device.Precision) int64 {
 	if p == device.BF16 && (r.Phase == program.Forward.String() || r.Phase == program.Backward.String()) {
 		return r.Bytes / 2
 	}
@@ -84,7 +85,7 @@ func moved(r onednn.Row, p device.Precision) int64 {
 }
 
 // parts sums the profile of a training program by kind of instruction.
-func parts(rows []onednn.Row, precision device.Precision) []Part {
+func parts(rows []device.Timing, precision device.Precision) []Part {
 	var order []string
 	sums := map[string]*Part{}
 	var flops, bytes = map[string]int64{}, map[string]int64{}
@@ -152,12 +153,12 @@ func peak(dev device.Device, precision device.Precision) (*Part, error) {
 	}
 	defer s.Close()
 	best := &Part{Kind: "peak"}
-	var before []onednn.Row
+	var before []device.Timing
 	for range 4 {
-		if err := s.Train(device.Plan{Rates: make([]device.Rates, 1)}, make([]device.Metric, 1)); err != nil {
+		if err := s.Train(device.Launch{Rates: make([]device.Rates, 1)}, make([]device.Metric, 1)); err != nil {
 			return nil, err
 		}
-		rows := s.(*onednn.Session).Profile()
+		rows := s.(device.Profiled).Profile()
 		if before != nil { // the first run touches the memory
 			best.GFlops = max(best.GFlops, float64(rows[1].Flops)/(rows[1].Seconds-before[1].Seconds)/1e9)
 			best.GBytes = max(best.GBytes, float64(moved(rows[2], precision))/(rows[2].Seconds-before[2].Seconds)/1e9)
@@ -176,10 +177,8 @@ const (
 
 // stepper is a net under training.
 type stepper struct {
-	device.Session
-	plan   data.Plan
-	launch int // steps of a Train call
-	done   int // steps
+	net  *model.Model
+	done int // steps
 }
 
 func newStepper(dev device.Device, arch nets.Arch, p *program.Program, o Options) (*stepper, error) {
@@ -192,27 +191,15 @@ func newStepper(dev device.Device, arch nets.Arch, p *program.Program, o Options
 		session.Close()
 		return nil, err
 	}
-	s := &stepper{Session: session, launch: max(1, session.Info().Launch)}
-	s.plan = data.Plan{Seed: 1, N: set.images, Batch: o.Batch, Pad: set.pad, Flip: true}
-	return s, nil
+	return &stepper{net: model.Of(session, data.Sampler{Seed: 1, N: set.images, Batch: o.Batch, Pad: set.pad, Flip: true})}, nil
 }
 
 // run takes n steps.
 func (s *stepper) run(n int) (time.Duration, error) {
 	start := time.Now()
-	for n > 0 {
-		steps := device.Plan{First: s.done}
-		for range min(n, s.launch) {
-			steps.Rows = s.plan.Rows(s.done, steps.Rows)
-			steps.Rates = append(steps.Rates, device.Rates{Learning: 0.01, Statistics: 0.1})
-			s.done++
-		}
-		if err := s.Train(steps, make([]device.Metric, len(steps.Rates))); err != nil {
-			return 0, err
-		}
-		n -= len(steps.Rates)
-	}
-	return time.Since(start), nil
+	_, err := s.net.Steps(s.done, n, s.net.Launch, device.Rates{Learning: 0.01, Statistics: 0.1})
+	s.done += n
+	return time.Since(start), err
 }
 
 // dataSet is what a net is timed on: as many images as fit into memory easily.
@@ -253,23 +240,23 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 	if err != nil {
 		return r, err
 	}
-	defer us.Close()
+	defer us.net.Close()
 	if _, err := us.run(1); err != nil {
 		return r, err
 	}
-	info := us.Info()
+	info := us.net.Session.Info()
 	r = Result{
 		Net: arch.String(), Precision: string(o.Precision), Device: info.Name, Hardware: info.Hardware, Batch: o.Batch,
 		StartToStep: time.Since(started).Seconds(), Skipped: map[string]string{},
 	}
-	if _, err := us.run(us.launch); err != nil { // warm
+	if _, err := us.run(us.net.Launch); err != nil { // warm
 		return r, err
 	}
-	warm, err := us.run(2 * us.launch)
+	warm, err := us.run(2 * us.net.Launch)
 	if err != nil {
 		return r, err
 	}
-	steps := max(1, int(o.Round*time.Duration(2*us.launch)/max(warm, 1)))
+	steps := max(1, int(o.Round*time.Duration(2*us.net.Launch)/max(warm, 1)))
 	rivals, stop := o.rivals(ctx, info.GPU, &r)
 	defer stop()
 	speeds, ratios := map[string][]float64{}, map[string][]float64{}
@@ -309,7 +296,7 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 			return r, err
 		}
 	}
-	if p, ok := us.Session.(*onednn.Session); ok {
+	if p, ok := us.net.Session.(device.Profiled); ok {
 		r.Parts = parts(p.Profile(), o.Precision)
 		r.Peak, err = peak(dev, o.Precision)
 	}
@@ -361,8 +348,8 @@ func together(us *stepper, arch nets.Arch, p *program.Program, steps int, o Opti
 		if err != nil {
 			return 0, err
 		}
-		defer s.Close()
-		if _, err := s.run(s.launch); err != nil { // warm
+		defer s.net.Close()
+		if _, err := s.run(s.net.Launch); err != nil { // warm
 			return 0, err
 		}
 		all = append(all, s)

@@ -90,7 +90,7 @@ func Loader(ctx context.Context, src *data.Source, n, rounds int, python string)
 // ourRound makes n crops with the loader that feeds devices.
 func ourRound(set *data.Set, look data.Look, n int) (time.Duration, error) {
 	const batch = 32
-	plan := data.Plan{Seed: 1, N: set.N, Batch: batch, Flip: true}
+	plan := data.Sampler{Seed: 1, N: set.N, Batch: batch, Flip: true}
 	began := time.Now()
 	l, err := data.NewLoader(set, batch, 8, func(k int, dst []data.Shot) []data.Shot {
 		if k*batch >= n {

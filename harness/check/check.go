@@ -1,6 +1,9 @@
+// Package check finds out whether a device computes what it should: once, on real nets,
+// and all along while it trains.
 package check
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -40,8 +43,7 @@ type Checked struct {
 }
 
 // losses holds the first steps in fp32 to those of ref: 1e-3 of each, as the
-// roundings of a step grow from step to step. So the rate is low: at 0.01 they
-// outgrow that within ten steps, on any device.
+// roundings of a step grow from step to step.
 func (c *Checked) losses() (string, error) {
 	const steps, batch, bound = 20, 8, 1e-3
 	small := *c
@@ -67,13 +69,17 @@ func (c *Checked) losses() (string, error) {
 
 // first trains on a device from the first weights on.
 func (c *Checked) first(dev device.Device, steps int) (m []device.Metric, err error) {
-	x, err := model.Open(c.Run, c.Data, dev)
+	x, err := model.Open(c.Run, c.Data, dev, "")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, x.Close()) }()
-	return x.Steps(0, steps, steps)
+	return x.Steps(0, steps, steps, rates)
 }
+
+// rates are low: at 0.01 roundings outgrow the bound on losses within ten steps, on any
+// device.
+var rates = device.Rates{Learning: 0.001, Statistics: 0.1}
 
 // whole reads all that training changes.
 func whole(m *model.Model) ([]state.Tensor, error) { return m.Tensors(program.Persistent()...) }
@@ -101,13 +107,13 @@ func sameBits(a, b []state.Tensor) error {
 // is carried over to a new session; 0 for none.
 func (c *Checked) run(each, carry int) (_ []state.Tensor, err error) {
 	const steps = 12
-	m, err := model.Open(c.Run, c.Data, c.Device)
+	m, err := model.Open(c.Run, c.Data, c.Device, "")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	if carry > 0 {
-		if _, err := m.Steps(0, carry, each); err != nil {
+		if _, err := m.Steps(0, carry, each, rates); err != nil {
 			return nil, err
 		}
 		carried, err := whole(m)
@@ -117,22 +123,14 @@ func (c *Checked) run(each, carry int) (_ []state.Tensor, err error) {
 		if err := m.Close(); err != nil {
 			return nil, err
 		}
-		if m, err = model.Open(c.Run, c.Data, c.Device); err != nil {
+		if m, err = model.Open(c.Run, c.Data, c.Device, ""); err != nil {
 			return nil, err
 		}
-		w := model.Writer{Session: m.Session}
-		for i := range carried {
-			v, err := carried[i].Float32s()
-			if err != nil {
-				return nil, err
-			}
-			w.Write(carried[i].Name, v)
-		}
-		if w.Err != nil {
-			return nil, w.Err
+		if err := m.Load(carried); err != nil {
+			return nil, err
 		}
 	}
-	if _, err := m.Steps(carry, steps-carry, each); err != nil {
+	if _, err := m.Steps(carry, steps-carry, each, rates); err != nil {
 		return nil, err
 	}
 	return whole(m)
@@ -163,18 +161,18 @@ func (c *Checked) resume() (string, error) {
 }
 
 func (c *Checked) evaluate() (_ string, err error) {
-	m, err := model.Open(c.Run, c.Data, c.Device)
+	m, err := model.Open(c.Run, c.Data, c.Device, "")
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	start := time.Now()
-	n, err := m.Evaluate(m.Test)
+	n, err := m.Evaluate(context.Background(), m.Images.Test)
 	if err != nil {
 		return "", err
 	}
-	if n.Images != len(m.Test) {
-		return "", fmt.Errorf("%d images tested, want %d", n.Images, len(m.Test))
+	if n.Images != len(m.Images.Test) {
+		return "", fmt.Errorf("%d images tested, want %d", n.Images, len(m.Images.Test))
 	}
 	work := m.Programs.Train.Bytes[program.Work]
 	return fmt.Sprintf("%d images in %.1f s; the step has %d MiB of work space in float32", n.Images, time.Since(start).Seconds(), work>>20), nil
@@ -204,12 +202,12 @@ func (c *Checked) memory() (string, error) {
 
 // held is the memory in use after a few steps, with the session still open.
 func (c *Checked) held() (used int64, err error) {
-	m, err := model.Open(c.Run, c.Data, c.Device)
+	m, err := model.Open(c.Run, c.Data, c.Device, "")
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, m.Session.Close()) }()
-	if _, err := m.Steps(0, 2, 2); err != nil {
+	if _, err := m.Steps(0, 2, 2, rates); err != nil {
 		return 0, err
 	}
 	_, used = model.Memory(c.Device)

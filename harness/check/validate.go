@@ -1,3 +1,5 @@
+// A device whose steps are compared with ref while it trains.
+
 package check
 
 import (
@@ -101,7 +103,7 @@ func (v *validating) Write(name string, src any) error {
 func (v *validating) Close() error { return errors.Join(v.Session.Close(), v.ref.Close()) }
 
 // Train takes the steps as ever, but stops before and behind those to compare.
-func (v *validating) Train(p device.Plan, m []device.Metric) error {
+func (v *validating) Train(p device.Launch, m []device.Metric) error {
 	batch := len(p.Rows) / len(p.Rates)
 	for i := 0; i < len(p.Rates); {
 		n := min(v.every-1-(p.First+i)%v.every, len(p.Rates)-i)
@@ -109,7 +111,7 @@ func (v *validating) Train(p device.Plan, m []device.Metric) error {
 		if n == 0 {
 			n, train = 1, v.compare
 		}
-		part := device.Plan{First: p.First + i, Rows: p.Rows[i*batch : (i+n)*batch], Rates: p.Rates[i : i+n]}
+		part := device.Launch{First: p.First + i, Rows: p.Rows[i*batch : (i+n)*batch], Rates: p.Rates[i : i+n]}
 		if err := train(part, m[i:i+n]); err != nil {
 			return err
 		}
@@ -119,7 +121,7 @@ func (v *validating) Train(p device.Plan, m []device.Metric) error {
 }
 
 // compare takes one step on both devices.
-func (v *validating) compare(p device.Plan, m []device.Metric) error {
+func (v *validating) compare(p device.Launch, m []device.Metric) error {
 	before, err := v.read(v.Session)
 	if err != nil {
 		return err
@@ -198,12 +200,8 @@ type view struct{ program.Buffer }
 func (b view) of(x snapshot) []float32 { return x[b.Arena][b.Offset/4:][:b.Shape.Len()] }
 
 func (v *validating) views(arenas ...program.Arena) (all []view) {
-	for _, a := range arenas {
-		for _, id := range v.train.Views(a) {
-			if b := v.train.Buffers[id]; !b.Part {
-				all = append(all, view{b})
-			}
-		}
+	for _, b := range model.Views(v.train, arenas...) {
+		all = append(all, view{b})
 	}
 	return all
 }
@@ -228,7 +226,7 @@ func (v *validating) read(s device.Session) (snapshot, error) {
 }
 
 // refStep is what ref makes of a step that begins with from.
-func (v *validating) refStep(p device.Plan, from snapshot) (snapshot, device.Metric, error) {
+func (v *validating) refStep(p device.Launch, from snapshot) (snapshot, device.Metric, error) {
 	m := make([]device.Metric, 1)
 	for _, b := range v.views(program.Persistent()...) {
 		if err := v.ref.Write(b.Name, b.of(from)); err != nil {

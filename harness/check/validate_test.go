@@ -1,3 +1,5 @@
+// Tests of devices that compute wrongly.
+
 package check_test
 
 import (

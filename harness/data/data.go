@@ -1,4 +1,4 @@
-// Package data holds the images that nets are trained and tested on, and the plan: which
+// Package data holds the images that nets are trained and tested on, and the sampler: which
 // image goes into which slot of which step, and how it is cropped and flipped. It draws
 // all random numbers of training except the initial weights.
 package data

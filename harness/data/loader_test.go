@@ -20,13 +20,13 @@ var testLook = Look{Size: 32, Scale: [2]int{36, 60}, Shift: [3]float64{4, 2, 1},
 
 // A slot is a function of (seed, step, slot).
 func TestShotsOfPlan(t *testing.T) {
-	fresh := func() *Plan { return &Plan{Seed: 3, N: 50, Batch: 8, Flip: true} }
+	fresh := func() *Sampler { return &Sampler{Seed: 3, N: 50, Batch: 8, Flip: true} }
 	p := fresh()
 	var flips, low, high int
 	for step := range 200 {
 		got := p.Shots(step, testLook, nil)
 		if want := fresh().Shots(step, testLook, nil); step%20 == 0 && !reflect.DeepEqual(got, want) {
-			t.Fatalf("step %d: %v from one plan, %v from another", step, got, want)
+			t.Fatalf("step %d: %v from one sampler, %v from another", step, got, want)
 		}
 		rows := p.Rows(step, nil)
 		if len(got) != len(rows) {
@@ -54,7 +54,7 @@ func TestShotsOfPlan(t *testing.T) {
 	if flips < 700 || flips > 900 || low < 30 || high < 30 { // of 1600; 64 are expected at each end
 		t.Errorf("%d flips, %d of the least side, %d of the most", flips, low, high)
 	}
-	if reflect.DeepEqual(p.Shots(0, testLook, nil), (&Plan{Seed: 4, N: 50, Batch: 8, Flip: true}).Shots(0, testLook, nil)) {
+	if reflect.DeepEqual(p.Shots(0, testLook, nil), (&Sampler{Seed: 4, N: 50, Batch: 8, Flip: true}).Shots(0, testLook, nil)) {
 		t.Error("two seeds, the same batch")
 	}
 }
@@ -68,10 +68,10 @@ func photos(t *testing.T, n int) *Source {
 	return s
 }
 
-// load takes batches of a plan.
+// load takes batches of a sampler.
 func load(t *testing.T, s *Set, batches int) (all []*Batch) {
 	t.Helper()
-	p := &Plan{Seed: 1, N: s.N, Batch: 8, Flip: true}
+	p := &Sampler{Seed: 1, N: s.N, Batch: 8, Flip: true}
 	l, err := NewLoader(s, 8, 3, func(k int, dst []Shot) []Shot {
 		if k == batches {
 			return dst

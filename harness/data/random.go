@@ -5,7 +5,7 @@ package data
 import "math/bits"
 
 // random is the generator SplitMix64 (Steele, Lea, Flood 2014). Its state is 64 bits, so
-// that making a new generator for every image and every slot of the plan is cheap. It is
+// that making a new generator for every image and every slot of the sampler is cheap. It is
 // implemented here because its bits are part of every published result.
 type random uint64
 

@@ -25,7 +25,7 @@ type Look struct {
 
 // Shots appends to dst the slots of a training step on photos. Images and flips are those
 // of Rows; the rest is drawn from (Seed, step, slot), too.
-func (p *Plan) Shots(step int, look Look, dst []Shot) []Shot {
+func (p *Sampler) Shots(step int, look Look, dst []Shot) []Shot {
 	for slot, row := range p.Rows(step, nil) {
 		r := keyed(p.Seed, forView, uint64(step)*uint64(p.Batch)+uint64(slot))
 		v := photo.View{W: look.Size, H: look.Size}

@@ -48,6 +48,13 @@ type Device interface {
 	Close() error
 }
 
+// Limited is a Device with a memory of its own.
+type Limited interface {
+	// Memory is what this process may use of it and what it uses, in bytes; a limit of 0
+	// means that it is unknown.
+	Memory() (limit, used int64)
+}
+
 // Programs are the programs of one net. They share the Param and Stat arenas and the
 // resident data set, and have the same number of replicas. Train and Calibrate may be
 // nil.
@@ -105,8 +112,8 @@ type Row = [4]int32
 // default; 1/k for the k-th batch gives a true average).
 type Rates struct{ Learning, Statistics float32 }
 
-// Plan is a number of steps: batch rows and one pair of rates for each.
-type Plan struct {
+// Launch is the steps of one call: batch rows and one pair of rates for each step.
+type Launch struct {
 	Rows  []Row // len(Rates) x batch, step after step; of each step the first rows are replica 0's
 	Rates []Rates
 	// First is the number of the first step, counted from 0; for errors only.
@@ -141,18 +148,35 @@ type Session interface {
 	// Read copies the named buffer into dst. It looks in the training program first.
 	// Work buffers cannot be read.
 	Read(name string, dst any) error
-	// Train runs len(p.Rates) steps and writes the result of each to m, which has the
+	// Train runs len(l.Rates) steps and writes the result of each to m, which has the
 	// same length. If a step's loss is not finite, Train stops with a *NonFiniteError
 	// and leaves parameters and optimizer state as they were before that step.
-	Train(p Plan, m []Metric) error
+	Train(l Launch, m []Metric) error
 	// Eval classifies rows with batch norm's running statistics.
 	Eval(rows []Row) (Counts, error)
 	// Calibrate runs batches forward with batch statistics and averages these into the
 	// running statistics, weighted by the Statistics rates.
-	Calibrate(p Plan) error
+	Calibrate(l Launch) error
 	// Choices lists what the device chose by timing; empty if nothing.
 	Choices() []Choice
 	Close() error
+}
+
+// Profiled is a Session that takes the time of each instruction, if it was opened with
+// Options.Profile.
+type Profiled interface {
+	// Profile lists the instructions in program order; it is empty if the session was
+	// opened without.
+	Profile() []Timing
+}
+
+// Timing is the time of one instruction since the session was opened.
+type Timing struct {
+	Program, Layer, Kernel, Phase string
+	Impl                          []string // what computes it: a library's implementations, "go"
+	Calls                         int
+	Seconds                       float64
+	Flops, Bytes                  int64 // of one call, as the kernel counts
 }
 
 // UnsupportedError says that a device has no way to do what was asked, as opposed to

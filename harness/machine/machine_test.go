@@ -1,3 +1,5 @@
+// Tests of the table of devices, and of what profiles may need.
+
 package machine_test
 
 import (

@@ -1,3 +1,5 @@
+// Tests of photos that are here.
+
 package machine_test
 
 import (
@@ -17,7 +19,7 @@ import (
 // is whole, and nothing is left over.
 func TestKilledWhileIndexing(t *testing.T) {
 	index := func(root string) (*data.Source, error) {
-		return machine.Machine{Root: root}.Load(context.Background(), "imagenet", data.FolderOptions{Size: 16})
+		return machine.Machine{Root: root}.Data("imagenet").Load(context.Background(), data.FolderOptions{Size: 16})
 	}
 	if root := os.Getenv(sweeptest.EnvDir); root != "" {
 		sweeptest.Mortal()
@@ -81,7 +83,7 @@ func TestOutlineOfPhotos(t *testing.T) {
 		dir                  string
 		train, test, classes int
 	}{{datatest.PhotoFolder(t), 18, 18, 3}, {"", dataset.Of("imagenet").Train, 50000, 1000}} {
-		src, err := machine.Machine{Root: t.TempDir(), DataDir: c.dir}.Outline("imagenet", 16)
+		src, err := machine.Machine{Root: t.TempDir(), DataDir: c.dir}.Data("imagenet").Outline(16)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +91,7 @@ func TestOutlineOfPhotos(t *testing.T) {
 			t.Errorf("%q: %d + %d photos of %d classes, %d pixels", c.dir, src.Train.N, src.Test.N, src.Train.Classes, src.Train.Size)
 		}
 	}
-	if _, err := (machine.Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Outline("imagenet", 16); err == nil {
+	if _, err := (machine.Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Data("imagenet").Outline(16); err == nil {
 		t.Error("an empty folder is taken for ImageNet")
 	}
 }

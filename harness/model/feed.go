@@ -1,7 +1,9 @@
 // Photos on their way to a device.
+
 package model
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -25,8 +27,7 @@ type Feed struct {
 	images []uint8      // of a launch
 	labels []int32
 
-	Waited   time.Duration // for training's batches, since the last lap
-	Idle     time.Duration // before
+	Waited   time.Duration // for the batches of training
 	Failures *Failures
 }
 
@@ -61,6 +62,7 @@ func Held(run experiments.Run, src *data.Source, info device.Info) (images, laun
 	return launch * run.Batch, launch
 }
 
+// NewFeed feeds a session whose programs take batch images a step and hold launch batches.
 func NewFeed(session device.Session, photos *data.Set, batch, launch int) *Feed {
 	n := batch * launch
 	return &Feed{
@@ -113,11 +115,11 @@ func (f *Feed) take(l *data.Loader, n int) (rows []device.Row, err error) {
 }
 
 // train gives the rows of steps first to first+n.
-func (f *Feed) train(plan data.Plan, look data.Look, first, n int) ([]device.Row, error) {
+func (f *Feed) train(sampler data.Sampler, look data.Look, first, n int) ([]device.Row, error) {
 	if f.loader == nil || f.next != first {
 		f.close()
 		var err error
-		f.loader, err = f.start(func(k int, dst []data.Shot) []data.Shot { return plan.Shots(first+k, look, dst) })
+		f.loader, err = f.start(func(k int, dst []data.Shot) []data.Shot { return sampler.Shots(first+k, look, dst) })
 		if err != nil {
 			return nil, err
 		}
@@ -130,8 +132,8 @@ func (f *Feed) train(plan data.Plan, look data.Look, first, n int) ([]device.Row
 }
 
 // Each takes shots in the order given, batch by batch, to the device, and
-// calls do with the rows of each launch.
-func (f *Feed) Each(shots []data.Shot, do func(rows []device.Row) error) error {
+// calls do with the rows of each launch. The error is ctx's if that ended first.
+func (f *Feed) Each(ctx context.Context, shots []data.Shot, do func(rows []device.Row) error) error {
 	l, err := f.start(func(k int, dst []data.Shot) []data.Shot {
 		from := min(k*f.batch, len(shots))
 		dst = append(dst, shots[from:min(from+f.batch, len(shots))]...)
@@ -145,6 +147,9 @@ func (f *Feed) Each(shots []data.Shot, do func(rows []device.Row) error) error {
 	}
 	defer l.Close()
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		rows, err := f.take(l, f.launch)
 		if err != nil || len(rows) == 0 {
 			return err
@@ -156,8 +161,8 @@ func (f *Feed) Each(shots []data.Shot, do func(rows []device.Row) error) error {
 }
 
 // evaluate classifies photos, each in one view.
-func (f *Feed) evaluate(shots []data.Shot) (sum device.Counts, err error) {
-	err = f.Each(shots, func(rows []device.Row) error {
+func (f *Feed) evaluate(ctx context.Context, shots []data.Shot) (sum device.Counts, err error) {
+	err = f.Each(ctx, shots, func(rows []device.Row) error {
 		c, err := f.session.Eval(rows)
 		sum.Images += c.Images
 		sum.Wrong += c.Wrong
@@ -165,6 +170,14 @@ func (f *Feed) evaluate(shots []data.Shot) (sum device.Counts, err error) {
 		return err
 	})
 	return sum, err
+}
+
+// Waited is how long training has waited for photos since Open; 0 without photos.
+func (m *Model) Waited() time.Duration {
+	if m.Feed == nil {
+		return 0
+	}
+	return m.Feed.Waited
 }
 
 func (f *Feed) close() {

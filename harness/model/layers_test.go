@@ -1,3 +1,5 @@
+// Tests of the layers' responses.
+
 package model
 
 import (
@@ -7,8 +9,10 @@ import (
 	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/state"
 	"depthlab/nets"
 	"depthlab/nets/kernel"
+	"depthlab/nets/program"
 )
 
 // measuring is a batch norm that also measures its response.
@@ -33,65 +37,55 @@ func (k measuring) Ref(out, in []kernel.Tensor) {
 	*k.std = math.Sqrt(square / float64(len(y.F32)))
 }
 
+// instrumented is a device that measures the responses of each batch norm, by layer.
+type instrumented struct {
+	device.Device
+	measured map[string]*float64
+}
+
+func (d instrumented) Open(p device.Programs, o device.Options) (device.Session, error) {
+	for i, c := range p.Train.Code {
+		if k, ok := c.Kernel.(kernel.BatchNorm); ok {
+			d.measured[c.Layer] = new(float64)
+			p.Train.Code[i].Kernel = measuring{k, d.measured[c.Layer]}
+		}
+	}
+	return d.Device.Open(p, o)
+}
+
 // The responses that follow from scale, shift and running variance alone are
 // those of a batch, for every layer of nets that have been trained a little.
 func TestResponses(t *testing.T) {
 	for _, net := range []string{"plain-14", "resnet-8/C", "resnet-8/single", "resnet-8/preact"} {
-		src := datatest.Noise()
 		run, err := planned(t, small).Run(net, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		run.Optimizer.Form = "pytorch" // a rate of 0 moves nothing
-		m := &Model{Run: run}
-		if err := m.split(src); err != nil {
-			t.Fatal(err)
-		}
-		arch, err := nets.ParseArch(net)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.Programs, err = Compile(arch, run, &src.Train, src.Train.N+src.Test.N); err != nil {
-			t.Fatal(err)
-		}
 		measured := map[string]*float64{}
-		for i, c := range m.Programs.Train.Code {
-			if k, ok := c.Kernel.(kernel.BatchNorm); ok {
-				measured[c.Layer] = new(float64)
-				m.Programs.Train.Code[i].Kernel = measuring{k, measured[c.Layer]}
-			}
-		}
-		if m.Session, err = ref.New().Open(m.Programs, device.Options{}); err != nil {
-			t.Fatal(err)
-		}
-		if err := m.fill(arch, src); err != nil {
-			t.Fatal(err)
-		}
-		const steps = 12
-		rows, err := m.Rows(0, steps)
+		m, err := Open(run, datatest.Noise(), instrumented{ref.New(), measured}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan := device.Plan{Rows: rows}
-		for i := range steps {
-			rate := float32(0.1)
-			if i == steps-1 {
-				rate = 0 // what is read is what was measured
+		for step, rate := range []float32{0.1, 0} { // what is read is what was measured
+			if _, err := m.Steps(11*step, 11-10*step, 11, device.Rates{Learning: rate, Statistics: 0.5}); err != nil {
+				t.Fatal(err)
 			}
-			plan.Rates = append(plan.Rates, device.Rates{Learning: rate, Statistics: 0.5})
 		}
-		if err := m.Session.Train(plan, make([]device.Metric, steps)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := m.Responses()
+		tensors, err := m.Tensors(program.Param, program.Stat)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(got) != arch.Depth-1 || len(m.Path.Weights) != arch.Depth {
-			t.Fatalf("%s: %d responses and %d layers of weights", net, len(got), len(m.Path.Weights))
+		values, err := state.Values(tensors)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := m.Layers.Responses(values, run.BatchNorm.Eps)
+		if arch, _ := nets.ParseArch(net); len(got) != arch.Depth-1 || len(m.Layers.Weights) != arch.Depth {
+			t.Fatalf("%s: %d responses and %d layers of weights", net, len(got), len(m.Layers.Weights))
 		}
 		moved := false
-		for i, name := range m.Path.Norms {
+		for i, name := range m.Layers.Norms {
 			want := *measured[name]
 			if math.Abs(got[i]-want) > 1e-3*want {
 				t.Errorf("%s, %s: response %g, measured %g", net, name, got[i], want)

@@ -1,5 +1,6 @@
 // What a net takes of memory, and a batch that goes through it in parts where it takes
 // too much.
+
 package model
 
 import (
@@ -13,14 +14,13 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/limits"
-	"depthlab/nets"
 	"depthlab/nets/program"
 )
 
 // Memory is what this process may use of a device's own memory, and what it
 // does, in bytes; 0 where the device does not say.
 func Memory(dev device.Device) (limit, used int64) {
-	if d, ok := dev.(interface{ Memory() (limit, used int64) }); ok {
+	if d, ok := dev.(device.Limited); ok {
 		return d.Memory()
 	}
 	return 0, 0
@@ -29,16 +29,12 @@ func Memory(dev device.Device) (limit, used int64) {
 // Footprint is the memory that the programs of a run share on a device, in
 // bytes, without what its compiler adds.
 func Footprint(run experiments.Run, src *data.Source, info device.Info) (most int64, err error) {
-	arch, err := nets.ParseArch(run.Net)
-	if err != nil {
-		return 0, err
-	}
 	images, _ := Held(run, src, info)
-	progs, err := Compile(arch, run, &src.Train, images)
+	programs, err := Compile(run, &src.Train, images)
 	if err != nil {
 		return 0, err
 	}
-	for _, p := range progs.All() {
+	for _, p := range programs.All() {
 		most = max(most, Bytes(p, run.Precision))
 	}
 	return most, nil
@@ -106,8 +102,8 @@ func Bytes(p *program.Program, precision string) (sum int64) {
 // Fitting gives the images that go through a run's net at a time: as many as its
 // question says (0: all), else all if free bytes hold that, else the largest
 // divisor of the batch that they do hold, and that splits no group of batch
-// norm. It is an error that there is none, and that statistics are of the
-// whole batch, which no cut leaves as they are. Free is 0 where it is not known.
+// norm. It fails if no divisor fits, or if statistics are of the whole batch, which no
+// cut leaves as they are. Free is 0 where it is not known.
 func Fitting(run experiments.Run, src *data.Source, info device.Info, free int64) (int, error) {
 	if run.Micro > 0 || free == 0 {
 		return run.Micro, nil

@@ -1,3 +1,5 @@
+// Tests of memory, and of batches that are cut to fit.
+
 package model
 
 import (
@@ -12,19 +14,14 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
-	"depthlab/nets"
 )
 
 // needed is the memory of a run, so many images at a time.
 func needed(t *testing.T, run experiments.Run, src *data.Source, micro int) (most int64) {
 	t.Helper()
 	run.Micro = micro
-	arch, err := nets.ParseArch(run.Net)
-	if err != nil {
-		t.Fatal(err)
-	}
 	images, _ := Held(run, src, ref.New().Info())
-	progs, err := Compile(arch, run, &src.Train, images)
+	progs, err := Compile(run, &src.Train, images)
 	if err != nil {
 		t.Fatal(err)
 	}

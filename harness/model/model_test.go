@@ -1,3 +1,5 @@
+// Questions for the tests of this package.
+
 package model
 
 import (

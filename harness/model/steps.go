@@ -1,29 +1,52 @@
 // Steps of a net, and what they leave in it.
+
 package model
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
+	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/state"
 	"depthlab/nets/program"
 )
 
-// Steps trains steps from first on, so many in each call.
-func (m *Model) Steps(first, n, each int) ([]device.Metric, error) {
-	var all []device.Metric
+// rows are the batches of steps first to first+n. Photos then lie on the device until the
+// next call.
+func (m *Model) rows(first, n int) ([]device.Row, error) {
+	if m.Feed != nil {
+		return m.Feed.train(m.sampler, m.look, first, n)
+	}
+	rows := make([]device.Row, 0, n*m.Run.Batch)
+	for step := first; step < first+n; step++ {
+		rows = m.sampler.Rows(step, rows)
+	}
+	return rows, nil
+}
+
+// Train trains len(rates) steps, from step first on, in one launch: at most Launch. It
+// writes what each step measured to metrics, of the same length.
+func (m *Model) Train(first int, rates []device.Rates, metrics []device.Metric) error {
+	rows, err := m.rows(first, len(rates))
+	if err != nil {
+		return err
+	}
+	return m.Session.Train(device.Launch{First: first, Rows: rows, Rates: rates}, metrics)
+}
+
+// Steps trains n steps, from step first on, at constant rates, in launches of at most
+// launch steps. Rates of zero change no parameter.
+func (m *Model) Steps(first, n, launch int, rates device.Rates) ([]device.Metric, error) {
+	all := make([]device.Metric, 0, n)
 	for n > 0 {
-		k := min(n, each, m.Launch)
-		rows, err := m.Rows(first, k)
-		if err != nil {
-			return nil, err
+		k := min(n, launch, m.Launch)
+		constant, metrics := make([]device.Rates, k), make([]device.Metric, k)
+		for i := range constant {
+			constant[i] = rates
 		}
-		plan := device.Plan{First: first, Rows: rows}
-		for range k {
-			plan.Rates = append(plan.Rates, device.Rates{Learning: 0.001, Statistics: 0.1})
-		}
-		metrics := make([]device.Metric, k)
-		if err := m.Session.Train(plan, metrics); err != nil {
+		if err := m.Train(first, constant, metrics); err != nil {
 			return nil, err
 		}
 		all = append(all, metrics...)
@@ -32,26 +55,66 @@ func (m *Model) Steps(first, n, each int) ([]device.Metric, error) {
 	return all, nil
 }
 
-// Idle trains so many launches at rate 0, from a step on.
-func (m *Model) Idle(first, launches int) error {
-	for range launches {
-		rows, err := m.Rows(first, m.Launch)
-		if err != nil {
+// Evaluate classifies images. The error is ctx's if that ended first.
+func (m *Model) Evaluate(ctx context.Context, images []int32) (device.Counts, error) {
+	if err := ctx.Err(); err != nil {
+		return device.Counts{}, err
+	}
+	if m.Feed != nil {
+		in := m.Run.Input
+		return m.Feed.evaluate(ctx, data.Shots(images, []data.Shot{data.Centre(in.Crop, in.Scale[0])}))
+	}
+	return m.Session.Eval(data.EvalRows(images, m.Run.Batch, m.Run.Input.Pad))
+}
+
+// Average replaces the running statistics of batch norm by true averages over
+// mini-batches of training images at the present weights, at most an epoch of them:
+// the k-th enters with the share 1/k (the authors' README on test statistics,
+// github.com/KaimingHe/deep-residual-networks). They are the batches that would
+// follow the last step, the same ones each time; the statistics before do not matter.
+// The error is ctx's if that ended first.
+func (m *Model) Average(ctx context.Context, batches int) error {
+	if m.Feed != nil { // waiting for these photos is no part of training
+		waited := m.Feed.Waited
+		defer func() { m.Feed.Waited = waited }()
+	}
+	n := max(1, min(batches, len(m.Images.Train)/m.Run.Batch))
+	for k := 0; k < n; {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		plan := device.Plan{First: first, Rows: rows, Rates: make([]device.Rates, m.Launch)}
-		if err := m.Session.Train(plan, make([]device.Metric, m.Launch)); err != nil {
+		p := device.Launch{First: m.Run.Schedule.Stop + k}
+		var err error
+		if p.Rows, err = m.rows(p.First, min(m.Launch, n-k)); err != nil {
 			return err
 		}
-		first += m.Launch
+		for range len(p.Rows) / m.Run.Batch {
+			k++
+			p.Rates = append(p.Rates, device.Rates{Statistics: 1 / float32(k)})
+		}
+		if err := m.Session.Calibrate(p); err != nil {
+			return fmt.Errorf("averaging batch norm's statistics: %w", err)
+		}
 	}
 	return nil
+}
+
+// Views lists the named tensors of a program's arenas, in the order of their memory.
+func Views(p *program.Program, arenas ...program.Arena) (all []program.Buffer) {
+	for _, a := range arenas {
+		for _, id := range p.Views(a) {
+			if b := p.Buffers[id]; !b.Part {
+				all = append(all, b)
+			}
+		}
+	}
+	return all
 }
 
 // Tensors reads the named tensors of arenas from the device.
 func (m *Model) Tensors(arenas ...program.Arena) ([]state.Tensor, error) {
 	var out []state.Tensor
-	for _, b := range m.Views(arenas...) {
+	for _, b := range Views(m.Programs.Train, arenas...) {
 		v := make([]float32, b.Shape.Len())
 		if err := m.Session.Read(b.Name, v); err != nil {
 			return nil, err
@@ -61,7 +124,20 @@ func (m *Model) Tensors(arenas ...program.Arena) ([]state.Tensor, error) {
 	return out, nil
 }
 
-// Batch reads the images and labels of the latest step.
+// Load writes tensors into the buffers of their names.
+func (m *Model) Load(tensors []state.Tensor) error {
+	w := Writer{Session: m.Session}
+	for i := range tensors {
+		v, err := tensors[i].Float32s()
+		if err != nil {
+			return err
+		}
+		w.Write(tensors[i].Name, v)
+	}
+	return w.Err
+}
+
+// Batch reads the images (N, C, H, W) and labels (N) of the latest step.
 func (m *Model) Batch() ([]state.Tensor, error) {
 	p := m.Programs.Train
 	shape := p.Buffers[p.Input].Shape

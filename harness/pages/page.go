@@ -32,16 +32,13 @@ type Run struct {
 	Origin store.OriginRun
 }
 
-// Name is the file of the page in the folder of a question.
-const Name = "report.html"
-
 // Write writes the page of a question into its folder.
 func Write(q Question, runs []Run) error {
 	p, err := page(new(plots.Reporter), q, runs)
 	if err != nil {
 		return err
 	}
-	return disk.WriteFunc(filepath.Join(string(q.View), Name), func(w io.Writer) error { return report.Write(w, p) })
+	return disk.WriteFunc(q.View.Report(), func(w io.Writer) error { return report.Write(w, p) })
 }
 
 // page is what there is to say of a question.

@@ -32,7 +32,7 @@ type Server struct {
 	// Dir is a results folder, one of its questions, or a folder above several.
 	Dir string
 	// Find lists the folders of questions in or under Dir.
-	Find func(dir string) ([]string, error)
+	Find func(dir string) ([]store.View, error)
 	See  See
 	// Anyone may ask, by any name of this machine. Else a browser must have asked for
 	// this machine itself, so that no page from elsewhere can read what is here.
@@ -67,13 +67,13 @@ func (s *Server) find() error {
 		s.views = map[string]*watched{}
 		return err
 	}
-	dirs, err := s.Find(s.Dir)
+	views, err := s.Find(s.Dir)
 	now := map[string]*watched{}
-	for _, dir := range dirs {
-		name := nameOf(s.Dir, dir)
+	for _, v := range views {
+		name := nameOf(s.Dir, string(v))
 		w := s.views[name]
 		if w == nil {
-			w = &watched{name: name, view: store.View(dir)}
+			w = &watched{name: name, view: v}
 		}
 		now[name] = w
 	}

@@ -1,3 +1,5 @@
+// What a run will take: time, memory, disk.
+
 package predict
 
 import (
@@ -72,7 +74,7 @@ func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []
 		}
 		e.Micro, run.Micro = micro, micro
 	}
-	progs, err := model.Compile(arch, run, &src.Train, held)
+	progs, err := model.Compile(run, &src.Train, held)
 	if err != nil {
 		return e, err
 	}

@@ -1,3 +1,5 @@
+// Tests of predicted times.
+
 package predict
 
 import (
@@ -14,6 +16,7 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/machine"
 	"depthlab/harness/store"
 )
 
@@ -26,7 +29,11 @@ func TestPredict(t *testing.T) {
 	at := func(net string, batch int, precision string, macs int64, speed float64) Speed {
 		return Speed{Net: net, Batch: batch, Precision: precision, Macs: macs, ImagesPerS: speed}
 	}
-	guessed := roughly["onednn"] * float64(runtime.GOMAXPROCS(0)) / 1000
+	onednn, err := machine.KindOf("onednn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guessed := onednn.PerThread * float64(runtime.GOMAXPROCS(0)) / 1000
 	for _, c := range []struct {
 		name   string
 		info   device.Info

@@ -1,3 +1,5 @@
+// Package predict says how long runs will take and how large they are, from the speeds of
+// runs before on this machine or of steps that it times. It trains nothing to keep.
 package predict
 
 import (
@@ -11,6 +13,7 @@ import (
 	"depthlab/experiments"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/machine"
 	"depthlab/harness/model"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
@@ -25,10 +28,8 @@ type Speed struct {
 	ImagesPerS     float64 // trained
 }
 
-// roughly is how many multiply-adds, counted forward, a thread of a server's CPU
-// trains in a second, and roughlyGPU a GPU: guesses where nothing was timed.
-var roughly = map[string]float64{"onednn": 2e10, "xla": 5e9, "ref": 2e8}
-
+// roughlyGPU is how many multiply-adds, counted forward, a GPU trains in a second: a guess
+// where nothing was timed.
 const roughlyGPU = 2e12
 
 // guess is the speed of a net on a device by its multiply-adds alone, in images
@@ -37,7 +38,8 @@ func guess(info device.Info, macs int64) float64 {
 	if info.GPU {
 		return roughlyGPU / float64(macs)
 	}
-	return roughly[info.Name] * float64(runtime.GOMAXPROCS(0)) / float64(macs)
+	k, _ := machine.KindOf(info.Name)
+	return k.PerThread * float64(runtime.GOMAXPROCS(0)) / float64(macs)
 }
 
 // farthest is the ratio of multiply-adds above which the speed of one net says
@@ -223,7 +225,7 @@ func timed(run experiments.Run, src *data.Source, dev device.Device) (imagesPerS
 	if run.Micro, err = model.Fitting(run, src, dev.Info(), model.Room(dev, run, src)); err != nil {
 		return 0, err
 	}
-	m, err := model.Open(run, src, dev)
+	m, err := model.Open(run, src, dev, "")
 	if err != nil {
 		return 0, err
 	}
@@ -233,11 +235,7 @@ func timed(run experiments.Run, src *data.Source, dev device.Device) (imagesPerS
 	began := time.Now()
 	for step := 0; len(laps) < 2 || time.Since(began) < timedFor; step += n {
 		start := time.Now()
-		rows, err := m.Rows(step, n)
-		if err != nil {
-			return 0, err
-		}
-		if err := m.Session.Train(device.Plan{First: step, Rows: rows, Rates: make([]device.Rates, n)}, make([]device.Metric, n)); err != nil {
+		if _, err := m.Steps(step, n, n, device.Rates{}); err != nil {
 			return 0, err
 		}
 		if laps = append(laps, float64(n*run.Batch)/time.Since(start).Seconds()); step == 0 {

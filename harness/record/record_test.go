@@ -83,7 +83,7 @@ func TestResumedRecordEqualsUndisturbed(t *testing.T) {
 		f, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 		f.WriteString(`{"kind":"train","st`) // the kill
 		f.Close()
-		if err := Truncate(path, c.saved); err != nil {
+		if err := Truncate(path, c.saved, false); err != nil {
 			t.Fatal(err)
 		}
 		if c.saved == 0 {

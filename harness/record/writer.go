@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"depthlab/harness/disk"
@@ -118,13 +119,47 @@ func (w *Writer) Close() error { return w.f.Close() }
 //
 //   - all events of later steps,
 //   - "responses", "stop" and "end" events of any step,
-//   - if step is the run's last, also its "eval" and "full" events: the final tests come
-//     after the last checkpoint and will be repeated.
+//   - if the test of step comes after the checkpoint, also its "eval", "full" and "rate"
+//     events. That is so if untested is set, and if step is the run's last.
 //
-// So at other steps a run must write all events of a step, new learning rates included,
-// before it saves the checkpoint. The remaining lines are kept byte for byte. The file is
-// replaced atomically.
-func Truncate(path string, step int) error {
+// Otherwise a run must write all events of a step, new learning rates included, before it
+// saves the checkpoint. The remaining lines are kept byte for byte. The file is replaced
+// atomically.
+func Truncate(path string, step int, untested bool) error {
+	return rewrite(path, func(e Event, line []byte, last int) []byte {
+		later := e.Step > step
+		switch e.Kind {
+		case "responses", "stop", "end":
+			later = true
+		case "eval", "full", "rate":
+			later = later || e.Step == step && (untested || step == last)
+		}
+		if later {
+			return nil
+		}
+		return line
+	})
+}
+
+// Amend adds an event to the record of a finished run, before its "end". All other lines
+// are kept byte for byte. The file is replaced atomically.
+func Amend(path string, added Event) error {
+	added.Time = cmp.Or(added.Time, time.Now().UTC().Format(time.RFC3339))
+	text, err := json.Marshal(added)
+	if err != nil {
+		return fmt.Errorf("%s: %q event: %w", path, added.Kind, err)
+	}
+	return rewrite(path, func(e Event, line []byte, _ int) []byte {
+		if e.Kind == "end" {
+			line = slices.Concat(text, []byte{'\n'}, line)
+		}
+		return line
+	})
+}
+
+// rewrite replaces each line of the record at path by what change makes of it. last is
+// the run's last step.
+func rewrite(path string, change func(e Event, line []byte, last int) []byte) error {
 	r, err := Read(path)
 	if err != nil {
 		return err
@@ -133,23 +168,11 @@ func Truncate(path string, step int) error {
 	if err != nil {
 		return err
 	}
-	var kept []byte
+	var text []byte
 	for _, e := range r.Events { // one event on each line, in order
 		end := bytes.IndexByte(raw, '\n') + 1
-		if !dropped(e, step, r.Start.Steps) {
-			kept = append(kept, raw[:end]...)
-		}
+		text = append(text, change(e, raw[:end], r.Start.Steps)...)
 		raw = raw[end:]
 	}
-	return disk.Write(path, kept)
-}
-
-func dropped(e Event, step, last int) bool {
-	switch e.Kind {
-	case "responses", "stop", "end":
-		return true
-	case "eval", "full":
-		return e.Step > step || e.Step == last
-	}
-	return e.Step > step
+	return disk.Write(path, text)
 }

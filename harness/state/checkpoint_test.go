@@ -15,8 +15,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"depthlab/harness/testskip"
 )
 
 const testID = "resnet-20_B-seed0"
@@ -287,9 +285,6 @@ func TestKilledWhileSaving(t *testing.T) {
 			}
 			fmt.Println("saved", step)
 		}
-	}
-	if testskip.Short(t) {
-		testskip.Skip(t, "starts processes")
 	}
 	for i := range 6 {
 		dir := t.TempDir()

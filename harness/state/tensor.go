@@ -185,3 +185,15 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// Values are the values of float tensors, by name.
+func Values(tensors []Tensor) (map[string][]float32, error) {
+	values := map[string][]float32{}
+	for i := range tensors {
+		var err error
+		if values[tensors[i].Name], err = tensors[i].Float32s(); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}

@@ -68,7 +68,7 @@ func importRuns(from View, into Store, finished bool, say func(format string, ar
 	}
 	for _, e := range listed {
 		f := from.Folder(e)
-		to := Folder(filepath.Join(into.Runs(), e.Run))
+		to := into.Run(e.Run)
 		if f == to {
 			continue
 		}

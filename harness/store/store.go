@@ -34,6 +34,12 @@ type Store string
 // Runs is the folder that contains the runs.
 func (s Store) Runs() string { return filepath.Join(string(s), "runs") }
 
+// Run is the folder of the run with a name, as Folder.Name has it.
+func (s Store) Run(name string) Folder { return Folder(filepath.Join(s.Runs(), name)) }
+
+// Published is the results folder that comes with the project, inside of this one.
+func (s Store) Published() Store { return Store(filepath.Join(string(s), "published")) }
+
 // View is the folder of a question's profile.
 func (s Store) View(question, profile string) View {
 	return View(filepath.Join(string(s), question, profile))
@@ -48,7 +54,7 @@ func Key(run experiments.Run, data, source string) string {
 
 // Folder is the folder of a run with this key.
 func (s Store) Folder(run experiments.Run, key string) Folder {
-	return Folder(filepath.Join(s.Runs(), run.Name()+"-"+key))
+	return s.Run(run.Name() + "-" + key)
 }
 
 var folderName = regexp.MustCompile(`^[a-z].*-seed[0-9]+-[0-9a-f]{12}$`)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"depthlab/harness/disk"
 	"depthlab/harness/lock"
@@ -36,8 +37,24 @@ func (v View) Store() Store { return Store(filepath.Dir(filepath.Dir(string(v)))
 // Question is the path of the question as it was asked, with all defaults filled in.
 func (v View) Question() string { return filepath.Join(string(v), "question.yaml") }
 
+// Slurm is the folder of the batch scripts that were submitted for the question, and of
+// their logs.
+func (v View) Slurm() string { return filepath.Join(string(v), "slurm") }
+
 // Log is the path of the sweeps' messages.
 func (v View) Log() string { return filepath.Join(string(v), "log.txt") }
+
+// Table is the table of errors, for people.
+func (v View) Table() string { return filepath.Join(string(v), "table.md") }
+
+// Figure is a figure as PNG.
+func (v View) Figure(name string) string { return filepath.Join(string(v), name+".png") }
+
+// Report is the page for a browser.
+func (v View) Report() string { return filepath.Join(string(v), "report.html") }
+
+// Origin is what the tables beside it were made from; figures carry it themselves.
+func (v View) Origin() string { return filepath.Join(string(v), "provenance.json") }
 
 // TensorBoard is the folder of the event files of the run that the question calls id.
 func (v View) TensorBoard(id string) string { return filepath.Join(string(v), "tensorboard", id) }
@@ -83,7 +100,7 @@ func (v View) Read() (file string, runs []Entry, err error) {
 }
 
 // Folder is the folder of an entry's run.
-func (v View) Folder(e Entry) Folder { return Folder(filepath.Join(v.Store().Runs(), e.Run)) }
+func (v View) Folder(e Entry) Folder { return v.Store().Run(e.Run) }
 
 // Views lists the questions that were asked in this store, by name.
 func (s Store) Views() ([]View, error) {
@@ -105,6 +122,43 @@ func (s Store) Views() ([]View, error) {
 		}
 	}
 	return all, nil
+}
+
+// Under lists the views in or under a folder. It follows links, because results may lie on
+// another disk. The error is of folders that cannot be read.
+func Under(dir string) ([]View, error) { return under(dir, map[string]bool{}) }
+
+// under is Under. seen are the folders that were looked into, as links may form circles.
+func under(dir string, seen map[string]bool) (all []View, err error) {
+	real, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) || seen[real] {
+		return nil, nil // a link to nowhere
+	}
+	seen[real] = true
+	entries, unread := os.ReadDir(dir)
+	if errors.Is(unread, syscall.ENOTDIR) {
+		return nil, nil // a link to a file
+	}
+	if v := View(dir); v.IsQuestion() {
+		return []View{v}, nil
+	}
+	errs := []error{err, unread}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if path != Store(dir).Runs() && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
+			below, err := under(path, seen)
+			all, errs = append(all, below...), append(errs, err)
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// IsQuestion reports whether the folder is results/NAME/PROFILE: the list of its runs, or its
+// question, lies in it.
+func (v View) IsQuestion() bool {
+	_, runs, err := v.Read()
+	_, missing := os.Stat(v.Question())
+	return err != nil || len(runs) > 0 || missing == nil
 }
 
 // Used returns for each run (by folder name) the questions that list it, or a run that

@@ -1,3 +1,5 @@
+// Tests of what a device chooses by timing.
+
 package sweep_test
 
 import (

@@ -1,3 +1,5 @@
+// Tests of runs whose batch is cut for lack of memory.
+
 package sweep_test
 
 import (

@@ -1,3 +1,5 @@
+// Tests of how many runs are trained at a time.
+
 package sweep
 
 import (

@@ -1,3 +1,5 @@
+// What tests in package sweep_test see of this package.
+
 package sweep
 
 import (
@@ -7,10 +9,13 @@ import (
 	"depthlab/harness/device"
 )
 
+// Drawn is what figures draw beside curves.
+var Drawn = drawn
+
 // Fitting is the run that takes most, and how many such fit, at most n.
-func (s *Sweep) Fitting(n int) (id string, fit int, err error) {
-	run, bytes, err := s.largest(s.unfinished())
-	return run.ID, s.fit(bytes, n), err
+func (s *Sweep) Fitting(n int) (id string, fits int, err error) {
+	run, bytes, err := largest(unfinished(s.Plan, s.Folders), s.Data, s.Device.Info())
+	return run.ID, fit(s.Device, bytes, n), err
 }
 
 // SetStale sets after what time without a heartbeat a holder on another machine is dead.
@@ -18,7 +23,7 @@ func (s *Sweep) SetStale(d time.Duration) { s.locks.Stale = d }
 
 // Timed times n of the first run at a time.
 func (s *Sweep) Timed(n int) (imagesPerS float64, err error) {
-	s.opened = []device.Device{s.Device}
-	imagesPerS, err = s.speed(s.Plan.Runs[0], n)
-	return imagesPerS, errors.Join(err, s.closeOpened())
+	p := pool{open: s.Open, all: []device.Device{s.Device}, borrowed: true}
+	imagesPerS, err = together(&p, n, s.Plan.Runs[0], s.Data)
+	return imagesPerS, errors.Join(err, p.close())
 }

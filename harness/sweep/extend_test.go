@@ -1,3 +1,5 @@
+// Tests of runs that wait for the one they begin as.
+
 package sweep_test
 
 import (

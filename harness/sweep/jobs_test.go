@@ -1,3 +1,5 @@
+// Tests of several runs at a time, and of lost devices.
+
 package sweep_test
 
 import (
@@ -70,7 +72,7 @@ func (d losing) Open(p device.Programs, o device.Options) (device.Session, error
 	return &losingSession{s, d.step}, err
 }
 
-func (s *losingSession) Train(p device.Plan, m []device.Metric) error {
+func (s *losingSession) Train(p device.Launch, m []device.Metric) error {
 	if p.First >= s.step {
 		return fmt.Errorf("xla: %w", &device.LostError{Err: errors.New("CUDA_ERROR_LAUNCH_FAILED")})
 	}

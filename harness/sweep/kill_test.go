@@ -1,3 +1,5 @@
+// Tests of processes that are killed, and of two that share a folder.
+
 package sweep_test
 
 import (
@@ -23,7 +25,7 @@ import (
 )
 
 var (
-	kills    = flag.Int("kills", 0, "kills of TestKillAnywhere; 0: a few, 40 without -short")
+	kills    = flag.Int("kills", 0, "kills of TestKillAnywhere; 0: a few, 40 where everything is tested")
 	killSeed = flag.Uint64("killseed", 0, "seed of TestKillAnywhere; 0: a new one")
 )
 
@@ -79,7 +81,7 @@ func TestKillAnywhere(t *testing.T) {
 	n := *kills
 	if n == 0 {
 		n = 40
-		if testskip.Short(t) {
+		if !testskip.Everything() {
 			n = 6
 		}
 	}

@@ -2,6 +2,7 @@
 
 // What takes many minutes, or looks at the clock and wants a machine that does
 // nothing else: .ci/nightly runs it.
+
 package sweep_test
 
 import (

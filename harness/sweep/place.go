@@ -1,4 +1,5 @@
 // Where the runs of a question lie in the store.
+
 package sweep
 
 import (

@@ -1,3 +1,5 @@
+// Tests of which run of the store a question gets.
+
 package sweep_test
 
 import (

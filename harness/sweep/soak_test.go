@@ -1,3 +1,5 @@
+// Tests that many runs take no more than a few.
+
 package sweep_test
 
 import (

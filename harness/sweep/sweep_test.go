@@ -1,3 +1,5 @@
+// Tests of a whole sweep.
+
 package sweep_test
 
 import (

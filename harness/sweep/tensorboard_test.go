@@ -1,3 +1,5 @@
+// Tests of TensorBoard's files.
+
 package sweep_test
 
 import (

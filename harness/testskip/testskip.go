@@ -7,14 +7,15 @@ package testskip
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 )
 
 const (
 	// All is the environment variable that asks for everything and forbids skipping.
 	All = "DEPTHLAB_TEST_ALL"
-	// Absent is the environment variable that names a file. For each test that lacks
-	// hardware the hardware's name is added to it, on a line of its own.
+	// Absent is the environment variable that names a file. Each skip adds a line to it on
+	// what the test lacks: ./run.sh test shows them at its end.
 	Absent = "DEPTHLAB_TEST_ABSENT"
 )
 
@@ -41,6 +42,7 @@ func Part(t testing.TB, reason string, args ...any) {
 		t.Fatalf("%s; %s forbids it", text, All)
 	}
 	t.Log(text)
+	note(t, fmt.Sprintf(reason, args...))
 }
 
 // Everything reports whether to test all. If not, rows that a table marks `all` are left
@@ -53,15 +55,23 @@ func Short(t testing.TB) bool { return !Everything() }
 // Hardware skips the test because the named hardware is absent.
 func Hardware(t testing.TB, name string) {
 	t.Helper()
-	if path := os.Getenv(Absent); path != "" {
-		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintln(f, name)
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	note(t, "no "+name+" here")
 	t.Skipf("SKIPPED: no %s here", name)
+}
+
+// note adds a line to the file that Absent names.
+func note(t testing.TB, line string) {
+	t.Helper()
+	path := os.Getenv(Absent)
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(f, strings.ReplaceAll(line, "\n", " "))
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

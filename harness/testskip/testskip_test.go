@@ -59,7 +59,7 @@ func TestAll(t *testing.T) {
 			t.Errorf("with %s=%s it is %s, want %s", All, c.all, got, c.want)
 		}
 	}
-	if text, err := os.ReadFile(absent); string(text) != "AMX\nGPU\n" {
+	if text, err := os.ReadFile(absent); string(text) != "no library\nno library\nno AMX here\nno GPU here\n" {
 		t.Errorf("absent: %q, %v", text, err)
 	}
 }

@@ -1,3 +1,5 @@
+// Tests of runs that begin as a trained, shallower net.
+
 package train_test
 
 import (

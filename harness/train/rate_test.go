@@ -1,3 +1,5 @@
+// Tests of the learning rate.
+
 package train_test
 
 import (

@@ -1,3 +1,5 @@
+// Tests that a resumed run ends as one that was not stopped.
+
 package train_test
 
 import (

@@ -1,9 +1,11 @@
 // A run from its folder to its end: opened, described, trained, finished.
+
 package train
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
 
 	"depthlab/experiments"
@@ -18,58 +20,75 @@ import (
 
 // Task is a run that is to be trained, and what with.
 type Task struct {
-	Run               experiments.Run // with as many images at a time as are to go through the net
-	Asked             experiments.Run // as the question has it
-	Folder            store.Folder
-	Lock              *lock.Lock   // of the folder
-	Source            store.Folder // the run that it begins as; "" for none
-	Data              *data.Source
-	Version           string // of the program
-	Question, Profile string
+	Run      experiments.Run // with as many images at a time as are to go through the net
+	Asked    experiments.Run // as the question has it
+	Question string
+	Profile  string
+	Folder   store.Folder
+	Lock     *lock.Lock   // of the folder
+	Source   store.Folder // of the run that it begins as; "" for none
+	Data     *data.Source
+	Version  string // of the program
 }
 
-// Open opens a run on a device, as far as its latest checkpoint goes. The caller
-// closes the trainer.
-func Open(task Task, dev device.Device) (*Trainer, error) {
-	m, err := model.OpenIn(task.Folder.Compiled(), task.Run, task.Data, dev)
+// Trainer is one run under way.
+type Trainer struct {
+	Step int // finished steps
+
+	task     Task
+	net      *model.Model
+	at       progress // beside the step and the tensors, where the run stands
+	clock    stopwatch
+	warnings []string // to be recorded
+	origin   *store.Provenance
+	rec      *record.Writer // nil before Begin
+	sink     record.Sink    // rec, and what shows it
+	show     func(step int, m record.Metric)
+}
+
+// Open opens a run on a device, as far as its latest checkpoint goes. The caller closes
+// the trainer.
+func Open(task Task, dev device.Device) (t *Trainer, err error) {
+	net, err := model.Open(task.Run, task.Data, dev, task.Folder.Compiled())
 	if err != nil {
 		return nil, err
 	}
-	t := &Trainer{Model: m, task: task, folder: task.Folder, held: task.Lock, made: made(m, task.Version)}
-	t.step = task.Run.From
-	if err = t.folder.RemoveTemporaries(); err == nil {
-		t.warnings, err = t.resume()
+	t = &Trainer{task: task, net: net}
+	if err = task.Folder.RemoveTemporaries(); err == nil {
+		t.at, t.Step, t.warnings, err = resume(task.Folder, net, session(net, task.Version))
 	}
 	if err == nil {
 		err = t.forgetKept()
 	}
 	if err != nil {
-		return nil, errors.Join(err, m.Close())
+		return nil, errors.Join(err, net.Close())
 	}
-	if text := m.OneClass(task.Data); text != "" && t.fresh() {
+	t.clock = resumed(t.at)
+	if text := oneClass(task.Data, net.Images.Train); text != "" && t.fresh() {
 		t.warnings = append(t.warnings, text)
 	}
 	return t, nil
 }
 
-// made describes this process as it trains a run.
-func made(m *model.Model, version string) store.Session {
-	now := store.Session{
-		Version: version, Device: m.Session.Info(), Program: m.Programs.Train.Hash(), Decoder: m.Decoder(),
-		Choices: m.Session.Choices(), Started: store.UTC(),
+// session describes this process as it trains a net.
+func session(net *model.Model, version string) store.Session {
+	s := store.Session{
+		Version: version, Device: net.Session.Info(), Program: net.Programs.Train.Hash(), Decoder: net.Decoder(),
+		Choices: net.Session.Choices(), Started: store.UTC(),
 	}
 	job := slurm.This()
-	now.Job, now.Restart = job.ID, job.Restarts
+	s.Job, s.Restart = job.ID, job.Restarts
 	if b, ok := debug.ReadBuildInfo(); ok {
-		now.Go = b.GoVersion
+		s.Go = b.GoVersion
 	}
-	return now
+	return s
 }
 
-// Begin begins the record of the run, which start describes, or goes on with it, and adds
-// this session to its history. The caller ends the record with End or Abandon.
-func (t *Trainer) Begin(start *record.Start) error {
-	history, damaged, err := t.folder.History()
+// Begin begins the record of the run, which start describes by its device, or resumes it at the
+// checkpoint, and adds this session to the run's history.
+func (t *Trainer) Begin(start func(device.Info) *record.Start) error {
+	folder := t.task.Folder
+	history, damaged, err := folder.History()
 	if err != nil {
 		return err
 	}
@@ -77,8 +96,8 @@ func (t *Trainer) Begin(start *record.Start) error {
 		t.warnings = append(t.warnings, damaged)
 	}
 	t.origin = &store.Provenance{
-		Key: t.folder.Key(), Run: t.task.Asked, Question: t.task.Question, Profile: t.task.Profile,
-		Micro: t.Run.Micro, Data: t.task.Data.Title, Checksum: t.task.Data.Checksum,
+		Key: folder.Key(), Run: t.task.Asked, Question: t.task.Question, Profile: t.task.Profile,
+		Micro: t.net.Run.Micro, Data: t.task.Data.Title, Checksum: t.task.Data.Checksum,
 	}
 	if history != nil {
 		t.origin.Run, t.origin.Question, t.origin.Profile, t.origin.Sessions = history.Run, history.Question, history.Profile, history.Sessions
@@ -86,55 +105,90 @@ func (t *Trainer) Begin(start *record.Start) error {
 	if t.task.Source != "" {
 		t.origin.Source = t.task.Source.Name()
 	}
-	t.origin.Begin(t.made, t.step, t.clock.total.Seconds())
-	if t.rec, err = t.openRecord(start); err != nil {
-		return err
+	t.origin.Begin(t.at.Made, t.Step, t.clock.total.Seconds())
+	curves, err := t.history()
+	if err == nil {
+		t.rec, err = openRecord(folder.Record(), t.Step, t.at, start(t.net.Session.Info()), t.net.Run, curves)
 	}
-	if t.before, err = t.timeBefore(); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
 	}
-	t.sink, t.show = t.rec, func(int, record.Metric) {}
-	return t.folder.WriteProvenance(t.origin)
+	return folder.WriteProvenance(t.origin)
 }
 
-// Step is how many steps are finished.
-func (t *Trainer) Step() int { return t.step }
-
-// Show adds to who is told of what is recorded, and of every launch.
-func (t *Trainer) Show(sink record.Sink, step func(step int, m record.Metric)) {
-	t.sink, t.show = record.Tee(t.sink, sink), step
+// openRecord begins the record of a run at its first step, with the curves that it goes on
+// from, or takes it back to the checkpoint.
+func openRecord(path string, step int, at progress, start *record.Start, run experiments.Run, curves []record.Event) (*record.Writer, error) {
+	if step > run.From {
+		if err := record.Truncate(path, step, at.Untested); err != nil {
+			return nil, err
+		}
+		return record.OpenAppend(path)
+	}
+	w, err := record.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	errs := []error{w.Event(record.Event{Kind: "start", Start: start})}
+	for _, e := range curves {
+		errs = append(errs, w.Event(e))
+	}
+	rate := exact(learningRate(run, at.schedule, step))
+	return w, errors.Join(append(errs, w.Event(record.Event{Kind: "rate", Step: step, Rate: rate}))...)
 }
 
-// Train takes the run from where it stands to its end. said is what the user should
-// know, "" for nothing. The error is harness.ErrInterrupted where ctx ended.
-func (t *Trainer) Train(ctx context.Context) (said string, err error) {
+// Train takes the run from where it stands to its end. All that is recorded goes to sink,
+// too, and show is told of every launch. said is what the user should know, "" for
+// nothing. The error is harness.ErrInterrupted if ctx ended: everything is saved then.
+func (t *Trainer) Train(ctx context.Context, sink record.Sink, show func(step int, m record.Metric)) (said string, err error) {
+	t.sink, t.show = record.Tee(t.rec, sink), show
 	for _, text := range t.warnings {
-		if err := t.warn("%s", text); err != nil {
+		if err := t.emit(warning("%s", text)); err != nil {
 			return "", err
 		}
 	}
 	if t.fresh() {
-		if err := t.begin(); err != nil {
+		if err := t.begin(ctx); err != nil {
 			return "", err
 		}
 	}
-	took := t.clock.total.Seconds()
+	before := t.clock.total
 	if err := t.loop(ctx); err != nil {
 		return "", err
 	}
-	said = t.slowData(took)
-	t.origin.Finished = store.UTC()
-	if err := t.folder.WriteProvenance(t.origin); err != nil {
+	if text := slowData(t.net.Feed, (t.clock.total - before).Seconds()); text != "" {
+		said = t.net.Run.ID + ": " + text
+	}
+	if err := t.finish(ctx); err != nil {
 		return said, err
 	}
-	return said, t.end()
+	return said, t.publish()
 }
 
-// Close ends the record and the session.
+// publish makes the run a finished one, when all else of it is on disk.
+func (t *Trainer) publish() error {
+	folder := t.task.Folder
+	t.origin.Finished = store.UTC()
+	if err := folder.WriteProvenance(t.origin); err != nil {
+		return err
+	}
+	if err := t.task.Lock.Check(); err != nil {
+		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
+	}
+	if err := t.emit(record.Event{Kind: "end"}); err != nil {
+		return err
+	}
+	if err := t.rec.Sync(); err != nil { // before the checkpoints are removed
+		return err
+	}
+	return errors.Join(t.forgetWorse(), folder.Tidy())
+}
+
+// Close closes the record and the session.
 func (t *Trainer) Close() error {
 	var err error
 	if t.rec != nil {
 		err = t.rec.Close()
 	}
-	return errors.Join(err, t.Model.Close())
+	return errors.Join(err, t.net.Close())
 }

@@ -1,3 +1,5 @@
+// Tests of the sessions of a run.
+
 package train_test
 
 import (
@@ -33,7 +35,7 @@ func (d *slow) Open(p device.Programs, o device.Options) (device.Session, error)
 	return slowSession{s, d.step}, err
 }
 
-func (s slowSession) Train(p device.Plan, m []device.Metric) error {
+func (s slowSession) Train(p device.Launch, m []device.Metric) error {
 	time.Sleep(time.Duration(len(p.Rates)) * s.step)
 	return s.Session.Train(p, m)
 }

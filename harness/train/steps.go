@@ -1,4 +1,5 @@
 // The first steps of a run, every tensor, to compare with another framework.
+
 package train
 
 import (
@@ -15,66 +16,68 @@ import (
 	"depthlab/nets/program"
 )
 
-// Steps trains a run for n steps from its first weights and writes to
-// dir/step-000001.safetensors and on what each step saw and did: input
-// (N,C,H,W) as the net sees it, label, rate, loss, and for each parameter
-// NAME param.NAME, grad.NAME (without weight decay) and after.NAME, and for
-// the running statistics stats_after.NAME.
+// StepFile is the path of what Steps writes of a step, counted from 1.
+func StepFile(dir string, step int) string {
+	return filepath.Join(dir, fmt.Sprintf("step-%06d.safetensors", step))
+}
+
+// Steps trains a run for n steps from its initial weights and writes to StepFile what
+// each step saw and did: input (N,C,H,W) as the net sees it, label, rate, loss, and for
+// each parameter NAME param.NAME, grad.NAME (without weight decay) and after.NAME, and
+// for the running statistics stats_after.NAME.
 func Steps(run experiments.Run, src *data.Source, dev device.Device, n int, dir string) (err error) {
 	if run.BatchNorm.Group == 0 {
 		run.BatchNorm.Group = run.Micro
 	}
 	run.Micro = 0 // the whole batch is to be seen
-	m, err := model.Open(run, src, dev)
+	net, err := model.Open(run, src, dev, "")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.Close()) }()
-	t := &Trainer{Model: m}
+	defer func() { err = errors.Join(err, net.Close()) }()
 	for step := range n {
-		before, err := m.Tensors(program.Param)
+		seen, err := traced(net, step)
 		if err != nil {
 			return err
 		}
-		rows, err := m.Rows(step, 1)
-		if err != nil {
-			return err
-		}
-		rate := t.rate(step)
-		metric := make([]device.Metric, 1)
-		err = m.Session.Train(device.Plan{
-			First: step, Rows: rows,
-			Rates: []device.Rates{{Learning: rate, Statistics: float32(run.BatchNorm.Momentum)}},
-		}, metric)
-		if err != nil {
-			return err
-		}
-		out := []state.Tensor{
-			state.Float32("rate", []int{1}, []float32{rate}),
-			state.Float32("loss", []int{1}, []float32{metric[0].Loss}),
-		}
-		rest, err := m.Batch()
-		if err != nil {
-			return err
-		}
-		out = append(out, rest...)
-		for _, part := range []struct {
-			arena  program.Arena
-			prefix string
-		}{{program.Grad, ""}, {program.Param, "after."}, {program.Stat, "stats_after."}} {
-			ts, err := m.Tensors(part.arena)
-			if err != nil {
-				return err
-			}
-			out = append(out, renamed(part.prefix, ts)...)
-		}
-		out = append(out, renamed("param.", before)...)
-		path := filepath.Join(dir, fmt.Sprintf("step-%06d.safetensors", step+1))
-		if err := state.WriteFile(path, map[string]string{"net": run.Net, "data": src.Title}, out); err != nil {
+		if err := state.WriteFile(StepFile(dir, step+1), map[string]string{"net": run.Net, "data": src.Title}, seen); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// traced trains a step, counted from 0, and gives what Steps writes of it.
+func traced(net *model.Model, step int) ([]state.Tensor, error) {
+	before, err := net.Tensors(program.Param)
+	if err != nil {
+		return nil, err
+	}
+	rate := learningRate(net.Run, schedule{}, step)
+	metrics, err := net.Steps(step, 1, 1, device.Rates{Learning: rate, Statistics: float32(net.Run.BatchNorm.Momentum)})
+	if err != nil {
+		return nil, err
+	}
+	out := []state.Tensor{
+		state.Float32("rate", []int{1}, []float32{rate}),
+		state.Float32("loss", []int{1}, []float32{metrics[0].Loss}),
+	}
+	batch, err := net.Batch()
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, batch...)
+	for _, part := range []struct {
+		arena  program.Arena
+		prefix string
+	}{{program.Grad, ""}, {program.Param, "after."}, {program.Stat, "stats_after."}} {
+		tensors, err := net.Tensors(part.arena)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, renamed(part.prefix, tensors)...)
+	}
+	return append(out, renamed("param.", before)...), nil
 }
 
 func renamed(prefix string, ts []state.Tensor) []state.Tensor {

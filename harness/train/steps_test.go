@@ -1,3 +1,5 @@
+// Tests of the first steps, tensor by tensor.
+
 package train_test
 
 import (

@@ -7,236 +7,262 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
-	"time"
 
+	"depthlab/experiments"
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/lock"
 	"depthlab/harness/model"
 	"depthlab/harness/record"
-	"depthlab/harness/store"
+	"depthlab/harness/state"
+	"depthlab/nets/program"
 )
 
-// Trainer is one run under way.
-type Trainer struct {
-	*model.Model
-	task     Task
-	warnings []string          // to be recorded
-	folder   store.Folder      // of the run
-	made     store.Session     // this process, as it trains the run
-	origin   *store.Provenance // run.json
-	held     *lock.Lock
-	rec      *record.Writer
-	sink     record.Sink // rec, and what shows it
-	show     func(step int, m record.Metric)
-	step     int    // finished steps
-	window   window // since the last "train" event
-	watch    watch
-	warm     bool // the warm-up, if there is one, is over
-	still    plateau
-	best     best
-	clock    stopwatch
-	before   float64 // seconds of training of the run that this one goes on from
-}
-
-// loop takes the run from wherever it stands to its end. This is the loop:
-// what is measured lies between the two bars.
+// loop trains the run from wherever it stands to its last step. What is measured lies
+// between the two bars. An order matters: the learning rate depends on errors that the
+// log and the tests find, and a checkpoint is saved when all events of its step are
+// recorded, but for a test that a signal cut short: then Untested is saved, and the
+// process that continues begins with that test.
 func (t *Trainer) loop(ctx context.Context) error {
-	s := t.Run.Schedule
-	metrics := make([]device.Metric, t.Launch)
-	for t.step < s.Stop {
-		n := t.untilEvent(t.Launch)
-		plan := device.Plan{First: t.step}
-		for i := range n {
-			plan.Rates = append(plan.Rates, device.Rates{Learning: t.rate(t.step + i), Statistics: float32(t.Run.BatchNorm.Momentum)})
+	run, stop := t.net.Run, t.net.Run.Schedule.Stop
+	metrics := make([]device.Metric, t.net.Launch)
+	for t.Step < stop {
+		if !t.at.Untested {
+			n := untilEvent(run, t.Step, t.net.Launch)
+			rates := launchRates(run, t.at.schedule, t.Step, n)
+			// -------------------------------------------------- training
+			t.clock.start()
+			err := t.net.Train(t.Step, rates, metrics[:n])
+			t.clock.stop(t.net.Waited())
+			// -----------------------------------------------------------
+			if err != nil {
+				return t.fail(err)
+			}
+			t.Step += n
+			t.at.Rate = rates[n-1].Learning
+			t.at.Window.add(metrics[:n], run.Batch)
+			t.show(t.Step, t.at.Window.metric(t.at.Rate))
+			if due(run.LogEvery, t.Step, stop) {
+				percent, err := t.log()
+				if err != nil {
+					return err
+				}
+				t.at.schedule = t.at.schedule.after(run, "train_error", t.Step, percent)
+			}
+			if due(run.EvalEvery, t.Step, stop) {
+				if err := t.look(); err != nil {
+					return err
+				}
+				t.at.Untested = t.Step < stop // the last test is finish's
+			}
 		}
-		// ------------------------------------------------------ training
-		var err error
-		t.clock.start()
-		if plan.Rows, err = t.Rows(t.step, n); err == nil {
-			err = t.Session.Train(plan, metrics[:n])
-		}
-		t.clock.stop()
-		// ---------------------------------------------------------------
-		if err != nil {
-			return t.fail(err)
-		}
-		before := t.rate(t.step + n - 1)
-		t.step += n
-		t.window.add(metrics[:n], t.Run.Batch)
-		t.show(t.step, t.window.metric(before))
-		if t.step%t.Run.LogEvery == 0 || t.step == s.Stop {
-			if err := t.log(before); err != nil {
+		if t.at.Untested {
+			percent, err := t.test(ctx)
+			if err == nil {
+				t.at.schedule = t.at.schedule.after(run, "test_error", t.Step, percent)
+				t.at.Untested = false
+				err = t.tested(percent)
+			}
+			if err != nil && !errors.Is(err, harness.ErrInterrupted) {
 				return err
 			}
 		}
-		if t.step%t.Run.EvalEvery == 0 || t.step == s.Stop {
-			if err := t.look(); err != nil {
-				return err
-			}
-		}
-		if err := t.keepNow(); err != nil {
+		if err := t.keepNow(ctx); err != nil {
 			return err
 		}
-		if rate := t.rate(t.step); rate != before && t.step < s.Stop && !s.Smooth() { // else "train" events have it
-			if err := t.sink.Event(record.Event{Kind: "rate", Step: t.step, Rate: exact(rate)}); err != nil {
+		// A rate that falls with every step is in "train" events.
+		if rate := learningRate(run, t.at.schedule, t.Step); rate != t.at.Rate && !t.at.Untested && t.Step < stop && !run.Schedule.Smooth() {
+			if err := t.emit(record.Event{Kind: "rate", Rate: exact(rate)}); err != nil {
 				return err
 			}
 		}
-		if t.step%t.Run.SaveEvery == 0 || t.step == s.Stop || ctx.Err() != nil {
+		interrupted := ctx.Err() != nil
+		if due(run.SaveEvery, t.Step, stop) || interrupted {
 			if err := t.save(); err != nil {
 				return err
 			}
 		}
-		if ctx.Err() != nil {
+		if interrupted {
 			return harness.ErrInterrupted
 		}
 	}
-	return t.finish(ctx)
+	return nil
 }
 
-// untilEvent is how many steps may go in one launch: none of the events of
-// the loop, and no change of the rate, lies inside it.
-func (t *Trainer) untilEvent(launch int) int {
-	s := t.Run.Schedule
-	n := min(launch, s.Stop-t.step)
-	for _, every := range []int{t.Run.LogEvery, t.Run.EvalEvery, t.Run.SaveEvery, t.Run.Keep.Every} {
+// due says whether something that happens every so many steps, and after the last,
+// happens after step.
+func due(every, step, last int) bool { return step%every == 0 || step == last }
+
+// untilEvent is how many steps, at most launch, may go in one launch: none of the events
+// of the loop, and no change of the rate, lies inside it.
+func untilEvent(run experiments.Run, step, launch int) int {
+	s := run.Schedule
+	n := min(launch, s.Stop-step)
+	for _, every := range []int{run.LogEvery, run.EvalEvery, run.SaveEvery, run.Keep.Every} {
 		if every > 0 {
-			n = min(n, every-t.step%every)
+			n = min(n, every-step%every)
 		}
 	}
-	changes := s.At
+	changes := s.At[:len(s.At):len(s.At)]
 	if s.Warmup != nil {
-		changes = append(slices.Clone(changes), s.Warmup.Steps)
+		changes = append(changes, s.Warmup.Steps)
 	}
 	for _, at := range changes {
-		if at > t.step {
-			n = min(n, at-t.step)
+		if at > step {
+			n = min(n, at-step)
 		}
 	}
 	return n
 }
 
-// log records what the mini-batches showed since the last time, and ends a
-// warm-up that waits for the running error.
-func (t *Trainer) log(rate float32) error {
-	m := t.window.metric(rate)
-	if w := t.Run.Schedule.Warmup; w != nil && w.Steps == 0 && m.Error < w.Until {
-		t.warm = true
-	}
-	t.notice("train_error", m.Error)
-	e := record.Event{Kind: "train", Step: t.step, Rate: m.Rate, Loss: &m.Loss, Error: &m.Error,
-		Seconds: t.seconds(), Waited: t.waited(), ImagesPerS: t.clock.lap(t.window.Steps * t.Run.Batch)}
-	steps := t.window.Steps
-	t.window = window{}
-	return errors.Join(t.sink.Event(e), t.watchError(m.Error, steps), t.watchPhotos())
-}
-
-// look records the gradients of the latest step and, but for the last one's,
-// which finish makes, a test.
-func (t *Trainer) look() error {
-	if err := t.watchGradients(); err != nil || t.step == t.Run.Schedule.Stop {
-		return err
-	}
-	return t.test()
-}
-
-// test records the error on the test set, with statistics of batch norm that are
-// averaged for it unless the recipe has moving averages.
-func (t *Trainer) test() error {
-	if t.Run.BatchNorm.Batches > 0 {
-		if err := t.Average(t.Run.BatchNorm.Batches); err != nil {
-			return err
+// emit records events that happen after the present step.
+func (t *Trainer) emit(events ...record.Event) error {
+	var errs []error
+	for _, e := range events {
+		e.Step = t.Step
+		switch e.Kind {
+		case "train", "eval", "full", "end":
+			e.Seconds = t.at.Before + t.clock.total.Seconds()
 		}
+		errs = append(errs, t.sink.Event(e))
 	}
-	return t.pass("eval", t.TestSet, t.Model.Test)
+	return errors.Join(errs...)
 }
 
-func (t *Trainer) pass(kind, set string, images []int32) error {
-	c, err := t.Evaluate(images)
-	if err != nil {
-		return fmt.Errorf("run %s: evaluation on the %s set at step %d: %w", t.Run.ID, set, t.step, err)
-	}
-	loss, wrong := c.Loss/float64(c.Images), 100*float64(c.Wrong)/float64(c.Images)
-	if err := t.sink.Event(record.Event{Kind: kind, Step: t.step, Set: set, Loss: &loss, Error: &wrong, Seconds: t.seconds()}); err != nil || kind != "eval" {
-		return err
-	}
-	t.notice("test_error", wrong)
-	return t.tested(wrong)
+// warning is the event of a warning.
+func warning(format string, args ...any) record.Event {
+	return record.Event{Kind: "warn", Text: fmt.Sprintf(format, args...)}
 }
 
-// finish makes the final tests and keeps the weights.
-func (t *Trainer) finish(ctx context.Context) error {
-	if err := t.test(); err != nil {
-		return err
-	}
-	if ctx.Err() != nil { // the pass that follows may take minutes
-		return harness.ErrInterrupted
-	}
-	if err := t.pass("full", "train", t.Model.Train); err != nil {
-		return err
-	}
-	responses, err := t.Responses()
+// log records what the mini-batches since the last time showed, and gives their error,
+// percent.
+func (t *Trainer) log() (float64, error) {
+	m, steps := t.at.Window.metric(t.at.Rate), t.at.Window.Steps
+	e := record.Event{Kind: "train", Rate: m.Rate, Loss: &m.Loss, Error: &m.Error}
+	e.ImagesPerS, e.Waited = t.clock.lap(steps * t.net.Run.Batch)
+	t.at.Window = running{}
+	events := append([]record.Event{e}, t.at.Watch.guessing(m.Error, steps, t.net)...)
+	return m.Error, t.emit(append(events, t.at.Watch.unreadable(t.net.Feed)...)...)
+}
+
+// look records the norms of the latest step's gradients.
+func (t *Trainer) look() error {
+	events, err := gradients(t.net, t.Step, &t.at.Watch)
 	if err != nil {
 		return t.fail(err)
 	}
-	if err := t.sink.Event(record.Event{Kind: "responses", Step: t.step, Layers: shortened(responses)}); err != nil {
-		return err
-	}
-	return t.writeWeights(t.folder.Weights(), "")
+	return t.emit(events...)
 }
 
-// end makes the run a finished one, when all else of it is on disk.
-func (t *Trainer) end() error {
-	if err := t.held.Check(); err != nil {
-		return fmt.Errorf("run %s: %w", t.Run.ID, err)
+// test records the error on the test set, percent, with statistics of batch norm that are
+// averaged for it unless the recipe has moving averages.
+func (t *Trainer) test(ctx context.Context) (float64, error) {
+	if n := t.net.Run.BatchNorm.Batches; n > 0 {
+		if err := t.net.Average(ctx, n); err != nil {
+			return 0, cutShort(ctx, t.net, err)
+		}
 	}
-	if err := t.sink.Event(record.Event{Kind: "end", Step: t.step, Seconds: t.seconds()}); err != nil {
-		return err
+	e, err := classify(ctx, t.net, "eval", t.net.Images.TestSet, t.net.Images.Test)
+	if err != nil {
+		return 0, err
 	}
-	if err := t.rec.Sync(); err != nil { // before the checkpoints go
-		return err
-	}
-	return errors.Join(t.forgetWorse(), t.folder.Tidy())
+	return *e.Error, t.emit(e)
 }
 
-// fail records why a run cannot go on. Its last checkpoint stays.
+// classify is the event of a kind that tells the error on a set of images.
+func classify(ctx context.Context, net *model.Model, kind, set string, images []int32) (e record.Event, err error) {
+	c, err := net.Evaluate(ctx, images)
+	if err != nil {
+		return e, cutShort(ctx, net, fmt.Errorf("evaluation on the %s set: %w", set, err))
+	}
+	loss, percent := c.Loss/float64(c.Images), 100*float64(c.Wrong)/float64(c.Images)
+	return record.Event{Kind: kind, Set: set, Loss: &loss, Error: &percent}, nil
+}
+
+// cutShort is harness.ErrInterrupted if work on a net ended early because ctx did, else
+// its error.
+func cutShort(ctx context.Context, net *model.Model, err error) error {
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return harness.ErrInterrupted
+	}
+	return fmt.Errorf("run %s: %w", net.Run.ID, err)
+}
+
+// finish makes the final tests and keeps the weights. All of it is repeated if ctx ends
+// before.
+func (t *Trainer) finish(ctx context.Context) error {
+	percent, err := t.test(ctx)
+	if err == nil {
+		err = t.tested(percent)
+	}
+	if err != nil {
+		return err
+	}
+	full, err := classify(ctx, t.net, "full", "train", t.net.Images.Train)
+	if err != nil {
+		return err
+	}
+	if err := t.emit(full); err != nil {
+		return err
+	}
+	tensors, err := t.net.Tensors(program.Param, program.Stat)
+	if err != nil {
+		return err
+	}
+	values, err := state.Values(tensors)
+	if err != nil {
+		return err
+	}
+	responses, err := Responses(t.net.Layers, values, t.net.Run.BatchNorm.Eps, t.Step)
+	if err != nil {
+		return t.fail(err)
+	}
+	if err := t.emit(responses); err != nil {
+		return err
+	}
+	if err := t.task.Lock.Check(); err != nil {
+		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
+	}
+	return saveWeights(t.task.Folder.Weights(), t.net, tensors, t.Step, "")
+}
+
+// fail records why a run cannot continue. Its last checkpoint stays.
 func (t *Trainer) fail(err error) error {
+	step := t.Step
 	var nan *device.NonFiniteError
-	step := t.step
 	if errors.As(err, &nan) {
 		step = nan.Step
 	}
-	return errors.Join(fmt.Errorf("run %s: %w", t.Run.ID, err),
+	return errors.Join(fmt.Errorf("run %s: %w", t.net.Run.ID, err),
 		t.sink.Event(record.Event{Kind: "stop", Step: step, Text: err.Error()}))
 }
 
-// window sums the mini-batches since the last "train" event. It is part of a
-// checkpoint, so that a resumed record has the same means.
-type window struct {
+// running sums the mini-batches since the last "train" event. It is part of a checkpoint,
+// so that a resumed record has the same means.
+type running struct {
 	Steps, Images int
 	Loss          float64 // summed over steps
 	Wrong         int
 }
 
-func (w *window) add(ms []device.Metric, batch int) {
+func (r *running) add(ms []device.Metric, batch int) {
 	for _, m := range ms {
-		w.Steps++
-		w.Images += batch
-		w.Loss += float64(m.Loss)
-		w.Wrong += m.Wrong
+		r.Steps++
+		r.Images += batch
+		r.Loss += float64(m.Loss)
+		r.Wrong += m.Wrong
 	}
 }
 
-func (w *window) metric(rate float32) record.Metric {
-	return record.Metric{Rate: exact(rate), Loss: w.Loss / float64(w.Steps), Error: 100 * float64(w.Wrong) / float64(w.Images)}
+func (r *running) metric(rate float32) record.Metric {
+	return record.Metric{Rate: exact(rate), Loss: r.Loss / float64(r.Steps), Error: 100 * float64(r.Wrong) / float64(r.Images)}
 }
 
-// perSecond is a speed to a tenth of an image; 0 where no time has passed.
-func perSecond(images int, d time.Duration) float64 {
-	if d <= 0 {
-		return 0
+// finite says whether no value is NaN or infinite.
+func finite[T float32 | float64](values ...T) bool {
+	for _, v := range values {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return false
+		}
 	}
-	return math.Round(10*float64(images)/d.Seconds()) / 10
+	return true
 }

@@ -1,3 +1,5 @@
+// Tests of warnings in records.
+
 package train_test
 
 import (

@@ -1,3 +1,5 @@
+// Tests of the warning that a net only guesses.
+
 package train
 
 import (
@@ -6,16 +8,7 @@ import (
 	"testing"
 
 	"depthlab/harness/model"
-	"depthlab/harness/record"
 )
-
-// keeping keeps events.
-type keeping struct{ events []record.Event }
-
-func (k *keeping) Event(e record.Event) error {
-	k.events = append(k.events, e)
-	return nil
-}
 
 // A net that guesses is warned of when it had an epoch and 200 steps to learn,
 // once; and it is said when it learns after all.
@@ -36,18 +29,14 @@ func TestGuessing(t *testing.T) {
 		{"it learns late", large, []float64{90, 90, 90, 90, 89, 85, 80, 70}, "warn at 400, over at 800"},
 		{"it forgets", small, []float64{90, 90, 50, 40, 90, 90}, "warn at 200, over at 400, warn at 600"},
 	} {
-		kept := &keeping{}
-		tr := &Trainer{Model: &model.Model{Classes: 10, Train: make([]int32, c.images)}, sink: kept}
-		tr.Run.Batch = 128
-		for _, e := range c.errors {
-			tr.step += 100
-			if err := tr.watchError(e, 100); err != nil {
-				t.Fatal(err)
-			}
-		}
+		net := &model.Model{Classes: 10, Images: model.Images{Train: make([]int32, c.images)}}
+		net.Run.Batch = 128
+		var w watch
 		var got []string
-		for _, e := range kept.events {
-			got = append(got, fmt.Sprintf("%s at %d", e.Kind, e.Step))
+		for i, e := range c.errors {
+			for _, event := range w.guessing(e, 100, net) {
+				got = append(got, fmt.Sprintf("%s at %d", event.Kind, 100*(i+1)))
+			}
 		}
 		if text := strings.Join(got, ", "); text != c.want {
 			t.Errorf("%s: %q, want %q", c.name, text, c.want)

@@ -1,3 +1,5 @@
+// Tests of weights on a data set.
+
 package weights
 
 import (
@@ -20,6 +22,8 @@ type EvalOptions struct {
 	Mean, Std []float32 // of each channel, of pixels scaled to [0, 1]; nil: those recorded with the weights, else the paper's
 	Batch     int
 	Precision device.Precision
+
+	Predictions *Predictions // to be filled with what the net says of each image; nil for the errors alone
 
 	// Of photos only.
 	Crops  string // of Crops
@@ -66,7 +70,7 @@ func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err
 	if to.Err != nil {
 		return r, to.Err
 	}
-	c, err := session.Eval(data.EvalRows(data.Indices(set.N), o.Batch, 0))
+	c, err := o.test(session, set)
 	if err != nil {
 		return r, err
 	}
@@ -76,6 +80,21 @@ func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err
 		Top1Error: 100 * float64(c.Wrong) / float64(c.Images), Loss: c.Loss / float64(c.Images),
 		Device: info.Name, Precision: info.Precision,
 	}, nil
+}
+
+// test tests on a set that the device has.
+func (o EvalOptions) test(session device.Session, set *data.Set) (device.Counts, error) {
+	rows := data.EvalRows(data.Indices(set.N), o.Batch, 0)
+	if o.Predictions == nil {
+		return session.Eval(rows)
+	}
+	t := newTally(set)
+	c, err := t.each(session, rows, o.Batch, set.Classes)
+	if err == nil {
+		t.judge(new(EvalResult), set.Labels, set.Classes)
+		o.Predictions.take(t, set)
+	}
+	return c, err
 }
 
 // images is the set to test on.
@@ -103,11 +122,11 @@ func (o EvalOptions) open(w *File, arch nets.Arch, src *data.Source, set *data.S
 	if err != nil {
 		return nil, err
 	}
-	tensors, err := w.match(o.Weights, p)
+	tensors, err := w.match(p)
 	if err != nil {
 		return nil, err
 	}
-	mean, scale, err := o.normalisation(w, src, set.Area())
+	in, err := o.normalisation(w, src, set.Area())
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +135,8 @@ func (o EvalOptions) open(w *File, arch nets.Arch, src *data.Source, set *data.S
 		return nil, err
 	}
 	to := model.Writer{Session: session}
-	to.Write("mean", mean)
-	to.Write("scale", scale)
+	to.Write("mean", in.Mean)
+	to.Write("scale", in.Scale)
 	for name, v := range tensors {
 		to.Write(name, v)
 	}
@@ -130,39 +149,38 @@ func (o EvalOptions) open(w *File, arch nets.Arch, src *data.Source, set *data.S
 // normalisation of images of area pixels: as asked for, as recorded with the
 // weights, or the paper's per-pixel mean of the training set. A mean of another
 // size becomes one of each channel.
-func (o EvalOptions) normalisation(w *File, src *data.Source, area int) (mean, scale []float32, err error) {
+func (o EvalOptions) normalisation(w *File, src *data.Source, area int) (n model.Normalisation, err error) {
 	set := &src.Train
 	if o.Mean == nil && o.Std == nil {
-		mean, scale = w.Mean, w.Scale
-		if mean == nil {
+		n = w.Input
+		if n.Mean == nil {
 			stats := data.Statistics{}
 			if set.Photos == nil {
 				stats = set.Statistics(nil)
 			} else if photos, err := set.PhotoStatistics(data.Indices(set.N), o.side(w, set.Size)); err == nil {
 				stats = photos.Statistics
 			} else {
-				return nil, nil, err
+				return n, err
 			}
-			mean, scale, _ = model.Normalisation(experiments.Input{Mean: "pixel", Std: "none"}, set, stats)
+			n = model.Normalise(experiments.Input{Mean: "pixel", Std: "none"}, set, stats)
 		}
-		if len(mean) != set.Channels*set.Area() || len(scale) != set.Channels {
-			return nil, nil, fmt.Errorf("%s: its Info is for other images than %dx%dx%d", o.Weights, set.Channels, set.Size, set.Size)
+		if len(n.Mean) != set.Channels*set.Area() || len(n.Scale) != set.Channels {
+			return n, fmt.Errorf("%s: its preprocessing is for other images than %dx%dx%d", o.Weights, set.Channels, set.Size, set.Size)
 		}
-		return resized(mean, set.Channels, area), scale, nil
+		n.Mean = resized(n.Mean, set.Channels, area)
+		return n, nil
 	}
-	mean, scale = make([]float32, set.Channels*area), make([]float32, set.Channels)
+	n.Mean, n.Scale = make([]float32, set.Channels*area), make([]float32, set.Channels)
 	for c := range set.Channels {
-		scale[c] = 1
+		n.Scale[c] = 1.0 / 255
 		if o.Std != nil {
-			scale[c] = 1 / (255 * o.Std[c])
-		} else {
-			scale[c] = 1.0 / 255
+			n.Scale[c] = 1 / (255 * o.Std[c])
 		}
 		for i := c * area; o.Mean != nil && i < (c+1)*area; i++ {
-			mean[i] = 255 * o.Mean[c]
+			n.Mean[i] = 255 * o.Mean[c]
 		}
 	}
-	return mean, scale, nil
+	return n, nil
 }
 
 // resized is a mean image of area pixels: of one number for each channel where

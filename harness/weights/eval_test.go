@@ -1,3 +1,5 @@
+// Tests of weights that training left.
+
 package weights_test
 
 import (

@@ -1,7 +1,10 @@
+// Tests of weights on photos: views, and scores averaged over them.
+
 package weights
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,11 +26,11 @@ import (
 // does not take all memory; the paper does not say how it went about this.
 var Crops = []string{"1", "10", "multi"}
 
-// scales are the shorter sides of "multi" for nets of 224 pixels, and longer ones
-// are multiples of step. Nets of other sizes have both in proportion.
-var scales = []int{224, 256, 384, 480, 640}
+// The shorter sides of "multi" for nets of 224 pixels, and what longer ones are multiples
+// of. Nets of other sizes have both in proportion.
+var shorterSides = []int{224, 256, 384, 480, 640}
 
-const step = 32
+const longerUnit = 32
 
 // pass is a number of images in views of one size.
 type pass struct {
@@ -42,20 +45,20 @@ func passes(crops string, set *data.Set, side int) []pass {
 	case "10":
 		return []pass{{data.Indices(set.N), data.TenCrops(set.Size, side)}}
 	case "multi":
-		return whole(set.Photos.Extents(), set.Size)
+		return wholePhotos(set.Photos.Extents(), set.Size)
 	}
 	return []pass{{data.Indices(set.N), []data.Shot{data.Centre(set.Size, side)}}}
 }
 
-// whole are the passes of "multi" over photos of these widths and heights for
+// wholePhotos are the passes of "multi" over photos of these widths and heights for
 // nets of size, scale by scale.
-func whole(photos [][2]int, size int) []pass {
+func wholePhotos(photos [][2]int, size int) []pass {
 	scaled := func(pixels int) int { return max(8, (pixels*size/224+4)/8*8) }
 	var all []pass
-	for _, s := range scales {
+	for _, s := range shorterSides {
 		alike := map[data.Shot][]int32{}
 		for i, p := range photos {
-			v := data.Whole(p[0], p[1], scaled(s), scaled(step))
+			v := data.Whole(p[0], p[1], scaled(s), scaled(longerUnit))
 			alike[v] = append(alike[v], int32(i))
 		}
 		views := slices.SortedFunc(maps.Keys(alike), func(a, b data.Shot) int {
@@ -95,6 +98,9 @@ func (o EvalOptions) photos(w *File, arch nets.Arch, src *data.Source, dev devic
 	if r.Images == 0 {
 		return r, fmt.Errorf("%s: no photo of the %s set can be read", set.Photos.Dir, o.Set)
 	}
+	if o.Predictions != nil {
+		o.Predictions.take(t, set)
+	}
 	if o.Scores != "" {
 		err = state.WriteFile(o.Scores, map[string]string{"net": r.Net, "data": r.Data, "crops": r.Crops},
 			[]state.Tensor{state.Float32("scores", []int{set.N, set.Classes}, t.scores), state.Int32("labels", []int{set.N}, set.Labels)})
@@ -125,7 +131,7 @@ func (o EvalOptions) pass(w *File, arch nets.Arch, src *data.Source, dev device.
 	f.Failures = t.failed // with those of the passes before
 	logits := make([]float32, batch*set.Classes)
 	at := 0 // the shot that the next row is
-	err = f.Each(shots, func(rows []device.Row) error {
+	err = f.Each(context.Background(), shots, func(rows []device.Row) error {
 		if _, err := session.Eval(rows); err != nil {
 			return err
 		}

@@ -10,7 +10,10 @@ import (
 	"slices"
 	"strings"
 
+	"depthlab/harness/model"
 	"depthlab/harness/state"
+	"depthlab/nets"
+	"depthlab/nets/compile"
 	"depthlab/nets/kernel"
 	"depthlab/nets/program"
 )
@@ -33,33 +36,34 @@ type Info struct {
 const meanName, scaleName = "input.mean", "input.scale"
 
 // Write writes a file of weights: parameters and running statistics, and how an image
-// is prepared for them. Mean is (C,H,W), scale (C).
-func Write(path string, info Info, tensors []state.Tensor, mean, scale []float32) error {
+// is prepared for them.
+func Write(path string, info Info, tensors []state.Tensor, in model.Normalisation) error {
 	meta, err := json.Marshal(info)
 	if err != nil {
 		return err
 	}
-	tensors = append(tensors, state.Float32(meanName, []int{info.Channels, info.Size, info.Size}, mean), state.Float32(scaleName, []int{info.Channels}, scale))
+	tensors = append(tensors, state.Float32(meanName, []int{info.Channels, info.Size, info.Size}, in.Mean), state.Float32(scaleName, []int{info.Channels}, in.Scale))
 	return state.WriteFile(path, map[string]string{"depthlab": string(meta)}, tensors)
 }
 
 // File is a file of weights, ours or PyTorch's.
 type File struct {
-	Info        *Info // nil in foreign files
-	Tensors     map[string]*state.Tensor
-	Mean, Scale []float32
+	Path    string
+	Info    *Info // nil in foreign files
+	Tensors map[string]*state.Tensor
+	Input   model.Normalisation // zero in foreign files
 }
 
 // Read reads a file of weights; of a checkpoint the weights of the net alone.
 func Read(path string) (*File, error) {
 	f, err := state.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("--weights %s: there is no such file", path)
+		return nil, fmt.Errorf("%s: there is no such file", path)
 	}
 	if err != nil {
 		return nil, err
 	}
-	w := &File{Tensors: map[string]*state.Tensor{}}
+	w := &File{Path: path, Tensors: map[string]*state.Tensor{}}
 	if text, ok := f.Meta["depthlab"]; ok {
 		w.Info = new(Info)
 		if err := json.Unmarshal([]byte(text), w.Info); err != nil {
@@ -72,9 +76,9 @@ func Read(path string) (*File, error) {
 		case strings.HasSuffix(t.Name, ".num_batches_tracked"), kernel.IsState(t.Name):
 			continue
 		case t.Name == meanName:
-			w.Mean, err = t.Float32s()
+			w.Input.Mean, err = t.Float32s()
 		case t.Name == scaleName:
-			w.Scale, err = t.Float32s()
+			w.Input.Scale, err = t.Float32s()
 		default:
 			w.Tensors[t.Name] = t
 		}
@@ -85,24 +89,49 @@ func Read(path string) (*File, error) {
 	return w, nil
 }
 
+// Trained gives the net that a training run left in the file: its layers, and its
+// parameters and running statistics by name.
+func (w *File) Trained() (model.Layers, map[string][]float32, error) {
+	if w.Info == nil {
+		return model.Layers{}, nil, fmt.Errorf("%s was not written by a training run here", w.Path)
+	}
+	values, layers, err := w.trained()
+	if err != nil {
+		err = fmt.Errorf("%s: %w", w.Path, err)
+	}
+	return layers, values, err
+}
+
+func (w *File) trained() (map[string][]float32, model.Layers, error) {
+	arch, err := nets.ParseArch(w.Info.Net)
+	if err != nil {
+		return nil, model.Layers{}, err
+	}
+	c := nets.Config{Batch: 1, Channels: w.Info.Channels, Size: w.Info.Size, Classes: w.Info.Classes, Eps: float32(w.Info.Eps)}
+	params, norms, err := arch.Leaves(c)
+	if err != nil {
+		return nil, model.Layers{}, err
+	}
+	p, err := compile.Compile(arch, nets.Eval, compile.Config{Config: c, Images: 1})
+	if err != nil {
+		return nil, model.Layers{}, err
+	}
+	values, err := w.match(p)
+	return values, model.LayersOf(params, norms), err
+}
+
 // match pairs the tensors of the file with the parameters and statistics of
 // the program, and refuses all that is missing, unknown or misshapen at once.
-func (w *File) match(path string, p *program.Program) (map[string][]float32, error) {
-	var wanted []program.Buffer
-	for _, a := range []program.Arena{program.Param, program.Stat} {
-		for _, id := range p.Views(a) {
-			wanted = append(wanted, p.Buffers[id])
-		}
-	}
-	values, misfit := w.fit(wanted)
+func (w *File) match(p *program.Program) (map[string][]float32, error) {
+	values, misfit := w.fit(model.Views(p, program.Param, program.Stat))
 	if misfit != "" {
-		return nil, fmt.Errorf("%s does not fit %s:%s", path, p.Name, misfit)
+		return nil, fmt.Errorf("%s does not fit %s:%s", w.Path, p.Name, misfit)
 	}
 	return values, nil
 }
 
 // fit gives the values of the tensors that are wanted, by their names. misfit lists all
-// that is missing, unknown or misshapen, a line each; "" where the file fits.
+// that is missing, unknown or misshapen, a line each; "" if the file fits.
 func (w *File) fit(wanted []program.Buffer) (values map[string][]float32, misfit string) {
 	left := withoutPrefix(w.Tensors, wanted)
 	values = map[string][]float32{}

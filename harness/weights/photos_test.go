@@ -1,6 +1,9 @@
+// Tests of weights on photos.
+
 package weights
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -41,12 +44,12 @@ func TestEvalPhotos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := model.Open(q.Plans[0].Runs[0], src, ref.New())
+	m, err := model.Open(q.Plans[0].Runs[0], src, ref.New(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if _, err := m.Steps(0, 9, 3); err != nil {
+	if _, err := m.Steps(0, 9, 3, device.Rates{Learning: 0.1, Statistics: 0.1}); err != nil {
 		t.Fatal(err)
 	}
 	tensors, err := m.Tensors(program.Param, program.Stat)
@@ -55,7 +58,7 @@ func TestEvalPhotos(t *testing.T) {
 	}
 	o := EvalOptions{Net: "resnet-8", Weights: filepath.Join(dir, "weights"), Set: "test", Batch: 5, Crops: "1", Precision: device.FP32}
 	info := Info{Net: "resnet-8", Data: "imagenet", Eps: 1e-5, Classes: 3, Size: 16, Channels: 3, Side: 18}
-	if err := Write(o.Weights, info, tensors, m.Mean, m.Scale); err != nil {
+	if err := Write(o.Weights, info, tensors, m.Input); err != nil {
 		t.Fatal(err)
 	}
 	one, err := Eval(o, src, ref.New())
@@ -66,7 +69,7 @@ func TestEvalPhotos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := m.Evaluate(m.Test)
+	c, err := m.Evaluate(context.Background(), m.Images.Test)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +165,7 @@ func TestWholePhotos(t *testing.T) {
 			"184x184 at 184: [3]", "240x184 at 184: [0 1]", "368x184 at 184: [4]", "184x240 at 184: [2]", "184x368 at 184: [5]",
 		}},
 	} {
-		got := sizes(whole([][2]int{{500, 375}, {1000, 750}, {375, 500}, {330, 328}, {5000, 500}, {1, 65000}}, c.size))
+		got := sizes(wholePhotos([][2]int{{500, 375}, {1000, 750}, {375, 500}, {330, 328}, {5000, 500}, {1, 65000}}, c.size))
 		if !slices.Equal(got, c.want) {
 			t.Errorf("nets of %d pixels:\n%s\nwant\n%s", c.size, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 		}

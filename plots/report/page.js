@@ -520,5 +520,5 @@
     setTimeout(ask, 2000);
   }
   if (news) ask();
-  document.documentElement.dataset.drawn = "yes";
+  document.documentElement.dataset.drawn = performance.now(); // ms since the page was asked for
 })();

@@ -80,10 +80,10 @@ func accuracyDevices(m machine.Machine, flags deviceFlags) ([]device.Device, err
 		return []device.Device{dev}, nil
 	}
 	var all []device.Device
-	for _, name := range []string{"onednn", "xla", "ref"} {
-		dev, _, err := m.Open(name)
+	for _, k := range machine.Devices {
+		dev, _, err := m.Open(k.Name)
 		if err != nil {
-			say("%s is left out: %v", name, err)
+			say("%s is left out: %v", k.Name, err)
 			continue
 		}
 		all = append(all, dev)

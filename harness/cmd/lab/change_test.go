@@ -34,9 +34,6 @@ profiles:
 // A question that the command line changes has results of its own, trains only
 // what no question has trained, and is drawn and asked again as it was changed.
 func TestChanged(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains")
-	}
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "q.yaml"), 0, changeable)
 	run := func(want int, args ...string) (out, said string) {

@@ -20,7 +20,7 @@ func divert(m machine.Machine) (err error) {
 		return nil
 	}
 	diverted = true
-	path := filepath.Join(m.Root, ".cache", "xla", "log.txt")
+	path := filepath.Join(m.Cache("xla"), "log.txt")
 	log, err := createIn(path)
 	if err != nil {
 		say("what XLA's libraries print comes to the terminal, as their log cannot be written: %v", err)

@@ -20,7 +20,7 @@ import (
 func conformance(flags ...string) func(context.Context, checkFlags, machine.Machine, device.Device) (string, *bench.Result, error) {
 	return func(ctx context.Context, _ checkFlags, _ machine.Machine, dev device.Device) (string, *bench.Result, error) {
 		devicetest.End, _ = ctx.Deadline()
-		os.Args = append([]string{os.Args[0], "-test.v", "-test.short"}, flags...)
+		os.Args = append([]string{os.Args[0], "-test.v"}, flags...)
 		os.Unsetenv(testskip.All) // there is little time
 		start := func(testing.TB) device.Device { return borrowed{dev} }
 		precisions := []device.Precision{device.FP32}

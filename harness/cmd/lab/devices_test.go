@@ -17,9 +17,6 @@ import (
 // What takes --device does the same on each: a question is trained, its weights
 // evaluated, steps written, and speed measured; and doctor tries the device.
 func TestDevices(t *testing.T) {
-	if testskip.Short(t) {
-		testskip.Skip(t, "trains and times on three devices")
-	}
 	libs, err := filepath.Abs("../../../.lib")
 	if err != nil {
 		t.Fatal(err)

@@ -21,9 +21,9 @@ import (
 	"depthlab/harness/check"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
-	"depthlab/harness/device/xla"
 	"depthlab/harness/disk"
 	"depthlab/harness/machine"
+	"depthlab/harness/model"
 )
 
 const gpuCheckHelp = `Every part runs in a process of its own, so that one that crashes or hangs
@@ -44,7 +44,7 @@ func gpuCheck(ctx context.Context, c *call) error {
 	c.pluginOption()
 	c.dataOption()
 	f := checkFlags{
-		deviceFlags: deviceFlags{name: c.String("device", "xla", "auto, ref, onednn or xla"), precision: new(string)}, // all precisions
+		deviceFlags: deviceFlags{name: c.String("device", machine.Devices[0].Name, oneOf(machine.DeviceNames())), precision: new(string)}, // all precisions
 		net:         c.String("net", "resnet-20", "the net to check with"),
 		nets:        c.String("bench-net", "resnet-20,resnet-56", "the nets to time"),
 		batch:       c.Int("batch", 128, "images a step"),
@@ -72,7 +72,7 @@ func gpuCheck(ctx context.Context, c *call) error {
 	if err := f.deviceFlags.check(m); err != nil {
 		return err
 	}
-	if _, err := m.FindWhole("cifar10"); err != nil && (c.dataDir != "" || machine.Promised(err)) {
+	if _, err := m.Data("cifar10").Whole(); err != nil && (c.dataDir != "" || machine.Promised(err)) {
 		return err
 	}
 	if err := errors.Join(executable("against-torch", *f.torch), executable("against-jax", *f.jax)); err != nil {
@@ -276,13 +276,16 @@ func writeReport(dir string, all []outcome) error {
 func describe(_ context.Context, f checkFlags, m machine.Machine, dev device.Device) (string, *bench.Result, error) {
 	info := dev.Info()
 	lines := []string{info.Name + " " + info.Library, info.Hardware}
-	if x, ok := dev.(*xla.Device); ok {
-		path, err := m.XLA()
+	if k, err := machine.KindOf(info.Name); err == nil && k.Find != nil {
+		path, err := k.Find(m)
 		if err != nil {
 			return "", nil, err
 		}
-		limit, used := x.Memory()
-		lines = append(lines, "plugin "+path, fmt.Sprintf("NVIDIA driver %d (0: none); %d of %d MiB in use", xla.Driver(), used>>20, limit>>20))
+		lines = append(lines, "library "+path)
+	}
+	lines = append(lines, "driver "+cmp.Or(info.Driver, "none"))
+	if limit, used := model.Memory(dev); limit > 0 {
+		lines = append(lines, fmt.Sprintf("%d of %d MiB in use", used>>20, limit>>20))
 	}
 	src, _, err := checkData(m)
 	if err != nil {
@@ -333,7 +336,7 @@ func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Devi
 		return "", nil, &device.UnsupportedError{Device: info.Name, What: fmt.Sprintf("timing in %s on %s", p, info.Hardware)}
 	}
 	devices := []device.Device{dev}
-	for info.Name == "xla" && len(devices) < *f.jobs {
+	for k, _ := machine.KindOf(info.Name); k.Several && len(devices) < *f.jobs; {
 		other, err := f.open(m)
 		if err != nil {
 			return "", nil, err
@@ -361,7 +364,7 @@ func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Devi
 
 // checkData is CIFAR-10 where it is, else generated images.
 func checkData(m machine.Machine) (*data.Source, string, error) {
-	if _, err := m.FindWhole("cifar10"); err == nil {
+	if _, err := m.Data("cifar10").Whole(); err == nil {
 		src, err := load(context.Background(), m, "cifar10", data.FolderOptions{})
 		return src, "cifar10", err
 	}

@@ -63,7 +63,7 @@ func TestDescribe(t *testing.T) {
 	if err := cmd.Run(); err != nil || json.Unmarshal(out.Bytes(), &o) != nil {
 		t.Fatalf("%v: %s%s", err, out, said)
 	}
-	for _, want := range []string{"xla PJRT", "plugin " + plugin, "driver"} {
+	for _, want := range []string{"xla PJRT", "library " + plugin, "driver"} {
 		if o.Status != "passed" || !strings.Contains(o.Text, want) {
 			t.Errorf("%+v, want %q in it", o, want)
 		}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,7 +52,8 @@ func doctor(_ context.Context, c *call) error {
 
 // doctorDevices tells of devices, and gives the errors of those that are missing.
 func doctorDevices(m machine.Machine) (missing []error) {
-	for _, name := range []string{"xla", "onednn", "ref"} {
+	for _, k := range machine.Devices {
+		name := k.Name
 		dev, _, err := m.Open(name)
 		if err != nil {
 			fmt.Printf("device %-7s missing: %v\n", name, err)
@@ -91,10 +94,10 @@ func doctorData(m machine.Machine) (missing []error) {
 // doctorSet says what there is of a data set. Photos are not looked into.
 func doctorSet(m machine.Machine, name string) (string, error) {
 	if dataset.Of(name).Photos {
-		dir, err := m.Find(name)
+		dir, err := m.Data(name).Find()
 		return "in " + dir, err
 	}
-	dir, err := m.FindWhole(name)
+	dir, err := m.Data(name).Whole()
 	if err != nil {
 		return "", err
 	}
@@ -120,11 +123,24 @@ func fetchData(ctx context.Context, c *call) error {
 	if !slices.Contains(sets, name) {
 		return usage("data %q: only %s can be downloaded", name, strings.Join(sets, " and "))
 	}
+	if err := c.fetch(ctx, name); err != nil {
+		return err
+	}
+	option := ""
+	if c.dataDir != "" {
+		option = " with --data " + c.dataDir
+	}
+	say("done; ./run.sh%s finds it for every question whose data is %s", option, name)
+	return nil
+}
+
+// fetch downloads a data set to where it is looked for.
+func (c *call) fetch(ctx context.Context, name string) error {
 	access, err := data.Of(name)
 	if err != nil {
 		return err
 	}
-	dir, _ := c.machine().DataHome(name)
+	dir, _ := c.machine().Data(name).Home()
 	say("%s (%d MiB) into %s", dataset.Of(name).Title, access.MiB, dir)
 	last := int64(-1)
 	err = access.Fetch(ctx, dir, func(done, total int64) {
@@ -134,15 +150,7 @@ func fetchData(ctx context.Context, c *call) error {
 		}
 	})
 	fmt.Fprintln(messages)
-	if err != nil {
-		return err
-	}
-	option := ""
-	if c.dataDir != "" {
-		option = " with --data " + c.dataDir
-	}
-	say("done; ./run.sh%s finds it for every question whose data is %s", option, name)
-	return nil
+	return err
 }
 
 // arch parses --net.
@@ -155,6 +163,12 @@ func arch(name string) (nets.Arch, error) {
 		return a, usageError{err}
 	}
 	return a, nil
+}
+
+// evalOutput is what eval prints as JSON.
+type evalOutput struct {
+	weights.EvalResult
+	Classes []classResult `json:"by_class,omitempty"`
 }
 
 func evalWeights(ctx context.Context, c *call) (err error) {
@@ -172,8 +186,13 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	name := c.String("set-name", "", strings.Join(dataset.Names(), ", ")+"; without it the weights' own, else what --data has, else cifar10")
 	c.StringVar(&o.Crops, "crops", "1", "of a photo: 1, 10 or multi (all of it, scores averaged over five scales)")
 	c.StringVar(&o.Scores, "scores", "", "safetensors file to write the scores of photos to")
-	if _, err := c.files(0, "no file"); err != nil {
+	more := c.detailOptions()
+	files, err := c.operands()
+	if err != nil {
 		return err
+	}
+	if *more.images == "" && len(files) > 0 {
+		return usage("eval: expected no file, got %q; pictures come behind --images", strings.Join(files, " "))
 	}
 	a, err := arch(o.Net)
 	if err != nil {
@@ -214,6 +233,10 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if !slices.Contains(weights.Crops, o.Crops) {
 		return usage("--crops %q: expected %s", o.Crops, strings.Join(weights.Crops, ", "))
 	}
+	if *more.images != "" {
+		set, _ := weights.DataOf(o.Weights)
+		return c.evalPictures(o, flags, append([]string{*more.images}, files...), cmp.Or(*name, set))
+	}
 	m := c.machine()
 	trained, size := weights.DataOf(o.Weights)
 	if !dataset.Of(trained).Photos {
@@ -248,16 +271,34 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 		return usage("--crops and --scores are about photos, and %s has none", src.Title)
 	}
 	o.Precision = flags.settle(dev.Info())
+	if *more.byClass != "" || *more.predictions != "" {
+		o.Predictions = new(weights.Predictions)
+	}
 	r, err := weights.Eval(o, src, dev)
 	if err != nil {
 		return err
 	}
+	var classes []classResult
+	if p := o.Predictions; p != nil {
+		names := classNames(src, p)
+		if err := more.write(r, p, names); err != nil {
+			return err
+		}
+		if *more.byClass != "" {
+			classes = byClass(p, names)
+		}
+	}
 	if c.json {
-		return json.NewEncoder(os.Stdout).Encode(r)
+		return json.NewEncoder(os.Stdout).Encode(evalOutput{r, classes})
 	}
 	fmt.Printf("%s on the %s set of %s: %.2f %% of %d images wrong, loss %.4f (%s, %s)\n", r.Net, r.Set, r.Data, r.Top1Error, r.Images, r.Loss, r.Device, r.Precision)
 	if r.Top5Error != nil {
 		fmt.Printf("crops %s; %.2f %% wrong in the first five\n", r.Crops, *r.Top5Error)
+	}
+	if *more.byClass != "" {
+		fmt.Println()
+		printClasses(classes)
+		fmt.Println(filepath.Join(*more.byClass, "confusion.png"))
 	}
 	return nil
 }
@@ -269,14 +310,18 @@ func exportWeights(_ context.Context, c *call) error {
 		return err
 	}
 	if *from == "" {
-		return usage("--weights is missing: results/QUESTION/PROFILE/weights/NET-seed0.safetensors")
+		return usage("--weights is missing: results/runs/RUN/weights.safetensors")
 	}
 	if *to == "" {
 		return usage("--out is missing: the file to write")
 	}
-	net, err := weights.Export(*from, *to)
+	net, class, err := weights.Export(*from, *to)
 	if err != nil {
 		return err
+	}
+	if class != "" {
+		say("%s: the state_dict of %s; %s is the class that loads it: load(%q)", *to, net, class, *to)
+		return nil
 	}
 	say("%s: the state_dict of %s; its images enter as (pixel - input.mean) * input.scale, which %s holds", *to, net, *from)
 	return nil

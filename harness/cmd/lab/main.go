@@ -35,6 +35,8 @@ func init() { // a variable would refer to itself through help
 	commands = []command{
 		{"run", "FILE.yaml", "train what is missing, then plot (the word run may be left out)", runQuestion, true},
 		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion, true},
+		{"prepare", "FILE.yaml", "fetch and check all that the question needs; then the folder runs it without a network", prepareQuestion, true},
+		{"submit", "FILE.yaml [-- SBATCH OPTIONS]", "train on a cluster: an array of Slurm jobs that share the runs, and one that plots", submitQuestion, false},
 		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion, true},
 		{"status", "[DIR]", "where every run stands whose results lie in or under a folder (results/), while others train or not", status, false},
 		{"watch", "[DIR]", "the pages of questions in the browser, live while runs train here or elsewhere (results/)", watch, false},
@@ -42,8 +44,10 @@ func init() { // a variable would refer to itself through help
 		{"rm", "RUN", "remove a run from the store, by the name that runs lists", removeRun, false},
 		{"gc", "", "remove the runs that no question names; shows them first, and asks", collectRuns, false},
 		{"import", "DIR", "copy the runs of a question's folder (results/NAME/PROFILE) into the store, or with --into another", importRuns, false},
+		{"pack", "DIR -o FILE.zip", "the results of a question (results/NAME/PROFILE) in one file, to be sent to somebody", packResults, false},
+		{"unpack", "FILE.zip", "bring packed results into the store, checked, and draw them", unpackResults, true},
 		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin, false},
-		{"diff", "RUN RUN", "what differs between two runs (results/runs/RUN)", diffRuns, false},
+		{"diff", "A B", "what differs between two runs (results/runs/RUN), or run by run between two questions (results/NAME/PROFILE)", diffRuns, false},
 		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor, false},
 		{"data", strings.Join(data.Fetchable(), "|"), "download a data set into the project's data folder, resumed and checked", fetchData, true},
 		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain, false},
@@ -66,6 +70,7 @@ type call struct {
 	profile string // --profile
 	changes experiments.Changes
 	json    bool     // --json
+	gpus    bool     // there will be GPUs where the question is run
 	rest    []string // the command line, to be parsed by files
 }
 
@@ -86,9 +91,13 @@ func exitCode(ctx context.Context, err error) int {
 	var complaints *experiments.Complaints
 	var use usageError
 	var lacking *machine.NotFoundError
+	var up timeUp
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
+	case errors.As(err, &up):
+		say("lab: %v; stopped and saved, the same command goes on from here", up)
+		return codeTimeUp
 	case errors.Is(err, harness.ErrInterrupted):
 		say("lab: stopped and saved; the same command goes on from here")
 		return signalCode(ctx)
@@ -268,7 +277,7 @@ func indexed() func(done, total int) {
 // load reads a data set and passes on what is unusual about it.
 func load(ctx context.Context, m machine.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
 	photos.Progress = indexed()
-	src, err := m.Load(ctx, name, photos)
+	src, err := m.Data(name).Load(ctx, photos)
 	if err == nil && src.Warning != "" {
 		say("warning: %s", src.Warning)
 	}

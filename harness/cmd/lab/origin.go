@@ -28,7 +28,7 @@ func showOrigin(_ context.Context, c *call) error {
 	case ".json":
 		text, err = os.ReadFile(path)
 	case ".csv", ".md", ".tex":
-		text, err = os.ReadFile(filepath.Join(filepath.Dir(path), "provenance.json"))
+		text, err = os.ReadFile(store.View(filepath.Dir(path)).Origin())
 	default:
 		err = usage("show %s: expected a .png, .svg, table.csv, .md or .tex", path)
 	}
@@ -75,32 +75,4 @@ func known(s string) string {
 		return "unknown"
 	}
 	return s
-}
-
-// diffRuns prints what differs between two runs.
-func diffRuns(_ context.Context, c *call) error {
-	c.jsonOption()
-	files, err := c.files(2, "two runs")
-	if err != nil {
-		return err
-	}
-	all, err := store.Diff(files[0], files[1])
-	if err != nil {
-		return err
-	}
-	if c.json {
-		return json.NewEncoder(os.Stdout).Encode(map[string]any{"differences": append([]store.Difference{}, all...)})
-	}
-	if len(all) == 0 {
-		fmt.Println("no difference, but for dates and times")
-		return nil
-	}
-	width := 0
-	for _, d := range all {
-		width = max(width, len(d.Name))
-	}
-	for _, d := range all {
-		fmt.Println(strings.TrimRight(fmt.Sprintf("%-*s  %s", width, d.Name, strings.TrimPrefix(d.String(), d.Name+": ")), " "))
-	}
-	return nil
 }

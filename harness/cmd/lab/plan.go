@@ -13,10 +13,11 @@ import (
 
 	"depthlab/harness/data"
 	"depthlab/harness/device"
-	"depthlab/harness/device/xla"
 	"depthlab/harness/machine"
 	"depthlab/harness/predict"
+	"depthlab/harness/record"
 	"depthlab/harness/store"
+	"depthlab/harness/sweep"
 )
 
 // measuring is how long plan --measure takes at most.
@@ -48,7 +49,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := m.Outline(q.plan.Runs[0].Data, q.plan.Runs[0].Input.Crop)
+	src, err := m.Data(q.plan.Runs[0].Data).Outline(q.plan.Runs[0].Input.Crop)
 	if err != nil {
 		return err
 	}
@@ -126,26 +127,47 @@ func (q question) done(id string) string {
 		trained = fmt.Sprintf(" (trained for %q, %s)", p.Question, p.Profile)
 	}
 	if s.State == store.Finished {
-		return "finished already" + trained
+		return "finished already" + trained + q.lacking(id)
 	}
 	return fmt.Sprintf("%s at step %d of %d%s", s.State, s.Step, s.Steps, trained)
+}
+
+// lacking says what figures will lack of a finished run, as its record is one of an older
+// version.
+func (q question) lacking(id string) (text string) {
+	f := q.folders[id]
+	rec, err := record.Read(f.Record())
+	if err != nil {
+		return ""
+	}
+	for _, kind := range sweep.Lacking(rec, q.plan.Figures) {
+		_, missing := os.Stat(f.Weights())
+		switch {
+		case kind == sweep.Responses && missing == nil:
+			text += "; the layers' responses, which it did not record, will be added from its weights"
+		case kind == sweep.Responses:
+			text += "; it did not record the layers' responses, and its weights are missing: layer_responses is drawn without it"
+		default:
+			text += fmt.Sprintf("; it did not record %s, which weights do not tell: their figure is drawn without it, unless ./run.sh rm %s lets it be trained again", kind, f.Name())
+		}
+	}
+	return text
 }
 
 // speeds gives the device and how fast nets train on it: timed now, or by the
 // records of this machine. It settles the precision of the plan's runs.
 func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFlags, measure bool) (info device.Info, speeds []predict.Speed, err error) {
 	run := q.plan.Runs[0]
-	name, err := m.Device(*flags.name)
+	k, err := m.Kind(*flags.name)
 	if err != nil {
 		return info, nil, err
 	}
-	if !measure && name == "xla" { // to open a GPU takes seconds
-		if _, err := m.XLA(); err != nil {
+	if !measure && k.Unopened != nil {
+		if _, err := k.Find(m); err != nil {
 			return info, nil, err
 		}
-		gpu := xla.Driver() > 0
-		info = device.Info{Name: "xla", Bfloat16: gpu, GPU: gpu}
-		if err := q.place(m.Checksum(run.Data), info, *flags.precision); err != nil {
+		info = k.Unopened()
+		if err := q.place(m.Data(run.Data).Checksum(), info, *flags.precision); err != nil {
 			return info, nil, err
 		}
 		return info, predict.Recorded(m.Stores(), run.Data, info), q.computable(info)
@@ -156,7 +178,7 @@ func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFl
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	info = dev.Info()
-	if err := errors.Join(q.place(m.Checksum(run.Data), info, *flags.precision), q.computable(info)); err != nil {
+	if err := errors.Join(q.place(m.Data(run.Data).Checksum(), info, *flags.precision), q.computable(info)); err != nil {
 		return info, nil, err
 	}
 	if !measure {

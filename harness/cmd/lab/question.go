@@ -46,6 +46,7 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 		return q, nil, err
 	}
 	have, why := c.machine().Have()
+	have["gpu"] = have["gpu"] || c.gpus
 	q.plan, missing, err = q.Choose(have, c.profile)
 	if q.plan != nil && q.plan.Wrong != nil {
 		return q, nil, q.plan.Wrong
@@ -137,27 +138,48 @@ type deviceFlags struct{ name, precision *string }
 func (c *call) deviceFlags() deviceFlags {
 	c.pluginOption()
 	return deviceFlags{
-		c.String("device", "auto", "auto, ref, onednn or xla"),
+		c.String("device", "auto", oneOf(machine.DeviceNames())),
 		c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
 	}
 }
 
+// oneOf lists words as a sentence does: "a, b or c".
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// devicesThat names the devices of which something is true.
+func devicesThat(is func(k machine.Kind) bool) string {
+	var names []string
+	for _, k := range machine.Devices {
+		if is(k) {
+			names = append(names, k.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // check refuses what no device can meet, before anything is done.
 func (d deviceFlags) check(m machine.Machine) error {
-	if !slices.Contains(machine.Devices, *d.name) {
-		return usage("--device %q: expected one of %s", *d.name, strings.Join(machine.Devices, ", "))
+	k, err := m.Kind(*d.name)
+	switch {
+	case machine.Promised(err):
+		return err
+	case err != nil:
+		return usage("--%w", err)
 	}
 	if !slices.Contains([]string{"", "auto", "fp32", "tf32", "bf16"}, *d.precision) {
 		return usage("--precision %q: expected one of auto, fp32, tf32, bf16", *d.precision)
 	}
-	name, err := m.Device(*d.name)
-	if err != nil {
-		return err
+	if !k.Plugin {
+		if m.Plugin != "" {
+			only := devicesThat(func(k machine.Kind) bool { return k.Plugin })
+			return usage("--plugin %s: only the device %s reads it, and --device is %s; add --device %[2]s, or leave --plugin out", m.Plugin, only, *d.name)
+		}
+		return nil
 	}
-	if m.Plugin != "" && name != "xla" {
-		return usage("--plugin %s: only the device xla reads it, and --device is %s; add --device xla, or leave --plugin out", m.Plugin, *d.name)
-	}
-	if _, err := m.XLA(); name == "xla" && machine.Promised(err) {
+	if _, err := k.Find(m); machine.Promised(err) {
 		return err
 	}
 	return nil
@@ -169,7 +191,7 @@ func (d deviceFlags) open(m machine.Machine) (device.Device, error) {
 	if err := d.check(m); err != nil {
 		return nil, err
 	}
-	if name, _ := m.Device(*d.name); name == "xla" {
+	if k, _ := m.Kind(*d.name); k.Prints {
 		if err := divert(m); err != nil {
 			return nil, err
 		}
@@ -231,8 +253,9 @@ func (d deviceFlags) several(m machine.Machine, n int) error {
 	if err := d.check(m); err != nil {
 		return err
 	}
-	if name, _ := m.Device(*d.name); n > 1 && name != "xla" {
-		return usage("--jobs %d: only the device xla trains several nets at a time; on the others a single one uses all CPUs", n)
+	if k, _ := m.Kind(*d.name); n > 1 && !k.Several {
+		only := devicesThat(func(k machine.Kind) bool { return k.Several })
+		return usage("--jobs %d: only the device %s trains several nets at a time; on the others a single one uses all CPUs", n, only)
 	}
 	return nil
 }
@@ -289,32 +312,31 @@ func (q question) computable(info device.Info) error {
 }
 
 func runQuestion(ctx context.Context, c *call) (err error) {
-	flags := c.deviceFlags()
-	c.dataOption()
-	c.profileOption(firstMet)
-	c.changeOptions()
-	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
-	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
-	jobs := c.Int("jobs", 0, "runs to train at a time (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
+	o := c.runOptions()
+	task := c.Bool("task", false, "be a task of a batch job, as submit starts them: leave runs that other processes train to them, and draw nothing")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
-	if *jobs < 0 {
-		return usage("--jobs %d: expected a number of runs", *jobs)
-	}
-	if err := flags.several(c.machine(), *jobs); err != nil {
+	if err := o.check(c.machine()); err != nil {
 		return err
 	}
-	if *every < 0 {
-		return usage("--validate %d: expected a number of steps", *every)
+	ctx, stop, err := inTime(ctx, *o.limit, *task)
+	if err != nil {
+		return err
 	}
+	defer stop()
+	defer func() { err = inTimeError(ctx, err) }()
 	q, missing, err := c.choose(files[0])
 	if err != nil {
 		return err
 	}
+	reasons := c.reasons(missing)
+	if err := c.unasked(q, reasons); err != nil {
+		return err
+	}
 	say("%s", q.plan.Question)
-	for _, line := range c.reasons(missing) {
+	for _, line := range reasons {
 		say("  %s", line)
 	}
 	say("  profile %s, results in %s", q.asked(), q.view)
@@ -325,14 +347,14 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		say("  %s", q.plan.Says)
 	}
 	m := c.machine()
-	dev, src, err := q.open(ctx, m, flags)
+	dev, src, err := q.open(ctx, m, o.device)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	validated := func(dev device.Device, err error) (device.Device, error) {
-		if *every > 0 && err == nil {
-			dev = check.Validating{Device: dev, Every: *every}
+		if *o.every > 0 && err == nil {
+			dev = check.Validating{Device: dev, Every: *o.every}
 		}
 		return dev, err
 	}
@@ -350,8 +372,8 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	defer log.Close()
 	s := &sweep.Sweep{
 		Plan: q.plan, File: q.File, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
-		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
-		Progress: record.NewProgress(messages, log), TensorBoard: *board,
+		Open: func() (device.Device, error) { return validated(o.device.open(m)) }, Jobs: *o.jobs, Leave: *task,
+		Progress: record.NewProgress(messages, log), TensorBoard: *o.board,
 		Say: func(format string, args ...any) {
 			say(format, args...)
 			fmt.Fprintf(log, format+"\n", args...)
@@ -360,7 +382,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	s.Progress.Every = 10 * time.Second
 	trained := s.Run(ctx)
 	s.Progress.Close()
-	if errors.Is(trained, harness.ErrInterrupted) {
+	if *task || errors.Is(trained, harness.ErrInterrupted) {
 		return trained
 	}
 	return errors.Join(trained, q.draw(ctx))
@@ -451,16 +473,16 @@ func (q question) draw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	table, err := os.ReadFile(filepath.Join(string(q.view), "table.md"))
+	table, err := os.ReadFile(q.view.Table())
 	if err != nil {
 		return err
 	}
 	defer endAtOnce(ctx)() // the reader may be a pager
 	fmt.Printf("\n%s\n", table)
 	for _, f := range q.plan.Figures {
-		fmt.Println(filepath.Join(string(q.view), f+".png"))
+		fmt.Println(q.view.Figure(f))
 	}
-	fmt.Println(filepath.Join(string(q.view), pages.Name))
+	fmt.Println(q.view.Report())
 	return nil
 }
 

@@ -174,7 +174,7 @@ func collectRuns(_ context.Context, c *call) error {
 	}
 	var errs []error
 	for _, l := range unused {
-		errs = append(errs, store.Folder(filepath.Join(c.machine().Store().Runs(), l.Run)).Remove())
+		errs = append(errs, c.machine().Store().Run(l.Run).Remove())
 	}
 	return errors.Join(errs...)
 }

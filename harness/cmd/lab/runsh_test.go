@@ -316,7 +316,7 @@ var together = flag.Int("together", 1, "rounds of TestRunShTogether")
 // Several first starts at once prepare once, and all of them run.
 func TestRunShTogether(t *testing.T) {
 	starts := 6
-	if testskip.Short(t) {
+	if !testskip.Everything() {
 		starts = 3
 	}
 	if runtime.GOOS+runtime.GOARCH != "linuxamd64" {

@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -19,13 +17,13 @@ import (
 
 // status prints where every run stands whose results lie in or under a folder.
 // What cannot be read of one does not hide the others; it comes as the error.
-func status(_ context.Context, c *call) error {
+func status(ctx context.Context, c *call) error {
 	c.jsonOption()
 	files, err := c.operands()
 	if err != nil {
 		return err
 	}
-	root := filepath.Join(c.machine().Root, "results")
+	root := string(c.machine().Store())
 	switch len(files) {
 	case 0:
 	case 1:
@@ -36,66 +34,38 @@ func status(_ context.Context, c *call) error {
 	if _, err := os.Stat(root); err != nil {
 		return err
 	}
-	dirs, err := resultsUnder(root, map[string]bool{})
-	if len(dirs) == 0 && err == nil {
+	views, err := store.Under(root)
+	if len(views) == 0 && err == nil {
 		return fmt.Errorf("%s holds no results; ./run.sh FILE.yaml makes some, in results/NAME/PROFILE", root)
 	}
-	all := map[string][]store.Status{}
+	all := map[store.View][]store.Status{}
 	unread := []error{err}
-	for _, dir := range dirs {
-		all[dir], err = store.View(dir).Statuses()
+	for _, v := range views {
+		all[v], err = v.Statuses()
 		unread = append(unread, err)
 	}
-	return errors.Join(append(unread, printStatuses(c, dirs, all))...)
-}
-
-// resultsUnder lists the folders of results in or under dir. Links are followed,
-// since results may lie on another disk; seen are the folders that were looked
-// into, as links may go in circles. The error is of folders that cannot be read.
-func resultsUnder(dir string, seen map[string]bool) (all []string, err error) {
-	real, err := filepath.EvalSymlinks(dir)
-	if errors.Is(err, fs.ErrNotExist) || seen[real] {
-		return nil, nil // a link to nowhere
-	}
-	seen[real] = true
-	entries, unread := os.ReadDir(dir)
-	if errors.Is(unread, syscall.ENOTDIR) {
-		return nil, nil // a link to a file
-	}
-	if holdsResults(dir) {
-		return []string{dir}, nil
-	}
-	errs := []error{err, unread}
-	for _, e := range entries {
-		if e.Name() != "runs" && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
-			below, err := resultsUnder(filepath.Join(dir, e.Name()), seen)
-			all, errs = append(all, below...), append(errs, err)
-		}
-	}
-	return all, errors.Join(errs...)
-}
-
-// holdsResults says whether dir is results/NAME/PROFILE: the list of its runs, or its
-// question, lies in it.
-func holdsResults(dir string) bool {
-	_, runs, err := store.View(dir).Read()
-	_, missing := os.Stat(store.View(dir).Question())
-	return err != nil || len(runs) > 0 || missing == nil
+	unread = append(unread, askSlurm(ctx, all))
+	return errors.Join(append(unread, printStatuses(c, views, all))...)
 }
 
 // printStatuses prints what is known of the runs of each folder.
-func printStatuses(c *call, dirs []string, all map[string][]store.Status) error {
+func printStatuses(c *call, views []store.View, all map[store.View][]store.Status) error {
 	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(all)
 	}
-	for _, dir := range dirs {
-		fmt.Printf("%s\n", dir)
+	for _, v := range views {
+		fmt.Printf("%s\n", v)
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintln(w, "run\tstate\tstep\trunning\ttrain\ttest\timages/s\tleft\tseen\t")
+		jobs := slices.ContainsFunc(all[v], func(s store.Status) bool { return s.Job != "" })
+		fmt.Fprint(w, "run\tstate\tstep\trunning\ttrain\ttest\timages/s\tleft\tseen\t")
+		if jobs {
+			fmt.Fprint(w, "job\tin Slurm\tnode\trestarts\t")
+		}
+		fmt.Fprintln(w)
 		count := map[store.State]int{}
 		notes := map[string][]string{} // runs, by what there is to say of them
 		var order []string
-		for _, s := range all[dir] {
+		for _, s := range all[v] {
 			count[s.State]++
 			left, seen := "", ""
 			if s.Left > 0 {
@@ -104,8 +74,14 @@ func printStatuses(c *call, dirs []string, all map[string][]store.Status) error 
 			if !s.Seen.IsZero() {
 				seen = duration(max(0, time.Since(s.Seen).Seconds())) + " ago"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.ID, s.State, s.Step, s.Steps,
-				percent(s.Running), percent(s.Train), percent(s.Test), number(s.ImagesPerS), left, seen)
+			fmt.Fprintf(w, "%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\t%s\t%s\t", s.ID, s.State, s.Step, s.Steps,
+				percent(s.Running), percent(s.Train), percent(s.Test), speed(s.ImagesPerS), left, seen)
+			if jobs && s.Job != "" {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%d\t", s.Job, s.JobState, s.Node, s.Restarts)
+			} else if jobs {
+				fmt.Fprint(w, "\t\t\t\t")
+			}
+			fmt.Fprintln(w)
 			if note := cmp.Or(s.Why, s.By); note != "" {
 				note = strings.Join(strings.Fields(note), " ")
 				if notes[note] == nil {
@@ -128,7 +104,7 @@ func printStatuses(c *call, dirs []string, all map[string][]store.Status) error 
 				words = append(words, fmt.Sprintf("%d %s", count[s], s))
 			}
 		}
-		fmt.Printf("  %d runs: %s\n\n", len(all[dir]), strings.Join(words, ", "))
+		fmt.Printf("  %d runs: %s\n\n", len(all[v]), strings.Join(words, ", "))
 	}
 	return nil
 }
@@ -140,7 +116,7 @@ func percent(x *float64) string {
 	return fmt.Sprintf("%.2f %%", *x)
 }
 
-func number(x float64) string {
+func speed(x float64) string {
 	if x == 0 {
 		return ""
 	}

@@ -66,7 +66,7 @@ func watch(_ context.Context, c *call) error {
 	}
 	ip := net.ParseIP(host)
 	own := host == "localhost" || ip != nil && ip.IsLoopback()
-	s := &pages.Server{Dir: dir, Find: func(dir string) ([]string, error) { return resultsUnder(dir, map[string]bool{}) }, See: seen, Anyone: !own}
+	s := &pages.Server{Dir: dir, Find: store.Under, See: seen, Anyone: !own}
 	began := time.Now()
 	runs, unread := s.Refresh()
 	if unread != nil {

@@ -144,7 +144,7 @@ func TestWishes(t *testing.T) {
 		{"DEPTHLAB_ONEDNN=none", "plan made.yaml --device ref", 0, "device ref"},
 		{"DEPTHLAB_ONEDNN_KERNELS=libary", "bench --net plain-8", 2, "DEPTHLAB_ONEDNN_KERNELS=libary: expected library"},
 		{"DEPTHLAB_ONEDNN_LAYOUT=nchw", "run made.yaml", 2, "DEPTHLAB_ONEDNN_LAYOUT=nchw: expected blocked or nhwc"},
-		{"", "plan made.yaml --device gpu", 2, `--device "gpu": expected one of auto, ref, onednn, xla`},
+		{"", "plan made.yaml --device gpu", 2, `--device "gpu": expected one of auto, xla, onednn, ref`},
 		{"", "run made.yaml --device cuda", 2, `--device "cuda": expected one of`},
 		{"", "run made.yaml --device xla", 2, "xla"},
 		{"", "plan made.yaml --device xla", 2, "xla"},
@@ -314,7 +314,11 @@ func TestPluginForProfile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugin, err := machine.Machine{Root: filepath.Dir(libs)}.XLA()
+	xla, err := machine.KindOf("xla")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin, err := xla.Find(machine.Machine{Root: filepath.Dir(libs)})
 	if err != nil {
 		testskip.Skip(t, "%v", err)
 	}

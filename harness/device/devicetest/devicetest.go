@@ -247,8 +247,8 @@ func (n *net) firstValue(p *nets.Param) []float32 {
 
 // plan makes a plan of steps steps, beginning at step first. It depends only on the step
 // numbers.
-func (n *net) plan(first, steps int, rate float32) device.Plan {
-	p := device.Plan{First: first}
+func (n *net) plan(first, steps int, rate float32) device.Launch {
+	p := device.Launch{First: first}
 	for step := first; step < first+steps; step++ {
 		for slot := range n.cfg.Batch {
 			h := Hashes(fmt.Sprintf("%srow %d %d", n.salt, step, slot), 3)
@@ -277,7 +277,7 @@ func (s *session) read(name string, n int) []float32 {
 	return v
 }
 
-func (s *session) train(p device.Plan) []device.Metric {
+func (s *session) train(p device.Launch) []device.Metric {
 	s.t.Helper()
 	m := make([]device.Metric, len(p.Rates))
 	if err := s.Train(p, m); err != nil {

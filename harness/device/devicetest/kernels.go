@@ -534,7 +534,7 @@ func (x *tiny) run(t testing.TB, s *suite) ([]kernel.Tensor, error) {
 		h.write(fmt.Sprintf("guard%d", guards), band)
 	}
 	metric := make([]device.Metric, 1)
-	if err := h.Train(device.Plan{Rows: x.rows, Rates: []device.Rates{rates}}, metric); err != nil {
+	if err := h.Train(device.Launch{Rows: x.rows, Rates: []device.Rates{rates}}, metric); err != nil {
 		return nil, err
 	}
 	for i := range guards {

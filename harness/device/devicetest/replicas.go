@@ -165,7 +165,7 @@ func (r *replicas) eval(t *testing.T) {
 	if got.Images != want.Images || got.Wrong != want.Wrong || !(math.Abs(got.Loss-want.Loss) <= 1e-6*want.Loss) {
 		t.Errorf("%+v, on one device %+v", got, want)
 	}
-	if err := all.Train(device.Plan{Rows: rows[:1], Rates: make([]device.Rates, 1)}, make([]device.Metric, 1)); err == nil {
+	if err := all.Train(device.Launch{Rows: rows[:1], Rates: make([]device.Rates, 1)}, make([]device.Metric, 1)); err == nil {
 		t.Error("a plan of 1 row is taken for a step")
 	}
 }

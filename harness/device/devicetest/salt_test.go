@@ -15,7 +15,7 @@ var search = flag.Int("search", 0, "try this many salts for each of the whole ne
 // TestSalts checks nothing. With -search it looks for salts (see probe). It is needed
 // after a change of wholeNets or cutNets, of their initial values or of the plan.
 func TestSalts(t *testing.T) {
-	find := func(what string, net func(salt string) *net, first func(n *net) device.Plan) {
+	find := func(what string, net func(salt string) *net, first func(n *net) device.Launch) {
 		best, salt := 0.0, ""
 		for i := range *search {
 			n, nearest := net(fmt.Sprint(i)).probed()
@@ -34,7 +34,7 @@ func TestSalts(t *testing.T) {
 		}, firstStep)
 	}
 	for _, c := range cutNets {
-		find(c.name+" in micro-batches", func(salt string) *net { return newNet(t, c.name, 8, 2, 8, salt) }, func(n *net) device.Plan {
+		find(c.name+" in micro-batches", func(salt string) *net { return newNet(t, c.name, 8, 2, 8, salt) }, func(n *net) device.Launch {
 			return n.plan(0, 1, 0.02)
 		})
 	}

@@ -127,7 +127,7 @@ func (s *suite) metrics(t testing.TB, got, want []device.Metric) {
 }
 
 // firstStep is the first step's plan, with one empty slot.
-func firstStep(n *net) device.Plan {
+func firstStep(n *net) device.Launch {
 	p := n.plan(0, 1, 0.02)
 	p.Rows[1] = device.Row{-1}
 	return p
@@ -149,7 +149,7 @@ func (s *suite) steps(t *testing.T) {
 
 // beside trains three steps of a net on the device, and on ref three steps of a net that
 // must compute the same.
-func (s *suite) beside(t testing.TB, n, same *net, plan device.Plan) {
+func (s *suite) beside(t testing.TB, n, same *net, plan device.Launch) {
 	t.Helper()
 	tol := s.tolerance()
 	probed, nearest := same.probed()
@@ -624,7 +624,7 @@ func (s *suite) buffers(t *testing.T) {
 func (s *suite) errors(t *testing.T) {
 	n := newNet(t, "plain-8", 4, 0, 8, "")
 	plan := n.plan(0, 2, 0.01)
-	rows := func(change func(r []device.Row)) device.Plan {
+	rows := func(change func(r []device.Row)) device.Launch {
 		p := plan
 		p.Rows = append([]device.Row(nil), plan.Rows...)
 		change(p.Rows)
@@ -653,10 +653,10 @@ func (s *suite) errors(t *testing.T) {
 			return nil
 		}},
 		{"a plan of too few rows", func(h *session) error {
-			return h.Train(device.Plan{Rows: plan.Rows[:7], Rates: plan.Rates}, metrics())
+			return h.Train(device.Launch{Rows: plan.Rows[:7], Rates: plan.Rates}, metrics())
 		}},
 		{"a plan of too many rows", func(h *session) error {
-			return h.Train(device.Plan{Rows: plan.Rows, Rates: plan.Rates[:1]}, metrics()[:1])
+			return h.Train(device.Launch{Rows: plan.Rows, Rates: plan.Rates[:1]}, metrics()[:1])
 		}},
 		{"too few metrics", func(h *session) error { return h.Train(plan, metrics()[:1]) }},
 		{"an image beyond the data set", func(h *session) error {
@@ -668,7 +668,7 @@ func (s *suite) errors(t *testing.T) {
 		}},
 		{"a crop before the padding", func(h *session) error { return h.Train(rows(func(r []device.Row) { r[5][2] = -1 }), metrics()) }},
 		{"a calibration of too few rows", func(h *session) error {
-			return h.Calibrate(device.Plan{Rows: plan.Rows[:7], Rates: plan.Rates})
+			return h.Calibrate(device.Launch{Rows: plan.Rows[:7], Rates: plan.Rates})
 		}},
 		{"an evaluation beyond the data set", func(h *session) error {
 			r := evalRows(n)
@@ -729,7 +729,7 @@ func (s *suite) nan(t *testing.T) {
 		}
 		return all
 	}
-	fails := func(t *testing.T, h *session, p device.Plan, m []device.Metric, step int, layer string) {
+	fails := func(t *testing.T, h *session, p device.Launch, m []device.Metric, step int, layer string) {
 		t.Helper()
 		err := h.Train(p, m)
 		var nan *device.NonFiniteError
@@ -762,7 +762,7 @@ func (s *suite) nan(t *testing.T) {
 		plan := n.plan(0, 4, 0.05)
 		plan.Rates[1].Learning = 1e38 // overflows the weights of the third step
 		good := s.open(t, n)
-		want := good.train(device.Plan{Rows: plan.Rows[:2*n.cfg.Batch], Rates: plan.Rates[:2]})
+		want := good.train(device.Launch{Rows: plan.Rows[:2*n.cfg.Batch], Rates: plan.Rates[:2]})
 
 		h := s.open(t, n)
 		m := make([]device.Metric, 4)

@@ -132,9 +132,9 @@ func start(t testing.TB, s device.Session, net string) {
 	}
 }
 
-func planOf(steps, n int, rate float32) device.Plan {
+func planOf(steps, n int, rate float32) device.Launch {
 	r := rand.New(rand.NewPCG(5, 6))
-	p := device.Plan{}
+	p := device.Launch{}
 	for range steps {
 		p.Rates = append(p.Rates, device.Rates{Learning: rate, Statistics: 0.1})
 		for range n {

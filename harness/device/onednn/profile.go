@@ -3,17 +3,12 @@ package onednn
 import (
 	"time"
 
+	"depthlab/harness/device"
 	"depthlab/nets/kernel"
 )
 
 // Row is the time of one instruction since the session was opened.
-type Row struct {
-	Program, Layer, Kernel, Phase string
-	Impl                          []string // what computes it: oneDNN's implementations, "go"
-	Calls                         int
-	Seconds                       float64
-	Flops, Bytes                  int64 // of one call, as the kernel counts
-}
+type Row = device.Timing
 
 // Profile gives a row for each instruction, in program order; nothing unless
 // the session was opened for it.

@@ -297,7 +297,7 @@ func (s *Session) guarded(f func() error) (err error) {
 }
 
 // Train runs len(p.Rates) steps.
-func (s *Session) Train(p device.Plan, m []device.Metric) error {
+func (s *Session) Train(p device.Launch, m []device.Metric) error {
 	if s.train == nil {
 		return fmt.Errorf("onednn: no training program is open")
 	}
@@ -320,7 +320,7 @@ func (s *Session) Train(p device.Plan, m []device.Metric) error {
 }
 
 // Calibrate runs the calibration program once for each pair of rates.
-func (s *Session) Calibrate(p device.Plan) error {
+func (s *Session) Calibrate(p device.Launch) error {
 	if s.calibrate == nil {
 		return fmt.Errorf("onednn: no calibration program is open")
 	}
@@ -339,7 +339,7 @@ func (s *Session) Calibrate(p device.Plan) error {
 }
 
 // steps writes the plan of each step and calls f.
-func (s *Session) steps(c *code, p device.Plan, f func(i int) error) error {
+func (s *Session) steps(c *code, p device.Launch, f func(i int) error) error {
 	rows, batch := c.planRows()
 	if len(p.Rows) != batch*len(p.Rates) {
 		return fmt.Errorf("onednn: plan of %d rows for %d steps of %d", len(p.Rows), len(p.Rates), batch)

@@ -67,7 +67,7 @@ func TestLearning(t *testing.T) {
 		must(s.Write(p.Name, nets.Init(p, 0, false)))
 	}
 
-	var plan device.Plan
+	var plan device.Launch
 	for i := range batch {
 		plan.Rows = append(plan.Rows, device.Row{int32(i)})
 	}

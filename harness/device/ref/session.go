@@ -68,7 +68,7 @@ func (s *session) Read(name string, dst any) error {
 	return device.Copy(name, all[0], dst, false)
 }
 
-func (s *session) Train(plan device.Plan, metrics []device.Metric) error {
+func (s *session) Train(plan device.Launch, metrics []device.Metric) error {
 	m, err := s.machine(s.programs.Train, "train")
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func (m *machine) finite() bool {
 func (m *machine) batch() int { return len(m.replicas) * m.p.Buffers[m.p.Rows].Shape[0] }
 
 // steps sets rows and rates of each step of the plan and calls f.
-func steps(m *machine, plan device.Plan, f func(i int) error) error {
+func steps(m *machine, plan device.Launch, f func(i int) error) error {
 	batch := m.batch()
 	if len(plan.Rows) != batch*len(plan.Rates) {
 		return fmt.Errorf("ref: a plan of %d rows for %d steps of %d images", len(plan.Rows), len(plan.Rates), batch)
@@ -177,7 +177,7 @@ func (s *session) Eval(rows []device.Row) (device.Counts, error) {
 	return c, nil
 }
 
-func (s *session) Calibrate(plan device.Plan) error {
+func (s *session) Calibrate(plan device.Launch) error {
 	m, err := s.machine(s.programs.Calibrate, "calibrate")
 	if err != nil {
 		return err

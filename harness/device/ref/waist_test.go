@@ -11,7 +11,6 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
-	"depthlab/harness/testskip"
 	"depthlab/nets"
 	"depthlab/nets/compile"
 	"depthlab/nets/kernel"
@@ -32,15 +31,11 @@ func TestWaist(t *testing.T) {
 		{"resnet-11/bottleneck", 0, 16}, {"resnet-11/bottleneck/A/v1.5", 2, 16}, {"resnet-18", 0, 50},
 	} {
 		t.Run(c.net, func(t *testing.T) {
-			size := c.size
-			if size > 16 && testskip.Short(t) {
-				testskip.Skip(t, "a net with a max-pool is large and takes seconds")
-			}
 			arch, err := nets.ParseArch(c.net)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg := compile.Config{Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Group: c.group, Eps: 1e-5}, Images: images, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9}}
+			cfg := compile.Config{Config: nets.Config{Batch: batch, Channels: 3, Size: c.size, Classes: 10, Group: c.group, Eps: 1e-5}, Images: images, Pad: 2, Optimizer: kernel.SGD{Momentum: 0.9}}
 			p, err := compile.Compile(arch, nets.Train, cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -62,7 +57,7 @@ func TestWaist(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			pixels := make([]uint8, images*3*size*size)
+			pixels := make([]uint8, images*3*c.size*c.size)
 			for i := range pixels {
 				pixels[i] = uint8(i * i >> 3)
 			}
@@ -82,9 +77,9 @@ func TestWaist(t *testing.T) {
 			}
 			metric := make([]device.Metric, 1)
 			// One slot is empty: the loss is the mean over 3 images.
-			must(s.Train(device.Plan{Rows: []device.Row{{0, 2, 2, 0}, {5, 0, 4, 1}, {-1}, {3, 1, 2, 1}}, Rates: make([]device.Rates, 1)}, metric))
+			must(s.Train(device.Launch{Rows: []device.Row{{0, 2, 2, 0}, {5, 0, 4, 1}, {-1}, {3, 1, 2, 1}}, Rates: make([]device.Rates, 1)}, metric))
 
-			input, label := make([]float32, batch*3*size*size), make([]int32, batch)
+			input, label := make([]float32, batch*3*c.size*c.size), make([]int32, batch)
 			must(s.Read("input", input))
 			must(s.Read("label", label))
 			values[graph.Input] = tensor.New(tensor.WithShape(graph.Input.Shape()...), tensor.WithBacking(input))

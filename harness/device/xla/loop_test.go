@@ -79,8 +79,8 @@ func smallWith(t *testing.T, d *Device, net string, change func(*compile.Config)
 	return s, p
 }
 
-func smallPlan(first, steps int) device.Plan {
-	p := device.Plan{First: first}
+func smallPlan(first, steps int) device.Launch {
+	p := device.Launch{First: first}
 	for i := first; i < first+steps; i++ {
 		for slot := range 4 {
 			p.Rows = append(p.Rows, device.Row{int32((4*i + slot) % 20), int32(i % 5), int32(slot), int32(i % 2)})

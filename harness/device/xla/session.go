@@ -200,7 +200,7 @@ func (s *session) machine(p *program.Program, what string) (*machine, error) {
 	return nil, fmt.Errorf("xla: the session has no program to %s", what)
 }
 
-func (s *session) Train(plan device.Plan, metrics []device.Metric) error {
+func (s *session) Train(plan device.Launch, metrics []device.Metric) error {
 	m, err := s.machine(s.programs.Train, "train")
 	if err != nil {
 		return err
@@ -211,7 +211,7 @@ func (s *session) Train(plan device.Plan, metrics []device.Metric) error {
 	return s.steps(m, plan, metrics)
 }
 
-func (s *session) Calibrate(plan device.Plan) error {
+func (s *session) Calibrate(plan device.Launch) error {
 	m, err := s.machine(s.programs.Calibrate, "calibrate")
 	if err != nil {
 		return err
@@ -224,7 +224,7 @@ func (s *session) Calibrate(plan device.Plan) error {
 
 // steps runs a plan in launches, and says where a loss that is not finite came
 // from.
-func (s *session) steps(m *machine, plan device.Plan, metrics []device.Metric) error {
+func (s *session) steps(m *machine, plan device.Launch, metrics []device.Metric) error {
 	batch := m.batch()
 	if len(plan.Rows) != batch*len(plan.Rates) {
 		return fmt.Errorf("xla: a plan of %d rows for %d steps of %d images", len(plan.Rows), len(plan.Rates), batch)

@@ -1,4 +1,5 @@
 // Devices that are here.
+
 package sweeptest
 
 import (

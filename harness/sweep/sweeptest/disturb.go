@@ -1,4 +1,5 @@
 // Ways to disturb a sweep: it is stopped, killed, or its device is wrong.
+
 package sweeptest
 
 import (
@@ -113,7 +114,7 @@ func (f *faultySession) Read(name string, dst any) error {
 	return err
 }
 
-func (f *faultySession) Train(p device.Plan, m []device.Metric) error {
+func (f *faultySession) Train(p device.Launch, m []device.Metric) error {
 	if err := f.Session.Train(p, m); err != nil || f.OnRead {
 		return err
 	}

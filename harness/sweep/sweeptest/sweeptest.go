@@ -75,7 +75,7 @@ func At(dir, id string) store.Folder {
 			return f
 		}
 	}
-	return store.Folder(filepath.Join(dir, "runs", id+"-seed0-000000000000"))
+	return store.Store(dir).Run(id + "-seed0-000000000000")
 }
 
 // Recorded reads all records in a store.
@@ -101,7 +101,7 @@ func Recorded(dir string) (all []*record.RunRecord, err error) {
 // in another place than the one before, until one comes to its end.
 func Interrupted(t *testing.T, begin func() *sweep.Sweep) (stops int) {
 	t.Helper()
-	for n := 1; ; n = n%7 + 3 {
+	for n := 1; ; n = n%23 + 4 {
 		err := begin().Run(StopAfter(n))
 		if err == nil {
 			return stops

@@ -1,3 +1,5 @@
+// Tests of the clock: pauses of the process.
+
 package train
 
 import (

@@ -1,8 +1,10 @@
 // The clock of training time: it stands still while the process is stopped or
 // the machine sleeps.
+
 package train
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -47,18 +49,29 @@ var awakeTime = sync.OnceValue(func() func() time.Duration {
 	return func() time.Duration { return a.look(time.Now()) }
 })
 
-// stopwatch counts training time, and no testing or saving.
+// stopwatch counts training time, without tests and saving, and the part of it in which
+// the device waited for photos. A lap is the time between two "train" events.
 type stopwatch struct {
-	total, lapStart time.Duration
-	started         time.Duration
+	total, waited       time.Duration // waited: by this process
+	lapStart, lapWaited time.Duration // these, when the lap began
+	started             time.Duration
 }
 
 func (s *stopwatch) start() { s.started = awakeTime()() }
-func (s *stopwatch) stop()  { s.total += awakeTime()() - s.started }
 
-// lap is the speed, in images per second, since the last lap.
-func (s *stopwatch) lap(images int) float64 {
-	d := s.total - s.lapStart
-	s.lapStart = s.total
-	return perSecond(images, d)
+// stop takes the time that this process has waited for photos in all.
+func (s *stopwatch) stop(waited time.Duration) {
+	s.total += awakeTime()() - s.started
+	s.waited = waited
+}
+
+// lap ends a lap. It gives the speed since the lap before, in images per second, and the
+// share of that time that the device waited for photos.
+func (s *stopwatch) lap(images int) (imagesPerS, waited float64) {
+	d, w := s.total-s.lapStart, s.waited-s.lapWaited
+	s.lapStart, s.lapWaited = s.total, s.waited
+	if d <= 0 {
+		return 0, 0
+	}
+	return math.Round(10*float64(images)/d.Seconds()) / 10, math.Round(1000*w.Seconds()/d.Seconds()) / 1000
 }

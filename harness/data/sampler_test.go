@@ -1,4 +1,4 @@
-// Tests of the plan: every epoch is a permutation, rows depend on seed, step and slot
+// Tests of the sampler: every epoch is a permutation, rows depend on seed, step and slot
 // only.
 
 package data
@@ -22,7 +22,7 @@ func TestEveryEpochIsAPermutation(t *testing.T) {
 		{"subset", 100, 7, []int32{3, 5, 99, 42, 0, 17}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p := Plan{Seed: 1, N: test.n, Images: test.images, Batch: test.batch}
+			p := Sampler{Seed: 1, N: test.n, Images: test.images, Batch: test.batch}
 			want := test.images
 			if want == nil {
 				want = Indices(test.n)
@@ -51,30 +51,30 @@ func TestEveryEpochIsAPermutation(t *testing.T) {
 	}
 }
 
-// Rows are the same in any order of calls, from a new Plan or a used one.
+// Rows are the same in any order of calls, from a new Sampler or a used one.
 func TestRowDependsOnSeedStepSlotAlone(t *testing.T) {
-	plan := func() *Plan { return &Plan{Seed: 7, N: 1000, Batch: 64, Pad: 4, Flip: true} }
-	inOrder := plan()
+	sampler := func() *Sampler { return &Sampler{Seed: 7, N: 1000, Batch: 64, Pad: 4, Flip: true} }
+	inOrder := sampler()
 	var all [][]Row
 	for step := range 60 {
 		all = append(all, inOrder.Rows(step, nil))
 	}
-	used := plan()
+	used := sampler()
 	for _, step := range []int{59, 0, 31, 30, 32, 15, 16, 15, 47, 1} {
-		if !slices.Equal(plan().Rows(step, nil), all[step]) {
-			t.Errorf("step %d differs in a new plan", step)
+		if !slices.Equal(sampler().Rows(step, nil), all[step]) {
+			t.Errorf("step %d differs in a new sampler", step)
 		}
 		if !slices.Equal(used.Rows(step, nil), all[step]) {
 			t.Errorf("step %d differs after others", step)
 		}
 	}
-	other := plan()
+	other := sampler()
 	other.Seed++
 	if slices.Equal(other.Rows(0, nil), all[0]) {
 		t.Error("rows do not depend on the seed")
 	}
 	// An image's crop and flip do not change the order of the images.
-	still := &Plan{Seed: 7, N: 1000, Batch: 64}
+	still := &Sampler{Seed: 7, N: 1000, Batch: 64}
 	for i, r := range still.Rows(3, nil) {
 		if r != (Row{all[3][i][0], 0, 0, 0}) {
 			t.Fatalf("without augmentation slot %d is %v, with it %v", i, r, all[3][i])
@@ -83,8 +83,8 @@ func TestRowDependsOnSeedStepSlotAlone(t *testing.T) {
 }
 
 // These bits are part of every published result.
-func TestPlanBits(t *testing.T) {
-	p := Plan{Seed: 0, N: 50000, Batch: 128, Pad: 4, Flip: true}
+func TestSamplerBits(t *testing.T) {
+	p := Sampler{Seed: 0, N: 50000, Batch: 128, Pad: 4, Flip: true}
 	got := slices.Concat(p.Rows(0, nil)[:2], p.Rows(63999, nil)[126:])
 	want := []Row{{30827, 8, 4, 0}, {37509, 4, 6, 0}, {35290, 6, 0, 0}, {25600, 3, 4, 0}}
 	if !slices.Equal(got, want) {
@@ -93,7 +93,7 @@ func TestPlanBits(t *testing.T) {
 }
 
 func TestCropAndFlipAreUniform(t *testing.T) {
-	p := Plan{Seed: 3, N: 50, Batch: 81 * 400, Pad: 4, Flip: true}
+	p := Sampler{Seed: 3, N: 50, Batch: 81 * 400, Pad: 4, Flip: true}
 	var place [81]int
 	var flips, sum int
 	for _, r := range p.Rows(0, nil) {
@@ -160,15 +160,15 @@ func TestSplit(t *testing.T) {
 }
 
 func BenchmarkRows(b *testing.B) {
-	p := Plan{N: 50000, Batch: 128, Pad: 4, Flip: true}
+	p := Sampler{N: 50000, Batch: 128, Pad: 4, Flip: true}
 	var rows []Row
 	for step := 0; b.Loop(); step++ {
 		rows = p.Rows(step, rows[:0])
 	}
 }
 
-// For any arguments, Split refuses them or the plan keeps its rules.
-func FuzzPlan(f *testing.F) {
+// For any arguments, Split refuses them or the sampler keeps its rules.
+func FuzzSampler(f *testing.F) {
 	f.Add(uint64(0), 10, 6, 2, 4, 1, true, 3)
 	f.Add(uint64(1)<<63, 1, 0, 0, 1, 0, false, 1<<40)
 	f.Add(uint64(7), 50, 0, 49, 100, 4, true, 12345)
@@ -188,9 +188,9 @@ func FuzzPlan(f *testing.F) {
 			}
 			use[i] = true
 		}
-		p := Plan{Seed: seed, N: n, Images: images, Batch: batch, Pad: pad, Flip: flip}
+		p := Sampler{Seed: seed, N: n, Images: images, Batch: batch, Pad: pad, Flip: flip}
 		rows := p.Rows(step, nil)
-		again := Plan{Seed: seed, N: n, Images: images, Batch: batch, Pad: pad, Flip: flip}
+		again := Sampler{Seed: seed, N: n, Images: images, Batch: batch, Pad: pad, Flip: flip}
 		again.Rows(step/2, nil) // earlier calls make no difference
 		if !slices.Equal(rows, again.Rows(step, nil)) {
 			t.Fatal("rows depend on what was asked before")

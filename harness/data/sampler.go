@@ -1,4 +1,4 @@
-// The plan: the row (image, crop, flip) of each slot of each step, and the validation
+// The sampler: the row (image, crop, flip) of each slot of each step, and the validation
 // split.
 
 package data
@@ -10,7 +10,7 @@ import "fmt"
 // same type as device.Row.)
 type Row = [4]int32
 
-// Plan contains all randomness of training except the initial weights: which image goes
+// Sampler contains all randomness of training except the initial weights: which image goes
 // into which slot of which step, and how it is cropped and flipped. Nothing is carried
 // from one step to the next, so a resumed run needs no generator state.
 //
@@ -21,7 +21,7 @@ type Row = [4]int32
 // next, no image is left out, and every row is a function of (Seed, step, slot).
 //
 // The methods cache the latest orders, so they are not safe for concurrent use.
-type Plan struct {
+type Sampler struct {
 	Seed   uint64
 	N      int     // number of images in the set
 	Images []int32 // indices of the images to train on; then their number replaces N above; nil means all N images
@@ -44,7 +44,7 @@ const (
 )
 
 // Epoch is the number of samples of one epoch.
-func (p *Plan) Epoch() int {
+func (p *Sampler) Epoch() int {
 	if p.Images != nil {
 		return len(p.Images)
 	}
@@ -52,10 +52,10 @@ func (p *Plan) Epoch() int {
 }
 
 // Rows appends to dst the Batch rows of a step, counted from 0.
-func (p *Plan) Rows(step int, dst []Row) []Row {
+func (p *Sampler) Rows(step int, dst []Row) []Row {
 	n := uint64(p.Epoch())
 	if step < 0 || n == 0 {
-		panic("data: plan of a negative step or of no images")
+		panic("data: sampler of a negative step or of no images")
 	}
 	for slot := range p.Batch {
 		at := uint64(step)*uint64(p.Batch) + uint64(slot)
@@ -74,7 +74,7 @@ func (p *Plan) Rows(step int, dst []Row) []Row {
 }
 
 // orderOf is the order of the images in an epoch.
-func (p *Plan) orderOf(epoch uint64) []int32 {
+func (p *Sampler) orderOf(epoch uint64) []int32 {
 	order := &p.order[epoch%2]
 	if *order == nil || p.epoch[epoch%2] != epoch {
 		if p.Images != nil {

@@ -1,0 +1,78 @@
+// The commands pack and unpack: results that are sent to somebody.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"depthlab/experiments"
+	"depthlab/harness/store"
+)
+
+func packResults(_ context.Context, c *call) error {
+	out := c.String("o", "", "the zip file to write; it must not be there yet")
+	weights := c.Bool("weights", false, "the trained weights, too")
+	files, err := c.files(1, "one folder of a question, such as results/NAME/PROFILE")
+	if err != nil {
+		return err
+	}
+	v, err := viewAt(c, files[0])
+	if err != nil {
+		return err
+	}
+	if *out == "" {
+		return usage("-o is missing: the zip file to write, such as -o %s.zip", filepath.Base(filepath.Dir(filepath.Clean(string(v)))))
+	}
+	n, err := store.Pack(v, *out, *weights, say)
+	if errors.Is(err, fs.ErrExist) {
+		return usage("-o %s: is there already; choose another name, or remove it", *out)
+	}
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(*out)
+	if err != nil {
+		return err
+	}
+	say("%s: %d runs, %.1f MiB; ./run.sh unpack brings them into a results folder", *out, n, float64(info.Size())/(1<<20))
+	return nil
+}
+
+// viewAt is the folder of a question that is named on the command line.
+func viewAt(c *call, dir string) (store.View, error) {
+	v := store.View(dir)
+	if _, listed, err := v.Read(); err != nil || len(listed) == 0 {
+		return v, usage("%s %s: no runs there (%v); expected a folder such as results/NAME/PROFILE", c.Name(), dir, err)
+	}
+	return v, nil
+}
+
+func unpackResults(ctx context.Context, c *call) error {
+	into := c.String("into", "", "results folder to unpack into, in place of the project's")
+	files, err := c.files(1, "one zip file that pack wrote")
+	if err != nil {
+		return err
+	}
+	st := c.machine().Store()
+	if *into != "" {
+		st = store.Store(*into)
+	}
+	v, n, err := store.Unpack(files[0], st, say)
+	var broken *store.PackError
+	if errors.As(err, &broken) || errors.Is(err, fs.ErrNotExist) {
+		return usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	say("%d runs came into %s", n, st.Runs())
+	q, err := experiments.Load(v.Question())
+	if err != nil {
+		return err
+	}
+	return question{Question: q, plan: q.Plans[0], view: v}.draw(ctx)
+}

@@ -1,0 +1,61 @@
+// Tests of pack, unpack and diff of questions, as they are typed.
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestShare(t *testing.T) {
+	published, err := filepath.Abs("../../../results/published")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	file, own := filepath.Join(root, "result.zip"), filepath.Join(root, "results/plain_vs_res/cifar10-cpu")
+	text := filepath.Join(root, "text.zip")
+	if err := os.WriteFile(text, []byte("text"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	theirs := published + "/plain_vs_res/cifar10-cpu"
+	for _, c := range []struct {
+		args string
+		code int
+		want []string
+	}{
+		{"pack " + theirs, 2, []string{"-o is missing", "plain_vs_res.zip"}},
+		{"pack " + root + " -o " + file, 2, []string{"no runs there", "results/NAME/PROFILE"}},
+		{"pack " + theirs + " -o " + file, 0, []string{"4 runs", "unpack"}},
+		{"pack " + theirs + " -o " + file, 2, []string{"is there already"}},
+		{"pack --weights " + theirs + " -o " + file + "2", 1, []string{"weights.safetensors", "no such file"}},
+		{"unpack " + text, 2, []string{"text.zip", "no zip file", "nothing was unpacked"}},
+		{"unpack " + file + "3", 2, []string{"no such file"}},
+		{"unpack " + file, 0, []string{"4 runs came into", "| plain-56", "report.html"}},
+		{"unpack " + file, 0, []string{"0 runs came into", "report.html"}},
+		{"plot " + own + "/question.yaml", 0, []string{"| plain-56", "curves"}},
+		{"diff " + theirs + " " + own, 0, []string{"plain-20-seed0", "none at all"}},
+		{"diff " + theirs + " " + published + "/plain_vs_res/preview-seeds", 0, []string{"in all runs that both have:", "run.optimizer.rate", "0.1 -> 0.05", "16.93 % -> 0.56 %", "only in the first", "only in the second"}},
+		{"diff " + theirs + " " + published + "/runs/plain-20-seed0-6fb9cb9a87e6", 2, []string{"one is a question and the other is not"}},
+		{"runs", 0, []string{"plain-20-seed0-6fb9cb9a87e6", "plain_vs_res/cifar10-cpu"}},
+		{"gc --yes", 0, []string{"nothing to remove"}},
+	} {
+		cmd, out, say := lab(root, strings.Fields(c.args)...)
+		if got := code(cmd.Run()); got != c.code {
+			t.Errorf("lab %s: exit code %d, want %d\n%s%s", c.args, got, c.code, out, say)
+		}
+		all := out.String() + say.String()
+		for _, w := range c.want {
+			if !strings.Contains(all, w) {
+				t.Errorf("lab %s: want %q in\n%s", c.args, w, all)
+			}
+		}
+	}
+	for _, name := range []string{"report.html", "curves.csv", "table.md", "training_curves.png", "provenance.json"} {
+		if _, err := os.Stat(filepath.Join(own, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}

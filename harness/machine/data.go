@@ -1,0 +1,189 @@
+// Data sets that are here: found, read, described without reading.
+
+package machine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"depthlab/experiments/dataset"
+	"depthlab/harness"
+	"depthlab/harness/data"
+	"depthlab/harness/disk"
+	"depthlab/harness/lock"
+)
+
+// DataSet is a data set on a machine.
+type DataSet struct {
+	m    Machine
+	name string
+}
+
+// Data is the data set that a question names.
+func (m Machine) Data(name string) DataSet { return DataSet{m, name} }
+
+// Home is where the files are looked for, and where "data NAME" puts them: in the folder
+// that is named, else in .data/NAME. where is how it was named; "" for not.
+func (d DataSet) Home() (dir, where string) {
+	if dir, where = named("--data", d.m.DataDir, dataset.Of(d.name).Env); dir != "" {
+		return dir, where
+	}
+	return filepath.Join(d.m.Root, ".data", d.name), ""
+}
+
+// Find finds the folder of the files, or of a part of them. The error is a
+// *NotFoundError. A --data that has another data set was not meant for this one.
+func (d DataSet) Find() (string, error) {
+	access, err := data.Of(d.name)
+	if err != nil {
+		return "", err
+	}
+	home, where := d.Home()
+	dir, err := access.Find(home)
+	if err != nil && d.m.DataDir != "" {
+		if others := data.In(d.m.DataDir); len(others) > 0 {
+			return "", notFound("", fmt.Errorf("%w; --data %s has %s", err, d.m.DataDir, others[0].Title))
+		}
+	}
+	return dir, notFound(where, err)
+}
+
+// Whole finds the folder if it can be trained on: with all files and, for photos, the
+// library that was named to decode them. The error is a *NotFoundError.
+func (d DataSet) Whole() (string, error) {
+	dir, err := d.Find()
+	if err != nil {
+		return "", err
+	}
+	access, _ := data.Of(d.name)
+	if err := access.Check(dir); err != nil {
+		_, where := d.Home()
+		return "", notFound(cmp.Or(where, dir), err)
+	}
+	if dataset.Of(d.name).Photos {
+		if _, err := d.m.TurboJPEG(); Promised(err) {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// Load reads the data set. What photos says is filled in with what the machine has, and
+// is for photos alone. If ctx ends before all photos were looked into, the error is
+// harness.ErrInterrupted, and the next time it goes on from there.
+func (d DataSet) Load(ctx context.Context, photos data.FolderOptions) (*data.Source, error) {
+	access, err := data.Of(d.name)
+	switch {
+	case err != nil:
+		return nil, err
+	case access.Make != nil:
+		return access.Make(), nil
+	case dataset.Of(d.name).Photos:
+		return d.loadPhotos(ctx, photos)
+	}
+	dir, err := d.Whole()
+	if err != nil {
+		return nil, err
+	}
+	src, err := access.Read(ctx, dir, photos)
+	if err == nil {
+		d.remember(dir, src.Checksum)
+	}
+	return src, err
+}
+
+// loadPhotos is Load for photos: a part of them may do, and one process at a time
+// looks into them.
+func (d DataSet) loadPhotos(ctx context.Context, photos data.FolderOptions) (src *data.Source, err error) {
+	dir, err := d.Find()
+	if err != nil {
+		return nil, err
+	}
+	var slow error
+	photos.Cache = d.m.Cache("photos")
+	if photos.Library, slow = d.m.TurboJPEG(); Promised(slow) {
+		return nil, slow
+	}
+	alone := filepath.Join(photos.Cache, "alone.lock")
+	if h, err := lock.Read(alone); err == nil && !h.Dead() && d.m.Say != nil {
+		d.m.Say("waiting for %v, which looks into photos", h)
+	}
+	access, _ := data.Of(d.name)
+	err = lock.Alone(ctx, alone, func() (err error) {
+		src, err = access.Read(ctx, dir, photos)
+		return err
+	})
+	if errors.Is(err, context.Canceled) {
+		err = harness.ErrInterrupted
+	}
+	if err == nil && slow != nil {
+		src.Warning = strings.TrimPrefix(src.Warning+"\n", "\n") + "photos are decoded by Go's decoder, several times slower: " + slow.Error()
+	}
+	return src, err
+}
+
+// Outline describes the data set without reading it: of photos, those in the folder that
+// is here; else as it is known to be. Nets see a square of size x size of photos.
+func (d DataSet) Outline(size int) (*data.Source, error) {
+	if access, err := data.Of(d.name); err == nil && access.Outline != nil {
+		dir, err := d.Find()
+		if err == nil {
+			return access.Outline(dir, size)
+		}
+		if d.m.DataDir != "" {
+			return nil, err
+		}
+	}
+	return data.Outline(d.name, size)
+}
+
+// known is .cache/NAME.json: the checksum of files that were read, and their sizes and
+// times of change.
+type known struct {
+	Files    string `json:"files"`
+	Checksum string `json:"sha256"`
+}
+
+func (d DataSet) known() string { return d.m.Cache(d.name + ".json") }
+
+// Checksum is that of the data set, as far as it is known without reading the data; ""
+// if it is not. Plan asks the store with it.
+func (d DataSet) Checksum() string {
+	access, err := data.Of(d.name)
+	if err != nil || access.Make != nil {
+		return access.Checksum
+	}
+	dir, err := d.Whole()
+	text, missing := os.ReadFile(d.known())
+	var k known
+	if err == nil && missing == nil && json.Unmarshal(text, &k) == nil && k.Files == stamp(dir) {
+		return k.Checksum
+	}
+	return ""
+}
+
+// remember keeps the checksum of the files. That it cannot be written only means that
+// plan does not know what is finished.
+func (d DataSet) remember(dir, checksum string) {
+	if text, err := json.Marshal(known{stamp(dir), checksum}); err == nil {
+		disk.Write(d.known(), append(text, '\n'))
+	}
+}
+
+// stamp tells the files of a folder by size and time of change.
+func stamp(dir string) string {
+	var b strings.Builder
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil {
+			fmt.Fprintln(&b, filepath.Join(dir, e.Name()), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,223 @@
+// The table of devices: a new one is a folder in harness/device and a row here.
+
+package machine
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"depthlab/harness/device"
+	"depthlab/harness/device/onednn"
+	"depthlab/harness/device/ref"
+	"depthlab/harness/device/xla"
+)
+
+// Kind is a row of the table of devices.
+type Kind struct {
+	Name string
+	Old  []string // names that it had before, still understood
+	Need string   // what a profile says that needs it; "" if none can
+
+	// Absent says why auto does not take it; nil if it does.
+	Absent func(m Machine) error
+	// Find finds its library; nil if it has none.
+	Find func(m Machine) (string, error)
+	// Open opens it with the library that was found.
+	Open func(m Machine, library string) (device.Device, error)
+	// Unopened describes it where opening takes seconds; else nil.
+	Unopened func() device.Info
+	// Without is what to say if auto does without it because it is absent or does not
+	// open. If it is "", auto says nothing of its absence, and fails if it does not open.
+	Without string
+
+	Precisions func(i device.Info) []device.Precision // that it computes in
+	PerThread  float64                                // multiply-adds, counted forward, that a thread of a server's CPU trains in a second: a guess
+	Plugin     bool                                   // --plugin names its library
+	Several    bool                                   // it trains several nets at a time; on others one net uses all CPUs
+	Prints     bool                                   // its libraries print to the terminal
+}
+
+// Devices is the table, in the order in which auto prefers them.
+var Devices = []Kind{
+	{
+		Name: "xla", Need: "gpu", Absent: noGPU, Find: findXLA,
+		Open: func(m Machine, library string) (device.Device, error) {
+			dev, err := xla.Open(library, xla.Options{Cache: m.Cache("xla")})
+			if err != nil {
+				return nil, err
+			}
+			return dev, nil
+		},
+		Unopened: func() device.Info {
+			gpu := xla.Driver() > 0
+			return device.Info{Name: "xla", Bfloat16: gpu, GPU: gpu}
+		},
+		Precisions: func(i device.Info) []device.Precision {
+			if i.GPU {
+				return []device.Precision{device.FP32, device.TF32, device.BF16}
+			}
+			return []device.Precision{device.FP32, device.BF16} // slow on a CPU, but it computes in it
+		},
+		PerThread: 5e9, Plugin: true, Several: true, Prints: true,
+	},
+	{
+		Name: "onednn", Need: "onednn", Absent: func(m Machine) error { _, err := findOneDNN(m); return err }, Find: findOneDNN,
+		Open: openOneDNN,
+		Without: "WITHOUT oneDNN the plain Go device is used: hours instead of minutes. " +
+			"./run.sh fetches the library where python3 has pip; or install your system's libdnnl3, or set DEPTHLAB_ONEDNN to a libdnnl.so.3.",
+		Precisions: func(i device.Info) []device.Precision {
+			if i.Bfloat16 {
+				return []device.Precision{device.FP32, device.BF16}
+			}
+			return []device.Precision{device.FP32}
+		},
+		PerThread: 2e10,
+	},
+	{
+		Name: "ref", Absent: func(Machine) error { return nil },
+		Open:       func(Machine, string) (device.Device, error) { return ref.New(), nil },
+		Precisions: func(device.Info) []device.Precision { return []device.Precision{device.FP32} },
+		PerThread:  2e8,
+	},
+}
+
+// auto stands for the first device of the table that is here.
+const auto = "auto"
+
+// DeviceNames are the names that --device takes.
+func DeviceNames() []string {
+	names := []string{auto}
+	for _, k := range Devices {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// KindOf is the row of the device with a name, or an old name.
+func KindOf(name string) (Kind, error) {
+	for _, k := range Devices {
+		if k.Name == name || slices.Contains(k.Old, name) {
+			return k, nil
+		}
+	}
+	return Kind{}, fmt.Errorf("device %q: expected one of %s", name, strings.Join(DeviceNames(), ", "))
+}
+
+// Kind is KindOf, and for auto the first device of the table that is here. It fails if
+// what was named for a device before that one, as a GPU's plugin, is none.
+func (m Machine) Kind(name string) (Kind, error) {
+	if name != auto {
+		return KindOf(name)
+	}
+	for _, k := range Devices {
+		err := k.Absent(m)
+		if err == nil {
+			return k, nil
+		}
+		if Promised(err) {
+			return Kind{}, err
+		}
+	}
+	return Kind{}, fmt.Errorf("no device is here")
+}
+
+// Open opens a device by name. For auto it opens the first one of the table that is here,
+// and says in a line what it costs to do without those before.
+func (m Machine) Open(name string) (dev device.Device, warning string, err error) {
+	if name != auto {
+		k, err := KindOf(name)
+		if err != nil {
+			return nil, "", err
+		}
+		dev, err := k.open(m)
+		return dev, "", err
+	}
+	for _, k := range Devices {
+		err := k.Absent(m)
+		if err == nil {
+			if dev, err = k.open(m); err == nil {
+				return dev, warning, nil
+			}
+			if k.Without == "" {
+				return nil, "", err
+			}
+		}
+		if Promised(err) {
+			return nil, "", err
+		}
+		if k.Without != "" {
+			warning = fmt.Sprintf("%s (%v)", k.Without, err)
+		}
+	}
+	return nil, "", fmt.Errorf("no device is here")
+}
+
+// open finds a device's library and opens the device.
+func (k Kind) open(m Machine) (device.Device, error) {
+	library := ""
+	if k.Find != nil {
+		var err error
+		if library, err = k.Find(m); err != nil {
+			return nil, err
+		}
+	}
+	return k.Open(m, library)
+}
+
+// Precisions are those that a device computes in.
+func Precisions(i device.Info) []device.Precision {
+	k, err := KindOf(i.Name)
+	if err != nil {
+		return []device.Precision{device.FP32}
+	}
+	return k.Precisions(i)
+}
+
+func findOneDNN(m Machine) (string, error) {
+	for variable, values := range onednn.Settings {
+		if set := os.Getenv(variable); set != "" && !slices.Contains(values, set) {
+			return "", notFound(variable+"="+set, fmt.Errorf("expected %s, or the variable not to be set", strings.Join(values, " or ")))
+		}
+	}
+	_, where := named("", "", onednn.EnvLibrary)
+	path, err := onednn.Find(m.LibDir())
+	if err != nil && where != "" {
+		err = fmt.Errorf("%w; expected the path of a libdnnl.so.3", err)
+	}
+	return path, notFound(where, err)
+}
+
+func openOneDNN(m Machine, path string) (device.Device, error) {
+	dev, err := onednn.Open(path, 0)
+	if err == nil {
+		return dev, nil
+	}
+	if _, where := named("", "", onednn.EnvLibrary); where != "" {
+		return nil, notFound(where, fmt.Errorf("%w; expected the path of a libdnnl.so.3", err))
+	}
+	return nil, err
+}
+
+func findXLA(m Machine) (string, error) {
+	_, where := named("--plugin", m.Plugin, xla.EnvPlugin)
+	path, err := xla.Find(m.Plugin, m.LibDir())
+	return path, notFound(where, err)
+}
+
+// CUDA finds the plugin that compiles for GPUs that need not be there.
+func (m Machine) CUDA() (string, error) {
+	_, where := named("--plugin", m.Plugin, xla.EnvPlugin)
+	path, err := xla.FindCUDA(m.Plugin, m.LibDir())
+	return path, notFound(where, err)
+}
+
+// noGPU says why no GPU can be used here; nil if one can.
+func noGPU(m Machine) error {
+	_, err := findXLA(m)
+	if xla.Driver() == 0 && !Promised(err) {
+		return fmt.Errorf("no NVIDIA driver was found")
+	}
+	return err
+}

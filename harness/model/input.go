@@ -1,0 +1,105 @@
+// Which images a run trains and tests on, and how they enter the net.
+
+package model
+
+import (
+	"fmt"
+	"slices"
+
+	"depthlab/experiments"
+	"depthlab/experiments/dataset"
+	"depthlab/harness/data"
+)
+
+// Images are indices into the training set, followed by the test set.
+type Images struct {
+	Train, Test []int32
+	TestSet     string // "test" or "validation"
+}
+
+// imagesOf selects the images of a run.
+func imagesOf(run experiments.Run, src *data.Source) (all Images, err error) {
+	if src.Train.Photos != nil {
+		switch n, known := src.Train.N, dataset.Of(run.Data); {
+		case run.Train == 0 && n != known.Train:
+			return all, fmt.Errorf("%s has %d photos to train on, %s %d, by which the question counts epochs: write train: %d into it", src.Train.Photos.Dir, n, known.Title, known.Train, n-run.Validation)
+		case src.Train.Size != run.Input.Crop:
+			return all, fmt.Errorf("run %s: a crop of %d, but the question's other runs have %d", run.ID, run.Input.Crop, src.Train.Size)
+		}
+	}
+	train, heldOut, err := data.Split(src.Train.N, run.Train, run.Validation)
+	if err != nil {
+		return all, err
+	}
+	if run.Validation > 0 {
+		return Images{train, heldOut, "validation"}, nil
+	}
+	test := make([]int32, src.Test.N)
+	for i := range test {
+		test[i] = int32(src.Train.N + i)
+	}
+	return Images{train, test, "test"}, nil
+}
+
+// resident is the data set as it lies on a device: training set, then test set.
+func resident(src *data.Source) (images []uint8, labels []int32) {
+	return slices.Concat(src.Train.Images, src.Test.Images), slices.Concat(src.Train.Labels, src.Test.Labels)
+}
+
+// statistics are those of the images trained on. For photos they come with the
+// augmentation, which depends on them.
+func statistics(run experiments.Run, src *data.Source, train []int32) (data.Statistics, data.Look, error) {
+	if src.Train.Photos == nil {
+		return src.Train.Statistics(train), data.Look{}, nil
+	}
+	in := run.Input
+	stats, err := src.Train.PhotoStatistics(train, in.Scale[0])
+	look := data.Look{Size: in.Crop, Scale: [2]int(in.Scale), Axes: stats.Axes}
+	for i, v := range stats.Spread {
+		// Krizhevsky et al. 2012, section 4.1, with pixels in [0, 1].
+		look.Shift[i] = in.Colour * v / 255
+	}
+	return stats.Statistics, look, err
+}
+
+// Normalisation is how pixels enter a net: (pixel - Mean) * Scale inside of the image and
+// Fill in the padding.
+type Normalisation struct {
+	Mean  []float32 // (C, H, W)
+	Scale []float32 // (C)
+	Fill  []float32 // (C)
+}
+
+// Normalise gives the normalisation that a recipe asks for.
+func Normalise(in experiments.Input, set *data.Set, stats data.Statistics) Normalisation {
+	area := set.Area()
+	n := Normalisation{make([]float32, set.Channels*area), make([]float32, set.Channels), make([]float32, set.Channels)}
+	for c := range set.Channels {
+		var outside float32
+		for i := c * area; i < (c+1)*area; i++ {
+			switch in.Mean {
+			case "pixel":
+				n.Mean[i], outside = stats.Pixel[i], stats.Mean[c]
+			case "channel":
+				n.Mean[i], outside = stats.Mean[c], stats.Mean[c]
+			}
+		}
+		n.Scale[c] = 1
+		if in.Std == "channel" && stats.Std[c] > 0 {
+			n.Scale[c] = 1 / stats.Std[c]
+		}
+		if in.PadWith == "black" {
+			n.Fill[c] = -outside * n.Scale[c]
+		}
+	}
+	return n
+}
+
+// Decoder names the library that decodes photos, because others round otherwise; "" if
+// there are no photos.
+func (m *Model) Decoder() string {
+	if m.Feed == nil {
+		return ""
+	}
+	return m.Feed.Photos.Photos.Library.String()
+}

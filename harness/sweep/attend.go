@@ -1,0 +1,160 @@
+// One run of a sweep: skipped, waited for, or trained.
+
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/lock"
+	"depthlab/harness/model"
+	"depthlab/harness/record"
+	"depthlab/harness/store"
+	"depthlab/harness/train"
+)
+
+// errEarly says that the run that one begins as is not finished.
+var errEarly = errors.New("the run that it begins as is not finished yet")
+
+// attend brings the i-th run to its end on a device; skipped says that it was there
+// already. The error is a *lock.HeldError if another process has it in hand.
+func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (skipped bool, err error) {
+	defer s.ahead.begun(i)
+	run := s.Plan.Runs[i]
+	folder := s.Folders[run.ID]
+	found, err := folder.Find()
+	if err != nil {
+		return false, fmt.Errorf("run %s: %w", run.ID, err)
+	}
+	if found == store.Complete {
+		if lacks := folder.Lacks(run); lacks != "" && round == 0 {
+			s.say("%s was finished before %s were asked for, and has none; ./run.sh rm %s and the same command train it again", run.ID, lacks, folder.Name())
+		}
+		return true, s.settle(run, folder)
+	}
+	if err := s.ready(run); err != nil {
+		return false, err
+	}
+	held, err := s.take(folder)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, held.Release()) }()
+	found, err = folder.Find() // once more, now that nobody else changes it
+	if err != nil || found == store.Complete {
+		return true, err
+	}
+	if round > 0 {
+		if rec, err := record.Read(folder.Record()); err == nil && rec.Stopped() != "" {
+			return false, fmt.Errorf("run %s: another process stopped it: %s", run.ID, rec.Stopped())
+		}
+	}
+	return false, s.train(ctx, i, held, dev)
+}
+
+// take takes a run's lock.
+func (s *Sweep) take(folder store.Folder) (*lock.Lock, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return folder.Take(&s.locks)
+}
+
+// ready says whether what the run begins as is there.
+func (s *Sweep) ready(run experiments.Run) error {
+	source := sourceOf(s.Plan, run)
+	if source == nil {
+		return nil
+	}
+	s.mu.Lock()
+	failed := s.failed[source.ID]
+	s.mu.Unlock()
+	if failed {
+		return fmt.Errorf("run %s begins as %s, which failed", run.ID, source.ID)
+	}
+	found, err := s.Folders[source.ID].Find()
+	if err == nil && found != store.Complete {
+		err = errEarly
+	}
+	return err
+}
+
+// sourceOf is the run that another begins as; nil for none.
+func sourceOf(p *experiments.Plan, run experiments.Run) *experiments.Run {
+	for i, r := range p.Runs {
+		if r.ID == run.Source() {
+			return &p.Runs[i]
+		}
+	}
+	return nil
+}
+
+// train takes the i-th run from where it stands to its end.
+func (s *Sweep) train(ctx context.Context, i int, held *lock.Lock, dev device.Device) (err error) {
+	run := s.Plan.Runs[i]
+	t, err := s.prepare(run, held, dev)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	if err := t.Begin(func(info device.Info) *record.Start { return start(s.Plan, run, s.Data, info, &s.sizes) }); err != nil {
+		return err
+	}
+	s.ahead.begun(i)
+	shown, err := s.follow(i, t.Step)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shown.close()) }()
+	said, err := t.Train(ctx, shown.sink, shown.step)
+	if said != "" {
+		s.say("%s", said)
+	}
+	return err
+}
+
+// prepare opens a run on a device, as far as its latest checkpoint goes. The caller
+// closes the trainer.
+func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device) (*train.Trainer, error) {
+	folder := s.Folders[run.ID]
+	cut, err := cut(run, folder, s.Data, dev)
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", run.ID, err)
+	}
+	if cut.Micro != run.Micro {
+		s.say("%s", model.CutText(run.ID, run.Batch, cut.Micro))
+	}
+	task := train.Task{
+		Run: cut, Asked: run, Question: s.Plan.Question, Profile: s.Plan.Folder,
+		Folder: folder, Lock: held, Data: s.Data, Version: s.Version,
+	}
+	if source := sourceOf(s.Plan, run); source != nil {
+		task.Source = s.Folders[source.ID]
+	} else if run.Continue != "" {
+		task.Source = s.View.Store().Parent(run)
+	}
+	t, err := train.Open(task, dev)
+	var unsupported *device.UnsupportedError
+	if errors.As(err, &unsupported) && folder.HasCheckpoint() {
+		return nil, fmt.Errorf("run %s was begun in %s and is left alone here (%w): another machine can go on with it, and --precision trains another", run.ID, run.Precision, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", run.ID, err)
+	}
+	return t, nil
+}
+
+// cut is the run as it is trained here: as it was begun, else with as many images at a
+// time as the memory at hand holds.
+func cut(run experiments.Run, folder store.Folder, src *data.Source, dev device.Device) (experiments.Run, error) {
+	old, err := folder.ReadProvenance()
+	if err == nil && folder.HasCheckpoint() {
+		run.Micro = old.Micro
+		return run, nil
+	}
+	run.Micro, err = model.Fitting(run, src, dev.Info(), model.Room(dev, run, src))
+	return run, err
+}

@@ -1,0 +1,96 @@
+// Tests of what is added to runs that are finished.
+
+package sweep_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"depthlab/experiments"
+	"depthlab/harness/record"
+	"depthlab/harness/sweep"
+	"depthlab/harness/sweep/sweeptest"
+)
+
+// forget removes the events of a kind from a record, as an older version wrote none.
+func forget(t *testing.T, path, kind string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = regexp.MustCompile(`(?m)^\{"kind":"`+kind+`".*\n`).ReplaceAll(text, nil)
+	if err := os.WriteFile(path, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A finished run whose record lacks the layers' responses gets them from its weights, once
+// a figure draws them, and is not trained again. Without its weights it stays as it is.
+func TestMissingResponses(t *testing.T) {
+	dir := t.TempDir()
+	begin := func(figures ...string) *sweep.Sweep {
+		s := sweeptest.NewSmall(t, dir)
+		s.Plan.Figures = figures
+		return s
+	}
+	if err := begin().Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want := sweeptest.Outcome(t, dir)
+	plain, residual := sweeptest.At(dir, "plain-8-seed0"), sweeptest.At(dir, "resnet-8-seed0")
+	forget(t, plain.Record(), "responses")
+	forget(t, residual.Record(), "responses")
+	forget(t, residual.Record(), "gradients")
+	if err := os.Remove(residual.Weights()); err != nil {
+		t.Fatal(err)
+	}
+	without := sweeptest.Outcome(t, dir)
+	if err := begin("training_curves").Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(sweeptest.Outcome(t, dir), without) {
+		t.Error("no figure draws responses, and yet a record was changed")
+	}
+	s := begin("layer_responses", "gradient_norms")
+	var said []string
+	s.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	got := sweeptest.Outcome(t, dir)
+	if key := "record plain-8-seed0"; !reflect.DeepEqual(got[key], want[key]) {
+		t.Errorf("%s is\n%s\nwant\n%s", key, got[key], want[key])
+	}
+	if key := "record resnet-8-seed0"; !reflect.DeepEqual(got[key], without[key]) {
+		t.Errorf("%s was changed", key)
+	}
+	if text := strings.Join(said, "\n"); !strings.Contains(text, "resnet-8-seed0 is left out of layer_responses") || !strings.Contains(text, "no such file") {
+		t.Errorf("said %q", text)
+	}
+	rec, err := record.Read(residual.Record())
+	if err != nil || !rec.Finished() {
+		t.Fatal(rec, err)
+	}
+	if got := sweep.Lacking(rec, []string{"gradient_norms", "training_curves", "layer_responses"}); !slices.Equal(got, []string{"gradients", "responses"}) {
+		t.Errorf("it lacks %q", got)
+	}
+	if plain.Locked() || residual.Locked() {
+		t.Error("a lock is left")
+	}
+}
+
+// What draws more than curves are figures that a question may name.
+func TestDrawnAgree(t *testing.T) {
+	for figure := range sweep.Drawn {
+		if !slices.Contains(experiments.Figures, figure) {
+			t.Errorf("%s is no figure; there are %q", figure, experiments.Figures)
+		}
+	}
+}

@@ -1,0 +1,186 @@
+// The devices of a sweep, and how many runs are trained at a time.
+
+package sweep
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"depthlab/experiments"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/model"
+)
+
+// pool is the devices that runs are trained on, one run on each. Each is a client of its
+// own: what one client launches runs one after the other.
+type pool struct {
+	open     func() (device.Device, error) // nil if no other can be opened
+	all      []device.Device
+	borrowed bool // the first is the caller's, who closes it
+}
+
+// grow opens devices until there are n.
+func (p *pool) grow(n int) error {
+	for len(p.all) < n {
+		dev, err := p.open()
+		if err != nil {
+			return fmt.Errorf("a device for run %d of %d at a time: %w", len(p.all)+1, n, err)
+		}
+		p.all = append(p.all, dev)
+	}
+	return nil
+}
+
+// replace opens a device in place of a lost one, which cannot even be closed.
+func (p *pool) replace(i int) error {
+	if p.open == nil {
+		return errors.New("it is lost")
+	}
+	dev, err := p.open()
+	if err == nil {
+		p.all[i] = dev
+		p.borrowed = p.borrowed && i > 0
+	}
+	return err
+}
+
+// shrink closes all devices but n. After a loss it opens these anew: a device that is
+// lost cannot be used, or even closed, and takes others of its card along.
+func (p *pool) shrink(n int, failed error) error {
+	spare := p.all[n:]
+	p.all = p.all[:n]
+	var lost *device.LostError
+	var errs []error
+	if errors.As(failed, &lost) {
+		for i := range p.all {
+			if err := p.replace(i); err != nil {
+				return errors.Join(failed, err)
+			}
+		}
+		return nil
+	}
+	for _, dev := range spare {
+		errs = append(errs, dev.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// close closes the devices that the pool opened.
+func (p *pool) close() error {
+	var errs []error
+	for i, dev := range p.all {
+		if i > 0 || !p.borrowed {
+			errs = append(errs, dev.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// choose opens as many devices as runs are to be trained at a time: as asked for, or on a
+// GPU as many as are worth it.
+func (s *Sweep) choose(todo []indexed) error {
+	if len(todo) < 2 || s.Jobs == 1 || s.Jobs == 0 && !s.Device.Info().GPU {
+		return nil
+	}
+	if s.Jobs > 0 {
+		return s.devices.grow(min(s.Jobs, len(todo)))
+	}
+	run, bytes, err := largest(todo, s.Data, s.Device.Info())
+	if err != nil {
+		return err
+	}
+	if run, err = cut(run, s.Folders[run.ID], s.Data, s.Device); err != nil {
+		return err
+	}
+	var failed error // of the most at a time
+	n, err := enough(min(fit(s.Device, bytes, len(todo)), len(todo)), func(n int) (float64, error) {
+		v, err := together(&s.devices, n, run, s.Data)
+		switch {
+		case err == nil:
+			s.Say("  %d at a time: %.0f images/s", n, v)
+		case n > 1:
+			s.Say("  %d at a time failed: %v", n, err)
+			failed = err
+		}
+		return v, err
+	})
+	if err != nil {
+		return err
+	}
+	s.Say("  training %d at a time (--jobs N chooses otherwise)", n)
+	return s.devices.shrink(n, failed)
+}
+
+// enough tries 1, 2 and 4 jobs, up to limit, and gives the most that are worth
+// it: each doubling has to bring 10 % more. That several fail together, as for
+// lack of memory, is no error: fewer are trained at a time.
+func enough(limit int, speed func(jobs int) (float64, error)) (int, error) {
+	best := 0.0
+	for n := 1; n <= 4 && n <= limit; n *= 2 {
+		v, err := speed(n)
+		switch {
+		case n > 1 && (err != nil || v < 1.1*best):
+			return n / 2, nil
+		case err != nil:
+			return 0, fmt.Errorf("timing one run: %w", err)
+		}
+		best = v
+	}
+	return max(1, min(4, limit)&^1), nil
+}
+
+// largest is the run whose programs take the most memory, and how much, in bytes.
+func largest(runs []indexed, src *data.Source, info device.Info) (most experiments.Run, bytes int64, err error) {
+	for _, r := range runs {
+		n, err := model.Footprint(r.run, src, info)
+		if err != nil {
+			return most, 0, err
+		}
+		if n > bytes {
+			most, bytes = r.run, n
+		}
+	}
+	return most, bytes, nil
+}
+
+// fit is how many programs of so many bytes the free memory of a device holds, with half
+// as much again for what the compiler adds; most if that is not known.
+func fit(dev device.Device, bytes int64, most int) int {
+	limit, used := model.Memory(dev)
+	if limit == 0 {
+		return most
+	}
+	return max(1, int((limit-used)/(bytes+bytes/2)))
+}
+
+// together trains a run on n devices at a time, for a few launches at rate 0, and gives
+// the images per second of all.
+func together(devices *pool, n int, run experiments.Run, src *data.Source) (float64, error) {
+	if err := devices.grow(n); err != nil {
+		return 0, err
+	}
+	var all []*model.Model
+	for _, dev := range devices.all[:n] {
+		m, err := model.Open(run, src, dev, "")
+		if err != nil {
+			return 0, err
+		}
+		defer m.Close()
+		if _, err := m.Steps(0, m.Launch, m.Launch, device.Rates{}); err != nil { // warm
+			return 0, err
+		}
+		all = append(all, m)
+	}
+	const launches = 4
+	errs := make([]error, n)
+	var group sync.WaitGroup
+	start := time.Now()
+	for i, m := range all {
+		group.Go(func() { _, errs[i] = m.Steps(m.Launch, launches*m.Launch, m.Launch, device.Rates{}) })
+	}
+	group.Wait()
+	return float64(n*launches*all[0].Launch*run.Batch) / time.Since(start).Seconds(), errors.Join(errs...)
+}

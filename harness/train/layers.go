@@ -1,0 +1,86 @@
+// What the layers of a net do: norms of gradients, and responses.
+
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"depthlab/harness/device"
+	"depthlab/harness/model"
+	"depthlab/harness/record"
+	"depthlab/nets/program"
+)
+
+// gradients gives the norm of each layer's gradient after a step, and a warning of a layer
+// that none reaches. A gradient that is not finite is an error: the loss of that step may
+// be finite, its parameters are not. There are no events if the device cannot read
+// gradients.
+func gradients(net *model.Model, step int, w *watch) ([]record.Event, error) {
+	norms, largest, err := gradientNorms(net, step)
+	if unsupported := new(device.UnsupportedError); errors.As(err, &unsupported) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	e := record.Event{Kind: "gradients"}
+	for _, name := range net.Layers.Weights {
+		e.Layers = append(e.Layers, short(norms[name]))
+	}
+	return append([]record.Event{e}, w.vanishing(net.Layers.Weights, largest)...), nil
+}
+
+// gradientNorms gives the norm, and the largest element, of each parameter's gradient
+// after a step.
+func gradientNorms(net *model.Model, step int) (norms, largest map[string]float64, err error) {
+	grads, err := net.Tensors(program.Grad)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the gradients of step %d: %w", step, err)
+	}
+	norms, largest = map[string]float64{}, map[string]float64{}
+	for i := range slices.Backward(grads) { // as they are computed: the classifier's first
+		v, err := grads[i].Float32s()
+		if err != nil {
+			return nil, nil, err
+		}
+		name := strings.TrimPrefix(grads[i].Name, "grad.")
+		if !finite(v...) {
+			return nil, nil, &device.NonFiniteError{Step: step - 1, Layer: name, Instr: "gradient"}
+		}
+		var square float64
+		for _, g := range v {
+			largest[name] = max(largest[name], math.Abs(float64(g)))
+			square += float64(g) * float64(g)
+		}
+		norms[name] = math.Sqrt(square)
+	}
+	return norms, largest, nil
+}
+
+// Responses is the event of the layers' responses after the last step of a run, from the
+// parameters and running statistics of its net by name. The error is a
+// *device.NonFiniteError if a response is not finite.
+func Responses(layers model.Layers, values map[string][]float32, eps float64, step int) (record.Event, error) {
+	e := record.Event{Kind: "responses", Step: step}
+	for i, r := range layers.Responses(values, eps) {
+		if !finite(r) {
+			return e, &device.NonFiniteError{Step: step - 1, Layer: layers.Norms[i], Instr: "response"}
+		}
+		e.Layers = append(e.Layers, short(r))
+	}
+	return e, nil
+}
+
+// short is a finite x to four digits: enough for a figure.
+func short(x float64) float64 {
+	y, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
+	if err != nil {
+		panic(fmt.Sprintf("train: %v is no number", x))
+	}
+	return y
+}
