@@ -38,7 +38,7 @@ func Loader(ctx context.Context, src *data.Source, n, rounds int, python string)
 	theirs := map[string]*rival{}
 	if python != "" {
 		for _, route := range routes {
-			t, err := startRival(ctx, route, python, torchLoader, filepath.Join(set.Photos.Dir, "train"), route,
+			t, err := startRival(ctx, route, python, torchLoader, nil, filepath.Join(set.Photos.Dir, "train"), route,
 				strconv.Itoa(r.Threads), strconv.Itoa(look.Size), strconv.Itoa(look.Scale[0]), strconv.Itoa(look.Scale[1]))
 			if err != nil {
 				return r, fmt.Errorf("torchvision: %w", err)
@@ -92,7 +92,7 @@ func ourRound(set *data.Set, look data.Look, n int) (time.Duration, error) {
 	const batch = 32
 	plan := data.Sampler{Seed: 1, N: set.N, Batch: batch, Flip: true}
 	began := time.Now()
-	l, err := data.NewLoader(set, batch, 8, func(k int, dst []data.Shot) []data.Shot {
+	l, err := data.NewLoader(set, data.Planar, batch, 8, func(k int, dst []data.Shot) []data.Shot {
 		if k*batch >= n {
 			return dst
 		}

@@ -1,5 +1,5 @@
 // Package device is the interface between a Program and the devices that compute it:
-// ref (plain Go), onednn (CPU), xla (GPUs).
+// ref (plain Go), cpu, xla (GPUs).
 package device
 
 import (
@@ -13,10 +13,10 @@ import (
 
 // Info describes a device for provenance and for lab doctor.
 type Info struct {
-	Name      string `json:"name"`                // "ref", "onednn", "xla"
+	Name      string `json:"name"`                // "ref", "cpu", "xla"
 	Hardware  string `json:"hardware"`            // model of the CPU or GPU: "AMD EPYC 7B13, avx2"
 	Threads   int    `json:"threads,omitempty"`   // CPU threads that compute; 0 if the library does not say
-	Library   string `json:"library,omitempty"`   // "oneDNN 3.2.0"; "" for ref
+	Library   string `json:"library,omitempty"`   // "oneDNN 3.2.0"; "" where none computes
 	Kernels   string `json:"kernels,omitempty"`   // revision of this program's own kernels, raised when their sums change; "" if none are used
 	Platform  string `json:"platform,omitempty"`  // platform of a PJRT plugin: "cpu", "cuda"
 	Driver    string `json:"driver,omitempty"`    // version of the GPU driver
@@ -24,15 +24,18 @@ type Info struct {
 	Layout    string `json:"layout,omitempty"`    // activation layout, the rule that chose it, and kernels that round differently
 	Bfloat16  bool   `json:"bfloat16"`            // whether the hardware computes bf16 natively
 	GPU       bool   `json:"gpu,omitempty"`       // true for any device that is not a CPU
-	Replicas  int    `json:"replicas,omitempty"`  // number of devices that share each step; set by Session.Info; 0 for one
+	Replicas  int    `json:"replicas,omitempty"`  // number of devices that share each step (data parallel); 0 for one
 	Launch    int    `json:"-"`                   // steps per Train call that keep the device busy: 1 on a CPU
 }
 
-// Summary is the info in a few words: "onednn, oneDNN 3.2.0, AMD EPYC, avx2, 2 threads".
+// Summary is the info in a few words: "cpu, oneDNN 3.2.0, AMD EPYC, avx512, 2 threads".
 func (i Info) Summary() string {
 	words := []string{i.Name, i.Library, i.Hardware}
 	if i.Threads > 0 {
 		words = append(words, fmt.Sprintf("%d threads", i.Threads))
+	}
+	if i.Replicas > 1 {
+		words = append(words, fmt.Sprintf("%d replicas", i.Replicas))
 	}
 	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), ", ")
 }
@@ -93,8 +96,8 @@ const (
 type Options struct {
 	Precision     Precision // "" means FP32
 	Deterministic bool
-	Layout        string // onednn: "blocked", "nhwc"; "" follows the rule
-	Profile       bool   // onednn: time each instruction
+	Layout        string // cpu: "blocked", "nhwc"; "" follows the rule
+	Profile       bool   // cpu: time each instruction
 	Folder        string // xla: where a run's compiled programs are kept and looked for; "" to keep none
 }
 
@@ -135,8 +138,9 @@ type Counts struct {
 // Session holds the state of one run on a device. It is not safe for concurrent use.
 // After an error other than *NonFiniteError only Close may be called.
 //
-// If several replicas run a net, Write writes to all of them and Read reads from the
-// first. After a step they hold the same values, except for their own part of the batch
+// If several replicas run a net, Write writes to all of them, and Read reads from the
+// first. A slice that is as long as the buffers of all replicas together is divided among
+// them. After a step they hold the same values, except for their own part of the batch
 // ("rows", "input", "label", "logits").
 type Session interface {
 	Info() Info

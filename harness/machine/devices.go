@@ -3,13 +3,14 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
 	"depthlab/harness/device"
-	"depthlab/harness/device/onednn"
+	"depthlab/harness/device/cpu"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
 )
@@ -24,8 +25,11 @@ type Kind struct {
 	Absent func(m Machine) error
 	// Find finds its library; nil if it has none.
 	Find func(m Machine) (string, error)
-	// Open opens it with the library that was found.
-	Open func(m Machine, library string) (device.Device, error)
+	// Open opens it with the library that was found, at a place: nil is its first device.
+	Open func(m Machine, library string, p Place) (device.Device, error)
+	// Shown is the number of devices that the library shows, numbered from 0; nil if it is
+	// one device without a number.
+	Shown func(library string) (int, error)
 	// Unopened describes it where opening takes seconds; else nil.
 	Unopened func() device.Info
 	// Without is what to say if auto does without it because it is absent or does not
@@ -36,6 +40,7 @@ type Kind struct {
 	PerThread  float64                                // multiply-adds, counted forward, that a thread of a server's CPU trains in a second: a guess
 	Plugin     bool                                   // --plugin names its library
 	Several    bool                                   // it trains several nets at a time; on others one net uses all CPUs
+	Turns      bool                                   // one device takes the turns of as many replicas as are asked for
 	Prints     bool                                   // its libraries print to the terminal
 }
 
@@ -43,15 +48,16 @@ type Kind struct {
 var Devices = []Kind{
 	{
 		Name: "xla", Need: "gpu", Absent: noGPU, Find: findXLA,
-		Open: func(m Machine, library string) (device.Device, error) {
-			dev, err := xla.Open(library, xla.Options{Cache: m.Cache("xla")})
+		Open: func(m Machine, library string, p Place) (device.Device, error) {
+			dev, err := xla.Open(library, xla.Options{Cache: m.Cache("xla"), Devices: p})
 			if err != nil {
 				return nil, err
 			}
 			return dev, nil
 		},
+		Shown: xla.Count,
 		Unopened: func() device.Info {
-			gpu := xla.Driver() > 0
+			gpu := xla.Driver() > 0 && !xla.Hidden()
 			return device.Info{Name: "xla", Bfloat16: gpu, GPU: gpu}
 		},
 		Precisions: func(i device.Info) []device.Precision {
@@ -63,10 +69,8 @@ var Devices = []Kind{
 		PerThread: 5e9, Plugin: true, Several: true, Prints: true,
 	},
 	{
-		Name: "onednn", Need: "onednn", Absent: func(m Machine) error { _, err := findOneDNN(m); return err }, Find: findOneDNN,
-		Open: openOneDNN,
-		Without: "WITHOUT oneDNN the plain Go device is used: hours instead of minutes. " +
-			"./run.sh fetches the library where python3 has pip; or install your system's libdnnl3, or set DEPTHLAB_ONEDNN to a libdnnl.so.3.",
+		Name: "cpu", Old: []string{"onednn"}, Need: "cpu", Absent: func(Machine) error { return noKernels() }, Find: findOneDNN, Open: openCPU,
+		Without: "the plain Go device is used: hours instead of minutes, as there are kernels for AVX2 with FMA and for ARM of 64 bits.",
 		Precisions: func(i device.Info) []device.Precision {
 			if i.Bfloat16 {
 				return []device.Precision{device.FP32, device.BF16}
@@ -77,9 +81,9 @@ var Devices = []Kind{
 	},
 	{
 		Name: "ref", Absent: func(Machine) error { return nil },
-		Open:       func(Machine, string) (device.Device, error) { return ref.New(), nil },
+		Open:       func(_ Machine, _ string, p Place) (device.Device, error) { return ref.Together(len(p)), nil },
 		Precisions: func(device.Info) []device.Precision { return []device.Precision{device.FP32} },
-		PerThread:  2e8,
+		PerThread:  2e8, Turns: true,
 	},
 }
 
@@ -126,18 +130,23 @@ func (m Machine) Kind(name string) (Kind, error) {
 // Open opens a device by name. For auto it opens the first one of the table that is here,
 // and says in a line what it costs to do without those before.
 func (m Machine) Open(name string) (dev device.Device, warning string, err error) {
+	return m.OpenAt(name, nil)
+}
+
+// OpenAt is Open at a place of those that Places gives.
+func (m Machine) OpenAt(name string, p Place) (dev device.Device, warning string, err error) {
 	if name != auto {
 		k, err := KindOf(name)
 		if err != nil {
 			return nil, "", err
 		}
-		dev, err := k.open(m)
+		dev, err := k.open(m, p)
 		return dev, "", err
 	}
 	for _, k := range Devices {
 		err := k.Absent(m)
 		if err == nil {
-			if dev, err = k.open(m); err == nil {
+			if dev, err = k.open(m, p); err == nil {
 				return dev, warning, nil
 			}
 			if k.Without == "" {
@@ -155,7 +164,7 @@ func (m Machine) Open(name string) (dev device.Device, warning string, err error
 }
 
 // open finds a device's library and opens the device.
-func (k Kind) open(m Machine) (device.Device, error) {
+func (k Kind) open(m Machine, p Place) (device.Device, error) {
 	library := ""
 	if k.Find != nil {
 		var err error
@@ -163,7 +172,7 @@ func (k Kind) open(m Machine) (device.Device, error) {
 			return nil, err
 		}
 	}
-	return k.Open(m, library)
+	return k.Open(m, library, p)
 }
 
 // Precisions are those that a device computes in.
@@ -175,29 +184,54 @@ func Precisions(i device.Info) []device.Precision {
 	return k.Precisions(i)
 }
 
+// noKernels says why there are no kernels for this CPU; nil if there are.
+func noKernels() error {
+	err := cpu.Missing()
+	if _, where := named("", "", cpu.EnvCPU); err != nil && os.Getenv(cpu.EnvCPU) != "ref" {
+		return notFound(where, err)
+	}
+	return err
+}
+
+// findOneDNN finds the library, which the device cpu does without if it is not there.
 func findOneDNN(m Machine) (string, error) {
-	for variable, values := range onednn.Settings {
+	for variable, values := range cpu.Settings {
 		if set := os.Getenv(variable); set != "" && !slices.Contains(values, set) {
 			return "", notFound(variable+"="+set, fmt.Errorf("expected %s, or the variable not to be set", strings.Join(values, " or ")))
 		}
 	}
-	_, where := named("", "", onednn.EnvLibrary)
-	path, err := onednn.Find(m.LibDir())
-	if err != nil && where != "" {
-		err = fmt.Errorf("%w; expected the path of a libdnnl.so.3", err)
+	path, err := cpu.Find(m.LibDir())
+	if _, where := named("", "", cpu.EnvLibrary); err != nil && where != "" {
+		return "", notFound(where, fmt.Errorf("%w; expected the path of a libdnnl.so.3", err))
 	}
-	return path, notFound(where, err)
+	return path, nil
 }
 
-func openOneDNN(m Machine, path string) (device.Device, error) {
-	dev, err := onednn.Open(path, 0)
-	if err == nil {
+// openCPU opens the device with the library, where it is of use. One that does not open
+// is done without, unless it was named.
+func openCPU(m Machine, library string, _ Place) (device.Device, error) {
+	if err := noKernels(); err != nil {
+		return nil, err
+	}
+	_, where := named("", "", cpu.EnvLibrary)
+	dev, err := cpu.Open(library, 0)
+	var broken *cpu.LibraryError
+	switch {
+	case err == nil && where != "" && dev.Info().Library == "":
+		if err = cpu.Check(library); err == nil {
+			m.say("%s is not used: the kernels for this CPU are faster than oneDNN (%s=library has it compute)", where, cpu.EnvKernels)
+			return dev, nil
+		}
+		dev.Close()
+	case err == nil:
 		return dev, nil
+	case !errors.As(err, &broken):
+		return nil, err
+	case where == "" && os.Getenv(cpu.EnvKernels) == "":
+		m.say("warning: oneDNN is not used: %v", err)
+		return cpu.Open("", 0)
 	}
-	if _, where := named("", "", onednn.EnvLibrary); where != "" {
-		return nil, notFound(where, fmt.Errorf("%w; expected the path of a libdnnl.so.3", err))
-	}
-	return nil, err
+	return nil, notFound(where, fmt.Errorf("%w; expected the path of a libdnnl.so.3", err))
 }
 
 func findXLA(m Machine) (string, error) {
@@ -216,8 +250,12 @@ func (m Machine) CUDA() (string, error) {
 // noGPU says why no GPU can be used here; nil if one can.
 func noGPU(m Machine) error {
 	_, err := findXLA(m)
-	if xla.Driver() == 0 && !Promised(err) {
+	switch {
+	case Promised(err):
+	case xla.Driver() == 0:
 		return fmt.Errorf("no NVIDIA driver was found")
+	case xla.Hidden():
+		return fmt.Errorf("CUDA_VISIBLE_DEVICES=%q hides all GPUs", os.Getenv("CUDA_VISIBLE_DEVICES"))
 	}
 	return err
 }

@@ -70,6 +70,9 @@ func doctorDevices(m machine.Machine) (missing []error) {
 			native = "fp32, bf16"
 		}
 		fmt.Printf("device %-7s %s; %s\n", name, strings.TrimPrefix(info.Summary(), name+", "), native)
+		if d, ok := dev.(interface{ Remark() string }); ok {
+			fmt.Printf("               %s\n", d.Remark())
+		}
 		dev.Close()
 	}
 	if _, why := m.Have(); why["gpu"] != nil {
@@ -254,7 +257,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if c.dataDir != "" && dataset.Of(*name).Made() {
 		return usage("--data %s: the weights are tested on %s, which reads no folder; --set-name says on which data, or leave --data out", c.dataDir, *name)
 	}
-	dev, err := flags.open(m)
+	dev, err := flags.open(m, nil)
 	if err != nil {
 		return err
 	}
@@ -375,7 +378,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	dev, err := flags.open(m)
+	dev, err := flags.open(m, nil)
 	if err != nil {
 		return err
 	}
