@@ -79,6 +79,10 @@ func (j Job) Ended() bool {
 	return slices.Contains([]string{"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}, j.State)
 }
 
+// Unlaunched says whether the job ended before it began. Most often its log could not be
+// opened, since its folder is not on that node.
+func (j Job) Unlaunched() bool { return j.Reason == "JobLaunchFailure" }
+
 // columns are what squeue is asked for, and how wide each is.
 var columns = []struct {
 	name  string

@@ -127,7 +127,7 @@ func (o EvalOptions) pass(w *File, arch nets.Arch, src *data.Source, dev device.
 		return info, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	f := model.NewFeed(session, &set, batch, 1)
+	f := model.NewFeed(session, &set, batch)
 	f.Failures = t.failed // with those of the passes before
 	logits := make([]float32, batch*set.Classes)
 	at := 0 // the shot that the next row is

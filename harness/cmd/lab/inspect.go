@@ -254,7 +254,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if c.dataDir != "" && dataset.Of(*name).Made() {
 		return usage("--data %s: the weights are tested on %s, which reads no folder; --set-name says on which data, or leave --data out", c.dataDir, *name)
 	}
-	dev, err := flags.open(m)
+	dev, err := flags.open(m, nil)
 	if err != nil {
 		return err
 	}
@@ -375,7 +375,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	dev, err := flags.open(m)
+	dev, err := flags.open(m, nil)
 	if err != nil {
 		return err
 	}

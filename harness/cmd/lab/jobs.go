@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,14 +22,20 @@ func number(id string) string {
 	return n
 }
 
-// active lists the jobs of some arrays that Slurm will run, or runs.
-func active(jobs map[string]slurm.Job, numbers []string) (all []slurm.Job) {
-	for _, id := range slices.Sorted(maps.Keys(jobs)) {
-		if slices.Contains(numbers, number(id)) && !jobs[id].Ended() {
-			all = append(all, jobs[id])
+// of lists the tasks of some arrays: those that Slurm runs or will run, and those that have
+// ended, the latest first.
+func of(jobs map[string]slurm.Job, arrays []string) (at, ended []slurm.Job) {
+	byNumber := func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
+	for _, id := range slices.SortedFunc(maps.Keys(jobs), byNumber) {
+		switch j := jobs[id]; {
+		case !slices.Contains(arrays, number(id)):
+		case j.Ended():
+			ended = append([]slurm.Job{j}, ended...)
+		default:
+			at = append(at, j)
 		}
 	}
-	return all
+	return at, ended
 }
 
 // submitted lists the arrays that were submitted for a question.
@@ -49,7 +56,8 @@ func queued(ctx context.Context, v store.View) string {
 		return ""
 	}
 	var words []string
-	for _, j := range active(jobs, numbers) {
+	at, _ := of(jobs, numbers)
+	for _, j := range at {
 		words = append(words, j.ID+" "+j.State)
 	}
 	if len(words) == 0 {
@@ -86,20 +94,23 @@ func askSlurm(ctx context.Context, all map[store.View][]store.Status) (unread er
 	}
 	for v, found := range arrays {
 		if len(found) > 0 {
-			addJobs(all[v], jobs, active(jobs, found), found)
+			addJobs(all[v], jobs, found)
 		}
 	}
 	return unread
 }
 
-// addJobs adds to the runs of a question the state of their jobs. at are those that are
-// still with Slurm, of the arrays.
-func addJobs(runs []store.Status, jobs map[string]slurm.Job, at []slurm.Job, arrays []string) {
+// addJobs adds to the runs of a question the state of the jobs that were submitted for it.
+func addJobs(runs []store.Status, jobs map[string]slurm.Job, arrays []string) {
+	at, ended := of(jobs, arrays)
 	byHand := slices.ContainsFunc(runs, func(s store.Status) bool { return s.State == store.Training && s.Job == "" })
 	for i := range runs {
 		s := &runs[i]
-		if s.State == store.Finished || s.State == store.Training && s.Job == "" {
+		if s.State == store.Finished || s.State == store.Failed || s.State == store.Training && s.Job == "" {
 			continue
+		}
+		if s.Job == "" && len(at) == 0 && len(ended) > 0 {
+			s.Job = ended[0].ID // it was to train the run
 		}
 		own, known := jobs[s.Job]
 		if (!known || own.Ended()) && len(at) > 0 { // another task will take it
@@ -120,6 +131,8 @@ func addJobs(runs []store.Status, jobs map[string]slurm.Job, at []slurm.Job, arr
 // lost says that no job will go on with a run.
 func lost(id string, own slurm.Job, known bool, arrays []string) string {
 	switch {
+	case known && own.Unlaunched():
+		return fmt.Sprintf("job %s could not be launched on %s (JobLaunchFailure), most often because its log cannot be opened there: the project's folder must lie on a disk that all nodes share", id, own.Node)
 	case known:
 		return fmt.Sprintf("job %s is %s, and no other is left for this run: ./run.sh submit goes on with it", id, own.State)
 	case id != "":

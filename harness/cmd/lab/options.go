@@ -17,13 +17,13 @@ type runOptions struct {
 }
 
 func (c *call) runOptions() runOptions {
-	o := runOptions{device: c.deviceFlags()}
+	o := runOptions{device: c.placeFlags()}
 	c.dataOption()
 	c.profileOption(firstMet)
 	c.changeOptions()
 	o.board = c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
 	o.every = c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
-	o.jobs = c.Int("jobs", 0, "runs to train at a time (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
+	o.jobs = c.Int("jobs", 0, "runs to train at a time on each device (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
 	o.limit = c.Duration("time", 0, "save and end after so long, such as 55m, with exit code 75; in a Slurm job that is done a minute before its time limit, too")
 	return o
 }

@@ -211,7 +211,7 @@ func (c *call) evalPictures(o weights.EvalOptions, flags deviceFlags, files []st
 		return err
 	}
 	m := c.machine()
-	dev, err := flags.open(m)
+	dev, err := flags.open(m, nil)
 	if err != nil {
 		return err
 	}

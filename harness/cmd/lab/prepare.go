@@ -88,7 +88,7 @@ func (c *call) prepared(m machine.Machine, flags deviceFlags) (device.Info, erro
 		}
 		return device.Info{Name: "xla", GPU: true, Bfloat16: true}, nil
 	}
-	dev, err := flags.open(m)
+	dev, err := flags.open(m, nil)
 	if err != nil {
 		return device.Info{}, err
 	}

@@ -164,22 +164,25 @@ func TestSlurm(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
 		root, file := project(t, steps, "[0]")
+		start(t, root, "version") // built
 		put(t, filepath.Join(root, file), 0, strings.NewReplacer("STEPS", "10", "SEEDS", "[0]", "batch: 2", "batch: 1024", "group: 0", "group: 64", "train: 64", "train: 2048").Replace(small))
 		plan := func(mib string) string {
 			t.Helper()
-			cmd := exec.Command("srun", "--mem="+mib, "bash", "run.sh", "plan", file, "--device", "ref")
+			cmd := exec.Command("sbatch", "--wait", "--mem="+mib, "--output="+mib+".log", "--wrap=bash run.sh plan "+file+" --device ref --no-download")
 			cmd.Dir = root
-			out, _ := cmd.CombinedOutput()
-			return string(out)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			return readText(t, filepath.Join(root, mib+".log"))
 		}
-		for mib, want := range map[string]string{"4000": "1024 ", "400": "images at a time", "150": "nor do 64 at a time fit"} {
+		for mib, want := range map[string]string{"300": "images at a time", "150": "nor do 64 at a time fit"} {
 			if got := plan(mib); !strings.Contains(got, want) {
 				t.Errorf("with %s MiB: %s\nwant %q", mib, got, want)
 			}
 		}
 	})
 
-	// On a node without the folder of the results the log says so.
+	// Of a node without the folder of the results status says so: there is no log.
 	t.Run("not shared", func(t *testing.T) {
 		t.Parallel()
 		root, file := project(t, steps, "[0]")
@@ -193,10 +196,11 @@ func TestSlurm(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		waitFor(t, "the task's end", func() bool { return states(t, array)[0] == "FAILED" })
-		log := filepath.Join("/tmp", array+"_0.log") // where Slurm goes instead
-		defer os.Remove(log)
-		if text := readText(t, log); !strings.Contains(text, "must lie on a disk that all nodes share") {
-			t.Errorf("the log says %q", text)
+		if err := os.Rename(away, slurmDir); err != nil {
+			t.Fatal(err)
+		}
+		if _, out, said := start(t, root, "status", "results"); !strings.Contains(out, "must lie on a disk that all nodes share") {
+			t.Errorf("status says\n%s%s", out, said)
 		}
 	})
 
