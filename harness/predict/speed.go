@@ -133,7 +133,7 @@ func runsOf(stores []store.Store) (all []store.Folder) {
 func trainedOn(p *store.Provenance, info device.Info) bool {
 	for _, s := range p.Sessions {
 		d := s.Device
-		if d.Name != info.Name || info.Hardware != "" && (d.Hardware != info.Hardware || d.Threads != info.Threads) {
+		if !machine.SameKind(d.Name, info.Name) || info.Hardware != "" && (d.Hardware != info.Hardware || d.Threads != info.Threads) {
 			return false
 		}
 	}
