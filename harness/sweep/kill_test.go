@@ -60,7 +60,7 @@ func smallProcess(t *testing.T, dir string, killAt int) (cmd *exec.Cmd, out *byt
 	return sweeptest.Process(t, "TestSmallProcess", dir, killAt)
 }
 
-var tables = []string{"curves.csv", "table.csv", "table.md", "table.tex"}
+var tables = []string{"table.csv", "table.md", "table.tex"}
 
 func readTables(t *testing.T, dir string) map[string]string {
 	t.Helper()
