@@ -83,8 +83,8 @@ build() {
 		version=$("${git[@]}" describe --always --dirty 2>/dev/null || echo unknown)
 	fi
 	# What the program is made of, by the sum of each file: go build would find
-	# out by itself, but takes longer for that, and needs Go.
-	sources=$(cd "$here" && find experiments harness nets plots go.mod go.sum -type f -exec cksum {} + 2>/dev/null | LC_ALL=C sort | cksum) || sources="unknown $$"
+	# out by itself, but takes longer for that, and needs Go. Questions are no part.
+	sources=$(cd "$here" && find experiments harness nets plots go.mod go.sum -type f ! -name '*.yaml' -exec cksum {} + 2>/dev/null | LC_ALL=C sort | cksum) || sources="unknown $$"
 	built && return
 	if [ -x "$bin/lab" ] && [ ! -w "$bin" ]; then
 		echo "run.sh: the sources changed since $bin/lab was built, and you may not write there: who built it has to start run.sh once, or make a copy of the folder of your own" >&2

@@ -53,9 +53,12 @@ func (a Arch) stages() (blocks []int, width int) {
 		}
 		return blocks, 64
 	}
-	n := (a.Depth - 2) / a.layers()
+	n := a.Blocks()
 	return []int{n, n, n}, 16
 }
+
+// Blocks is the number of blocks in each of the three stages of a CIFAR net.
+func (a Arch) Blocks() int { return (a.Depth - 2) / a.layers() }
 
 // layers is the number of layers in three blocks, one of each stage of a CIFAR net.
 func (a Arch) layers() int {

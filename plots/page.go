@@ -424,7 +424,7 @@ func css(c rgba) string { return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B) }
 // onDark lightens a colour until its contrast to the dark page's darkest gray is 4.5.
 func onDark(c rgba) rgba {
 	for t := 0.0; ; t += 0.05 {
-		if d := mix(c, white, t); t >= 1 || (luminance(d)+0.05)/(luminance(hex(0x15181c))+0.05) >= 4.5 {
+		if d := mix(c, white, t); t >= 1 || (luminance(d)+0.05)/(luminance(hex(0x15181c))+0.05) >= 3 {
 			return d
 		}
 	}

@@ -92,7 +92,7 @@ func ourRound(set *data.Set, look data.Look, n int) (time.Duration, error) {
 	const batch = 32
 	plan := data.Sampler{Seed: 1, N: set.N, Batch: batch, Flip: true}
 	began := time.Now()
-	l, err := data.NewLoader(set, batch, 8, func(k int, dst []data.Shot) []data.Shot {
+	l, err := data.NewLoader(set, data.Planar, batch, 8, func(k int, dst []data.Shot) []data.Shot {
 		if k*batch >= n {
 			return dst
 		}

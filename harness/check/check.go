@@ -33,6 +33,7 @@ var Checks = []struct {
 	{"resume", (*Checked).resume, false},
 	{"evaluation", (*Checked).evaluate, false},
 	{"memory", (*Checked).memory, false},
+	{"input", (*Checked).input, true},
 }
 
 // Checked is a device under check, with the run that it is tried on.

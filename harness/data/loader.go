@@ -16,7 +16,7 @@ import (
 
 // Batch is a batch of decoded photos.
 type Batch struct {
-	Images []uint8 // (N, 3, H, W)
+	Images []uint8 // (N, 3, H, W), or (N, H, W, 3) if interleaved
 	Labels []int32
 	Rows   []Row    // one for each image: the image itself, flipped or not; index -1 for an empty slot or an unreadable file
 	Failed []*Error // errors of the unreadable files
@@ -52,10 +52,18 @@ type task struct {
 	slot  int
 }
 
+// Layout is the order of the bytes of an image.
+type Layout = photo.Layout
+
+const (
+	Planar      = photo.Planar      // (3, H, W)
+	Interleaved = photo.Interleaved // (H, W, 3)
+)
+
 // NewLoader starts decoding, batch after batch. shots appends the slots of a batch, at
 // most most of them; no slots end the sequence. It is called from one goroutine. ahead is
 // the number of batches in the ring.
-func NewLoader(set *Set, most, ahead int, shots func(batch int, dst []Shot) []Shot) (*Loader, error) {
+func NewLoader(set *Set, layout Layout, most, ahead int, shots func(batch int, dst []Shot) []Shot) (*Loader, error) {
 	l := &Loader{set: set, order: make(chan *Batch, ahead), free: make(chan *Batch, ahead), stop: make(chan struct{})}
 	for range ahead {
 		l.free <- &Batch{
@@ -70,6 +78,7 @@ func NewLoader(set *Set, most, ahead int, shots func(batch int, dst []Shot) []Sh
 			close(tasks)
 			return nil, err
 		}
+		c.Layout = layout
 		go func() {
 			defer c.Close()
 			var file []byte
@@ -167,7 +176,7 @@ func readInto(b []byte, path string) ([]byte, error) {
 }
 
 // Next waits for the next batch and returns it. The batch is valid until the next call of
-// Next. After the last batch it returns io.EOF.
+// Next. After the last batch, or after Close, it returns io.EOF.
 func (l *Loader) Next() (*Batch, error) {
 	if l.held != nil {
 		l.free <- l.held
@@ -177,10 +186,14 @@ func (l *Loader) Next() (*Batch, error) {
 	if !ok {
 		return nil, io.EOF
 	}
-	<-b.ready
+	select {
+	case <-b.ready:
+	case <-l.stop:
+		return nil, io.EOF
+	}
 	l.held = b
 	return b, nil
 }
 
-// Close stops decoding.
+// Close stops decoding. It may be called while Next waits.
 func (l *Loader) Close() { close(l.stop) }

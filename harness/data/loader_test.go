@@ -72,7 +72,7 @@ func photos(t *testing.T, n int) *Source {
 func load(t *testing.T, s *Set, batches int) (all []*Batch) {
 	t.Helper()
 	p := &Sampler{Seed: 1, N: s.N, Batch: 8, Flip: true}
-	l, err := NewLoader(s, 8, 3, func(k int, dst []Shot) []Shot {
+	l, err := NewLoader(s, Planar, 8, 3, func(k int, dst []Shot) []Shot {
 		if k == batches {
 			return dst
 		}
@@ -141,7 +141,7 @@ func TestCloseEarly(t *testing.T) {
 	s := photos(t, 3)
 	before := runtime.NumGoroutine()
 	for range 5 {
-		l, err := NewLoader(&s.Train, 4, 2, func(k int, dst []Shot) []Shot {
+		l, err := NewLoader(&s.Train, Planar, 4, 2, func(k int, dst []Shot) []Shot {
 			return append(dst, Shots([]int32{0, 1, 2, 3}, []Shot{Centre(32, 36)})...)
 		})
 		if err != nil {

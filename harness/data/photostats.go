@@ -62,7 +62,7 @@ func (s *Set) PhotoStatistics(images []int32, side int) (out PhotoStatistics, er
 func (s *Set) measure(images []int32, side int) (out PhotoStatistics, err error) {
 	const batch = 64
 	centre := Centre(s.Size, side)
-	l, err := NewLoader(s, batch, 4, func(k int, dst []Shot) []Shot {
+	l, err := NewLoader(s, Planar, batch, 4, func(k int, dst []Shot) []Shot {
 		for _, i := range images[min(k*batch, len(images)):min((k+1)*batch, len(images))] {
 			centre.Image = i
 			dst = append(dst, centre)

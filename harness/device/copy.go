@@ -36,3 +36,34 @@ func move[T any](name string, buf, s []T, write bool) error {
 	}
 	return nil
 }
+
+// Part is part i of n equal parts of a slice: what one of n replicas gets of it.
+func Part(slice any, i, n int) any {
+	switch s := slice.(type) {
+	case []float32:
+		return part(s, i, n)
+	case []int32:
+		return part(s, i, n)
+	case []uint8:
+		return part(s, i, n)
+	}
+	return slice
+}
+
+func part[T any](s []T, i, n int) []T {
+	share := len(s) / n
+	return s[i*share:][:share]
+}
+
+// Len is the length of a slice that Copy takes.
+func Len(slice any) int {
+	switch s := slice.(type) {
+	case []float32:
+		return len(s)
+	case []int32:
+		return len(s)
+	case []uint8:
+		return len(s)
+	}
+	return 0
+}

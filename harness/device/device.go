@@ -24,7 +24,7 @@ type Info struct {
 	Layout    string `json:"layout,omitempty"`    // activation layout, the rule that chose it, and kernels that round differently
 	Bfloat16  bool   `json:"bfloat16"`            // whether the hardware computes bf16 natively
 	GPU       bool   `json:"gpu,omitempty"`       // true for any device that is not a CPU
-	Replicas  int    `json:"replicas,omitempty"`  // number of devices that share each step; set by Session.Info; 0 for one
+	Replicas  int    `json:"replicas,omitempty"`  // number of devices that share each step (data parallel); 0 for one
 	Launch    int    `json:"-"`                   // steps per Train call that keep the device busy: 1 on a CPU
 }
 
@@ -33,6 +33,9 @@ func (i Info) Summary() string {
 	words := []string{i.Name, i.Library, i.Hardware}
 	if i.Threads > 0 {
 		words = append(words, fmt.Sprintf("%d threads", i.Threads))
+	}
+	if i.Replicas > 1 {
+		words = append(words, fmt.Sprintf("%d replicas", i.Replicas))
 	}
 	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), ", ")
 }
@@ -135,8 +138,9 @@ type Counts struct {
 // Session holds the state of one run on a device. It is not safe for concurrent use.
 // After an error other than *NonFiniteError only Close may be called.
 //
-// If several replicas run a net, Write writes to all of them and Read reads from the
-// first. After a step they hold the same values, except for their own part of the batch
+// If several replicas run a net, Write writes to all of them, and Read reads from the
+// first. A slice that is as long as the buffers of all replicas together is divided among
+// them. After a step they hold the same values, except for their own part of the batch
 // ("rows", "input", "label", "logits").
 type Session interface {
 	Info() Info

@@ -1,5 +1,6 @@
-// Package limits reads the memory and CPU limits of this process's control groups
-// (cgroups). Containers, batch systems and systemd set such limits.
+// Package limits reads the memory and CPU limits of this process: those of its control
+// groups (cgroups), which containers, batch systems and systemd set, and those of its Slurm
+// job.
 package limits
 
 import (
@@ -11,10 +12,11 @@ import (
 )
 
 // Memory is how many bytes this process may still allocate within the limits of its
-// control group and of the groups above it (the smallest of them). Page cache counts as
+// control group, of the groups above it and of its Slurm job (the smallest of them). Page cache counts as
 // free, because the kernel drops it first. known is false if there is no limit. system is
 // the root of the file system: os.DirFS("/").
 func Memory(system fs.FS) (room int64, known bool) {
+	room, known = jobMemory(system)
 	for _, g := range groups(system, "memory") {
 		limits, usage, prefix := []string{"memory.max", "memory.high"}, "memory.current", ""
 		if g.v1 {
@@ -35,9 +37,12 @@ func Memory(system fs.FS) (room int64, known bool) {
 	return room, known
 }
 
-// CPUs is the CPU quota of this process, in CPUs: the smallest of its control groups. It
-// need not be a whole number. known is false if there is no quota.
+// CPUs is the CPU quota of this process, in CPUs: the smallest of its control groups and
+// of its Slurm job. It need not be a whole number. known is false if there is no quota.
 func CPUs(system fs.FS) (cpus float64, known bool) {
+	if n, given := jobCPUs(system); given {
+		cpus, known = float64(n), true
+	}
 	for _, g := range groups(system, "cpu") {
 		quota, ok := g.number("cpu.max", 0)
 		period, _ := g.number("cpu.max", 1)

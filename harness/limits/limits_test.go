@@ -128,6 +128,41 @@ func TestCPUs(t *testing.T) {
 	}
 }
 
+// A Slurm job's limits count, where control groups do not enforce them or are wider.
+func TestSlurmJob(t *testing.T) {
+	const status = "Name:\tlab\nVmRSS:\t  204800 kB\nThreads:\t9\n" // 200 MiB
+	for name, c := range map[string]struct {
+		environ string
+		limit   string // of the control group
+		room    int64  // -1: no limit
+		cpus    float64
+	}{
+		"no job":              {"HOME=/root\x00", "", -1, 0},
+		"memory of a node":    {"SLURM_CPUS_ON_NODE=4\x00SLURM_MEM_PER_NODE=1000\x00", "", 800 << 20, 4},
+		"memory of a CPU":     {"SLURM_MEM_PER_CPU=300\x00SLURM_CPUS_ON_NODE=2\x00", "", 400 << 20, 2},
+		"CPUs of a task":      {"SLURM_CPUS_PER_TASK=3\x00SLURM_CPUS_ON_NODE=8\x00", "", -1, 3},
+		"less than is taken":  {"SLURM_MEM_PER_NODE=100\x00", "", 0, 0},
+		"all of the node":     {"SLURM_MEM_PER_NODE=0\x00", "", -1, 0},
+		"a tighter group":     {"SLURM_MEM_PER_NODE=1000\x00", "1000", 1000, 0},
+		"a wider group":       {"SLURM_MEM_PER_NODE=1000\x00", "4000000000", 800 << 20, 0},
+		"not in its own name": {"XSLURM_MEM_PER_NODE=1000\x00", "", -1, 0},
+	} {
+		files := map[string]string{"proc/self/environ": c.environ, "proc/self/status": status}
+		if c.limit != "" {
+			files["proc/self/cgroup"], files["proc/self/mountinfo"] = "0::/a\n", mounts2
+			files["sys/fs/cgroup/a/memory.max"], files["sys/fs/cgroup/a/memory.current"] = c.limit, "0"
+		}
+		room, known := Memory(tree(files))
+		if !known {
+			room = -1
+		}
+		cpus, _ := CPUs(tree(files))
+		if room != c.room || cpus != c.cpus {
+			t.Errorf("%s: room %d and %v CPUs, want %d and %v", name, room, cpus, c.room, c.cpus)
+		}
+	}
+}
+
 // The limits of this machine can be read, whatever they are.
 func TestHere(t *testing.T) {
 	room, known := Memory(os.DirFS("/"))

@@ -24,8 +24,11 @@ type Kind struct {
 	Absent func(m Machine) error
 	// Find finds its library; nil if it has none.
 	Find func(m Machine) (string, error)
-	// Open opens it with the library that was found.
-	Open func(m Machine, library string) (device.Device, error)
+	// Open opens it with the library that was found, at a place: nil is its first device.
+	Open func(m Machine, library string, p Place) (device.Device, error)
+	// Shown is the number of devices that the library shows, numbered from 0; nil if it is
+	// one device without a number.
+	Shown func(library string) (int, error)
 	// Unopened describes it where opening takes seconds; else nil.
 	Unopened func() device.Info
 	// Without is what to say if auto does without it because it is absent or does not
@@ -36,6 +39,7 @@ type Kind struct {
 	PerThread  float64                                // multiply-adds, counted forward, that a thread of a server's CPU trains in a second: a guess
 	Plugin     bool                                   // --plugin names its library
 	Several    bool                                   // it trains several nets at a time; on others one net uses all CPUs
+	Turns      bool                                   // one device takes the turns of as many replicas as are asked for
 	Prints     bool                                   // its libraries print to the terminal
 }
 
@@ -43,15 +47,16 @@ type Kind struct {
 var Devices = []Kind{
 	{
 		Name: "xla", Need: "gpu", Absent: noGPU, Find: findXLA,
-		Open: func(m Machine, library string) (device.Device, error) {
-			dev, err := xla.Open(library, xla.Options{Cache: m.Cache("xla")})
+		Open: func(m Machine, library string, p Place) (device.Device, error) {
+			dev, err := xla.Open(library, xla.Options{Cache: m.Cache("xla"), Devices: p})
 			if err != nil {
 				return nil, err
 			}
 			return dev, nil
 		},
+		Shown: xla.Count,
 		Unopened: func() device.Info {
-			gpu := xla.Driver() > 0
+			gpu := xla.Driver() > 0 && !xla.Hidden()
 			return device.Info{Name: "xla", Bfloat16: gpu, GPU: gpu}
 		},
 		Precisions: func(i device.Info) []device.Precision {
@@ -77,9 +82,9 @@ var Devices = []Kind{
 	},
 	{
 		Name: "ref", Absent: func(Machine) error { return nil },
-		Open:       func(Machine, string) (device.Device, error) { return ref.New(), nil },
+		Open:       func(_ Machine, _ string, p Place) (device.Device, error) { return ref.Together(len(p)), nil },
 		Precisions: func(device.Info) []device.Precision { return []device.Precision{device.FP32} },
-		PerThread:  2e8,
+		PerThread:  2e8, Turns: true,
 	},
 }
 
@@ -126,18 +131,23 @@ func (m Machine) Kind(name string) (Kind, error) {
 // Open opens a device by name. For auto it opens the first one of the table that is here,
 // and says in a line what it costs to do without those before.
 func (m Machine) Open(name string) (dev device.Device, warning string, err error) {
+	return m.OpenAt(name, nil)
+}
+
+// OpenAt is Open at a place of those that Places gives.
+func (m Machine) OpenAt(name string, p Place) (dev device.Device, warning string, err error) {
 	if name != auto {
 		k, err := KindOf(name)
 		if err != nil {
 			return nil, "", err
 		}
-		dev, err := k.open(m)
+		dev, err := k.open(m, p)
 		return dev, "", err
 	}
 	for _, k := range Devices {
 		err := k.Absent(m)
 		if err == nil {
-			if dev, err = k.open(m); err == nil {
+			if dev, err = k.open(m, p); err == nil {
 				return dev, warning, nil
 			}
 			if k.Without == "" {
@@ -155,7 +165,7 @@ func (m Machine) Open(name string) (dev device.Device, warning string, err error
 }
 
 // open finds a device's library and opens the device.
-func (k Kind) open(m Machine) (device.Device, error) {
+func (k Kind) open(m Machine, p Place) (device.Device, error) {
 	library := ""
 	if k.Find != nil {
 		var err error
@@ -163,7 +173,7 @@ func (k Kind) open(m Machine) (device.Device, error) {
 			return nil, err
 		}
 	}
-	return k.Open(m, library)
+	return k.Open(m, library, p)
 }
 
 // Precisions are those that a device computes in.
@@ -189,7 +199,7 @@ func findOneDNN(m Machine) (string, error) {
 	return path, notFound(where, err)
 }
 
-func openOneDNN(m Machine, path string) (device.Device, error) {
+func openOneDNN(m Machine, path string, _ Place) (device.Device, error) {
 	dev, err := onednn.Open(path, 0)
 	if err == nil {
 		return dev, nil
@@ -216,8 +226,12 @@ func (m Machine) CUDA() (string, error) {
 // noGPU says why no GPU can be used here; nil if one can.
 func noGPU(m Machine) error {
 	_, err := findXLA(m)
-	if xla.Driver() == 0 && !Promised(err) {
+	switch {
+	case Promised(err):
+	case xla.Driver() == 0:
 		return fmt.Errorf("no NVIDIA driver was found")
+	case xla.Hidden():
+		return fmt.Errorf("CUDA_VISIBLE_DEVICES=%q hides all GPUs", os.Getenv("CUDA_VISIBLE_DEVICES"))
 	}
 	return err
 }

@@ -27,10 +27,9 @@ func Memory(dev device.Device) (limit, used int64) {
 }
 
 // Footprint is the memory that the programs of a run share on a device, in
-// bytes, without what its compiler adds.
+// bytes, without what its compiler adds; on each, if several share a step.
 func Footprint(run experiments.Run, src *data.Source, info device.Info) (most int64, err error) {
-	images, _ := Held(run, src, info)
-	programs, err := Compile(run, &src.Train, images)
+	programs, err := Compile(run, src, info)
 	if err != nil {
 		return 0, err
 	}
@@ -123,15 +122,21 @@ func Fitting(run experiments.Run, src *data.Source, info device.Info, free int64
 	}
 	where := "beside images and libraries, within the limits of the machine and of control groups"
 	if info.GPU {
-		where = "on the GPU"
+		where = "on the GPU (--replicas N shares a batch among N of them)"
 	}
-	few := fmt.Errorf("a batch of %d needs about %d MiB of memory, and %d are free %s", run.Batch, whole>>20, free>>20, where)
+	share := run.Batch // of one device
+	what := fmt.Sprintf("a batch of %d", run.Batch)
+	if n := info.Replicas; n > 1 {
+		share /= n
+		what = fmt.Sprintf("a share of %d images of a batch of %d on %d devices", share, run.Batch, n)
+	}
+	few := fmt.Errorf("%s needs about %d MiB of memory, and %d are free %s", what, whole>>20, free>>20, where)
 	group := run.BatchNorm.Group
 	if group == 0 {
 		return 0, fmt.Errorf("%w; it is not cut, since batch norm's statistics are of all its images: write micro_batch: N for statistics of N at a time, or batch_norm: {group: N}", few)
 	}
-	for n := run.Batch / 2; n >= group; n-- {
-		if run.Batch%n != 0 || n%group != 0 {
+	for n := share / 2; n >= group; n-- {
+		if share%n != 0 || n%group != 0 {
 			continue
 		}
 		if bytes, err := need(n); err != nil || bytes <= free {

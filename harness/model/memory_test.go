@@ -20,8 +20,7 @@ import (
 func needed(t *testing.T, run experiments.Run, src *data.Source, micro int) (most int64) {
 	t.Helper()
 	run.Micro = micro
-	images, _ := Held(run, src, ref.New().Info())
-	progs, err := Compile(run, &src.Train, images)
+	progs, err := Compile(run, src, ref.New().Info())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,9 @@
 package model
 
 import (
+	"errors"
+	"fmt"
+
 	"depthlab/experiments"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
@@ -41,9 +44,8 @@ func Open(run experiments.Run, src *data.Source, dev device.Device, folder strin
 	if m.Images, err = imagesOf(run, src); err != nil {
 		return nil, err
 	}
-	images, launch := Held(run, src, dev.Info())
-	m.Launch = launch
-	if m.Programs, err = Compile(run, &src.Train, images); err != nil {
+	_, m.Launch = Held(run, src, dev.Info())
+	if m.Programs, err = Compile(run, src, dev.Info()); err != nil {
 		return nil, err
 	}
 	o := device.Options{Precision: device.Precision(run.Precision), Deterministic: !run.AnyOrder}
@@ -57,7 +59,7 @@ func Open(run experiments.Run, src *data.Source, dev device.Device, folder strin
 		Seed: run.Seed, N: src.Train.N, Images: m.Images.Train, Batch: run.Batch, Pad: run.Input.Pad, Flip: run.Input.Flip,
 	}
 	if src.Train.Photos != nil {
-		m.Feed = NewFeed(m.Session, data.Join(&src.Train, &src.Test), run.Batch, launch)
+		m.Feed = NewFeed(m.Session, data.Join(&src.Train, &src.Test), run.Batch)
 	}
 	if err := m.fill(arch, src); err != nil {
 		m.Close()
@@ -110,10 +112,11 @@ func (m *Model) fill(arch nets.Arch, src *data.Source) error {
 
 // Close closes the session, and stops the decoding of photos.
 func (m *Model) Close() error {
+	var err error
 	if m.Feed != nil {
-		m.Feed.close()
+		err = m.Feed.close()
 	}
-	return m.Session.Close()
+	return errors.Join(err, m.Session.Close())
 }
 
 // Writer writes buffers of a session and keeps the first error.
@@ -130,14 +133,16 @@ func (w *Writer) Write(name string, src any) {
 }
 
 // Compile compiles what a run needs: training, evaluation and, if tests use averaged
-// statistics of batch norm, the forward passes for these. The device holds so many images
-// of set.
-func Compile(run experiments.Run, set *data.Set, images int) (p device.Programs, err error) {
+// statistics of batch norm, the forward passes for these. As many devices share a step as
+// info says.
+func Compile(run experiments.Run, src *data.Source, info device.Info) (p device.Programs, err error) {
 	arch, err := nets.ParseArch(run.Net)
 	if err != nil {
 		return p, err
 	}
-	c := config(run, set, images)
+	images, _ := Held(run, src, info)
+	c := config(run, &src.Train, images)
+	c.Replicas = info.Replicas
 	if p.Train, err = compile.Compile(arch, nets.Train, c); err != nil {
 		return p, err
 	}
@@ -163,6 +168,17 @@ func config(run experiments.Run, set *data.Set, images int) compile.Config {
 		Images: images, Pad: run.Input.Pad, MicroBatch: run.Micro,
 		Optimizer: optimizer(run.Optimizer), WeightsOnly: run.Optimizer.Decays == "weights",
 	}
+}
+
+// Share checks that so many devices can share a batch of the run. The error says what is
+// possible.
+func Share(run experiments.Run, replicas int) error {
+	c := config(run, &data.Set{}, 0)
+	c.Replicas = replicas
+	if err := c.Share(nets.Train); err != nil {
+		return fmt.Errorf("--replicas %d: %s: %w (batch and batch_norm.group in the file)", replicas, run.ID, err)
+	}
+	return nil
 }
 
 func optimizer(o experiments.Optimizer) kernel.Optimizer {

@@ -13,11 +13,11 @@ import (
 	"depthlab/nets/program"
 )
 
-// rows are the batches of steps first to first+n. Photos then lie on the device until the
-// next call.
+// rows are the batches of steps first to first+n, at most Launch. Photos then lie on the
+// device until the next call.
 func (m *Model) rows(first, n int) ([]device.Row, error) {
 	if m.Feed != nil {
-		return m.Feed.train(m.sampler, m.look, first, n)
+		return m.Feed.train(m.sampler, m.look, first)
 	}
 	rows := make([]device.Row, 0, n*m.Run.Batch)
 	for step := first; step < first+n; step++ {
@@ -74,26 +74,37 @@ func (m *Model) Evaluate(ctx context.Context, images []int32) (device.Counts, er
 // follow the last step, the same ones each time; the statistics before do not matter.
 // The error is ctx's if that ended first.
 func (m *Model) Average(ctx context.Context, batches int) error {
-	if m.Feed != nil { // waiting for these photos is no part of training
-		waited := m.Feed.Waited
-		defer func() { m.Feed.Waited = waited }()
-	}
-	n := max(1, min(batches, len(m.Images.Train)/m.Run.Batch))
-	for k := 0; k < n; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		p := device.Launch{First: m.Run.Schedule.Stop + k}
-		var err error
-		if p.Rows, err = m.rows(p.First, min(m.Launch, n-k)); err != nil {
-			return err
-		}
-		for range len(p.Rows) / m.Run.Batch {
+	first, n, k := m.Run.Schedule.Stop, max(1, min(batches, len(m.Images.Train)/m.Run.Batch)), 0
+	calibrate := func(rows []device.Row) error {
+		p := device.Launch{First: first + k, Rows: rows}
+		for range len(rows) / m.Run.Batch {
 			k++
 			p.Rates = append(p.Rates, device.Rates{Statistics: 1 / float32(k)})
 		}
 		if err := m.Session.Calibrate(p); err != nil {
 			return fmt.Errorf("averaging batch norm's statistics: %w", err)
+		}
+		return nil
+	}
+	if m.Feed != nil {
+		sampler := m.sampler
+		return m.Feed.each(ctx, func(i int, dst []data.Shot) []data.Shot {
+			if i == n {
+				return dst
+			}
+			return sampler.Shots(first+i, m.look, dst)
+		}, calibrate)
+	}
+	for k < n {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		rows, err := m.rows(first+k, min(m.Launch, n-k))
+		if err == nil {
+			err = calibrate(rows)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

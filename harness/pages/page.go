@@ -43,15 +43,15 @@ func Write(q Question, runs []Run) error {
 
 // page is what there is to say of a question.
 func page(r *plots.Reporter, q Question, runs []Run) (report.Page, error) {
-	images := map[string]float64{} // steps in an epoch, by run
+	epochs := map[string]float64{} // steps in one, by run
 	for _, run := range q.Plan.Runs {
-		images[run.ID] = float64(run.TrainImages()) / float64(run.Batch)
+		epochs[run.ID] = float64(run.TrainImages()) / float64(run.Batch)
 	}
 	var records []*record.RunRecord
 	for _, run := range runs {
 		records = append(records, run.Record)
 	}
-	p, err := r.Page(plots.Question{Name: filepath.Base(filepath.Dir(string(q.View))), Title: q.Plan.Question}, records, func(id string) float64 { return images[id] })
+	p, err := r.Page(plots.Question{Name: filepath.Base(filepath.Dir(string(q.View))), Title: q.Plan.Question}, records, func(id string) float64 { return epochs[id] })
 	if err != nil {
 		return p, err
 	}

@@ -220,7 +220,7 @@ func describe(s store.Status, final report.Run) report.Run {
 		r.Test = fmt.Sprintf("%.2f %%", *s.Test)
 	}
 	if !s.Seen.IsZero() {
-		r.Seen = s.Seen.UTC().Format("2006-01-02 15:04") + " UTC"
+		r.Seen = s.Seen.UTC().Format("01-02 15:04") + " UTC"
 	}
 	if s.State == store.Training || s.State == store.Silent {
 		if s.ImagesPerS > 0 {

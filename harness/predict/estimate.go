@@ -74,7 +74,7 @@ func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []
 		}
 		e.Micro, run.Micro = micro, micro
 	}
-	progs, err := model.Compile(run, &src.Train, held)
+	progs, err := model.Compile(run, src, info)
 	if err != nil {
 		return e, err
 	}

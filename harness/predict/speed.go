@@ -36,7 +36,7 @@ const roughlyGPU = 2e12
 // a second.
 func guess(info device.Info, macs int64) float64 {
 	if info.GPU {
-		return roughlyGPU / float64(macs)
+		return roughlyGPU * float64(max(1, info.Replicas)) / float64(macs)
 	}
 	k, _ := machine.KindOf(info.Name)
 	return k.PerThread * float64(runtime.GOMAXPROCS(0)) / float64(macs)
@@ -133,7 +133,7 @@ func runsOf(stores []store.Store) (all []store.Folder) {
 func trainedOn(p *store.Provenance, info device.Info) bool {
 	for _, s := range p.Sessions {
 		d := s.Device
-		if d.Name != info.Name || info.Hardware != "" && (d.Hardware != info.Hardware || d.Threads != info.Threads) {
+		if d.Name != info.Name || max(1, d.Replicas) != max(1, info.Replicas) || info.Hardware != "" && (d.Hardware != info.Hardware || d.Threads != info.Threads) {
 			return false
 		}
 	}

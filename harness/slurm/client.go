@@ -27,18 +27,21 @@ func command(ctx context.Context, most time.Duration, name string, args ...strin
 	case err == nil:
 		return stdout.String(), nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return "", fmt.Errorf("%s did not answer within %v", name, most)
+		return "", fmt.Errorf("%s gave %w within %v", name, ErrNoAnswer, most)
 	case errors.Is(err, exec.ErrNotFound):
 		return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 	}
 	return "", fmt.Errorf("%s: %s (%w)", name, strings.Join(strings.Fields(stderr.String()), " "), err)
 }
 
+// ErrNoAnswer says that Slurm took too long: what it was asked for may be done, or not.
+var ErrNoAnswer = errors.New("no answer")
+
 // Submit gives a script to sbatch, with options that precede it and arguments that follow
 // it, and returns the number of the job. A controller that is busy may take a minute; slow
 // is called if it takes more than a few seconds.
 func Submit(ctx context.Context, script string, options, args []string, slow func()) (id string, err error) {
-	timer := time.AfterFunc(5*time.Second, slow)
+	timer := time.AfterFunc(hesitation, slow)
 	defer timer.Stop()
 	words := append(append(append([]string{"--parsable"}, options...), script), args...)
 	out, err := command(ctx, patience, "sbatch", words...)
@@ -48,8 +51,8 @@ func Submit(ctx context.Context, script string, options, args []string, slow fun
 	return parseSubmitted(out)
 }
 
-// patience is how long sbatch may take.
-var patience = 5 * time.Minute
+// patience is how long sbatch may take, and hesitation how long before the user is told.
+var patience, hesitation = 5 * time.Minute, 5 * time.Second
 
 // parseSubmitted reads what sbatch --parsable prints: NUMBER, or NUMBER;CLUSTER, perhaps
 // after a site's own words.
@@ -75,6 +78,10 @@ type Job struct {
 func (j Job) Ended() bool {
 	return slices.Contains([]string{"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}, j.State)
 }
+
+// Unlaunched says whether the job ended before it began. Most often its log could not be
+// opened, since its folder is not on that node.
+func (j Job) Unlaunched() bool { return j.Reason == "JobLaunchFailure" }
 
 // columns are what squeue is asked for, and how wide each is.
 var columns = []struct {

@@ -63,10 +63,10 @@ if [ "${1:-}" = plot ]; then
 fi
 
 # Slurm signals this shell alone, some time before the time limit (--signal above).
+trap 'woken=yes; kill -USR1 $! 2>/dev/null' USR1
+trap 'woken=yes; kill -TERM $! 2>/dev/null' TERM
 TRAIN &
 lab=$!
-trap 'woken=yes; kill -USR1 $lab 2>/dev/null' USR1
-trap 'woken=yes; kill -TERM $lab 2>/dev/null' TERM
 woken=yes
 while [ -n "$woken" ]; do # a signal wakes wait, too
 	woken=

@@ -35,6 +35,9 @@ const packReadme = `Results of Depthlab. Open report.html in a browser. To work 
 puts the runs and the question into the results folder, where plot and diff find them.
 `
 
+// ErrNoWeights says that a run's weights are wanted, and are not there.
+var ErrNoWeights = errors.New("has no weights here")
+
 // Pack writes the results of a question to the file at to, which must not be there yet.
 // Runs that are not finished are left out, and said. A run that another begins as comes
 // along.
@@ -70,6 +73,11 @@ func Pack(v View, to string, weights bool, say func(format string, args ...any))
 			if !slices.Contains(folders, source) {
 				folders = append(folders, source)
 			}
+		}
+	}
+	for _, f := range folders {
+		if _, err := os.Stat(f.Weights()); weights && errors.Is(err, fs.ErrNotExist) {
+			return 0, fmt.Errorf("%s %w", f.Name(), ErrNoWeights)
 		}
 	}
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"depthlab/harness/state"
 )
 
 // published is a question that comes with the project, of runs without weights.
@@ -62,6 +64,9 @@ func TestPackAndUnpack(t *testing.T) {
 	}
 	if _, err := Pack(v, path, false, t.Logf); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("over a file that is there: %v", err)
+	}
+	if _, err := Pack(v, path+"3", true, t.Logf); !errors.Is(err, ErrNoWeights) {
+		t.Errorf("weights that are not there: %v", err)
 	}
 	into := Store(filepath.Join(t.TempDir(), "results"))
 	for i, want := range []int{4, 0} {
@@ -298,4 +303,37 @@ func FuzzUnpack(f *testing.F) {
 			t.Errorf("%q", name)
 		}
 	})
+}
+
+func TestPackWithWeights(t *testing.T) {
+	from, into := Store(t.TempDir()), Store(t.TempDir())
+	if _, err := Import(string(Store(published).View("plain_vs_res", "cifar10-cpu")), from, true, t.Logf); err != nil {
+		t.Fatal(err)
+	}
+	v := from.View("plain_vs_res", "cifar10-cpu")
+	_, entries, err := v.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	for i, e := range entries {
+		path := v.Folder(e).Weights()
+		if err := state.WriteFile(path, nil, []state.Tensor{state.Float32("fc.bias", []int{1}, []float32{float32(i)})}); err != nil {
+			t.Fatal(err)
+		}
+		text, _ := os.ReadFile(path)
+		want[e.Run] = string(text)
+	}
+	path := filepath.Join(t.TempDir(), "result.zip")
+	if _, err := Pack(v, path, true, t.Logf); err != nil {
+		t.Fatal(err)
+	}
+	if _, n, err := Unpack(path, into, t.Logf); n != 4 || err != nil {
+		t.Fatal(n, err)
+	}
+	for run, text := range want {
+		if got, err := os.ReadFile(Folder(filepath.Join(into.Runs(), run)).Weights()); string(got) != text {
+			t.Errorf("%s: other weights; %v", run, err)
+		}
+	}
 }

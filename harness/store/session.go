@@ -93,6 +93,7 @@ func short(hash string) string { return hash[:min(12, len(hash))] }
 func (s Session) arithmetic() [][2]string {
 	all := [][2]string{
 		{"device", s.Device.Name}, {"hardware", s.Device.Hardware}, {"threads", fmt.Sprint(s.Device.Threads)},
+		{"replicas", fmt.Sprint(max(1, s.Device.Replicas))},
 		{"library", s.Device.Library}, {"kernels", s.Device.Kernels}, {"platform", s.Device.Platform}, {"driver", s.Device.Driver},
 		{"layout", s.Device.Layout}, {"decoder", s.Decoder}, {"program", short(s.Program)},
 	}
@@ -117,7 +118,11 @@ func (s Session) Changed(before Session) string {
 			continue // earlier versions did not record it
 		}
 		if known && old != v[1] {
-			words = append(words, fmt.Sprintf("%s %s -> %s", v[0], cmp.Or(old, "none"), cmp.Or(v[1], "none")))
+			word := fmt.Sprintf("%s %s -> %s", v[0], cmp.Or(old, "none"), cmp.Or(v[1], "none"))
+			if v[0] == "replicas" {
+				word += ", which adds in another order"
+			}
+			words = append(words, word)
 		}
 	}
 	return strings.Join(words, ", ")

@@ -27,6 +27,7 @@ type Status struct {
 	Seen       time.Time `json:"seen,omitzero"`          // latest heartbeat of the lock, or time of the last event
 	By         string    `json:"by,omitempty"`           // process that trains it
 	Job        string    `json:"job,omitempty"`          // Slurm's job that trains it, or trained it last
+	JobState   string    `json:"job_state,omitempty"`    // as Slurm has it: RUNNING, PENDING, ...; "" if it was not asked, or has forgotten the job
 	Node       string    `json:"node,omitempty"`         // machine of the process that trains it
 	Restarts   int       `json:"restarts,omitempty"`     // of the job, when it was last seen
 	Why        string    `json:"why,omitempty"`          // why it stopped or cannot be read

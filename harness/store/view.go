@@ -38,6 +38,10 @@ func (v View) Store() Store { return Store(filepath.Dir(filepath.Dir(string(v)))
 // Question is the path of the question as it was asked, with all defaults filled in.
 func (v View) Question() string { return filepath.Join(string(v), "question.yaml") }
 
+// Slurm is the folder of the batch scripts that were submitted for the question, and of
+// their logs.
+func (v View) Slurm() string { return filepath.Join(string(v), "slurm") }
+
 // Log is the path of the sweeps' messages.
 func (v View) Log() string { return filepath.Join(string(v), "log.txt") }
 

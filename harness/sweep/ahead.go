@@ -4,7 +4,6 @@
 package sweep
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -60,6 +59,13 @@ func (a *ahead) look(todo []indexed, of *sizes) {
 	}
 }
 
+// of is the work of the i-th run; 0 if it has begun.
+func (a *ahead) of(i int) float64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.work[i]
+}
+
 // begun takes the i-th run from those ahead.
 func (a *ahead) begun(i int) {
 	a.mu.Lock()
@@ -91,7 +97,7 @@ func checkSpace(st store.Store, todo []indexed, jobs int, of *sizes) error {
 		need += kept
 		most = max(most, passing)
 	}
-	most *= int64(cmp.Or(jobs, 1))
+	most *= int64(jobs)
 	need += most
 	dir := st.Runs()
 	for dir != filepath.Dir(dir) { // to the first folder that is there

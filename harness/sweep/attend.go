@@ -146,10 +146,18 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 // time as the memory at hand holds.
 func cut(run experiments.Run, folder store.Folder, src *data.Source, dev device.Device) (experiments.Run, error) {
 	old, err := folder.ReadProvenance()
-	if err == nil && folder.HasCheckpoint() {
+	if err == nil && folder.HasCheckpoint() && replicas(old) == dev.Info().Replicas {
 		run.Micro = old.Micro
 		return run, nil
 	}
 	run.Micro, err = model.Fitting(run, src, dev.Info(), model.Room(dev, run, src))
 	return run, err
+}
+
+// replicas is the number of devices that shared the latest steps of a run; 0 for one.
+func replicas(p *store.Provenance) int {
+	if len(p.Sessions) == 0 {
+		return 0
+	}
+	return p.Sessions[len(p.Sessions)-1].Device.Replicas
 }

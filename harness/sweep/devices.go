@@ -17,21 +17,42 @@ import (
 // pool is the devices that runs are trained on, one run on each. Each is a client of its
 // own: what one client launches runs one after the other.
 type pool struct {
-	open     func() (device.Device, error) // nil if no other can be opened
-	all      []device.Device
+	open     func(place int) (device.Device, error) // nil if no other can be opened
+	all      []opened
 	borrowed bool // the first is the caller's, who closes it
 }
 
-// grow opens devices until there are n.
-func (p *pool) grow(n int) error {
-	for len(p.all) < n {
-		dev, err := p.open()
-		if err != nil {
-			return fmt.Errorf("a device for run %d of %d at a time: %w", len(p.all)+1, n, err)
+// opened is a device at a place: see Sweep.Open.
+type opened struct {
+	device.Device
+	place int
+}
+
+// grow opens devices until there are n, one more at each of so many places in turn.
+func (p *pool) grow(n, places int) error {
+	for job := 1; len(p.all) < n; job++ {
+		for place := 0; place < places && len(p.all) < n; place++ {
+			if p.at(place) >= job {
+				continue
+			}
+			dev, err := p.open(place)
+			if err != nil {
+				return fmt.Errorf("a device for run %d of %d at a time: %w (--devices and --jobs choose)", len(p.all)+1, n, err)
+			}
+			p.all = append(p.all, opened{dev, place})
 		}
-		p.all = append(p.all, dev)
 	}
 	return nil
+}
+
+// at is the number of devices at a place.
+func (p *pool) at(place int) (n int) {
+	for _, dev := range p.all {
+		if dev.place == place {
+			n++
+		}
+	}
+	return n
 }
 
 // replace opens a device in place of a lost one, which cannot even be closed.
@@ -39,9 +60,9 @@ func (p *pool) replace(i int) error {
 	if p.open == nil {
 		return errors.New("it is lost")
 	}
-	dev, err := p.open()
+	dev, err := p.open(p.all[i].place)
 	if err == nil {
-		p.all[i] = dev
+		p.all[i].Device = dev
 		p.borrowed = p.borrowed && i > 0
 	}
 	return err
@@ -79,24 +100,39 @@ func (p *pool) close() error {
 	return errors.Join(errs...)
 }
 
-// choose opens as many devices as runs are to be trained at a time: as asked for, or on a
-// GPU as many as are worth it.
+// choose opens as many devices as runs are to be trained at a time: at each place as many
+// as asked for, or on a GPU as many as are worth it.
 func (s *Sweep) choose(todo []indexed) error {
-	if len(todo) < 2 || s.Jobs == 1 || s.Jobs == 0 && !s.Device.Info().GPU {
-		return nil
+	places, jobs := max(1, s.Places), s.Jobs
+	if jobs == 0 {
+		jobs = 1
+		if s.Device.Info().GPU && len(todo) > places {
+			var err error
+			if jobs, err = s.worth(todo, places); err != nil {
+				return err
+			}
+		}
 	}
-	if s.Jobs > 0 {
-		return s.devices.grow(min(s.Jobs, len(todo)))
+	n := min(jobs*places, len(todo))
+	if places > 1 && n > 1 {
+		s.Say("  training %d runs at a time on %d devices", n, min(places, n))
 	}
+	return s.devices.grow(n, places)
+}
+
+// worth is how many runs at a time are worth it at a place, timed at the first one, whose
+// devices stay open.
+func (s *Sweep) worth(todo []indexed, places int) (int, error) {
 	run, bytes, err := largest(todo, s.Data, s.Device.Info())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if run, err = cut(run, s.Folders[run.ID], s.Data, s.Device); err != nil {
-		return err
+		return 0, err
 	}
 	var failed error // of the most at a time
-	n, err := enough(min(fit(s.Device, bytes, len(todo)), len(todo)), func(n int) (float64, error) {
+	most := (len(todo) + places - 1) / places
+	n, err := enough(min(fit(s.Device, bytes, most), most), func(n int) (float64, error) {
 		v, err := together(&s.devices, n, run, s.Data)
 		switch {
 		case err == nil:
@@ -108,10 +144,10 @@ func (s *Sweep) choose(todo []indexed) error {
 		return v, err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	s.Say("  training %d at a time (--jobs N chooses otherwise)", n)
-	return s.devices.shrink(n, failed)
+	s.Say("  training %d at a time on a device (--jobs N chooses otherwise)", n)
+	return n, s.devices.shrink(n, failed)
 }
 
 // enough tries 1, 2 and 4 jobs, up to limit, and gives the most that are worth
@@ -159,12 +195,12 @@ func fit(dev device.Device, bytes int64, most int) int {
 // together trains a run on n devices at a time, for a few launches at rate 0, and gives
 // the images per second of all.
 func together(devices *pool, n int, run experiments.Run, src *data.Source) (float64, error) {
-	if err := devices.grow(n); err != nil {
+	if err := devices.grow(n, 1); err != nil {
 		return 0, err
 	}
 	var all []*model.Model
 	for _, dev := range devices.all[:n] {
-		m, err := model.Open(run, src, dev, "")
+		m, err := model.Open(run, src, dev.Device, "")
 		if err != nil {
 			return 0, err
 		}

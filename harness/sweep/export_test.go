@@ -5,8 +5,6 @@ package sweep
 import (
 	"errors"
 	"time"
-
-	"depthlab/harness/device"
 )
 
 // Drawn is what figures draw beside curves.
@@ -23,7 +21,7 @@ func (s *Sweep) SetStale(d time.Duration) { s.locks.Stale = d }
 
 // Timed times n of the first run at a time.
 func (s *Sweep) Timed(n int) (imagesPerS float64, err error) {
-	p := pool{open: s.Open, all: []device.Device{s.Device}, borrowed: true}
+	p := pool{open: s.Open, all: []opened{{s.Device, 0}}, borrowed: true}
 	imagesPerS, err = together(&p, n, s.Plan.Runs[0], s.Data)
 	return imagesPerS, errors.Join(err, p.close())
 }

@@ -10,14 +10,17 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"depthlab/harness"
+	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
 	"depthlab/harness/model"
+	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 	"depthlab/harness/testskip"
 	"depthlab/nets/program"
@@ -26,7 +29,7 @@ import (
 // several is question with three small runs.
 var several = strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\nseeds: [0, 1, 2]", "batch: 8", "batch: 4", "train: 64", "train: 32").Replace(sweeptest.Question)
 
-func openRef() (device.Device, error) { return ref.New(), nil }
+func openRef(int) (device.Device, error) { return ref.New(), nil }
 
 // How many runs are trained at a time changes nothing in any of them, however
 // often all are interrupted.
@@ -79,44 +82,104 @@ func (s *losingSession) Train(p device.Launch, m []device.Metric) error {
 	return s.Session.Train(p, m)
 }
 
-// A run whose device is lost keeps its checkpoint, and the others go on with a
-// new device; without one the sweep ends and says so. Then all goes on.
+// A run whose device is lost goes on from its checkpoint, with a new device or on another
+// one; it costs the other runs nothing. Without a device the sweep ends and says so, and
+// the next one goes on. A run that loses each device fails.
 func TestLostDevice(t *testing.T) {
+	text := strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-8]\nseeds: [0, 1, 2]", 1)
+	begin := func(dir string, dev device.Device) *sweep.Sweep {
+		s := sweeptest.New(t, text, dir, dev, "")
+		s.Data = datatest.Noise()
+		return s
+	}
 	whole := t.TempDir()
-	if err := sweeptest.New(t, several, whole, ref.New(), "").Run(context.Background()); err != nil {
+	if err := begin(whole, ref.New()).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		open func() (device.Device, error)
-		jobs int
-		want string
-		runs int // that have a record
+	none := func(int) (device.Device, error) { return nil, errors.New("no GPU") }
+	for name, c := range map[string]struct {
+		open         func(place int) (device.Device, error)
+		jobs, places int
+		want         string // the error
+		runs         int    // that have a record
 	}{
-		{openRef, 1, "1 of 3 runs failed", 3},
-		{openRef, 2, "1 of 3 runs failed", 3},
-		{func() (device.Device, error) { return nil, errors.New("no GPU") }, 1, "2 runs were not begun, as no device is left (no GPU)", 1},
+		"a new one":             {openRef, 1, 1, "", 3},
+		"a new one of two jobs": {openRef, 2, 1, "", 3},
+		"another one": {func(place int) (device.Device, error) {
+			if place == 0 {
+				return none(0)
+			}
+			return ref.New(), nil
+		}, 1, 2, "", 3},
+		"none":             {none, 1, 1, "3 runs are not finished, as no device is left (", 1},
+		"each is lost too": {func(int) (device.Device, error) { return losing{ref.New(), 5}, nil }, 1, 1, "3 of 3 runs failed", 3},
 	} {
-		dir := t.TempDir()
-		s := sweeptest.New(t, several, dir, losing{ref.New(), 5}, "")
-		s.Open, s.Jobs = c.open, c.jobs
-		err := s.Run(context.Background())
-		var lost *device.LostError
-		if !errors.As(err, &lost) || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("error %v, want a LostError and %q", err, c.want)
-		}
-		records, err := sweeptest.Recorded(dir)
-		if err != nil || len(records) != c.runs {
-			t.Errorf("%d records, want %d; %v", len(records), c.runs, err)
-		}
-		if files, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*-step000003.*")); len(files) == 0 {
-			all, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*"))
-			t.Errorf("no checkpoint of step 3 among %v", all)
-		}
-		if err := sweeptest.New(t, several, dir, ref.New(), "").Run(context.Background()); err != nil {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := begin(dir, losing{ref.New(), 5})
+			s.Open, s.Jobs, s.Places = c.open, c.jobs, c.places
+			err := s.Run(context.Background())
+			var lost *device.LostError
+			if c.want == "" && err != nil || c.want != "" && (!errors.As(err, &lost) || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+			records, err := sweeptest.Recorded(dir)
+			if err != nil || len(records) != c.runs {
+				t.Errorf("%d records, want %d; %v", len(records), c.runs, err)
+			}
+			if c.want != "" {
+				if files, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*-step000004.*")); len(files) == 0 {
+					all, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*"))
+					t.Errorf("no checkpoint of step 4 among %v", all)
+				}
+				if err := begin(dir, ref.New()).Run(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !reflect.DeepEqual(sweeptest.Outcome(t, dir), sweeptest.Outcome(t, whole)) {
+				t.Error("what went on after the loss ended otherwise")
+			}
+		})
+	}
+}
+
+// noting is a device that notes which nets were opened on it.
+type noting struct {
+	device.Device
+	place int
+	mu    *sync.Mutex
+	seen  *[]string
+}
+
+func (d noting) Open(p device.Programs, o device.Options) (device.Session, error) {
+	net, _, _ := strings.Cut(p.Train.Name, " ")
+	d.mu.Lock()
+	*d.seen = append(*d.seen, fmt.Sprintf("%s on %d", net, d.place))
+	d.mu.Unlock()
+	return d.Device.Open(p, o)
+}
+
+// Every device trains a run, the longest runs first; with one device they keep their
+// order.
+func TestLongestFirst(t *testing.T) {
+	text := strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-8, plain-14, plain-20]", 1)
+	for places, want := range map[int][]string{
+		1: {"plain-8 on 0", "plain-14 on 0", "plain-20 on 0"},
+		3: {"plain-14 on 1", "plain-20 on 0", "plain-8 on 2"},
+	} {
+		var mu sync.Mutex
+		var seen []string
+		s := sweeptest.New(t, text, t.TempDir(), noting{ref.New(), 0, &mu, &seen}, "")
+		s.Data = datatest.Noise()
+		s.Places, s.Open = places, func(place int) (device.Device, error) { return noting{ref.New(), place, &mu, &seen}, nil }
+		if err := s.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(sweeptest.Outcome(t, dir), sweeptest.Outcome(t, whole)) {
-			t.Error("what went on after the loss ended otherwise")
+		if places > 1 {
+			slices.Sort(seen) // they begin at the same time
+		}
+		if !slices.Equal(seen, want) {
+			t.Errorf("%d devices: opened %q, want %q", places, seen, want)
 		}
 	}
 }
@@ -202,11 +265,11 @@ func TestTwoAtATimeFail(t *testing.T) {
 		var open atomic.Int32
 		var timed []int
 		opened := 0
-		dev := func() (device.Device, error) {
+		dev := func(int) (device.Device, error) {
 			opened++
 			return crowded{ref.New(), &open, &timed, c.failed}, nil
 		}
-		first, _ := dev()
+		first, _ := dev(0)
 		opened = 0
 		s := sweeptest.New(t, sweeptest.Question, t.TempDir(), first, "")
 		s.Open = dev
@@ -228,35 +291,45 @@ func TestTwoAtATimeFail(t *testing.T) {
 	}
 }
 
-// Several clients of XLA's in one process: they train at the same time, and
-// the same bits as one alone.
-func TestJobsOnXLA(t *testing.T) {
+// Four devices of XLA's CPU plugin, each with a run, or one with two at a time: they train
+// at the same time, and each of eight runs ends with the bits of one trained alone.
+func TestDevicesOnXLA(t *testing.T) {
 	if testskip.Short(t) {
-		testskip.Skip(t, "compiles for a minute")
+		testskip.Skip(t, "compiles for half a minute")
 	}
 	path, err := xla.Find("", sweeptest.Libraries(t))
 	if err != nil {
 		testskip.Skip(t, "%v", err)
 	}
-	start := func() (device.Device, error) { return xla.Open(path, xla.Options{Quick: true}) }
-	var results []map[string]any
-	for _, jobs := range []int{1, 2} {
-		dev, err := start()
+	if n, err := xla.Count(path); err != nil || n < 4 {
+		t.Fatalf("the plugin shows %d devices, want 4; %v", n, err)
+	}
+	cache := t.TempDir() // compiled once
+	start := func(place int) (device.Device, error) {
+		return xla.Open(path, xla.Options{Quick: true, Cache: cache, Devices: []int{place}})
+	}
+	text := strings.Replace(several, "seeds: [0, 1, 2]", "seeds: [0, 1, 2, 3, 4, 5, 6, 7]", 1)
+	var alone map[string]any
+	for _, c := range []struct{ places, jobs int }{{1, 1}, {4, 1}, {1, 2}} {
+		dev, err := start(0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
-		s := sweeptest.New(t, sweeptest.Question, dir, dev, "")
-		s.Open, s.Jobs = start, jobs
-		if v, err := s.Timed(jobs); err != nil || v <= 0 {
-			t.Errorf("%d jobs: %v images/s, %v", jobs, v, err)
+		s := sweeptest.New(t, text, dir, dev, "")
+		s.Open, s.Places, s.Jobs = start, c.places, c.jobs
+		if v, err := s.Timed(c.jobs); err != nil || v <= 0 {
+			t.Errorf("%d jobs: %v images/s, %v", c.jobs, v, err)
 		}
 		if err := errors.Join(s.Run(context.Background()), dev.Close()); err != nil {
 			t.Fatal(err)
 		}
-		results = append(results, sweeptest.Outcome(t, dir))
-	}
-	if len(results[0]) != 4 || !reflect.DeepEqual(results[0], results[1]) {
-		t.Error("two at a time end otherwise than one alone")
+		got := sweeptest.Outcome(t, dir)
+		if alone == nil {
+			alone = got
+		}
+		if len(got) != 16 || !reflect.DeepEqual(got, alone) {
+			t.Errorf("%d devices, %d runs at a time on each: %d results of 8 runs, which are not those of runs alone", c.places, c.jobs, len(got))
+		}
 	}
 }

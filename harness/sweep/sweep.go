@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,10 +29,11 @@ type Sweep struct {
 	Folders map[string]store.Folder // of the runs, by ID; nil for where Place has them
 	Data    *data.Source
 	Device  device.Device
-	// Open opens the same device again, for more runs at a time and in place of
-	// one that was lost; it may be nil where Jobs is 1.
-	Open     func() (device.Device, error)
-	Jobs     int // runs at a time; 0: on a GPU as many as fit and are worth it, elsewhere 1
+	// Open opens the device of a place, for more runs at a time and in place of one that
+	// was lost. Device is that of place 0. It may be nil if one run is trained at a time.
+	Open     func(place int) (device.Device, error)
+	Places   int // devices, or groups of devices that share each step; 0 is 1
+	Jobs     int // runs at a time on each; 0: on a GPU as many as fit and are worth it, elsewhere 1
 	Progress *record.Progress
 	Say      func(format string, args ...any) // one line to the user
 	Version  string                           // of the program
@@ -48,6 +50,8 @@ type Sweep struct {
 	mu     sync.Mutex // guards what follows: several runs are under way
 	locks  lock.Set
 	failed map[string]bool // runs, by ID
+
+	losses map[string]int // devices that a run has lost, by ID
 }
 
 // Run trains what is missing: it skips what is finished, continues what was interrupted,
@@ -63,15 +67,16 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 		s.Folders = Place(s.Plan, s.View.Store(), s.Data.Checksum, s.Device.Info(), "")
 	}
 	s.sizes.of, s.failed = s.Data, map[string]bool{}
+	s.losses = map[string]int{}
 	todo := unfinished(s.Plan, s.Folders)
-	if err := checkSpace(s.View.Store(), todo, s.Jobs, &s.sizes); err != nil {
+	if err := checkSpace(s.View.Store(), todo, max(1, s.Jobs)*max(1, s.Places), &s.sizes); err != nil {
 		return err
 	}
 	list := func() error { return s.View.Write(s.File, Entries(s.Plan, s.Folders)) }
 	if err := s.View.Alone(ctx, list); err != nil {
 		return err
 	}
-	s.devices = pool{open: s.Open, all: []device.Device{s.Device}, borrowed: true}
+	s.devices = pool{open: s.Open, all: []opened{{s.Device, 0}}, borrowed: true}
 	defer func() { err = errors.Join(err, s.devices.close()) }()
 	if err := s.choose(todo); err != nil {
 		return err
@@ -99,6 +104,7 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 	for i := range todo {
 		todo[i] = i
 	}
+	s.longestFirst(todo)
 	for round := 0; len(todo) > 0; round++ {
 		var elsewhere []int
 		unsure := 0 // of those, whose holders may be dead
@@ -142,9 +148,39 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 	return before, failed, nil
 }
 
+// longestFirst sorts runs by their work, if several are trained at a time: a long one that
+// begins last would be alone at the end. Runs that begin as another one come last.
+func (s *Sweep) longestFirst(todo []int) {
+	if len(s.devices.all) < 2 {
+		return
+	}
+	key := func(i int) float64 {
+		if sourceOf(s.Plan, s.Plan.Runs[i]) != nil {
+			return 0
+		}
+		return s.ahead.of(i)
+	}
+	slices.SortStableFunc(todo, func(i, j int) int { return cmp.Compare(key(j), key(i)) })
+}
+
+// mostLosses is how often a run's device may be lost. Then the fault is likely its own.
+const mostLosses = 3
+
+// again reports whether a run whose device was lost goes on from its last checkpoint.
+func (s *Sweep) again(i int, err error) bool {
+	id := s.Plan.Runs[i].ID
+	s.losses[id]++
+	if s.losses[id] >= mostLosses {
+		return false
+	}
+	s.say("%s goes on from its last checkpoint: %v", id, err)
+	return true
+}
+
 // round attends to the runs of todo, one on each device at a time, and hands
-// what came of each to took. After an error that ends the sweep it begins no
-// more, waits for those under way and gives that error.
+// what came of each to took. A run whose device is lost goes on with a new one, or on
+// another one. After an error that ends the sweep it begins no more, waits for those under
+// way and gives that error.
 func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i int, skipped bool, err error)) (halt error) {
 	type outcome struct {
 		i, device int
@@ -165,7 +201,7 @@ func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i in
 			i, d := todo[0], idle[0]
 			todo, idle = todo[1:], idle[1:]
 			busy++
-			dev := s.devices.all[d]
+			dev := s.devices.all[d].Device
 			go func() {
 				skipped, err := s.attend(ctx, i, round, dev)
 				done <- outcome{i, d, skipped, err}
@@ -183,6 +219,8 @@ func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i in
 			halt = o.err
 		case errors.Is(o.err, harness.ErrInterrupted):
 			halt = cmp.Or(halt, o.err)
+		case errors.As(o.err, &lost) && s.again(o.i, o.err):
+			todo = append([]int{o.i}, todo...)
 		default:
 			took(o.i, o.skipped, o.err)
 		}
@@ -191,7 +229,9 @@ func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i in
 		} else if err := s.devices.replace(o.device); err == nil {
 			idle = append(idle, o.device)
 		} else if busy == 0 && len(idle) == 0 && len(todo) > 0 {
-			halt = cmp.Or(halt, fmt.Errorf("%d runs were not begun, as no device is left (%w); the same command goes on from the last checkpoints", len(todo), err))
+			halt = cmp.Or(halt, fmt.Errorf("%d runs are not finished, as no device is left (%w; %w); the same command goes on from the last checkpoints", len(todo), o.err, err))
+		} else {
+			s.say("one device less: %v", err)
 		}
 	}
 }

@@ -23,6 +23,8 @@ type EvalOptions struct {
 	Batch     int
 	Precision device.Precision
 
+	Predictions *Predictions // to be filled with what the net says of each image; nil for the errors alone
+
 	// Of photos only.
 	Crops  string // of Crops
 	Scores string // a safetensors file to write the scores to; "" for none
@@ -68,7 +70,7 @@ func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err
 	if to.Err != nil {
 		return r, to.Err
 	}
-	c, err := session.Eval(data.EvalRows(data.Indices(set.N), o.Batch, 0))
+	c, err := o.test(session, set)
 	if err != nil {
 		return r, err
 	}
@@ -78,6 +80,21 @@ func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err
 		Top1Error: 100 * float64(c.Wrong) / float64(c.Images), Loss: c.Loss / float64(c.Images),
 		Device: info.Name, Precision: info.Precision,
 	}, nil
+}
+
+// test tests on a set that the device has.
+func (o EvalOptions) test(session device.Session, set *data.Set) (device.Counts, error) {
+	rows := data.EvalRows(data.Indices(set.N), o.Batch, 0)
+	if o.Predictions == nil {
+		return session.Eval(rows)
+	}
+	t := newTally(set)
+	c, err := t.each(session, rows, o.Batch, set.Classes)
+	if err == nil {
+		t.judge(new(EvalResult), set.Labels, set.Classes)
+		o.Predictions.take(t, set)
+	}
+	return c, err
 }
 
 // images is the set to test on.

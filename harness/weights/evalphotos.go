@@ -98,6 +98,9 @@ func (o EvalOptions) photos(w *File, arch nets.Arch, src *data.Source, dev devic
 	if r.Images == 0 {
 		return r, fmt.Errorf("%s: no photo of the %s set can be read", set.Photos.Dir, o.Set)
 	}
+	if o.Predictions != nil {
+		o.Predictions.take(t, set)
+	}
 	if o.Scores != "" {
 		err = state.WriteFile(o.Scores, map[string]string{"net": r.Net, "data": r.Data, "crops": r.Crops},
 			[]state.Tensor{state.Float32("scores", []int{set.N, set.Classes}, t.scores), state.Int32("labels", []int{set.N}, set.Labels)})
@@ -124,7 +127,7 @@ func (o EvalOptions) pass(w *File, arch nets.Arch, src *data.Source, dev device.
 		return info, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	f := model.NewFeed(session, &set, batch, 1)
+	f := model.NewFeed(session, &set, batch)
 	f.Failures = t.failed // with those of the passes before
 	logits := make([]float32, batch*set.Classes)
 	at := 0 // the shot that the next row is

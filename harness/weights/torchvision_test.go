@@ -59,7 +59,7 @@ func TestTorchvision(t *testing.T) {
 			ours, exported, theirs := filepath.Join(dir, "ours"), filepath.Join(dir, "exported"), filepath.Join(dir, "theirs")
 			writeHashed(t, name, ours)
 			agree(t, "from our file", scores(t, name, ours, dev), want)
-			if net, err := Export(ours, exported); err != nil || net != name {
+			if net, class, err := Export(ours, exported); err != nil || net != name || class != "" {
 				t.Fatalf("export: %s, %v", net, err)
 			}
 			agree(t, "from the exported file", scores(t, name, exported, dev), want)
@@ -120,6 +120,11 @@ const imageSide, classes = 64, 10
 // scores of the image: the logarithms of the softmax.
 func scores(t *testing.T, name, file string, dev device.Device) []float64 {
 	t.Helper()
+	return scoresOf(t, name, dev, EvalOptions{Weights: file, Mean: []float32{0.485, 0.456, 0.406}, Std: []float32{0.229, 0.224, 0.225}})
+}
+
+func scoresOf(t *testing.T, name string, dev device.Device, o EvalOptions) []float64 {
+	t.Helper()
 	arch, err := nets.ParseArch(name)
 	if err != nil {
 		t.Fatal(err)
@@ -128,11 +133,8 @@ func scores(t *testing.T, name, file string, dev device.Device) []float64 {
 	for _, h := range devicetest.Hashes("image", 3*imageSide*imageSide) {
 		set.Images = append(set.Images, uint8(h>>24))
 	}
-	o := EvalOptions{
-		Weights: file, Set: "test", Batch: 1, Precision: device.FP32,
-		Mean: []float32{0.485, 0.456, 0.406}, Std: []float32{0.229, 0.224, 0.225},
-	}
-	w, err := Read(file)
+	o.Set, o.Batch, o.Precision = "test", 1, device.FP32
+	w, err := Read(o.Weights)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +209,7 @@ func writeHashed(t *testing.T, name, path string) {
 		put(n.Name+".running_var", []int{n.Channels}, 1, 0.2)
 	}
 	put(meanName, []int{3, imageSide, imageSide}, 100, 1)
-	put(scaleName, []int{3}, 1, 0.1)
+	put(scaleName, []int{3}, 0.01, 0.001)
 	info, err := json.Marshal(Info{Net: name, Steps: 1, Eps: 1e-5, Classes: classes, Size: imageSide, Channels: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +232,7 @@ func TestExportErrors(t *testing.T) {
 		{ours, ours, "would overwrite"},
 		{ours, filepath.Join(foreign, "out"), "not a directory"},
 	} {
-		if _, err := Export(c.from, c.to); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := Export(c.from, c.to); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("export from %s to %s: %v, want %q", c.from, c.to, err, c.want)
 		}
 	}

@@ -35,7 +35,7 @@ func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 	if m == nets.Train && c.Optimizer == nil {
 		return nil, fmt.Errorf("compile %s: no optimizer to train with", a)
 	}
-	if err := c.share(m); err != nil {
+	if err := c.Share(m); err != nil {
 		return nil, fmt.Errorf("compile %s: %w", a, err)
 	}
 	images := c.Batch / max(1, c.Replicas) // images on one device
@@ -80,9 +80,9 @@ func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 	return l.p, nil
 }
 
-// share checks that the replicas can share a batch: equal parts, and no group of batch
-// norm on two replicas.
-func (c Config) share(m nets.Mode) error {
+// Share checks that the replicas can share a batch: equal parts, and no group of batch
+// norm on two replicas. The error says what is possible.
+func (c Config) Share(m nets.Mode) error {
 	n := c.Replicas
 	if n < 2 {
 		return nil

@@ -59,6 +59,9 @@
     return (clock.seconds[i] + share * (clock.seconds[i + 1] - clock.seconds[i])) / 3600;
   }
 
+  // Steps of an axis of whole numbers: 1, 2, 5, 10 and so on.
+  const whole = Array.from({length: 27}, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3));
+
   // Text of numbers.
 
   const count = n => Math.round(n).toLocaleString("en-US");
@@ -104,8 +107,9 @@
       const best = !ok(a) ? b : !ok(b) ? a : x - xs[a] < xs[b] - x ? a : b;
       return ok(best) && Math.abs(xs[best] - x) <= 0.05 * (u.scales.x.max - u.scales.x.min) ? best : null;
     };
-    // On a logarithmic axis of several decades only powers of ten have room for a number.
-    const marked = (u, v) => !o.log || u.scales.y.max / u.scales.y.min < 50 || Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-6;
+    // On a logarithmic axis round numbers are marked, and of several decades powers of ten.
+    const round = v => Math.abs(+v.toPrecision(1) - v) < 1e-6 * v;
+    const marked = (u, v) => !o.log || (u.scales.y.max / u.scales.y.min < 50 ? round(v) : Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-6);
     const font = "12px system-ui, sans-serif";
     const axis = label => ({label, labelFont: font, font, stroke: ink(), labelSize: 18, grid: {stroke: faint(), width: 1}, ticks: {stroke: faint(), width: 1}});
     const c = {box, lines, o, line: null, point: 0};
@@ -121,7 +125,7 @@
         y: {distr: o.log ? 3 : 1, range: (u, lo, hi) => o.range(lo, hi, group.range != null)},
       },
       axes: [
-        {...axis(o.x), size: 36, incrs: o.whole ? [1, 2, 5, 10, 20, 50, 100, 200, 500] : undefined, values: (u, vs) => vs.map(v => v == null ? "" : Math.abs(v) >= 1000 ? count(v) : short(v))},
+        {...axis(o.x), size: 36, incrs: o.whole ? whole : undefined, values: (u, vs) => vs.map(v => v == null ? "" : Math.abs(v) >= 1000 ? count(v) : short(v))},
         {...axis(o.y), size: o.log ? 62 : 50, values: (u, vs) => vs.map(v => v == null || !marked(u, v) ? "" : short(v))},
       ],
       series, bands,
@@ -314,7 +318,7 @@
     for (const [title, residual] of kinds) {
       if (!plot.nets.some(n => !!n.residual === residual)) continue;
       chart(group, place, lines.filter(l => !!l.net.residual === residual), {
-        title, x: over, y: measure === "error" ? "error (%)" : "loss", log, range, end,
+        title, x: over, whole: over === "iterations", y: measure === "error" ? "error (%)" : "loss", log, range, end,
         value: measure === "error" ? percent : plain,
         marks: (plot.drops || []).map(s => over === "iterations" ? s : over === "epochs" ? s / plot.nets[0].epoch : plot.nets[0].curves.clock ? hours(plot.nets[0].curves.clock, s) : 0),
         moved: (c, x) => {

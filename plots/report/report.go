@@ -183,6 +183,9 @@ var templates = func() *template.Template {
 		"going": func(runs []Run) bool {
 			return slices.ContainsFunc(runs, func(r Run) bool { return r.Speed+r.Left+r.Seen != "" })
 		},
+		"ended": func(runs []Run) bool {
+			return slices.ContainsFunc(runs, func(r Run) bool { return r.Full+r.Time != "" })
+		},
 		"rows":  rowsHTML,
 		"words": func(s string) string { return strings.Join(strings.Fields(s), " ") },
 	})

@@ -73,7 +73,7 @@ func printAccuracy(r bench.AccuracyResult) {
 // accuracyDevices opens the device of the flags; for auto all that are here.
 func accuracyDevices(m machine.Machine, flags deviceFlags) ([]device.Device, error) {
 	if *flags.name != "auto" {
-		dev, err := flags.open(m)
+		dev, err := flags.open(m, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -62,3 +62,17 @@ func fitting(q *experiments.Question) (plans []*experiments.Plan, err error) {
 func (q question) asked() string {
 	return strings.Join(append([]string{q.plan.Profile}, q.plan.Changes...), " ")
 }
+
+// changeWords are the options that make such changes.
+func changeWords(c experiments.Changes) (words []string) {
+	for _, s := range c.Set {
+		words = append(words, "--set", s)
+	}
+	if len(c.Only) > 0 {
+		words = append(words, "--only", strings.Join(c.Only, ","))
+	}
+	if c.Name != "" {
+		words = append(words, "--name", c.Name)
+	}
+	return words
+}

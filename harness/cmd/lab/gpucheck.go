@@ -43,15 +43,19 @@ type checkFlags struct {
 func gpuCheck(ctx context.Context, c *call) error {
 	c.pluginOption()
 	c.dataOption()
+	one := 1
 	f := checkFlags{
-		deviceFlags: deviceFlags{name: c.String("device", machine.Devices[0].Name, oneOf(machine.DeviceNames())), precision: new(string)}, // all precisions
-		net:         c.String("net", "resnet-20", "the net to check with"),
-		nets:        c.String("bench-net", "resnet-20,resnet-56", "the nets to time"),
-		batch:       c.Int("batch", 128, "images a step"),
-		jobs:        c.Int("jobs", 4, "nets to train at a time, for the benchmark's last number"),
-		torch:       c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us"),
-		jax:         c.String("against-jax", "", "a Python with JAX, likewise"),
-		out:         c.String("out", "gpu-check", "folder for the report"),
+		deviceFlags: deviceFlags{
+			name: c.String("device", machine.Devices[0].Name, oneOf(machine.DeviceNames())), precision: new(string), // all precisions
+			devices: c.String("devices", "", "of xla: the devices to check, by their numbers (0,2); without it all GPUs that the plugin shows"), replicas: &one,
+		},
+		net:   c.String("net", "resnet-20", "the net to check with"),
+		nets:  c.String("bench-net", "resnet-20,resnet-56", "the nets to time"),
+		batch: c.Int("batch", 128, "images a step"),
+		jobs:  c.Int("jobs", 4, "nets to train at a time, for the benchmark's last number"),
+		torch: c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us"),
+		jax:   c.String("against-jax", "", "a Python with JAX, likewise"),
+		out:   c.String("out", "gpu-check", "folder for the report"),
 	}
 	minutes := c.Float64("minutes", 9, "for all parts together")
 	part := c.String("part", "", "run this part alone, and print what came out as JSON")
@@ -124,12 +128,17 @@ type checkPart struct {
 // parts lists them in the order in which they run.
 func (f checkFlags) parts() []checkPart {
 	all := []checkPart{{Name: "device", Share: 0.5, run: describe}}
-	for _, check := range check.Checks {
-		all = append(all, checkPart{Name: check.Name, Share: 2, run: func(_ context.Context, f checkFlags, m machine.Machine, dev device.Device) (string, *bench.Result, error) {
-			text, err := f.check(m, dev, check.Run, check.Once)
+	add := func(name string, once bool, run func(f checkFlags, m machine.Machine, c *check.Checked) (string, error)) {
+		all = append(all, checkPart{Name: name, Share: 2, run: func(_ context.Context, f checkFlags, m machine.Machine, dev device.Device) (string, *bench.Result, error) {
+			text, err := f.check(m, dev, func(c *check.Checked) (string, error) { return run(f, m, c) }, once)
 			return text, nil, err
 		}})
 	}
+	for _, x := range check.Checks {
+		add(x.Name, x.Once, func(_ checkFlags, _ machine.Machine, c *check.Checked) (string, error) { return x.Run(c) })
+	}
+	add("every device", true, checkFlags.every)
+	add("devices together", true, checkFlags.together)
 	all = append(all,
 		checkPart{Name: "devicetest", Share: 2, run: conformance("-test.skip=TestDevice/.*/kernels"), read: summarise},
 		checkPart{Name: "devicetest kernels", Share: 1, run: conformance("-test.run=TestDevice/.*/kernels"), read: summarise})
@@ -148,7 +157,11 @@ func (f checkFlags) parts() []checkPart {
 func (f checkFlags) one(ctx context.Context, m machine.Machine, p checkPart) (err error) {
 	o := outcome{Part: p.Name}
 	diverted = true // standard error is the part's log
-	dev, err := f.open(m)
+	places, err := f.places(m)
+	var dev device.Device
+	if err == nil {
+		dev, err = f.open(m, places[0])
+	}
 	if err == nil {
 		defer func() { err = errors.Join(err, dev.Close()) }()
 		var text string
@@ -329,6 +342,42 @@ func (f checkFlags) check(m machine.Machine, dev device.Device, run func(*check.
 	return strings.Join(lines, "\n"), nil
 }
 
+// every trains a net on each device.
+func (f checkFlags) every(m machine.Machine, c *check.Checked) (_ string, err error) {
+	places, err := f.places(m)
+	if err != nil {
+		return "", err
+	}
+	all := []device.Device{c.Device}
+	defer func() { err = errors.Join(err, closeAll(all[1:])) }()
+	for _, p := range places[1:] {
+		dev, err := f.open(m, p)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, dev)
+	}
+	return c.Each(all)
+}
+
+// together trains a net on all devices together.
+func (f checkFlags) together(m machine.Machine, c *check.Checked) (_ string, err error) {
+	places, err := f.places(m)
+	if err != nil {
+		return "", err
+	}
+	var all machine.Place
+	for _, p := range places {
+		all = append(all, p...)
+	}
+	dev, err := f.open(m, all)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, dev.Close()) }()
+	return c.Together(dev)
+}
+
 // time runs the benchmark of a net.
 func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Device, net string, p device.Precision) (string, *bench.Result, error) {
 	info := dev.Info()
@@ -337,7 +386,7 @@ func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Devi
 	}
 	devices := []device.Device{dev}
 	for k, _ := machine.KindOf(info.Name); k.Several && len(devices) < *f.jobs; {
-		other, err := f.open(m)
+		other, err := f.open(m, nil)
 		if err != nil {
 			return "", nil, err
 		}

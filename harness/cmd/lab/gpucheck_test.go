@@ -70,6 +70,39 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// The rehearsal of what gpu-check tries on several GPUs, on four devices of XLA's CPU
+// plugin.
+func TestRehearsal(t *testing.T) {
+	if testskip.Short(t) {
+		testskip.Skip(t, "compiles for half a minute")
+	}
+	libs, err := filepath.Abs("../../../.lib")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin, err := xla.Find("", libs)
+	if err != nil {
+		testskip.Skip(t, "%v", err)
+	}
+	root := t.TempDir() // with one cache: what is compiled once is the same everywhere
+	for part, want := range map[string]string{
+		"every device":     "plain-8, fp32, on 4 devices at the same time: |the same bits",
+		"devices together": "plain-8, fp32, batch 16 on 4 devices: 12 losses|the same bits when resumed",
+		"input":            "MiB were copied|the same bits",
+	} {
+		cmd, out, said := lab(root, "gpu-check", "--net", "plain-8", "--batch", "16", "--plugin", plugin, "--devices", "0,1,2,3", "--part", part, "--seconds", "300")
+		var o outcome
+		if err := cmd.Run(); err != nil || json.Unmarshal(out.Bytes(), &o) != nil {
+			t.Fatalf("%s: %v: %s%s", part, err, out, said)
+		}
+		for _, w := range strings.Split(want, "|") {
+			if o.Status != "passed" || !strings.Contains(o.Text, w) || strings.Contains(o.Text, "other algorithms") {
+				t.Errorf("%s: %+v, want %q", part, o, w)
+			}
+		}
+	}
+}
+
 // What C libraries say goes to a file of its own, but for a part of gpu-check,
 // which has a log.
 func TestDivert(t *testing.T) {
@@ -152,7 +185,7 @@ func TestGPUCheck(t *testing.T) {
 			}
 			all = append(all, o)
 		}
-		if len(all) != 10 || all[0].Status != c.status {
+		if len(all) != 13 || all[0].Status != c.status {
 			t.Fatalf("%v: %+v", c.args, all)
 		}
 		report := readText(t, filepath.Join(out, "report.md"))

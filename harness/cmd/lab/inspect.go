@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,6 +123,19 @@ func fetchData(ctx context.Context, c *call) error {
 	if !slices.Contains(sets, name) {
 		return usage("data %q: only %s can be downloaded", name, strings.Join(sets, " and "))
 	}
+	if err := c.fetch(ctx, name); err != nil {
+		return err
+	}
+	option := ""
+	if c.dataDir != "" {
+		option = " with --data " + c.dataDir
+	}
+	say("done; ./run.sh%s finds it for every question whose data is %s", option, name)
+	return nil
+}
+
+// fetch downloads a data set to where it is looked for.
+func (c *call) fetch(ctx context.Context, name string) error {
 	access, err := data.Of(name)
 	if err != nil {
 		return err
@@ -135,15 +150,7 @@ func fetchData(ctx context.Context, c *call) error {
 		}
 	})
 	fmt.Fprintln(messages)
-	if err != nil {
-		return err
-	}
-	option := ""
-	if c.dataDir != "" {
-		option = " with --data " + c.dataDir
-	}
-	say("done; ./run.sh%s finds it for every question whose data is %s", option, name)
-	return nil
+	return err
 }
 
 // arch parses --net.
@@ -156,6 +163,12 @@ func arch(name string) (nets.Arch, error) {
 		return a, usageError{err}
 	}
 	return a, nil
+}
+
+// evalOutput is what eval prints as JSON.
+type evalOutput struct {
+	weights.EvalResult
+	Classes []classResult `json:"by_class,omitempty"`
 }
 
 func evalWeights(ctx context.Context, c *call) (err error) {
@@ -173,8 +186,13 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	name := c.String("set-name", "", strings.Join(dataset.Names(), ", ")+"; without it the weights' own, else what --data has, else cifar10")
 	c.StringVar(&o.Crops, "crops", "1", "of a photo: 1, 10 or multi (all of it, scores averaged over five scales)")
 	c.StringVar(&o.Scores, "scores", "", "safetensors file to write the scores of photos to")
-	if _, err := c.files(0, "no file"); err != nil {
+	more := c.detailOptions()
+	files, err := c.operands()
+	if err != nil {
 		return err
+	}
+	if *more.images == "" && len(files) > 0 {
+		return usage("eval: expected no file, got %q; pictures come behind --images", strings.Join(files, " "))
 	}
 	a, err := arch(o.Net)
 	if err != nil {
@@ -215,6 +233,10 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if !slices.Contains(weights.Crops, o.Crops) {
 		return usage("--crops %q: expected %s", o.Crops, strings.Join(weights.Crops, ", "))
 	}
+	if *more.images != "" {
+		set, _ := weights.DataOf(o.Weights)
+		return c.evalPictures(o, flags, append([]string{*more.images}, files...), cmp.Or(*name, set))
+	}
 	m := c.machine()
 	trained, size := weights.DataOf(o.Weights)
 	if !dataset.Of(trained).Photos {
@@ -232,7 +254,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if c.dataDir != "" && dataset.Of(*name).Made() {
 		return usage("--data %s: the weights are tested on %s, which reads no folder; --set-name says on which data, or leave --data out", c.dataDir, *name)
 	}
-	dev, err := flags.open(m)
+	dev, err := flags.open(m, nil)
 	if err != nil {
 		return err
 	}
@@ -246,16 +268,34 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 		return usage("--crops and --scores are about photos, and %s has none", src.Title)
 	}
 	o.Precision = flags.settle(dev.Info())
+	if *more.byClass != "" || *more.predictions != "" {
+		o.Predictions = new(weights.Predictions)
+	}
 	r, err := weights.Eval(o, src, dev)
 	if err != nil {
 		return err
 	}
+	var classes []classResult
+	if p := o.Predictions; p != nil {
+		names := classNames(src, p)
+		if err := more.write(r, p, names); err != nil {
+			return err
+		}
+		if *more.byClass != "" {
+			classes = byClass(p, names)
+		}
+	}
 	if c.json {
-		return json.NewEncoder(os.Stdout).Encode(r)
+		return json.NewEncoder(os.Stdout).Encode(evalOutput{r, classes})
 	}
 	fmt.Printf("%s on the %s set of %s: %.2f %% of %d images wrong, loss %.4f (%s, %s)\n", r.Net, r.Set, r.Data, r.Top1Error, r.Images, r.Loss, r.Device, r.Precision)
 	if r.Top5Error != nil {
 		fmt.Printf("crops %s; %.2f %% wrong in the first five\n", r.Crops, *r.Top5Error)
+	}
+	if *more.byClass != "" {
+		fmt.Println()
+		printClasses(classes)
+		fmt.Println(filepath.Join(*more.byClass, "confusion.png"))
 	}
 	return nil
 }
@@ -272,9 +312,13 @@ func exportWeights(_ context.Context, c *call) error {
 	if *to == "" {
 		return usage("--out is missing: the file to write")
 	}
-	net, err := weights.Export(*from, *to)
+	net, class, err := weights.Export(*from, *to)
 	if err != nil {
 		return err
+	}
+	if class != "" {
+		say("%s: the state_dict of %s; %s is the class that loads it: load(%q)", *to, net, class, *to)
+		return nil
 	}
 	say("%s: the state_dict of %s; its images enter as (pixel - input.mean) * input.scale, which %s holds", *to, net, *from)
 	return nil
@@ -331,7 +375,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	dev, err := flags.open(m)
+	dev, err := flags.open(m, nil)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,6 @@ import (
 	"depthlab/harness/predict"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
-	"depthlab/harness/weights"
 )
 
 // printed is what each command prints, by the headings of json.md.
@@ -41,7 +40,11 @@ var printed = map[string]any{
 		Device                  device.Info
 		Runs                    []predict.Estimate
 	}{},
-	"eval":             weights.EvalResult{},
+	"eval": evalOutput{},
+	"eval --images": struct {
+		Net      string
+		Pictures []pictureResult
+	}{},
 	"bench":            bench.Result{},
 	"bench --accuracy": bench.AccuracyResult{},
 	"bench --loader":   bench.LoaderResult{},

@@ -35,6 +35,8 @@ func init() { // a variable would refer to itself through help
 	commands = []command{
 		{"run", "FILE.yaml", "train what is missing, then plot (the word run may be left out)", runQuestion, true},
 		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion, true},
+		{"prepare", "FILE.yaml", "fetch and check all that the question needs; then the folder runs it without a network", prepareQuestion, true},
+		{"submit", "FILE.yaml [-- SBATCH OPTIONS]", "train on a cluster: an array of Slurm jobs that share the runs, and one that plots", submitQuestion, false},
 		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion, true},
 		{"status", "[DIR]", "where every run stands whose results lie in or under a folder (results/), while others train or not", status, false},
 		{"watch", "[DIR]", "the pages of questions in the browser, live while runs train here or elsewhere (results/)", watch, false},
@@ -68,6 +70,7 @@ type call struct {
 	profile string // --profile
 	changes experiments.Changes
 	json    bool     // --json
+	gpus    bool     // there will be GPUs where the question is run
 	rest    []string // the command line, to be parsed by files
 }
 
@@ -88,9 +91,13 @@ func exitCode(ctx context.Context, err error) int {
 	var complaints *experiments.Complaints
 	var use usageError
 	var lacking *machine.NotFoundError
+	var up timeUp
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
+	case errors.As(err, &up):
+		say("lab: %v; stopped and saved, the same command goes on from here", up)
+		return codeTimeUp
 	case errors.Is(err, harness.ErrInterrupted):
 		say("lab: stopped and saved; the same command goes on from here")
 		return signalCode(ctx)

@@ -24,7 +24,7 @@ import (
 const measuring = 10 * time.Second
 
 func planQuestion(ctx context.Context, c *call) (err error) {
-	flags := c.deviceFlags()
+	flags := c.placeFlags()
 	c.dataOption()
 	c.profileOption(firstMet)
 	c.changeOptions()
@@ -44,8 +44,15 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := flags.share(q.plan); err != nil {
+		return err
+	}
 	m := c.machine()
-	info, speeds, err := q.speeds(ctx, m, flags, *measure)
+	places, err := flags.places(m)
+	if err != nil {
+		return err
+	}
+	info, speeds, err := q.speeds(ctx, m, flags, places[0], *measure)
 	if err != nil {
 		return err
 	}
@@ -80,7 +87,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	}
 	fmt.Printf("\n%-*s %12s %14s %8s %9s %9s\n", wide, "run", "parameters", "multiply-adds", "steps", "memory", "time")
 	var done []string
-	var total float64
+	var total, longest float64
 	var disk, passing, memory int64
 	rough := false
 	var cuts []string
@@ -96,7 +103,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 		if e.Cut != "" && !slices.Contains(cuts, e.Cut) {
 			cuts = append(cuts, e.Cut)
 		}
-		total += e.Time
+		total, longest = total+e.Time, max(longest, e.Time)
 		disk += e.Disk
 		passing, memory = max(passing, e.Passes), max(memory, e.Memory)
 		rough = rough || e.Rough
@@ -104,7 +111,13 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	for _, text := range append(done, cuts...) {
 		fmt.Println(text)
 	}
-	fmt.Printf("\n%d runs, %s in all, %d MiB of memory, %d MiB of disk in %s\n", len(estimates), duration(total), memory>>20, (disk+passing)>>20+1, q.view)
+	all := duration(total)
+	if n := min(len(places), len(estimates)); n > 1 {
+		all += fmt.Sprintf(" in all (%s on %d devices, a run on each)", duration(max(total/float64(n), longest)), n)
+	} else {
+		all += " in all"
+	}
+	fmt.Printf("\n%d runs, %s, %d MiB of memory, %d MiB of disk in %s\n", len(estimates), all, memory>>20, (disk+passing)>>20+1, q.view)
 	switch {
 	case rough && *measure:
 		fmt.Printf("Some times are a rough guess: %v were too short to time a net like these.\n", measuring)
@@ -156,7 +169,7 @@ func (q question) lacking(id string) (text string) {
 
 // speeds gives the device and how fast nets train on it: timed now, or by the
 // records of this machine. It settles the precision of the plan's runs.
-func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFlags, measure bool) (info device.Info, speeds []predict.Speed, err error) {
+func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFlags, p machine.Place, measure bool) (info device.Info, speeds []predict.Speed, err error) {
 	run := q.plan.Runs[0]
 	k, err := m.Kind(*flags.name)
 	if err != nil {
@@ -167,12 +180,15 @@ func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFl
 			return info, nil, err
 		}
 		info = k.Unopened()
+		if len(p) > 1 {
+			info.Replicas = len(p)
+		}
 		if err := q.place(m.Data(run.Data).Checksum(), info, *flags.precision); err != nil {
 			return info, nil, err
 		}
 		return info, predict.Recorded(m.Stores(), run.Data, info), q.computable(info)
 	}
-	dev, err := flags.open(m)
+	dev, err := flags.open(m, p)
 	if err != nil {
 		return info, nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 		return q, nil, err
 	}
 	have, why := c.machine().Have()
+	have["gpu"] = have["gpu"] || c.gpus
 	q.plan, missing, err = q.Choose(have, c.profile)
 	if q.plan != nil && q.plan.Wrong != nil {
 		return q, nil, q.plan.Wrong
@@ -132,14 +134,67 @@ func needs(missing []experiments.Missing) (all []string) {
 var diverted bool
 
 // deviceFlags are the options of commands that compute.
-type deviceFlags struct{ name, precision *string }
+type deviceFlags struct {
+	name, precision *string
+	devices         *string // nil where a command uses the first device alone
+	replicas        *int
+}
 
 func (c *call) deviceFlags() deviceFlags {
 	c.pluginOption()
 	return deviceFlags{
-		c.String("device", "auto", oneOf(machine.DeviceNames())),
-		c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
+		name:      c.String("device", "auto", oneOf(machine.DeviceNames())),
+		precision: c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
 	}
+}
+
+// placeFlags are deviceFlags of commands that can use several devices.
+func (c *call) placeFlags() deviceFlags {
+	d := c.deviceFlags()
+	d.devices = c.String("devices", "", "of xla: the devices to use, by their numbers (0,2); without it all GPUs that the plugin shows, a run on each")
+	d.replicas = c.Int("replicas", 1, "devices that share each step of a run (data parallel)")
+	return d
+}
+
+// places gives the places where runs are trained at the same time, after the options.
+func (d deviceFlags) places(m machine.Machine) ([]machine.Place, error) {
+	if d.devices == nil {
+		return []machine.Place{nil}, nil
+	}
+	if *d.replicas < 1 {
+		return nil, usage("--replicas %d: expected a number of devices", *d.replicas)
+	}
+	var chosen []int
+	if *d.devices != "" {
+		for _, word := range strings.Split(*d.devices, ",") {
+			n, err := strconv.Atoi(strings.TrimSpace(word))
+			if err != nil {
+				return nil, usage("--devices %s: expected numbers with commas between them, such as 0,2", *d.devices)
+			}
+			chosen = append(chosen, n)
+		}
+	}
+	if err := d.check(m); err != nil {
+		return nil, err
+	}
+	if err := d.divert(m); err != nil {
+		return nil, err
+	}
+	places, err := m.Places(*d.name, chosen, *d.replicas)
+	if err != nil && (chosen != nil || *d.replicas > 1) {
+		err = usageError{err}
+	}
+	return places, err
+}
+
+// share refuses replicas that cannot share a batch of one of the plan's runs.
+func (d deviceFlags) share(p *experiments.Plan) error {
+	for _, run := range p.Runs {
+		if err := model.Share(run, *d.replicas); err != nil {
+			return usageError{err}
+		}
+	}
+	return nil
 }
 
 // oneOf lists words as a sentence does: "a, b or c".
@@ -186,16 +241,14 @@ func (d deviceFlags) check(m machine.Machine) error {
 
 // open opens the device. One that was asked for by name, and cannot be had, is
 // an error of the command line.
-func (d deviceFlags) open(m machine.Machine) (device.Device, error) {
+func (d deviceFlags) open(m machine.Machine, p machine.Place) (device.Device, error) {
 	if err := d.check(m); err != nil {
 		return nil, err
 	}
-	if k, _ := m.Kind(*d.name); k.Prints {
-		if err := divert(m); err != nil {
-			return nil, err
-		}
+	if err := d.divert(m); err != nil {
+		return nil, err
 	}
-	dev, warning, err := m.Open(*d.name)
+	dev, warning, err := m.OpenAt(*d.name, p)
 	if warning != "" {
 		say("warning: %s", warning)
 	}
@@ -211,6 +264,14 @@ func (d deviceFlags) open(m machine.Machine) (device.Device, error) {
 		}
 	}
 	return dev, nil
+}
+
+// divert keeps what the device's libraries print from the terminal.
+func (d deviceFlags) divert(m machine.Machine) error {
+	if k, _ := m.Kind(*d.name); !k.Prints {
+		return nil
+	}
+	return divert(m)
 }
 
 // settle is the precision that was asked for on the command line, and fp32
@@ -237,7 +298,7 @@ func (d deviceFlags) openAll(m machine.Machine, n int) (all []device.Device, err
 		return nil, err
 	}
 	for range n {
-		dev, err := d.open(m)
+		dev, err := d.open(m, nil)
 		if err != nil {
 			return nil, errors.Join(err, closeAll(all))
 		}
@@ -269,8 +330,8 @@ func closeAll(devices []device.Device) error {
 
 // open gives the device and the data that the plan's runs need, and settles
 // their precision.
-func (q *question) open(ctx context.Context, m machine.Machine, flags deviceFlags) (device.Device, *data.Source, error) {
-	dev, err := flags.open(m)
+func (q *question) open(ctx context.Context, m machine.Machine, flags deviceFlags, p machine.Place) (device.Device, *data.Source, error) {
+	dev, err := flags.open(m, p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -311,32 +372,39 @@ func (q question) computable(info device.Info) error {
 }
 
 func runQuestion(ctx context.Context, c *call) (err error) {
-	flags := c.deviceFlags()
-	c.dataOption()
-	c.profileOption(firstMet)
-	c.changeOptions()
-	board := c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
-	every := c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
-	jobs := c.Int("jobs", 0, "runs to train at a time (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
+	o := c.runOptions()
+	task := c.Bool("task", false, "be a task of a batch job, as submit starts them: leave runs that other processes train to them, and draw nothing")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
-	if *jobs < 0 {
-		return usage("--jobs %d: expected a number of runs", *jobs)
-	}
-	if err := flags.several(c.machine(), *jobs); err != nil {
+	if err := o.check(c.machine()); err != nil {
 		return err
 	}
-	if *every < 0 {
-		return usage("--validate %d: expected a number of steps", *every)
+	ctx, stop, err := inTime(ctx, *o.limit, *task)
+	if err != nil {
+		return err
 	}
+	defer stop()
+	defer func() { err = inTimeError(ctx, err) }()
 	q, missing, err := c.choose(files[0])
 	if err != nil {
 		return err
 	}
+	reasons := c.reasons(missing)
+	if err := c.unasked(q, reasons); err != nil {
+		return err
+	}
+	if err := o.device.share(q.plan); err != nil {
+		return err
+	}
+	m := c.machine()
+	places, err := o.device.places(m)
+	if err != nil {
+		return err
+	}
 	say("%s", q.plan.Question)
-	for _, line := range c.reasons(missing) {
+	for _, line := range reasons {
 		say("  %s", line)
 	}
 	say("  profile %s, results in %s", q.asked(), q.view)
@@ -346,15 +414,14 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	if q.plan.Says != "" {
 		say("  %s", q.plan.Says)
 	}
-	m := c.machine()
-	dev, src, err := q.open(ctx, m, flags)
+	dev, src, err := q.open(ctx, m, o.device, places[0])
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	validated := func(dev device.Device, err error) (device.Device, error) {
-		if *every > 0 && err == nil {
-			dev = check.Validating{Device: dev, Every: *every}
+		if *o.every > 0 && err == nil {
+			dev = check.Validating{Device: dev, Every: *o.every}
 		}
 		return dev, err
 	}
@@ -372,8 +439,9 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	defer log.Close()
 	s := &sweep.Sweep{
 		Plan: q.plan, File: q.File, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
-		Open: func() (device.Device, error) { return validated(flags.open(m)) }, Jobs: *jobs,
-		Progress: record.NewProgress(messages, log), TensorBoard: *board,
+		Open:   func(place int) (device.Device, error) { return validated(o.device.open(m, places[place])) },
+		Places: len(places), Jobs: *o.jobs, Leave: *task,
+		Progress: record.NewProgress(messages, log), TensorBoard: *o.board,
 		Say: func(format string, args ...any) {
 			say(format, args...)
 			fmt.Fprintf(log, format+"\n", args...)
@@ -382,7 +450,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	s.Progress.Every = 10 * time.Second
 	trained := s.Run(ctx)
 	s.Progress.Close()
-	if errors.Is(trained, harness.ErrInterrupted) {
+	if *task || errors.Is(trained, harness.ErrInterrupted) {
 		return trained
 	}
 	return errors.Join(trained, q.draw(ctx))

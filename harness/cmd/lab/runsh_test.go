@@ -145,6 +145,7 @@ func TestRunShBuilds(t *testing.T) {
 				{"edited, of the same size and time", func() error {
 					return errors.Join(os.WriteFile(source, []byte("package Main"), 0o666), os.Chtimes(source, past, past))
 				}, true, false},
+				{"a question", func() error { return os.WriteFile(filepath.Join(root, "experiments/q.yaml"), []byte("b"), 0o666) }, false, true},
 				{"added", func() error { return os.WriteFile(filepath.Join(root, "nets/b.go"), nil, 0o666) }, true, false},
 				{"renamed", func() error { return os.Rename(filepath.Join(root, "nets/b.go"), filepath.Join(root, "nets/c.go")) }, true, false},
 				{"removed", func() error { return os.Remove(filepath.Join(root, "nets/c.go")) }, true, false},

@@ -31,6 +31,9 @@ func packResults(_ context.Context, c *call) error {
 	if errors.Is(err, fs.ErrExist) {
 		return usage("-o %s: is there already; choose another name, or remove it", *out)
 	}
+	if errors.Is(err, store.ErrNoWeights) {
+		return usage("--weights: %v; leave it out to pack what there is", err)
+	}
 	if err != nil {
 		return err
 	}

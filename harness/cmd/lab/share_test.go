@@ -30,7 +30,7 @@ func TestShare(t *testing.T) {
 		{"pack " + root + " -o " + file, 2, []string{"no runs there", "results/NAME/PROFILE"}},
 		{"pack " + theirs + " -o " + file, 0, []string{"4 runs", "unpack"}},
 		{"pack " + theirs + " -o " + file, 2, []string{"is there already"}},
-		{"pack --weights " + theirs + " -o " + file + "2", 1, []string{"weights.safetensors", "no such file"}},
+		{"pack --weights " + theirs + " -o " + file + "2", 2, []string{"--weights: plain-20-seed0-6fb9cb9a87e6 has no weights here", "leave it out"}},
 		{"unpack " + text, 2, []string{"text.zip", "no zip file", "nothing was unpacked"}},
 		{"unpack " + file + "3", 2, []string{"no such file"}},
 		{"unpack " + file, 0, []string{"4 runs came into", "| plain-56", "report.html"}},

@@ -60,11 +60,14 @@ func (d *demands) again(s os.Signal, now time.Time) bool {
 	return now.Sub(d.first) >= time.Second
 }
 
-// signalCode is a shell's exit code for the signal that ended ctx: 128 and its
-// number; 0 where none did.
+// signalCode is the exit code for what ended ctx: as a shell has it for a signal, 128 and
+// its number; codeTimeUp for time; 0 where nothing did.
 func signalCode(ctx context.Context) int {
-	if s, ok := context.Cause(ctx).(stopped); ok {
-		return 128 + int(s.signal)
+	switch cause := context.Cause(ctx).(type) {
+	case stopped:
+		return 128 + int(cause.signal)
+	case timeUp:
+		return codeTimeUp
 	}
 	return 0
 }

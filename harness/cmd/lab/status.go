@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,7 +17,7 @@ import (
 
 // status prints where every run stands whose results lie in or under a folder.
 // What cannot be read of one does not hide the others; it comes as the error.
-func status(_ context.Context, c *call) error {
+func status(ctx context.Context, c *call) error {
 	c.jsonOption()
 	files, err := c.operands()
 	if err != nil {
@@ -43,6 +44,7 @@ func status(_ context.Context, c *call) error {
 		all[v], err = v.Statuses()
 		unread = append(unread, err)
 	}
+	unread = append(unread, askSlurm(ctx, all))
 	return errors.Join(append(unread, printStatuses(c, views, all))...)
 }
 
@@ -54,7 +56,12 @@ func printStatuses(c *call, views []store.View, all map[store.View][]store.Statu
 	for _, v := range views {
 		fmt.Printf("%s\n", v)
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintln(w, "run\tstate\tstep\trunning\ttrain\ttest\timages/s\tleft\tseen\t")
+		jobs := slices.ContainsFunc(all[v], func(s store.Status) bool { return s.Job != "" })
+		fmt.Fprint(w, "run\tstate\tstep\trunning\ttrain\ttest\timages/s\tleft\tseen\t")
+		if jobs {
+			fmt.Fprint(w, "job\tin Slurm\tnode\trestarts\t")
+		}
+		fmt.Fprintln(w)
 		count := map[store.State]int{}
 		notes := map[string][]string{} // runs, by what there is to say of them
 		var order []string
@@ -67,8 +74,14 @@ func printStatuses(c *call, views []store.View, all map[store.View][]store.Statu
 			if !s.Seen.IsZero() {
 				seen = duration(max(0, time.Since(s.Seen).Seconds())) + " ago"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.ID, s.State, s.Step, s.Steps,
-				percent(s.Running), percent(s.Train), percent(s.Test), number(s.ImagesPerS), left, seen)
+			fmt.Fprintf(w, "%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\t%s\t%s\t", s.ID, s.State, s.Step, s.Steps,
+				percent(s.Running), percent(s.Train), percent(s.Test), speed(s.ImagesPerS), left, seen)
+			if jobs && s.Job != "" {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%d\t", s.Job, s.JobState, s.Node, s.Restarts)
+			} else if jobs {
+				fmt.Fprint(w, "\t\t\t\t")
+			}
+			fmt.Fprintln(w)
 			if note := cmp.Or(s.Why, s.By); note != "" {
 				note = strings.Join(strings.Fields(note), " ")
 				if notes[note] == nil {
@@ -103,7 +116,7 @@ func percent(x *float64) string {
 	return fmt.Sprintf("%.2f %%", *x)
 }
 
-func number(x float64) string {
+func speed(x float64) string {
 	if x == 0 {
 		return ""
 	}

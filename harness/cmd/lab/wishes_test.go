@@ -80,6 +80,7 @@ func TestWishes(t *testing.T) {
 	put(t, in("fast.yaml"), 0, asked+"data: preview\nprofiles: {fast: {needs: [onednn]}, slow: {}}\n")
 	put(t, in("one.yaml"), 0, asked+"data: cifar10\n")
 	put(t, in("made.yaml"), 0, asked+"data: preview\n")
+	put(t, in("grouped.yaml"), 0, strings.Replace(asked, "group: 0", "group: 32", 1)+"data: preview\n")
 	put(t, in("tf32.yaml"), 0, asked+"data: preview\nprecision: tf32\n")
 	elf := os.Args[0] // a program is no plugin
 
@@ -162,6 +163,17 @@ func TestWishes(t *testing.T) {
 		{"DEPTHLAB_PJRT=none", "run made.yaml", 2, "DEPTHLAB_PJRT=none|PJRT plugin"},
 		{"DEPTHLAB_PJRT=none", "plan made.yaml --device ref", 0, "device ref"},
 		{"DEPTHLAB_PJRT=none", "doctor", 2, "DEPTHLAB_PJRT=none|device ref     "},
+
+		// Several devices.
+		{"", "run made.yaml --device ref --devices 0,2", 2, "the device ref is the CPU and has no numbers"},
+		{"", "plan made.yaml --device onednn --devices 1", 2, "the device onednn is one, the CPU"},
+		{"", "run made.yaml --device ref --devices 0,b", 2, "--devices 0,b: expected numbers"},
+		{"", "run grouped.yaml --device onednn --replicas 2", 2, "the device onednn is one, the CPU"},
+		{"", "run grouped.yaml --device ref --replicas 0", 2, "--replicas 0: expected a number"},
+		{"", "run grouped.yaml --device ref --replicas 3", 2, "--replicas 3: plain-8-seed0: 3 replicas do not divide a batch of 128 images; possible: 1, 2 or 4 replicas"},
+		{"", "plan grouped.yaml --device ref --replicas 8", 2, "groups of 32 images; possible: 1, 2 or 4 replicas"},
+		{"", "run made.yaml --device ref --replicas 2", 2, "each of 2 replicas has only 64 of them; possible: groups of"},
+		{"", "plan grouped.yaml --device ref --replicas 4", 0, "device ref"},
 
 		// Programs to be compared with.
 		{"", "bench --net plain-8 --against-torch none/python", 2, "--against-torch none/python"},

@@ -29,8 +29,17 @@ const (
 	mostDense  = 1 << 10
 )
 
+// Layout is the order of the bytes of a crop.
+type Layout uint8
+
+const (
+	Planar      Layout = iota // (3, H, W)
+	Interleaved               // (H, W, 3)
+)
+
 // Cutter decodes and crops. It reuses its buffers. It is not safe for concurrent use.
 type Cutter struct {
+	Layout       Layout  // of the crops
 	turbo        *turbo  // nil means Go's decoder
 	across, down taps    // resize weights of the current view
 	pixels       []uint8 // decoded, rows of RGBX
@@ -58,7 +67,7 @@ func (c *Cutter) Close() {
 
 type rectangle struct{ x, y, w, h int }
 
-// Cut writes the view of a photo to dst, planar (3, H, W).
+// Cut writes the view of a photo to dst, in the cutter's layout.
 func (c *Cutter) Cut(dst []uint8, file []byte, v View) error {
 	if min(v.W, v.H) < 1 || len(dst) != 3*v.W*v.H {
 		return fmt.Errorf("a crop of %d x %d into %d bytes", v.W, v.H, len(dst))

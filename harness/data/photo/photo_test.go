@@ -122,6 +122,31 @@ func TestPartOfAnImage(t *testing.T) {
 	}
 }
 
+// An interleaved crop has the pixels of a planar one, with shifts that clamp.
+func TestInterleaved(t *testing.T) {
+	file := encode(t, scene(100, 70), 90)
+	v := View{Side: 40, W: 37, H: 24, X: 0.4, Y: 0.6, Shift: [3]int{-30, 0, 90}}
+	for _, l := range decoders(t) {
+		planar := cut(t, l, file, v)
+		c, err := NewCutter(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.Layout = Interleaved
+		got := make([]uint8, len(planar))
+		if err := c.Cut(got, file, v); err != nil {
+			t.Fatal(err)
+		}
+		area := v.W * v.H
+		for i, u := range got {
+			if want := planar[i%3*area+i/3]; u != want {
+				t.Fatalf("%s: colour %d of pixel %d is %d, planar %d", l, i%3, i/3, u, want)
+			}
+		}
+	}
+}
+
 // The two decoders differ by rounding only.
 func TestDecodersAgree(t *testing.T) {
 	l := library(t)

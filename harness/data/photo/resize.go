@@ -82,11 +82,16 @@ func (c *Cutter) resize(dst []uint8, region rectangle, v View) {
 	for y := rows.from; y < rows.to; y++ {
 		across(c.narrow[(y-rows.from)*pitch:][:pitch], c.pixels[4*y*region.w:], c.across.offset, c.across.weight, c.across.n, region.x)
 	}
+	shifted := shifts(v.Shift)
 	area := v.W * v.H
 	for y := range v.H {
 		from := int(c.down.offset[y]) - c.down.touched.from
 		down(c.row[:pitch], c.narrow[from*pitch:], pitch, c.down.weight[y*c.down.n:][:c.down.n])
 		at := y * v.W
+		if c.Layout == Interleaved {
+			interleave(dst[3*at:][:3*v.W], c.row, &shifted)
+			continue
+		}
 		split(dst[at:][:v.W], dst[area+at:][:v.W], dst[2*area+at:][:v.W], c.row, v.Shift)
 	}
 }
@@ -115,6 +120,23 @@ func split(r, g, b, src []uint8, shift [3]int) {
 		splitAVX2(r[:done], g, b, src, shift)
 	}
 	splitGo(r[done:], g[done:], b[done:], src[4*done:], shift)
+}
+
+// shifts lists what becomes of each value of each colour.
+func shifts(shift [3]int) (table [3][256]uint8) {
+	for k := range table {
+		for v := range table[k] {
+			table[k][v] = uint8(min(max(v+shift[k], 0), 255))
+		}
+	}
+	return table
+}
+
+// interleave drops the X of a row of RGBX and shifts the colours.
+func interleave(dst, src []uint8, shifted *[3][256]uint8) {
+	for ; len(dst) >= 3; dst, src = dst[3:], src[4:] {
+		dst[0], dst[1], dst[2] = shifted[0][src[0]], shifted[1][src[1]], shifted[2][src[2]]
+	}
 }
 
 func splitGo(r, g, b, src []uint8, shift [3]int) {

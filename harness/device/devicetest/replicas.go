@@ -39,6 +39,32 @@ func Replicas(t *testing.T, start func(t testing.TB, devices int) device.Device)
 	}
 }
 
+// PaperGroups compares one step in the groups of batch norm that the paper's GPUs had:
+// 2 of 64 images on CIFAR-10, 8 of 32 on ImageNet; and 4 of 32.
+func PaperGroups(t *testing.T, start func(t testing.TB, devices int) device.Device) {
+	for _, c := range []struct {
+		devices, group int
+		all            bool // only where everything is tested
+	}{{2, 64, false}, {4, 32, true}, {8, 32, true}} {
+		if c.all && !testskip.Everything() {
+			continue
+		}
+		t.Run(fmt.Sprintf("%d of %d", c.devices, c.group), func(t *testing.T) {
+			dev := start(t, c.devices)
+			defer dev.Close()
+			one := newNet(t, "plain-8", c.devices*c.group, c.group, 4, "12")
+			r := &replicas{suite: &suite{dev: dev, precision: device.FP32}, devices: c.devices, one: one.trainOnly().cut(t, c.group), all: one.spread(t, c.devices).trainOnly()}
+			a, b := r.open(t, r.one), r.open(t, r.all)
+			plan := r.all.plan(0, 1, 0.02)
+			want, got := a.train(plan)[0], b.train(plan)[0]
+			if e := math.Abs(float64(got.Loss - want.Loss)); !(e <= 1e-6*float64(want.Loss)) || got.Wrong != want.Wrong {
+				t.Errorf("%+v, on one device %+v", got, want)
+			}
+			r.alike(t, "after a step", b, a, 1e-4, program.Grad, program.Stat, program.Param, program.Optimizer)
+		})
+	}
+}
+
 // replicas is a net on several devices, and the same net on one device.
 type replicas struct {
 	*suite

@@ -14,18 +14,27 @@ import (
 	"depthlab/nets/program"
 )
 
-type ref struct{}
+type ref struct{ replicas int }
 
 // New returns the device.
 func New() device.Device { return ref{} }
 
-func (ref) Info() device.Info {
+// Together is so many devices that share each step; 0 or 1 is New.
+func Together(replicas int) device.Device {
+	if replicas < 2 {
+		return New()
+	}
+	return ref{replicas}
+}
+
+func (r ref) Info() device.Info {
 	return device.Info{
 		Name:     "ref",
 		Hardware: device.CPU().Model,
 		Threads:  runtime.GOMAXPROCS(0),
 		Kernels:  kernel.Revision,
 		Layout:   "nchw",
+		Replicas: r.replicas,
 		Launch:   1,
 	}
 }

@@ -18,5 +18,7 @@ func TestGolden(t *testing.T) { devicetest.Golden(t, start) }
 func TestGoldenImageNet(t *testing.T) { devicetest.GoldenImageNet(t, start, 64, 224) }
 
 func TestReplicas(t *testing.T) {
-	devicetest.Replicas(t, func(testing.TB, int) device.Device { return ref.New() })
+	start := func(_ testing.TB, devices int) device.Device { return ref.Together(devices) }
+	devicetest.Replicas(t, start)
+	devicetest.PaperGroups(t, start)
 }

@@ -54,8 +54,12 @@ func (s *session) find(name string) ([]kernel.Tensor, error) {
 
 func (s *session) Write(name string, src any) error {
 	all, err := s.find(name)
-	for _, t := range all {
-		err = errors.Join(err, device.Copy(name, t, src, true))
+	for i, t := range all {
+		part := src
+		if n := len(all); device.Len(src) == n*t.Shape.Len() {
+			part = device.Part(src, i, n)
+		}
+		err = errors.Join(err, device.Copy(name, t, part, true))
 	}
 	return err
 }

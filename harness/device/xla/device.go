@@ -27,13 +27,13 @@ const name = lower.Name
 // nothing: the host is idle for all but the first microseconds of each.
 const launch = 100
 
-// Device is the devices of a plugin's client: the first, or as many as a Program
-// has replicas.
+// Device is one device of a plugin, or several that share each step.
 type Device struct {
 	plugin      *pjrt.Plugin
 	client      *pjrt.Client
 	build       string // of the plugin: its file's name and bytes
 	cache       string // folder of executables; "" for none
+	replicas    int    // devices that share each step; 0 for one
 	steps       int    // of a launch; 0 for no loop: one step
 	quick       bool
 	unrolled    int           // see lower.Options
@@ -47,9 +47,9 @@ type Options struct {
 	// Loop puts a loop of so many steps into each launch; 0 leaves it to the
 	// device: XLA's CPU plugin computes loops badly and gets none.
 	Loop int
-	// Devices chooses among those that the plugin shows, by their numbers from 0
-	// on; nil for all. Of XLA's CPU plugin, which shows as many as it is asked
-	// for, only how many there are counts.
+	// Devices are the numbers of the plugin's devices that the Device consists of,
+	// counted from 0. Several share each step. nil for the first one. All devices of
+	// XLA's CPU plugin are the same CPU, so only their count matters there.
 	Devices []int
 	// Quick compiles for the CPU in a fifth of the time, to slower code: for tests.
 	Quick bool
@@ -57,6 +57,78 @@ type Options struct {
 
 // Open opens the plugin at path (see Find).
 func Open(path string, o Options) (*Device, error) {
+	plugin, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	if o.Devices == nil {
+		o.Devices = []int{0}
+	}
+	client, err := connect(plugin, o.Devices)
+	if err != nil {
+		return nil, err
+	}
+	d := &Device{replicas: len(o.Devices), plugin: plugin, client: client, build: buildOf(path), cache: o.Cache, steps: o.Loop, quick: o.Quick}
+	if d.replicas == 1 {
+		d.replicas = 0
+	}
+	if d.steps == 0 && !d.cpu() {
+		d.steps = launch
+	}
+	return d, nil
+}
+
+// connect gives a client whose first devices are these; nil for all that the plugin
+// shows.
+func connect(plugin *pjrt.Plugin, devices []int) (*pjrt.Client, error) {
+	var options []pjrt.Option
+	if isCUDA(plugin.Path) {
+		options = []pjrt.Option{{Name: "preallocate", Value: false}} // several runs may share a card: no process takes all its memory at once
+		if devices != nil {
+			var visible []int64 // on the others no memory is taken
+			for _, d := range devices {
+				visible = append(visible, int64(d))
+			}
+			options = append(options, pjrt.Option{Name: "visible_devices", Value: visible})
+		}
+	}
+	client, err := plugin.Client(options...)
+	if err != nil {
+		return nil, noClient(err)
+	}
+	n := len(client.Devices)
+	if n >= len(devices) {
+		return client, nil
+	}
+	if isCPU(client) && options == nil { // it shows as many as it is asked for
+		err := client.Close()
+		if err == nil {
+			client, err = plugin.Client(pjrt.Option{Name: "cpu_device_count", Value: int64(len(devices))})
+		}
+		return client, err
+	}
+	err = &device.UnsupportedError{Device: name, What: fmt.Sprintf("a step shared by %d devices", len(devices)), Hint: fmt.Sprintf("the plugin %s shows %d", plugin.Path, n)}
+	return nil, errors.Join(err, client.Close())
+}
+
+func isCPU(c *pjrt.Client) bool { return strings.EqualFold(c.Platform, "cpu") || c.Platform == "Host" }
+
+func isCUDA(path string) bool { return strings.Contains(filepath.Base(path), "cuda") }
+
+// Count is the number of devices that the plugin at path shows.
+func Count(path string) (int, error) {
+	plugin, err := load(path)
+	if err != nil {
+		return 0, err
+	}
+	client, err := connect(plugin, nil)
+	if err != nil {
+		return 0, err
+	}
+	return len(client.Devices), client.Close()
+}
+
+func load(path string) (*pjrt.Plugin, error) {
 	if err := pjrt.Quiet(); err != nil {
 		return nil, err
 	}
@@ -65,35 +137,7 @@ func Open(path string, o Options) (*Device, error) {
 	if err != nil {
 		return nil, withHint(err)
 	}
-	client, err := plugin.Client(clientOptions(path, o.Devices)...)
-	if err != nil {
-		return nil, noClient(err)
-	}
-	d := &Device{plugin: plugin, client: client, build: buildOf(path), cache: o.Cache, steps: o.Loop, quick: o.Quick}
-	if d.steps == 0 && !d.cpu() {
-		d.steps = launch
-	}
-	return d, nil
-}
-
-// clientOptions are a plugin's, by its name.
-func clientOptions(path string, devices []int) []pjrt.Option {
-	if !strings.Contains(filepath.Base(path), "cuda") {
-		if devices == nil {
-			return nil
-		}
-		return []pjrt.Option{{Name: "cpu_device_count", Value: int64(len(devices))}}
-	}
-	// Several runs may share a card: no process takes all its memory at once.
-	options := []pjrt.Option{{Name: "preallocate", Value: false}}
-	if devices != nil {
-		var visible []int64
-		for _, d := range devices {
-			visible = append(visible, int64(d))
-		}
-		options = append(options, pjrt.Option{Name: "visible_devices", Value: visible})
-	}
-	return options
+	return plugin, nil
 }
 
 // buildOf tells one plugin from another of the same interface.
@@ -115,9 +159,7 @@ func withHint(err error) error {
 	return err
 }
 
-func (d *Device) cpu() bool {
-	return strings.EqualFold(d.client.Platform, "cpu") || d.client.Platform == "Host"
-}
+func (d *Device) cpu() bool { return isCPU(d.client) }
 
 // Info describes device and plugin.
 func (d *Device) Info() device.Info {
@@ -136,6 +178,7 @@ func (d *Device) Info() device.Info {
 		Layout:   "nhwc",
 		Bfloat16: !d.cpu(),
 		GPU:      !d.cpu(),
+		Replicas: d.replicas,
 		Launch:   max(d.steps, 1),
 	}
 }

@@ -23,8 +23,8 @@ import (
 const EnvPlugin = "DEPTHLAB_PJRT"
 
 // Find gives the path of the plugin to open: the one that is given, else what
-// DEPTHLAB_PJRT names; on a machine with an NVIDIA driver the CUDA plugin of
-// python3's jax_plugins, else the one in libDir/pjrt; and last, the CPU plugin
+// DEPTHLAB_PJRT names; on a machine with an NVIDIA driver whose GPUs are not Hidden the
+// CUDA plugin of python3's jax_plugins, else the one in libDir/pjrt; and last, the CPU plugin
 // in libDir/pjrt, which is for tests.
 func Find(given, libDir string) (string, error) {
 	if given == "" {
@@ -36,7 +36,7 @@ func Find(given, libDir string) (string, error) {
 		}
 		return filepath.Abs(given) // the plugin looks for its tools beside itself
 	}
-	if driver := Driver(); driver > 0 {
+	if driver := Driver(); driver > 0 && !Hidden() {
 		cuda := CUDA(driver)
 		if cuda == 0 {
 			return "", &device.UnsupportedError{Device: name, What: fmt.Sprintf("the NVIDIA driver %d", driver),
@@ -117,6 +117,12 @@ func CUDA(driver int) int {
 		return 12
 	}
 	return 0
+}
+
+// Hidden reports whether CUDA_VISIBLE_DEVICES hides all GPUs, as "" and "-1" do.
+func Hidden() bool {
+	devices, set := os.LookupEnv("CUDA_VISIBLE_DEVICES")
+	return set && (devices == "" || devices == "NoDevFiles" || strings.HasPrefix(devices, "-"))
 }
 
 // Driver is the major version of the NVIDIA driver, 0 for none. Some containers

@@ -163,6 +163,9 @@ func (s *session) Write(name string, src any) error {
 	if err != nil {
 		return err
 	}
+	if n := s.machines[0].p.Devices(); n > 1 && !m.Arena.Packed() && device.Len(src) == n*v.shape.Len() {
+		return s.divided(m, n, src)
+	}
 	if m.host.Shape == nil && v.shape.Equal(m.Shape) {
 		m.host = kernel.New(m.Type, m.Shape...) // what is replaced whole need not be fetched
 	}

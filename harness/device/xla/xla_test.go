@@ -78,7 +78,9 @@ func TestGoldenImageNet(t *testing.T) {
 }
 
 func TestReplicas(t *testing.T) {
-	devicetest.Replicas(t, func(t testing.TB, devices int) device.Device {
+	start := func(t testing.TB, devices int) device.Device {
 		return openWith(t, Options{Quick: true, Devices: make([]int, devices)})
-	})
+	}
+	devicetest.Replicas(t, start)
+	devicetest.PaperGroups(t, start)
 }

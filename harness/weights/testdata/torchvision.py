@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 here = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(os.path.join(here, "..", "device", "devicetest", "testdata"))
+sys.path.append(os.path.join(here, "..", "..", "device", "devicetest", "testdata"))
 import golden
 
 torch.set_default_dtype(torch.float32)

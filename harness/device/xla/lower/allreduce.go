@@ -1,3 +1,5 @@
+// Sums over replicas.
+
 package lower
 
 import (

@@ -1,0 +1,23 @@
+// The names of classes, for people.
+
+package dataset
+
+import "strings"
+
+// ClassNames are the names of a data set's classes in the order of their labels, as its
+// authors have them; nil where they are not known here.
+func ClassNames(name string) []string {
+	return strings.Fields(map[string]string{"cifar10": cifar10Classes, "cifar100": cifar100Classes}[name])
+}
+
+// batches.meta.txt and fine_label_names.txt of the files.
+const (
+	cifar10Classes  = `airplane automobile bird cat deer dog frog horse ship truck`
+	cifar100Classes = `apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+		camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
+		dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard
+		lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear
+		pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark
+		shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
+		television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm`
+)

@@ -1,0 +1,117 @@
+// The command prepare: all that a question needs, fetched and checked where there is a network.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"depthlab/experiments/dataset"
+	"depthlab/harness/data"
+	"depthlab/harness/device"
+	"depthlab/harness/machine"
+)
+
+func prepareQuestion(ctx context.Context, c *call) error {
+	flags := c.deviceFlags()
+	c.dataOption()
+	c.profileOption(firstMet + "; the data set of one that is named is downloaded, if it can be")
+	c.changeOptions()
+	c.about("run.sh has fetched the libraries before. For machines with a GPU that this one has not:\nDEPTHLAB_DRIVER=550 ./run.sh prepare FILE.yaml, with the version of their NVIDIA driver (nvidia-smi shows it).\n")
+	files, err := c.files(1, "one question file")
+	if err != nil {
+		return err
+	}
+	c.gpus = os.Getenv("DEPTHLAB_DRIVER") != ""
+	q, _, err := c.prepare(ctx, files[0], flags)
+	if err != nil {
+		return err
+	}
+	say("All is here: this folder, copied too, needs no network for ./run.sh %s --profile %s", files[0], q.plan.Profile)
+	return nil
+}
+
+// prepare checks that what a question needs is here, and says where. It settles where the
+// plan's runs lie.
+func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q question, info device.Info, err error) {
+	if err := c.fetchNeeded(ctx, file); err != nil {
+		return q, info, err
+	}
+	q, missing, err := c.choose(file)
+	if err != nil {
+		return q, info, err
+	}
+	m := c.machine()
+	_, why := m.Have()
+	for _, x := range missing { // run.sh has tried to fetch the library
+		if x.Profile == q.plan.Profile || x.Need == "onednn" {
+			return q, info, fmt.Errorf("%v: %w", x, why[x.Need])
+		}
+	}
+	for _, line := range c.reasons(missing) {
+		say("  %s", line)
+	}
+	if info, err = c.prepared(m, flags); err != nil {
+		return q, info, err
+	}
+	set := q.plan.Runs[0].Data
+	src, err := load(ctx, m, set, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
+	if err != nil {
+		return q, info, err
+	}
+	if err := q.place(src.Checksum, info, *flags.precision); err != nil {
+		return q, info, err
+	}
+	where := "made by the program"
+	if !dataset.Of(set).Made() {
+		if where, err = m.Data(set).Find(); err != nil {
+			return q, info, err
+		}
+	}
+	say("  program  version %s, built", version)
+	say("  device   %s", info.Summary())
+	say("  data     %s, %d + %d images, %s", src.Title, src.Train.N, src.Test.N, where)
+	say("  profile  %s, %d runs", q.asked(), len(q.plan.Runs))
+	return q, info, nil
+}
+
+// prepared is the device that the question will be run on. A GPU that is elsewhere is not
+// opened.
+func (c *call) prepared(m machine.Machine, flags deviceFlags) (device.Info, error) {
+	if _, here := m.Have(); c.gpus && here["gpu"] != nil && slices.Contains([]string{"auto", "xla"}, *flags.name) {
+		if found, _ := fs.Glob(os.DirFS(m.LibDir()), "pjrt/cuda*/nvidia/cudnn"); len(found) == 0 && m.Plugin == "" {
+			say("warning: there is no CUDA plugin with its libraries in %s: the machines with the GPUs need one of their own, as JAX installs it", m.LibDir())
+		}
+		return device.Info{Name: "xla", GPU: true, Bfloat16: true}, nil
+	}
+	dev, err := flags.open(m, nil)
+	if err != nil {
+		return device.Info{}, err
+	}
+	info := dev.Info()
+	if info.Name == "ref" && *flags.name == "auto" {
+		err = errors.New("only the plain Go device is here, which is slow: see above what is missing, or say --device ref")
+	}
+	return info, errors.Join(err, dev.Close())
+}
+
+// fetchNeeded downloads the data set of a profile that was named, where it is missing.
+func (c *call) fetchNeeded(ctx context.Context, file string) error {
+	loaded, err := c.load(file)
+	if err != nil || c.profile == "" {
+		return err
+	}
+	plan, _, err := loaded.Choose(nil, c.profile)
+	if err != nil {
+		return usageError{err}
+	}
+	set := plan.Runs[0].Data
+	if _, err := c.machine().Data(set).Whole(); err == nil || !slices.Contains(data.Fetchable(), set) {
+		return nil // choose tells of what cannot be fetched
+	}
+	return c.fetch(ctx, set)
+}

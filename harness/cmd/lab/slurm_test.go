@@ -1,0 +1,274 @@
+// Questions trained by a real Slurm.
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"depthlab/harness/slurm"
+	"depthlab/harness/store"
+	"depthlab/harness/testskip"
+)
+
+const small = `
+question: Does it come back?
+nets: [plain-8]
+data: preview
+train: 64
+batch: 2
+input: {pad: 2}
+batch_norm: {group: 0, batches: 2}
+schedule: {at: [], stop: STEPS steps, warmup: none}
+seeds: SEEDS
+log: 2 steps
+evaluate: STEPS steps
+save: 10 steps
+precision: fp32
+figures: [training_curves]
+`
+
+// project is a folder with run.sh, this program, and a question of so many steps.
+func project(t *testing.T, steps int, seeds string) (root, file string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, tools := checkout(t, "#!/bin/sh\nexport LAB_TEST_MAIN=1\nexec '"+self+"' \"$@\"\n")
+	tool(t, tools, "python3", "#!/bin/sh\nexit 1\n")
+	put(t, filepath.Join(root, "experiments/q.yaml"), 0, strings.NewReplacer("STEPS", fmt.Sprint(steps), "SEEDS", seeds).Replace(small))
+	return root, "experiments/q.yaml"
+}
+
+// start runs a command of the project.
+func start(t *testing.T, root string, args ...string) (code int, out, said string) {
+	t.Helper()
+	cmd := exec.Command("bash", append([]string{"run.sh"}, args...)...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(root, "tools")+":"+os.Getenv("PATH"))
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
+}
+
+var submittedJob = regexp.MustCompile(`(?m)^job (\d+): (\d+) tasks|^job (\d+): draws`)
+
+// submit submits the question, and gives the numbers of its array and of the job that
+// follows.
+func submit(t *testing.T, root, file string, args ...string) (array, plot string) {
+	t.Helper()
+	code, _, said := start(t, root, append([]string{"submit", file, "--device", "ref"}, args...)...)
+	found := submittedJob.FindAllStringSubmatch(said, -1)
+	if code != 0 || len(found) != 2 {
+		t.Fatalf("submit: exit code %d\n%s", code, said)
+	}
+	return found[0][1], found[1][3]
+}
+
+// states are what Slurm says of a job's tasks.
+func states(t *testing.T, job string) []string {
+	t.Helper()
+	out, err := exec.Command("squeue", "--noheader", "--array", "--states=all", "--jobs="+job, "--format=%T").CombinedOutput()
+	if err != nil {
+		t.Fatalf("squeue: %v: %s", err, out)
+	}
+	return strings.Fields(string(out))
+}
+
+// completes waits for the job that follows the array, and wants all of them to end well.
+func completes(t *testing.T, root, array, plot string) {
+	t.Helper()
+	waitFor(t, "job "+plot, func() bool {
+		s := states(t, plot)[0]
+		return s != "PENDING" && s != "RUNNING" && s != "COMPLETING"
+	})
+	for _, s := range append(states(t, array), states(t, plot)...) {
+		if s != "COMPLETED" {
+			t.Errorf("a task is %s", s)
+		}
+	}
+	results := filepath.Join(root, "results/q/default")
+	if _, err := os.Stat(filepath.Join(results, "training_curves.png")); err != nil {
+		t.Error(err)
+	}
+	if t.Failed() {
+		logs, _ := filepath.Glob(filepath.Join(strings.NewReplacer("[", `\[`).Replace(results), "slurm", "*.log"))
+		for _, path := range logs {
+			t.Logf("%s:\n%s", path, readText(t, path))
+		}
+		t.FailNow()
+	}
+}
+
+// weightsOf are the weights of a finished run, and who trained it.
+func weightsOf(t *testing.T, root, id string) (weights string, sessions []store.Session) {
+	t.Helper()
+	f := stored(t, root, id)
+	made, err := f.ReadProvenance()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readText(t, f.Weights()), made.Sessions
+}
+
+func TestSlurm(t *testing.T) {
+	if testskip.Short(t) {
+		testskip.Skip(t, "trains in a Slurm that it starts")
+	}
+	c := startCluster(t)
+	const id, steps = "plain-8-seed0", 120
+	undisturbed, file := project(t, steps, "[0]")
+	if code, _, said := start(t, undisturbed, file, "--device", "ref"); code != 0 {
+		t.Fatal(said)
+	}
+	want, _ := weightsOf(t, undisturbed, id)
+	// same wants the bits of the undisturbed run, from at least two sessions.
+	same := func(t *testing.T, root string) []store.Session {
+		t.Helper()
+		got, sessions := weightsOf(t, root, id)
+		if got != want || len(sessions) < 2 || sessions[1].First == 0 {
+			t.Errorf("not the bits of an undisturbed run, or not resumed: %+v", sessions)
+		}
+		return sessions
+	}
+
+	t.Run("sweep", func(t *testing.T) {
+		t.Parallel()
+		root, file := project(t, 10, "[0, 1]")
+		array, plot := submit(t, root, file, "--tasks", "3", "--", "--nodelist=n1")
+		completes(t, root, array, plot)
+		for _, seed := range []string{"0", "1"} {
+			if _, sessions := weightsOf(t, root, "plain-8-seed"+seed); len(sessions) != 1 || !strings.HasPrefix(sessions[0].Job, array+"_") {
+				t.Errorf("seed %s: trained by %+v", seed, sessions)
+			}
+		}
+		if code, _, said := start(t, root, "submit", file, "--device", "ref"); code != 0 || !strings.Contains(said, "All 2 runs are finished") {
+			t.Errorf("submitted again: exit code %d, %s", code, said)
+		}
+	})
+
+	// A job's memory limit is plan's, too.
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		root, file := project(t, steps, "[0]")
+		start(t, root, "version") // built
+		put(t, filepath.Join(root, file), 0, strings.NewReplacer("STEPS", "10", "SEEDS", "[0]", "batch: 2", "batch: 1024", "group: 0", "group: 64", "train: 64", "train: 2048").Replace(small))
+		plan := func(mib string) string {
+			t.Helper()
+			cmd := exec.Command("sbatch", "--wait", "--mem="+mib, "--output="+mib+".log", "--wrap=bash run.sh plan "+file+" --device ref --no-download")
+			cmd.Dir = root
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			return readText(t, filepath.Join(root, mib+".log"))
+		}
+		for mib, want := range map[string]string{"300": "images at a time", "150": "nor do 64 at a time fit"} {
+			if got := plan(mib); !strings.Contains(got, want) {
+				t.Errorf("with %s MiB: %s\nwant %q", mib, got, want)
+			}
+		}
+	})
+
+	// Of a node without the folder of the results status says so: there is no log.
+	t.Run("not shared", func(t *testing.T) {
+		t.Parallel()
+		root, file := project(t, steps, "[0]")
+		array, _ := submit(t, root, file, "--", "--hold")
+		slurmDir := filepath.Join(root, "results/q/default/slurm")
+		away := filepath.Join(root, "away")
+		if err := os.Rename(slurmDir, away); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("scontrol", "release", array).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		waitFor(t, "the task's end", func() bool { return states(t, array)[0] == "FAILED" })
+		if err := os.Rename(away, slurmDir); err != nil {
+			t.Fatal(err)
+		}
+		if _, out, said := start(t, root, "status", "results"); !strings.Contains(out, "must lie on a disk that all nodes share") {
+			t.Errorf("status says\n%s%s", out, said)
+		}
+	})
+
+	// That Slurm warns, half a minute late at most, and takes a task back that ends so.
+	t.Run("warned", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		script := slurm.Script{
+			Name: "warned", Path: filepath.Join(dir, "1.sh"), Dir: dir, Tasks: 1, Options: []string{"--time=2"},
+			Train: []string{"bash", "-c", "[ ${SLURM_RESTART_COUNT:-0} = 0 ] || exit 0; trap 'exit 138' USR1; sleep 600 & wait; exit 1"},
+		}
+		put(t, script.Path, 0, script.Text())
+		job, err := slurm.Submit(context.Background(), script.Path, nil, nil, func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the task's end", func() bool { return states(t, job)[0] == "COMPLETED" })
+		jobs, err := slurm.Jobs(context.Background(), []string{job})
+		if j := jobs[job+"_0"]; err != nil || j.Restarts != 1 {
+			t.Errorf("%+v, %v", jobs, err)
+		}
+	})
+
+	t.Run("signalled", func(t *testing.T) {
+		t.Parallel()
+		root, file := project(t, steps, "[0]")
+		array, plot := submit(t, root, file)
+		begun(t, root, id, 10)
+		holder, _ := stored(t, root, id).Holder()
+		if holder.Job != array+"_0" {
+			t.Errorf("held by %v", holder)
+		}
+		if _, out, said := start(t, root, "status", "results"); !regexp.MustCompile(array + `_0 +RUNNING +n[12] +0`).MatchString(out) {
+			t.Errorf("status does not have the job:\n%s%s", out, said)
+		}
+		shell := parent(t, holder.PID)
+		syscall.Kill(shell, syscall.SIGUSR1)
+		completes(t, root, array, plot)
+		if s := same(t, root); len(s) != 2 || s[0].Job != s[1].Job || s[1].Restart != 1 {
+			t.Errorf("sessions %+v", s)
+		}
+	})
+
+	t.Run("node died", func(t *testing.T) {
+		t.Parallel()
+		root, file := project(t, steps, "[0]")
+		array, plot := submit(t, root, file, "--", "--nodelist=n2")
+		begun(t, root, id, 10)
+		holder, _ := stored(t, root, id).Holder()
+		c.reset("n2", holder.PID)
+		completes(t, root, array, plot)
+		same(t, root)
+	})
+
+	t.Run("cancelled", func(t *testing.T) {
+		t.Parallel()
+		root, file := project(t, steps, "[0]")
+		array, _ := submit(t, root, file)
+		begun(t, root, id, 10)
+		if out, err := exec.Command("scancel", array).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		waitFor(t, "the task to be cancelled", func() bool { return states(t, array)[0] == "CANCELLED" })
+		if _, out, said := start(t, root, "status", "results"); !strings.Contains(out, "job "+array+"_0 is CANCELLED, and no other is left for this run") {
+			t.Errorf("status does not say that the job is gone:\n%s%s", out, said)
+		}
+		array, plot := submit(t, root, file)
+		completes(t, root, array, plot)
+		same(t, root)
+	})
+}

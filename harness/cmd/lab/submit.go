@@ -1,0 +1,192 @@
+// The command submit: a question as an array of Slurm jobs.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"depthlab/harness/disk"
+	"depthlab/harness/slurm"
+	"depthlab/harness/store"
+	"depthlab/harness/sweep"
+)
+
+const aboutSubmit = `Before "--" stand the options of run, which each task gets; behind it those of sbatch. What sites
+ask for is most often a partition, an account and, where it is needed, a GPU for each task:
+
+  ./run.sh submit FILE.yaml --tasks 4 -- --partition=gpu --account=lab --gpus=1 --time=8:00:00
+
+The tasks share the runs of the question: each takes those that no other has in hand. Before its
+time ends, or when it is preempted, a task saves, goes back into the queue and goes on from there.
+The script lies in results/NAME/PROFILE/slurm/, and the logs do; it is printed by --dry-run.
+`
+
+func submitQuestion(ctx context.Context, c *call) error {
+	words, options := c.rest, []string(nil)
+	if i := slices.Index(c.rest, "--"); i >= 0 {
+		words, options = c.rest[:i], c.rest[i+1:]
+	}
+	c.rest = words
+	o := c.runOptions()
+	tasks := c.Int("tasks", 0, "tasks of the array; 0: one for each run that is not finished, 4 at most")
+	dry := c.Bool("dry-run", false, "print the script, and submit nothing")
+	c.about(aboutSubmit)
+	files, err := c.files(1, "one question file, and the options of sbatch behind --")
+	if err != nil {
+		return err
+	}
+	if *tasks < 0 {
+		return usage("--tasks %d: expected a number of tasks", *tasks)
+	}
+	if err := o.check(c.machine()); err != nil {
+		return err
+	}
+	if limit, known, err := slurm.TimeLimit(options); err != nil {
+		return usageError{err}
+	} else if known && limit < shortest {
+		return tooShort("--time", limit)
+	}
+	c.gpus = slurm.GPUs(options)
+	q, _, err := c.prepare(ctx, files[0], o.device)
+	if err != nil {
+		return err
+	}
+	left := q.unfinished()
+	if left == 0 {
+		say("All %d runs are finished: ./run.sh plot %s draws them.", len(q.plan.Runs), files[0])
+		return nil
+	}
+	if *tasks == 0 {
+		*tasks = min(left, 4)
+	}
+	script, err := q.script(c, files[0], passedOn(words), options, *tasks)
+	if err != nil {
+		return err
+	}
+	if *dry {
+		fmt.Print(script.Text())
+		return nil
+	}
+	if err := errors.Join(takeOver(q.view), q.write(ctx), q.view.Alone(ctx, func() error { return q.view.Write(q.File, sweep.Entries(q.plan, q.folders)) })); err != nil {
+		return err
+	}
+	if text := queued(ctx, q.view); text != "" {
+		say("%s: they share the runs with those that are submitted now", text)
+	}
+	return q.submit(ctx, script, left)
+}
+
+// unfinished is how many runs of the plan are left.
+func (q question) unfinished() (n int) {
+	for _, run := range q.plan.Runs {
+		if found, err := q.folders[run.ID].Find(); err != nil || found != store.Complete {
+			n++
+		}
+	}
+	return n
+}
+
+// passedOn are the words of a command line without the options that are submit's own.
+func passedOn(words []string) (rest []string) {
+	for i := 0; i < len(words); i++ {
+		name, _, valued := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(words[i], "-"), "-"), "=")
+		switch {
+		case !strings.HasPrefix(words[i], "-"):
+			rest = append(rest, words[i])
+		case name == "dry-run":
+		case name == "tasks" && !valued:
+			i++
+		case name != "tasks":
+			rest = append(rest, words[i])
+		}
+	}
+	return rest
+}
+
+// script is the batch script of the question. What it runs is run.sh, in the folder that it
+// was submitted from, since words may name files there.
+func (q question) script(c *call, file string, words, options []string, tasks int) (s slurm.Script, err error) {
+	root, err := filepath.Abs(c.machine().Root)
+	if err != nil {
+		return s, err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return s, err
+	}
+	folder, err := filepath.Abs(q.view.Slurm())
+	if err != nil {
+		return s, err
+	}
+	run := filepath.Join(root, "run.sh")
+	if c.profile == "" { // a node may lack what was found here
+		words = append(words, "--profile", q.plan.Profile)
+	}
+	if c.gpus && !slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "--device") || strings.HasPrefix(w, "-device") }) {
+		words = append(words, "--device", "xla") // not the CPU, unasked, where the GPU fails
+	}
+	plot := append([]string{run, "plot", file, "--profile", q.plan.Profile}, changeWords(c.changes)...)
+	return slurm.Script{
+		About:   fmt.Sprintf("%s, %s: %q. Written by ./run.sh submit %s", q.plan.Name, q.asked(), q.plan.Question, strings.Join(append(words, "--tasks", strconv.Itoa(tasks)), " ")),
+		Name:    q.plan.Name,
+		Path:    filepath.Join(folder, time.Now().UTC().Format("20060102T150405Z")+".sh"),
+		Dir:     dir,
+		Tasks:   tasks,
+		Options: options,
+		Train:   append(append([]string{run, "run"}, words...), "--task", "--no-download"),
+		Plot:    append(plot, "--no-download"),
+	}, nil
+}
+
+// submit writes the script and gives it to Slurm.
+func (q question) submit(ctx context.Context, script slurm.Script, left int) error {
+	path, text := script.Path, []byte(script.Text())
+	err := disk.Create(path, text)
+	for errors.Is(err, fs.ErrExist) { // two within a second
+		time.Sleep(100 * time.Millisecond)
+		script.Path = filepath.Join(filepath.Dir(path), time.Now().UTC().Format("20060102T150405Z")+".sh")
+		path, text = script.Path, []byte(script.Text())
+		err = disk.Create(path, text)
+	}
+	if err != nil {
+		return err
+	}
+	slow := func() { say("sbatch takes long; waiting for it") }
+	now := slurm.Submission{Tasks: script.Tasks, Submitted: store.UTC()}
+	now.Job, err = slurm.Submit(ctx, path, nil, nil, slow)
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("%w\nthe script is written; on a machine of the cluster: sbatch %s", err, slurm.Quote([]string{path}))
+	case errors.Is(err, slurm.ErrNoAnswer):
+		return fmt.Errorf("%w; whether Slurm took the job, squeue --me says\nthe script is %s", err, path)
+	case err != nil:
+		return fmt.Errorf("%w\nnothing was submitted; the script is %s", err, path)
+	}
+	if err := now.Note(path); err != nil {
+		return err
+	}
+	say("job %s: %d tasks for %d runs", now.Job, now.Tasks, left)
+	if now.Plot, err = slurm.Submit(ctx, path, plotOptions(now.Job), []string{"plot"}, slow); err != nil {
+		say("warning: the job that draws the figures was not submitted; ./run.sh plot %s draws them: %v", q.File, err)
+	} else {
+		say("job %s: draws the figures when they have ended", now.Plot)
+	}
+	say("script  %s\nlogs    %s\n./run.sh status %s shows how far they are", path, filepath.Join(filepath.Dir(path), now.Job+"_*.log"), q.view)
+	return now.Note(path)
+}
+
+// plotOptions make the script the job that follows an array, whatever becomes of that. It
+// asks for the same otherwise, since that is what the site grants.
+func plotOptions(array string) []string {
+	return []string{"--dependency=afterany:" + array, "--array=0", "--output=" + array + "_plot.log", "--time=10"}
+}

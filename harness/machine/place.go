@@ -1,0 +1,81 @@
+// Which of several devices train.
+
+package machine
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Place is the numbers of the devices that train a run: one, or several that share each
+// step. It is nil for a device that has no number, such as the CPU.
+type Place []int
+
+// Places divides the devices of a name among runs: each place trains one run at a time,
+// on so many replicas. Chosen are the devices to use, by their numbers; nil for all GPUs
+// that are shown, or on a CPU as many as a run needs. It fails if there are not so many.
+func (m Machine) Places(name string, chosen []int, replicas int) ([]Place, error) {
+	k, err := m.Kind(name)
+	if err != nil {
+		return nil, err
+	}
+	if k.Shown == nil {
+		switch {
+		case chosen != nil:
+			return nil, fmt.Errorf("--devices: the device %s is one, the CPU, and has no numbers", k.Name)
+		case replicas > 1 && !k.Turns:
+			return nil, fmt.Errorf("--replicas %d: the device %s is one, the CPU", replicas, k.Name)
+		case replicas > 1:
+			return []Place{numbers(replicas)}, nil
+		}
+		return []Place{nil}, nil
+	}
+	gpu := k.Unopened().GPU
+	if chosen == nil && replicas < 2 && !gpu {
+		return []Place{nil}, nil
+	}
+	library, err := k.Find(m)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := k.Shown(library)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case chosen == nil && gpu:
+		chosen = numbers(shown)
+	case chosen == nil:
+		chosen = numbers(min(shown, replicas))
+	}
+	return divide(chosen, shown, max(1, replicas))
+}
+
+// numbers are 0 to n-1.
+func numbers(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// divide makes places of so many replicas each. Devices that do not fill a place are not
+// used.
+func divide(chosen []int, shown, replicas int) (all []Place, err error) {
+	for i, d := range chosen {
+		switch {
+		case d < 0 || d >= shown:
+			return nil, fmt.Errorf("--devices: there is no device %d; the plugin shows %d, numbered from 0", d, shown)
+		case slices.Contains(chosen[:i], d):
+			return nil, fmt.Errorf("--devices: device %d is named twice", d)
+		}
+	}
+	if replicas > len(chosen) {
+		return nil, fmt.Errorf("--replicas %d: expected at most %d, the number of devices that may be used (the plugin shows %d)", replicas, len(chosen), shown)
+	}
+	for ; len(chosen) >= replicas; chosen = chosen[replicas:] {
+		all = append(all, Place(chosen[:replicas]))
+	}
+	return all, nil
+}

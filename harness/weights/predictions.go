@@ -1,0 +1,204 @@
+// What a net says of each image: for tables by class, and for pictures of one's own.
+
+package weights
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"depthlab/harness/data"
+	"depthlab/harness/data/photo"
+	"depthlab/harness/device"
+	"depthlab/harness/model"
+	"depthlab/nets"
+)
+
+// Predictions are what a net says of each image of a set.
+type Predictions struct {
+	Classes int
+	Scores  []float32 // (N, Classes): shares of the softmax, means over an image's views
+	Labels  []int32   // (N)
+	Read    []bool    // (N): false for a photo that could not be read
+	Files   []string  // (N) of photos; nil for other sets
+}
+
+// Of are the shares of an image's classes.
+func (p *Predictions) Of(image int) []float32 { return p.Scores[image*p.Classes:][:p.Classes] }
+
+// Top are the k likeliest classes of an image, the likeliest first; of equal ones the
+// first in order.
+func (p *Predictions) Top(image, k int) []int {
+	scores := p.Of(image)
+	all := make([]int, p.Classes)
+	for i := range all {
+		all[i] = i
+	}
+	slices.SortStableFunc(all, func(a, b int) int {
+		switch {
+		case scores[a] > scores[b]:
+			return -1
+		case scores[a] < scores[b]:
+			return 1
+		}
+		return 0
+	})
+	return all[:min(k, len(all))]
+}
+
+// Confusion counts the images by label (row) and predicted class (column).
+func (p *Predictions) Confusion() [][]int {
+	counts := make([][]int, p.Classes)
+	for i := range counts {
+		counts[i] = make([]int, p.Classes)
+	}
+	for i, label := range p.Labels {
+		if p.Read[i] {
+			counts[label][p.Top(i, 1)[0]]++
+		}
+	}
+	return counts
+}
+
+// take fills p from a tally that has been judged.
+func (p *Predictions) take(t *tally, set *data.Set) {
+	*p = Predictions{Classes: set.Classes, Scores: t.scores, Labels: set.Labels}
+	for _, n := range t.views {
+		p.Read = append(p.Read, n > 0)
+	}
+	if set.Photos != nil {
+		p.Files = set.Photos.Names
+	}
+}
+
+// each tests batch after batch, and takes the logits of each; the session has the images.
+func (t *tally) each(session device.Session, rows []device.Row, batch, classes int) (sum device.Counts, err error) {
+	logits := make([]float32, batch*classes)
+	for at := 0; at < len(rows); at += batch {
+		these := rows[at:min(at+batch, len(rows))]
+		c, err := session.Eval(these)
+		if err == nil {
+			err = session.Read("logits", logits)
+		}
+		if err != nil {
+			return sum, err
+		}
+		sum.Images, sum.Wrong, sum.Loss = sum.Images+c.Images, sum.Wrong+c.Wrong, sum.Loss+c.Loss
+		for slot, row := range these {
+			if row[0] >= 0 {
+				t.add(int(row[0]), logits[slot*classes:][:classes])
+			}
+		}
+	}
+	return sum, nil
+}
+
+// maxPicture bounds a file of a picture, in bytes.
+const maxPicture = 256 << 20
+
+// Pictures tells what a net says of pictures, JPEG or PNG files: of their centre, resized
+// as tests do. Labels are zeros. Weights that do not say how images are prepared need
+// o.Mean and o.Std.
+func Pictures(o EvalOptions, files []string, lib *photo.Library, dev device.Device) (*Predictions, error) {
+	arch, err := nets.ParseArch(o.Net)
+	if err != nil {
+		return nil, err
+	}
+	w, err := Read(o.Weights)
+	if err != nil {
+		return nil, err
+	}
+	set, side, err := o.pictureSet(w, arch)
+	if err != nil {
+		return nil, err
+	}
+	set.N, set.Labels = len(files), make([]int32, len(files))
+	if err := cutPictures(&set, files, side, lib); err != nil {
+		return nil, err
+	}
+	session, err := o.open(w, arch, &data.Source{Train: set, Test: set}, &set, set.N, 1, dev)
+	if err != nil {
+		return nil, err
+	}
+	to := model.Writer{Session: session}
+	to.Write("images", set.Images)
+	to.Write("labels", set.Labels)
+	t := newTally(&set)
+	err = to.Err
+	if err == nil {
+		_, err = t.each(session, data.EvalRows(data.Indices(set.N), 1, 0), 1, set.Classes)
+	}
+	if err := errors.Join(err, session.Close()); err != nil {
+		return nil, err
+	}
+	t.judge(new(EvalResult), set.Labels, set.Classes)
+	p := new(Predictions)
+	p.take(t, &set)
+	p.Files = files
+	return p, nil
+}
+
+// pictureSet is the form of the images that the weights are for, and what the shorter
+// side is resized to.
+func (o EvalOptions) pictureSet(w *File, arch nets.Arch) (set data.Set, side int, err error) {
+	set = data.Set{Channels: 3, Size: 32}
+	if arch.ImageNet() {
+		set.Size = 224
+	}
+	if w.Info != nil {
+		set.Size, set.Channels, set.Classes = w.Info.Size, w.Info.Channels, w.Info.Classes
+	} else if fc := w.Tensors["fc.bias"]; fc != nil && len(fc.Shape) == 1 {
+		set.Classes = fc.Shape[0]
+	}
+	switch {
+	case set.Channels != 3:
+		return set, 0, fmt.Errorf("%s: its images have %d channels; pictures have 3", o.Weights, set.Channels)
+	case set.Classes < 1:
+		return set, 0, fmt.Errorf("%s: there is no fc.bias in it, so the number of its classes is not known", o.Weights)
+	case w.Input.Mean == nil && o.Mean == nil:
+		return set, 0, fmt.Errorf("%s does not say how images are prepared: --mean and --std do; torchvision's nets have --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225", o.Weights)
+	}
+	side = set.Size
+	if arch.ImageNet() && set.Size >= 64 {
+		side = o.side(w, set.Size)
+	}
+	return set, side, nil
+}
+
+// cutPictures fills the images of a set.
+func cutPictures(set *data.Set, files []string, side int, lib *photo.Library) error {
+	c, err := photo.NewCutter(lib)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	n := set.Channels * set.Area()
+	set.Images = make([]uint8, len(files)*n)
+	view := data.Centre(set.Size, side).View
+	for i, path := range files {
+		raw, err := readPicture(path)
+		if err == nil {
+			err = c.Cut(set.Images[i*n:][:n], raw, view)
+		}
+		if err != nil {
+			return fmt.Errorf("--images %s: %w; expected a JPEG or PNG file", path, err)
+		}
+	}
+	return nil
+}
+
+func readPicture(path string) ([]byte, error) {
+	f, err := os.Open(filepath.Clean(path))
+	if err != nil {
+		return nil, errors.Unwrap(err) // without the path
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxPicture+1))
+	if err == nil && len(raw) > maxPicture {
+		err = fmt.Errorf("larger than %d MiB", maxPicture>>20)
+	}
+	return raw, err
+}
