@@ -294,9 +294,6 @@ func TestTwoAtATimeFail(t *testing.T) {
 // Four devices of XLA's CPU plugin, each with a run, or one with two at a time: they train
 // at the same time, and each of eight runs ends with the bits of one trained alone.
 func TestDevicesOnXLA(t *testing.T) {
-	if testskip.Short(t) {
-		testskip.Skip(t, "compiles for half a minute")
-	}
 	path, err := xla.Find("", sweeptest.Libraries(t))
 	if err != nil {
 		testskip.Skip(t, "%v", err)

@@ -61,9 +61,6 @@ func (c *counting) Open(p device.Programs, o device.Options) (device.Session, er
 
 // Many runs in one process take no more than a tenth of them.
 func TestSoakRuns(t *testing.T) {
-	if testskip.Short(t) {
-		testskip.Skip(t, "takes long")
-	}
 	runs := *soakRuns
 	dir := t.TempDir()
 	s := sweeptest.NewSmall(t, dir)

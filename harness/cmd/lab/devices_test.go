@@ -9,10 +9,19 @@ import (
 	"strings"
 	"testing"
 
+	"depthlab/harness/device/xla"
 	"depthlab/harness/machine"
 	"depthlab/harness/state"
 	"depthlab/harness/testskip"
 )
+
+// quickXLA makes XLA's CPU compiler as quick in processes as xla.Options.Quick does, unless
+// everything is tested.
+func quickXLA(t *testing.T) {
+	if !testskip.Everything() && xla.Driver() == 0 {
+		t.Setenv("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1")
+	}
+}
 
 // What takes --device does the same on each: a question is trained, its weights
 // evaluated, steps written, and speed measured; and doctor tries the device.
@@ -22,6 +31,7 @@ func TestDevices(t *testing.T) {
 		t.Fatal(err)
 	}
 	net, changes := "resnet-8/B", []string{"100000 steps", "4 steps", "50000 steps", "4 steps"}
+	quickXLA(t)
 	if !testskip.Everything() { // compile one net, test on few images
 		net, changes = "plain-8", append(changes, "train: 64", "train: 64\nvalidation: 32", "{group: 0}", "{group: 0, batches: 1}")
 	}

@@ -73,9 +73,7 @@ func TestDescribe(t *testing.T) {
 // The rehearsal of what gpu-check tries on several GPUs, on four devices of XLA's CPU
 // plugin.
 func TestRehearsal(t *testing.T) {
-	if testskip.Short(t) {
-		testskip.Skip(t, "compiles for half a minute")
-	}
+	quickXLA(t)
 	libs, err := filepath.Abs("../../../.lib")
 	if err != nil {
 		t.Fatal(err)

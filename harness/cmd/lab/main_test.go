@@ -12,9 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"depthlab/harness/device/xla"
 	"depthlab/harness/store"
-	"depthlab/harness/testskip"
 )
 
 // The test's binary is also the program itself.
@@ -29,10 +27,6 @@ func TestMain(m *testing.M) {
 		if signal.Ignored(s) {
 			signal.Notify(make(chan os.Signal, 1), s)
 		}
-	}
-	if !testskip.Everything() && xla.Driver() == 0 {
-		// XLA's CPU compiler takes a fourth of the time: xla.Options.Quick for processes.
-		os.Setenv("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1")
 	}
 	os.Exit(m.Run())
 }

@@ -125,8 +125,8 @@ func weightsOf(t *testing.T, root, id string) (weights string, sessions []store.
 }
 
 func TestSlurm(t *testing.T) {
-	if testskip.Short(t) {
-		testskip.Skip(t, "trains in a Slurm that it starts")
+	if !testskip.Everything() {
+		testskip.Skip(t, "a Slurm; ./run.sh test --all starts one and trains in it")
 	}
 	c := startCluster(t)
 	const id, steps = "plain-8-seed0", 120
