@@ -186,7 +186,15 @@ unpack() {
 
 # The wheel onednn-cpu-gomp holds one library, libdnnl.so.3; it needs libgomp.
 # Looked for first: $DEPTHLAB_ONEDNN, .lib, and the system's own library.
-onednn() { want has_onednn "oneDNN (39 MB)" onednn "$here/harness/device/onednn/wheels/cpu.txt"; }
+onednn() { want has_onednn "oneDNN (39 MB)" onednn "$here/harness/device/cpu/wheels/cpu.txt"; }
+
+# With AVX-512 alone it is of use. Other machines than this one may have that.
+onednn_if_used() {
+	if [ "${DEPTHLAB_ONEDNN_KERNELS:-}" = library ] || [ -n "${preparing:-}" ] ||
+		{ [ "${DEPTHLAB_CPU:-avx512}" = avx512 ] && grep -qs avx512f /proc/cpuinfo; }; then
+		onednn
+	fi
+}
 
 has_onednn() {
 	[ -n "${DEPTHLAB_ONEDNN:-}" ] ||
@@ -260,14 +268,18 @@ has_xla_compile() { [ -d "$here/.lib/pjrt/cuda13" ]; }
 # for GPUs. Other words on the line are go test's.
 tests() {
 	need_go
-	onednn
 	turbojpeg
 	xla_cpu
 	if [ "${1:-}" = --all ]; then
 		shift
 		export DEPTHLAB_TEST_ALL=1
 	fi
-	[ -z "${DEPTHLAB_TEST_ALL:-}" ] || xla_compile
+	if [ -n "${DEPTHLAB_TEST_ALL:-}" ]; then
+		onednn
+		xla_compile
+	else
+		onednn_if_used
+	fi
 	cd "$here"
 	local unformatted absent
 	unformatted=$(gofmt -l experiments harness nets plots)
@@ -304,10 +316,10 @@ test)
 	fi
 	case ${1:-} in
 	*.yaml | *.yml | run | plan | eval | step | bench | prepare | submit)
-		onednn
+		onednn_if_used
 		[ "$(driver)" -eq 0 ] || xla
 		;;
-	doctor) onednn ;;
+	doctor) onednn_if_used ;;
 	esac
 	# Questions about photos, and what names a folder of them.
 	if [[ " $* " == *" --crops"* || " $* " == *" --loader"* ]] || { [ $# -gt 0 ] && grep -qs '^ *data: *imagenet' -- "$@"; }; then

@@ -213,14 +213,14 @@ seeds: [7]
 profiles:
   child: {like: parent, says: Mine., seeds: 0..1, optimizer: {momentum: 0.8}}
   parent: {like: grand, batch: 64, optimizer: {rate: 0.05}}
-  grand: {says: Hers., needs: [onednn], data: preview, seeds: [3], batch: 32, input: {pad: 2}}
+  grand: {says: Hers., needs: [cpu], data: preview, seeds: [3], batch: 32, input: {pad: 2}}
   alone: {data: preview}
 `
 	q := parse(t, text)
 	written := parse(t, `question: Alike?
 nets: [resnet-8]
 profiles:
-  child: {says: Mine., needs: [onednn], data: preview, seeds: [0, 1], batch: 64, input: {pad: 2}, optimizer: {rate: 0.05, momentum: 0.8}}
+  child: {says: Mine., needs: [cpu], data: preview, seeds: [0, 1], batch: 64, input: {pad: 2}, optimizer: {rate: 0.05, momentum: 0.8}}
 `)
 	if got, want := q.Plans[0], written.Plans[0]; !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant\n%+v", got, want)

@@ -63,6 +63,19 @@ type collector struct {
 	file string
 	list []Complaint
 	seen map[Complaint]bool
+	old  []string // what was understood of an older version, a sentence each
+}
+
+// renamed gives what a word of before is called now, and notes it.
+func (c *collector) renamed(s string, k key) string {
+	now, old := k.old[s]
+	if !old {
+		return s
+	}
+	if said := fmt.Sprintf("%s: %s is called %s now", c.file, s, now); !slices.Contains(c.old, said) {
+		c.old = append(c.old, said)
+	}
+	return now
 }
 
 // place is where a value stands in the file. Line 0: nowhere, it is a default.

@@ -61,20 +61,20 @@ func TestContinue(t *testing.T) {
 
 	// Of several runs, with keys beside them, as the command line asks for it, whose
 	// continue takes the place of the file's recipe.
-	q, err = r.Parse("q.yaml", []byte("question: On?\npairs: {depths: [20]}\nevaluate: 2 epochs\nprofiles: {a: {needs: [onednn, cifar10]}}\n"))
+	q, err = r.Parse("q.yaml", []byte("question: On?\npairs: {depths: [20]}\nevaluate: 2 epochs\nprofiles: {a: {needs: [cpu, cifar10]}}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if q, err = q.Change(Changes{Set: []string{"continue={run: [plain-8-seed3-0123456789ab, resnet-8-seed3-0123456789ab], for: 1000 steps}", "continue.rate=0.01", "keep=[last, best, every 1 epoch]"}}); err == nil {
 		t.Error("continue was set twice")
 	}
-	q, _ = r.Parse("q.yaml", []byte("question: On?\npairs: {depths: [20]}\nevaluate: 2 epochs\nprofiles: {a: {needs: [onednn, cifar10]}}\n"))
+	q, _ = r.Parse("q.yaml", []byte("question: On?\npairs: {depths: [20]}\nevaluate: 2 epochs\nprofiles: {a: {needs: [cpu, cifar10]}}\n"))
 	q, err = q.Change(Changes{Set: []string{"continue.run=[plain-8-seed3-0123456789ab, resnet-8-seed3-0123456789ab]", "continue.for=1000 steps", "continue.rate=0.01", "keep=[last, best, every 1 epoch]"}})
 	if err != nil || q.Plans[0].Wrong != nil {
 		t.Fatal(err, q.Plans[0].Wrong)
 	}
 	p = q.Plans[0]
-	if ids(p) != "plain-8-seed3 resnet-8-seed3" || !reflect.DeepEqual(p.Needs, []string{"onednn"}) {
+	if ids(p) != "plain-8-seed3 resnet-8-seed3" || !reflect.DeepEqual(p.Needs, []string{"cpu"}) {
 		t.Errorf("%s, needs %q", ids(p), p.Needs)
 	}
 	if run := p.Runs[1]; run.Schedule.Stop != 1300 || run.Optimizer.Rate != 0.01 || run.LogEvery != 20 || run.EvalEvery != 625 || run.Keep != (Keep{Best: true, Every: 313}) {

@@ -218,6 +218,7 @@ func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 			d.list(n, path, v)
 		case reflect.String:
 			d.text(n, path, "a text", func(s string) (problem, hint string) {
+				s = d.renamed(s, keyOf(path))
 				if problem, hint = checkText(s, keyOf(path)); problem == "" {
 					v.SetString(s)
 				}

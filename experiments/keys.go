@@ -11,9 +11,10 @@ import (
 // the bounds of the value. Loading and the JSON Schema both read it here.
 type key struct {
 	says    string
-	oneOf   []string // for words
-	min     float64  // for numbers: from min (or above it) up to max
-	above   bool     // min itself is not allowed
+	oneOf   []string          // for words
+	old     map[string]string // words of before, and what they are called now
+	min     float64           // for numbers: from min (or above it) up to max
+	above   bool              // min itself is not allowed
 	max     float64
 	below   bool                                      // max itself is not allowed
 	longest int                                       // for texts: characters
@@ -27,7 +28,7 @@ type key struct {
 var Figures = []string{"training_curves", "error_by_depth", "generalisation_gap", "layer_responses", "gradient_norms", "final_error_vs_value"}
 
 // Needs are what a profile may need of a machine.
-var Needs = slices.Concat([]string{"gpu"}, dataset.InFiles(), []string{"onednn"})
+var Needs = slices.Concat([]string{"gpu"}, dataset.InFiles(), []string{"cpu"})
 
 // sets says what each data set is.
 func sets() string {
@@ -117,7 +118,7 @@ var keys = map[string]key{
 
 	"like":    {longest: 40, says: "Another profile of this file: what it says, this profile says, too, where it says nothing else."},
 	"says":    {longest: 300, says: "One line that is shown when this profile is chosen."},
-	"needs":   {unique: true, oneOf: Needs, says: "What the machine must have: a GPU, the files of a data set, the oneDNN library."},
+	"needs":   {unique: true, oneOf: Needs, old: map[string]string{"onednn": "cpu"}, says: "What the machine must have: a GPU, the files of a data set, a CPU with fast kernels (AVX2 with FMA, or ARM of 64 bits)."},
 	"caveats": {unique: true, longest: 200, says: "Why the results are not the paper's, to be printed with each figure and table, beside what the program finds itself."},
 }
 

@@ -23,10 +23,11 @@ const maxFile = 128 << 10
 
 // Question is a loaded file.
 type Question struct {
-	Name  string  // of the file, without folder and ending: "plain_vs_res"
-	File  string  // as it was given to Load
-	Text  string  // the question itself
-	Plans []*Plan // one for each profile, in the order of the file; never empty
+	Name  string   // of the file, without folder and ending: "plain_vs_res"
+	File  string   // as it was given to Load
+	Text  string   // the question itself
+	Plans []*Plan  // one for each profile, in the order of the file; never empty
+	Old   []string // words of an older version of this program, a sentence each: "q.yaml: onednn is called cpu now"
 
 	reader   Reader
 	root     *decoder // what the file says above its profiles
@@ -118,6 +119,7 @@ func (r Reader) Parse(file string, text []byte) (*Question, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
+	q.Old = c.old
 	return q, nil
 }
 

@@ -46,8 +46,8 @@ func (m Missing) String() string {
 	switch m.Need {
 	case "gpu":
 		what = "a GPU, none was found"
-	case "onednn":
-		what = "the oneDNN library, none was found"
+	case "cpu":
+		what = "a CPU with AVX2 and FMA, or an ARM of 64 bits, this is none"
 	}
 	return m.Profile + ": needs " + what
 }

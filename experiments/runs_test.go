@@ -60,18 +60,18 @@ func TestChoose(t *testing.T) {
 	const (
 		noGPU   = "cifar10: needs a GPU, none was found"
 		noData  = "cifar10: needs the files of CIFAR-10, none were found"
-		cpuLib  = "cifar10-cpu: needs the oneDNN library, none was found"
+		cpuLib  = "cifar10-cpu: needs a CPU with AVX2 and FMA, or an ARM of 64 bits, this is none"
 		cpuData = "cifar10-cpu: needs the files of CIFAR-10, none were found"
-		preLib  = "preview: needs the oneDNN library, none was found"
+		preLib  = "preview: needs a CPU with AVX2 and FMA, or an ARM of 64 bits, this is none"
 	)
 	cases := []struct {
 		have    string
 		want    string
 		reasons []string
 	}{
-		{"gpu cifar10 onednn", "cifar10", nil},
-		{"cifar10 onednn", "cifar10-cpu", []string{noGPU}},
-		{"onednn", "preview", []string{noGPU, noData, cpuData}},
+		{"gpu cifar10 cpu", "cifar10", nil},
+		{"cifar10 cpu", "cifar10-cpu", []string{noGPU}},
+		{"cpu", "preview", []string{noGPU, noData, cpuData}},
 		{"cifar10", "tiny", []string{noGPU, cpuLib, preLib}},
 		{"", "tiny", []string{noGPU, noData, cpuLib, cpuData, preLib}},
 	}
@@ -455,5 +455,21 @@ func TestMicroBatch(t *testing.T) {
 	// Statistics of each micro-batch, where no group is said.
 	if run := parse("question: Small?\nnets: [plain-8]\nbatch: 64\nbatch_norm: {group: 0}\nmicro_batch: 16\n").Plans[0].Runs[0]; run.Micro != 16 || run.BatchNorm.Group != 0 {
 		t.Errorf("%+v", run.Recipe)
+	}
+}
+
+// Words of before are understood, and it is said what they are called now.
+func TestOldNeeds(t *testing.T) {
+	q, err := Parse("q.yaml", []byte("question: Old?\npairs: {depths: [20]}\nprofiles: {a: {needs: [onednn, cifar10]}, b: {needs: [onednn]}, c: {needs: [cpu]}}\ndata: cifar10\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][]string{{"cpu", "cifar10"}, {"cpu", "cifar10"}, {"cpu", "cifar10"}} {
+		if !slices.Equal(q.Plans[i].Needs, want) {
+			t.Errorf("profile %s needs %q, want %q", q.Plans[i].Profile, q.Plans[i].Needs, want)
+		}
+	}
+	if want := []string{"q.yaml: onednn is called cpu now"}; !slices.Equal(q.Old, want) {
+		t.Errorf("said %q, want %q", q.Old, want)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // Folders that somebody new opens first, and the most lines that explain one.
 var explained = []string{
-	"experiments", "harness", "harness/data", "harness/device", "harness/device/onednn", "harness/device/ref",
+	"experiments", "harness", "harness/data", "harness/device", "harness/device/cpu", "harness/device/ref",
 	"harness/device/xla", "harness/record", "harness/state", "harness/store", "nets", "nets/kernel", "plots", "results",
 	"harness/model", "harness/train", "harness/sweep", "harness/weights", "harness/machine", "harness/predict", "harness/check",
 }

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"depthlab/harness/device/onednn"
+	"depthlab/harness/device/cpu"
 	"depthlab/harness/device/xla/lower"
 	"depthlab/nets/kernel"
 )
@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 14cd808185231a3a8926de10"},
-		{"device/onednn", onednn.Revision, "2 bdc7b087496b31a8e704e40f"},
+		{"device/cpu", cpu.Revision, "3 e31c785dddb90570300b7fcf"},
 		{"device/xla/lower", lower.Revision, "2 f89278e4a4f0b560bf3c9698"},
 	} {
 		got, err := fingerprint(c.folder)
@@ -42,7 +42,7 @@ func fingerprint(folder string) (string, error) {
 	h := sha256.New()
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") || !slices.Contains([]string{".go", ".s", ".h", ".c"}, filepath.Ext(path)) ||
-			slices.Contains([]string{"lib.go", "memory.go", "profile.go", "revision.go", "thread.go"}, d.Name()) {
+			slices.Contains([]string{"library.go", "memory.go", "peak.go", "profile.go", "revision.go", "team.go", "thread.go"}, d.Name()) {
 			return err
 		}
 		f, err := os.Open(path)

@@ -91,7 +91,7 @@ func Accuracy(ctx context.Context, run experiments.Run, src *data.Source, device
 		steps = append(steps, train.StepFile(to, 1))
 	}
 	out := filepath.Join(dir, "torch.safetensors")
-	torch, err := startRival(ctx, "torch", python, torchGradient, run.Net,
+	torch, err := startRival(ctx, "torch", python, torchGradient, nil, run.Net,
 		strconv.Itoa(run.BatchNorm.Group), fmt.Sprint(float64(float32(run.BatchNorm.Eps))), steps[0], out)
 	if err != nil {
 		return r, fmt.Errorf("PyTorch: %w", err)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sort"
 	"strconv"
@@ -16,7 +15,7 @@ import (
 
 	"depthlab/harness/data"
 	"depthlab/harness/device"
-	"depthlab/harness/device/onednn"
+	"depthlab/harness/device/cpu"
 	"depthlab/harness/model"
 	"depthlab/nets"
 	"depthlab/nets/compile"
@@ -64,7 +63,8 @@ type Result struct {
 	Skipped       map[string]string `json:"skipped,omitempty"`       // who could not be compared with, and why
 	StartToStep   float64           `json:"start_to_step_seconds"`   // compile, open and first step
 	Parts         []Part            `json:"parts,omitempty"`
-	Peak          *Part             `json:"peak,omitempty"` // what the library's best reach here
+	Peak          *Part             `json:"peak,omitempty"`   // what the CPU reaches here at most, of multiply-adds and of memory
+	Limits        []string          `json:"limits,omitempty"` // set for the others, so that they use no newer instructions than ours: variables of the environment
 }
 
 // Part is the time of one kind of instruction in a step.
@@ -118,54 +118,6 @@ func parts(rows []device.Timing, precision device.Precision) []Part {
 	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].Ms > out[j].Ms })
 	return out
-}
-
-// peak measures what oneDNN's own kernels reach on this machine at their best: a
-// convolution of 64 channels, and a sum of tensors that no cache holds.
-func peak(dev device.Device, precision device.Precision) (*Part, error) {
-	const n, size = 64, 64
-	x, y := kernel.Shape{n, 16, size, size}, kernel.Shape{n, 64, size, size}
-	conv := kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 64}
-	p := program.New("peaks")
-	buffer := func(name string, s kernel.Shape, arena program.Arena, from, to int) program.BufID {
-		b := program.Buffer{Name: name, Shape: s, Type: kernel.Float32, Arena: arena, Offset: p.Bytes[arena], First: from, Last: to}
-		p.Bytes[arena] += b.Bytes()
-		p.Buffers = append(p.Buffers, b)
-		return program.BufID(len(p.Buffers) - 1)
-	}
-	in := buffer("x", x, program.Input, -1, 3)
-	w1, w2 := buffer("w1", kernel.Shape{64, 16, 3, 3}, program.Input, -1, 3), buffer("w2", kernel.Shape{64, 64, 3, 3}, program.Input, -1, 3)
-	a, b, c := buffer("a", y, program.Work, 0, 2), buffer("b", y, program.Work, 1, 2), buffer("c", y, program.Work, 2, 2)
-	for i, k := range []program.Instr{
-		{Kernel: conv, Out: []program.BufID{a}, In: []program.BufID{in, w1}},
-		{Kernel: conv, Out: []program.BufID{b}, In: []program.BufID{a, w2}},
-		{Kernel: kernel.Add{}, Out: []program.BufID{c}, In: []program.BufID{a, b}},
-	} {
-		k.Layer, k.Phase = fmt.Sprint(i), program.Forward
-		p.Code = append(p.Code, k)
-	}
-	own := os.Getenv(onednn.EnvKernels)
-	os.Setenv(onednn.EnvKernels, "library")
-	s, err := dev.Open(device.Programs{Train: p}, device.Options{Precision: precision, Profile: true})
-	os.Setenv(onednn.EnvKernels, own)
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	best := &Part{Kind: "peak"}
-	var before []device.Timing
-	for range 4 {
-		if err := s.Train(device.Launch{Rates: make([]device.Rates, 1)}, make([]device.Metric, 1)); err != nil {
-			return nil, err
-		}
-		rows := s.(device.Profiled).Profile()
-		if before != nil { // the first run touches the memory
-			best.GFlops = max(best.GFlops, float64(rows[1].Flops)/(rows[1].Seconds-before[1].Seconds)/1e9)
-			best.GBytes = max(best.GBytes, float64(moved(rows[2], precision))/(rows[2].Seconds-before[2].Seconds)/1e9)
-		}
-		before = rows
-	}
-	return best, nil
 }
 
 // Rivals, by their names in Result.Skipped.
@@ -257,6 +209,7 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 		return r, err
 	}
 	steps := max(1, int(o.Round*time.Duration(2*us.net.Launch)/max(warm, 1)))
+	r.Limits = limits(dev)
 	rivals, stop := o.rivals(ctx, info.GPU, &r)
 	defer stop()
 	speeds, ratios := map[string][]float64{}, map[string][]float64{}
@@ -298,9 +251,24 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 	}
 	if p, ok := us.net.Session.(device.Profiled); ok {
 		r.Parts = parts(p.Profile(), o.Precision)
-		r.Peak, err = peak(dev, o.Precision)
+		r.Peak, err = peak(dev.(*cpu.Device))
 	}
 	return r, err
+}
+
+// peak measures what the CPU can do at most.
+func peak(dev *cpu.Device) (*Part, error) {
+	flops, bytes, err := dev.Peak()
+	return &Part{Kind: "peak", GFlops: flops / 1e9, GBytes: bytes / 1e9}, err
+}
+
+// limits are variables of the environment that keep PyTorch, its oneDNN and XLA to
+// the instructions that the device keeps to.
+func limits(dev device.Device) []string {
+	if d, ok := dev.(interface{ Instructions() string }); ok && d.Instructions() == "avx2" {
+		return []string{"ATEN_CPU_CAPABILITY=avx2", "ONEDNN_MAX_CPU_ISA=AVX2", "XLA_FLAGS=--xla_cpu_max_isa=AVX2"}
+	}
+	return nil
 }
 
 // rivals starts those that were asked for, one after the other: each chooses
@@ -324,7 +292,7 @@ func (o Options) rivals(ctx context.Context, gpu bool, r *Result) (all []*rival,
 		if c.python == "" || c.name == compiled && !o.Compiled {
 			continue
 		}
-		other, err := startRival(ctx, c.name, c.python, c.script, append(args, c.more...)...)
+		other, err := startRival(ctx, c.name, c.python, c.script, r.Limits, append(args, c.more...)...)
 		if err != nil {
 			r.Skipped[c.name] = err.Error()
 			continue

@@ -46,6 +46,32 @@ while read n; do echo $n; done`) // a second a step
 	}
 }
 
+// limited is a device that keeps to the instructions of an older CPU.
+type limited struct {
+	device.Device
+	isa string
+}
+
+func (d limited) Instructions() string { return d.isa }
+
+// The others are kept to the instructions that ours keeps to.
+func TestLimits(t *testing.T) {
+	python := fakePython(t, `[ "$ATEN_CPU_CAPABILITY $ONEDNN_MAX_CPU_ISA" = "$WANT" ] || { echo "skip limits: $ATEN_CPU_CAPABILITY $ONEDNN_MAX_CPU_ISA"; exit; }
+echo ready 2.11
+while read n; do echo $n; done`)
+	for _, c := range []struct{ isa, want string }{{"avx2", "avx2 AVX2"}, {"avx512", " "}} {
+		t.Setenv("ATEN_CPU_CAPABILITY", "")
+		t.Setenv("ONEDNN_MAX_CPU_ISA", "")
+		t.Setenv("WANT", c.want)
+		r, err := Step(context.Background(), limited{ref.New(), c.isa}, Options{
+			Net: "plain-8", Precision: device.FP32, Batch: 4, Rounds: 1, Round: time.Millisecond, Torch: python,
+		})
+		if err != nil || r.Torch != "2.11" || (r.Limits != nil) != (c.isa == "avx2") {
+			t.Errorf("%s: %v, skipped %v, limits %v", c.isa, err, r.Skipped, r.Limits)
+		}
+	}
+}
+
 func TestRivalErrors(t *testing.T) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -61,12 +87,12 @@ func TestRivalErrors(t *testing.T) {
 		if c.python == "" {
 			c.python = fakePython(t, c.script)
 		}
-		_, err := startRival(c.ctx, "torch", c.python, torchStep)
+		_, err := startRival(c.ctx, "torch", c.python, torchStep, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v, want %q", c.script, err, c.want)
 		}
 	}
-	r, err := startRival(context.Background(), "torch", fakePython(t, "echo ready 1; read n; exit 4"), torchStep)
+	r, err := startRival(context.Background(), "torch", fakePython(t, "echo ready 1; read n; exit 4"), torchStep, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func Loader(ctx context.Context, src *data.Source, n, rounds int, python string)
 	theirs := map[string]*rival{}
 	if python != "" {
 		for _, route := range routes {
-			t, err := startRival(ctx, route, python, torchLoader, filepath.Join(set.Photos.Dir, "train"), route,
+			t, err := startRival(ctx, route, python, torchLoader, nil, filepath.Join(set.Photos.Dir, "train"), route,
 				strconv.Itoa(r.Threads), strconv.Itoa(look.Size), strconv.Itoa(look.Scale[0]), strconv.Itoa(look.Scale[1]))
 			if err != nil {
 				return r, fmt.Errorf("torchvision: %w", err)

@@ -36,8 +36,9 @@ type rival struct {
 }
 
 // startRival starts a script with the interpreter python and waits until it is
-// warm. Its error says why there is nothing to compare with.
-func startRival(ctx context.Context, name, python string, script []byte, args ...string) (_ *rival, err error) {
+// warm. Variables are added to its environment. Its error says why there is nothing
+// to compare with.
+func startRival(ctx context.Context, name, python string, script []byte, variables []string, args ...string) (_ *rival, err error) {
 	r := &rival{name: name}
 	if r.dir, err = os.MkdirTemp("", "depthlab-bench"); err != nil {
 		return nil, err
@@ -52,6 +53,7 @@ func startRival(ctx context.Context, name, python string, script []byte, args ..
 		return nil, err
 	}
 	r.cmd = exec.CommandContext(ctx, python, append([]string{file}, args...)...)
+	r.cmd.Env = append(os.Environ(), variables...)
 	r.cmd.Stderr, r.cmd.WaitDelay = &r.log, time.Second
 	if r.in, err = r.cmd.StdinPipe(); err != nil {
 		return nil, err

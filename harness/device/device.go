@@ -1,5 +1,5 @@
 // Package device is the interface between a Program and the devices that compute it:
-// ref (plain Go), onednn (CPU), xla (GPUs).
+// ref (plain Go), cpu, xla (GPUs).
 package device
 
 import (
@@ -13,10 +13,10 @@ import (
 
 // Info describes a device for provenance and for lab doctor.
 type Info struct {
-	Name      string `json:"name"`                // "ref", "onednn", "xla"
+	Name      string `json:"name"`                // "ref", "cpu", "xla"
 	Hardware  string `json:"hardware"`            // model of the CPU or GPU: "AMD EPYC 7B13, avx2"
 	Threads   int    `json:"threads,omitempty"`   // CPU threads that compute; 0 if the library does not say
-	Library   string `json:"library,omitempty"`   // "oneDNN 3.2.0"; "" for ref
+	Library   string `json:"library,omitempty"`   // "oneDNN 3.2.0"; "" where none computes
 	Kernels   string `json:"kernels,omitempty"`   // revision of this program's own kernels, raised when their sums change; "" if none are used
 	Platform  string `json:"platform,omitempty"`  // platform of a PJRT plugin: "cpu", "cuda"
 	Driver    string `json:"driver,omitempty"`    // version of the GPU driver
@@ -28,7 +28,7 @@ type Info struct {
 	Launch    int    `json:"-"`                   // steps per Train call that keep the device busy: 1 on a CPU
 }
 
-// Summary is the info in a few words: "onednn, oneDNN 3.2.0, AMD EPYC, avx2, 2 threads".
+// Summary is the info in a few words: "cpu, oneDNN 3.2.0, AMD EPYC, avx512, 2 threads".
 func (i Info) Summary() string {
 	words := []string{i.Name, i.Library, i.Hardware}
 	if i.Threads > 0 {
@@ -96,8 +96,8 @@ const (
 type Options struct {
 	Precision     Precision // "" means FP32
 	Deterministic bool
-	Layout        string // onednn: "blocked", "nhwc"; "" follows the rule
-	Profile       bool   // onednn: time each instruction
+	Layout        string // cpu: "blocked", "nhwc"; "" follows the rule
+	Profile       bool   // cpu: time each instruction
 	Folder        string // xla: where a run's compiled programs are kept and looked for; "" to keep none
 }
 

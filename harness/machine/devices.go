@@ -3,13 +3,14 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
 	"depthlab/harness/device"
-	"depthlab/harness/device/onednn"
+	"depthlab/harness/device/cpu"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
 )
@@ -68,10 +69,8 @@ var Devices = []Kind{
 		PerThread: 5e9, Plugin: true, Several: true, Prints: true,
 	},
 	{
-		Name: "onednn", Need: "onednn", Absent: func(m Machine) error { _, err := findOneDNN(m); return err }, Find: findOneDNN,
-		Open: openOneDNN,
-		Without: "WITHOUT oneDNN the plain Go device is used: hours instead of minutes. " +
-			"./run.sh fetches the library where python3 has pip; or install your system's libdnnl3, or set DEPTHLAB_ONEDNN to a libdnnl.so.3.",
+		Name: "cpu", Old: []string{"onednn"}, Need: "cpu", Absent: func(Machine) error { return noKernels() }, Find: findOneDNN, Open: openCPU,
+		Without: "the plain Go device is used: hours instead of minutes, as there are kernels for AVX2 with FMA and for ARM of 64 bits.",
 		Precisions: func(i device.Info) []device.Precision {
 			if i.Bfloat16 {
 				return []device.Precision{device.FP32, device.BF16}
@@ -108,13 +107,6 @@ func KindOf(name string) (Kind, error) {
 		}
 	}
 	return Kind{}, fmt.Errorf("device %q: expected one of %s", name, strings.Join(DeviceNames(), ", "))
-}
-
-// SameKind says whether two names, of which one may be old, are of one device.
-func SameKind(a, b string) bool {
-	x, err := KindOf(a)
-	y, other := KindOf(b)
-	return err == nil && other == nil && x.Name == y.Name
 }
 
 // Kind is KindOf, and for auto the first device of the table that is here. It fails if
@@ -192,29 +184,54 @@ func Precisions(i device.Info) []device.Precision {
 	return k.Precisions(i)
 }
 
+// noKernels says why there are no kernels for this CPU; nil if there are.
+func noKernels() error {
+	err := cpu.Missing()
+	if _, where := named("", "", cpu.EnvCPU); err != nil && os.Getenv(cpu.EnvCPU) != "ref" {
+		return notFound(where, err)
+	}
+	return err
+}
+
+// findOneDNN finds the library, which the device cpu does without if it is not there.
 func findOneDNN(m Machine) (string, error) {
-	for variable, values := range onednn.Settings {
+	for variable, values := range cpu.Settings {
 		if set := os.Getenv(variable); set != "" && !slices.Contains(values, set) {
 			return "", notFound(variable+"="+set, fmt.Errorf("expected %s, or the variable not to be set", strings.Join(values, " or ")))
 		}
 	}
-	_, where := named("", "", onednn.EnvLibrary)
-	path, err := onednn.Find(m.LibDir())
-	if err != nil && where != "" {
-		err = fmt.Errorf("%w; expected the path of a libdnnl.so.3", err)
+	path, err := cpu.Find(m.LibDir())
+	if _, where := named("", "", cpu.EnvLibrary); err != nil && where != "" {
+		return "", notFound(where, fmt.Errorf("%w; expected the path of a libdnnl.so.3", err))
 	}
-	return path, notFound(where, err)
+	return path, nil
 }
 
-func openOneDNN(m Machine, path string, _ Place) (device.Device, error) {
-	dev, err := onednn.Open(path, 0)
-	if err == nil {
+// openCPU opens the device with the library, where it is of use. One that does not open
+// is done without, unless it was named.
+func openCPU(m Machine, library string, _ Place) (device.Device, error) {
+	if err := noKernels(); err != nil {
+		return nil, err
+	}
+	_, where := named("", "", cpu.EnvLibrary)
+	dev, err := cpu.Open(library, 0)
+	var broken *cpu.LibraryError
+	switch {
+	case err == nil && where != "" && dev.Info().Library == "":
+		if err = cpu.Check(library); err == nil {
+			m.say("%s is not used: the kernels for this CPU are faster than oneDNN (%s=library has it compute)", where, cpu.EnvKernels)
+			return dev, nil
+		}
+		dev.Close()
+	case err == nil:
 		return dev, nil
+	case !errors.As(err, &broken):
+		return nil, err
+	case where == "" && os.Getenv(cpu.EnvKernels) == "":
+		m.say("warning: oneDNN is not used: %v", err)
+		return cpu.Open("", 0)
 	}
-	if _, where := named("", "", onednn.EnvLibrary); where != "" {
-		return nil, notFound(where, fmt.Errorf("%w; expected the path of a libdnnl.so.3", err))
-	}
-	return nil, err
+	return nil, notFound(where, fmt.Errorf("%w; expected the path of a libdnnl.so.3", err))
 }
 
 func findXLA(m Machine) (string, error) {

@@ -30,6 +30,13 @@ func New(dataDir string) Machine {
 	return Machine{Root: root, DataDir: dataDir}
 }
 
+// say tells the user a line.
+func (m Machine) say(format string, args ...any) {
+	if m.Say != nil {
+		m.Say(format, args...)
+	}
+}
+
 // Store is the results folder.
 func (m Machine) Store() store.Store { return store.Store(filepath.Join(m.Root, "results")) }
 

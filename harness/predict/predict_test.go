@@ -25,15 +25,15 @@ func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Abs(b) }
 // A net trains as fast as it did, or as the nearest net did by multiply-adds;
 // another batch or precision says nothing.
 func TestPredict(t *testing.T) {
-	cpu := device.Info{Name: "onednn"}
+	cpu := device.Info{Name: "cpu"}
 	at := func(net string, batch int, precision string, macs int64, speed float64) Speed {
 		return Speed{Net: net, Batch: batch, Precision: precision, Macs: macs, ImagesPerS: speed}
 	}
-	onednn, err := machine.KindOf("onednn")
+	kind, err := machine.KindOf("onednn") // its old name
 	if err != nil {
 		t.Fatal(err)
 	}
-	guessed := onednn.PerThread * float64(runtime.GOMAXPROCS(0)) / 1000
+	guessed := kind.PerThread * float64(runtime.GOMAXPROCS(0)) / 1000
 	for _, c := range []struct {
 		name   string
 		info   device.Info
@@ -138,7 +138,7 @@ func TestMeasure(t *testing.T) {
 func TestRecorded(t *testing.T) {
 	root := t.TempDir()
 	stores := []store.Store{store.Store(root), store.Store(filepath.Join(root, "published"))}
-	here := device.Info{Name: "onednn", Hardware: "a CPU", Threads: 2}
+	here := device.Info{Name: "cpu", Hardware: "a CPU", Threads: 2}
 	elsewhere, one, gpu := here, here, device.Info{Name: "xla", Hardware: "a GPU", GPU: true}
 	elsewhere.Hardware, one.Threads = "another CPU", 1
 	write := func(folder, id, net, set string, batch int, lines string, devices ...device.Info) {

@@ -28,7 +28,7 @@ func TestSoakSteps(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.NewSmall(t, dir)
 	s.Plan.Runs = s.Plan.Runs[:1]
-	if dev := sweeptest.Devices(t)["onednn"]; dev != nil {
+	if dev := sweeptest.Devices(t)["cpu"]; dev != nil {
 		s.Device = dev
 	}
 	r := &s.Plan.Runs[0]

@@ -15,8 +15,8 @@ import (
 
 	"depthlab/harness/data"
 	"depthlab/harness/device"
+	"depthlab/harness/device/cpu"
 	"depthlab/harness/device/devicetest"
-	"depthlab/harness/device/onednn"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/model"
 	"depthlab/harness/state"
@@ -92,12 +92,12 @@ func TestTorchvision(t *testing.T) {
 // fastest is the fastest device here that computes in fp32.
 func fastest(t *testing.T) device.Device {
 	t.Helper()
-	path, err := onednn.Find(filepath.Join("..", "..", ".lib"))
+	path, err := cpu.Find(filepath.Join("..", "..", ".lib"))
 	if err != nil {
-		testskip.Part(t, "onednn: %v", err)
+		testskip.Part(t, "cpu: %v", err)
 		return ref.New()
 	}
-	dev, err := onednn.Open(path, 0)
+	dev, err := cpu.Open(path, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

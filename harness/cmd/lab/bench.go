@@ -32,6 +32,11 @@ Starting and compiling are not in them.
   us/layer  microseconds per layer of convolution and step
   jobs      images/s of all nets together when so many are trained at a time
 
+On a CPU the kinds of instructions follow, each with its share of the peak that was
+measured here: multiply-adds from registers, and the sum of rows that no cache holds.
+A convolution is counted as it is defined; Winograd's takes a quarter of that. Where
+ours keeps to AVX2 (DEPTHLAB_CPU=avx2, or a CPU without AVX-512), so do the others.
+
 With --accuracy: the gradient of one training step in fp32 (the paper's recipe
 on CIFAR-10, seed 0 at its start, first batch of 128) against the same step in
 float64, which PyTorch computes: the norm of the difference over the norm, all
@@ -66,7 +71,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	if *loader {
-		if err := c.refuse("--loader times photos on their way to crops, and no net", "device", "plugin", "precision", "net", "batch", "compiled", "against-jax", "jobs"); err != nil {
+		if err := c.refuse("--loader times photos on their way to crops, and no net", "device", "plugin", "precision", "threads", "net", "batch", "compiled", "against-jax", "jobs"); err != nil {
 			return err
 		}
 		return benchLoader(ctx, c, *rounds, *torch)
@@ -99,7 +104,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeAll(devices)) }()
 	info := devices[0].Info()
-	say("%s %s on %s", info.Name, info.Library, info.Hardware)
+	say("%s", info.Summary())
 	precisions := []device.Precision{device.FP32, device.BF16}
 	if info.GPU {
 		precisions = []device.Precision{device.TF32, device.BF16}
@@ -171,11 +176,16 @@ func printResult(w io.Writer, r bench.Result) {
 	for _, name := range slices.Sorted(maps.Keys(r.Skipped)) {
 		fmt.Fprintf(w, "    skipped %s: %s\n", name, r.Skipped[name])
 	}
-	if r.Peak != nil {
-		fmt.Fprintf(w, "    %-34s             %8.1f GFLOP/s %7.1f GB/s\n", "the library's best here", r.Peak.GFlops, r.Peak.GBytes)
+	if r.Peak == nil {
+		return
 	}
+	if r.Limits != nil {
+		fmt.Fprintf(w, "    the others limited by %s\n", strings.Join(r.Limits, " "))
+	}
+	fmt.Fprintf(w, "    %-34s             %8.1f GFLOP/s      %7.1f GB/s\n", "peak, measured", r.Peak.GFlops, r.Peak.GBytes)
 	for _, part := range r.Parts {
-		fmt.Fprintf(w, "    %-34s %8.2f ms %8.1f GFLOP/s %7.1f GB/s\n", part.Kind, part.Ms, part.GFlops, part.GBytes)
+		fmt.Fprintf(w, "    %-34s %8.2f ms %8.1f GFLOP/s %3.0f %% %6.1f GB/s %3.0f %%\n", part.Kind, part.Ms,
+			part.GFlops, 100*part.GFlops/r.Peak.GFlops, part.GBytes, 100*part.GBytes/r.Peak.GBytes)
 	}
 }
 

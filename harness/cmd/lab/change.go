@@ -42,6 +42,9 @@ func (c *call) load(file string) (*experiments.Question, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, hint := range q.Old {
+		say("%s", hint)
+	}
 	return q.Change(c.changes)
 }
 

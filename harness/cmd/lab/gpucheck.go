@@ -46,7 +46,7 @@ func gpuCheck(ctx context.Context, c *call) error {
 	one := 1
 	f := checkFlags{
 		deviceFlags: deviceFlags{
-			name: c.String("device", machine.Devices[0].Name, oneOf(machine.DeviceNames())), precision: new(string), // all precisions
+			name: c.String("device", machine.Devices[0].Name, oneOf(machine.DeviceNames())), precision: new(string), threads: new(int), // all precisions
 			devices: c.String("devices", "", "of xla: the devices to check, by their numbers (0,2); without it all GPUs that the plugin shows"), replicas: &one,
 		},
 		net:   c.String("net", "resnet-20", "the net to check with"),

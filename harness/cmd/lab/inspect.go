@@ -70,6 +70,9 @@ func doctorDevices(m machine.Machine) (missing []error) {
 			native = "fp32, bf16"
 		}
 		fmt.Printf("device %-7s %s; %s\n", name, strings.TrimPrefix(info.Summary(), name+", "), native)
+		if d, ok := dev.(interface{ Remark() string }); ok {
+			fmt.Printf("               %s\n", d.Remark())
+		}
 		dev.Close()
 	}
 	if _, why := m.Have(); why["gpu"] != nil {

@@ -40,8 +40,8 @@ func TestPlanHolds(t *testing.T) {
 	}
 	for _, c := range []struct{ device, precision, nets, train, batch, stop, every string }{
 		{"ref", "fp32", "plain-8, resnet-8, resnet-14", "256", "8", "50", "25"},
-		{"onednn", "fp32", "plain-20, resnet-32, resnet-44", "10000", "64", "100", "50"},
-		{"onednn", "bf16", "plain-20, resnet-32, resnet-44", "10000", "64", "100", "50"},
+		{"cpu", "fp32", "plain-20, resnet-32, resnet-44", "10000", "64", "100", "50"},
+		{"cpu", "bf16", "plain-20, resnet-32, resnet-44", "10000", "64", "100", "50"},
 		{"xla", "fp32", "plain-8, resnet-8, resnet-14", "256", "32", "600", "300"},
 	} {
 		t.Run(c.device+"_"+c.precision, func(t *testing.T) {

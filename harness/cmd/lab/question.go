@@ -133,9 +133,13 @@ func needs(missing []experiments.Missing) (all []string) {
 // diverted says that what C libraries print goes to a log already.
 var diverted bool
 
+// settled says that the number of threads is, and that the new name of a device was told.
+var settled bool
+
 // deviceFlags are the options of commands that compute.
 type deviceFlags struct {
 	name, precision *string
+	threads         *int
 	devices         *string // nil where a command uses the first device alone
 	replicas        *int
 }
@@ -145,6 +149,7 @@ func (c *call) deviceFlags() deviceFlags {
 	return deviceFlags{
 		name:      c.String("device", "auto", oneOf(machine.DeviceNames())),
 		precision: c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
+		threads:   c.Int("threads", 0, "threads that compute; 0 for all that affinity and CPU quota allow, or $OMP_NUM_THREADS"),
 	}
 }
 
@@ -222,6 +227,18 @@ func (d deviceFlags) check(m machine.Machine) error {
 		return err
 	case err != nil:
 		return usage("--%w", err)
+	}
+	if !settled {
+		if slices.Contains(k.Old, *d.name) {
+			say("the device %s is called %s now", *d.name, k.Name)
+		}
+		if err := m.UseThreads(*d.threads); err != nil {
+			return err
+		}
+		settled = true
+	}
+	if *d.threads > 0 && k.Plugin {
+		return usage("--threads %d: the device %s chooses its threads itself; leave it out", *d.threads, k.Name)
 	}
 	if !slices.Contains([]string{"", "auto", "fp32", "tf32", "bf16"}, *d.precision) {
 		return usage("--precision %q: expected one of auto, fp32, tf32, bf16", *d.precision)

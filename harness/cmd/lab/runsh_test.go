@@ -331,7 +331,7 @@ func TestRunShTogether(t *testing.T) {
 		for range starts {
 			all.Go(func() {
 				cmd := exec.Command("bash", filepath.Join(root, "run.sh"), "doctor")
-				cmd.Env = []string{"PATH=" + tools + ":/usr/bin:/bin", "SLOW=1", "FETCHES=" + fetches}
+				cmd.Env = []string{"PATH=" + tools + ":/usr/bin:/bin", "SLOW=1", "DEPTHLAB_ONEDNN_KERNELS=library", "FETCHES=" + fetches}
 				out, err := cmd.CombinedOutput()
 				if err != nil || !strings.HasSuffix(string(out), "libdnnl.so.3\n") {
 					t.Errorf("%v: %s", err, out)
@@ -390,7 +390,7 @@ func TestRunShOffline(t *testing.T) {
 		{[]string{"doctor"}, "1", 3, ""},
 	} {
 		cmd := exec.Command("bash", append([]string{filepath.Join(root, "run.sh")}, c.args...)...)
-		code, said := starts(cmd, []string{"FETCHES=" + fetches, "OFFLINE=" + c.offline}, tools, "/usr/bin", "/bin")
+		code, said := starts(cmd, []string{"DEPTHLAB_ONEDNN_KERNELS=library", "FETCHES=" + fetches, "OFFLINE=" + c.offline}, tools, "/usr/bin", "/bin")
 		if n := strings.Count(readText(t, fetches), "fetched"); code != 0 || !strings.Contains(said, c.says) || n != c.tries || strings.Contains(said, "WARNING") {
 			t.Errorf("%q: exit code %d, pip was asked %d times, want %d; said %q, want %q", c.args, code, n, c.tries, said, c.says)
 		}

@@ -305,7 +305,7 @@ func TestSignalTrials(t *testing.T) {
 	}
 	t.Setenv("OMP_NUM_THREADS", "1") // spinning threads are slow beside other work
 	const id, stop = "plain-8-seed0", 800
-	begin := func() (dir, file string) { // on onednn where it is, else on ref
+	begin := func() (dir, file string) { // on cpu where there are kernels for it, else on ref
 		dir = t.TempDir()
 		if err := os.Symlink(libs, filepath.Join(dir, ".lib")); err != nil {
 			t.Fatal(err)

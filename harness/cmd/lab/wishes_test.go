@@ -77,7 +77,7 @@ func TestWishes(t *testing.T) {
 	put(t, in("any.yaml"), 0, asked+"profiles: {cifar: {needs: [cifar10], data: cifar10}, made: {data: preview}}\n")
 	put(t, in("photos.yaml"), 0, asked+"batch: 1\ntrain: 1\nprofiles: {big: {needs: [gpu, imagenet], data: imagenet, input: {pad: 0}}, photos: {needs: [imagenet], data: imagenet, input: {pad: 0}}, made: {data: preview}}\n")
 	put(t, in("gpu.yaml"), 0, asked+"data: preview\nprofiles: {big: {needs: [gpu]}, made: {}}\n")
-	put(t, in("fast.yaml"), 0, asked+"data: preview\nprofiles: {fast: {needs: [onednn]}, slow: {}}\n")
+	put(t, in("fast.yaml"), 0, asked+"data: preview\nprofiles: {fast: {needs: [cpu]}, slow: {}}\n")
 	put(t, in("one.yaml"), 0, asked+"data: cifar10\n")
 	put(t, in("made.yaml"), 0, asked+"data: preview\n")
 	put(t, in("grouped.yaml"), 0, strings.Replace(asked, "group: 0", "group: 32", 1)+"data: preview\n")
@@ -143,9 +143,17 @@ func TestWishes(t *testing.T) {
 		{"DEPTHLAB_ONEDNN=text.so", "bench --net plain-8", 2, "DEPTHLAB_ONEDNN=text.so|libdnnl.so.3"},
 		{"DEPTHLAB_ONEDNN=none", "doctor", 2, "DEPTHLAB_ONEDNN=none|device ref     "},
 		{"DEPTHLAB_ONEDNN=none", "plan made.yaml --device ref", 0, "device ref"},
+		{"DEPTHLAB_CPU=mmx", "plan made.yaml", 2, "DEPTHLAB_CPU=mmx|it has "},
+		{"DEPTHLAB_CPU=mmx", "bench --net plain-8", 2, "DEPTHLAB_CPU=mmx|it has "},
+		{"DEPTHLAB_CPU=ref", "plan made.yaml", 0, "device ref|hours instead of minutes"},
+		{"DEPTHLAB_CPU=ref", "plan made.yaml --device cpu", 2, "DEPTHLAB_CPU=ref"},
+		{"", "plan made.yaml --threads 100000", 2, "--threads 100000: expected 1 to"},
+		{"", "plan made.yaml --threads -1", 2, "--threads -1: expected 1 to"},
+		{"OMP_NUM_THREADS=100000", "plan made.yaml", 0, "OMP_NUM_THREADS=100000 is cut to"},
+		{"", "plan made.yaml --device onednn", 0, "the device onednn is called cpu now"},
 		{"DEPTHLAB_ONEDNN_KERNELS=libary", "bench --net plain-8", 2, "DEPTHLAB_ONEDNN_KERNELS=libary: expected library"},
 		{"DEPTHLAB_ONEDNN_LAYOUT=nchw", "run made.yaml", 2, "DEPTHLAB_ONEDNN_LAYOUT=nchw: expected blocked or nhwc"},
-		{"", "plan made.yaml --device gpu", 2, `--device "gpu": expected one of auto, xla, onednn, ref`},
+		{"", "plan made.yaml --device gpu", 2, `--device "gpu": expected one of auto, xla, cpu, ref`},
 		{"", "run made.yaml --device cuda", 2, `--device "cuda": expected one of`},
 		{"", "run made.yaml --device xla", 2, "xla"},
 		{"", "plan made.yaml --device xla", 2, "xla"},

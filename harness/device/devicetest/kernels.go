@@ -87,6 +87,11 @@ func singles(t testing.TB) []single {
 		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{5, 16, 8, 8}},
 		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 48}, kernel.Shape{19, 16, 4, 4}},
 		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{3, 16, 27, 28}},
+		// Sums of more products than a cache holds weights for.
+		{kernel.Conv{Size: 1, Stride: 1, Out: 32}, kernel.Shape{3, 544, 7, 7}},
+		{kernel.Conv{Size: 1, Stride: 2, Out: 288}, kernel.Shape{5, 288, 9, 10}},
+		{kernel.Conv{Size: 3, Stride: 2, Pad: 1, Out: 64}, kernel.Shape{2, 64, 14, 10}},
+		{kernel.Conv{Size: 7, Stride: 2, Pad: 3, Out: 16}, kernel.Shape{2, 3, 31, 22}},
 	} {
 		w := kernel.Shape{c.k.Out, c.x[1], c.k.Size, c.k.Size}
 		y, err := c.k.Shape([]kernel.Shape{c.x, w})

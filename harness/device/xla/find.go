@@ -40,7 +40,7 @@ func Find(given, libDir string) (string, error) {
 		cuda := CUDA(driver)
 		if cuda == 0 {
 			return "", &device.UnsupportedError{Device: name, What: fmt.Sprintf("the NVIDIA driver %d", driver),
-				Hint: fmt.Sprintf("version %d or newer is needed; the device onednn trains on the CPU", oldestDriver)}
+				Hint: fmt.Sprintf("version %d or newer is needed; the device cpu trains on the CPU", oldestDriver)}
 		}
 		for _, root := range append(pythonPath(), filepath.Join(libDir, "pjrt", fmt.Sprintf("cuda%d", cuda))) {
 			for ; cuda >= 12; cuda-- {

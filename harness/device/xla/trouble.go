@@ -31,7 +31,7 @@ var advice = []struct{ words, helps string }{
 
 const (
 	oldDriver = "the NVIDIA driver is too old for this plugin: a newer driver, or the plugin of CUDA 12 (python3 -m pip install 'jax[cuda12]', driver 525 or newer)"
-	oldCard   = "the card is too old for this plugin: CUDA 13 begins with compute capability 7.5; python3 -m pip install 'jax[cuda12]' brings a plugin for older ones, and --device onednn trains on the CPU"
+	oldCard   = "the card is too old for this plugin: CUDA 13 begins with compute capability 7.5; python3 -m pip install 'jax[cuda12]' brings a plugin for older ones, and --device cpu trains on the CPU"
 	noCuDNN   = "cuDNN is missing or does not start: python3 -m pip install 'jax[cuda13]' (or 'jax[cuda12]') brings it beside the plugin"
 	noGPU     = "the driver shows no GPU to this process: look at nvidia-smi, at CUDA_VISIBLE_DEVICES, and whether the container was given the GPU"
 )

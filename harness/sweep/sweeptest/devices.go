@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
-	"depthlab/harness/device/onednn"
+	"depthlab/harness/device/cpu"
 	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
 	"depthlab/harness/testskip"
@@ -20,18 +20,18 @@ import (
 func Devices(t *testing.T) map[string]device.Device {
 	t.Helper()
 	all := map[string]device.Device{"ref": ref.New()}
-	path, err := onednn.Find(Libraries(t))
-	if err != nil {
-		testskip.Part(t, "onednn: %v", err)
+	if err := cpu.Missing(); err != nil {
+		testskip.Part(t, "%v", err)
 	} else {
-		dev, err := onednn.Open(path, 0)
+		library, _ := cpu.Find(Libraries(t)) // it does without
+		dev, err := cpu.Open(library, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { dev.Close() })
-		all["onednn"] = dev
+		all["cpu"] = dev
 	}
-	path, err = xla.Find("", Libraries(t))
+	path, err := xla.Find("", Libraries(t))
 	if err != nil {
 		testskip.Part(t, "xla: %v", err)
 		return all
@@ -64,7 +64,7 @@ func Libraries(t *testing.T) string {
 
 // Precisions are those that a device has, on the right machine.
 func Precisions(dev device.Device) []string {
-	if i := dev.Info(); i.Name == "onednn" || i.Bfloat16 {
+	if i := dev.Info(); i.Name == "cpu" || i.Bfloat16 {
 		return []string{"fp32", "bf16"}
 	}
 	return []string{"fp32"}

@@ -1,0 +1,21 @@
+#include "textflag.h"
+
+// func call(fn uintptr, task unsafe.Pointer)
+//
+// Calls a C function that keeps BX and takes less than 4000 bytes of stack, which
+// is this frame: the prologue finds room for it, where the Go stack has none.
+TEXT ·call(SB), 0, $4096-16
+	MOVQ fn+0(FP), AX
+	MOVQ task+8(FP), DI
+	MOVQ SP, BX
+	LEAQ 4096(SP), CX
+	ANDQ $~63, CX
+	MOVQ CX, SP
+	CALL AX
+	MOVQ BX, SP
+	RET
+
+// func pause()
+TEXT ·pause(SB), NOSPLIT, $0-0
+	PAUSE
+	RET

@@ -1,0 +1,21 @@
+#include "textflag.h"
+
+// func call(fn uintptr, task unsafe.Pointer)
+//
+// As on amd64. The C function keeps R19, and leaves R18 and R28 (g) alone.
+TEXT ·call(SB), 0, $4096-16
+	MOVD fn+0(FP), R1
+	MOVD task+8(FP), R0
+	MOVD RSP, R19
+	MOVD $4096, R2
+	ADD  R19, R2, R2
+	AND  $~15, R2, R2
+	MOVD R2, RSP
+	CALL (R1)
+	MOVD R19, RSP
+	RET
+
+// func pause()
+TEXT ·pause(SB), NOSPLIT, $0-0
+	YIELD
+	RET

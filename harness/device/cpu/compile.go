@@ -1,0 +1,344 @@
+// From a Program to a list of calls.
+
+package cpu
+
+import (
+	"fmt"
+	"unsafe"
+
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+// code is a program made ready: a list of primitives and Go functions with
+// their arguments bound, so that a step is one loop over it.
+type code struct {
+	prog     *program.Program
+	ops      []op
+	backward int // the op behind the last of the forward phase
+	blocks   []*block
+	home     []*desc // layout of each buffer; nil where it holds no floats
+	args     region
+	memories []uintptr
+	regions  []region // tables and tasks of our own kernels
+	profile  []Row    // nil unless asked for
+}
+
+// op is one call. A Program's instruction becomes one or a few.
+type op struct {
+	instr int
+	prim  *prim         // what to execute, or
+	fn    func()        // what to call
+	exec  []uintptr     // arguments of dnnl_primitive_execute
+	args  []arg         // until link
+	bind  func() func() // until link: makes fn, when addresses are known
+	what  string        // what fn is, if it is more than Go
+}
+
+// arg is an argument of a primitive: dnnl_exec_arg_t, before link.
+type arg struct {
+	id  int32
+	mem mem
+}
+
+// execArg is dnnl_exec_arg_t.
+type execArg struct {
+	id     int32
+	_      int32
+	memory uintptr
+}
+
+// mem is memory in a layout.
+type mem struct {
+	block  *block
+	offset int64
+	desc   *desc
+}
+
+// address is where byte offset of the memory lies; after placement only.
+func (m mem) address(offset int64) uintptr {
+	return uintptr(unsafe.Add(m.block.ptr, m.offset+offset))
+}
+
+// form is a buffer in a layout that is not its home.
+type form struct {
+	buf  program.BufID
+	desc *desc
+}
+
+// compiler translates one program.
+type compiler struct {
+	*code
+	d        *Device
+	layout   layout
+	dtype    int32 // of activations and convolution operands
+	own      own
+	at       int // the instruction in work
+	instr    *program.Instr
+	work     []*block
+	staged   map[form]mem // inputs already reordered in this step
+	tables   map[tableKey]region
+	pads     map[padKey]region
+	masks    map[program.BufID][]mem            // by rectified output: where batch norm's was above 0, group by group
+	largest  map[pooledBuffer]mem               // which element of each window of a max-pool is the largest
+	unsummed map[program.BufID][2]program.BufID // gradients that are left as two parts
+	after    []op                               // reorders of the instruction's outputs to their homes
+}
+
+// translate makes p ready. persistent gives the memory of a buffer that outlives
+// the step; the rest is placed by liveness, and its extent is returned.
+func translate(d *Device, l layout, dtype int32, p *program.Program, persistent func(program.BufID) *block) (*code, []*block, error) {
+	c := &compiler{
+		code: &code{prog: p}, d: d, layout: l, dtype: dtype,
+		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[padKey]region{}, masks: map[program.BufID][]mem{},
+		largest: map[pooledBuffer]mem{}, unsummed: map[program.BufID][2]program.BufID{},
+	}
+	c.own = d.own(l, dtype)
+	for i := range p.Buffers {
+		b := &p.Buffers[i]
+		home, err := c.homeOf(b)
+		if err != nil {
+			return nil, nil, fmt.Errorf("cpu: program %s: buffer %s: %w", p.Name, b.Name, err)
+		}
+		at := persistent(program.BufID(i))
+		if at == nil {
+			at = &block{size: b.Bytes(), first: b.First, last: b.Last}
+			if home != nil {
+				at.size = home.size
+			}
+			c.work = append(c.work, at)
+		}
+		c.home, c.blocks = append(c.home, home), append(c.blocks, at)
+	}
+	forward := p.ForwardEnd()
+	for i := range p.Code {
+		c.at, c.instr = i, &p.Code[i]
+		if err := c.d.Supports(c.instr.Kernel); err != nil {
+			return nil, nil, err
+		}
+		if err := c.instruction(); err != nil {
+			return nil, nil, c.fault(i, err)
+		}
+		c.ops = append(c.ops, c.after...)
+		c.after = nil
+		c.forget()
+		if i+1 == forward {
+			c.backward = len(c.ops)
+		}
+	}
+	return c.code, c.work, nil
+}
+
+// fault says which instruction an error belongs to.
+func (c *code) fault(instr int, err error) error {
+	i := &c.prog.Code[instr]
+	return fmt.Errorf("cpu: program %s: layer %s: %s: %w", c.prog.Name, i.Layer, i.Kernel, err)
+}
+
+// homeOf is the layout in which a buffer is kept. Activations follow the rule,
+// all else is what the Program says.
+func (c *compiler) homeOf(b *program.Buffer) (*desc, error) {
+	switch {
+	case b.Type != kernel.Float32:
+		return nil, nil
+	case b.Arena == program.Work && len(b.Shape) == 4:
+		return c.act(b.Shape)
+	}
+	return c.d.plain(b.Shape)
+}
+
+// act is the layout of an activation of shape s.
+func (c *compiler) act(s kernel.Shape) (*desc, error) {
+	tag := tagPlain[4]
+	if c.layout.fits(s) {
+		tag = c.layout.tag
+	}
+	return c.d.desc(s, c.dtype, tag)
+}
+
+func (c *compiler) shape(id program.BufID) kernel.Shape { return c.prog.Buffers[id].Shape }
+
+// inShape and outShape are the shapes of the instruction's operands.
+func (c *compiler) inShape(i int) kernel.Shape  { return c.shape(c.instr.In[i]) }
+func (c *compiler) outShape(i int) kernel.Shape { return c.shape(c.instr.Out[i]) }
+
+// in gives input i in layout want, reordered once a step where its home is
+// another one.
+func (c *compiler) in(i int, want *desc) (mem, error) {
+	id := c.instr.In[i]
+	direct := mem{block: c.blocks[id], desc: c.home[id]}
+	if want == c.home[id] {
+		return direct, nil
+	}
+	key := form{id, want}
+	m, ok := c.staged[key]
+	if !ok {
+		m = c.temp(want)
+		o, err := c.reorder(direct, m)
+		if err != nil {
+			return mem{}, err
+		}
+		c.ops = append(c.ops, o)
+		c.staged[key] = m
+	}
+	m.block.last = c.at
+	return m, nil
+}
+
+// out gives memory in layout want for output i; what is written there reaches
+// the output's home at the end of the instruction.
+func (c *compiler) out(i int, want *desc) (mem, error) {
+	id := c.instr.Out[i]
+	direct := mem{block: c.blocks[id], desc: c.home[id]}
+	if want == c.home[id] {
+		return direct, nil
+	}
+	m := c.temp(want)
+	o, err := c.reorder(m, direct)
+	c.after = append(c.after, o)
+	return m, err
+}
+
+// temp is memory that lives as long as the instruction, unless its user sets
+// block.last.
+func (c *compiler) temp(x *desc) mem {
+	b := &block{size: x.size, first: c.at, last: c.at}
+	c.work = append(c.work, b)
+	return mem{block: b, desc: x}
+}
+
+// keep allocates memory that lives as long as the code.
+func (c *compiler) keep(n int64) (region, error) {
+	m, err := allocate(n)
+	c.regions = append(c.regions, m)
+	return m, err
+}
+
+// forget drops reordered copies of what the instruction has written. Persistent
+// buffers may be views of each other, so a write to one outdates its arena.
+func (c *compiler) forget() {
+	for _, id := range c.instr.Out {
+		a := c.prog.Buffers[id].Arena
+		for key := range c.staged {
+			if key.buf == id || a != program.Work && c.prog.Buffers[key.buf].Arena == a {
+				delete(c.staged, key)
+			}
+		}
+	}
+}
+
+// call appends the execution of a primitive.
+func (c *compiler) call(p *prim, args ...arg) {
+	c.ops = append(c.ops, op{instr: c.at, prim: p, args: args})
+}
+
+// host appends a Go function, made by bind when memory has addresses.
+func (c *compiler) host(bind func() func()) {
+	c.ops = append(c.ops, op{instr: c.at, bind: bind})
+}
+
+// reorder is a copy between two layouts of one shape.
+func (c *compiler) reorder(from, to mem) (op, error) {
+	if c.d.lib == nil {
+		return op{instr: c.at, bind: func() func() { return c.copyActivation(from, to) }}, nil
+	}
+	type key struct{ from, to *desc }
+	p, err := c.d.prim(key{from.desc, to.desc}, func(pd *uintptr) (status, error) {
+		return c.d.lib.reorder(pd, from.desc.handle, c.d.engine, to.desc.handle, c.d.engine, 0), nil
+	})
+	if err != nil {
+		return op{}, fmt.Errorf("reorder: %w", err)
+	}
+	return op{instr: c.at, prim: p, args: []arg{{argSrc, from}, {argDst, to}}}, nil
+}
+
+// link binds the arguments once every block has an address.
+func (c *code) link(d *Device) error {
+	var n int64
+	for i := range c.ops {
+		n += int64(len(c.ops[i].args)) * int64(unsafe.Sizeof(execArg{}))
+	}
+	var err error
+	if c.args, err = allocate(n); err != nil {
+		return err
+	}
+	made := map[mem]uintptr{}
+	var offset int64
+	for i := range c.ops {
+		o := &c.ops[i]
+		if o.bind != nil {
+			o.fn, o.bind = o.bind(), nil
+			continue
+		}
+		o.exec = []uintptr{o.prim.handle, d.stream, uintptr(len(o.args)), uintptr(c.args.at(offset))}
+		for _, a := range o.args {
+			h := made[a.mem]
+			if h == 0 {
+				at := unsafe.Add(a.mem.block.ptr, a.mem.offset)
+				if err := check(d.lib.memoryCreate(&h, a.mem.desc.handle, d.engine, at), "memory create"); err != nil {
+					return c.fault(o.instr, err)
+				}
+				made[a.mem] = h
+				c.memories = append(c.memories, h)
+			}
+			*(*execArg)(c.args.at(offset)) = execArg{id: a.id, memory: h}
+			offset += int64(unsafe.Sizeof(execArg{}))
+		}
+		o.args = nil
+	}
+	return nil
+}
+
+// free releases what link made.
+func (c *code) free(d *Device) error {
+	for _, m := range c.memories {
+		d.lib.memoryDestroy(m)
+	}
+	c.memories = nil
+	err := c.args.free()
+	for _, m := range c.regions {
+		if e := m.free(); err == nil {
+			err = e
+		}
+	}
+	c.args, c.regions = nil, nil
+	return err
+}
+
+// inOut gives input i and output j, both in layout x.
+func (c *compiler) inOut(i, j int, x *desc) (from, to mem, err error) {
+	if from, err = c.in(i, x); err != nil {
+		return
+	}
+	to, err = c.out(j, x)
+	return
+}
+
+// kept is a buffer in its own layout: vectors are plain float32 everywhere.
+func (c *compiler) kept(id program.BufID) mem { return mem{block: c.blocks[id], desc: c.home[id]} }
+
+// natural is the layout of a Work buffer of shape s.
+func (c *compiler) natural(s kernel.Shape) (*desc, error) {
+	if len(s) == 4 {
+		return c.act(s)
+	}
+	return c.d.plain(s)
+}
+
+// plainIn gives input i, which holds floats, in plain layout.
+func (c *compiler) plainIn(i int) (mem, error) {
+	d, err := c.d.plain(c.inShape(i))
+	if err != nil {
+		return mem{}, err
+	}
+	return c.in(i, d)
+}
+
+// plainOut gives output i in plain layout.
+func (c *compiler) plainOut(i int) (mem, error) {
+	d, err := c.d.plain(c.outShape(i))
+	if err != nil {
+		return mem{}, err
+	}
+	return c.out(i, d)
+}

@@ -1,0 +1,89 @@
+// What is done to numbers in a row, whatever they are: kernels/flat.c.
+
+package cpu
+
+import "depthlab/nets/kernel"
+
+// flatTask is what sumRows works on; kernels/flat.c knows the offsets.
+type flatTask struct {
+	next, count      int64 // pieces taken, pieces
+	to, from         uintptr
+	bytes, rows, row int64 // bytes of a row; rows, and bytes from one to the next
+}
+
+// sgdTask is what sgd works on.
+type sgdTask struct {
+	next, count           int64
+	w, g, v               uintptr
+	bytes                 int64
+	rate, momentum, decay float32
+	form                  int32
+}
+
+const (
+	flatName  = "own:flat"
+	flatPiece = 16 << 10 // bytes
+)
+
+// flatPieces is the number of pieces of so many bytes.
+func flatPieces(bytes int64) int64 { return (bytes + flatPiece - 1) / flatPiece }
+
+// addRows appends the sum of rows, which begin row bytes apart.
+func (c *compiler) addRows(to, from mem, bytes, rows, row int64) error {
+	t := flatTask{count: flatPieces(bytes), bytes: bytes, rows: rows, row: row}
+	return launch(c, c.own.sumRows, flatName, &t, func() { t.to, t.from = to.address(0), from.address(0) })
+}
+
+// add: a, b -> y.
+func (c *compiler) add() error {
+	switch {
+	case c.leaveSum():
+		return nil
+	case c.own.sumRows != 0:
+		return c.ownAdd()
+	case c.d.lib != nil:
+		return c.libraryAdd()
+	}
+	return c.reference()
+}
+
+// ownAdd: two rows, wherever they lie.
+func (c *compiler) ownAdd() error {
+	s := c.outShape(0)
+	x, err := c.natural(s)
+	if err != nil {
+		return err
+	}
+	a, y, err := c.inOut(0, 0, x)
+	if err != nil {
+		return err
+	}
+	b, err := c.in(1, x)
+	if err != nil {
+		return err
+	}
+	t := flatTask{count: flatPieces(x.size), bytes: x.size, rows: 2}
+	return launch(c, c.own.sumRows, flatName, &t, func() {
+		t.to, t.from = y.address(0), a.address(0)
+		t.row = int64(b.address(0)) - int64(a.address(0))
+	})
+}
+
+// update: w, g, state, rates -> w, state.
+func (c *compiler) update(k kernel.Optimizer) error {
+	form, ok := k.(kernel.SGD)
+	if !ok || c.own.sgd == 0 {
+		return c.reference()
+	}
+	in, err := c.plainAll(c.instr.In, c.in)
+	if err != nil {
+		return err
+	}
+	w, g, state, rates := kernel.OptimizerOperands(in)
+	t := sgdTask{bytes: w.desc.size, count: flatPieces(w.desc.size), momentum: form.Momentum, decay: form.Decay, form: int32(form.Form)}
+	c.host(func() func() {
+		rate := floats(rates, 1)
+		return func() { t.rate = rate[0] }
+	})
+	return launch(c, c.own.sgd, flatName, &t, func() { t.w, t.g, t.v = w.address(0), g.address(0), state[0].address(0) })
+}

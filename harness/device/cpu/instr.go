@@ -1,0 +1,274 @@
+// Who computes which instruction; batches and shortcut A in Go.
+
+package cpu
+
+import (
+	"cmp"
+	"slices"
+
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+// instruction turns the instruction in work into ops.
+func (c *compiler) instruction() error {
+	switch k := c.instr.Kernel.(type) {
+	case kernel.Conv:
+		return c.conv(k)
+	case kernel.ConvGradInput:
+		return c.convGradInput(k)
+	case kernel.ConvGradWeight:
+		return c.convGradWeight(k)
+	case kernel.BatchNorm:
+		return c.batchNorm(k)
+	case kernel.BatchNormGrad:
+		return c.batchNormGrad(k)
+	case kernel.BatchNormInfer:
+		return c.batchNormInfer(k)
+	case kernel.Add:
+		return c.add()
+	case kernel.MaxPool:
+		return c.maxPool(k)
+	case kernel.MaxPoolGrad:
+		return c.maxPoolGrad(k)
+	case kernel.AvgPool:
+		return c.avgPool()
+	case kernel.AvgPoolGrad:
+		return c.avgPoolGrad()
+	case kernel.Linear:
+		return c.linear(k)
+	case kernel.LinearGradInput:
+		return c.linearGradInput()
+	case kernel.LinearGradWeight:
+		return c.linearGradWeight()
+	case kernel.Pad:
+		return c.pad(k, 0, 0, c.inShape(0), c.outShape(0), false)
+	case kernel.PadGrad:
+		return c.pad(k.Pad, 0, 0, c.outShape(0), c.inShape(0), true)
+	case kernel.Batch:
+		return c.batch(k)
+	case kernel.Optimizer:
+		return c.update(k)
+	}
+	// The loss and statistics are below a hundredth of a step: their definition is
+	// fast enough.
+	return c.reference()
+}
+
+// reference runs the instruction's definition on its buffers, which are all
+// kept in plain layout.
+func (c *compiler) reference() error {
+	instr := c.instr
+	out, err := c.plainAll(instr.Out, c.out)
+	if err != nil {
+		return err
+	}
+	in, err := c.plainAll(instr.In, c.in)
+	if err != nil {
+		return err
+	}
+	c.host(func() func() {
+		o, i := c.tensors(instr.Out, out), c.tensors(instr.In, in)
+		return func() { instr.Kernel.Ref(o, i) }
+	})
+	return nil
+}
+
+// plainAll gives operands in plain layout.
+func (c *compiler) plainAll(ids []program.BufID, get func(int, *desc) (mem, error)) ([]mem, error) {
+	var ms []mem
+	for i, id := range ids {
+		want := c.home[id]
+		if want != nil {
+			var err error
+			if want, err = c.d.plain(c.shape(id)); err != nil {
+				return nil, err
+			}
+		}
+		m, err := get(i, want)
+		if err != nil {
+			return nil, err
+		}
+		ms = append(ms, m)
+	}
+	return ms, nil
+}
+
+func (c *compiler) tensors(ids []program.BufID, ms []mem) []kernel.Tensor {
+	var ts []kernel.Tensor
+	for i, id := range ids {
+		b := &c.prog.Buffers[id]
+		ts = append(ts, ms[i].block.tensor(b.Type, b.Shape))
+	}
+	return ts
+}
+
+// batch: images, labels, rows, mean, scale, fill -> input, label.
+func (c *compiler) batch(k kernel.Batch) error {
+	instr := c.instr
+	out, err := c.plainAll(instr.Out, c.out)
+	if err != nil {
+		return err
+	}
+	in, err := c.plainAll(instr.In, c.in)
+	if err != nil {
+		return err
+	}
+	c.host(func() func() {
+		o, i := c.tensors(instr.Out, out), c.tensors(instr.In, in)
+		return c.d.each(len(o[1].I32), func(n int) { loadImage(k, o, i, n) })
+	})
+	return nil
+}
+
+// loadImage is kernel.Batch for image n, row by row: a row of the crop is a piece of
+// the image's row between two margins.
+func loadImage(k kernel.Batch, out, in []kernel.Tensor, n int) {
+	images, labels, rows := in[0], in[1].I32, in[2].I32[k.First*4:]
+	mean, scale, fill := in[3].F32, in[4].F32, in[5].F32
+	C, H, W := images.Shape[1], images.Shape[2], images.Shape[3]
+	x, label := out[0].F32, out[1].I32
+	area := k.H * k.W
+	row := rows[n*4:][:4]
+	d := int(row[0])
+	if d < 0 {
+		label[n] = -1
+		clear(x[n*C*area:][:C*area])
+		return
+	}
+	label[n] = labels[d]
+	left := int(row[2]) - k.Pad // image column of the crop's column 0
+	begin, end := min(max(0, -left), k.W), max(0, min(k.W, W-left))
+	for c := range C {
+		s, f := scale[c], fill[c]
+		for h := range k.H {
+			dst := x[((n*C+c)*k.H+h)*k.W:][:k.W]
+			iy := h + int(row[1]) - k.Pad
+			if iy < 0 || iy >= H || begin >= end {
+				fillRow(dst, f)
+				continue
+			}
+			at := (c*H+iy)*W + left + begin
+			pixels := images.U8[d*C*H*W+at:][:end-begin]
+			average := mean[at:][:end-begin]
+			fillRow(dst[:begin], f)
+			fillRow(dst[end:], f)
+			inside := dst[begin:end]
+			for i, p := range pixels {
+				inside[i] = (float32(p) - average[i]) * s
+			}
+			if row[3] != 0 {
+				slices.Reverse(dst)
+			}
+		}
+	}
+}
+
+func fillRow(dst []float32, v float32) {
+	for i := range dst {
+		dst[i] = v
+	}
+}
+
+// pad copies between the pixels x (N,C,H,W) and y (N,Out,H',W') that shortcut
+// A connects, forward or back, and zeroes the rest of the destination.
+func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) error {
+	xd, err := c.act(x)
+	if err != nil {
+		return err
+	}
+	yd, err := c.act(y)
+	if err != nil {
+		return err
+	}
+	fromDesc, toDesc := xd, yd
+	if back {
+		fromDesc, toDesc = yd, xd
+	}
+	from, err := c.in(in, fromDesc)
+	if err != nil {
+		return err
+	}
+	to, err := c.out(out, toDesc)
+	if err != nil {
+		return err
+	}
+	xs, ys := c.strides(x), c.strides(y)
+	size := xs.size
+	first := k.First(x[1])
+	run := gcd(gcd(xs.block, ys.block), first) // channels that lie together on both sides
+	c.host(func() func() {
+		src := slice[byte](from.block, from.offset, int(fromDesc.size))
+		dst := slice[byte](to.block, to.offset, int(toDesc.size))
+		image := len(dst) / x[0]
+		return c.d.each(x[0], func(n int) {
+			clear(dst[n*image:][:image])
+			for ch := 0; ch < x[1]; ch += run {
+				for h := range y[2] {
+					xi, yi := xs.at(n, ch, h*k.Stride), ys.at(n, first+ch, h)
+					for range y[3] {
+						if back {
+							copy(dst[xi:xi+run*size], src[yi:])
+						} else {
+							copy(dst[yi:yi+run*size], src[xi:])
+						}
+						xi += xs.block * size * k.Stride
+						yi += ys.block * size
+					}
+				}
+			}
+		})
+	})
+	return nil
+}
+
+// copyActivation gives a function that copies between two layouts of float32.
+func (c *compiler) copyActivation(from, to mem) func() {
+	s := from.desc.shape
+	f, t := from.desc.strides(), to.desc.strides()
+	src, dst := floats(from, s.Len()), floats(to, s.Len())
+	return c.d.each(s[0], func(n int) {
+		for ch := range s[1] {
+			for h := range s[2] {
+				i, j := f.at(n, ch, h)/4, t.at(n, ch, h)/4
+				for range s[3] {
+					dst[j] = src[i]
+					i += f.block
+					j += t.block
+				}
+			}
+		}
+	})
+}
+
+// strides locates elements of an activation of shape s: blocks of channels,
+// each a plane of pixels, each with the block's channels together.
+type strides struct{ block, c, h, w, size int }
+
+func (c *compiler) strides(s kernel.Shape) strides {
+	size := 4
+	if c.dtype == bf16 {
+		size = 2
+	}
+	if c.layout.fits(s) {
+		return stridesOf(s, cmp.Or(c.layout.block, s[1]), size)
+	}
+	return stridesOf(s, 1, size)
+}
+
+// stridesOf are those of shape s in blocks of channels.
+func stridesOf(s kernel.Shape, block, size int) strides {
+	return strides{block: block, c: s[1], h: s[2], w: s[3], size: size}
+}
+
+// at is the byte offset of channel c of the first pixel of row h of image n.
+func (s strides) at(n, c, h int) int {
+	return ((((n*s.c+c)/s.block*s.h+h)*s.w)*s.block + c%s.block) * s.size
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}

@@ -1,0 +1,240 @@
+// Sums of products as they are defined: convolutions of any size and stride, their
+// gradients, and products of matrices.
+//
+// A convolution with S x S taps, stride s and p zeros around x is
+//
+//	y[o][i][j] = sum over c, k, l of  w[o][c][k][l] x[c][s i + k - p][s j + l - p]
+//
+// so a pixel of y is a product of the weights, a matrix (inputs and taps) x outputs,
+// with the window of x that begins at its corner. In a block of V channels the
+// pixels of a row lie side by side, each with its V channels. So the window's part
+// in one row of one block is a run of S V numbers that lie together, and the
+// weights of a run lie in the same order, 16 outputs for each number:
+//
+//	x:  row  s i - p      . . [ c0..c7 | c0..c7 | c0..c7 ] . .    a run: S = 3, V = 8
+//	    row  s i - p + 1  . . [ c0..c7 | c0..c7 | c0..c7 ] . .
+//	    row  s i - p + 2  . . [ c0..c7 | c0..c7 | c0..c7 ] . .
+//	w:  [16 outputs][block of inputs][k][l][V inputs][16 outputs]
+//
+// A table says where the window of each pixel begins and where the pixel lies in y,
+// so that stride, size and the shape of images do not matter to the loops. The
+// first convolution has 3 channels in planes: they are laid side by side first,
+// and a run has S 3 numbers.
+//
+// The gradient by x of stride s: a pixel of dx meets those taps alone that are a
+// multiple of s away from it, and these are the same for all pixels whose row and
+// whose column leave the same remainders. So it is s s convolutions of dy, each
+// with a part of the taps, in reverse order, and stride 1:
+//
+//	columns of dx, S = 3, s = 2, p = 1    0    1    2    3    4
+//	taps that reach them                  1   2,0   1   2,0   1
+//
+// The gradient by the weight is a product of matrices over the pixels: of numbers
+// of a run, in the order above, and outputs,
+//
+//	dw[number][o] = sum over images and pixels of  x[corner + number] dy[o][pixel]
+//
+// Images are cut into chunks, each with sums of its own, added in their order by
+// sumRows (flat.c): no bit depends on which thread took which chunk.
+//
+// The error is that of a sum, number after number in float32 with one rounding
+// each: about sqrt(n) roundings for n products.
+#include "vec.h"
+
+typedef struct directPart { // a convolution of some of the taps
+	int64_t weights, table;  // where they begin: bytes of w, pixels of the table
+	int64_t pixels;          // of a band of y
+	int64_t from, rows, run; // of a window: its first byte from the corner, rows of it, numbers in a row
+} directPart;
+
+typedef struct directTask { // see direct.go
+	int64_t next, count, threads;
+	char *x, *y, *w;
+	const int32_t (*table)[2];
+	char *scratch;
+	int64_t threadScratch;
+	int64_t images, group, bands, bandRows, rows; // y: images of a piece, rows of one, rows of an image
+	int64_t xImage, xRow, xBlock, yImage, yRow, yBlock;       // bytes; x as the windows see it
+	int64_t blocks, outBlocks;                                // of inputs that lie together, of 16 outputs
+	int64_t together;                                         // blocks that are gone through with all outputs
+	int64_t step;                                             // from a number of a run to the next
+	int64_t planes, plane;                                    // of x that become neighbours; bytes of a pixel of one
+	int64_t height, line, width, skip, pixel, before, stride; // rows and bytes of a row of x as it comes; pixels that are laid, every skip-th
+	int64_t laidRows, laidRow;                                // 0 if x stays where it is
+	int64_t chunk;
+	int64_t parts;
+	directPart part[4];
+} directTask;
+
+enum { NUMBERS = V == 16 ? 12 : 6 }; // of a run that are multiplied together for the weight's gradient, at most
+
+// row copies row i of x, or zeros beyond its edges, with zeros on both sides.
+INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
+	int64_t left = t->before * t->pixel, end = left + t->width * t->pixel, c = 0;
+	if (i < 0 || i >= t->height)
+		left = end = t->laidRow;
+	for (; c < left; c += 4)
+		*(float *)(to + c) = 0;
+	int64_t size = t->height * t->line, step = t->skip * t->plane;
+	x += i * t->line;
+	if (t->plane == 4) // single channels
+		for (; c < end; x += step)
+			for (int64_t p = 0; p < t->planes; p++, c += 4)
+				*(float *)(to + c) = *(const float *)(x + p * size);
+	else
+		for (int64_t p = 0; p < t->planes && c < end; p++, x += size)
+			for (int64_t j = 0; j < t->width; j++)
+				put(to + c + p * PIXEL + j * t->pixel, at(x + j * step));
+	for (c = end; c < t->laidRow; c += 4)
+		*(float *)(to + c) = 0;
+}
+
+// piece is a band of rows of an image, or a few images, fewer at the end.
+typedef struct piece {
+	int64_t image, images, first, rows;
+} piece;
+
+INLINE piece cut(const directTask *t, int64_t image, int64_t end, int64_t first) {
+	int64_t images = end - image, rows = t->rows - first;
+	return (piece){image, images < t->group ? images : t->group, first, rows < t->bandRows ? rows : t->bandRows};
+}
+
+// share gives how many of the pixels of a whole piece one has.
+INLINE int64_t share(const directTask *t, piece c, int64_t pixels) { return pixels * c.images / t->group * c.rows / t->bandRows; }
+
+// lay copies the rows that a piece needs, with a margin of zeros, and gives where
+// they lie then. Without a margin they stay where they are.
+INLINE const char *lay(const directTask *t, piece c, char *to) {
+	int64_t block = t->height * t->line * t->planes, rows = t->laidRows - (t->bandRows - c.rows) * t->stride;
+	const char *x = t->x + c.image * t->blocks * block;
+	if (!t->laidRow)
+		return x + c.first * t->stride * t->xRow;
+	for (int64_t n = 0; n < c.images * t->blocks; n++, x += block)
+		for (int64_t i = 0; i < rows; i++)
+			row(t, x, (c.first * t->stride + i) * t->skip - t->before, to + n * t->xBlock + i * t->xRow);
+	return to;
+}
+
+// window adds the products of ROWS pixels with 16 outputs, over some blocks, to y.
+// Meanwhile what the next pixels, ahead, will read comes nearer.
+INLINE void window(const directTask *t, const directPart *p, int64_t blocks, const char *x, const char *w, char *y, int fresh, const int32_t (*table)[2], const int32_t (*ahead)[2]) {
+	vec sum[ROWS][OUT];
+	int64_t corner[ROWS];
+	UNROLL for (int i = 0; i < ROWS; i++) {
+		corner[i] = table[i][0];
+		UNROLL for (int o = 0; o < OUT; o++)
+			sum[i][o] = fresh ? all(0) : at(y + table[i][1] + o * t->yBlock);
+	}
+	for (int64_t b = 0; b < blocks; b++)
+		for (int64_t r = 0; r < p->rows; r++) {
+			const char *number = x + b * t->xBlock + r * t->xRow;
+			if (ahead)
+				for (int i = 0; i < ROWS; i++)
+					__builtin_prefetch(number + ahead[i][0]);
+#pragma clang loop unroll(disable)
+			for (int64_t k = p->run; k > 0; k--, number += t->step, w += 4 * OUTS) {
+				vec v[OUT];
+				UNROLL for (int o = 0; o < OUT; o++)
+					v[o] = at(w + o * PIXEL);
+				UNROLL for (int i = 0; i < ROWS; i++)
+					UNROLL for (int o = 0; o < OUT; o++)
+						sum[i][o] = fma(all(*(const float *)(number + corner[i])), v[o], sum[i][o]);
+			}
+		}
+	UNROLL for (int i = 0; i < ROWS; i++)
+		UNROLL for (int o = 0; o < OUT; o++)
+			put(y + table[i][1] + o * t->yBlock, sum[i][o]);
+}
+
+// convolve adds to all outputs of a part what the blocks from b on give, ROWS pixels
+// at a time. The last pixels, if they are fewer, are taken with some before them, and
+// with all blocks at the end: what is written twice is the same.
+INLINE void convolve(const directTask *t, const directPart *p, int64_t pixels, int64_t b, const char *x, char *y) {
+	const int32_t(*table)[2] = t->table + p->table;
+	int64_t blocks = t->blocks - b < t->together ? t->blocks - b : t->together;
+	int64_t weights = p->rows * p->run * 4 * OUTS; // bytes of a block and 16 outputs
+	const char *w = t->w + p->weights;
+	for (int64_t o = 0; o < t->outBlocks; o++, y += OUT * t->yBlock, w += t->blocks * weights) {
+		int64_t j = 0, from = b, n = blocks;
+		for (; j < pixels; j += ROWS) {
+			if (j + ROWS > pixels) {
+				if (p->rows && b + blocks < t->blocks)
+					break;
+				j = pixels - ROWS, from = 0, n = t->blocks;
+			}
+			const int32_t(*ahead)[2] = o == 0 && j + 2 * ROWS <= pixels ? table + j + ROWS : 0;
+			window(t, p, n, x + from * t->xBlock, w + from * weights, y, from == 0, table + j, ahead);
+		}
+	}
+}
+
+// direct convolves, piece by piece.
+void direct(directTask *t) {
+	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
+	for (int64_t n; (n = take(&t->next)) < t->count;) {
+		piece c = cut(t, n / t->bands * t->group, t->images, n % t->bands * t->bandRows);
+		const char *x = lay(t, c, scratch);
+		char *y = t->y + c.image * t->yImage + c.first * t->yRow;
+		for (int64_t b = 0; b < t->blocks; b += t->together)
+			for (int64_t i = 0; i < t->parts; i++)
+				if (b == 0 || t->part[i].rows) // no tap at all: zeros, once
+					convolve(t, &t->part[i], share(t, c, t->part[i].pixels), b, x + t->part[i].from, y);
+	}
+}
+
+// products adds the products of n numbers with 16 outputs over the pixels.
+INLINE void products(int n, const directTask *t, const char *x, const char *dy, int64_t pixels, char *sums, int fresh) {
+	vec s[NUMBERS][OUT];
+	UNROLL for (int i = 0; i < n; i++)
+		UNROLL for (int o = 0; o < OUT; o++)
+			s[i][o] = fresh ? all(0) : at(sums + i * 4 * OUTS + o * PIXEL);
+	const int32_t(*table)[2] = t->table;
+	int64_t yBlock = t->yBlock;
+#pragma clang loop unroll(disable)
+	for (; pixels > 0; pixels--, table++) {
+		const char *number = x + (*table)[0], *d = dy + (*table)[1];
+		vec v[OUT];
+		UNROLL for (int o = 0; o < OUT; o++)
+			v[o] = at(d + o * yBlock);
+		UNROLL for (int i = 0; i < n; i++)
+			UNROLL for (int o = 0; o < OUT; o++)
+				s[i][o] = fma(all(*(const float *)(number + 4 * i)), v[o], s[i][o]);
+	}
+	UNROLL for (int i = 0; i < n; i++)
+		UNROLL for (int o = 0; o < OUT; o++)
+			put(sums + i * 4 * OUTS + o * PIXEL, s[i][o]);
+}
+
+// runs does so for all numbers of all runs, in groups of at most NUMBERS that
+// differ in size by one at most: from 3 on for runs of 3 and more.
+INLINE void runs(const directTask *t, const char *x, const char *dy, int64_t pixels, char *sums, int fresh) {
+	int64_t run = t->part->run, groups = (run + NUMBERS - 1) / NUMBERS;
+	for (int64_t b = 0; b < t->blocks; b++)
+		for (int64_t r = 0; r < t->part->rows; r++) {
+			const char *from = x + b * t->xBlock + r * t->xRow;
+			for (int64_t g = 0; g < groups; g++) {
+				int64_t n = run * (g + 1) / groups - run * g / groups;
+				UNROLL for (int i = 3; i <= NUMBERS; i++)
+					if (n == i)
+						products(i, t, from, dy, pixels, sums, fresh);
+				from += 4 * n, sums += n * 4 * OUTS;
+			}
+		}
+}
+
+// directGradWeight makes the sums of each chunk, w: [16 outputs][block][row of the
+// window][number of the run][16 outputs].
+void directGradWeight(directTask *t) {
+	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
+	int64_t weights = t->blocks * t->part->rows * t->part->run * 4 * OUTS;
+	for (int64_t n; (n = take(&t->next)) < t->count;) {
+		int64_t begin = n * t->images / t->count, end = (n + 1) * t->images / t->count;
+		for (int64_t image = begin; image < end; image += t->group)
+			for (int64_t first = 0; first < t->rows; first += t->bandRows) {
+				piece c = cut(t, image, end, first);
+				const char *x = lay(t, c, scratch), *dy = t->y + image * t->yImage + first * t->yRow;
+				for (int64_t o = 0; o < t->outBlocks; o++)
+					runs(t, x, dy + o * OUT * t->yBlock, share(t, c, t->part->pixels), t->w + n * t->chunk + o * weights, image == begin && first == 0);
+			}
+	}
+}

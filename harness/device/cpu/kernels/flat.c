@@ -1,0 +1,96 @@
+// Numbers in a row, whatever they are: sums of several rows, and the update of the
+// parameters. And what the CPU could do: products from registers alone.
+//
+// Sums are taken from the first row to the last. The update is gradient descent
+// with momentum (nets/kernel, SGD), with the learning rate r, the momentum m and
+// the decay d; v is what is kept from step to step:
+//
+//	the authors' (Caffe's)        v = m v + r (g + d w)      w = w - v
+//	PyTorch's                     v = m v + (g + d w)        w = w - r v
+//	Nesterov's, in its form       v = m v + (g + d w)        w = w - r ((g + d w) + m v)
+//
+// Every product and every sum is rounded, as in the definition: the same bits.
+#include "vec.h"
+
+typedef struct flatTask { // see flat.go
+	int64_t next, count; // pieces of PIECE bytes
+	char *to, *from;
+	int64_t bytes, rows, row; // bytes of a row; rows, and bytes from one to the next
+} flatTask;
+
+typedef struct sgdTask { // see flat.go
+	int64_t next, count; // pieces of PIECE bytes
+	char *w, *g, *v;
+	int64_t bytes;
+	float rate, momentum, decay;
+	int32_t form; // kernel.MomentumForm
+} sgdTask;
+
+typedef struct peakTask { // see peak.go
+	int64_t next, count; // pieces of PRODUCTS vectors
+	char *to;            // a vector for each piece
+} peakTask;
+
+enum { PIECE = 16 << 10, CHAINS = 12, PRODUCTS = 100000 * CHAINS };
+
+// PIECES goes through the vectors of the pieces that this thread takes: i is where
+// one begins, and left the bytes from there on.
+#define PIECES                                                                       \
+	for (int64_t n, i; i = (n = take(&t->next)) * PIECE, n < t->count;)              \
+		for (int64_t end = i + PIECE, left; i < end && (left = t->bytes - i) > 0; i += PIXEL)
+
+// from reads a vector, or the fewer numbers that are left; into writes them.
+INLINE vec from(const char *p, int64_t left) {
+	if (left >= PIXEL)
+		return at(p);
+	vec v = {};
+	for (int c = 0; c < left / 4; c++)
+		v[c] = ((const float *)p)[c];
+	return v;
+}
+
+INLINE void into(char *p, vec v, int64_t left) {
+	if (left >= PIXEL)
+		put(p, v);
+	else
+		for (int c = 0; c < left / 4; c++)
+			((float *)p)[c] = v[c];
+}
+
+// sumRows adds up rows. The sum may take the place of the first.
+void sumRows(flatTask *t) {
+	PIECES {
+		vec s = from(t->from + i, left);
+		for (int64_t r = 1; r < t->rows; r++)
+			s += from(t->from + r * t->row + i, left);
+		into(t->to + i, s, left);
+	}
+}
+
+// sgd updates w and v.
+void sgd(sgdTask *t) {
+	enum { CAFFE, PYTORCH, NESTEROV };
+	vec rate = all(t->rate), momentum = all(t->momentum), decay = all(t->decay);
+	PIECES {
+		vec w = from(t->w + i, left), d = from(t->g + i, left) + decay * w, v = momentum * from(t->v + i, left);
+		v += t->form == CAFFE ? rate * d : d;
+		into(t->v + i, v, left);
+		vec by = t->form == CAFFE ? v : t->form == PYTORCH ? rate * v : rate * (d + momentum * v);
+		into(t->w + i, w - by, left);
+	}
+}
+
+// peak multiplies and adds in CHAINS registers, which is enough to hide the time of
+// one product.
+void peak(peakTask *t) {
+	for (int64_t n; (n = take(&t->next)) < t->count;) {
+		vec s[CHAINS] = {}, x = all(1.0f / (n + 2));
+#pragma clang loop unroll(disable)
+		for (int64_t i = 0; i < PRODUCTS; i += CHAINS)
+			UNROLL for (int k = 0; k < CHAINS; k++)
+				s[k] = fma(s[k], x, x);
+		UNROLL for (int k = 1; k < CHAINS; k++)
+			s[0] += s[k];
+		put(t->to + n * PIXEL, s[0]);
+	}
+}

@@ -1,0 +1,181 @@
+// The gradient of Winograd's convolution by its weight, dw = G' [ sum over the
+// tiles of (B' d B) * (A dy A') ] G; winograd.h has the mathematics.
+//
+// The images are cut into chunks, which have sums of their own and are added in
+// their order, so that it does not matter which thread computes which. Tiles of an
+// edge hang over it, where x and dy are padded with zeros. The transformed tiles
+// of a few images lie as
+//
+//	[position 36][block][tile][V channels]
+//
+// and are multiplied as matrices (inputs x tiles) (tiles x outputs), 16 inputs by 16
+// outputs. The sums, of a chunk, lie as
+//
+//	[16 outputs][16 inputs][position 36][16 inputs][16 outputs]
+#include "winograd.h"
+
+typedef struct winogradSumTask { // see winograd.go; blocks of 16 inputs and 16 outputs
+	int64_t next, count, chunks;
+	char *u, *dw;
+	int64_t chunk, inBlocks;
+} winogradSumTask;
+
+enum {
+	INS = 16,              // inputs that are multiplied together, as many as outputs
+	ROW = 4 * OUTS,        // bytes of the sums of an input
+	SUMS = 36 * INS * ROW, // of 16 inputs and 16 outputs
+};
+
+// expand is A y for one column of a tile of dy.
+INLINE void expand(const vec y[4], vec to[6]) {
+	to[0] = y[0];
+	to[1] = y[3];
+	PAIR(fma(y[2], all(.5f), y[0]), fma(y[3], all(.5f), y[1]), all(A), to[2], to[3]);
+	PAIR(fma(y[2], all(2), y[0]), fma(y[3], all(2), y[1]), all(B), to[4], to[5]);
+}
+
+// expandTile is A dy A' for the tile of dy at p, V channels of it.
+INLINE void expandTile(const char *p, int64_t row, char *to, int64_t position) {
+	vec m[6][4];
+	UNROLL for (int c = 0; c < 4; c++) {
+		vec y[4], r[6];
+		UNROLL for (int i = 0; i < 4; i++)
+			y[i] = at(p + i * row + c * PIXEL);
+		expand(y, r);
+		UNROLL for (int i = 0; i < 6; i++)
+			m[i][c] = r[i];
+	}
+	UNROLL for (int i = 0; i < 6; i++) {
+		vec r[6];
+		expand(m[i], r);
+		UNROLL for (int j = 0; j < 6; j++)
+			put(to + (6 * i + j) * position, r[j]);
+	}
+}
+
+// ahead gives what a pass over tiles is to fetch of the images from image on, a line
+// a tile: x, then dy, then nothing, with a step of 0.
+INLINE const char *ahead(const winogradTask *t, int64_t image, int64_t tiles, int64_t pass, int64_t *step) {
+	int64_t passesX = t->inBlocks * V, passesY = t->outBlocks * OUTS;
+	*step = pass < passesX + passesY ? LINE : 0;
+	if (pass < passesX)
+		return t->x + image * t->xImage + pass * tiles * LINE;
+	return t->y + image * t->yImage + (pass - passesX) * tiles * *step;
+}
+
+// products adds the products of tiles to the sums of n inputs from first on, n x OUT
+// sums, which stay in registers. Meanwhile what is at next comes nearer.
+INLINE void products(int first, int n, const char *x, const char *dy, int64_t tileRow, int64_t tiles, char *sums, int fresh, const char *next, int64_t step) {
+	vec s[ROWS][OUT];
+	sums += first * ROW;
+	UNROLL for (int i = 0; i < n; i++)
+		UNROLL for (int o = 0; o < OUT; o++)
+			s[i][o] = fresh ? all(0) : at(sums + i * ROW + o * PIXEL);
+#pragma clang loop unroll(disable)
+	for (; tiles > 0; tiles--, x += PIXEL, dy += PIXEL, next += step) {
+		vec w[OUT];
+		__builtin_prefetch(next, 0, 2);
+		UNROLL for (int o = 0; o < OUT; o++)
+			w[o] = at(dy + o * tileRow);
+		UNROLL for (int i = 0; i < n; i++)
+			UNROLL for (int o = 0; o < OUT; o++)
+				s[i][o] = fma(all(*(const float *)(x + (first + i) / V * tileRow + (first + i) % V * 4)), w[o], s[i][o]);
+	}
+	UNROLL for (int i = 0; i < n; i++)
+		UNROLL for (int o = 0; o < OUT; o++)
+			put(sums + i * ROW + o * PIXEL, s[i][o]);
+}
+
+// transform lays out the images from begin up to end, and transforms their tiles.
+INLINE void transform(const winogradTask *t, int64_t begin, int64_t end, char *paddedX, char *paddedY, char *tx, char *ty) {
+	int64_t yBlocks = t->outBlocks * OUT;
+	for (int64_t image = begin; image < end; image++, tx += t->groups * PIXEL, ty += t->groups * PIXEL) {
+		lay(t, t->x + image * t->xImage, paddedX, t->inBlocks);
+		lay(t, t->y + image * t->yImage, paddedY, yBlocks);
+		for (int64_t b = 0; b < t->inBlocks; b++)
+			for (int64_t i = 0; i < t->groups; i++)
+				tile(paddedX + b * t->padBlock + t->table[i][0], t->padRow, tx + b * t->tileRow + i * PIXEL, t->position);
+		for (int64_t b = 0; b < yBlocks; b++)
+			for (int64_t i = 0; i < t->groups; i++)
+				expandTile(paddedY + b * t->padBlock + t->padRow + PIXEL + t->table[i][0], t->padRow, ty + b * t->tileRow + i * PIXEL, t->gradientPosition);
+	}
+}
+
+// winogradGradWeight makes the sums of each chunk.
+void winogradGradWeight(winogradTask *t) {
+	char *paddedX = t->scratch + t->threadScratch * take(&t->threads), *paddedY = paddedX + t->padded;
+	char *tx = paddedY + t->paddedGradient, *ty = tx + t->transformed;
+	for (int64_t n; (n = take(&t->next)) < t->count;) {
+		int64_t first = n * t->images / t->count, end = (n + 1) * t->images / t->count, last;
+		for (int64_t begin = first; begin < end; begin = last) {
+			last = begin + t->group < end ? begin + t->group : end;
+			transform(t, begin, last, paddedX, paddedY, tx, ty);
+			int64_t tiles = (last - begin) * t->groups, pass = 0, step;
+			char *sums = t->weights + n * t->chunk;
+			for (int64_t o = 0; o < t->outBlocks; o++)
+				for (int64_t i = 0; i < t->inBlocks / OUT; i++)
+					for (int p = 0; p < 36; p++, sums += INS * ROW) {
+						const char *x = tx + p * t->position + i * OUT * t->tileRow, *dy = ty + p * t->gradientPosition + o * OUT * t->tileRow;
+						UNROLL for (int k = 0; k < WHOLE; k += ROWS, pass++) {
+							const char *next = ahead(t, last, tiles, pass, &step);
+							products(k, ROWS, x, dy, t->tileRow, tiles, sums, begin == first, next, step);
+						}
+						UNROLL for (int k = WHOLE; k < INS; k += ROWS - 1, pass++) {
+							const char *next = ahead(t, last, tiles, pass, &step);
+							products(k, ROWS - 1, x, dy, t->tileRow, tiles, sums, begin == first, next, step);
+						}
+					}
+		}
+	}
+}
+
+// gather is G' m for one column: of six points, three taps.
+INLINE void gather(const vec m[6], vec w[3]) {
+	vec p = m[2] + m[3], q = m[2] - m[3], r = m[4] + m[5], s = m[4] - m[5];
+	w[0] = fma(r, all(1.f / 6), fma(p, all(-2.f / 3), m[0]));
+	w[1] = fma(s, all(B / 6), q * all(-2.f / 3 * A));
+	w[2] = fma(r, all(1.f / 3), fma(p, all(-1.f / 3), m[1]));
+}
+
+// addChunks adds the sums of all chunks to those of the first, at u.
+INLINE void addChunks(const winogradSumTask *t, char *u) {
+	for (int64_t i = 0; i < SUMS; i += 4 * PIXEL) {
+		vec s[4];
+		UNROLL for (int k = 0; k < 4; k++)
+			s[k] = at(u + i + k * PIXEL);
+		for (int64_t c = 1; c < t->chunks; c++)
+			UNROLL for (int k = 0; k < 4; k++)
+				s[k] += at(u + c * t->chunk + i + k * PIXEL);
+		UNROLL for (int k = 0; k < 4; k++)
+			put(u + i + k * PIXEL, s[k]);
+	}
+}
+
+// winogradGradSum adds the chunks and leads back from positions to taps. dw has
+// the layout of the weights, see winogradWeights.
+void winogradGradSum(winogradSumTask *t) {
+	for (int64_t n; (n = take(&t->next)) < t->count;) {
+		char *u = t->u + n * SUMS;
+		addChunks(t, u);
+		int64_t ins = t->inBlocks / OUT, out = n / ins, in = n % ins * OUT; // of 16, of V
+		for (int i = 0; i < INS * OUT; i++) { // an input, and V outputs
+			char *dw = t->dw + (out * t->inBlocks + in + i % INS / V) * 9 * V * ROW + i % V * ROW + i / INS * PIXEL;
+			const char *m = u + i % INS * ROW + i / INS * PIXEL;
+			vec z[3][6];
+			UNROLL for (int j = 0; j < 6; j++) {
+				vec d[6], w[3];
+				UNROLL for (int k = 0; k < 6; k++)
+					d[k] = at(m + (6 * j + k) * INS * ROW);
+				gather(d, w);
+				UNROLL for (int k = 0; k < 3; k++)
+					z[k][j] = w[k];
+			}
+			UNROLL for (int k = 0; k < 3; k++) {
+				vec w[3];
+				gather(z[k], w);
+				UNROLL for (int j = 0; j < 3; j++)
+					put(dw + (3 * j + k) * V * ROW, w[j]);
+			}
+		}
+	}
+}

@@ -1,0 +1,150 @@
+// Batch norm (Ioffe & Szegedy 2015) in two passes over the images, with the
+// addition of the shortcut, the rectifier and their gradients in the same passes.
+//
+// Forward, a channel c with mean m and variance v over a group of images:
+//
+//	y = max(floor, (x - m) scale/sqrt(v + eps) + shift [+ add])
+//
+// floor is 0 with a rectifier and -infinity without. Backward, with dy set to 0
+// where y is not above 0, n pixels, g = sum of dy and h = sum of dy (x - m):
+//
+//	dx = scale/sqrt(v + eps) (dy - g/n - (x - m) h/(n (v + eps)))
+//
+// The first pass of each direction sums over the pixels of one image, in float32;
+// Go adds the images in float64, in their order, and makes coefficients of each
+// group: so no sum depends on which thread took which image. The second pass
+// applies them. The sums are taken from the difference to the first pixel of the
+// image, so that little cancels where the mean is large beside the deviation.
+//
+// sums has two vectors and coefficients a few for each image or group, and block.
+// Four sums are kept to hide the time of an addition; the last pixels, fewer than
+// four, are added to the first of them.
+#include "vec.h"
+
+typedef struct normTask { // see fused.go
+	int64_t next, count;
+	char *x, *y, *add, *dy, *dx, *dadd; // 0 if absent
+	int64_t blocks;
+	int64_t image, block, pixel;
+	int64_t pixels;
+	char *sums, *coefficients;
+	int64_t group;
+	float inverse, floor;
+} normTask;
+
+// most is the larger one, and b if one is not a number: NaN passes a rectifier.
+INLINE vec most(vec a, vec b) { return (vec)(((mask)(a > b) & (mask)a) | (~(mask)(a > b) & (mask)b)); }
+
+// where gives x where y is above 0, else 0.
+INLINE vec where(vec y, vec x) { return (vec)((mask)(y > all(0)) & (mask)x); }
+
+INLINE vec sum4(const vec s[4]) { return (s[0] + s[1]) + (s[2] + s[3]); }
+
+// IMAGES goes through the blocks, b, of the images, n, that this thread takes; off
+// is where a block begins. PIXELS does something at each of its pixels, AT, four at
+// a time; k is the number of the sum.
+#define IMAGES                                        \
+	for (int64_t n; (n = take(&t->next)) < t->count;) \
+		for (int64_t b = 0, off = n * t->image; b < t->blocks; b++, off += t->block)
+#define PIXELS(...)                                                          \
+	{                                                                        \
+		int64_t pixel = t->pixel, i = off, end = off + t->pixels * pixel;    \
+		for (; i + 3 * pixel < end; i += 4 * pixel)                          \
+			UNROLL for (int k = 0; k < 4; k++) { __VA_ARGS__ }               \
+		for (int k = 0; i < end; i += pixel) { __VA_ARGS__ }                 \
+	}
+#define AT (i + k * pixel)
+
+// coefficients gives those of block b of image n, count vectors a block.
+INLINE const char *coefficients(const normTask *t, int64_t n, int64_t b, int count) {
+	return t->coefficients + (n / t->group * t->blocks + b) * count * PIXEL;
+}
+
+// keep writes the two sums of block b of image n.
+INLINE void keep(const normTask *t, int64_t n, int64_t b, vec first, vec second) {
+	char *to = t->sums + (n * t->blocks + b) * 2 * PIXEL;
+	put(to, first);
+	put(to + PIXEL, second);
+}
+
+// normStatistics gives each image's mean, and sum of squares about it.
+void normStatistics(normTask *t) {
+	IMAGES {
+		const char *x = t->x;
+		vec first = at(x + off), s[4] = {}, q[4] = {};
+		PIXELS(
+			vec d = at(x + AT) - first;
+			s[k] += d;
+			q[k] = fma(d, d, q[k]);
+		)
+		vec sum = sum4(s), mean = sum * all(t->inverse);
+		keep(t, n, b, mean + first, fnma(sum, mean, sum4(q)));
+	}
+}
+
+// apply: coefficients are mean, scale and shift.
+INLINE void apply(normTask *t, int shortcut) {
+	IMAGES {
+		const char *c = coefficients(t, n, b, 3), *x = t->x, *add = t->add;
+		char *y = t->y;
+		vec mean = at(c), scale = at(c + PIXEL), shift = at(c + 2 * PIXEL), floor = all(t->floor);
+		PIXELS(
+			vec v = fma(at(x + AT) - mean, scale, shift);
+			if (shortcut)
+				v += at(add + AT);
+			put(y + AT, most(floor, v));
+		)
+	}
+}
+
+// normApply: y = max(floor, (x - mean) scale + shift [+ add]).
+void normApply(normTask *t) { t->add ? apply(t, 1) : apply(t, 0); }
+
+INLINE void gradSums(normTask *t, int parts, int rectified, int store) {
+	IMAGES {
+		const char *x = t->x, *y = t->y, *dy = t->dy, *add = t->add;
+		char *dadd = t->dadd;
+		vec mean = at(coefficients(t, n, b, 1)), s[4] = {}, q[4] = {};
+		PIXELS(
+			vec d = at(dy + AT);
+			if (parts)
+				d += at(add + AT);
+			if (rectified)
+				d = where(at(y + AT), d);
+			if (store)
+				put(dadd + AT, d);
+			s[k] += d;
+			q[k] = fma(at(x + AT) - mean, d, q[k]);
+		)
+		keep(t, n, b, sum4(s), sum4(q));
+	}
+}
+
+// normGradSums gives each image's sums of dy and dy (x - mean). dy comes as a sum
+// if there is a second part of it, add; it is 0 where y, if there is one, is not
+// above 0; dadd, if there is one, becomes what is left of it.
+void normGradSums(normTask *t) {
+	if (t->add)
+		t->y ? t->dadd ? gradSums(t, 1, 1, 1) : gradSums(t, 1, 1, 0) : t->dadd ? gradSums(t, 1, 0, 1) : gradSums(t, 1, 0, 0);
+	else
+		t->y ? t->dadd ? gradSums(t, 0, 1, 1) : gradSums(t, 0, 1, 0) : t->dadd ? gradSums(t, 0, 0, 1) : gradSums(t, 0, 0, 0);
+}
+
+// gradApply: coefficients are mean, scale, shift and slope.
+INLINE void gradApply(normTask *t, int rectified) {
+	IMAGES {
+		const char *c = coefficients(t, n, b, 4), *x = t->x, *y = t->y, *dy = t->dy;
+		char *dx = t->dx;
+		vec mean = at(c), scale = at(c + PIXEL), shift = at(c + 2 * PIXEL), slope = at(c + 3 * PIXEL);
+		PIXELS(
+			vec d = at(dy + AT);
+			if (rectified)
+				d = where(at(y + AT), d);
+			put(dx + AT, fma(at(x + AT) - mean, slope, fma(d, scale, shift)));
+		)
+	}
+}
+
+// normGradApply: dx = dy scale + shift + (x - mean) slope, dy where y, if there is
+// one, is above 0.
+void normGradApply(normTask *t) { t->y ? gradApply(t, 1) : gradApply(t, 0); }

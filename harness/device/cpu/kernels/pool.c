@@ -1,0 +1,111 @@
+// Pooling: the largest value of each window, the average of an image, and their
+// gradients.
+//
+// A window of S x S pixels, of which the first begins B pixels before the image:
+//
+//	y[i][j] = max over k, l of  x[s i + k - B][s j + l - B]      inside the image
+//
+// Of equal values the first in row order is taken; a NaN is above all, and of
+// several the last is taken, which shows in the gradient alone:
+//
+//	dx[p] = sum of dy[i][j] over the windows whose largest value is x[p]
+//
+// It is found again from x. Windows may overlap, so a thread takes whole images,
+// and adds up the windows in row order. The average is the sum over the pixels,
+// times 1/n; its gradient dy / n everywhere.
+//
+//	x:  . . . . .     windows of 3 x 3, two pixels apart, B = 1:
+//	    . a . b .     a is the middle of one and no part of another,
+//	    . . . . .     b likewise, what lies between them is part of both
+#include "vec.h"
+
+typedef struct poolTask { // see pool.go
+	int64_t next, count; // images
+	char *x, *y, *dx;    // y: or dy
+	int64_t blocks, height, width, rows, columns;
+	int64_t size, stride, before;
+	float inverse; // 1 / pixels, of the average
+} poolTask;
+
+typedef struct span { // of a window within the image
+	int64_t from, to;
+} span;
+
+INLINE span inside(const poolTask *t, int64_t i, int64_t length) {
+	int64_t from = i * t->stride - t->before, to = from + t->size;
+	return (span){from > 0 ? from : 0, to < length ? to : length};
+}
+
+INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
+
+// largest gives the largest values of a window of a block, and the numbers of the
+// pixels where they are.
+INLINE vec largest(const poolTask *t, const char *x, span rows, span columns, mask *place) {
+	int64_t first = rows.from * t->width + columns.from;
+	vec value = at(x + first * PIXEL);
+	*place = (int32_t)first - (mask){};
+	for (int64_t i = rows.from; i < rows.to; i++)
+		for (int64_t p = i * t->width + columns.from; p < i * t->width + columns.to; p++) {
+			vec v = at(x + p * PIXEL);
+			mask above = (v > value) | (v != v);
+			value = choose(above, v, value);
+			*place = (above & ((int32_t)p - (mask){})) | (~above & *place);
+		}
+	return value;
+}
+
+void maxPool(poolTask *t) {
+	int64_t plane = t->height * t->width * PIXEL;
+	for (int64_t n; (n = take(&t->next)) < t->count;) {
+		char *y = t->y + n * t->blocks * t->rows * t->columns * PIXEL;
+		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++)
+			for (int64_t i = 0; i < t->rows; i++)
+				for (int64_t j = 0; j < t->columns; j++, y += PIXEL) {
+					mask place;
+					put(y, largest(t, t->x + b * plane, inside(t, i, t->height), inside(t, j, t->width), &place));
+				}
+	}
+}
+
+void maxPoolGrad(poolTask *t) {
+	int64_t plane = t->height * t->width * PIXEL;
+	for (int64_t n; (n = take(&t->next)) < t->count;) {
+		const char *dy = t->y + n * t->blocks * t->rows * t->columns * PIXEL;
+		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++) {
+			char *dx = t->dx + b * plane;
+			for (int64_t p = 0; p < plane; p += PIXEL)
+				put(dx + p, all(0));
+			for (int64_t i = 0; i < t->rows; i++)
+				for (int64_t j = 0; j < t->columns; j++, dy += PIXEL) {
+					span rows = inside(t, i, t->height), columns = inside(t, j, t->width);
+					mask place;
+					largest(t, t->x + b * plane, rows, columns, &place);
+					for (int64_t k = rows.from; k < rows.to; k++)
+						for (int64_t p = k * t->width + columns.from; p < k * t->width + columns.to; p++)
+							put(dx + p * PIXEL, at(dx + p * PIXEL) + choose(place == ((int32_t)p - (mask){}), at(dy), all(0)));
+				}
+		}
+	}
+}
+
+void avgPool(poolTask *t) {
+	int64_t pixels = t->height * t->width;
+	for (int64_t n; (n = take(&t->next)) < t->count;)
+		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++) {
+			const char *x = t->x + b * pixels * PIXEL;
+			vec sum = {};
+			for (int64_t p = 0; p < pixels; p++)
+				sum += at(x + p * PIXEL);
+			put(t->y + b * PIXEL, sum * all(t->inverse));
+		}
+}
+
+void avgPoolGrad(poolTask *t) {
+	int64_t pixels = t->height * t->width;
+	for (int64_t n; (n = take(&t->next)) < t->count;)
+		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++) {
+			vec d = at(t->y + b * PIXEL) / all(pixels);
+			for (int64_t p = 0; p < pixels; p++)
+				put(t->dx + (b * pixels + p) * PIXEL, d);
+		}
+}

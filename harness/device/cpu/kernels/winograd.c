@@ -1,0 +1,141 @@
+// Winograd's convolution and the transform of its weights; winograd.h has the
+// mathematics.
+#include "winograd.h"
+
+typedef struct winogradWeightsTask { // see winograd.go; pieces of V inputs and 16 outputs
+	int64_t next, count, inBlocks;
+	char *w, *u;
+	int64_t wOut, wIn, uOut;
+	int64_t tap, position, uIn;
+} winogradWeightsTask;
+
+// back is A' m for one column: of six points, four pixels.
+INLINE void back(const vec m[6], vec y[4]) {
+	vec p = m[2] + m[3], q = (m[2] - m[3]) * all(A), r = m[4] + m[5], s = (m[4] - m[5]) * all(B);
+	y[0] = m[0] + p + r;
+	y[1] = q + s;
+	y[2] = fma(r, all(2), p * all(.5f));
+	y[3] = fma(s, all(2), fma(q, all(.5f), m[1]));
+}
+
+// untile is A' m A for the products of one tile, V channels of them.
+INLINE void untile(const char *m, char *y, int64_t row) {
+	vec z[4][6];
+	UNROLL for (int c = 0; c < 6; c++) {
+		vec d[6], r[4];
+		UNROLL for (int i = 0; i < 6; i++)
+			d[i] = at(m + (6 * i + c) * POSITION);
+		back(d, r);
+		UNROLL for (int i = 0; i < 4; i++)
+			z[i][c] = r[i];
+	}
+	UNROLL for (int i = 0; i < 4; i++, y += row) {
+		vec r[4];
+		back(z[i], r);
+		UNROLL for (int j = 0; j < 4; j++)
+			put(y + j * PIXEL, r[j]);
+	}
+}
+
+// multiply multiplies n tiles, with all their inputs at one position, by the
+// weights u of 16 outputs. n x OUT sums stay in registers.
+INLINE void multiply(int n, const char *x, const char *u, int64_t inBlocks, char *to) {
+	vec sum[ROWS][OUT] = {};
+	for (; inBlocks > 0; inBlocks--, x += (GROUP - 1) * PIXEL)
+#pragma clang loop unroll(disable)
+		for (int c = 0; c < V; c++, x += 4, u += 4 * OUTS) {
+			vec w[OUT];
+			UNROLL for (int o = 0; o < OUT; o++)
+				w[o] = at(u + o * PIXEL);
+			UNROLL for (int t = 0; t < n; t++)
+				UNROLL for (int o = 0; o < OUT; o++)
+					sum[t][o] = fma(all(*(const float *)(x + t * PIXEL)), w[o], sum[t][o]);
+		}
+	UNROLL for (int t = 0; t < n; t++)
+		UNROLL for (int o = 0; o < OUT; o++)
+			put(to + t * 4 * OUTS + o * PIXEL, sum[t][o]);
+}
+
+// multiplyGroup does so for the GROUP tiles.
+INLINE void multiplyGroup(const char *x, const char *u, int64_t inBlocks, char *to) {
+	for (int i = 0; i < WHOLE; i += ROWS)
+		multiply(ROWS, x + i * PIXEL, u, inBlocks, to + i * 4 * OUTS);
+	for (int i = WHOLE; i < GROUP; i += ROWS - 1)
+		multiply(ROWS - 1, x + i * PIXEL, u, inBlocks, to + i * 4 * OUTS);
+}
+
+// nearer fetches the pixels of y that tiles from up to to will write.
+INLINE void nearer(const winogradTask *t, const char *y, const int32_t (*table)[2], int from, int to) {
+	for (int i = from; i < to; i++)
+		for (int k = 0; k < OUT; k++)
+			for (int r = 0; r < 4; r++)
+				for (int j = 0; j < 4 * PIXEL; j += LINE)
+					__builtin_prefetch(y + k * t->yBlock + table[i][1] + r * t->yRow + j, 1);
+}
+
+// winograd convolves. A thread takes a few images, whose tiles fill groups; the
+// last images may have been taken before: what is written twice is the same.
+void winograd(winogradTask *t) {
+	char *padded = t->scratch + t->threadScratch * take(&t->threads);
+	char *transformed = padded + t->padded, *products = transformed + t->transformed;
+	for (int64_t n; (n = take(&t->next)) < t->count;) {
+		int64_t image = n * t->group;
+		if (image > t->images - t->group)
+			image = t->images - t->group;
+		lay(t, t->x + image * t->xImage, padded, t->inBlocks * t->group);
+		char *y = t->y + image * t->yImage;
+		const int32_t(*table)[2] = t->table;
+		for (int64_t g = 0; g < t->groups; g++, table += GROUP) {
+			char *to = transformed;
+			for (int64_t b = 0; b < t->inBlocks; b++)
+				for (int i = 0; i < GROUP; i++, to += PIXEL)
+					tile(padded + b * t->padBlock + table[i][0], t->padRow, to, t->position);
+			const char *u = t->weights;
+			for (int64_t o = 0; o < t->outBlocks; o++) {
+				char *yo = y + o * OUT * t->yBlock;
+				for (int p = 0; p < 36; p++, u += t->inBlocks * V * 4 * OUTS) {
+					if (p < 32)
+						nearer(t, yo, table, p * GROUP / 32, (p + 1) * GROUP / 32);
+					multiplyGroup(transformed + p * t->position, u, t->inBlocks, products + p * POSITION);
+				}
+				for (int i = 0; i < GROUP; i++)
+					for (int k = 0; k < OUT; k++)
+						untile(products + i * 4 * OUTS + k * PIXEL, yo + k * t->yBlock + table[i][1], t->yRow);
+			}
+		}
+	}
+}
+
+// weight is G w for one column of the weights.
+INLINE void weight(const vec w[3], vec u[6]) {
+	u[0] = w[0];
+	u[1] = w[2];
+	vec e = fma(w[2], all(-1.f / 3), w[0] * all(-2.f / 3)), f = fma(w[2], all(1.f / 3), w[0] * all(1.f / 6));
+	PAIR(e, w[1], all(-2.f / 3 * A), u[2], u[3]);
+	PAIR(f, w[1], all(B / 6), u[4], u[5]);
+}
+
+// winogradWeights is G w G'. w holds blocks of 16 outputs and V inputs: tap by tap,
+// input by input, 16 outputs.
+void winogradWeights(winogradWeightsTask *t) {
+	for (int64_t n; (n = take(&t->next)) < t->count;) {
+		int64_t out = n / t->inBlocks, in = n % t->inBlocks;
+		for (int i = 0; i < V * OUT; i++) {
+			const char *w = t->w + out * t->wOut + in * t->wIn + i % V * 4 * OUTS + i / V * PIXEL;
+			char *u = t->u + out * t->uOut + in * t->uIn + i % V * 4 * OUTS + i / V * PIXEL;
+			vec m[6][3];
+			UNROLL for (int k = 0; k < 3; k++) {
+				vec d[3] = {at(w + k * t->tap), at(w + (3 + k) * t->tap), at(w + (6 + k) * t->tap)}, r[6];
+				weight(d, r);
+				UNROLL for (int j = 0; j < 6; j++)
+					m[j][k] = r[j];
+			}
+			UNROLL for (int k = 0; k < 6; k++) {
+				vec r[6];
+				weight(m[k], r);
+				UNROLL for (int j = 0; j < 6; j++)
+					put(u + (6 * k + j) * t->position, r[j]);
+			}
+		}
+	}
+}

@@ -1,0 +1,101 @@
+// Tests of the kernels in C.
+
+package cpu
+
+import (
+	"bytes"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"depthlab/harness/device"
+	"depthlab/harness/testskip"
+	"depthlab/nets"
+)
+
+// The committed assembly is what the generator makes of the C sources.
+func TestGenerated(t *testing.T) {
+	if !testskip.Everything() {
+		testskip.Skip(t, "compiles all kernels")
+	}
+	for _, tool := range []string{"python3", "clang-19", "ld.lld-19", "llvm-objcopy-19"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			testskip.Skip(t, "%s is not here: the assembly is not compared with the C sources", tool)
+		}
+	}
+	folder := t.TempDir()
+	if out, err := exec.Command("python3", "kernels/generate.py", folder).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"kernels_amd64.s", "kernels_amd64.go", "kernels_arm64.s", "kernels_arm64.go"} {
+		want, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantHead, _, _ := bytes.Cut(want, []byte("\n"))
+		gotHead, _, _ := bytes.Cut(got, []byte("\n"))
+		if !bytes.Equal(gotHead, wantHead) {
+			testskip.Skip(t, "another compiler: %q, here %q", gotHead, wantHead)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s differs from what kernels/generate.py writes: run python3 kernels/generate.py . in this folder", name)
+		}
+	}
+}
+
+// The kernels in C compute the same bits on any number of threads.
+func TestThreads(t *testing.T) {
+	const net, batch = "resnet-8", 32
+	arch, err := nets.ParseArch(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, _, err := arch.Leaves(nets.Config{Channels: 3, Size: 32, Classes: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// trained gives the parameters after one step, and the loss.
+	trained := func(threads int) map[string][]float32 {
+		d, err := Open("", threads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		s, err := d.Open(device.Programs{Train: compiled(t, net, nets.Train, batch, 32)}, device.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		start(t, s, net)
+		m := make([]device.Metric, 1)
+		if err := s.Train(planOf(1, batch, 0.01), m); err != nil {
+			t.Fatal(err)
+		}
+		state := map[string][]float32{"loss": {m[0].Loss}}
+		for _, p := range params {
+			x := nets.Init(p, 7, false)
+			if err := s.Read(p.Name, x); err != nil {
+				t.Fatal(err)
+			}
+			state[p.Name] = x
+		}
+		return state
+	}
+	want := trained(1)
+	for _, threads := range []int{2, 4} {
+		for name, got := range trained(threads) {
+			for i, v := range got {
+				if math.Float32bits(v) != math.Float32bits(want[name][i]) {
+					t.Errorf("%d threads: %s[%d] is %g, with one thread %g", threads, name, i, v, want[name][i])
+					break
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,201 @@
+// Sums, rectifiers and the average pool by oneDNN.
+
+package cpu
+
+import "depthlab/nets/kernel"
+
+// sum makes the primitive y = a + b, rectified where asked, on layout x.
+func (c *compiler) sum(x *desc, relu bool) (*prim, error) {
+	type key struct {
+		x    *desc
+		relu bool
+	}
+	l := c.d.lib
+	return c.d.prim(key{x, relu}, func(pd *uintptr) (s status, err error) {
+		var attr uintptr
+		if relu {
+			var ops uintptr
+			if err := check(l.attrCreate(&attr), "attributes"); err != nil {
+				return 0, err
+			}
+			defer l.attrDestroy(attr)
+			if err := check(l.postOpsCreate(&ops), "post-ops"); err != nil {
+				return 0, err
+			}
+			defer l.postOpsDestroy(ops)
+			if err := check(l.postOpsEltwise(ops, algRelu, 0, 0), "post-op relu"); err != nil {
+				return 0, err
+			}
+			if err := check(l.attrSetPostOps(attr, ops), "post-ops"); err != nil {
+				return 0, err
+			}
+		}
+		return l.binary(pd, c.d.engine, algAdd, x.handle, x.handle, x.handle, attr), nil
+	})
+}
+
+// addTo adds input i to y in place.
+func (c *compiler) addTo(y mem, i int, relu bool) error {
+	p, err := c.sum(y.desc, relu)
+	if err != nil {
+		return err
+	}
+	b, err := c.in(i, y.desc)
+	if err != nil {
+		return err
+	}
+	c.call(p, arg{argSrc, y}, arg{argSrc1, b}, arg{argDst, y})
+	return nil
+}
+
+// libraryAdd: a, b -> y.
+func (c *compiler) libraryAdd() error {
+	x, err := c.natural(c.outShape(0))
+	if err != nil {
+		return err
+	}
+	p, err := c.sum(x, false)
+	if err != nil {
+		return err
+	}
+	a, y, err := c.inOut(0, 0, x)
+	if err != nil {
+		return err
+	}
+	b, err := c.in(1, x)
+	if err != nil {
+		return err
+	}
+	c.call(p, arg{argSrc, a}, arg{argSrc1, b}, arg{argDst, y})
+	return nil
+}
+
+// reluBackward writes dy where y is above 0, else 0, to d.
+func (c *compiler) reluBackward(y, dy, d mem) error {
+	type key struct {
+		x        *desc
+		backward bool
+	}
+	l, e, x := c.d.lib, c.d.engine, d.desc
+	hint, err := c.d.prim(key{x, false}, func(pd *uintptr) (status, error) {
+		return l.eltForward(pd, e, propTraining, algReluUseDst, x.handle, x.handle, 0, 0, 0), nil
+	})
+	if err != nil {
+		return err
+	}
+	p, err := c.d.prim(key{x, true}, func(pd *uintptr) (status, error) {
+		return l.eltBackward(pd, e, algReluUseDst, x.handle, x.handle, x.handle, 0, 0, hint.pd, 0), nil
+	})
+	if err != nil {
+		return err
+	}
+	c.call(p, arg{argDst, y}, arg{argDiffDst, dy}, arg{argDiffSrc, d})
+	return nil
+}
+
+// pool makes the primitive of the global average over shape x.
+func (c *compiler) pool(s kernel.Shape, backward bool) (*prim, error) {
+	type key struct {
+		x        *desc
+		backward bool
+		pool     struct{}
+	}
+	x, err := c.act(s)
+	if err != nil {
+		return nil, err
+	}
+	y, err := c.act(kernel.Shape{s[0], s[1], 1, 1})
+	if err != nil {
+		return nil, err
+	}
+	var hint *prim
+	if backward {
+		if hint, err = c.pool(s, false); err != nil {
+			return nil, err
+		}
+	}
+	l, e := c.d.lib, c.d.engine
+	window, stride, none := dims{int64(s[2]), int64(s[3])}, dims{1, 1}, dims{}
+	return c.d.prim(key{x: x, backward: backward}, func(pd *uintptr) (status, error) {
+		if backward {
+			return l.poolBackward(pd, e, algPoolAverage, x.handle, y.handle, &stride, &window, &none, &none, &none, hint.pd, 0), nil
+		}
+		return l.poolForward(pd, e, propTraining, algPoolAverage, x.handle, y.handle, &stride, &window, &none, &none, &none, 0), nil
+	})
+}
+
+// pooled gives the two layouts of a pooled activation (N,C,1,1): the
+// primitive's, and the plain float32 of the (N,C) buffer beside it. In float32
+// the bytes are the same.
+func (c *compiler) pooled(s kernel.Shape, m mem) (prims, plain mem, same bool, err error) {
+	s = kernel.Shape{s[0], s[1], 1, 1}
+	x, err := c.act(s)
+	if err != nil {
+		return
+	}
+	if c.dtype == f32 {
+		m.desc = x
+		return m, m, true, nil
+	}
+	p, err := c.d.plain(s)
+	m.desc = p
+	return c.temp(x), m, false, err
+}
+
+// libraryAvgPool: x (N,C,H,W) -> y (N,C).
+func (c *compiler) libraryAvgPool() error {
+	s := c.inShape(0)
+	p, err := c.pool(s, false)
+	if err != nil {
+		return err
+	}
+	x, err := p.query(querySrc)
+	if err != nil {
+		return err
+	}
+	src, err := c.in(0, x)
+	if err != nil {
+		return err
+	}
+	y, plain, same, err := c.pooled(s, c.kept(c.instr.Out[0]))
+	if err != nil {
+		return err
+	}
+	c.call(p, arg{argSrc, src}, arg{argDst, y})
+	if same {
+		return nil
+	}
+	o, err := c.reorder(y, plain)
+	c.ops = append(c.ops, o)
+	return err
+}
+
+// libraryAvgPoolGrad: dy (N,C) -> dx (N,C,H,W).
+func (c *compiler) libraryAvgPoolGrad() error {
+	s := c.outShape(0)
+	p, err := c.pool(s, true)
+	if err != nil {
+		return err
+	}
+	x, err := p.query(queryDiffSrc)
+	if err != nil {
+		return err
+	}
+	dy, plain, same, err := c.pooled(s, c.kept(c.instr.In[0]))
+	if err != nil {
+		return err
+	}
+	if !same {
+		o, err := c.reorder(plain, dy)
+		if err != nil {
+			return err
+		}
+		c.ops = append(c.ops, o)
+	}
+	dx, err := c.out(0, x)
+	if err != nil {
+		return err
+	}
+	c.call(p, arg{argDiffDst, dy}, arg{argDiffSrc, dx})
+	return nil
+}

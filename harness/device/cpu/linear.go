@@ -1,0 +1,88 @@
+// The classifier and its gradients are products of matrices, in float32 whatever the
+// precision.
+
+package cpu
+
+import (
+	"depthlab/nets/kernel"
+	"depthlab/nets/program"
+)
+
+// multiplies reports whether there is a kernel for a product of this many rows.
+func (c *compiler) multiplies(rows int) bool {
+	return c.own.direct != 0 && rows >= c.own.tileRows()
+}
+
+// linear: x (N,I), w (Out,I), b (Out) -> y (N,Out).
+func (c *compiler) linear(k kernel.Linear) error {
+	x := c.inShape(0)
+	switch {
+	case c.multiplies(x[0]):
+	case c.d.lib != nil:
+		return c.libraryLinear(k)
+	default:
+		return c.reference()
+	}
+	return c.matmul(0, x[0], int64(x[1]*4), 4, 1, matrix(k.Out, x[1], false), c.instr.In[2:])
+}
+
+// linearGradInput: w (Out,I), dy (N,Out) -> dx (N,I).
+func (c *compiler) linearGradInput() error {
+	w, dy := c.inShape(0), c.inShape(1)
+	switch {
+	case c.multiplies(dy[0]):
+	case c.d.lib != nil:
+		return c.libraryLinearGradInput()
+	default:
+		return c.reference()
+	}
+	return c.matmul(1, dy[0], int64(dy[1]*4), 4, 0, matrix(w[0], w[1], true), nil)
+}
+
+// linearGradWeight: x (N,I), dy (N,Out) -> dw (Out,I).
+func (c *compiler) linearGradWeight() error {
+	x, dy := c.inShape(0), c.inShape(1)
+	switch {
+	case c.multiplies(dy[1]):
+	case c.d.lib != nil:
+		return c.libraryLinearGradWeight()
+	default:
+		return c.reference()
+	}
+	return c.matmul(1, dy[1], 4, int64(dy[1]*4), 0, matrix(x[0], x[1], true), nil)
+}
+
+// matmul makes output 0 of input i, rows whose elements lie rowStep and step bytes
+// apart, times input j, packed, plus a bias of one row where there is one.
+func (c *compiler) matmul(i, rows int, rowStep, step int64, j int, p packing, bias []program.BufID) error {
+	a, err := c.plainIn(i)
+	if err != nil {
+		return err
+	}
+	w, err := c.packed(j, p)
+	if err != nil {
+		return err
+	}
+	y, err := c.plainOut(0)
+	if err != nil {
+		return err
+	}
+	product, columns, err := c.product(a, rows, rowStep, step, w, p)
+	if err != nil {
+		return err
+	}
+	c.host(func() func() {
+		from, to, shift := floats(product, rows*columns), floats(y, rows*p.outs), make([]float32, p.outs)
+		if bias != nil {
+			shift = c.vector(bias[0])
+		}
+		return func() {
+			for r := range rows {
+				for o, v := range from[r*columns:][:p.outs] {
+					to[r*p.outs+o] = v + shift[o]
+				}
+			}
+		}
+	})
+	return nil
+}

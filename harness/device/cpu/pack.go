@@ -1,0 +1,122 @@
+// How weights are packed for the kernels in C.
+
+package cpu
+
+import (
+	"unsafe"
+
+	"depthlab/nets/kernel"
+)
+
+// packing is how a matrix with inputs, taps and outputs lies for the kernels in C:
+//
+//	[16 outputs][lanes of inputs][tap][input of the lanes][16 outputs]
+//
+// Behind the last output lie zeros, up to a multiple of 16.
+type packing struct {
+	outs, ins, lanes int
+	outStep, inStep  int   // from one to the next as the matrix lies otherwise, in elements
+	area             int   // taps there
+	taps             []int // which of them, in order
+}
+
+// weights packs those of a convolution, (Out,In,Size,Size), with all taps.
+func weights(k kernel.Conv, ins, lanes int) packing {
+	area := k.Size * k.Size
+	p := packing{outs: k.Out, ins: ins, lanes: lanes, outStep: ins * area, inStep: area, area: area}
+	for i := range area {
+		p.taps = append(p.taps, i)
+	}
+	return p
+}
+
+// turned exchanges inputs and outputs.
+func (p packing) turned(lanes int) packing {
+	p.outs, p.ins, p.outStep, p.inStep, p.lanes = p.ins, p.outs, p.inStep, p.outStep, lanes
+	return p
+}
+
+// matrix packs a (rows, columns) matrix whose columns become outputs, or else its
+// rows.
+func matrix(rows, columns int, byColumns bool) packing {
+	if byColumns {
+		return packing{outs: columns, ins: rows, lanes: rows, outStep: 1, inStep: columns, area: 1, taps: []int{0}}
+	}
+	return packing{outs: rows, ins: columns, lanes: columns, outStep: columns, inStep: 1, area: 1, taps: []int{0}}
+}
+
+// blocks is the number of blocks of outputs, and piece the elements of each.
+func (p packing) blocks() int { return (p.outs + channels - 1) / channels }
+func (p packing) piece() int  { return p.ins * len(p.taps) * channels }
+
+// bytes is the size of the packed matrix.
+func (p packing) bytes() int64 { return int64(p.blocks()*p.piece()) * 4 }
+
+// copy packs a block of outputs, or does the reverse.
+func (p packing) copy(block int, packed, plain []float32, back bool) {
+	first := block * channels
+	n := min(channels, p.outs-first)
+	to := packed[block*p.piece():][:p.piece()]
+	for in := 0; in < p.ins; in += p.lanes {
+		for _, tap := range p.taps {
+			for lane := range p.lanes {
+				at := first*p.outStep + (in+lane)*p.inStep + tap
+				row := to[:channels]
+				to = to[channels:]
+				if back {
+					for i := range row[:n] {
+						plain[at] = row[i]
+						at += p.outStep
+					}
+					continue
+				}
+				for i := range row[:n] {
+					row[i] = plain[at]
+					at += p.outStep
+				}
+				clear(row[n:])
+			}
+		}
+	}
+}
+
+// packed gives input i packed.
+func (c *compiler) packed(i int, p packing) (mem, error) {
+	from, err := c.plainIn(i)
+	if err != nil {
+		return mem{}, err
+	}
+	to := c.space(p.bytes())
+	c.repack(to, from, p, false)
+	return to, nil
+}
+
+// unpack makes output i of what is packed.
+func (c *compiler) unpack(i int, from mem, p packing) error {
+	to, err := c.plainOut(i)
+	if err != nil {
+		return err
+	}
+	c.repack(from, to, p, true)
+	return nil
+}
+
+func (c *compiler) repack(packed, other mem, p packing, back bool) {
+	c.host(func() func() {
+		a := floats(packed, p.blocks()*p.piece())
+		b := floats(other, p.outs*p.ins*p.area)
+		return c.d.each(p.blocks(), func(i int) { p.copy(i, a, b, back) })
+	})
+}
+
+// space is memory of the instruction in work.
+func (c *compiler) space(bytes int64) mem {
+	b := &block{size: bytes, first: c.at, last: c.at}
+	c.work = append(c.work, b)
+	return mem{block: b}
+}
+
+// floats views n floats of a mem; after placement only.
+func floats(m mem, n int) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Add(m.block.ptr, m.offset)), n)
+}

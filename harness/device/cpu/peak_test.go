@@ -1,0 +1,14 @@
+// Tests of what the machine can do at most.
+
+package cpu
+
+import "testing"
+
+// A CPU multiplies and moves something, and no more than there are units for.
+func TestPeak(t *testing.T) {
+	flops, bytes, err := open(t).Peak()
+	if err != nil || flops < 1e8 || flops > 1e13 || bytes < 1e7 || bytes > 1e12 {
+		t.Errorf("%.3g operations/s, %.3g bytes/s, %v", flops, bytes, err)
+	}
+	t.Logf("%.1f GFLOP/s, %.1f GB/s", flops/1e9, bytes/1e9)
+}

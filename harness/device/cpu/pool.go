@@ -1,0 +1,104 @@
+// Pooling by kernels/pool.c.
+
+package cpu
+
+import "depthlab/nets/kernel"
+
+// poolTask is what its functions work on; kernels/pool.c knows the offsets.
+type poolTask struct {
+	next, count                          int64 // images taken, images
+	x, y, dx                             uintptr
+	blocks, height, width, rows, columns int64
+	size, stride, before                 int64
+	inverse                              float32 // 1 / pixels
+}
+
+const poolName = "own:pool"
+
+// pools reports whether these functions take activations of shape s.
+func (c *compiler) pools(s kernel.Shape) bool { return c.own.maxPool != 0 && c.layout.fits(s) }
+
+// newPool gives a task for images of shape x.
+func (c *compiler) newPool(x kernel.Shape) poolTask {
+	return poolTask{count: int64(x[0]), blocks: int64(x[1] / c.own.lanes), height: int64(x[2]), width: int64(x[3]), inverse: 1 / float32(x[2]*x[3])}
+}
+
+// windows is newPool with windows, which give y.
+func (c *compiler) windows(k kernel.MaxPool, x, y kernel.Shape) poolTask {
+	t := c.newPool(x)
+	t.rows, t.columns = int64(y[2]), int64(y[3])
+	t.size, t.stride, t.before = int64(k.Size), int64(k.Stride), int64(k.Before)
+	return t
+}
+
+// maxPool: x -> y.
+func (c *compiler) maxPool(k kernel.MaxPool) error {
+	switch {
+	case c.pools(c.inShape(0)):
+	case c.d.lib != nil:
+		return c.libraryMaxPool(k)
+	default:
+		return c.reference()
+	}
+	x, y, err := c.inAndOut(0, 0)
+	if err != nil {
+		return err
+	}
+	t := c.windows(k, c.inShape(0), c.outShape(0))
+	return launch(c, c.own.maxPool, poolName, &t, func() { t.x, t.y = x.address(0), y.address(0) })
+}
+
+// maxPoolGrad: x, dy -> dx.
+func (c *compiler) maxPoolGrad(k kernel.MaxPoolGrad) error {
+	switch {
+	case c.pools(c.inShape(0)):
+	case c.d.lib != nil:
+		return c.libraryMaxPoolGrad(k)
+	default:
+		return c.reference()
+	}
+	x, dx, err := c.inAndOut(0, 0)
+	if err != nil {
+		return err
+	}
+	dy, err := c.activation(1, c.inShape, c.in)
+	if err != nil {
+		return err
+	}
+	t := c.windows(k.MaxPool, c.inShape(0), c.inShape(1))
+	return launch(c, c.own.maxPoolGrad, poolName, &t, func() { t.x, t.y, t.dx = x.address(0), dy.address(0), dx.address(0) })
+}
+
+// avgPool: x (N,C,H,W) -> y (N,C), whose channels lie as those of a pixel do.
+func (c *compiler) avgPool() error {
+	switch {
+	case c.pools(c.inShape(0)):
+	case c.d.lib != nil:
+		return c.libraryAvgPool()
+	default:
+		return c.reference()
+	}
+	x, err := c.activation(0, c.inShape, c.in)
+	if err != nil {
+		return err
+	}
+	y, t := c.kept(c.instr.Out[0]), c.newPool(c.inShape(0))
+	return launch(c, c.own.avgPool, poolName, &t, func() { t.x, t.y = x.address(0), y.address(0) })
+}
+
+// avgPoolGrad: dy (N,C) -> dx (N,C,H,W).
+func (c *compiler) avgPoolGrad() error {
+	switch {
+	case c.pools(c.outShape(0)):
+	case c.d.lib != nil:
+		return c.libraryAvgPoolGrad()
+	default:
+		return c.reference()
+	}
+	dx, err := c.activation(0, c.outShape, c.out)
+	if err != nil {
+		return err
+	}
+	dy, t := c.kept(c.instr.In[0]), c.newPool(c.outShape(0))
+	return launch(c, c.own.avgPoolGrad, poolName, &t, func() { t.y, t.dx = dy.address(0), dx.address(0) })
+}
