@@ -48,8 +48,10 @@ once() {
 			mv "$lock" "$lock.$$" 2>/dev/null && rm -rf "$lock.$$"
 			continue
 		fi
-		[ -n "$told" ] || [ -z "$beat" ] || echo "waiting for ${beat%,*}, which prepares this folder" >&2
-		told=$beat
+		if [ -z "$told" ] && [ -n "$beat" ]; then
+			told=yes
+			echo "waiting for ${beat%,*}, which prepares this folder" >&2
+		fi
 		sleep 1
 	done
 	trap release EXIT

@@ -110,8 +110,11 @@ func (c *call) fetchNeeded(ctx context.Context, file string) error {
 		return usageError{err}
 	}
 	set := plan.Runs[0].Data
-	if _, err := c.machine().Data(set).Whole(); err == nil || !slices.Contains(data.Fetchable(), set) {
+	if !slices.Contains(data.Fetchable(), set) {
 		return nil // choose tells of what cannot be fetched
+	}
+	if _, err := c.machine().Data(set).Whole(); err == nil {
+		return nil
 	}
 	return c.fetch(ctx, set)
 }

@@ -173,7 +173,7 @@ func TestWishes(t *testing.T) {
 		{"DEPTHLAB_PJRT=none", "doctor", 2, "DEPTHLAB_PJRT=none|device ref     "},
 
 		// Several devices.
-		{"", "run made.yaml --device ref --devices 0,2", 2, "the device ref is the CPU and has no numbers"},
+		{"", "run made.yaml --device ref --devices 0,2", 2, "the device ref is one, the CPU, and has no numbers"},
 		{"", "plan made.yaml --device onednn --devices 1", 2, "the device onednn is one, the CPU"},
 		{"", "run made.yaml --device ref --devices 0,b", 2, "--devices 0,b: expected numbers"},
 		{"", "run grouped.yaml --device onednn --replicas 2", 2, "the device onednn is one, the CPU"},

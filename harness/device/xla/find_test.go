@@ -10,6 +10,7 @@ import (
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/xla/pjrt"
+	"depthlab/harness/testskip"
 )
 
 func TestDriver(t *testing.T) {
@@ -104,6 +105,18 @@ func TestFind(t *testing.T) {
 	if path, err := Find("", libs); path != plugin {
 		t.Errorf("in %s: %q, %v", libs, path, err)
 	}
+	// With a driver a GPU is meant, unless CUDA_VISIBLE_DEVICES hides all of them.
+	Driver = func() int { return 580 }
+	t.Setenv("PATH", empty) // and no plugin of python3's
+	for devices, hidden := range map[string]bool{"": true, "-1": true, "NoDevFiles": true, "0": false, "2,0": false, "GPU-8932f937": false} {
+		t.Setenv("CUDA_VISIBLE_DEVICES", devices)
+		if path, err := Find("", libs); Hidden() != hidden || hidden && path != plugin || !hidden && !errors.As(err, &no) {
+			t.Errorf("CUDA_VISIBLE_DEVICES=%q: hidden %v, %q, %v", devices, Hidden(), path, err)
+		}
+	}
+	if err := os.Unsetenv("CUDA_VISIBLE_DEVICES"); err != nil || Hidden() {
+		t.Errorf("GPUs are hidden without CUDA_VISIBLE_DEVICES; %v", err)
+	}
 	if _, err := Find(filepath.Join(empty, "p.so"), empty); err == nil || !strings.Contains(err.Error(), "p.so") {
 		t.Errorf("a plugin that is not there: %v", err)
 	}
@@ -127,6 +140,48 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// On a GPU with a new driver the plugin that was fetched for an older one does, too, and is
+// taken before one that can only compile.
+func TestFindFetched(t *testing.T) {
+	t.Setenv(EnvPlugin, "")
+	t.Setenv("CUDA_VISIBLE_DEVICES", "0")
+	t.Setenv("PATH", t.TempDir()) // no python3
+	driver := Driver
+	t.Cleanup(func() { Driver = driver })
+	for _, c := range []struct {
+		driver int
+		there  string // of the folders, which with cuDNN
+		want   string
+	}{
+		{580, "cuda13+cudnn cuda12+cudnn", "cuda13"},
+		{580, "cuda12+cudnn", "cuda12"},
+		{580, "cuda13 cuda12+cudnn", "cuda12"},
+		{580, "cuda13", "cuda13"},
+		{550, "cuda13+cudnn cuda12", "cuda12"},
+		{550, "cuda13+cudnn", ""},
+	} {
+		libs := t.TempDir()
+		for _, word := range strings.Fields(c.there) {
+			name, cudnn := strings.CutSuffix(word, "+cudnn")
+			root := filepath.Join(libs, "pjrt", name)
+			plugin := filepath.Join(root, "jax_plugins", "xla_"+name, "xla_cuda_plugin.so")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(plugin), 0o777), os.WriteFile(plugin, nil, 0o666)); err != nil {
+				t.Fatal(err)
+			}
+			if cudnn {
+				if err := os.MkdirAll(filepath.Join(root, "nvidia", "cudnn"), 0o777); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		Driver = func() int { return c.driver }
+		got, err := Find("", libs)
+		if (err == nil) != (c.want != "") || err == nil && !strings.HasPrefix(got, filepath.Join(libs, "pjrt", c.want)+"/") {
+			t.Errorf("driver %d, %s: %q, %v; want %s", c.driver, c.there, got, err, c.want)
+		}
+	}
+}
+
 // A library that the plugin lacks is named, with the command that brings it.
 func TestMissingLibrary(t *testing.T) {
 	var no *device.UnsupportedError
@@ -137,5 +192,43 @@ func TestMissingLibrary(t *testing.T) {
 	other := errors.New("another")
 	if withHint(other) != other {
 		t.Error("another error was changed")
+	}
+}
+
+// The CUDA plugin knows the options of a client that has some of the devices: that there
+// is no GPU is all that it minds.
+func TestDevicesOfCUDA(t *testing.T) {
+	t.Setenv(EnvPlugin, "")
+	path, err := FindCUDA("", libDir)
+	if err != nil {
+		testskip.Skip(t, "%v", err)
+	}
+	if Driver() > 0 {
+		return // the devices themselves are tried
+	}
+	for _, devices := range [][]int{nil, {0}, {2, 0}} {
+		if _, err := Open(path, Options{Devices: devices}); err == nil || !strings.Contains(err.Error(), "No visible GPU devices") {
+			t.Errorf("devices %v: %v, want no GPU to be the only trouble", devices, err)
+		}
+	}
+	if _, err := Count(path); err == nil || !strings.Contains(err.Error(), "No visible GPU devices") {
+		t.Errorf("counted: %v", err)
+	}
+}
+
+// XLA's CPU plugin shows four devices, and more if a step is to be shared by more.
+func TestCount(t *testing.T) {
+	path, err := Find("", libDir)
+	if err != nil {
+		testskip.Skip(t, "%v", err)
+	}
+	if n, err := Count(path); err != nil || n != 4 {
+		t.Errorf("%d devices, %v; want 4", n, err)
+	}
+	for _, c := range []struct{ devices, replicas, clients int }{{0, 0, 4}, {1, 0, 4}, {2, 2, 4}, {6, 6, 6}} {
+		d := openWith(t, Options{Devices: make([]int, c.devices)})
+		if got := d.Info().Replicas; got != c.replicas || len(d.client.Devices) != c.clients {
+			t.Errorf("%d devices: %d replicas and a client of %d, want %d and %d", c.devices, got, len(d.client.Devices), c.replicas, c.clients)
+		}
 	}
 }
