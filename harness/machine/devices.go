@@ -109,13 +109,6 @@ func KindOf(name string) (Kind, error) {
 	return Kind{}, fmt.Errorf("device %q: expected one of %s", name, strings.Join(DeviceNames(), ", "))
 }
 
-// SameKind says whether two names, of which one may be old, are of one device.
-func SameKind(a, b string) bool {
-	x, err := KindOf(a)
-	y, other := KindOf(b)
-	return err == nil && other == nil && x.Name == y.Name
-}
-
 // Kind is KindOf, and for auto the first device of the table that is here. It fails if
 // what was named for a device before that one, as a GPU's plugin, is none.
 func (m Machine) Kind(name string) (Kind, error) {

@@ -133,7 +133,8 @@ func runsOf(stores []store.Store) (all []store.Folder) {
 func trainedOn(p *store.Provenance, info device.Info) bool {
 	for _, s := range p.Sessions {
 		d := s.Device
-		if !machine.SameKind(d.Name, info.Name) || max(1, d.Replicas) != max(1, info.Replicas) || info.Hardware != "" && (d.Hardware != info.Hardware || d.Threads != info.Threads) {
+		k, _ := machine.KindOf(d.Name)
+		if k.Name != info.Name || max(1, d.Replicas) != max(1, info.Replicas) || info.Hardware != "" && (d.Hardware != info.Hardware || d.Threads != info.Threads) {
 			return false
 		}
 	}
