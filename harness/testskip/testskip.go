@@ -49,9 +49,6 @@ func Part(t testing.TB, reason string, args ...any) {
 // out, and loops that repeat turn fewer times. Outside a test, as in gpu-check, it is true.
 func Everything() bool { return !testing.Testing() || os.Getenv(All) != "" }
 
-// Short reports whether tests should be quick.
-func Short(t testing.TB) bool { return !Everything() }
-
 // Hardware skips the test because the named hardware is absent.
 func Hardware(t testing.TB, name string) {
 	t.Helper()

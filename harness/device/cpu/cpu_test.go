@@ -73,11 +73,13 @@ func TestDevice(t *testing.T) {
 		})
 	}
 	suite("own", "", open)
+	if here()[0] == avx512 {
+		suite("avx512", "", openOneDNN)
+	}
 	if !testskip.Everything() {
 		return
 	}
 	if here()[0] == avx512 {
-		suite("avx512", "", openOneDNN)
 		suite("avx512 nhwc", "nhwc", openOneDNN)
 	}
 	t.Setenv(EnvKernels, "library")
