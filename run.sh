@@ -167,6 +167,7 @@ fetch() {
 	else
 		echo "run.sh: $name could not be fetched: $(reason "$words") (pip's words are in $words)" >&2
 		touch "$here/.lib/unreachable"
+		export DEPTHLAB_NOT_FETCHED="${DEPTHLAB_NOT_FETCHED:+$DEPTHLAB_NOT_FETCHED, }$name" # for prepare
 	fi
 	rm -rf "$tmp"
 }

@@ -107,7 +107,7 @@ func TestTimeUp(t *testing.T) {
 func TestUnasked(t *testing.T) {
 	root := t.TempDir()
 	file := filepath.Join(root, "fast.yaml")
-	put(t, file, 0, asked+"data: preview\nprofiles: {fast: {needs: [onednn]}, slow: {train: 64, batch: 2, input: {pad: 2}}}\n")
+	put(t, file, 0, asked+"data: preview\nprofiles: {fast: {needs: [gpu]}, slow: {train: 64, batch: 2, input: {pad: 2}}}\n")
 	for _, c := range []struct {
 		args []string
 		env  string
@@ -120,7 +120,7 @@ func TestUnasked(t *testing.T) {
 		{[]string{file, "--time", "-1s"}, "X=1", 2, "--time -1s: expected a time such as 55m"},
 		{[]string{file, "--time", "5"}, "X=1", 2, "5"},
 	} {
-		cmd, _, said := wishing(root, []string{c.env, "SLURM_JOB_ID="}, c.args...)
+		cmd, _, said := wishing(root, []string{c.env, "SLURM_JOB_ID=", "CUDA_VISIBLE_DEVICES="}, c.args...)
 		if got := code(cmd.Run()); got != c.code || !strings.Contains(said.String(), c.says) {
 			t.Errorf("%q with %s: exit code %d, want %d and %q:\n%s", c.args, c.env, got, c.code, c.says, said)
 		}
