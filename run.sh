@@ -198,7 +198,7 @@ onednn_if_used() {
 
 has_onednn() {
 	[ -n "${DEPTHLAB_ONEDNN:-}" ] ||
-		[ -n "$(find "$here/.lib/onednn" -name 'libdnnl.so.3*' -print -quit 2>/dev/null)" ] ||
+		[ -n "$(find "$here/.lib/onednn" -name 'libdnnl.so.3*' -print 2>/dev/null | head -n 1)" ] ||
 		ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 '
 }
 
@@ -209,7 +209,7 @@ turbojpeg() {
 }
 
 has_turbojpeg() {
-	[ -n "${DEPTHLAB_TURBOJPEG:-}" ] || [ -n "$(find "$here/.lib/turbojpeg" -name 'libturbojpeg*' -print -quit 2>/dev/null)" ]
+	[ -n "${DEPTHLAB_TURBOJPEG:-}" ] || [ -n "$(find "$here/.lib/turbojpeg" -name 'libturbojpeg*' -print 2>/dev/null | head -n 1)" ]
 }
 
 pinned=$here/harness/device/xla/wheels
