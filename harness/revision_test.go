@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 14cd808185231a3a8926de10"},
-		{"device/cpu", cpu.Revision, "3 2d3fe538bca57fbb805df3ba"},
+		{"device/cpu", cpu.Revision, "3 f18f0b263b4da7af77c63760"},
 		{"device/xla/lower", lower.Revision, "2 f89278e4a4f0b560bf3c9698"},
 	} {
 		got, err := fingerprint(c.folder)
