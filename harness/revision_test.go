@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 582d3ec4ebcba09b2d856609"},
-		{"device/cpu", cpu.Revision, "3 d424ce8df55f6b69994a8630"},
+		{"device/cpu", cpu.Revision, "3 a7b3e09cf34d90565c311046"},
 		{"device/xla/lower", lower.Revision, "2 280ee5cbd74d62f84837f5d0"},
 	} {
 		got, err := fingerprint(c.folder)

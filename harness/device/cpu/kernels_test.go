@@ -4,10 +4,13 @@ package cpu
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"testing"
 
 	"depthlab/harness/device"
@@ -46,6 +49,54 @@ func TestGenerated(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s differs from what kernels/generate.py writes: run python3 kernels/generate.py . in this folder", name)
 		}
+	}
+}
+
+// The kernels in C are right with vectors of 16, too, which AVX-512 will have: their
+// sources are compiled with two registers of AVX2 for each vector, and take the place of
+// the committed ones in a run of the suite.
+func TestWide(t *testing.T) {
+	if !testskip.Everything() {
+		testskip.Skip(t, "compiles all kernels, and this package")
+	}
+	if runtime.GOARCH != "amd64" || !slices.Contains(here(), avx2) {
+		testskip.Hardware(t, "AVX2")
+	}
+	folder := t.TempDir()
+	if out, err := exec.Command("python3", "kernels/generate.py", folder, "WIDE").CombinedOutput(); err != nil {
+		testskip.Skip(t, "the kernels could not be compiled: %v\n%s", err, out)
+	}
+	lanes, err := os.ReadFile("avx512_amd64.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide := bytes.Replace(lanes, []byte("kernels256, 8"), []byte("kernels256, 16"), 1)
+	if bytes.Equal(wide, lanes) {
+		t.Fatal("avx512_amd64.go does not say how many lanes there are")
+	}
+	if err := os.WriteFile(filepath.Join(folder, "avx512_amd64.go"), wide, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	replaced := map[string]string{}
+	for _, name := range []string{"kernels_amd64.s", "kernels_amd64.go", "avx512_amd64.go"} {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replaced[path] = filepath.Join(folder, name)
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replaced})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := filepath.Join(folder, "overlay.json")
+	if err := os.WriteFile(overlay, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-run", "TestDevice/own|TestAccuracy/own|TestThreads|TestGuards", ".")
+	cmd.Env = append(os.Environ(), testskip.All+"=") // the short tests
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -25,7 +25,7 @@
 // over the channels of a vector, which no kernel does.
 #include <stdint.h>
 
-#if defined __AVX512F__
+#if defined __AVX512F__ || defined WIDE // a test: two vectors of AVX2 for each
 enum { V = 16, ROWS = 16 }; // floats of a vector, channels of a block; rows of sums in registers
 #elif defined __AVX2__
 enum { V = 8, ROWS = 6 };
