@@ -48,8 +48,10 @@ once() {
 			mv "$lock" "$lock.$$" 2>/dev/null && rm -rf "$lock.$$"
 			continue
 		fi
-		[ -n "$told" ] || [ -z "$beat" ] || echo "waiting for ${beat%,*}, which prepares this folder" >&2
-		told=$beat
+		if [ -z "$told" ] && [ -n "$beat" ]; then
+			told=yes
+			echo "waiting for ${beat%,*}, which prepares this folder" >&2
+		fi
 		sleep 1
 	done
 	trap release EXIT
@@ -165,6 +167,7 @@ fetch() {
 	else
 		echo "run.sh: $name could not be fetched: $(reason "$words") (pip's words are in $words)" >&2
 		touch "$here/.lib/unreachable"
+		export DEPTHLAB_NOT_FETCHED="${DEPTHLAB_NOT_FETCHED:+$DEPTHLAB_NOT_FETCHED, }$name" # for prepare
 	fi
 	rm -rf "$tmp"
 }
@@ -198,7 +201,7 @@ onednn_if_used() {
 
 has_onednn() {
 	[ -n "${DEPTHLAB_ONEDNN:-}" ] ||
-		[ -n "$(find "$here/.lib/onednn" -name 'libdnnl.so.3*' -print -quit 2>/dev/null)" ] ||
+		[ -n "$(find "$here/.lib/onednn" -name 'libdnnl.so.3*' -print 2>/dev/null | head -n 1)" ] ||
 		ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 '
 }
 
@@ -209,7 +212,7 @@ turbojpeg() {
 }
 
 has_turbojpeg() {
-	[ -n "${DEPTHLAB_TURBOJPEG:-}" ] || [ -n "$(find "$here/.lib/turbojpeg" -name 'libturbojpeg*' -print -quit 2>/dev/null)" ]
+	[ -n "${DEPTHLAB_TURBOJPEG:-}" ] || [ -n "$(find "$here/.lib/turbojpeg" -name 'libturbojpeg*' -print 2>/dev/null | head -n 1)" ]
 }
 
 pinned=$here/harness/device/xla/wheels

@@ -49,6 +49,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	default:
 		say(true, "batch norm over %d images", g)
 	}
+	say(r.Smoothing > 0, "label smoothing %g", r.Smoothing)
 	if r.Continue != "" {
 		say(true, "%s steps more at rate %g, after %s", thousands(r.Schedule.Stop-r.From), r.Optimizer.Rate, thousands(r.From))
 		want.Optimizer.Rate = r.Optimizer.Rate
@@ -70,6 +71,8 @@ func (r Run) Paper() (paper bool, caveats []string) {
 func (s Schedule) photoCaveats() []string {
 	out := s.length(600000)
 	switch p := s.Plateau; {
+	case s.Smooth():
+		out = append(out, s.Form+" schedule")
 	case p == nil:
 		out = append(out, "drops of the rate at "+stepList(s.At))
 	case p.Divide != 10:
@@ -99,12 +102,14 @@ func (s Schedule) caveats(depth int) []string {
 	const stop, first, second, deep = 64000, 32000, 48000, 110
 	out := s.length(stop)
 	switch p := s.Plateau; {
+	case s.Smooth():
+		out = append(out, s.Form+" schedule")
 	case p != nil:
 		out = append(out, fmt.Sprintf("rate divided by %g when the %s stands still", p.Divide, strings.ReplaceAll(p.Of, "_", " ")))
 	case !slices.EqualFunc(s.At, []int{first, second}, func(at, paper int) bool { return at*stop == paper*s.Stop }):
 		out = append(out, "drops of the rate at "+stepList(s.At))
 	}
-	if s.Divide != 10 && s.Plateau == nil {
+	if s.Divide != 10 && s.Plateau == nil && !s.Smooth() {
 		out = append(out, fmt.Sprintf("rate divided by %g", s.Divide))
 	}
 	switch w := s.Warmup; {

@@ -1,4 +1,5 @@
 // What the command line changes of a question: --set, --only and --name.
+
 package experiments
 
 import (
@@ -240,11 +241,11 @@ func (c Changes) folder(profile string) string {
 }
 
 // safeName writes a setting in characters that every file system and shell takes.
-// It is exact where no other setting that makes sense is written so: the brackets
-// of lists, and blanks behind commas, can be left out.
+// It is exact where no other setting that makes sense is written so: brackets and
+// braces, and blanks behind commas, can be left out.
 func safeName(text string) (safe string, exact bool) {
 	exact = true
-	for _, r := range strings.NewReplacer("[", "", "]", "", ", ", ",", "/", "_", " ", "_", "%", "percent").Replace(text) {
+	for _, r := range strings.NewReplacer("[", "", "]", "", "{", "", "}", "", ": ", "=", ", ", ",", "/", "_", " ", "_", "%", "percent").Replace(text) {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._,=-", r) {
 			safe += string(r)
 			continue

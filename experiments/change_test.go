@@ -1,4 +1,5 @@
 // Tests of what the command line changes, of profiles that are like others, and of sweeps.
+
 package experiments
 
 import (
@@ -159,7 +160,8 @@ func TestFolder(t *testing.T) {
 		{Changes{Set: []string{"schedule.at=[100 steps, 200 steps]"}}, "small+schedule.at=100_steps,200_steps"},
 		{Changes{Only: []string{"resnet-20", "plain-20"}}, "small+only=resnet-20,plain-20"},
 		{Changes{Set: []string{"batch=64"}, Name: "mine"}, "small+mine"},
-		{Changes{Set: []string{"schedule.warmup={rate: 0.01, until: 80 %}"}}, "small+schedule.warmup=-rate-_0.01,until-_80_percent--"},
+		{Changes{Set: []string{"schedule.warmup={rate: 0.01, until: 80 %}"}}, "small+schedule.warmup=rate=0.01,until=80_percent"},
+		{Changes{Set: []string{"init='a b;c.safetensors'"}}, "small+init=-a_b-c.safetensors--"},
 	} {
 		_, p, err := changed(t, changeable, "small", c.change)
 		if err != nil {

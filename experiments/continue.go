@@ -1,4 +1,5 @@
 // Runs that go on from a finished run of the store.
+
 package experiments
 
 import (
@@ -109,8 +110,11 @@ func (d *decoder) continued(s *Spec, at place, name string, parent Trained) Run 
 	if s.Continue.Rate == 0 {
 		last := parent.Run.Schedule
 		run.Optimizer.Rate = parent.Run.Optimizer.Rate / math.Pow(last.Divide, float64(len(last.At)))
-		if last.Plateau != nil {
+		switch {
+		case last.Plateau != nil:
 			d.add(d.place("continue"), "expected rate: that of "+name+" fell when its error stood still", continueForm)
+		case last.Smooth():
+			d.add(d.place("continue"), "expected rate: that of "+name+" fell to 0", continueForm)
 		}
 	}
 	more, err := s.Continue.For.Steps(run.TrainImages(), run.Batch)

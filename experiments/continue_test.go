@@ -1,3 +1,5 @@
+// Tests of questions that go on from runs, begin with weights, or keep them.
+
 package experiments
 
 import (

@@ -424,15 +424,20 @@ func keysOf(n *yaml.Node) map[string]bool {
 	return written
 }
 
-// settle lets the newer of at and plateau replace the other.
+// settle lets the newest of at, plateau and a form without drops replace the others.
 func (s *ScheduleSpec) settle(written map[string]bool) (problem, hint string) {
+	drops, smooth := written["at"] && len(s.At) > 0, s.Form != "steps"
 	switch {
-	case written["plateau"] && written["at"] && len(s.At) > 0:
+	case written["plateau"] && drops:
 		return "at and plateau contradict each other", "write one of the two"
+	case written["form"] && smooth && (written["plateau"] || drops):
+		return s.Form + " has no drops of the rate", "leave at and plateau out"
+	case written["form"] && smooth:
+		s.At, s.Plateau = []Time{}, nil
 	case written["plateau"]:
-		s.At = []Time{}
+		s.Form, s.At = "steps", []Time{}
 	case written["at"]:
-		s.Plateau = nil
+		s.Form, s.Plateau = "steps", nil
 	}
 	return "", ""
 }

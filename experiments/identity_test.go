@@ -20,7 +20,7 @@ func TestIdentity(t *testing.T) {
 	for key, line := range map[string]string{
 		"data": "data: preview", "train": "train: 1000", "validation": "validation: 5000", "batch": "batch: 64", "micro_batch": "micro_batch: 64",
 		"input": "input: {pad: 2}", "init": "init: fan_out", "batch_norm": "batch_norm: {batches: 30}", "optimizer": "optimizer: {rate: 0.2}",
-		"schedule": "schedule: {stop: 60000 steps}", "precision": "precision: fp32", "deterministic": "deterministic: false",
+		"schedule": "schedule: {stop: 60000 steps}", "label_smoothing": "label_smoothing: 0.1", "keep": "keep: [last, best]", "precision": "precision: fp32", "deterministic": "deterministic: false",
 		"log": "log: 100 steps", "evaluate": "evaluate: 2 epochs", "save": "save: 500 steps", "figures": "figures: [error_by_depth]",
 		"pairs": "pairs: {depths: [14]}",
 	} {

@@ -1,4 +1,5 @@
 // Weights: files to begin with, and those to keep.
+
 package experiments
 
 import (

@@ -84,6 +84,8 @@ var keys = map[string]key{
 	"batch_norm.statistics": {oneOf: []string{"averaged", "moving"}, says: "What tests use. averaged: before each test, the mean over some mini-batches of training images at the weights of that step, by forward passes only. moving: the moving averages of training, which cost nothing and lag behind the weights: at a rate of 0.1 they raise test errors by several points."},
 	"batch_norm.batches":    {min: 1, max: 10000, says: "Mini-batches that averaged statistics are the mean of, at most an epoch. Each costs a forward pass, about a third of a training step, at every test."},
 
+	"label_smoothing": {min: 0, max: 1, below: true, says: "Share of the target that is spread over all classes, in the training loss (Szegedy et al. 2016); tests give the plain loss. Such as 0.1. The paper's: 0."},
+
 	"optimizer":          {says: "Gradient descent with momentum, or Adam."},
 	"optimizer.rate":     {min: 0, above: true, max: 1000, says: "The learning rate at the start. The paper's: 0.1."},
 	"optimizer.momentum": {min: 0, max: 1, below: true, says: "Share of the last update that is kept in the next. The paper's: 0.9."},
@@ -94,6 +96,7 @@ var keys = map[string]key{
 	"optimizer.decays":   {oneOf: []string{"all", "weights"}, says: "What decays: all parameters, or only the weights of convolutions and of the last layer."},
 
 	"schedule":                   {says: "The learning rate over time. Times are written with their unit: 32000 steps, 82 epochs."},
+	"schedule.form":              {oneOf: []string{"steps", "cosine", "linear"}, says: "How the rate falls. steps: divided at times, the paper's. cosine: along half a cosine, to 0 at the end (Loshchilov and Hutter 2017); linear: along a line to 0 (Li et al. 2020). Both as in PyTorch, with every step, in place of divide, at and plateau."},
 	"schedule.divide":            {min: 1, above: true, max: 1e6, says: "What the rate is divided by at each time of at. The paper's: 10."},
 	"schedule.at":                {says: "When the rate is divided. The paper's: 32000 steps and 48000 steps."},
 	"schedule.plateau":           {says: "Divide the rate whenever an error stands still, as the paper did on ImageNet, in place of at: {of: test_error, patience: 10 epochs, divide: 10}."},
@@ -147,8 +150,8 @@ var belongs = map[string]string{
 	"lr": "optimizer.rate", "learning_rate": "optimizer.rate", "weight_decay": "optimizer.decay", "wd": "optimizer.decay",
 	"nesterov": "optimizer.form", "adam": "optimizer.form", "adamw": "optimizer.form", "method": "optimizer.form", "sgd": "optimizer", "batch_size": "batch", "microbatch": "micro_batch", "batchsize": "batch", "dataset": "data",
 	"epochs": "schedule.stop", "steps": "schedule.stop", "iterations": "schedule.stop", "milestones": "schedule.at",
-	"gamma": "schedule.divide", "warm_up": "schedule.warmup", "bn": "batch_norm", "seed": "seeds", "net": "nets",
-	"model": "nets", "models": "nets", "depth": "pairs.depths", "padding": "input.pad",
+	"gamma": "schedule.divide", "scheduler": "schedule.form", "lr_schedule": "schedule.form", "cosine": "schedule.form", "warm_up": "schedule.warmup", "bn": "batch_norm", "seed": "seeds", "net": "nets",
+	"smoothing": "label_smoothing", "model": "nets", "models": "nets", "depth": "pairs.depths", "padding": "input.pad",
 	"title": "question", "eval": "evaluate", "checkpoint": "save", "dtype": "precision",
 }
 

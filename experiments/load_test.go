@@ -444,6 +444,9 @@ func FuzzLoad(f *testing.F) {
 		"question: x\nnets: [resnet-8/B]\nschedule: {at: [1e9 steps], stop: 0 epochs, warmup: none}\nprofiles: {a: {schedule: {warmup: {rate: 1}}}}",
 		"batch: !!binary AA==", "&a question: x", "!!float a: !!int b", "question: x\npairs: {depths: [8]}\nbatch: 100\nlog: 9 epochs\nvalidation: 49950",
 		"question: x\nnets: [resnet-8]\nvariants: [{name: ab, schedule: {plateau: {patience: 1 epoch}}}]\nprofiles: {a: {variants: [{}, 1]}}",
+		"question: x\nnets: [resnet-8]\nseeds: 0..3\nvary: {optimizer.rate: [0.1, 1e-3], schedule.at: [[1 epoch], []], input.flip: [true, false], schedule.warmup: [none]}",
+		"question: x\npairs: {depths: 8..20 by 6}\nkeep: [last, best, every 1 epoch]\nprofiles: {a: {like: b}, b: {like: c, batch: 64}, c: {schedule: {form: cosine}}, d: {like: d}}",
+		"question: x\ncontinue: {run: [a, b], for: 1 step}\ninit: a.safetensors\nlabel_smoothing: 0.1",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -3,6 +3,7 @@ package experiments
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -73,5 +74,68 @@ profiles:
 	text, err := json.Marshal(q.Plans[0].Runs[0].Optimizer)
 	if want := `{"rate":0.1,"momentum":0.8,"form":"caffe","decay":0.0001,"decays":"all"}`; err != nil || string(text) != want {
 		t.Errorf("%s, and hashes are of %s", text, want)
+	}
+}
+
+// Label smoothing is another run, and said.
+func TestLabelSmoothing(t *testing.T) {
+	q := parse(t, "question: Smooth?\nnets: [plain-8]\nvary: {label_smoothing: [0, 0.1]}\n")
+	plain, smooth := q.Plans[0].Runs[0], q.Plans[0].Runs[1]
+	if _, why := smooth.Paper(); smooth.Smoothing != 0.1 || smooth.Hash() == plain.Hash() || !slices.Contains(why, "label smoothing 0.1") {
+		t.Errorf("%+v, caveats %q", smooth, why)
+	}
+	if paper, why := plain.Paper(); !paper {
+		t.Errorf("caveats %q", why)
+	}
+	_, err := Parse("q.yaml", []byte("question: Smooth?\nnets: [plain-8]\nlabel_smoothing: 1\n"))
+	if err == nil || err.Error() != "q.yaml:3: label_smoothing: 1: expected a number from 0 to below 1" {
+		t.Error(err)
+	}
+}
+
+// The newest of at, plateau and a form without drops replaces the others, and says
+// what is not the paper's. What does not name a form is the run that it was.
+func TestScheduleForms(t *testing.T) {
+	q := parse(t, `question: How does it fall?
+nets: [plain-8]
+schedule: {at: [100 steps], stop: 900 steps}
+profiles:
+  steps: {}
+  cosine: {schedule: {form: cosine}}
+  back: {like: cosine, schedule: {at: [200 steps]}}
+  still: {like: cosine, schedule: {plateau: {patience: 1 epoch}}}
+  photos: {schedule: {form: linear}, data: imagenet}
+`)
+	for i, want := range []struct {
+		schedule Schedule
+		caveat   string
+	}{
+		{Schedule{Divide: 10, At: []int{100}, Stop: 900}, "drops of the rate at 100 steps"},
+		{Schedule{Form: "cosine", At: []int{}, Stop: 900}, "cosine schedule"},
+		{Schedule{Divide: 10, At: []int{200}, Stop: 900}, "drops of the rate at 200 steps"},
+		{Schedule{Divide: 10, At: []int{}, Stop: 900, Plateau: &Plateau{"test_error", 391, 10}}, "rate divided by 10 when the test error stands still"},
+		{Schedule{Form: "linear", At: []int{}, Stop: 900}, "linear schedule"},
+	} {
+		run := q.Plans[i].Runs[0]
+		_, why := run.Paper()
+		if !reflect.DeepEqual(run.Schedule, want.schedule) || !slices.Contains(why, want.caveat) {
+			t.Errorf("%s: %+v, caveats %q", q.Plans[i].Profile, run.Schedule, why)
+		}
+		resolved, err := q.Resolved(q.Plans[i].Profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := parse(t, string(resolved)).Plans[0]; !reflect.DeepEqual(again.Runs, q.Plans[i].Runs) {
+			t.Errorf("%s", resolved)
+		}
+	}
+	for text, want := range map[string]string{
+		"{form: cosin}":                                  `q.yaml:3: schedule.form: "cosin": expected one of steps, cosine, linear (did you mean cosine?)`,
+		"{form: cosine, at: [10 steps]}":                 "q.yaml:3: schedule: {...}: cosine has no drops of the rate (leave at and plateau out)",
+		"{form: linear, plateau: {patience: 10 epochs}}": "q.yaml:3: schedule: {...}: linear has no drops of the rate (leave at and plateau out)",
+	} {
+		if _, err := Parse("q.yaml", []byte("question: How?\nnets: [plain-8]\nschedule: "+text+"\n")); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
 	}
 }

@@ -1,4 +1,5 @@
 // Keys at the top of a file that have no effect in a profile.
+
 package experiments
 
 import (

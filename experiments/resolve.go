@@ -43,7 +43,7 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	}
 	r := Recipe{
 		Data: s.Data, Train: s.Train, Validation: s.Validation, Batch: s.Batch, Micro: s.Micro,
-		Input: s.Input, Init: s.Init, BatchNorm: s.BatchNorm, Optimizer: s.Optimizer, Precision: s.Precision,
+		Input: s.Input, Init: s.Init, BatchNorm: s.BatchNorm, Smoothing: s.Smoothing, Optimizer: s.Optimizer, Precision: s.Precision,
 		AnyOrder: !s.Deterministic,
 	}
 	if g := s.BatchNorm.Group; g > 0 && s.Batch%g != 0 && d.sound("batch_norm.group", "batch") {
@@ -161,6 +161,9 @@ func (d *decoder) steps(s *Spec, path string, t *Time) int {
 // other.
 func (d *decoder) schedule(s *Spec) Schedule {
 	out := Schedule{Divide: s.Schedule.Divide, At: []int{}}
+	if s.Schedule.Form != "steps" {
+		out.Form, out.Divide = s.Schedule.Form, 0
+	}
 	out.Stop = d.steps(s, "schedule.stop", &s.Schedule.Stop)
 	if d.sound("schedule.at") {
 		drops := append([]Time{}, s.Schedule.At...)

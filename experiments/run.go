@@ -28,6 +28,7 @@ type Recipe struct {
 	Input      Input     `json:"input"`
 	Init       string    `json:"init"` // "fan_in" or "fan_out" (He et al. 2015b, normal), or a file of weights
 	BatchNorm  BatchNorm `json:"batch_norm"`
+	Smoothing  float64   `json:"label_smoothing,omitempty"` // share of the target that is spread over all classes (Szegedy et al. 2016, section 7); 0 for none
 	Optimizer  Optimizer `json:"optimizer"`
 	Schedule   Schedule  `json:"schedule"`
 	Precision  string    `json:"precision"`           // "fp32", "tf32", "bf16", or "auto": bf16 where the CPU or GPU has it
@@ -37,6 +38,9 @@ type Recipe struct {
 	SaveEvery  int       `json:"save_every"`          // steps between checkpoints; no part of the Hash
 	Keep       Keep      `json:"keep,omitzero"`       // weights to keep beside the last ones; no part of the Hash
 }
+
+// Steps is how many steps the run itself trains.
+func (r Run) Steps() int { return r.Schedule.Stop - r.From }
 
 // Keep says which weights are kept beside the last ones.
 type Keep struct {
@@ -69,14 +73,26 @@ type BatchNorm struct {
 	Batches    int     `json:"batches,omitempty"` // mini-batches; 0 with moving averages
 }
 
-// Schedule is the learning rate over time, in steps.
+// Schedule is the learning rate over time, in steps. Form is one of:
+//
+//   - "": divided by Divide at each step of At, or as Plateau says: the paper's
+//   - "cosine": rate (1 + cos(pi step/Stop)) / 2 (Loshchilov and Hutter 2017, without
+//     restarts; torch.optim.lr_scheduler.CosineAnnealingLR with T_max = Stop)
+//   - "linear": rate (1 - step/Stop) (Li et al. 2020, "Budgeted Training";
+//     torch.optim.lr_scheduler.LinearLR from 1 to 0)
+//
+// step counts from 0, a warm-up's steps too.
 type Schedule struct {
+	Form    string   `json:"form,omitempty"`
 	Divide  float64  `json:"divide"`
 	At      []int    `json:"at"`
 	Plateau *Plateau `json:"plateau,omitempty"` // nil for none; with one, At is empty
 	Stop    int      `json:"stop"`
 	Warmup  *Warmup  `json:"warmup,omitempty"` // nil for none
 }
+
+// Smooth says whether the rate falls with every step.
+func (s Schedule) Smooth() bool { return s.Form != "" }
 
 // Plateau divides the rate by Divide when the error Of has had no new lowest
 // value for Patience steps, and again after as many more (paper section 3.4).

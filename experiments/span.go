@@ -1,4 +1,5 @@
 // Ranges of whole numbers, as a file writes them in place of a list.
+
 package experiments
 
 import (

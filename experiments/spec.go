@@ -33,6 +33,7 @@ type Training struct {
 	Input         Input        `json:"input"`
 	Init          string       `json:"init"`
 	BatchNorm     BatchNorm    `json:"batch_norm"`
+	Smoothing     float64      `json:"label_smoothing,omitempty"`
 	Optimizer     Optimizer    `json:"optimizer"`
 	Schedule      ScheduleSpec `json:"schedule"`
 	Precision     string       `json:"precision"`
@@ -48,9 +49,11 @@ type Pairs struct {
 	Depths []int `json:"depths"`
 }
 
-// ScheduleSpec is the learning rate over time: divided by Divide at each time
-// of At, or where Plateau says so, and no more training from Stop on.
+// ScheduleSpec is the learning rate over time: of the form "steps" divided by
+// Divide at each time of At, or where Plateau says so; no more training from
+// Stop on.
 type ScheduleSpec struct {
+	Form    string       `json:"form"`
 	Divide  float64      `json:"divide"`
 	At      []Time       `json:"at"`
 	Plateau *PlateauSpec `json:"plateau,omitempty"` // in place of At
@@ -128,6 +131,7 @@ func paperTraining() Training {
 		BatchNorm: BatchNorm{Group: 64, Eps: 1e-5, Momentum: 0.1, Statistics: "averaged", Batches: 60},
 		Optimizer: Optimizer{Rate: 0.1, Momentum: 0.9, Form: "caffe", Decay: 1e-4, Decays: "all"},
 		Schedule: ScheduleSpec{
+			Form:   "steps",
 			Divide: 10,
 			At:     []Time{Steps(32000), Steps(48000)},
 			Stop:   Steps(64000),

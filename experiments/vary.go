@@ -1,4 +1,5 @@
 // Sweeps: keys of the recipe with a list of values each.
+
 package experiments
 
 import (

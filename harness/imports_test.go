@@ -46,7 +46,7 @@ func TestImports(t *testing.T) {
 		"harness/state":            "harness/disk",
 		"harness/store":            "experiments harness/device harness/disk harness/lock harness/record harness/state nets",
 		"harness/model":            "experiments experiments/dataset harness/data harness/device harness/limits harness/state nets nets/compile nets/kernel nets/program",
-		"harness/weights":          "experiments harness/data harness/data/photo harness/device harness/disk harness/model harness/state nets nets/compile nets/kernel nets/program",
+		"harness/weights":          "experiments experiments/dataset harness/data harness/data/photo harness/device harness/disk harness/model harness/state nets nets/compile nets/kernel nets/program",
 		"harness/train":            "experiments harness harness/data harness/device harness/lock harness/model harness/record harness/slurm harness/state harness/store harness/weights nets nets/program",
 		"harness/sweep":            "experiments harness harness/data harness/device harness/disk harness/lock harness/model harness/record harness/store harness/train harness/weights nets",
 		"harness/predict":          "experiments harness/data harness/device harness/machine harness/model harness/record harness/store nets",

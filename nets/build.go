@@ -34,6 +34,8 @@ type Config struct {
 	Classes  int
 	Group    int     // images that share batch statistics; 0 means the whole batch
 	Eps      float32 // added to batch norm's variance
+
+	Smoothing float64 // label smoothing of the training loss; 0 for none
 }
 
 // Columns is W of an image.
@@ -114,7 +116,11 @@ func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 	}
 	x = b.apply(kernel.AvgPool{}, "avgpool", x)
 	g.Logits = b.linear("fc", x, c.Classes)
-	g.Loss = b.apply(kernel.CrossEntropy{Of: c.Whole}, "loss", g.Logits, g.Label)
+	loss := kernel.CrossEntropy{Of: c.Whole}
+	if m == Train { // tests give the plain loss
+		loss.Smoothing = c.Smoothing
+	}
+	g.Loss = b.apply(loss, "loss", g.Logits, g.Label)
 	if b.err == nil && m == Train {
 		b.differentiate()
 	}

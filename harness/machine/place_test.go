@@ -45,7 +45,7 @@ func TestPlacesOfCPU(t *testing.T) {
 		{"ref", nil, 3, "[[0 1 2]]"},
 		{"ref", []int{0}, 1, "the device ref is one, the CPU, and has no numbers"},
 		{"onednn", nil, 1, "[[]]"},
-		{"onednn", nil, 2, "--replicas 2: the device onednn is one, the CPU"},
+		{"onednn", nil, 2, "--replicas 2: the device cpu is one, the CPU"},
 		{"gpu", nil, 1, "expected one of"},
 	} {
 		places, err := m.Places(c.device, c.chosen, c.replicas)

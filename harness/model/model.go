@@ -163,7 +163,7 @@ func config(run experiments.Run, set *data.Set, images int) compile.Config {
 	return compile.Config{
 		Config: nets.Config{
 			Batch: run.Batch, Channels: set.Channels, Size: set.Size, Classes: set.Classes,
-			Group: group, Eps: float32(run.BatchNorm.Eps),
+			Group: group, Eps: float32(run.BatchNorm.Eps), Smoothing: run.Smoothing,
 		},
 		Images: images, Pad: run.Input.Pad, MicroBatch: run.Micro,
 		Optimizer: optimizer(run.Optimizer), WeightsOnly: run.Optimizer.Decays == "weights",

@@ -103,7 +103,11 @@ func commands(q Question, runs []Run) []report.Command {
 	if filepath.IsAbs(file) || strings.HasPrefix(file, "..") {
 		file = filepath.Base(file) // what is above it is of this machine
 	}
-	if q.Plan.Profile != "default" {
+	folder := filepath.Base(string(q.View))
+	switch {
+	case folder != q.Plan.Profile: // the command line changed it
+		file = filepath.Join("results", filepath.Base(filepath.Dir(string(q.View))), folder, filepath.Base(q.View.Question()))
+	case q.Plan.Profile != "default":
 		profile = " --profile " + q.Plan.Profile
 	}
 	var all []report.Command

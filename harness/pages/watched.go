@@ -154,7 +154,7 @@ func (w *watched) list() {
 	for _, e := range entries {
 		at[e.ID] = w.view.Folder(e)
 	}
-	q, err := experiments.Load(w.view.Question())
+	q, err := w.view.Load()
 	switch {
 	case err == nil:
 		w.question = &Question{q, q.Plans[0], w.view}

@@ -59,7 +59,7 @@ func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []
 	if err != nil {
 		return e, err
 	}
-	e = Estimate{Net: run.Net, Steps: run.Schedule.Stop}
+	e = Estimate{Net: run.Net, Steps: run.Steps()}
 	if e.Params, e.Macs, err = nets.Count(arch, model.Geometry(src)); err != nil {
 		return e, err
 	}
@@ -99,8 +99,8 @@ func effort(run experiments.Run, src *data.Source) float64 {
 		tested = run.Validation
 	}
 	whole := func(images int) int { return (images + run.Batch - 1) / run.Batch * run.Batch }
-	tests := (run.Schedule.Stop-1)/run.EvalEvery + 1
+	tests := (run.Steps()-1)/run.EvalEvery + 1
 	images := tests*whole(tested) + whole(train)
 	images += tests * min(run.BatchNorm.Batches, max(1, train/run.Batch)) * run.Batch
-	return float64(run.Schedule.Stop*run.Batch) + float64(images)/3
+	return float64(run.Steps()*run.Batch) + float64(images)/3
 }

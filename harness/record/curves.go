@@ -69,7 +69,7 @@ func (r *RunRecord) FinalTrain() (err float64, ok bool) {
 	}
 	var sum, weight float64
 	for i := len(ps) - 1; i >= 0; i-- {
-		if weight > 0 && float64(ps[i].Step) <= float64(r.Start.Steps)*(1-FinalShare) {
+		if weight > 0 && (float64(ps[i].Step) <= float64(r.Start.Steps)*(1-FinalShare) || ps[i].Step <= r.Start.From) {
 			break
 		}
 		before := 0
@@ -114,9 +114,12 @@ func (r *RunRecord) FinalTest() (err float64, ok bool) {
 	return ps[len(ps)-1].Error, true
 }
 
-// BestTest is the lowest error of all tests on TestSet, in percent.
+// BestTest is the lowest error of all the run's tests on TestSet, in percent.
 func (r *RunRecord) BestTest() (err float64, ok bool) {
 	for _, p := range r.TestCurve() {
+		if p.Step <= r.Start.From && r.Start.From > 0 {
+			continue // a test of the run that this one goes on from
+		}
 		if !ok || p.Error < err {
 			err, ok = p.Error, true
 		}

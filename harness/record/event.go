@@ -6,7 +6,7 @@ package record
 //
 //	"start"  the run begins: Run (the resolved recipe), Params, Macs, Images
 //	"train"  Step, Rate, Loss, Error: means over the mini-batches since the last "train"; Error is the running error
-//	"rate"   Step, Rate: the learning rate after Step steps is a new one: at 0, after a drop, after a warm-up
+//	"rate"   Step, Rate: the learning rate after Step steps is a new one: at 0, after a drop, after a warm-up; a rate that falls with every step is in "train" alone
 //	"eval"   Step, Set ("test", "validation"), Error, Loss
 //	"full"   Step, Set ("train"), Error, Loss: a full pass in eval mode at the end, and at step 0 of a run that begins as a trained net
 //	"gradients"  Step, Layers: the Euclidean norm of each layer's gradient at that step, the classifier's last
@@ -46,9 +46,11 @@ const OfGuessing = "guessing"
 type Start struct {
 	ID        string   `json:"id"`
 	Net       string   `json:"net"`
-	Variant   string   `json:"variant,omitempty"` // variant of the recipe: "no warm-up"; "" for the question's own recipe
-	Varied    []Value  `json:"varied,omitempty"`  // the keys that the question varies, and the run's values of them
-	Extends   string   `json:"extends,omitempty"` // ID of the trained run that it begins as, extended by identity layers: "plain-20-seed0"
+	Variant   string   `json:"variant,omitempty"`   // variant of the recipe: "no warm-up"; "" for the question's own recipe
+	Varied    []Value  `json:"varied,omitempty"`    // the keys that the question varies, and the run's values of them
+	Extends   string   `json:"extends,omitempty"`   // ID of the trained run that it begins as, extended by identity layers: "plain-20-seed0"
+	Continues string   `json:"continues,omitempty"` // run that it goes on from, whose curves the record has: name of its folder
+	From      int      `json:"from,omitempty"`      // steps of that run
 	Depth     int      `json:"depth"`
 	Residual  bool     `json:"residual"`
 	Shortcut  string   `json:"shortcut,omitempty"` // "A", "B", "C"; "" for plain nets

@@ -139,7 +139,7 @@ func bring(to Folder, fill func(tmp Folder) error) (brought bool, err error) {
 // copyRun copies a finished run.
 func copyRun(from, to Folder) error {
 	return errors.Join(
-		copyFile(from.Record(), to.Record()), copyIfThere(from.Provenance(), to.Provenance()), copyIfThere(from.Weights(), to.Weights()))
+		copyFile(from.Record(), to.Record()), copyIfThere(from.Provenance(), to.Provenance()), copyIfThere(from.Weights(), to.Weights()), copyKept(from, to))
 }
 
 func copyIfThere(from, to string) error {

@@ -39,7 +39,7 @@ type Provenance struct {
 // many seconds of training.
 func (p *Provenance) Begin(now Session, step int, seconds float64) {
 	now.First, now.Last = step, step
-	p.Sessions = append(settle(p.Sessions, step, seconds), now)
+	p.Sessions = append(settle(p.Sessions, p.Run.From, step, seconds), now)
 }
 
 // Reached records how far the current session has come, after so many seconds of training
@@ -121,6 +121,7 @@ type OriginRun struct {
 	Versions  []string  `json:"versions"` // of the program; "-dirty" at its end: with uncommitted changes
 	Devices   []string  `json:"devices"`
 	Recipe    string    `json:"recipe_sha256"`
+	Source    string    `json:"source,omitempty"` // the run, or the file of weights, that it begins with; "" for its own first weights
 	Data      string    `json:"data"`
 	Checksum  string    `json:"data_sha256"`
 	Precision string    `json:"precision"`
@@ -138,6 +139,9 @@ func OriginOf(f Folder, r *record.RunRecord) OriginRun {
 	if err != nil {
 		o.Devices, o.Problem = []string{r.Start.Device}, err.Error()
 		return o
+	}
+	if o.Source = p.Source; o.Source == "" && p.Run.Weights != "" {
+		o.Source = fmt.Sprintf("%s (SHA-256 %.12s)", p.Run.Init, p.Run.Weights)
 	}
 	o.Recipe, o.Checksum, o.Finished, o.Sessions = p.Run.Hash(), p.Checksum, p.Finished, p.Sessions
 	counted := counted(o.Sessions)

@@ -47,13 +47,13 @@ func (s Session) String() string {
 // were recorded.
 const unknownHistory = "history before this version unknown"
 
-// settle adjusts the sessions to the checkpoint that a run resumes from: at step, after
-// so many seconds of training. The last session of a killed process may end after its
+// settle adjusts the sessions to the checkpoint that a run, whose first step is from,
+// resumes from: at step, after so many seconds of training. The last session of a killed process may end after its
 // last checkpoint, or before it.
-func settle(sessions []Session, step int, seconds float64) []Session {
+func settle(sessions []Session, from, step int, seconds float64) []Session {
 	sessions = slices.Clone(sessions)
-	if step > 0 && !slices.ContainsFunc(sessions, func(s Session) bool { return s.First < step }) {
-		sessions = append([]Session{{Note: unknownHistory}}, sessions...) // run.json was lost
+	if step > from && !slices.ContainsFunc(sessions, func(s Session) bool { return s.First < step }) {
+		sessions = append([]Session{{First: from, Note: unknownHistory}}, sessions...) // run.json was lost
 	}
 	latest := -1 // index of the session that made the checkpoint
 	for i := range sessions {

@@ -26,7 +26,7 @@ func TestSettle(t *testing.T) {
 		"runs/ID.json is lost":               {nil, 20, 9, "0-20:9"},
 	} {
 		var words []string
-		for _, s := range settle(c.had, c.step, c.seconds) {
+		for _, s := range settle(c.had, 0, c.step, c.seconds) {
 			words = append(words, fmt.Sprintf("%d-%d:%g", s.First, s.Last, s.Seconds))
 		}
 		if got := strings.Join(words, " "); got != c.want {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"time"
 
-	"depthlab/experiments"
 	"depthlab/harness/record"
 )
 
@@ -61,7 +60,7 @@ func (v View) Statuses() ([]Status, error) {
 		at[e.ID] = v.Folder(e)
 	}
 	var all []Status
-	q, err := experiments.Load(v.Question())
+	q, err := v.Load()
 	switch {
 	case err == nil:
 		for _, run := range q.Plans[0].Runs {

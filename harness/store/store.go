@@ -2,7 +2,7 @@
 // of each run. A run is stored once, under a key made of what determines its weights.
 // Questions are views: lists of runs.
 //
-//	results/runs/resnet-20-seed0-3fa9c1d2e4b5/   a run: record.jsonl run.json weights.safetensors
+//	results/runs/resnet-20-seed0-3fa9c1d2e4b5/   a run: record.jsonl run.json weights.safetensors kept/
 //	                                             checkpoints/ lock (while it is trained)
 //	results/QUESTION/PROFILE/                    a question: question.yaml runs.json log.txt, figures and tables
 //
@@ -202,6 +202,13 @@ func Space(run experiments.Run, params int64) (kept, passing int64) {
 	if arch, err := nets.ParseArch(run.Net); err == nil {
 		looks = int64(run.Schedule.Stop/run.EvalEvery+2) * 10 * int64(arch.Depth)
 	}
+	files := int64(1) // of weights
+	if run.Keep.Best {
+		files++
+	}
+	if run.Keep.Every > 0 {
+		files += int64((run.Schedule.Stop - run.From) / run.Keep.Every)
+	}
 	events := int64(run.Schedule.Stop/run.LogEvery + run.Schedule.Stop/run.EvalEvery + len(run.Schedule.At) + 20)
-	return weights + events*event + looks, (state.Keep + 1) * 2 * weights // with momenta; old checkpoints stay while the next one is written
+	return files*weights + events*event + looks, (state.Keep + 1) * 2 * weights // with momenta; old checkpoints stay while the next one is written
 }

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 
 	"depthlab/harness/disk"
@@ -162,8 +161,8 @@ func (v View) IsQuestion() bool {
 	return err != nil || len(runs) > 0 || missing == nil
 }
 
-// Used returns for each run (by folder name) the questions that list it. The error is
-// about lists that cannot be read.
+// Used returns for each run (by folder name) the questions that list it, or a run that
+// begins as it. The error is about lists that cannot be read.
 func (s Store) Used() (map[string][]string, error) {
 	views, err := s.Views()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -176,8 +175,9 @@ func (s Store) Used() (map[string][]string, error) {
 		errs = append(errs, err)
 		name, _ := filepath.Rel(string(s), string(v))
 		for _, e := range runs {
-			if !slices.Contains(used[e.Run], name) {
-				used[e.Run] = append(used[e.Run], name)
+			used[e.Run] = appendNew(used[e.Run], name)
+			if p, err := v.Folder(e).ReadProvenance(); err == nil && p.Source != "" {
+				used[p.Source] = appendNew(used[p.Source], name)
 			}
 		}
 	}

@@ -55,7 +55,7 @@ func (a *ahead) look(todo []indexed, of *sizes) {
 	a.work = map[int]float64{}
 	for _, r := range todo {
 		_, macs := of.count(r.run.Net)
-		a.work[r.i] = float64(macs) * float64(r.run.Schedule.Stop*r.run.Batch)
+		a.work[r.i] = float64(macs) * float64(r.run.Steps()*r.run.Batch)
 	}
 }
 

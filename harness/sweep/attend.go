@@ -31,6 +31,9 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 		return false, fmt.Errorf("run %s: %w", run.ID, err)
 	}
 	if found == store.Complete {
+		if lacks := folder.Lacks(run); lacks != "" && round == 0 {
+			s.say("%s was finished before %s were asked for, and has none; ./run.sh rm %s and the same command train it again", run.ID, lacks, folder.Name())
+		}
 		return true, s.settle(run, folder)
 	}
 	if err := s.ready(run); err != nil {
@@ -130,6 +133,8 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 	}
 	if source := sourceOf(s.Plan, run); source != nil {
 		task.Source = s.Folders[source.ID]
+	} else if run.Continue != "" {
+		task.Source = s.View.Store().Parent(run)
 	}
 	t, err := train.Open(task, dev)
 	var unsupported *device.UnsupportedError

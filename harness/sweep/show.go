@@ -48,6 +48,11 @@ func Seen(p *experiments.Plan, run experiments.Run, st record.Start) record.Star
 	}
 	run.Precision = st.Precision
 	st.ID, st.Variant, st.Extends, st.DataSet = run.ID, run.Variant, run.Source(), run.Data
+	st.Continues, st.From = run.Continue, run.From
+	st.Varied = nil
+	for i, key := range p.Varied.Keys {
+		st.Varied = append(st.Varied, record.Value{Key: key, Value: p.Varied.Values[run.Variant][i]})
+	}
 	st.Paper, st.Caveats = run.Paper()
 	st.Caveats = append(append(st.Caveats, p.Caveats...), machine...)
 	if slices.Contains(machine, st.Data) {

@@ -78,6 +78,9 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 	}
 	s.devices = pool{open: s.Open, all: []opened{{s.Device, 0}}, borrowed: true}
 	defer func() { err = errors.Join(err, s.devices.close()) }()
+	if slices.ContainsFunc(s.Plan.Runs, func(run experiments.Run) bool { return run.Keep.Best && run.Validation == 0 }) {
+		s.Say("warning: the best weights are chosen by the test set, so their test error is no fair number; hold images out, such as validation: 5000")
+	}
 	if err := s.choose(todo); err != nil {
 		return err
 	}

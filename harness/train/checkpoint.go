@@ -22,6 +22,8 @@ type progress struct {
 	Window   running
 	Watch    watch
 	schedule         // whose fields older checkpoints have here, too
+	Best     best    // test; zero if its weights are not to be kept
+	Before   float64 `json:",omitempty"` // seconds of training of the run that this one goes on from
 	Untested bool    `json:",omitempty"` // the test of this step is still to be made
 	Rate     float32 `json:",omitempty"` // learning rate of the latest step
 	Seconds  float64 // of training
@@ -53,7 +55,7 @@ func (t *Trainer) save() error {
 		return fmt.Errorf("run %s: checkpoint at step %d: %w", t.net.Run.ID, t.Step, err)
 	}
 	t.origin.Reached(t.Step, t.at.Seconds)
-	return folder.WriteProvenance(t.origin)
+	return errors.Join(t.forgetWorse(), folder.WriteProvenance(t.origin))
 }
 
 // resume takes up the newest sound checkpoint in a folder, if there is one: its tensors
@@ -62,7 +64,7 @@ func (t *Trainer) save() error {
 func resume(folder store.Folder, net *model.Model, made store.Session) (at progress, step int, warnings []string, err error) {
 	c, warnings, err := state.Latest(folder.Checkpoints(), folder.Name())
 	if err != nil || c == nil {
-		return progress{Made: made}, 0, warnings, err
+		return progress{Made: made}, net.Run.From, warnings, err
 	}
 	failed := func(err error) error {
 		return fmt.Errorf("checkpoint of run %s at step %d: %w", net.Run.ID, c.Step, err)
@@ -98,14 +100,16 @@ func resumed(at progress) stopwatch {
 	return stopwatch{total: seconds(at.Seconds), lapStart: seconds(at.Lap), lapWaited: -seconds(at.Waited)}
 }
 
-// saveWeights keeps the trained net: parameters and running statistics, and how an image
-// is prepared for it.
-func saveWeights(path string, net *model.Model, tensors []state.Tensor) error {
+// saveWeights writes the net as it is after a step: parameters and running statistics, and
+// how an image is prepared for it. chosenBy is the set of images whose error the weights
+// were chosen by, "" for none.
+func saveWeights(path string, net *model.Model, tensors []state.Tensor, step int, chosenBy string) error {
 	run, p := net.Run, net.Programs.Train
 	shape := p.Buffers[p.Mean].Shape
 	info := weights.Info{
-		Net: run.Net, Data: run.Data, Steps: run.Schedule.Stop, Eps: run.BatchNorm.Eps,
+		Net: run.Net, Data: run.Data, Steps: step, Eps: run.BatchNorm.Eps,
 		Classes: net.Classes, Size: shape[1], Channels: shape[0], Averaged: run.BatchNorm.Batches,
+		ChosenBy: chosenBy,
 	}
 	if net.Feed != nil {
 		info.Side = run.Input.Scale[0]

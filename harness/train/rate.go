@@ -32,6 +32,12 @@ func learningRate(run experiments.Run, at schedule, step int) float32 {
 		return float32(s.Warmup.Rate)
 	}
 	rate := run.Optimizer.Rate
+	switch done := float64(step) / float64(s.Stop); s.Form { // experiments.Schedule has their sources
+	case "cosine":
+		rate *= (1 + math.Cos(math.Pi*done)) / 2
+	case "linear":
+		rate *= 1 - done
+	}
 	for _, drop := range s.At {
 		if step >= drop {
 			rate /= s.Divide

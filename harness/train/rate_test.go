@@ -4,6 +4,7 @@ package train_test
 
 import (
 	"context"
+	"math"
 	"reflect"
 	"testing"
 
@@ -59,6 +60,43 @@ func TestPlateau(t *testing.T) {
 		}
 		if got := rec.RateChanges(); !reflect.DeepEqual(got, want) || len(want) < 3 {
 			t.Errorf("%s: the rate changes %v, want %v", of, got, want)
+		}
+	}
+}
+
+// A rate that falls with every step is in the record of the training error alone, and
+// an interrupted run has the same.
+func TestSmooth(t *testing.T) {
+	for form, want := range map[string][]float64{"cosine": {0.1, 0.093301274, 0.075, 0.05, 0.025, 0.006698730}, "linear": {0.1, 0.083333336, 0.06666667, 0.05, 0.033333335, 0.016666668}} {
+		falling := func(dir string) *sweep.Sweep {
+			s := sweeptest.NewSmall(t, dir)
+			for i := range s.Plan.Runs {
+				s.Plan.Runs[i].Schedule = experiments.Schedule{Form: form, At: []int{}, Stop: 6}
+			}
+			return s
+		}
+		whole, cut := t.TempDir(), t.TempDir()
+		if err := falling(whole).Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		sweeptest.Interrupted(t, func() *sweep.Sweep { return falling(cut) })
+		if !reflect.DeepEqual(sweeptest.Outcome(t, cut), sweeptest.Outcome(t, whole)) {
+			t.Errorf("%s: an interrupted run is another", form)
+		}
+		rec := sweeptest.Read(t, whole, "plain-8-seed0")
+		var rates []float64
+		for _, e := range rec.Events {
+			if e.Kind == "train" {
+				rates = append(rates, e.Rate)
+			}
+		}
+		if len(rec.RateChanges()) > 0 || len(rates) != len(want) {
+			t.Fatalf("%s: changes %v, rates %v", form, rec.RateChanges(), rates)
+		}
+		for i := range want {
+			if math.Abs(rates[i]-want[i]) > 1e-8 {
+				t.Errorf("%s, step %d: rate %g, want %g", form, i, rates[i], want[i])
+			}
 		}
 	}
 }

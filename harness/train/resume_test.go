@@ -56,7 +56,7 @@ func TestResumeOnPhotos(t *testing.T) {
 					}
 				}
 			}
-			want, got := train(1<<30), train(9)
+			want, got := train(1<<30), train(30)
 			if len(want) != 2 {
 				t.Fatalf("%d files", len(want))
 			}

@@ -57,11 +57,14 @@ func Open(task Task, dev device.Device) (t *Trainer, err error) {
 	if err = task.Folder.RemoveTemporaries(); err == nil {
 		t.at, t.Step, t.warnings, err = resume(task.Folder, net, session(net, task.Version))
 	}
+	if err == nil {
+		err = t.forgetKept()
+	}
 	if err != nil {
 		return nil, errors.Join(err, net.Close())
 	}
 	t.clock = resumed(t.at)
-	if text := oneClass(task.Data, net.Images.Train); text != "" && t.Step == 0 {
+	if text := oneClass(task.Data, net.Images.Train); text != "" && t.fresh() {
 		t.warnings = append(t.warnings, text)
 	}
 	return t, nil
@@ -103,15 +106,20 @@ func (t *Trainer) Begin(start func(device.Info) *record.Start) error {
 		t.origin.Source = t.task.Source.Name()
 	}
 	t.origin.Begin(t.at.Made, t.Step, t.clock.total.Seconds())
-	if t.rec, err = openRecord(folder.Record(), t.Step, t.at, start(t.net.Session.Info()), t.net.Run); err != nil {
+	curves, err := t.history()
+	if err == nil {
+		t.rec, err = openRecord(folder.Record(), t.Step, t.at, start(t.net.Session.Info()), t.net.Run, curves)
+	}
+	if err != nil {
 		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
 	}
 	return folder.WriteProvenance(t.origin)
 }
 
-// openRecord begins the record of a run at step 0, or takes it back to the checkpoint.
-func openRecord(path string, step int, at progress, start *record.Start, run experiments.Run) (*record.Writer, error) {
-	if step > 0 {
+// openRecord begins the record of a run at its first step, with the curves that it goes on
+// from, or takes it back to the checkpoint.
+func openRecord(path string, step int, at progress, start *record.Start, run experiments.Run, curves []record.Event) (*record.Writer, error) {
+	if step > run.From {
 		if err := record.Truncate(path, step, at.Untested); err != nil {
 			return nil, err
 		}
@@ -121,8 +129,12 @@ func openRecord(path string, step int, at progress, start *record.Start, run exp
 	if err != nil {
 		return nil, err
 	}
-	rate := exact(learningRate(run, at.schedule, 0))
-	return w, errors.Join(w.Event(record.Event{Kind: "start", Start: start}), w.Event(record.Event{Kind: "rate", Rate: rate}))
+	errs := []error{w.Event(record.Event{Kind: "start", Start: start})}
+	for _, e := range curves {
+		errs = append(errs, w.Event(e))
+	}
+	rate := exact(learningRate(run, at.schedule, step))
+	return w, errors.Join(append(errs, w.Event(record.Event{Kind: "rate", Step: step, Rate: rate}))...)
 }
 
 // Train takes the run from where it stands to its end. All that is recorded goes to sink,
@@ -135,8 +147,8 @@ func (t *Trainer) Train(ctx context.Context, sink record.Sink, show func(step in
 			return "", err
 		}
 	}
-	if t.Step == 0 && t.net.Run.Extend != "" {
-		if err := t.extend(ctx); err != nil {
+	if t.fresh() {
+		if err := t.begin(ctx); err != nil {
 			return "", err
 		}
 	}
@@ -169,7 +181,7 @@ func (t *Trainer) publish() error {
 	if err := t.rec.Sync(); err != nil { // before the checkpoints are removed
 		return err
 	}
-	return folder.Tidy()
+	return errors.Join(t.forgetWorse(), folder.Tidy())
 }
 
 // Close closes the record and the session.

@@ -60,11 +60,17 @@ func (t *Trainer) loop(ctx context.Context) error {
 			if err == nil {
 				t.at.schedule = t.at.schedule.after(run, "test_error", t.Step, percent)
 				t.at.Untested = false
-			} else if !errors.Is(err, harness.ErrInterrupted) {
+				err = t.tested(percent)
+			}
+			if err != nil && !errors.Is(err, harness.ErrInterrupted) {
 				return err
 			}
 		}
-		if rate := learningRate(run, t.at.schedule, t.Step); rate != t.at.Rate && !t.at.Untested && t.Step < stop {
+		if err := t.keepNow(ctx); err != nil {
+			return err
+		}
+		// A rate that falls with every step is in "train" events.
+		if rate := learningRate(run, t.at.schedule, t.Step); rate != t.at.Rate && !t.at.Untested && t.Step < stop && !run.Schedule.Smooth() {
 			if err := t.emit(record.Event{Kind: "rate", Rate: exact(rate)}); err != nil {
 				return err
 			}
@@ -91,8 +97,10 @@ func due(every, step, last int) bool { return step%every == 0 || step == last }
 func untilEvent(run experiments.Run, step, launch int) int {
 	s := run.Schedule
 	n := min(launch, s.Stop-step)
-	for _, every := range []int{run.LogEvery, run.EvalEvery, run.SaveEvery} {
-		n = min(n, every-step%every)
+	for _, every := range []int{run.LogEvery, run.EvalEvery, run.SaveEvery, run.Keep.Every} {
+		if every > 0 {
+			n = min(n, every-step%every)
+		}
 	}
 	changes := s.At[:len(s.At):len(s.At)]
 	if s.Warmup != nil {
@@ -113,7 +121,7 @@ func (t *Trainer) emit(events ...record.Event) error {
 		e.Step = t.Step
 		switch e.Kind {
 		case "train", "eval", "full", "end":
-			e.Seconds = t.clock.total.Seconds()
+			e.Seconds = t.at.Before + t.clock.total.Seconds()
 		}
 		errs = append(errs, t.sink.Event(e))
 	}
@@ -182,7 +190,11 @@ func cutShort(ctx context.Context, net *model.Model, err error) error {
 // finish makes the final tests and keeps the weights. All of it is repeated if ctx ends
 // before.
 func (t *Trainer) finish(ctx context.Context) error {
-	if _, err := t.test(ctx); err != nil {
+	percent, err := t.test(ctx)
+	if err == nil {
+		err = t.tested(percent)
+	}
+	if err != nil {
 		return err
 	}
 	full, err := classify(ctx, t.net, "full", "train", t.net.Images.Train)
@@ -210,7 +222,7 @@ func (t *Trainer) finish(ctx context.Context) error {
 	if err := t.task.Lock.Check(); err != nil {
 		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
 	}
-	return saveWeights(t.task.Folder.Weights(), t.net, tensors)
+	return saveWeights(t.task.Folder.Weights(), t.net, tensors, t.Step, "")
 }
 
 // fail records why a run cannot continue. Its last checkpoint stays.

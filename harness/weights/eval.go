@@ -111,7 +111,7 @@ func (o EvalOptions) open(w *File, arch nets.Arch, src *data.Source, set *data.S
 	eps := 1e-5
 	if w.Info != nil {
 		eps = w.Info.Eps
-		if w.Info.Net != arch.String() {
+		if of, err := nets.ParseArch(w.Info.Net); err != nil || of != arch {
 			return nil, fmt.Errorf("%s holds the weights of %s, not of %s", o.Weights, w.Info.Net, arch)
 		}
 	}

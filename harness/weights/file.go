@@ -27,8 +27,9 @@ type Info struct {
 	Classes  int     `json:"classes"`
 	Size     int     `json:"size"`
 	Channels int     `json:"channels"`
-	Averaged int     `json:"averaged_batches"` // mini-batches that batch norm's statistics are averaged over; 0: moving averages
-	Side     int     `json:"side,omitempty"`   // of photos: the shorter side in tests
+	Averaged int     `json:"averaged_batches"`    // mini-batches that batch norm's statistics are averaged over; 0: moving averages
+	Side     int     `json:"side,omitempty"`      // of photos: the shorter side in tests
+	ChosenBy string  `json:"chosen_by,omitempty"` // "test", "validation": the images whose error these weights were chosen by, as the best; "" for the last ones
 }
 
 // Names of the preprocessing in a file of weights: (pixel - mean) * scale.
@@ -122,9 +123,18 @@ func (w *File) trained() (map[string][]float32, model.Layers, error) {
 // match pairs the tensors of the file with the parameters and statistics of
 // the program, and refuses all that is missing, unknown or misshapen at once.
 func (w *File) match(p *program.Program) (map[string][]float32, error) {
-	wanted := model.Views(p, program.Param, program.Stat)
+	values, misfit := w.fit(model.Views(p, program.Param, program.Stat))
+	if misfit != "" {
+		return nil, fmt.Errorf("%s does not fit %s:%s", w.Path, p.Name, misfit)
+	}
+	return values, nil
+}
+
+// fit gives the values of the tensors that are wanted, by their names. misfit lists all
+// that is missing, unknown or misshapen, a line each; "" if the file fits.
+func (w *File) fit(wanted []program.Buffer) (values map[string][]float32, misfit string) {
 	left := withoutPrefix(w.Tensors, wanted)
-	out := map[string][]float32{}
+	values = map[string][]float32{}
 	var missing, wrong, unknown []string
 	for _, b := range wanted {
 		t, ok := left[b.Name]
@@ -142,16 +152,13 @@ func (w *File) match(p *program.Program) (map[string][]float32, error) {
 			wrong = append(wrong, err.Error())
 			continue
 		}
-		out[b.Name] = v
+		values[b.Name] = v
 	}
 	for name := range left {
 		unknown = append(unknown, name)
 	}
 	slices.Sort(unknown)
-	if len(missing)+len(wrong)+len(unknown) > 0 {
-		return nil, fmt.Errorf("%s does not fit %s:%s%s%s", w.Path, p.Name, listed("missing", missing), listed("wrong:", wrong), listed("unknown", unknown))
-	}
-	return out, nil
+	return values, listed("missing", missing) + listed("wrong:", wrong) + listed("unknown", unknown)
 }
 
 // withoutPrefix gives the tensors under the names without what all of them have
@@ -190,6 +197,16 @@ func listed(what string, names []string) string {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
+}
+
+// ChosenBy is the set of images whose error the weights of a file were chosen by, as the
+// best of their run; "" for weights that were not chosen, or of a foreign file.
+func ChosenBy(path string) string {
+	w, err := Read(path)
+	if err != nil || w.Info == nil {
+		return ""
+	}
+	return w.Info.ChosenBy
 }
 
 // DataOf is the data set that weights were trained on, and its images' size, as

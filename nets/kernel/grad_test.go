@@ -175,16 +175,18 @@ func gradCases() []gradCase {
 	for name, l := range map[string]Tensor{
 		"full": labels(0, 3, 1, 3), "empty slots": labels(-1, 2, -1, 0), "all empty": labels(-1, -1, -1, -1),
 	} {
-		cases = append(cases, gradCase{
-			name: "cross entropy, " + name, k: CrossEntropy{}, in: []Tensor{random(r, 0, 4, 5), l},
-			grads: func(t testing.TB, in, _ []Tensor, dy Tensor) []Tensor {
-				g := apply(t, CrossEntropyGrad{}, in...)
-				for i := range g[0].F64 {
-					g[0].F64[i] *= dy.F64[0]
-				}
-				return g
-			},
-		})
+		for _, s := range []float64{0, 0.3} {
+			cases = append(cases, gradCase{
+				name: fmt.Sprintf("cross entropy, %s, smoothing %g", name, s), k: CrossEntropy{Smoothing: s}, in: []Tensor{random(r, 0, 4, 5), l},
+				grads: func(t testing.TB, in, _ []Tensor, dy Tensor) []Tensor {
+					g := apply(t, CrossEntropyGrad{Smoothing: s}, in...)
+					for i := range g[0].F64 {
+						g[0].F64[i] *= dy.F64[0]
+					}
+					return g
+				},
+			})
+		}
 	}
 	return cases
 }

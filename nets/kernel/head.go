@@ -243,15 +243,30 @@ func linearGradBiasRef[T Float](dbt, dyt Tensor) {
 // If the batch is cut into micro-batches, Of is the number of images in the whole batch,
 // and loss is the micro-batch's part of the mean: its sum divided by Of. Of 0 means that
 // the batch is not cut.
-type CrossEntropy struct{ Of int }
+//
+// With label smoothing s (Szegedy et al. 2016, section 7) the target is not the label alone:
+// its class has the share 1 - s + s/K, every other class s/K. The loss of an image is
+// (1 - s) (-log p of the label) + s (mean over the classes of -log p), as in PyTorch's
+// CrossEntropyLoss(label_smoothing=s).
+type CrossEntropy struct {
+	Of        int
+	Smoothing float64 // s, from 0 to below 1
+}
 
-func (k CrossEntropy) String() string { return "cross entropy" + ofWhole(k.Of) }
+func (k CrossEntropy) String() string { return "cross entropy" + ofWhole(k.Of) + smoothed(k.Smoothing) }
 
 func ofWhole(images int) string {
 	if images == 0 {
 		return ""
 	}
 	return fmt.Sprintf(" of %d", images)
+}
+
+func smoothed(s float64) string {
+	if s == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" smoothed by %v", s)
 }
 
 func (k CrossEntropy) Shape(in []Shape) ([]Shape, error) {
@@ -294,7 +309,11 @@ func crossEntropyRef[T Float](k CrossEntropy, out, in []Tensor) {
 		}
 		row := logits[n*K:][:K]
 		top, sum := softmaxSum(row)
-		loss += math.Log(sum) + float64(row[top]) - float64(row[l])
+		target := float64(row[l])
+		if s := k.Smoothing; s > 0 {
+			target = (1-s)*target + s*mean(row)
+		}
+		loss += math.Log(sum) + float64(row[top]) - target
 		images++
 		if top != int(l) {
 			wrong++
@@ -321,13 +340,28 @@ func softmaxSum[T Float](row []T) (top int, sum float64) {
 	return top, sum
 }
 
+// mean returns the mean of a row.
+func mean[T Float](row []T) (m float64) {
+	for _, v := range row {
+		m += float64(v)
+	}
+	return m / float64(len(row))
+}
+
 // CrossEntropyGrad is the gradient of the mean loss with respect to the logits:
-// logits (N,K), label (N) -> dlogits (N,K) = (softmax - onehot) / images, zero in empty slots.
+// logits (N,K), label (N) -> dlogits (N,K) = (softmax - target) / images, zero in empty slots.
+// target is 1 for the label's class and 0 for the others or, with label smoothing s,
+// 1 - s + s/K and s/K.
 // images is the number of images that are not empty slots, or Of if the batch is cut into
 // micro-batches, as in CrossEntropy.
-type CrossEntropyGrad struct{ Of int }
+type CrossEntropyGrad struct {
+	Of        int
+	Smoothing float64 // s, as in CrossEntropy
+}
 
-func (k CrossEntropyGrad) String() string { return "cross entropy grad" + ofWhole(k.Of) }
+func (k CrossEntropyGrad) String() string {
+	return "cross entropy grad" + ofWhole(k.Of) + smoothed(k.Smoothing)
+}
 
 func (k CrossEntropyGrad) Shape(in []Shape) ([]Shape, error) {
 	if err := labelled(k.String(), in); err != nil {
@@ -370,8 +404,9 @@ func crossEntropyGradRef[T Float](k CrossEntropyGrad, dt Tensor, in []Tensor) {
 		for j, v := range row {
 			p := math.Exp(float64(v)-float64(row[top])) / sum
 			if j == int(l) {
-				p--
+				p -= 1 - k.Smoothing
 			}
+			p -= k.Smoothing / float64(K)
 			d[n*K+j] = T(p / float64(images))
 		}
 	}

@@ -115,6 +115,7 @@ func linearGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 // loss is what is differentiated.
 func crossEntropyGrad(o *Op, in G.Nodes, _, _ *G.Node) (G.Nodes, error) {
 	g := nodes{layer: o.Layer}
-	g.add(kernel.CrossEntropyGrad{Of: o.Kernel.(kernel.CrossEntropy).Of}, 0, in...)
+	k := o.Kernel.(kernel.CrossEntropy)
+	g.add(kernel.CrossEntropyGrad{Of: k.Of, Smoothing: k.Smoothing}, 0, in...)
 	return append(g.list, nil), g.err
 }

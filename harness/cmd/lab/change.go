@@ -1,10 +1,13 @@
 // What the command line changes of a question: --set, --only, --name.
+
 package main
 
 import (
 	"strings"
 
 	"depthlab/experiments"
+	"depthlab/harness/store"
+	"depthlab/harness/weights"
 )
 
 // texts are the values of an option that may be given several times.
@@ -36,9 +39,37 @@ func (c *call) changeOptions() {
 	c.StringVar(&c.changes.Name, "name", "", "what the folder of the results is called behind the profile and a +, in place of what --set and --only say")
 }
 
+// reader reads questions that may name runs of the store and files of weights.
+func (c *call) reader() experiments.Reader {
+	st := c.machine().Store()
+	type asked struct{ file, net, data string }
+	sums := map[asked]string{} // of files that fit
+	return experiments.Reader{
+		Trained: func(name string) (experiments.Trained, error) {
+			run, err := st.Trained(name)
+			if err != nil {
+				return run, err
+			}
+			return run, weights.Check(st.Parent(experiments.Run{Continue: name}).Weights(), run.Run)
+		},
+		Weights: func(file string, run experiments.Run) (string, error) {
+			key := asked{file, run.Net, run.Data}
+			if sum, known := sums[key]; known {
+				return sum, nil
+			}
+			if err := weights.Check(file, run); err != nil {
+				return "", err
+			}
+			sum, err := store.Sum(file)
+			sums[key] = sum
+			return sum, err
+		},
+	}
+}
+
 // load reads a question as the command line changes it.
 func (c *call) load(file string) (*experiments.Question, error) {
-	q, err := experiments.Load(file)
+	q, err := c.reader().Load(file)
 	if err != nil {
 		return nil, err
 	}

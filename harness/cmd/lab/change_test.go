@@ -1,3 +1,5 @@
+// Tests of --set, --only and --name.
+
 package main
 
 import (
@@ -78,10 +80,10 @@ func TestChanged(t *testing.T) {
 
 	// Drawn again, by the file and by what was kept of the question.
 	figure := filepath.Join(dir, "results", "q", "one+rates", "final_error_vs_value.png")
-	kept := filepath.Join("results", "q", "one+rates", "question.yaml")
+	asked := filepath.Join("results", "q", "one+rates", "question.yaml")
 	for _, args := range [][]string{
 		{"plot", "q.yaml", "--only=plain-8", "--set", "vary.optimizer.rate=[0.1, 0.02]", "--name", "rates"},
-		{"plot", kept},
+		{"plot", asked},
 	} {
 		if err := os.Remove(figure); err != nil {
 			t.Fatal(err)
@@ -94,7 +96,7 @@ func TestChanged(t *testing.T) {
 	}
 
 	// What is asked of the kept question, and changed, lies beside it.
-	out, _ = run(0, "plan", kept, device, "--set", "log=2 steps", "--json")
+	out, _ = run(0, "plan", asked, device, "--set", "log=2 steps", "--json")
 	var plan struct {
 		Changes []string
 		Runs    []struct{ ID, Done string }
@@ -105,7 +107,7 @@ func TestChanged(t *testing.T) {
 	if len(plan.Runs) != 2 || !strings.HasPrefix(plan.Runs[1].Done, "finished") || len(plan.Changes) != 1 || plan.Changes[0] != "--set log=2 steps" {
 		t.Errorf("%+v", plan)
 	}
-	out, _ = run(0, "plan", kept, device, "--set", "log=2 steps")
+	out, _ = run(0, "plan", asked, device, "--set", "log=2 steps")
 	if want := "one+rates+log=2_steps"; !strings.Contains(out, want) {
 		t.Errorf("want %s in\n%s", want, out)
 	}
@@ -114,7 +116,38 @@ func TestChanged(t *testing.T) {
 	if out, _ = run(0, "plan", "q.yaml", device); !strings.Contains(out, "overrides what stands at the top of q.yaml: optimizer.rate: 0.3 (here 0.05)") {
 		t.Error(out)
 	}
+	// A finished run goes on, and its weights are what another net begins with.
+	all, _, err := store.Store(filepath.Join(dir, "results")).All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := all[0]
+	out, _ = run(0, "run", "q.yaml", device, "--name=longer", "--set", "continue.run="+parent.Name(), "--set", "continue.for=2 steps", "--set", "keep=[last, every 3 steps]")
+	if !strings.Contains(out, "2 steps more at rate") || runs() != 3 {
+		t.Errorf("%d runs: %s", runs(), out)
+	}
+	exists("q/one+longer/training_curves.png")
+	if out, _ = run(0, "show", filepath.Join("results", "q", "one+longer", "table.md")); !strings.Contains(out, "begins with "+parent.Name()) {
+		t.Error(out)
+	}
+	kept, err := filepath.Glob(filepath.Join(dir, "results", "runs", "*", "kept", "step3.safetensors"))
+	if err != nil || len(kept) != 1 {
+		t.Errorf("kept weights %q, %v", kept, err)
+	}
+	if _, said = run(0, "run", "q.yaml", device, "--only=plain-8", "--set", "init="+parent.Weights()); runs() != 4 {
+		t.Errorf("%d runs: %s", runs(), said)
+	}
+	if err := os.Remove(parent.Weights()); err != nil {
+		t.Fatal(err)
+	}
+
 	for _, c := range []struct{ args, want string }{
+		{"run q.yaml --set continue.for=2epochs --set continue.run=plain-8", "--set continue.run: plain-8: is no run in"},
+		{"plan q.yaml --set continue={run:" + parent.Name() + ",for:2}", "--set continue"},
+		{"run q.yaml --set continue.run=" + parent.Name() + " --set continue.for=1e3", "--set continue.for: 1e3: expected a time"},
+		{"plan q.yaml --set nets=[resnet-14] --set init=" + all[1].Weights(), "does not fit resnet-14: missing layer1.1.conv1.weight"},
+		{"plan q.yaml --set init=absent.safetensors", "absent.safetensors: no such file"},
+		{"plan q.yaml --set keep=best", "--set keep: \"best\": expected a list (write [best])"},
 		{"run q.yaml --set optimizer.rat=1", "--set optimizer.rat: unknown key (did you mean rate?)"},
 		{"plan q.yaml --only resnet-9", `--only: "resnet-9"`},
 		{"plot q.yaml --set batch=0", "--set batch: 0: expected a whole number from 1 to 65536"},

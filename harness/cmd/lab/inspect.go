@@ -257,6 +257,9 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if c.dataDir != "" && dataset.Of(*name).Made() {
 		return usage("--data %s: the weights are tested on %s, which reads no folder; --set-name says on which data, or leave --data out", c.dataDir, *name)
 	}
+	if weights.ChosenBy(o.Weights) == o.Set {
+		say("warning: these weights were kept as the best on the %s set, so their error on it is no fair number", o.Set)
+	}
 	dev, err := flags.open(m, nil)
 	if err != nil {
 		return err

@@ -54,6 +54,9 @@ func showOrigin(_ context.Context, c *call) error {
 		}
 		fmt.Printf("\n%s: seed %d, %d steps, %s, %s\n  version %s, recipe %.12s, data %s %.12s\n  %s\n",
 			r.ID, r.Seed, r.Steps, r.Precision, finished, known(strings.Join(r.Versions, ", ")), known(r.Recipe), r.Data, r.Checksum, known(strings.Join(r.Devices, "; ")))
+		if r.Source != "" {
+			fmt.Printf("  begins with %s\n", r.Source)
+		}
 		for i, s := range r.Sessions {
 			fmt.Printf("  session %d: %s\n", i+1, s)
 		}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -38,6 +37,9 @@ func prepareQuestion(ctx context.Context, c *call) error {
 // prepare checks that what a question needs is here, and says where. It settles where the
 // plan's runs lie.
 func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q question, info device.Info, err error) {
+	if names := os.Getenv("DEPTHLAB_NOT_FETCHED"); names != "" { // run.sh says so
+		return q, info, fmt.Errorf("could not be fetched, as said above: %s; --no-download does without", names)
+	}
 	if err := c.fetchNeeded(ctx, file); err != nil {
 		return q, info, err
 	}
@@ -47,9 +49,9 @@ func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q q
 	}
 	m := c.machine()
 	_, why := m.Have()
-	for _, x := range missing { // run.sh has tried to fetch the library
-		if x.Profile == q.plan.Profile || x.Need == "onednn" {
-			return q, info, fmt.Errorf("%v: %w", x, why[x.Need])
+	for _, x := range missing {
+		if x.Profile == q.plan.Profile {
+			return q, info, usage("%v: %w", x, why[x.Need])
 		}
 	}
 	for _, line := range c.reasons(missing) {
@@ -92,11 +94,7 @@ func (c *call) prepared(m machine.Machine, flags deviceFlags) (device.Info, erro
 	if err != nil {
 		return device.Info{}, err
 	}
-	info := dev.Info()
-	if info.Name == "ref" && *flags.name == "auto" {
-		err = errors.New("only the plain Go device is here, which is slow: see above what is missing, or say --device ref")
-	}
-	return info, errors.Join(err, dev.Close())
+	return dev.Info(), dev.Close()
 }
 
 // fetchNeeded downloads the data set of a profile that was named, where it is missing.
@@ -110,8 +108,11 @@ func (c *call) fetchNeeded(ctx context.Context, file string) error {
 		return usageError{err}
 	}
 	set := plan.Runs[0].Data
-	if _, err := c.machine().Data(set).Whole(); err == nil || !slices.Contains(data.Fetchable(), set) {
+	if !slices.Contains(data.Fetchable(), set) {
 		return nil // choose tells of what cannot be fetched
+	}
+	if _, err := c.machine().Data(set).Whole(); err == nil {
+		return nil
 	}
 	return c.fetch(ctx, set)
 }

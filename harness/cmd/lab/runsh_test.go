@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -382,6 +383,49 @@ func TestRunShTogether(t *testing.T) {
 		for _, left := range []string{".bin/lock", ".lib/fetch.*", ".lib/wheels/*"} {
 			if found, _ := fs.Glob(os.DirFS(root), left); len(found) > 0 {
 				t.Errorf("%q is left", found)
+			}
+		}
+	}
+}
+
+// newerThanMac are what bash 3.2 and the BSD tools of macOS lack, by an example.
+var newerThanMac = map[string]string{
+	"mapfile -t a <b":     `\b(mapfile|readarray|coproc)\b`,
+	"${x,,}":              `\$\{\w+(\[[^]]*\])?(,|\^)`,
+	"${x@Q}":              `\$\{\w+@`,
+	"declare -A a":        `\b(declare|local|typeset)\s+-\w*[Ang]`,
+	"[[ -v x ]]":          `\[\[? -v `,
+	"wait -n":             `\bwait -n`,
+	"a |& b":              `\|&|&>>`,
+	"a) b ;;&":            `;;?&`,
+	"printf '%(%F)T'":     `%\(`,
+	"find . -printf '%p'": `\bfind\b.* -(printf|quit|regextype|executable|readable|writable)\b`,
+	"readlink -f x":       `\breadlink -`,
+	"sort -V":             `\bsort -\w*[VRh]`,
+	"sed -i s/a/b/ x":     `\bsed -\w*[irs]`,
+	"grep -P x":           `\bgrep -\w*P`,
+	"date -d now":         `\bdate (-d|-I|--|\+%[sN]*N)`,
+	"stat -c %s x":        `\bstat (-c|--)`,
+	"xargs -r rm":         `\bxargs -\w*[rd]`,
+	"head -n -1 x":        `\b(head|tail) (-n -|-c -|--)`,
+	"realpath x":          `(^|[^-\w])(realpath|nproc|timeout|tac|sha256sum|md5sum|flock|getent|setsid|numfmt)\b`,
+	"cp --reflink a b":    `(^|[;|&(]\s*)(cp|mv|rm|ls|mkdir|ln|sort|find|du|touch|mktemp|cut|tr|cat|uname) --[a-z]`,
+	"du -b x":             `\bdu -\w*b`,
+	"base64 -w0":          `\bbase64 -w`,
+	"ln -sr a b":          `\bln -\w*r`,
+}
+
+// run.sh keeps to what macOS has, too.
+func TestRunShOnMac(t *testing.T) {
+	script := strings.Split(readText(t, "../../../run.sh"), "\n")
+	for example, pattern := range newerThanMac {
+		newer := regexp.MustCompile(pattern)
+		if !newer.MatchString(example) {
+			t.Errorf("%q is not refused by %s", example, pattern)
+		}
+		for i, line := range script {
+			if code := regexp.MustCompile(`(^|\s)#.*`).ReplaceAllString(line, ""); newer.MatchString(code) {
+				t.Errorf("run.sh:%d: macOS lacks this, as it lacks %s: %s", i+1, example, line)
 			}
 		}
 	}

@@ -174,9 +174,9 @@ func TestWishes(t *testing.T) {
 
 		// Several devices.
 		{"", "run made.yaml --device ref --devices 0,2", 2, "the device ref is one, the CPU, and has no numbers"},
-		{"", "plan made.yaml --device onednn --devices 1", 2, "the device onednn is one, the CPU"},
+		{"", "plan made.yaml --device onednn --devices 1", 2, "the device cpu is one, the CPU"},
 		{"", "run made.yaml --device ref --devices 0,b", 2, "--devices 0,b: expected numbers"},
-		{"", "run grouped.yaml --device onednn --replicas 2", 2, "the device onednn is one, the CPU"},
+		{"", "run grouped.yaml --device onednn --replicas 2", 2, "the device cpu is one, the CPU"},
 		{"", "run grouped.yaml --device ref --replicas 0", 2, "--replicas 0: expected a number"},
 		{"", "run grouped.yaml --device ref --replicas 3", 2, "--replicas 3: plain-8-seed0: 3 replicas do not divide a batch of 128 images; possible: 1, 2 or 4 replicas"},
 		{"", "plan grouped.yaml --device ref --replicas 8", 2, "groups of 32 images; possible: 1, 2 or 4 replicas"},

@@ -155,7 +155,11 @@ func (d *Device) Remark() string {
 // Supports knows every kernel of the vocabulary as of today, and optimizers to come:
 // their definition computes them.
 func (d *Device) Supports(k kernel.Kernel) error {
-	switch k.(type) {
+	switch k := k.(type) {
+	case kernel.AllReduce:
+		if k.Replicas == 1 {
+			return nil
+		}
 	case kernel.Conv, kernel.ConvGradInput, kernel.ConvGradWeight,
 		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
 		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.MaxPool, kernel.MaxPoolGrad, kernel.AvgPool, kernel.AvgPoolGrad,

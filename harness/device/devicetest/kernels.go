@@ -148,6 +148,8 @@ func singles(t testing.TB) []single {
 	add(kernel.LinearGradWeight{}, kernel.Shape{4, 512}, kernel.Shape{4, 1000})
 	add(kernel.CrossEntropy{}, kernel.Shape{3, 1000}, kernel.Shape{3})
 	add(kernel.CrossEntropyGrad{}, kernel.Shape{3, 1000}, kernel.Shape{3})
+	add(kernel.CrossEntropy{Smoothing: 0.1}, kernel.Shape{3, 1000}, kernel.Shape{3})
+	add(kernel.CrossEntropyGrad{Smoothing: 0.1}, kernel.Shape{3, 10}, kernel.Shape{3})
 	// For micro-batches.
 	add(kernel.CrossEntropy{Of: 6}, kernel.Shape{3, 1000}, kernel.Shape{3})
 	add(kernel.CrossEntropyGrad{Of: 6}, kernel.Shape{3, 1000}, kernel.Shape{3})

@@ -42,7 +42,7 @@ func Find(given, libDir string) (string, error) {
 			return "", &device.UnsupportedError{Device: name, What: fmt.Sprintf("the NVIDIA driver %d", driver),
 				Hint: fmt.Sprintf("version %d or newer is needed; the device cpu trains on the CPU", oldestDriver)}
 		}
-		for _, root := range append(pythonPath(), filepath.Join(libDir, "pjrt", fmt.Sprintf("cuda%d", cuda))) {
+		for _, root := range append(pythonPath(), fetched(libDir, cuda)...) {
 			for ; cuda >= 12; cuda-- {
 				path := filepath.Join(root, "jax_plugins", fmt.Sprintf("xla_cuda%d", cuda), "xla_cuda_plugin.so")
 				if _, err := os.Stat(path); err == nil {
@@ -60,6 +60,22 @@ func Find(given, libDir string) (string, error) {
 	}
 	return "", &device.UnsupportedError{Device: name, What: "this machine as it is (no GPU driver, and no plugin)",
 		Hint: fmt.Sprintf("./run.sh test fetches XLA's CPU plugin, which is for tests; --plugin or %s name another", EnvPlugin)}
+}
+
+// fetched lists the folders of CUDA plugins in libDir that a driver for this version of CUDA
+// runs, the newest first, but before all others those that have cuDNN beside the plugin:
+// without it a plugin only compiles.
+func fetched(libDir string, cuda int) []string {
+	var whole, rest []string
+	for ; cuda >= 12; cuda-- {
+		root := filepath.Join(libDir, "pjrt", fmt.Sprintf("cuda%d", cuda))
+		if _, err := os.Stat(filepath.Join(root, "nvidia", "cudnn")); err == nil {
+			whole = append(whole, root)
+		} else {
+			rest = append(rest, root)
+		}
+	}
+	return append(whole, rest...)
 }
 
 // FindCUDA gives the path of a CUDA plugin, GPU or not, for Foretell: the one

@@ -140,6 +140,48 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// On a GPU with a new driver the plugin that was fetched for an older one does, too, and is
+// taken before one that can only compile.
+func TestFindFetched(t *testing.T) {
+	t.Setenv(EnvPlugin, "")
+	t.Setenv("CUDA_VISIBLE_DEVICES", "0")
+	t.Setenv("PATH", t.TempDir()) // no python3
+	driver := Driver
+	t.Cleanup(func() { Driver = driver })
+	for _, c := range []struct {
+		driver int
+		there  string // of the folders, which with cuDNN
+		want   string
+	}{
+		{580, "cuda13+cudnn cuda12+cudnn", "cuda13"},
+		{580, "cuda12+cudnn", "cuda12"},
+		{580, "cuda13 cuda12+cudnn", "cuda12"},
+		{580, "cuda13", "cuda13"},
+		{550, "cuda13+cudnn cuda12", "cuda12"},
+		{550, "cuda13+cudnn", ""},
+	} {
+		libs := t.TempDir()
+		for _, word := range strings.Fields(c.there) {
+			name, cudnn := strings.CutSuffix(word, "+cudnn")
+			root := filepath.Join(libs, "pjrt", name)
+			plugin := filepath.Join(root, "jax_plugins", "xla_"+name, "xla_cuda_plugin.so")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(plugin), 0o777), os.WriteFile(plugin, nil, 0o666)); err != nil {
+				t.Fatal(err)
+			}
+			if cudnn {
+				if err := os.MkdirAll(filepath.Join(root, "nvidia", "cudnn"), 0o777); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		Driver = func() int { return c.driver }
+		got, err := Find("", libs)
+		if (err == nil) != (c.want != "") || err == nil && !strings.HasPrefix(got, filepath.Join(libs, "pjrt", c.want)+"/") {
+			t.Errorf("driver %d, %s: %q, %v; want %s", c.driver, c.there, got, err, c.want)
+		}
+	}
+}
+
 // A library that the plugin lacks is named, with the command that brings it.
 func TestMissingLibrary(t *testing.T) {
 	var no *device.UnsupportedError

@@ -43,7 +43,12 @@ func (e *emitter) crossEntropy(k kernel.CrossEntropy, in []value) []value {
 	wanted := e.spread(label, logits.dims, 0)
 	zero := e.constant(0, f32, label.dims...)
 	own := e.reduce("add", e.pick(e.compare("EQ", class, wanted), logits, e.constant(0, f32, logits.dims...)), 1)
-	each := e.sub(e.add(e.same("log", sum), largest), own)
+	target := own
+	if s := k.Smoothing; s > 0 {
+		mean := e.same("divide", e.reduce("add", logits, 1), e.constant(float64(logits.dims[1]), f32, label.dims...))
+		target = e.add(e.mul(own, e.constant(1-s, f32, label.dims...)), e.mul(mean, e.constant(s, f32, label.dims...)))
+	}
+	each := e.sub(e.add(e.same("log", sum), largest), target)
 	loss := e.same("divide", e.reduce("add", e.pick(holds, each, zero), 0), count)
 	// Another class wins if its logit is larger, or as large and it comes first.
 	ownAll := e.spread(own, logits.dims, 0)
@@ -59,6 +64,10 @@ func (e *emitter) crossEntropyGrad(k kernel.CrossEntropyGrad, in []value) []valu
 	count, holds := e.images(label, k.Of)
 	p := e.same("divide", exp, e.spread(sum, logits.dims, 0))
 	own := e.compare("EQ", e.iota(i32, 1, logits.dims...), e.spread(label, logits.dims, 0))
-	d := e.same("divide", e.sub(p, e.convert(own, f32)), e.spread(count, logits.dims))
+	target := e.convert(own, f32)
+	if s := k.Smoothing; s > 0 {
+		target = e.add(e.mul(target, e.constant(1-s, f32, logits.dims...)), e.constant(s/float64(logits.dims[1]), f32, logits.dims...))
+	}
+	d := e.same("divide", e.sub(p, target), e.spread(count, logits.dims))
 	return []value{e.pick(e.spread(holds, logits.dims, 0), d, e.constant(0, f32, logits.dims...))}
 }

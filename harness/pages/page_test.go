@@ -1,0 +1,28 @@
+// Tests of what a page says of a question.
+
+package pages
+
+import (
+	"testing"
+
+	"depthlab/experiments"
+	"depthlab/harness/store"
+)
+
+// The commands on a page make the same again: of a question that the command line
+// changed, from the file that its folder keeps.
+func TestCommands(t *testing.T) {
+	q, err := experiments.Parse("experiments/q.yaml", []byte("question: Which?\nnets: [plain-8]\nprofiles: {small: {data: preview}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for folder, want := range map[string]string{
+		"small":                       "./run.sh experiments/q.yaml --profile small",
+		"small+schedule.stop=9_steps": "./run.sh results/q/small+schedule.stop=9_steps/question.yaml",
+	} {
+		all := commands(Question{q, q.Plans[0], store.Store(t.TempDir()).View("q", folder)}, nil)
+		if got := all[1].Text; got != want {
+			t.Errorf("%s: %s, want %s", folder, got, want)
+		}
+	}
+}

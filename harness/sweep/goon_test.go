@@ -1,0 +1,288 @@
+// Tests of runs that go on from others, begin with files of weights, and keep weights.
+
+package sweep_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"depthlab/experiments"
+	"depthlab/harness/record"
+	"depthlab/harness/store"
+	"depthlab/harness/sweep"
+	"depthlab/harness/sweep/sweeptest"
+	"depthlab/harness/weights"
+)
+
+// plain is a question whose weights depend on nothing but the last ones: no momentum.
+var plain = strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\noptimizer: {momentum: 0}", "warmup: {rate: 0.01, for: 2 steps, from_depth: 8}", "warmup: none").Replace(sweeptest.Small)
+
+// asking is a sweep of a question that may name runs of the store in dir, and files.
+func asking(t *testing.T, dir, text string) *sweep.Sweep {
+	t.Helper()
+	s := sweeptest.NewSmall(t, dir)
+	q, err := experiments.Reader{Trained: store.Store(dir).Trained, Weights: func(file string, run experiments.Run) (string, error) {
+		return store.Sum(file)
+	}}.Parse("test.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Plan = q.Plans[0]
+	return s
+}
+
+func trained(t *testing.T, s *sweep.Sweep) store.Folder {
+	t.Helper()
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return s.Folders[s.Plan.Runs[0].ID]
+}
+
+// events are those of a run's record, times and speeds aside.
+func events(t *testing.T, f store.Folder) (all []record.Event) {
+	t.Helper()
+	rec, err := record.Read(f.Record())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range rec.Events {
+		e.Time, e.Seconds, e.ImagesPerS = "", 0, 0
+		all = append(all, e)
+	}
+	return all
+}
+
+func content(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// A run that goes on has the weights, bit for bit, of one that was trained for as
+// long at once, however often it is interrupted; its record has both curves, and
+// its provenance names the run that it goes on from.
+func TestGoOn(t *testing.T) {
+	dir := t.TempDir()
+	parent := trained(t, asking(t, dir, plain))
+	text := fmt.Sprintf("question: On?\ncontinue: {run: %s, for: 4 steps}\n", parent.Name())
+	sweeptest.Interrupted(t, func() *sweep.Sweep { return asking(t, dir, text) })
+	s := asking(t, dir, text)
+	child := trained(t, s)
+	whole := trained(t, asking(t, t.TempDir(), strings.Replace(plain, "stop: 6 steps", "stop: 10 steps", 1)))
+	if !bytes.Equal(content(t, child.Weights()), content(t, whole.Weights())) {
+		t.Error("6 steps and 4 more end with other weights than 10 at once")
+	}
+
+	rec, err := record.Read(child.Record())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rec.Start.Continues != parent.Name() || rec.Start.From != 6 || rec.Start.Steps != 10 || !rec.Finished() {
+		t.Errorf("%+v", rec.Start)
+	}
+	var steps []int
+	for _, p := range rec.TrainCurve() {
+		steps = append(steps, p.Step)
+	}
+	if !slices.Equal(steps, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) {
+		t.Errorf("the training curve has steps %v", steps)
+	}
+	old, err := record.Read(parent.Record())
+	if end := rec.Events[len(rec.Events)-1].Seconds; err != nil || end <= old.Seconds() {
+		t.Errorf("%g s of training in all, and %g s of the run before (%v)", end, old.Seconds(), err)
+	}
+	p, err := child.ReadProvenance()
+	if err != nil || p.Source != parent.Name() || p.Run.Continue != parent.Name() || len(p.Sessions) == 0 || p.Sessions[0].First != 6 || p.Sessions[0].Note != "" {
+		t.Errorf("%v: %+v", err, p)
+	}
+	used, err := store.Store(dir).Used()
+	if err != nil || len(used[parent.Name()]) == 0 {
+		t.Errorf("nobody uses the run that another goes on from: %v, %v", used, err)
+	}
+
+	// And on from there, at another rate.
+	grand := trained(t, asking(t, dir, fmt.Sprintf("question: On?\ncontinue: {run: %s, for: 2 steps, rate: 0.5}\n", child.Name())))
+	if rec, err = record.Read(grand.Record()); err != nil || len(rec.TrainCurve()) != 12 || rec.Events[len(rec.Events)-1].Kind != "end" {
+		t.Errorf("%v: %+v", err, rec)
+	}
+	for _, c := range rec.RateChanges() {
+		if c.Step == 10 && c.To != 0.5 {
+			t.Errorf("at step 10 the rate becomes %g, want 0.5", c.To)
+		}
+	}
+}
+
+// Interrupted, a run that goes on is the same.
+func TestGoOnInterrupted(t *testing.T) {
+	var all [2][]record.Event
+	for i := range all {
+		dir := t.TempDir()
+		parent := trained(t, asking(t, dir, sweeptest.Small))
+		text := fmt.Sprintf("question: On?\ncontinue: {run: %s, for: 5 steps, rate: 0.02}\nkeep: [last, best, every 2 steps]\n", parent.Name())
+		begin := func() *sweep.Sweep { return asking(t, dir, text) }
+		if i == 1 {
+			if stops := sweeptest.Interrupted(t, begin); stops < 2 {
+				t.Errorf("interrupted %d times", stops)
+			}
+		}
+		all[i] = events(t, trained(t, begin()))
+	}
+	if !reflect.DeepEqual(all[0], all[1]) {
+		t.Errorf("an interrupted run is another:\n%+v\n%+v", all[0], all[1])
+	}
+}
+
+// What cannot be gone on from is refused when the question is read.
+func TestGoOnFromWhat(t *testing.T) {
+	dir := t.TempDir()
+	s := asking(t, dir, plain)
+	if err := s.Run(sweeptest.StopAfter(4)); err == nil {
+		t.Fatal("not interrupted")
+	}
+	name := s.Folders[s.Plan.Runs[0].ID].Name()
+	st := store.Store(dir)
+	for name, want := range map[string]string{
+		name:                         "expected a finished run, and this one is interrupted at step",
+		"plain-8-seed0-000000000000": "is no run in " + st.Runs() + "; there is " + name,
+		"plain-8":                    "is no run in " + st.Runs() + "; there is " + name,
+		"../runs/" + name:            "is no run in",
+		"":                           "is no run in " + st.Runs() + "; ./run.sh runs lists them",
+	} {
+		if _, err := st.Trained(name); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", name, err, want)
+		}
+	}
+	parent := trained(t, asking(t, dir, plain))
+	if err := os.Remove(parent.Weights()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Trained(name); err == nil || !strings.HasPrefix(err.Error(), "its weights cannot be read: ") {
+		t.Error(err)
+	}
+}
+
+// A run that begins with a file is at first as wrong as the net in it, and is
+// refused when the file was changed since the question was read.
+func TestBeginWithFile(t *testing.T) {
+	dir := t.TempDir()
+	parent := trained(t, asking(t, dir, plain))
+	file := filepath.Join(dir, "own.safetensors")
+	if err := os.WriteFile(file, content(t, parent.Weights()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	text := plain + "init: " + file + "\nseeds: [1]\n"
+	begin := func() *sweep.Sweep { return asking(t, dir, text) }
+	sweeptest.Interrupted(t, begin)
+	child := trained(t, begin())
+	old, err := record.Read(parent.Record())
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := record.Read(child.Record())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, _ := old.FinalTest(); own.Began().Test != want {
+		t.Errorf("begins with %g %% test error, the file's net ended with %g %%", own.Began().Test, want)
+	}
+	if other := trained(t, asking(t, dir, strings.Replace(text, "nets: [plain-8]", "nets: [resnet-8]", 1))); !strings.Contains(string(content(t, other.Record())), "are of a plain-8, and a resnet-8 begins with them") {
+		t.Error("nobody says that the weights are another net's")
+	}
+	s := asking(t, dir, strings.Replace(text, "seeds: [1]", "seeds: [2]", 1))
+	if err := os.WriteFile(file, append(content(t, file), 0), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which were changed since it was asked for") {
+		t.Error(err)
+	}
+}
+
+// The best weights are those of the test with the lowest error, others those of
+// their steps; an interrupted run keeps the same, and the last weights are what
+// they are without.
+func TestKeep(t *testing.T) {
+	text := strings.Replace(plain, "evaluate: 3 steps", "evaluate: 2 steps", 1) + "keep: [last, best, every 3 steps]\nvalidation: 4\n"
+	without := trained(t, asking(t, t.TempDir(), strings.Replace(text, "keep:", "#", 1)))
+	files := func(f store.Folder) map[string]string {
+		all := map[string]string{}
+		paths, _ := filepath.Glob(filepath.Join(string(f), "kept", "*"))
+		for _, path := range append(paths, f.Weights()) {
+			all[filepath.Base(path)] = string(content(t, path))
+		}
+		return all
+	}
+	whole := trained(t, asking(t, t.TempDir(), text))
+	rec, err := record.Read(whole.Record())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lowest := rec.TestCurve()[0]
+	for _, p := range rec.TestCurve() {
+		if p.Error < lowest.Error {
+			lowest = p
+		}
+	}
+	if best, every := whole.KeptSteps(store.Best), whole.KeptSteps(store.Every); !slices.Equal(best, []int{lowest.Step}) || !slices.Equal(every, []int{3}) {
+		t.Errorf("the best weights of steps %v and others of %v, want %d and 3", best, every, lowest.Step)
+	}
+	if got := weights.ChosenBy(whole.Kept(store.Best, lowest.Step)); got != "validation" {
+		t.Errorf("chosen by the %s set", got)
+	}
+	if weights.ChosenBy(whole.Weights()) != "" || !bytes.Equal(content(t, whole.Weights()), content(t, without.Weights())) {
+		t.Error("the last weights are others, where more are kept")
+	}
+	dir := t.TempDir()
+	sweeptest.Interrupted(t, func() *sweep.Sweep { return asking(t, dir, text) })
+	cut := trained(t, asking(t, dir, text))
+	if !reflect.DeepEqual(files(cut), files(whole)) {
+		t.Error("an interrupted run keeps other weights")
+	}
+	for _, c := range []struct {
+		f    store.Folder
+		want string
+	}{{whole, ""}, {without, "the best weights and weights of every 3 steps"}} {
+		if got := c.f.Lacks(asking(t, t.TempDir(), text).Plan.Runs[0]); got != c.want {
+			t.Errorf("lacks %q, want %q", got, c.want)
+		}
+	}
+}
+
+// Weights of steps that a killed process had come to, and that are not part of
+// the run as it resumes, are removed; the best of before are there until a
+// checkpoint knows of better ones.
+func TestKeepAfterKill(t *testing.T) {
+	dir := t.TempDir()
+	text := plain + "keep: [last, best, every 1 steps]\n"
+	var f store.Folder
+	for n := 4; len(f.KeptSteps(store.Best)) == 0; n++ { // until the first test
+		s := asking(t, dir, text)
+		if err := s.Run(sweeptest.StopAfter(n)); err == nil {
+			t.Fatal("not interrupted")
+		}
+		f = s.Folders[s.Plan.Runs[0].ID]
+	}
+	before := f.KeptSteps(store.Every)
+	for _, path := range []string{f.Kept(store.Best, 5), f.Kept(store.Every, 5)} {
+		if err := os.WriteFile(path, []byte("of a step behind the checkpoint"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trained(t, asking(t, dir, plain)) // which keeps no more
+	if got := f.KeptSteps(store.Every); len(before) == 0 || !slices.Equal(got, before) {
+		t.Errorf("weights of steps %v, want those of %v", got, before)
+	}
+	if best := f.KeptSteps(store.Best); len(best) != 1 || best[0] == 5 {
+		t.Errorf("the best are of steps %v", best)
+	}
+}
