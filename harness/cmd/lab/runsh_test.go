@@ -297,6 +297,43 @@ func TestRunShElsewhere(t *testing.T) {
 	step("and no program of before", moved, 1, 4, "Go is missing")
 }
 
+// The short test does without the compiler for GPUs. --all fetches it and asks for
+// everything. What tests lacked is said at the end.
+func TestRunShTest(t *testing.T) {
+	if runtime.GOOS+runtime.GOARCH != "linuxamd64" {
+		testskip.Skip(t, "wheels are for Linux on x86-64")
+	}
+	for _, c := range []struct {
+		args           string
+		compiler       bool // is fetched
+		tested, closes string
+	}{
+		{"", false, "all= test -timeout 30m ./...\n", "left out: no AMX here\nthis was the short test: ./run.sh test --all leaves nothing out\n"},
+		{"-run X", false, "all= test -timeout 30m -run X ./...\n", "leaves nothing out\n"},
+		{"--all -v", true, "all=1 test -timeout 30m -v ./...\n", "left out: no AMX here\n"},
+	} {
+		root, tools := checkout(t, "")
+		tool(t, tools, "gofmt", "#!/bin/sh\n")
+		tool(t, tools, "python3", fakePip)
+		tool(t, tools, "go", `#!/bin/sh
+case $1 in
+env) echo go1.25.1 ;;
+test) echo "all=$DEPTHLAB_TEST_ALL $*" && echo "no AMX here" >>"$DEPTHLAB_TEST_ABSENT" ;;
+esac
+`)
+		cmd := exec.Command("bash", append([]string{filepath.Join(root, "run.sh"), "test"}, strings.Fields(c.args)...)...)
+		cmd.Env = []string{"PATH=" + tools + ":/usr/bin:/bin", "FETCHES=" + filepath.Join(root, "fetches")}
+		out, err := cmd.CombinedOutput()
+		said := string(out)
+		if err != nil || !strings.Contains(said, c.tested) || !strings.HasSuffix(said, c.closes) {
+			t.Errorf("test %s: %v, %s", c.args, err, said)
+		}
+		if got := strings.Contains(said, "into .lib/pjrt/cuda13"); got != c.compiler || !strings.Contains(said, "into .lib/pjrt/cpu") {
+			t.Errorf("test %s: compiler fetched: %v, want %v, and the CPU plugin; said %s", c.args, got, c.compiler, said)
+		}
+	}
+}
+
 // fakePip is a python3 with a pip that brings a library, slowly, or cannot.
 const fakePip = `#!/bin/sh
 case "$*" in
