@@ -189,7 +189,7 @@ func (c *cluster) until(what string, holds func() bool) { waitFor(c.t, what, hol
 func waitFor(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for began := time.Now(); !holds(); time.Sleep(200 * time.Millisecond) {
-		if time.Since(began) > 3*time.Minute {
+		if time.Since(began) > 5*time.Minute {
 			t.Fatalf("waited for %s in vain", what)
 		}
 	}

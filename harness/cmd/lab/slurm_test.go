@@ -24,14 +24,14 @@ question: Does it come back?
 nets: [plain-8]
 data: preview
 train: 64
-batch: 2
+batch: 8
 input: {pad: 2}
 batch_norm: {group: 0, batches: 2}
 schedule: {at: [], stop: STEPS steps, warmup: none}
 seeds: SEEDS
 log: 2 steps
 evaluate: STEPS steps
-save: 10 steps
+save: 50 steps
 precision: fp32
 figures: [training_curves]
 `
@@ -70,7 +70,7 @@ var submittedJob = regexp.MustCompile(`(?m)^job (\d+): (\d+) tasks|^job (\d+): d
 // follows.
 func submit(t *testing.T, root, file string, args ...string) (array, plot string) {
 	t.Helper()
-	code, _, said := start(t, root, append([]string{"submit", file, "--device", "ref"}, args...)...)
+	code, _, said := start(t, root, append([]string{"submit", file, "--device", "cpu"}, args...)...)
 	found := submittedJob.FindAllStringSubmatch(said, -1)
 	if code != 0 || len(found) != 2 {
 		t.Fatalf("submit: exit code %d\n%s", code, said)
@@ -128,10 +128,11 @@ func TestSlurm(t *testing.T) {
 	if !testskip.Everything() {
 		testskip.Skip(t, "a Slurm; ./run.sh test --all starts one and trains in it")
 	}
+	t.Setenv("OMP_NUM_THREADS", "1") // a job has one CPU: the same for the undisturbed run
 	c := startCluster(t)
-	const id, steps = "plain-8-seed0", 120
+	const id, steps = "plain-8-seed0", 1500
 	undisturbed, file := project(t, steps, "[0]")
-	if code, _, said := start(t, undisturbed, file, "--device", "ref"); code != 0 {
+	if code, _, said := start(t, undisturbed, file, "--device", "cpu"); code != 0 {
 		t.Fatal(said)
 	}
 	want, _ := weightsOf(t, undisturbed, id)
@@ -147,7 +148,7 @@ func TestSlurm(t *testing.T) {
 
 	t.Run("sweep", func(t *testing.T) {
 		t.Parallel()
-		root, file := project(t, 10, "[0, 1]")
+		root, file := project(t, 50, "[0, 1]")
 		array, plot := submit(t, root, file, "--tasks", "3", "--", "--nodelist=n1")
 		completes(t, root, array, plot)
 		for _, seed := range []string{"0", "1"} {
@@ -155,7 +156,7 @@ func TestSlurm(t *testing.T) {
 				t.Errorf("seed %s: trained by %+v", seed, sessions)
 			}
 		}
-		if code, _, said := start(t, root, "submit", file, "--device", "ref"); code != 0 || !strings.Contains(said, "All 2 runs are finished") {
+		if code, _, said := start(t, root, "submit", file, "--device", "cpu"); code != 0 || !strings.Contains(said, "All 2 runs are finished") {
 			t.Errorf("submitted again: exit code %d, %s", code, said)
 		}
 	})
@@ -165,10 +166,10 @@ func TestSlurm(t *testing.T) {
 		t.Parallel()
 		root, file := project(t, steps, "[0]")
 		start(t, root, "version") // built
-		put(t, filepath.Join(root, file), 0, strings.NewReplacer("STEPS", "10", "SEEDS", "[0]", "batch: 2", "batch: 1024", "group: 0", "group: 64", "train: 64", "train: 2048").Replace(small))
+		put(t, filepath.Join(root, file), 0, strings.NewReplacer("STEPS", "50", "SEEDS", "[0]", "batch: 8", "batch: 1024", "group: 0", "group: 64", "train: 64", "train: 2048").Replace(small))
 		plan := func(mib string) string {
 			t.Helper()
-			cmd := exec.Command("sbatch", "--wait", "--mem="+mib, "--output="+mib+".log", "--wrap=bash run.sh plan "+file+" --device ref --no-download")
+			cmd := exec.Command("sbatch", "--wait", "--mem="+mib, "--output="+mib+".log", "--wrap=bash run.sh plan "+file+" --device cpu --no-download")
 			cmd.Dir = root
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v: %s", err, out)
@@ -228,7 +229,7 @@ func TestSlurm(t *testing.T) {
 		t.Parallel()
 		root, file := project(t, steps, "[0]")
 		array, plot := submit(t, root, file)
-		begun(t, root, id, 10)
+		begun(t, root, id, 40)
 		holder, _ := stored(t, root, id).Holder()
 		if holder.Job != array+"_0" {
 			t.Errorf("held by %v", holder)
@@ -244,11 +245,24 @@ func TestSlurm(t *testing.T) {
 		}
 	})
 
+	// Slurm takes the node away, as for a job of higher priority, and puts the task back itself.
+	t.Run("preempted", func(t *testing.T) {
+		t.Parallel()
+		root, file := project(t, steps, "[0]")
+		array, plot := submit(t, root, file)
+		begun(t, root, id, 40)
+		if out, err := exec.Command("scontrol", "requeue", array+"_0").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		completes(t, root, array, plot)
+		same(t, root)
+	})
+
 	t.Run("node died", func(t *testing.T) {
 		t.Parallel()
 		root, file := project(t, steps, "[0]")
 		array, plot := submit(t, root, file, "--", "--nodelist=n2")
-		begun(t, root, id, 10)
+		begun(t, root, id, 40)
 		holder, _ := stored(t, root, id).Holder()
 		c.reset("n2", holder.PID)
 		completes(t, root, array, plot)
@@ -259,7 +273,7 @@ func TestSlurm(t *testing.T) {
 		t.Parallel()
 		root, file := project(t, steps, "[0]")
 		array, _ := submit(t, root, file)
-		begun(t, root, id, 10)
+		begun(t, root, id, 40)
 		if out, err := exec.Command("scancel", array).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
