@@ -75,9 +75,9 @@ var wholeNets = []struct {
 	{name: "resnet-11/bottleneck/preact", batch: 3, size: 8, width: 8, salt: "8"},
 	{name: "resnet-8/relu-preact", batch: 6, group: 2, size: 8, width: 8, salt: "55", all: true},
 	{name: "resnet-8/bn-after-add", batch: 6, size: 8, width: 8, salt: "21", all: true},
-	{name: "resnet-11/bottleneck/relu-before-add", batch: 3, size: 8, width: 8, salt: "52", all: true},
+	{name: "resnet-8/relu-before-add", batch: 6, size: 8, width: 8, salt: "14", all: true},
 	{name: "resnet-8/scale=0.5/branch-scale=0.5", batch: 8, group: 4, size: 8, width: 8, salt: "33", all: true},
-	{name: "resnet-8/B/gate=exclusive/gate-bias=-1", batch: 6, size: 8, width: 8, salt: "81"},
+	{name: "resnet-8/B/gate=exclusive/gate-bias=-1", batch: 6, size: 8, width: 8, salt: "81", all: true},
 }
 
 // probe is a batch norm with rectifier that also records how near to 0 its input of the
