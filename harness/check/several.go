@@ -19,7 +19,7 @@ import (
 // bits must be equal on all devices for which the same algorithms were chosen.
 func (c *Checked) Each(all []device.Device) (string, error) {
 	if len(all) < 2 {
-		return "", &device.UnsupportedError{Device: all[0].Info().Name, What: "a run on each of several devices: there is one", Hint: "--devices chooses several"}
+		return "", &device.UnsupportedError{Device: all[0].Info().Name, What: "a run on each of several devices (there is one)", Hint: "--devices chooses several"}
 	}
 	first, alone, err := c.timed(all[:1])
 	if err != nil {
@@ -102,7 +102,7 @@ func (c *Checked) timed(all []device.Device) ([]trained, float64, error) {
 func (c *Checked) Together(several device.Device) (string, error) {
 	n := several.Info().Replicas
 	if n < 2 {
-		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "steps that several devices share: there is one", Hint: "--devices chooses several"}
+		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "steps that several devices share (there is one)", Hint: "--devices chooses several"}
 	}
 	const steps, bound = 12, 1e-3
 	shared := *c
