@@ -38,7 +38,7 @@ func TestCut(t *testing.T) {
 	if err := s.Run(sweeptest.StopAfter(3)); !errors.Is(err, harness.ErrInterrupted) {
 		t.Fatal(err)
 	}
-	if text := strings.Join(said, " "); !strings.Contains(text, "a batch of 8 does not fit in the memory that is free; 4 images at a time") {
+	if text := strings.Join(said, " "); !strings.Contains(text, "a batch of 8 does not fit into the free memory; it is divided into micro-batches of 4 images") {
 		t.Errorf("said %q", text)
 	}
 	s = sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "")

@@ -176,7 +176,7 @@ func TestSlurm(t *testing.T) {
 			}
 			return readText(t, filepath.Join(root, mib+".log"))
 		}
-		for mib, want := range map[string]string{"300": "images at a time", "150": "nor do 64 at a time fit"} {
+		for mib, want := range map[string]string{"300": "divided into micro-batches", "150": "micro-batches of 64 images"} {
 			if got := plan(mib); !strings.Contains(got, want) {
 				t.Errorf("with %s MiB: %s\nwant %q", mib, got, want)
 			}
