@@ -13,7 +13,6 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/harness/sweep/sweeptest"
@@ -58,7 +57,7 @@ func TestChoices(t *testing.T) {
 		{"false", "2", "resumes with other arithmetic than before (compiled train 1 -> 2)"},
 	} {
 		dir, made := t.TempDir(), 0
-		dev := choosy{ref.New(), &made}
+		dev := choosy{sweeptest.Fast(), &made}
 		text := strings.Replace(several, "seeds: [0, 1, 2]", "seeds: [0]\ndeterministic: "+c.deterministic, 1)
 		err := sweeptest.New(t, text, dir, dev, "").Run(sweeptest.StopAfter(3)) // it saves after two steps
 		if !errors.Is(err, harness.ErrInterrupted) {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"depthlab/harness/device/ref"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
@@ -18,7 +17,7 @@ import (
 func TestExtendInSweep(t *testing.T) {
 	begin := func(dir, old, new string) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
-		s.Plan = sweeptest.New(t, strings.Replace(strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-14, plain-8]\nvariants: [{name: constructed, extend: plain-8}]", 1), old, new, 1), dir, ref.New(), "").Plan
+		s.Plan = sweeptest.New(t, strings.Replace(strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-14, plain-8]\nvariants: [{name: constructed, extend: plain-8}]", 1), old, new, 1), dir, sweeptest.Fast(), "").Plan
 		return s
 	}
 	whole, cut := t.TempDir(), t.TempDir()

@@ -13,7 +13,6 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/lock"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
@@ -55,7 +54,7 @@ func TestPrecisionStays(t *testing.T) {
 		}
 		return s
 	}
-	if err := begin(halves{ref.New()}).Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {
+	if err := begin(halves{sweeptest.Fast()}).Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {
 		t.Fatal(err)
 	}
 	const id = "plain-8-seed0"
@@ -63,7 +62,7 @@ func TestPrecisionStays(t *testing.T) {
 	if err != nil || len(kept) == 0 {
 		t.Fatal("no checkpoint", err)
 	}
-	s := begin(ref.New())
+	s := begin(sweeptest.Fast())
 	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16 and is left alone") {
 		t.Errorf("not left alone: %v", err)
 	}
@@ -73,11 +72,11 @@ func TestPrecisionStays(t *testing.T) {
 	if now, _ := filepath.Glob(filepath.Join(sweeptest.At(dir, id).Checkpoints(), "*")); len(now) != len(kept) {
 		t.Errorf("checkpoints %q became %q", kept, now)
 	}
-	if err := begin(halves{ref.New()}).Run(context.Background()); err != nil {
+	if err := begin(halves{sweeptest.Fast()}).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	before := sweeptest.Outcome(t, dir)
-	if err := begin(ref.New()).Run(context.Background()); err != nil {
+	if err := begin(sweeptest.Fast()).Run(context.Background()); err != nil {
 		t.Errorf("finished runs of another machine: %v", err)
 	}
 	sweeptest.Same(t, dir, before)
@@ -88,7 +87,7 @@ func TestSaveIsNoIdentity(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(save string) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
-		s.Plan = sweeptest.New(t, strings.Replace(sweeptest.Small, "save: 2 steps", "save: "+save+" steps", 1), dir, ref.New(), "").Plan
+		s.Plan = sweeptest.New(t, strings.Replace(sweeptest.Small, "save: 2 steps", "save: "+save+" steps", 1), dir, sweeptest.Fast(), "").Plan
 		return s
 	}
 	if err := begin("2").Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {

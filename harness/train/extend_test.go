@@ -11,6 +11,7 @@ import (
 
 	"depthlab/harness/record"
 	"depthlab/harness/sweep/sweeptest"
+	"depthlab/harness/testskip"
 )
 
 // extended is a question with a deep net that begins as a trained shallow one.
@@ -20,6 +21,9 @@ var extended = strings.Replace(sweeptest.Question, "pairs: {depths: [8]}", "nets
 // in every precision, and almost the same loss.
 func TestExtend(t *testing.T) {
 	for name, dev := range sweeptest.Devices(t) {
+		if name == "xla" && !testskip.Everything() {
+			continue // compiles three nets
+		}
 		for _, precision := range sweeptest.Precisions(dev) {
 			t.Run(name+"/"+precision, func(t *testing.T) {
 				sweeptest.Native(t, dev, precision)

@@ -11,7 +11,6 @@ import (
 	"depthlab/experiments"
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/state"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
@@ -65,7 +64,7 @@ func TestInterruptedTest(t *testing.T) {
 		return s
 	}
 	whole := t.TempDir()
-	if err := begin(whole, ref.New()).Run(context.Background()); err != nil {
+	if err := begin(whole, sweeptest.Fast()).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	want := sweeptest.Outcome(t, whole)
@@ -74,7 +73,7 @@ func TestInterruptedTest(t *testing.T) {
 		dir := t.TempDir()
 		ctx, end := context.WithCancel(context.Background())
 		made := 0 // passes of the test
-		err := begin(dir, signalled{ref.New(), func(step int) error {
+		err := begin(dir, signalled{sweeptest.Fast(), func(step int) error {
 			if step == at && passes == 0 {
 				end()
 			}
@@ -99,7 +98,7 @@ func TestInterruptedTest(t *testing.T) {
 		}
 		// The next process makes the test, and fails in the next step.
 		lost := errors.New("lost")
-		if err := begin(dir, signalled{ref.New(), func(step int) error {
+		if err := begin(dir, signalled{sweeptest.Fast(), func(step int) error {
 			if step == at+1 {
 				return lost
 			}
@@ -107,7 +106,7 @@ func TestInterruptedTest(t *testing.T) {
 		}, nothing}).Run(context.Background()); !errors.Is(err, lost) {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if err := begin(dir, ref.New()).Run(context.Background()); err != nil {
+		if err := begin(dir, sweeptest.Fast()).Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		if got := sweeptest.Outcome(t, dir); !reflect.DeepEqual(got, want) {

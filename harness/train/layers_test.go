@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/record"
 	"depthlab/harness/sweep/sweeptest"
 )
@@ -21,7 +20,7 @@ func TestLayersAreRecorded(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.NewSmall(t, dir)
 	seen := map[string][]float64{}
-	s.Device = spying{ref.New(), seen}
+	s.Device = spying{sweeptest.Fast(), seen}
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +125,7 @@ func TestNonFiniteLayersStopTheRun(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		s := sweeptest.NewSmall(t, dir)
-		c.device.Device = ref.New()
+		c.device.Device = sweeptest.Fast()
 		s.Device = c.device
 		err := s.Run(context.Background())
 		rec, unread := record.Read(sweeptest.At(dir, "plain-8-seed0").Record())

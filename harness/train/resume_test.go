@@ -15,7 +15,6 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/data/datatest"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/state"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
@@ -78,7 +77,7 @@ func TestResumeOnPhotos(t *testing.T) {
 // A folder with another number of photos than ImageNet needs the key train.
 func TestNumberOfPhotos(t *testing.T) {
 	src := datatest.Photos(t, datatest.PhotoFolder(t))
-	s := sweeptest.New(t, strings.Replace(photoQuestion, "train: 18\n", "", 1), t.TempDir(), ref.New(), "fp32")
+	s := sweeptest.New(t, strings.Replace(photoQuestion, "train: 18\n", "", 1), t.TempDir(), sweeptest.Fast(), "fp32")
 	s.Data = src
 	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "write train: 18 into the question") {
 		t.Errorf("18 photos for ImageNet: %v", err)
@@ -92,7 +91,7 @@ func TestPhotosBreak(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, "train", "n1", "3.JPEG"), 200); err != nil {
 		t.Fatal(err)
 	}
-	s := sweeptest.New(t, photoQuestion, t.TempDir(), ref.New(), "fp32")
+	s := sweeptest.New(t, photoQuestion, t.TempDir(), sweeptest.Fast(), "fp32")
 	s.Data = src
 	err := s.Run(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "1 of 36 photos are unreadable") || !strings.Contains(err.Error(), filepath.Join("train", "n1", "3.JPEG")) {
@@ -145,7 +144,7 @@ func TestResumeOfAdam(t *testing.T) {
 	begin := func(dir string) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
 		text := strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\noptimizer: {form: adamw, rate: 0.02, decays: weights}").Replace(sweeptest.Small)
-		s.Plan = sweeptest.New(t, text, dir, ref.New(), "").Plan
+		s.Plan = sweeptest.New(t, text, dir, sweeptest.Fast(), "").Plan
 		return s
 	}
 	whole, dir := t.TempDir(), t.TempDir()

@@ -12,7 +12,6 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
@@ -49,9 +48,9 @@ func TestSessions(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(version string, as func(*device.Info)) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
-		q := sweeptest.New(t, text, dir, ref.New(), "")
+		q := sweeptest.New(t, text, dir, sweeptest.Fast(), "")
 		s.Plan, s.Version = q.Plan, version
-		s.Device = &slow{described{ref.New(), as}, step}
+		s.Device = &slow{described{sweeptest.Fast(), as}, step}
 		return s
 	}
 	sessions := []struct {

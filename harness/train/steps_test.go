@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"testing"
 
-	"depthlab/harness/device/ref"
 	"depthlab/harness/state"
 	"depthlab/harness/sweep/sweeptest"
 	"depthlab/harness/train"
@@ -16,12 +15,12 @@ import (
 // The tensors of a step satisfy the optimizer's equation, and step 2 begins where step 1 ended.
 func TestSteps(t *testing.T) {
 	dir := t.TempDir()
-	s := sweeptest.New(t, sweeptest.Question, dir, ref.New(), "")
+	s := sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "")
 	run, err := s.Plan.Run("resnet-8/B", 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := train.Steps(run, s.Data, ref.New(), 2, dir); err != nil {
+	if err := train.Steps(run, s.Data, sweeptest.Fast(), 2, dir); err != nil {
 		t.Fatal(err)
 	}
 	tensors := map[string][]float32{}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"depthlab/harness/device/ref"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 	"depthlab/harness/train"
@@ -57,7 +56,7 @@ func TestWarnings(t *testing.T) {
 func TestVanishingGradients(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.NewSmall(t, dir)
-	s.Device = sweeptest.Faulty{Device: ref.New(), Buffer: "grad.layer2.0.conv1.weight", Scale: 1e-9, OnRead: true}
+	s.Device = sweeptest.Faulty{Device: sweeptest.Fast(), Buffer: "grad.layer2.0.conv1.weight", Scale: 1e-9, OnRead: true}
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
