@@ -197,7 +197,7 @@ func TestBeginWithFile(t *testing.T) {
 	if want, _ := old.FinalTest(); own.Began().Test != want {
 		t.Errorf("begins with %g %% test error, the file's net ended with %g %%", own.Began().Test, want)
 	}
-	if other := trained(t, asking(t, dir, strings.Replace(text, "nets: [plain-8]", "nets: [resnet-8]", 1))); !strings.Contains(string(content(t, other.Record())), "are of a plain-8, and a resnet-8 begins with them") {
+	if other := trained(t, asking(t, dir, strings.Replace(text, "nets: [plain-8]", "nets: [resnet-8]", 1))); !strings.Contains(string(content(t, other.Record())), "are those of plain-8, and resnet-8 begins with them") {
 		t.Error("no warning that the weights are another net's")
 	}
 	s := asking(t, dir, strings.Replace(text, "seeds: [1]", "seeds: [2]", 1))
