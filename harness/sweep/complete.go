@@ -43,7 +43,7 @@ func Lacking(rec *record.RunRecord, figures []string) (kinds []string) {
 // tell, and writes TensorBoard's file.
 func (s *Sweep) settle(run experiments.Run, folder store.Folder) error {
 	if folder.Locked() { // of all that a run leaves, its lock goes last
-		if err := s.holding(folder, folder.Tidy); err != nil {
+		if err := s.holding(folder, func() error { return store.Tidy(folder) }); err != nil {
 			return fmt.Errorf("run %s: %w", run.ID, err)
 		}
 	}

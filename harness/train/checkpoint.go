@@ -55,7 +55,7 @@ func (t *Trainer) save() error {
 		return fmt.Errorf("run %s: checkpoint at step %d: %w", t.net.Run.ID, t.Step, err)
 	}
 	t.origin.Reached(t.Step, t.at.Seconds)
-	return errors.Join(t.forgetWorse(), folder.WriteProvenance(t.origin))
+	return errors.Join(t.forgetWorse(), store.WriteProvenance(folder, t.origin))
 }
 
 // resume takes up the newest sound checkpoint in a folder, if there is one: its tensors

@@ -83,7 +83,7 @@ func (t *Trainer) history() (curves []record.Event, err error) {
 		}
 	}
 	t.at.Before = old.Seconds()
-	if p, err := t.task.Source.ReadProvenance(); err == nil && p.Checksum != t.task.Data.Checksum {
+	if p, err := store.ReadProvenance(t.task.Source); err == nil && p.Checksum != t.task.Data.Checksum {
 		t.warnings = append(t.warnings, fmt.Sprintf("the data (%s) are not those that %s was trained on (%s)", t.task.Data.Title, run.Continue, p.Data))
 	}
 	return curves, nil

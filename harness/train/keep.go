@@ -50,14 +50,14 @@ func (t *Trainer) keep(kind store.KeptKind, chosenBy string) error {
 	if err := t.task.Lock.Check(); err != nil {
 		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
 	}
-	return saveWeights(t.task.Folder.Kept(kind, t.Step), t.net, tensors, t.Step, chosenBy)
+	return saveWeights(kind.File(t.task.Folder, t.Step), t.net, tensors, t.Step, chosenBy)
 }
 
 // forgetKept removes kept weights that are not part of the run as it stands: of steps
 // after the checkpoint that it resumes from, or all of a fresh run.
 func (t *Trainer) forgetKept() error {
 	for _, kind := range []store.KeptKind{store.Best, store.Every} {
-		if err := t.task.Folder.RemoveKept(kind, func(step int) bool { return t.fresh() || step > t.Step }); err != nil {
+		if err := kind.Remove(t.task.Folder, func(step int) bool { return t.fresh() || step > t.Step }); err != nil {
 			return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
 		}
 	}
@@ -66,5 +66,5 @@ func (t *Trainer) forgetKept() error {
 
 // forgetWorse removes the best weights of before, once a checkpoint knows the new ones.
 func (t *Trainer) forgetWorse() error {
-	return t.task.Folder.RemoveKept(store.Best, func(step int) bool { return step != t.at.Best.Step })
+	return store.Best.Remove(t.task.Folder, func(step int) bool { return step != t.at.Best.Step })
 }

@@ -54,7 +54,7 @@ func Open(task Task, dev device.Device) (t *Trainer, err error) {
 		return nil, err
 	}
 	t = &Trainer{task: task, net: net}
-	if err = task.Folder.RemoveTemporaries(); err == nil {
+	if err = store.RemoveTemporaries(task.Folder); err == nil {
 		t.at, t.Step, t.warnings, err = resume(task.Folder, net, session(net, task.Version))
 	}
 	if err == nil {
@@ -88,7 +88,7 @@ func session(net *model.Model, version string) store.Session {
 // checkpoint, and adds this session to the run's history.
 func (t *Trainer) Begin(start func(device.Info) *record.Start) error {
 	folder := t.task.Folder
-	history, damaged, err := folder.History()
+	history, damaged, err := store.History(folder)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (t *Trainer) Begin(start func(device.Info) *record.Start) error {
 	if err != nil {
 		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
 	}
-	return folder.WriteProvenance(t.origin)
+	return store.WriteProvenance(folder, t.origin)
 }
 
 // openRecord begins the record of a run at its first step, with the curves that it goes on
@@ -169,7 +169,7 @@ func (t *Trainer) Train(ctx context.Context, sink record.Sink, show func(step in
 func (t *Trainer) publish() error {
 	folder := t.task.Folder
 	t.origin.Finished = store.UTC()
-	if err := folder.WriteProvenance(t.origin); err != nil {
+	if err := store.WriteProvenance(folder, t.origin); err != nil {
 		return err
 	}
 	if err := t.task.Lock.Check(); err != nil {
@@ -181,7 +181,7 @@ func (t *Trainer) publish() error {
 	if err := t.rec.Sync(); err != nil { // before the checkpoints are removed
 		return err
 	}
-	return errors.Join(t.forgetWorse(), folder.Tidy())
+	return errors.Join(t.forgetWorse(), store.Tidy(folder))
 }
 
 // Close closes the record and the session.
