@@ -55,7 +55,7 @@ func (s choosySession) Choices() []device.Choice { return []device.Choice{s.choi
 func TestChoices(t *testing.T) {
 	for _, c := range []struct{ deterministic, choice, said string }{
 		{"true", "1", ""},
-		{"false", "2", "goes on with other arithmetic than before (compiled train 1 -> 2)"},
+		{"false", "2", "resumes with other arithmetic than before (compiled train 1 -> 2)"},
 	} {
 		dir, made := t.TempDir(), 0
 		dev := choosy{sweeptest.Fast(), &made}

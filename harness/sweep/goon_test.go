@@ -203,7 +203,7 @@ func TestBeginWithFile(t *testing.T) {
 	if err := os.WriteFile(file, append(content(t, file), 0), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which were changed since it was asked for") {
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which changed after the question was read") {
 		t.Error(err)
 	}
 }

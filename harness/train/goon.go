@@ -1,4 +1,4 @@
-// Runs that go on from another, or begin with a file of weights.
+// Runs that continue another run, or begin with a file of weights.
 
 package train
 
@@ -15,10 +15,10 @@ import (
 	"depthlab/nets/program"
 )
 
-// fresh says whether the run is at its first step.
+// fresh reports whether the run is at its first step.
 func (t *Trainer) fresh() bool { return t.Step == t.net.Run.From }
 
-// begin gives a fresh run the weights that it begins with, if they are another's.
+// begin gives a fresh run the weights of the run or file that it begins with, if there is one.
 func (t *Trainer) begin(ctx context.Context) error {
 	switch run := t.net.Run; {
 	case run.Continue != "":
@@ -38,13 +38,13 @@ func (t *Trainer) begin(ctx context.Context) error {
 	return nil
 }
 
-// beginWith writes parameters and running statistics of a file of weights into the net.
-// The optimizer's state is that of a new run: files of weights have none. If the last
-// layer is for other classes, the net's own stays as it is initialised.
+// beginWith writes parameters and running statistics of a file of weights into the net. The
+// optimizer's state is that of a new run, because files of weights have none. If the file's
+// last layer has other classes, the net's last layer keeps its initial weights.
 func (t *Trainer) beginWith(path string) error {
 	run := t.net.Run
 	if sum, err := store.Sum(path); err != nil || sum != run.Weights {
-		return fmt.Errorf("run %s begins with the weights in %s, which were changed since it was asked for (%v)", run.ID, path, err)
+		return fmt.Errorf("run %s begins with the weights in %s, which changed after the question was read (%v): start the command again", run.ID, path, err)
 	}
 	wanted := model.Views(t.net.Programs.Train, program.Param, program.Stat)
 	values, notes, err := weights.Initial(path, run.Net, wanted)
@@ -64,9 +64,8 @@ func (t *Trainer) beginWith(path string) error {
 	return errors.Join(errs...)
 }
 
-// history is what the record of a fresh run begins with: the curves of the run that it
-// goes on from, so that they are one curve. It notes that run's training time, and warns
-// if the data are others.
+// history returns the curves of the run that a fresh run continues, with which its record
+// begins. It also keeps that run's training time, and warns if the data differ.
 func (t *Trainer) history() (curves []record.Event, err error) {
 	run := t.net.Run
 	if run.Continue == "" || !t.fresh() {
@@ -74,7 +73,7 @@ func (t *Trainer) history() (curves []record.Event, err error) {
 	}
 	old, err := record.Read(t.task.Source.Record())
 	if err != nil {
-		return nil, fmt.Errorf("it goes on from %s: %w", run.Continue, err)
+		return nil, fmt.Errorf("continuing %s: %w", run.Continue, err)
 	}
 	for _, e := range old.Events {
 		switch e.Kind {
@@ -84,7 +83,7 @@ func (t *Trainer) history() (curves []record.Event, err error) {
 	}
 	t.at.Before = old.Seconds()
 	if p, err := store.ReadProvenance(t.task.Source); err == nil && p.Checksum != t.task.Data.Checksum {
-		t.warnings = append(t.warnings, fmt.Sprintf("the data (%s) are not those that %s was trained on (%s)", t.task.Data.Title, run.Continue, p.Data))
+		t.warnings = append(t.warnings, fmt.Sprintf("the data (%s) differ from those that %s was trained on (%s)", t.task.Data.Title, run.Continue, p.Data))
 	}
 	return curves, nil
 }

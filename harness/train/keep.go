@@ -1,4 +1,4 @@
-// Weights that are kept beside the last ones.
+// Weights that are kept in addition to the last ones.
 
 package train
 
@@ -16,9 +16,9 @@ type best struct {
 	Step  int     // 0: no test yet
 }
 
-// tested notes the error of a test, percent, at the present weights, whose statistics of
-// batch norm are those of the test, and keeps the weights if they are the best.
-func (t *Trainer) tested(percent float64) error {
+// keepBest keeps the current weights, with the batch norm statistics of the test, if the error
+// of the test (percent) is the lowest so far.
+func (t *Trainer) keepBest(percent float64) error {
 	if at := t.at.Best; !t.net.Run.Keep.Best || at.Step > 0 && percent >= at.Error {
 		return nil
 	}
@@ -26,8 +26,8 @@ func (t *Trainer) tested(percent float64) error {
 	return t.keep(store.Best, t.net.Images.TestSet)
 }
 
-// keepNow keeps the weights of every so many steps. A signal does not cut it short: it
-// takes no longer than some steps.
+// keepNow keeps the weights if the step is a multiple of Keep.Every. A signal does not
+// interrupt it, because it takes only as long as some steps.
 func (t *Trainer) keepNow(ctx context.Context) error {
 	run := t.net.Run
 	if every := run.Keep.Every; every == 0 || t.Step%every != 0 || t.Step == run.Schedule.Stop {
@@ -41,7 +41,7 @@ func (t *Trainer) keepNow(ctx context.Context) error {
 	return t.keep(store.Every, "")
 }
 
-// keep writes the present weights to a file of their own.
+// keep writes the current weights to a file.
 func (t *Trainer) keep(kind store.KeptKind, chosenBy string) error {
 	tensors, err := t.net.Tensors(program.Param, program.Stat)
 	if err != nil {
@@ -53,9 +53,9 @@ func (t *Trainer) keep(kind store.KeptKind, chosenBy string) error {
 	return saveWeights(kind.File(t.task.Folder, t.Step), t.net, tensors, t.Step, chosenBy)
 }
 
-// forgetKept removes kept weights that are not part of the run as it stands: of steps
-// after the checkpoint that it resumes from, or all of a fresh run.
-func (t *Trainer) forgetKept() error {
+// removeLaterKept removes kept weights of steps after the checkpoint from which the run
+// resumes, and all if the run is fresh.
+func (t *Trainer) removeLaterKept() error {
 	for _, kind := range []store.KeptKind{store.Best, store.Every} {
 		if err := kind.Remove(t.task.Folder, func(step int) bool { return t.fresh() || step > t.Step }); err != nil {
 			return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
@@ -64,7 +64,8 @@ func (t *Trainer) forgetKept() error {
 	return nil
 }
 
-// forgetWorse removes the best weights of before, once a checkpoint knows the new ones.
-func (t *Trainer) forgetWorse() error {
+// removeWorse removes the earlier best weights. Call it after a checkpoint with the new ones was
+// saved.
+func (t *Trainer) removeWorse() error {
 	return store.Best.Remove(t.task.Folder, func(step int) bool { return step != t.at.Best.Step })
 }

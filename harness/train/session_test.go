@@ -18,7 +18,7 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// slow is a device whose steps take a while.
+// slow is a device whose steps take a given time.
 type slow struct {
 	device.Device
 	step time.Duration
@@ -39,9 +39,9 @@ func (s slowSession) Train(p device.Launch, m []device.Metric) error {
 	return s.Session.Train(p, m)
 }
 
-// A run that goes on with another library, other threads or other kernels says so
-// in its record and in what figures and tables tell of it; all its sessions are
-// kept, and their times add up to the record's. Its speeds are those of the device.
+// A run that resumes with another library, number of threads or kernels says so in its record and
+// in the origin of figures and tables. All sessions are kept, and their times add up to the
+// record's. Recorded speeds are not above the device's.
 func TestSessions(t *testing.T) {
 	const step = 20 * time.Millisecond
 	text := strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]", "log: 1 steps", "log: 4 steps", "stop: 6 steps", "stop: 16 steps").Replace(sweeptest.Small)
@@ -115,13 +115,13 @@ func TestSessions(t *testing.T) {
 	k := 0
 	for _, c := range sessions {
 		if !strings.Contains(made, c.version) {
-			t.Errorf("version %s is not among what made the figure: %s", c.version, made)
+			t.Errorf("the origin of the figure does not have version %s: %s", c.version, made)
 		}
 		if c.warns == "" {
 			continue
 		}
 		if k >= len(warned) || !strings.Contains(warned[k], c.warns) || !strings.Contains(made, c.warns) {
-			t.Errorf("no warning of %q in the record (%q) or in what made the figure (%s)", c.warns, warned, made)
+			t.Errorf("no warning of %q in the record (%q) or in the origin of the figure (%s)", c.warns, warned, made)
 		}
 		k++
 	}
@@ -130,7 +130,7 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// described is a device that describes itself otherwise.
+// described is a device with a changed description.
 type described struct {
 	device.Device
 	as func(*device.Info)

@@ -1,4 +1,4 @@
-// Tests of the first steps, tensor by tensor.
+// Tests of the written tensors of the first steps.
 
 package train_test
 
@@ -12,7 +12,7 @@ import (
 	"depthlab/harness/train"
 )
 
-// step writes what a step saw and did, and the numbers fit together.
+// The tensors of a step satisfy the optimizer's equation, and step 2 begins where step 1 ended.
 func TestSteps(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "")
