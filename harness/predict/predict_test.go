@@ -150,7 +150,7 @@ func TestRecorded(t *testing.T) {
 			p.Sessions = append(p.Sessions, store.Session{Device: d})
 		}
 		f := store.Store(filepath.Join(root, folder)).Folder(run, store.Key(run, id, ""))
-		if err := f.WriteProvenance(p); err != nil {
+		if err := store.WriteProvenance(f, p); err != nil {
 			t.Fatal(err)
 		}
 		start := fmt.Sprintf(`{"kind":"start","start":{"id":%q,"net":%q,"steps":100,"macs":1000}}`+"\n", id, net)

@@ -89,7 +89,7 @@ func Recorded(stores []store.Store, dataset string, info device.Info) []Speed {
 	var order []net
 	macs, laps := map[net]int64{}, map[net][]float64{}
 	for _, f := range runsOf(stores) {
-		p, err := f.ReadProvenance()
+		p, err := store.ReadProvenance(f)
 		if err != nil || p.Run.Data != dataset || !trainedOn(p, info) {
 			continue
 		}

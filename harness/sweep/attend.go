@@ -31,7 +31,7 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 		return false, fmt.Errorf("run %s: %w", run.ID, err)
 	}
 	if found == store.Complete {
-		if lacks := folder.Lacks(run); lacks != "" && round == 0 {
+		if lacks := store.Lacks(folder, run); lacks != "" && round == 0 {
 			s.say("%s was finished without %s; to have them, train it again: ./run.sh rm %s, then the same command", run.ID, lacks, folder.Name())
 		}
 		return true, s.settle(run, folder)
@@ -150,7 +150,7 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 // cut returns the run with the micro-batch that is used: that with which it was begun, else the
 // largest one that fits into memory.
 func cut(run experiments.Run, folder store.Folder, src *data.Source, dev device.Device) (experiments.Run, error) {
-	old, err := folder.ReadProvenance()
+	old, err := store.ReadProvenance(folder)
 	if err == nil && folder.HasCheckpoint() && replicas(old) == dev.Info().Replicas {
 		run.Micro = old.Micro
 		return run, nil

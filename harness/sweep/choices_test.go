@@ -15,6 +15,7 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
+	"depthlab/harness/store"
 	"depthlab/harness/sweep/sweeptest"
 )
 
@@ -66,7 +67,7 @@ func TestChoices(t *testing.T) {
 		if err := sweeptest.New(t, text, dir, dev, "").Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		p, err := sweeptest.At(dir, "plain-8-seed0").ReadProvenance()
+		p, err := store.ReadProvenance(sweeptest.At(dir, "plain-8-seed0"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func Lacking(rec *record.RunRecord, figures []string) (kinds []string) {
 // very end, adds responses to the record if a figure draws them, and writes TensorBoard's file.
 func (s *Sweep) settle(run experiments.Run, folder store.Folder) error {
 	if folder.Locked() { // the lock is the last file that a run removes
-		if err := s.holding(folder, folder.Tidy); err != nil {
+		if err := s.holding(folder, func() error { return store.Tidy(folder) }); err != nil {
 			return fmt.Errorf("run %s: %w", run.ID, err)
 		}
 	}

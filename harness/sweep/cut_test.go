@@ -11,6 +11,7 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/model"
+	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
@@ -46,7 +47,7 @@ func TestCut(t *testing.T) {
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	p, err := sweeptest.At(dir, run.ID).ReadProvenance()
+	p, err := store.ReadProvenance(sweeptest.At(dir, run.ID))
 	if err != nil || p.Micro != 4 || p.Run.Micro != 0 || p.Run.Hash() != run.Hash() {
 		t.Errorf("%+v, %v", p, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
@@ -46,7 +47,7 @@ func TestExtendInSweep(t *testing.T) {
 	if err := again.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := again.Folders["plain-14-constructed-seed0"].ReadProvenance(); err != nil || p.Source != again.Folders["plain-8-seed0"].Name() {
+	if p, err := store.ReadProvenance(again.Folders["plain-14-constructed-seed0"]); err != nil || p.Source != again.Folders["plain-8-seed0"].Name() {
 		t.Errorf("its source is another run, but it was not trained again: %+v, %v, %v", p, err, before)
 	}
 }

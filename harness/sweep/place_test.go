@@ -134,7 +134,7 @@ func TestResumedOtherwise(t *testing.T) {
 		if err := same.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if p, err := begun.ReadProvenance(); err != nil || len(p.Sessions) != 2 || p.Finished == "" {
+		if p, err := store.ReadProvenance(begun); err != nil || len(p.Sessions) != 2 || p.Finished == "" {
 			t.Errorf("another %s, and back: %+v, %v", name, p, err)
 		}
 	}
@@ -176,10 +176,10 @@ func TestShared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Remove(); err == nil || !strings.Contains(err.Error(), "being trained") {
+	if err := store.Remove(f); err == nil || !strings.Contains(err.Error(), "being trained") {
 		t.Errorf("removing a run that is trained: %v, want an error", err)
 	}
-	if err := errors.Join(held.Release(), f.Remove()); err != nil {
+	if err := errors.Join(held.Release(), store.Remove(f)); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(string(f)); err == nil {
@@ -212,7 +212,7 @@ func TestWithoutProvenance(t *testing.T) {
 	if text, err := os.ReadFile(begun.Provenance() + ".damaged"); string(text) != "{" || err != nil {
 		t.Errorf("the damaged run.json: %q, %v", text, err)
 	}
-	p, err := begun.ReadProvenance()
+	p, err := store.ReadProvenance(begun)
 	if err != nil || len(p.Sessions) != 2 || p.Sessions[0].Note == "" {
 		t.Errorf("%+v, %v", p, err)
 	}

@@ -54,7 +54,7 @@ func (t *Trainer) save() error {
 		return fmt.Errorf("run %s: checkpoint at step %d: %w", t.net.Run.ID, t.Step, err)
 	}
 	t.origin.Reached(t.Step, t.at.Seconds)
-	return errors.Join(t.removeWorse(), folder.WriteProvenance(t.origin))
+	return errors.Join(t.kept.removeWorse(t.at.Best), store.WriteProvenance(folder, t.origin))
 }
 
 // resume loads the newest valid checkpoint of a folder into the net, and returns its progress

@@ -10,6 +10,7 @@ import (
 
 	"depthlab/harness/model"
 	"depthlab/harness/record"
+	"depthlab/harness/store"
 	"depthlab/harness/weights"
 	"depthlab/nets"
 	"depthlab/nets/program"
@@ -19,38 +20,37 @@ import (
 // are averaged.
 const extendBatches = 200
 
-// extend gives the net the weights of the trained net that it extends, and records its tests
-// at step 0. It warns if the errors are not exactly those of the trained net.
-func (t *Trainer) extend(ctx context.Context) error {
-	from, err := weights.Read(t.task.Source.Weights())
+// extend gives the net the weights of the trained net that it extends, whose run is in the
+// folder source. It returns the events of its tests at step 0, with a warning if the errors are
+// not exactly those of the trained net.
+func extend(ctx context.Context, net *model.Model, source store.Folder) ([]record.Event, error) {
+	from, err := weights.Read(source.Weights())
 	if err == nil {
-		err = construct(ctx, t.net, from)
+		err = construct(ctx, net, from)
 	}
 	if err != nil {
-		return cutShort(ctx, t.net, fmt.Errorf("extending %s: %w", t.task.Source.Name(), err))
+		return nil, cutShort(ctx, net, fmt.Errorf("extending %s: %w", source.Name(), err))
 	}
 	// These tests use the running statistics that construct wrote; they do not average.
-	test, err := classify(ctx, t.net, "eval", t.net.Images.TestSet, t.net.Images.Test)
+	test, err := classify(ctx, net, "eval", net.Images.TestSet, net.Images.Test)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	train, err := classify(ctx, t.net, "full", "train", t.net.Images.Train)
+	train, err := classify(ctx, net, "full", "train", net.Images.Train)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := t.emit(test, train); err != nil {
-		return err
-	}
-	old, err := record.Read(t.task.Source.Record())
+	events := []record.Event{test, train}
+	old, err := record.Read(source.Record())
 	if err != nil {
-		return err
+		return events, err
 	}
 	oldTest, _ := old.FinalTest()
 	oldTrain, _ := old.FullTrain()
 	if *test.Error != oldTest || *train.Error != oldTrain {
-		return t.emit(warning("the extended net begins with %.4g %% test and %.4g %% training error, but %s ended with %.4g %% and %.4g %%", *test.Error, *train.Error, t.net.Run.Source(), oldTest, oldTrain))
+		events = append(events, warning("the extended net begins with %.4g %% test and %.4g %% training error, but %s ended with %.4g %% and %.4g %%", *test.Error, *train.Error, net.Run.Source(), oldTest, oldTrain))
 	}
-	return nil
+	return events, nil
 }
 
 // construct makes a net compute the same as a trained shallower one: inserted layers compute

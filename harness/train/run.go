@@ -37,6 +37,7 @@ type Trainer struct {
 
 	task     Task
 	net      *model.Model
+	kept     keeper
 	at       progress // the rest of the loop's state
 	clock    stopwatch
 	warnings []string // to be recorded
@@ -52,12 +53,12 @@ func Open(task Task, dev device.Device) (t *Trainer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t = &Trainer{task: task, net: net}
-	if err = task.Folder.RemoveTemporaries(); err == nil {
+	t = &Trainer{task: task, net: net, kept: keeper{net, task.Folder, task.Lock}}
+	if err = store.RemoveTemporaries(task.Folder); err == nil {
 		t.at, t.Step, t.warnings, err = resume(task.Folder, net, session(net, task.Version))
 	}
 	if err == nil {
-		err = t.removeLaterKept()
+		err = t.kept.removeLater(t.Step)
 	}
 	if err != nil {
 		return nil, errors.Join(err, net.Close())
@@ -87,7 +88,7 @@ func session(net *model.Model, version string) store.Session {
 // adds this session to the run's history.
 func (t *Trainer) Begin(start func(device.Info) *record.Start) error {
 	folder := t.task.Folder
-	history, damaged, err := folder.History()
+	history, damaged, err := store.History(folder)
 	if err != nil {
 		return err
 	}
@@ -105,15 +106,24 @@ func (t *Trainer) Begin(start func(device.Info) *record.Start) error {
 		t.origin.Source = t.task.Source.Name()
 	}
 	t.origin.Begin(t.at.Made, t.Step, t.clock.total.Seconds())
-	curves, err := t.history()
-	if err == nil {
-		t.rec, err = openRecord(folder.Record(), t.Step, t.at, start(t.net.Session.Info()), t.net.Run, curves)
+	var curves []record.Event
+	if t.net.Run.Continue != "" && t.fresh() {
+		var old *record.RunRecord
+		if old, err = record.Read(t.task.Source.Record()); err != nil {
+			return fmt.Errorf("run %s continues %s: %w", t.net.Run.ID, t.net.Run.Continue, err)
+		}
+		curves, t.at.Before = curvesOf(old), old.Seconds()
+		t.warnings = append(t.warnings, otherData(t.task)...)
 	}
+	t.rec, err = openRecord(folder.Record(), t.Step, t.at, start(t.net.Session.Info()), t.net.Run, curves)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
 	}
-	return folder.WriteProvenance(t.origin)
+	return store.WriteProvenance(folder, t.origin)
 }
+
+// fresh reports whether the run is at its first step.
+func (t *Trainer) fresh() bool { return t.Step == t.net.Run.From }
 
 // openRecord begins the record of a fresh run, with the curves of the run that it continues, or
 // truncates the record to the step of the checkpoint.
@@ -147,7 +157,8 @@ func (t *Trainer) Train(ctx context.Context, sink record.Sink, show func(step in
 		}
 	}
 	if t.fresh() {
-		if err := t.begin(ctx); err != nil {
+		events, err := begin(ctx, t.net, t.task.Source)
+		if err := errors.Join(t.emit(events...), err); err != nil {
 			return "", err
 		}
 	}
@@ -168,7 +179,7 @@ func (t *Trainer) Train(ctx context.Context, sink record.Sink, show func(step in
 func (t *Trainer) publish() error {
 	folder := t.task.Folder
 	t.origin.Finished = store.UTC()
-	if err := folder.WriteProvenance(t.origin); err != nil {
+	if err := store.WriteProvenance(folder, t.origin); err != nil {
 		return err
 	}
 	if err := t.task.Lock.Check(); err != nil {
@@ -180,7 +191,7 @@ func (t *Trainer) publish() error {
 	if err := t.rec.Sync(); err != nil { // before Tidy removes the checkpoints
 		return err
 	}
-	return errors.Join(t.removeWorse(), folder.Tidy())
+	return errors.Join(t.kept.removeWorse(t.at.Best), store.Tidy(folder))
 }
 
 // Close closes the record and the session.

@@ -93,7 +93,7 @@ func TestSessions(t *testing.T) {
 			seconds = e.Seconds
 		}
 	}
-	p, err := sweeptest.At(dir, "plain-8-seed0").ReadProvenance()
+	p, err := store.ReadProvenance(sweeptest.At(dir, "plain-8-seed0"))
 	if err != nil {
 		t.Fatal(err)
 	}

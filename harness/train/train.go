@@ -60,13 +60,13 @@ func (t *Trainer) loop(ctx context.Context) error {
 			if err == nil {
 				t.at.schedule = t.at.schedule.after(run, "test_error", t.Step, percent)
 				t.at.Untested = false
-				err = t.keepBest(percent)
+				t.at.Best, err = t.kept.best(t.at.Best, t.Step, percent)
 			}
 			if err != nil && !errors.Is(err, harness.ErrInterrupted) {
 				return err
 			}
 		}
-		if err := t.keepNow(ctx); err != nil {
+		if err := t.kept.every(ctx, t.Step); err != nil {
 			return err
 		}
 		// A rate that changes with every step is recorded in "train" events only.
@@ -192,7 +192,7 @@ func cutShort(ctx context.Context, net *model.Model, err error) error {
 func (t *Trainer) finish(ctx context.Context) error {
 	percent, err := t.test(ctx)
 	if err == nil {
-		err = t.keepBest(percent)
+		t.at.Best, err = t.kept.best(t.at.Best, t.Step, percent)
 	}
 	if err != nil {
 		return err

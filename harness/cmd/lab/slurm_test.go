@@ -117,7 +117,7 @@ func completes(t *testing.T, root, array, plot string) {
 func weightsOf(t *testing.T, root, id string) (weights string, sessions []store.Session) {
 	t.Helper()
 	f := stored(t, root, id)
-	made, err := f.ReadProvenance()
+	made, err := store.ReadProvenance(f)
 	if err != nil {
 		t.Fatal(err)
 	}
