@@ -1,3 +1,5 @@
+// The command plan: estimates of time, memory and disk for each run.
+
 package main
 
 import (
@@ -20,7 +22,7 @@ import (
 	"depthlab/harness/sweep"
 )
 
-// measuring is how long plan --measure takes at most.
+// measuring is the longest time of plan --measure.
 const measuring = 10 * time.Second
 
 func planQuestion(ctx context.Context, c *call) (err error) {
@@ -29,7 +31,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	c.profileOption(firstMet)
 	c.changeOptions()
 	c.jsonOption()
-	measure := c.Bool("measure", false, "time some steps of the nets now, 10 s in all, for this plan alone")
+	measure := c.Bool("measure", false, "time some steps of the nets now, at most 10 s in all; only for this plan")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -127,7 +129,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	return nil
 }
 
-// done says how far a run of the plan is in the store already; "" for nowhere.
+// done describes how far a run of the plan is in the store; "" if the store does not have it.
 func (q question) done(id string) string {
 	f := q.folders[id]
 	p, err := store.ReadProvenance(f)
@@ -145,8 +147,8 @@ func (q question) done(id string) string {
 	return fmt.Sprintf("%s at step %d of %d%s", s.State, s.Step, s.Steps, trained)
 }
 
-// lacking says what figures will lack of a finished run, as its record is one of an older
-// version.
+// lacking describes the curves that the figures will lack of a finished run, because an older
+// version of the program wrote its record; "" for none.
 func (q question) lacking(id string) (text string) {
 	f := q.folders[id]
 	rec, err := record.Read(f.Record())
@@ -157,18 +159,18 @@ func (q question) lacking(id string) (text string) {
 		_, missing := os.Stat(f.Weights())
 		switch {
 		case kind == sweep.Responses && missing == nil:
-			text += "; the layers' responses, which it did not record, will be added from its weights"
+			text += "; its record lacks the layers' responses, which will be computed from its weights and added"
 		case kind == sweep.Responses:
-			text += "; it did not record the layers' responses, and its weights are missing: layer_responses is drawn without it"
+			text += "; its record lacks the layers' responses, and its weights are missing: layer_responses is drawn without it"
 		default:
-			text += fmt.Sprintf("; it did not record %s, which weights do not tell: their figure is drawn without it, unless ./run.sh rm %s lets it be trained again", kind, f.Name())
+			text += fmt.Sprintf("; its record lacks %s, which weights cannot replace: their figure is drawn without it, unless ./run.sh rm %s removes it, so that it is trained again", kind, f.Name())
 		}
 	}
 	return text
 }
 
-// speeds gives the device and how fast nets train on it: timed now, or by the
-// records of this machine. It settles the precision of the plan's runs.
+// speeds returns the device and the speeds of nets on it: timed now if measure is set, else from
+// the records of this machine. It sets the precision of the plan's runs.
 func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFlags, p machine.Place, measure bool) (info device.Info, speeds []predict.Speed, err error) {
 	run := q.plan.Runs[0]
 	k, err := m.Kind(*flags.name)
