@@ -1,4 +1,4 @@
-// Runs that were finished before: what is left to do for them.
+// Finished runs: what is still to be done for them.
 
 package sweep
 
@@ -15,19 +15,19 @@ import (
 	"depthlab/harness/weights"
 )
 
-// drawn are the kinds of events that a figure draws, beside the curves that each record
-// has. Every run records them; a run of an older version may lack them.
+// drawn maps figures to the kind of events that they draw in addition to curves. Every run
+// records these events, but runs of older versions may lack them.
 var drawn = map[string]string{"layer_responses": Responses, "gradient_norms": Gradients}
 
-// Kinds of events that Lacking gives. Responses are computed from the trained weights;
-// gradients in training cannot be had afterwards.
+// Kinds of events that Lacking returns. Responses can be computed later, from the trained
+// weights; gradients cannot.
 const (
 	Responses = "responses"
 	Gradients = "gradients"
 )
 
-// Lacking are the kinds of events that the figures of a question draw, and that the record
-// of a finished run lacks.
+// Lacking lists the kinds of events that figures draw and that the record of a finished run does
+// not have.
 func Lacking(rec *record.RunRecord, figures []string) (kinds []string) {
 	for _, f := range figures {
 		kind, ok := drawn[f]
@@ -38,11 +38,10 @@ func Lacking(rec *record.RunRecord, figures []string) (kinds []string) {
 	return kinds
 }
 
-// settle does what is left for a run that is finished: it removes what a process that was
-// killed at the very end left, adds to the record what a figure draws and the weights
-// tell, and writes TensorBoard's file.
+// settle completes a finished run: it removes files that a process left that was killed at the
+// very end, adds responses to the record if a figure draws them, and writes TensorBoard's file.
 func (s *Sweep) settle(run experiments.Run, folder store.Folder) error {
-	if folder.Locked() { // of all that a run leaves, its lock goes last
+	if folder.Locked() { // the lock is the last file that a run removes
 		if err := s.holding(folder, func() error { return store.Tidy(folder) }); err != nil {
 			return fmt.Errorf("run %s: %w", run.ID, err)
 		}
@@ -53,7 +52,7 @@ func (s *Sweep) settle(run experiments.Run, folder store.Folder) error {
 	}
 	if slices.Contains(Lacking(rec, s.Plan.Figures), Responses) {
 		if err := s.holding(folder, func() error { return addResponses(folder, rec.Start.Steps) }); err != nil {
-			s.say("%s is left out of layer_responses, which it did not record: %v", run.ID, err)
+			s.say("layer_responses is drawn without %s, which did not record it: %v", run.ID, err)
 		}
 	}
 	if s.TensorBoard {
@@ -62,8 +61,8 @@ func (s *Sweep) settle(run experiments.Run, folder store.Folder) error {
 	return nil
 }
 
-// holding calls f with the run's lock held. If another process holds it, that does the
-// same, and nothing is left to do.
+// holding calls f with the run's lock held. If another process holds the lock, it does nothing,
+// because that process does the same.
 func (s *Sweep) holding(folder store.Folder, f func() error) error {
 	held, err := s.take(folder)
 	if other := new(lock.HeldError); errors.As(err, &other) {
@@ -75,8 +74,8 @@ func (s *Sweep) holding(folder store.Folder, f func() error) error {
 	return errors.Join(f(), held.Release())
 }
 
-// addResponses adds the layers' responses to the record of a finished run, from its
-// weights. The caller has the run's lock.
+// addResponses adds the layers' responses to the record of a finished run, from its weights. The
+// caller holds the run's lock.
 func addResponses(folder store.Folder, step int) error {
 	file, err := weights.Read(folder.Weights())
 	if err != nil {
