@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// Drawn is what figures draw beside curves.
-var Drawn = drawn
-
 // Fitting is the run that takes most, and how many such fit, at most n.
 func (s *Sweep) Fitting(n int) (id string, fits int, err error) {
 	run, bytes, err := largest(unfinished(s.Plan, s.Folders), s.Data, s.Device.Info())
