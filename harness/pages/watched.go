@@ -94,7 +94,7 @@ func (w *watched) refresh(see See) {
 		changed := rec != r.rec || err != nil && (r.err == nil || err.Error() != r.err.Error())
 		if now := stampOf(r.folder.Provenance()); now != r.madeAt || changed {
 			if now != r.madeAt {
-				r.made, _ = r.folder.ReadProvenance()
+				r.made, _ = store.ReadProvenance(r.folder)
 				r.madeAt = now
 			}
 			changed = true
@@ -105,10 +105,10 @@ func (w *watched) refresh(see See) {
 			if r.asked != nil {
 				steps = r.asked.Schedule.Stop
 			}
-			r.base = r.folder.Recorded(r.id, steps, rec, err)
+			r.base = store.Recorded(r.folder, r.id, steps, rec, err)
 			r.look(w.question, see)
 		}
-		r.status = r.folder.Held(r.base)
+		r.status = store.Held(r.folder, r.base)
 	}
 }
 
@@ -154,7 +154,7 @@ func (w *watched) list() {
 	for _, e := range entries {
 		at[e.ID] = w.view.Folder(e)
 	}
-	q, err := w.view.Load()
+	q, err := store.Load(w.view)
 	switch {
 	case err == nil:
 		w.question = &Question{q, q.Plans[0], w.view}

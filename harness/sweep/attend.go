@@ -31,7 +31,7 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 		return false, fmt.Errorf("run %s: %w", run.ID, err)
 	}
 	if found == store.Complete {
-		if lacks := folder.Lacks(run); lacks != "" && round == 0 {
+		if lacks := store.Lacks(folder, run); lacks != "" && round == 0 {
 			s.say("%s was finished before %s were asked for, and has none; ./run.sh rm %s and the same command train it again", run.ID, lacks, folder.Name())
 		}
 		return true, s.settle(ctx, run, dev)
@@ -153,7 +153,7 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 // cut is the run as it is trained here: as it was begun, else with as many images at a
 // time as the memory at hand holds.
 func cut(run experiments.Run, folder store.Folder, src *data.Source, dev device.Device) (experiments.Run, error) {
-	old, err := folder.ReadProvenance()
+	old, err := store.ReadProvenance(folder)
 	if err == nil && folder.HasCheckpoint() && replicas(old) == dev.Info().Replicas {
 		run.Micro = old.Micro
 		return run, nil

@@ -13,9 +13,9 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
+	"depthlab/harness/store"
 	"depthlab/harness/sweep/sweeptest"
 )
 
@@ -55,10 +55,10 @@ func (s choosySession) Choices() []device.Choice { return []device.Choice{s.choi
 func TestChoices(t *testing.T) {
 	for _, c := range []struct{ deterministic, choice, said string }{
 		{"true", "1", ""},
-		{"false", "2", "goes on with other arithmetic than before (compiled train 1 -> 2)"},
+		{"false", "2", "resumes with other arithmetic than before (compiled train 1 -> 2)"},
 	} {
 		dir, made := t.TempDir(), 0
-		dev := choosy{ref.New(), &made}
+		dev := choosy{sweeptest.Fast(), &made}
 		text := strings.Replace(several, "seeds: [0, 1, 2]", "seeds: [0]\ndeterministic: "+c.deterministic, 1)
 		err := sweeptest.New(t, text, dir, dev, "").Run(sweeptest.StopAfter(3)) // it saves after two steps
 		if !errors.Is(err, harness.ErrInterrupted) {
@@ -67,7 +67,7 @@ func TestChoices(t *testing.T) {
 		if err := sweeptest.New(t, text, dir, dev, "").Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		p, err := sweeptest.At(dir, "plain-8-seed0").ReadProvenance()
+		p, err := store.ReadProvenance(sweeptest.At(dir, "plain-8-seed0"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ func LacksGradients(rec *record.RunRecord, figures []string) bool {
 func (s *Sweep) settle(ctx context.Context, run experiments.Run, dev device.Device) error {
 	folder := s.Folders[run.ID]
 	if folder.Locked() { // of all that a run leaves, its lock goes last
-		if err := s.holding(folder, folder.Tidy); err != nil {
+		if err := s.holding(folder, func() error { return store.Tidy(folder) }); err != nil {
 			return fmt.Errorf("run %s: %w", run.ID, err)
 		}
 	}

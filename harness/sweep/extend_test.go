@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"depthlab/harness/device/ref"
+	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
@@ -18,7 +18,7 @@ import (
 func TestExtendInSweep(t *testing.T) {
 	begin := func(dir, old, new string) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
-		s.Plan = sweeptest.New(t, strings.Replace(strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-14, plain-8]\nvariants: [{name: constructed, extend: plain-8}]", 1), old, new, 1), dir, ref.New(), "").Plan
+		s.Plan = sweeptest.New(t, strings.Replace(strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-14, plain-8]\nvariants: [{name: constructed, extend: plain-8}]", 1), old, new, 1), dir, sweeptest.Fast(), "").Plan
 		return s
 	}
 	whole, cut := t.TempDir(), t.TempDir()
@@ -47,7 +47,7 @@ func TestExtendInSweep(t *testing.T) {
 	if err := again.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := again.Folders["plain-14-constructed-seed0"].ReadProvenance(); err != nil || p.Source != again.Folders["plain-8-seed0"].Name() {
+	if p, err := store.ReadProvenance(again.Folders["plain-14-constructed-seed0"]); err != nil || p.Source != again.Folders["plain-8-seed0"].Name() {
 		t.Errorf("its source is another, but it was not trained anew: %+v, %v, %v", p, err, before)
 	}
 }

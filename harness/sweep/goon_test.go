@@ -102,7 +102,7 @@ func TestGoOn(t *testing.T) {
 	if end := rec.Events[len(rec.Events)-1].Seconds; err != nil || end <= old.Seconds() {
 		t.Errorf("%g s of training in all, and %g s of the run before (%v)", end, old.Seconds(), err)
 	}
-	p, err := child.ReadProvenance()
+	p, err := store.ReadProvenance(child)
 	if err != nil || p.Source != parent.Name() || p.Run.Continue != parent.Name() || len(p.Sessions) == 0 || p.Sessions[0].First != 6 || p.Sessions[0].Note != "" {
 		t.Errorf("%v: %+v", err, p)
 	}
@@ -203,7 +203,7 @@ func TestBeginWithFile(t *testing.T) {
 	if err := os.WriteFile(file, append(content(t, file), 0), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which were changed since it was asked for") {
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which changed after the question was read") {
 		t.Error(err)
 	}
 }
@@ -233,10 +233,10 @@ func TestKeep(t *testing.T) {
 			lowest = p
 		}
 	}
-	if best, every := whole.KeptSteps(store.Best), whole.KeptSteps(store.Every); !slices.Equal(best, []int{lowest.Step}) || !slices.Equal(every, []int{3}) {
+	if best, every := store.Best.Steps(whole), store.Every.Steps(whole); !slices.Equal(best, []int{lowest.Step}) || !slices.Equal(every, []int{3}) {
 		t.Errorf("the best weights of steps %v and others of %v, want %d and 3", best, every, lowest.Step)
 	}
-	if got := weights.ChosenBy(whole.Kept(store.Best, lowest.Step)); got != "validation" {
+	if got := weights.ChosenBy(store.Best.File(whole, lowest.Step)); got != "validation" {
 		t.Errorf("chosen by the %s set", got)
 	}
 	if weights.ChosenBy(whole.Weights()) != "" || !bytes.Equal(content(t, whole.Weights()), content(t, without.Weights())) {
@@ -252,7 +252,7 @@ func TestKeep(t *testing.T) {
 		f    store.Folder
 		want string
 	}{{whole, ""}, {without, "the best weights and weights of every 3 steps"}} {
-		if got := c.f.Lacks(asking(t, t.TempDir(), text).Plan.Runs[0]); got != c.want {
+		if got := store.Lacks(c.f, asking(t, t.TempDir(), text).Plan.Runs[0]); got != c.want {
 			t.Errorf("lacks %q, want %q", got, c.want)
 		}
 	}
@@ -265,24 +265,24 @@ func TestKeepAfterKill(t *testing.T) {
 	dir := t.TempDir()
 	text := plain + "keep: [last, best, every 1 steps]\n"
 	var f store.Folder
-	for n := 4; len(f.KeptSteps(store.Best)) == 0; n++ { // until the first test
+	for n := 4; len(store.Best.Steps(f)) == 0; n++ { // until the first test
 		s := asking(t, dir, text)
 		if err := s.Run(sweeptest.StopAfter(n)); err == nil {
 			t.Fatal("not interrupted")
 		}
 		f = s.Folders[s.Plan.Runs[0].ID]
 	}
-	before := f.KeptSteps(store.Every)
-	for _, path := range []string{f.Kept(store.Best, 5), f.Kept(store.Every, 5)} {
+	before := store.Every.Steps(f)
+	for _, path := range []string{store.Best.File(f, 5), store.Every.File(f, 5)} {
 		if err := os.WriteFile(path, []byte("of a step behind the checkpoint"), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
 	trained(t, asking(t, dir, plain)) // which keeps no more
-	if got := f.KeptSteps(store.Every); len(before) == 0 || !slices.Equal(got, before) {
+	if got := store.Every.Steps(f); len(before) == 0 || !slices.Equal(got, before) {
 		t.Errorf("weights of steps %v, want those of %v", got, before)
 	}
-	if best := f.KeptSteps(store.Best); len(best) != 1 || best[0] == 5 {
+	if best := store.Best.Steps(f); len(best) != 1 || best[0] == 5 {
 		t.Errorf("the best are of steps %v", best)
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"depthlab/harness"
 	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
 	"depthlab/harness/model"
 	"depthlab/harness/sweep"
@@ -29,18 +28,18 @@ import (
 // several is question with three small runs.
 var several = strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\nseeds: [0, 1, 2]", "batch: 8", "batch: 4", "train: 64", "train: 32").Replace(sweeptest.Question)
 
-func openRef(int) (device.Device, error) { return ref.New(), nil }
+func openRef(int) (device.Device, error) { return sweeptest.Fast(), nil }
 
 // How many runs are trained at a time changes nothing in any of them, however
 // often all are interrupted.
 func TestJobs(t *testing.T) {
 	alone, together := t.TempDir(), t.TempDir()
-	if err := sweeptest.New(t, several, alone, ref.New(), "").Run(context.Background()); err != nil {
+	if err := sweeptest.New(t, several, alone, sweeptest.Fast(), "").Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	stops := 0
 	for n := 4; ; n += 6 {
-		s := sweeptest.New(t, several, together, ref.New(), "")
+		s := sweeptest.New(t, several, together, sweeptest.Fast(), "")
 		s.Open, s.Jobs = openRef, 3
 		err := s.Run(sweeptest.StopAfter(n))
 		if err == nil {
@@ -93,7 +92,7 @@ func TestLostDevice(t *testing.T) {
 		return s
 	}
 	whole := t.TempDir()
-	if err := begin(whole, ref.New()).Run(context.Background()); err != nil {
+	if err := begin(whole, sweeptest.Fast()).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	none := func(int) (device.Device, error) { return nil, errors.New("no GPU") }
@@ -109,14 +108,14 @@ func TestLostDevice(t *testing.T) {
 			if place == 0 {
 				return none(0)
 			}
-			return ref.New(), nil
+			return sweeptest.Fast(), nil
 		}, 1, 2, "", 3},
 		"none":             {none, 1, 1, "3 runs are not finished, as no device is left (", 1},
-		"each is lost too": {func(int) (device.Device, error) { return losing{ref.New(), 5}, nil }, 1, 1, "3 of 3 runs failed", 3},
+		"each is lost too": {func(int) (device.Device, error) { return losing{sweeptest.Fast(), 5}, nil }, 1, 1, "3 of 3 runs failed", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			s := begin(dir, losing{ref.New(), 5})
+			s := begin(dir, losing{sweeptest.Fast(), 5})
 			s.Open, s.Jobs, s.Places = c.open, c.jobs, c.places
 			err := s.Run(context.Background())
 			var lost *device.LostError
@@ -132,7 +131,7 @@ func TestLostDevice(t *testing.T) {
 					all, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*"))
 					t.Errorf("no checkpoint of step 4 among %v", all)
 				}
-				if err := begin(dir, ref.New()).Run(context.Background()); err != nil {
+				if err := begin(dir, sweeptest.Fast()).Run(context.Background()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -169,9 +168,9 @@ func TestLongestFirst(t *testing.T) {
 	} {
 		var mu sync.Mutex
 		var seen []string
-		s := sweeptest.New(t, text, t.TempDir(), noting{ref.New(), 0, &mu, &seen}, "")
+		s := sweeptest.New(t, text, t.TempDir(), noting{sweeptest.Fast(), 0, &mu, &seen}, "")
 		s.Data = datatest.Noise()
-		s.Places, s.Open = places, func(place int) (device.Device, error) { return noting{ref.New(), place, &mu, &seen}, nil }
+		s.Places, s.Open = places, func(place int) (device.Device, error) { return noting{sweeptest.Fast(), place, &mu, &seen}, nil }
 		if err := s.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +192,7 @@ type roomy struct {
 func (r roomy) Memory() (limit, used int64) { return r.limit, r.used }
 
 func TestFit(t *testing.T) {
-	s := sweeptest.New(t, sweeptest.Question, t.TempDir(), ref.New(), "")
+	s := sweeptest.New(t, sweeptest.Question, t.TempDir(), sweeptest.Fast(), "")
 	one, err := model.Footprint(s.Plan.Runs[1], s.Data, s.Device.Info())
 	if err != nil {
 		t.Fatal(err)
@@ -203,10 +202,10 @@ func TestFit(t *testing.T) {
 		dev  device.Device
 		want int
 	}{
-		{ref.New(), 2}, // not known: no limit but the runs
-		{roomy{ref.New(), 0, 0}, 2},
-		{roomy{ref.New(), 10*one + 5, 7*one + 3}, 3},
-		{roomy{ref.New(), one, one / 2}, 1},
+		{sweeptest.Fast(), 2}, // not known: no limit but the runs
+		{roomy{sweeptest.Fast(), 0, 0}, 2},
+		{roomy{sweeptest.Fast(), 10*one + 5, 7*one + 3}, 3},
+		{roomy{sweeptest.Fast(), one, one / 2}, 1},
 	} {
 		s.Device = c.dev
 		if id, got, err := s.Fitting(2); got != c.want || id != s.Plan.Runs[1].ID || err != nil {
@@ -267,7 +266,7 @@ func TestTwoAtATimeFail(t *testing.T) {
 		opened := 0
 		dev := func(int) (device.Device, error) {
 			opened++
-			return crowded{ref.New(), &open, &timed, c.failed}, nil
+			return crowded{sweeptest.Fast(), &open, &timed, c.failed}, nil
 		}
 		first, _ := dev(0)
 		opened = 0

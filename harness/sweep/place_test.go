@@ -13,7 +13,6 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/lock"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
@@ -55,7 +54,7 @@ func TestPrecisionStays(t *testing.T) {
 		}
 		return s
 	}
-	if err := begin(halves{ref.New()}).Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {
+	if err := begin(halves{sweeptest.Fast()}).Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {
 		t.Fatal(err)
 	}
 	const id = "plain-8-seed0"
@@ -63,7 +62,7 @@ func TestPrecisionStays(t *testing.T) {
 	if err != nil || len(kept) == 0 {
 		t.Fatal("no checkpoint", err)
 	}
-	s := begin(ref.New())
+	s := begin(sweeptest.Fast())
 	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16 and is left alone") {
 		t.Errorf("not left alone: %v", err)
 	}
@@ -73,11 +72,11 @@ func TestPrecisionStays(t *testing.T) {
 	if now, _ := filepath.Glob(filepath.Join(sweeptest.At(dir, id).Checkpoints(), "*")); len(now) != len(kept) {
 		t.Errorf("checkpoints %q became %q", kept, now)
 	}
-	if err := begin(halves{ref.New()}).Run(context.Background()); err != nil {
+	if err := begin(halves{sweeptest.Fast()}).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	before := sweeptest.Outcome(t, dir)
-	if err := begin(ref.New()).Run(context.Background()); err != nil {
+	if err := begin(sweeptest.Fast()).Run(context.Background()); err != nil {
 		t.Errorf("finished runs of another machine: %v", err)
 	}
 	sweeptest.Same(t, dir, before)
@@ -88,7 +87,7 @@ func TestSaveIsNoIdentity(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(save string) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
-		s.Plan = sweeptest.New(t, strings.Replace(sweeptest.Small, "save: 2 steps", "save: "+save+" steps", 1), dir, ref.New(), "").Plan
+		s.Plan = sweeptest.New(t, strings.Replace(sweeptest.Small, "save: 2 steps", "save: "+save+" steps", 1), dir, sweeptest.Fast(), "").Plan
 		return s
 	}
 	if err := begin("2").Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {
@@ -136,7 +135,7 @@ func TestResumedOtherwise(t *testing.T) {
 		if err := same.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if p, err := begun.ReadProvenance(); err != nil || len(p.Sessions) != 2 || p.Finished == "" {
+		if p, err := store.ReadProvenance(begun); err != nil || len(p.Sessions) != 2 || p.Finished == "" {
 			t.Errorf("another %s, and back: %+v, %v", name, p, err)
 		}
 	}
@@ -179,10 +178,10 @@ func TestShared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Remove(); err == nil || !strings.Contains(err.Error(), "being trained") {
+	if err := store.Remove(f); err == nil || !strings.Contains(err.Error(), "being trained") {
 		t.Errorf("removed in hand: %v", err)
 	}
-	if err := errors.Join(held.Release(), f.Remove()); err != nil {
+	if err := errors.Join(held.Release(), store.Remove(f)); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(string(f)); err == nil {
@@ -215,7 +214,7 @@ func TestWithoutProvenance(t *testing.T) {
 	if text, err := os.ReadFile(begun.Provenance() + ".damaged"); string(text) != "{" || err != nil {
 		t.Errorf("the damaged run.json: %q, %v", text, err)
 	}
-	p, err := begun.ReadProvenance()
+	p, err := store.ReadProvenance(begun)
 	if err != nil || len(p.Sessions) != 2 || p.Sessions[0].Note == "" {
 		t.Errorf("%+v, %v", p, err)
 	}

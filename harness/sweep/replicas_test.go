@@ -14,6 +14,7 @@ import (
 	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
@@ -82,7 +83,7 @@ func TestReplicas(t *testing.T) {
 			t.Errorf("warned %q, want %q", warned, want)
 		}
 	}
-	p, err := sweeptest.At(moved, id).ReadProvenance()
+	p, err := store.ReadProvenance(sweeptest.At(moved, id))
 	if err != nil || len(p.Sessions) != 3 || p.Sessions[2].Device.Replicas != 2 {
 		t.Errorf("sessions %+v, %v; want three, the last on 2 devices", p.Sessions, err)
 	}

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/sweep/sweeptest"
 	"depthlab/harness/testskip"
 )
@@ -73,7 +72,7 @@ func TestSoakRuns(t *testing.T) {
 		s.Plan.Runs = append(s.Plan.Runs, run)
 	}
 	var before usage
-	s.Device = &counting{ref.New(), func(n int) {
+	s.Device = &counting{sweeptest.Fast(), func(n int) {
 		if n == runs/10 {
 			before = used(t)
 		}

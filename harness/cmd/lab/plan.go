@@ -134,11 +134,11 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 // done says how far a run of the plan is in the store already; "" for nowhere.
 func (q question) done(id string) string {
 	f := q.folders[id]
-	p, err := f.ReadProvenance()
+	p, err := store.ReadProvenance(f)
 	if err != nil {
 		return ""
 	}
-	s := f.Status(id, p.Run.Schedule.Stop)
+	s := store.StatusOf(f, id, p.Run.Schedule.Stop)
 	trained := ""
 	if p.Question != q.plan.Question || p.Profile != q.plan.Folder {
 		trained = fmt.Sprintf(" (trained for %q, %s)", p.Question, p.Profile)

@@ -475,7 +475,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 
 // takeOver brings runs of the layout before the store into it, once.
 func takeOver(v store.View) error {
-	if !v.Former() {
+	if !store.Former(v) {
 		return nil
 	}
 	n, err := store.Import(string(v), v.Store(), false, say)
@@ -518,7 +518,7 @@ func (q question) recorded() (records []*record.RunRecord, origins []store.Origi
 			say("%s is left out: %v", run.ID, err)
 			continue
 		}
-		made, _ := f.ReadProvenance() // a damaged one is the origin's to tell
+		made, _ := store.ReadProvenance(f) // a damaged one is the origin's to tell
 		if rec.Start, err = seen(q.plan, run, made, rec.Start); err != nil {
 			say("%s is left out: %v", run.ID, err)
 			continue

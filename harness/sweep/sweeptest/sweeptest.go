@@ -19,7 +19,6 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/model"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
@@ -167,7 +166,7 @@ precision: fp32
 // NewSmall is the sweep of Small with ref, on noise.
 func NewSmall(t *testing.T, dir string) *sweep.Sweep {
 	t.Helper()
-	s := New(t, Small, dir, ref.New(), "")
+	s := New(t, Small, dir, Fast(), "")
 	s.Data = datatest.Noise()
 	return s
 }
