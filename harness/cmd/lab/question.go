@@ -551,7 +551,7 @@ func (q question) draw(ctx context.Context) error {
 	}
 	err = q.view.Alone(ctx, func() error {
 		err := plots.Draw(string(q.view), plots.Question{
-			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
+			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Options: q.plan.Measurements.Options(), Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)
 		return errors.Join(err, q.report(records, origins))
 	})
