@@ -176,13 +176,17 @@ func (d DataSet) remember(dir, checksum string) {
 	}
 }
 
-// stamp tells the files of a folder by size and time of change.
-func stamp(dir string) string {
-	var b strings.Builder
-	entries, _ := os.ReadDir(dir)
+// stamp tells the files of a folder, or a single file, by size and time of change.
+func stamp(path string) string {
+	paths := []string{path}
+	entries, _ := os.ReadDir(path)
 	for _, e := range entries {
-		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil {
-			fmt.Fprintln(&b, filepath.Join(dir, e.Name()), info.Size(), info.ModTime().UnixNano())
+		paths = append(paths, filepath.Join(path, e.Name()))
+	}
+	var b strings.Builder
+	for i, p := range paths {
+		if info, err := os.Stat(p); err == nil && (i > 0 || !info.IsDir()) {
+			fmt.Fprintln(&b, p, info.Size(), info.ModTime().UnixNano())
 		}
 	}
 	return b.String()
