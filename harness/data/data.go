@@ -46,6 +46,9 @@ func Join(s, t *Set) *Set {
 	photos := *s.Photos
 	photos.Names = slices.Concat(s.Photos.Names, t.Photos.Names)
 	photos.sums = slices.Concat(s.Photos.sums, t.Photos.sums)
+	if s.Photos.spans != nil || t.Photos.spans != nil {
+		photos.spans = slices.Concat(s.spans(), t.spans())
+	}
 	photos.Broken = map[int32]string{}
 	maps.Copy(photos.Broken, s.Photos.Broken)
 	for i, why := range t.Photos.Broken {
@@ -55,10 +58,19 @@ func Join(s, t *Set) *Set {
 	return &all
 }
 
+// spans are where photos lie in tar files, one for each.
+func (s *Set) spans() []span {
+	if s.Photos.spans == nil {
+		return make([]span, s.N)
+	}
+	return s.Photos.spans
+}
+
 // Source is a data set and its origin.
 type Source struct {
-	Name        string // name in questions: "cifar10"
-	Title       string // title for figures and tables; it says so if the files are not the canonical ones
+	Name        string   // name in questions: "cifar10"
+	Title       string   // title for figures and tables; it says so if the files are not the canonical ones
+	Classes     []string // names of the classes by label, where the files have them; nil where not
 	Train, Test Set
 	Checksum    string // SHA-256, hex, over sizes, labels and images of both sets; for photos over classes and the files' names, labels and bytes
 	Canonical   bool   // whether the bytes are known to be those of the published data set

@@ -129,18 +129,19 @@ func (d DataSet) loadPhotos(ctx context.Context, photos data.FolderOptions) (src
 }
 
 // Outline describes the data set without reading it: of photos, those in the folder that
-// is here; else as it is known to be. Nets see a square of size x size of photos.
-func (d DataSet) Outline(size int) (*data.Source, error) {
+// is here; else as it is known to be.
+func (d DataSet) Outline(ctx context.Context, photos data.FolderOptions) (*data.Source, error) {
 	if access, err := data.Of(d.name); err == nil && access.Outline != nil {
 		dir, err := d.Find()
 		if err == nil {
-			return access.Outline(dir, size)
+			photos.Cache = d.m.Cache("photos")
+			return access.Outline(ctx, dir, photos)
 		}
 		if d.m.DataDir != "" {
 			return nil, err
 		}
 	}
-	return data.Outline(d.name, size)
+	return data.Outline(d.name, photos.Size)
 }
 
 // known is .cache/NAME.json: the checksum of files that were read, and their sizes and

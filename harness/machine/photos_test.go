@@ -83,7 +83,7 @@ func TestOutlineOfPhotos(t *testing.T) {
 		dir                  string
 		train, test, classes int
 	}{{datatest.PhotoFolder(t), 18, 18, 3}, {"", dataset.Of("imagenet").Train, 50000, 1000}} {
-		src, err := machine.Machine{Root: t.TempDir(), DataDir: c.dir}.Data("imagenet").Outline(16)
+		src, err := machine.Machine{Root: t.TempDir(), DataDir: c.dir}.Data("imagenet").Outline(context.Background(), data.FolderOptions{Size: 16})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestOutlineOfPhotos(t *testing.T) {
 			t.Errorf("%q: %d + %d photos of %d classes, %d pixels", c.dir, src.Train.N, src.Test.N, src.Train.Classes, src.Train.Size)
 		}
 	}
-	if _, err := (machine.Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Data("imagenet").Outline(16); err == nil {
+	if _, err := (machine.Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Data("imagenet").Outline(context.Background(), data.FolderOptions{Size: 16}); err == nil {
 		t.Error("an empty folder is taken for ImageNet")
 	}
 }

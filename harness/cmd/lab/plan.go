@@ -56,7 +56,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := m.Data(q.plan.Runs[0].Data).Outline(q.plan.Runs[0].Input.Crop)
+	src, err := m.Data(q.plan.Runs[0].Data).Outline(ctx, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
 	if err != nil {
 		return err
 	}
