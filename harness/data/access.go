@@ -38,6 +38,7 @@ var access = map[string]Access{
 	"cifar10":   cifar10.access(),
 	"cifar100":  cifar100.access(),
 	"imagenet":  {Find: findPhotos, Check: checkPhotos, Read: ImageFolder, Outline: OutlineFolder},
+	"folder":    ownAccess(),
 	"preview":   {Make: func() *Source { return Preview(0, 0) }, Checksum: PreviewChecksum},
 	"preview64": {Make: func() *Source { return Preview64(0, 0) }, Checksum: Preview64Checksum},
 }
@@ -64,7 +65,7 @@ func Fetchable() (names []string) {
 // In lists the data sets that a folder has completely or partly.
 func In(dir string) (found []dataset.Set) {
 	for _, s := range dataset.All {
-		if s.Made() {
+		if s.Made() || s.Own() && len(found) > 0 { // own images may look like anything
 			continue
 		}
 		if _, err := access[s.Name].Find(dir); err == nil {
@@ -96,8 +97,7 @@ const photosForm = "--data DIR or $DEPTHLAB_IMAGENET names a folder with train/n
 // that around it, as Kaggle has it.
 func findPhotos(home string) (string, error) {
 	for _, dir := range []string{home, filepath.Join(home, kaggleFolder), filepath.Join(home, "ILSVRC", kaggleFolder)} {
-		p := imagenetParts
-		if part(dir, p.train, p.trainTars)+part(dir, p.val, p.valTars) != "" {
+		if imagenetParts.in(dir) {
 			return dir, nil
 		}
 	}

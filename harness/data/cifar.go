@@ -123,16 +123,30 @@ func noEOF(err error) error {
 	return err
 }
 
-// titleOf returns the line in the folder's title.txt, unless it is empty, not one
-// printable line of at most 80 characters, or the title of the canonical files.
+// titleOf returns the line in the folder's title.txt, unless it is the title of the
+// canonical files.
 func (c cifar) titleOf(root *os.Root) string {
-	title := strings.TrimSpace(readSmall(root, titleFile))
-	plain := plainly(title)
-	printable := strings.IndexFunc(title, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
-	if plain == "" || plain == plainly(c.Title) || !printable || !utf8.ValidString(title) || utf8.RuneCountInString(title) > 80 {
+	title := titleIn(root)
+	if title == "" || plainly(title) == plainly(c.Title) {
 		return c.Title + ", files differ from the canonical ones"
 	}
 	return title
+}
+
+// titleIn returns the line in a folder's title.txt; "" if there is none.
+func titleIn(root *os.Root) string {
+	title := strings.TrimSpace(readSmall(root, titleFile))
+	if !isTitle(title) {
+		return ""
+	}
+	return title
+}
+
+// isTitle says whether a text is one printable line of at most 80 characters, with letters
+// or digits in it.
+func isTitle(text string) bool {
+	printable := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+	return plainly(text) != "" && printable && utf8.ValidString(text) && utf8.RuneCountInString(text) <= 80
 }
 
 // plainly keeps only the letters and digits of a text, in lower case.

@@ -87,6 +87,7 @@ type FolderOptions struct {
 	Cache    string                // folder of the cached index
 	Progress func(done, total int) // number of files examined so far and in total; may be nil
 	TestOnly bool                  // for tests: train may be missing
+	Whole    bool                  // bring all images to Size and hold them in memory
 
 	own bool // the user's own images, which may lie in other ways
 }
@@ -124,18 +125,31 @@ func ImageFolder(ctx context.Context, dir string, o FolderOptions) (*Source, err
 	if err != nil {
 		return nil, f.left.explain(err)
 	}
-	s := &Source{Name: "imagenet", Classes: f.classes, Train: train, Test: test, Checksum: photoChecksum(f.classes, &train, &test)}
+	s := &Source{Name: o.set().Name, Classes: f.classes, Train: train, Test: test, Checksum: photoChecksum(f.classes, &train, &test)}
 	var broken, warnings []string
-	for _, set := range []*Set{&s.Train, &s.Test} {
-		broken = append(broken, set.Photos.broken()...)
+	resized := 0
+	if o.Whole {
+		if resized, err = s.hold(ctx, o); err != nil {
+			return nil, err
+		}
 	}
-	s.Title = f.title(train.N-len(train.Photos.Broken), test.N-len(test.Photos.Broken))
-	s.Canonical = s.Title == imagenet.Title
+	for _, p := range []*Photos{train.Photos, test.Photos} {
+		broken = append(broken, p.broken()...)
+	}
+	s.Title = f.title(dir, o, train.N-len(train.Photos.Broken), test.N-len(test.Photos.Broken))
+	s.Canonical = o.own || s.Title == imagenet.Title
 	if len(broken) > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s: %d unreadable files are left out: %s; all are named in %s", dir, len(broken), someOf(broken), ix.path))
+		where := "; all are named in " + ix.path
+		if o.Whole { // not all of them are found out by the index
+			where = ""
+		}
+		warnings = append(warnings, fmt.Sprintf("%s: %d unreadable files are left out: %s%s", dir, len(broken), someOf(broken), where))
 	}
 	if len(f.left) > 0 {
 		warnings = append(warnings, fmt.Sprintf("%s: %v", dir, f.left))
+	}
+	if resized > 0 {
+		warnings = append(warnings, fmt.Sprintf("%s: %d of %d images have another size than %dx%[4]d: they are resized by the shorter side, and the middle is cut out", dir, resized, train.N+test.N, o.Size))
 	}
 	s.Warning = strings.Join(warnings, "\n")
 	return s, nil
@@ -149,23 +163,46 @@ func OutlineFolder(ctx context.Context, dir string, o FolderOptions) (*Source, e
 		return nil, err
 	}
 	set := func(folders []photoDir) Set {
-		s := Set{Channels: 3, Size: o.Size, Classes: len(f.classes), Photos: &Photos{Dir: dir}}
+		s := Set{Channels: 3, Size: o.Size, Classes: len(f.classes)}
+		if !o.Whole {
+			s.Photos = &Photos{Dir: dir}
+		}
 		for _, folder := range folders {
 			s.N += len(folder.Photos)
 		}
 		return s
 	}
 	train, test := set(f.train), set(f.val)
-	return &Source{Name: "imagenet", Classes: f.classes, Title: f.title(train.N, test.N), Train: train, Test: test}, nil
+	if o.Whole {
+		err = fits(train.N+test.N, o.Size)
+	}
+	s := &Source{Name: o.set().Name, Classes: f.classes, Title: f.title(dir, o, train.N, test.N), Train: train, Test: test}
+	if len(f.left) > 0 {
+		s.Warning = fmt.Sprintf("%s: %v", dir, f.left)
+	}
+	return s, err
 }
 
 // imagenet describes the whole of ImageNet.
 var imagenet = dataset.Of("imagenet")
 
-// title says what the readable photos are, and how many.
-func (f *layout) title(train, test int) string {
+// set is the data set of the table.
+func (o FolderOptions) set() dataset.Set {
+	if o.own {
+		return dataset.Of("folder")
+	}
+	return imagenet
+}
+
+// title says what the readable photos are, and how many. Own images are called as their
+// folder, or as its title.txt says.
+func (f *layout) title(dir string, o FolderOptions, train, test int) string {
 	name := imagenet.Title
 	switch {
+	case o.own && test == 0:
+		return fmt.Sprintf("%s, %d classes, %d images", ownTitle(dir), len(f.classes), train)
+	case o.own:
+		return fmt.Sprintf("%s, %d classes, %d + %d images", ownTitle(dir), len(f.classes), train, test)
 	case f.tiny:
 		name = "Tiny-ImageNet"
 	case !slices.ContainsFunc(f.classes, isSynset):

@@ -259,9 +259,9 @@ func TestBadTars(t *testing.T) {
 		file []byte
 		says string
 	}{
-		"cut in a photo":     {good[:512+photo/2], "train/n02.tar (cut short at byte"},
-		"cut behind a photo": {good[:512+(photo+511)/512*512], "train/n02.tar (cut short at byte"},
-		"cut in a header":    {good[:512+(photo+511)/512*512+100], "train/n02.tar (cut short at byte"},
+		"cut in a photo":     {good[:512+photo/2], "train/n02.tar: cut short at byte"},
+		"cut behind a photo": {good[:512+(photo+511)/512*512], "train/n02.tar: cut short at byte"},
+		"cut in a header":    {good[:512+(photo+511)/512*512+100], "train/n02.tar: cut short at byte"},
 		"empty":              {nil, "cut short at byte 0"},
 		"compressed":         {append(compressed, make([]byte, 512)...), "is no tar file; if it is compressed"},
 		"damaged":            {append(bytes.Clone(good[:512+(photo+511)/512*512]), bytes.Repeat([]byte{7}, 2048)...), "damaged behind byte"},

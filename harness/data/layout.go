@@ -124,6 +124,9 @@ func readLayout(ctx context.Context, dir string, o FolderOptions) (layout, error
 	if len(f.classes) == 0 {
 		return f, fmt.Errorf("%s has no folders; expected a folder for each class in it, such as n01440764", filepath.Join(dir, tops[0].Path))
 	}
+	if o.own && len(f.classes) == 1 {
+		return f, fmt.Errorf("%s has images of one class only, %s; expected a folder for each of several classes", filepath.Join(dir, tops[0].Path), f.classes[0])
+	}
 	if trainPart != "" {
 		for _, c := range f.classes {
 			f.train = append(f.train, l.class(train, c))
@@ -196,7 +199,8 @@ type lister struct {
 	dir    string
 	cache  string
 	tarred map[string]*photoDir // folders in tar files that were opened, by path
-	failed []string
+	failed []string             // files and folders that the system does not let us read
+	bad    []error              // tar files that are damaged
 }
 
 // top lists a part of the data set, a folder or a tar file. In a folder, tar files stand
@@ -241,8 +245,11 @@ func (l *lister) through(d photoDir, counts func(inner photoDir) bool) photoDir 
 // openTar makes the content of a tar file a folder at path.
 func (l *lister) openTar(file, path string) {
 	entries, err := tarEntries(l.ctx, filepath.Join(l.dir, file), l.cache)
-	if err != nil {
+	switch {
+	case isSystems(err):
 		l.failed = append(l.failed, failure(file, err))
+	case err != nil:
+		l.bad = append(l.bad, fmt.Errorf("%s: %w", filepath.Join(l.dir, file), err))
 	}
 	maps.Copy(l.tarred, tree(file, path, entries))
 }
@@ -280,7 +287,7 @@ func (l *lister) list(path string) photoDir {
 	return d
 }
 
-func (l *lister) err() error { return cannotRead(l.dir, l.failed) }
+func (l *lister) err() error { return errors.Join(append(l.bad, cannotRead(l.dir, l.failed))...) }
 
 // failure names a file or folder of a data set together with the system's error.
 func failure(path string, err error) string {

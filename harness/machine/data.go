@@ -137,11 +137,24 @@ func (d DataSet) Outline(ctx context.Context, photos data.FolderOptions) (*data.
 			photos.Cache = d.m.Cache("photos")
 			return access.Outline(ctx, dir, photos)
 		}
-		if d.m.DataDir != "" {
+		if d.m.DataDir != "" || dataset.Of(d.name).Own() {
 			return nil, err
 		}
 	}
 	return data.Outline(d.name, photos.Size)
+}
+
+// Count is how many of the user's own images there are here to train and to test on;
+// known is false where there are none here.
+func (d DataSet) Count(ctx context.Context) (train, test int, known bool, err error) {
+	if _, err := d.Whole(); err != nil {
+		return 0, 0, false, nil // whoever needs them says so
+	}
+	src, err := d.Outline(ctx, data.FolderOptions{Size: dataset.Of(d.name).Size})
+	if err != nil {
+		return 0, 0, false, err
+	}
+	return src.Train.N, src.Test.N, true, nil
 }
 
 // known is .cache/NAME.json: the checksum of files that were read, and their sizes and

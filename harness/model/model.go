@@ -18,15 +18,16 @@ import (
 // Model is the net of a run, opened on a device with its data and its initial weights.
 // It is for one goroutine.
 type Model struct {
-	Run      experiments.Run
-	Session  device.Session
-	Programs device.Programs
-	Images   Images
-	Input    Normalisation
-	Launch   int   // largest number of steps in one Train call
-	Feed     *Feed // decodes photos; nil if the data set lies on the device
-	Classes  int
-	Layers   Layers
+	Run        experiments.Run
+	Session    device.Session
+	Programs   device.Programs
+	Images     Images
+	Input      Normalisation
+	Launch     int   // largest number of steps in one Train call
+	Feed       *Feed // decodes photos; nil if the data set lies on the device
+	Classes    int
+	ClassNames []string // of photos and own images, by label; nil for none
+	Layers     Layers
 
 	sampler data.Sampler
 	look    data.Look
@@ -40,7 +41,7 @@ func Open(run experiments.Run, src *data.Source, dev device.Device, folder strin
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Run: run, Classes: src.Train.Classes}
+	m := &Model{Run: run, Classes: src.Train.Classes, ClassNames: src.Classes}
 	if m.Images, err = imagesOf(run, src); err != nil {
 		return nil, err
 	}

@@ -20,16 +20,17 @@ import (
 
 // Info is recorded with weights, so that eval can repeat it.
 type Info struct {
-	Net      string  `json:"net"`
-	Data     string  `json:"data"`
-	Steps    int     `json:"steps"`
-	Eps      float64 `json:"eps"`
-	Classes  int     `json:"classes"`
-	Size     int     `json:"size"`
-	Channels int     `json:"channels"`
-	Averaged int     `json:"averaged_batches"`    // mini-batches that batch norm's statistics are averaged over; 0: moving averages
-	Side     int     `json:"side,omitempty"`      // of photos: the shorter side in tests
-	ChosenBy string  `json:"chosen_by,omitempty"` // "test", "validation": the images whose error these weights were chosen by, as the best; "" for the last ones
+	Net      string   `json:"net"`
+	Data     string   `json:"data"`
+	Steps    int      `json:"steps"`
+	Eps      float64  `json:"eps"`
+	Classes  int      `json:"classes"`
+	Size     int      `json:"size"`
+	Channels int      `json:"channels"`
+	Averaged int      `json:"averaged_batches"`      // mini-batches that batch norm's statistics are averaged over; 0: moving averages
+	Side     int      `json:"side,omitempty"`        // of photos: the shorter side in tests
+	Names    []string `json:"class_names,omitempty"` // of the classes of photos and own images, by label
+	ChosenBy string   `json:"chosen_by,omitempty"`   // "test", "validation": the images whose error these weights were chosen by, as the best; "" for the last ones
 }
 
 // Names of the preprocessing in a file of weights: (pixel - mean) * scale.
@@ -217,4 +218,13 @@ func DataOf(path string) (name string, size int) {
 		return "", 0
 	}
 	return w.Info.Data, w.Info.Size
+}
+
+// ClassNames are the names of the classes that a file of weights records; nil for none.
+func ClassNames(path string) []string {
+	w, err := Read(path)
+	if err != nil || w.Info == nil {
+		return nil
+	}
+	return w.Info.Names
 }

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/machine"
+	"depthlab/harness/model"
 	"depthlab/harness/predict"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
@@ -56,7 +56,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := m.Data(q.plan.Runs[0].Data).Outline(ctx, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
+	src, err := m.Data(q.plan.Runs[0].Data).Outline(ctx, model.Reading(q.plan.Runs[0].Input))
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 		})
 	}
 	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.asked(), src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
-	for _, line := range append(c.reasons(missing), q.Overridden(q.plan)) {
+	for _, line := range append(c.reasons(missing), q.Overridden(q.plan), src.Warning) {
 		if line != "" {
 			fmt.Println(line)
 		}
@@ -200,7 +200,7 @@ func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFl
 	if !measure {
 		return info, predict.Recorded(m.Stores(), run.Data, info), nil
 	}
-	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})
+	src, err := load(ctx, m, run.Data, model.Reading(run.Input))
 	if err != nil {
 		return info, nil, err
 	}
