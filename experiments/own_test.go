@@ -95,14 +95,14 @@ func TestOwnComplaints(t *testing.T) {
 
 // The example of README.md can be asked.
 func TestOwnExample(t *testing.T) {
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile("../harness/data/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, example, _ := strings.Cut(string(text), "\n    question: Cat or dog?")
 	example, _, found := strings.Cut(example, "\n\n")
 	if !found {
-		t.Fatal("README.md has no example of own images")
+		t.Fatal("harness/data/README.md has no example of own images")
 	}
 	q, err := counted(1000, 0).Parse("own.yaml", []byte("question: Cat or dog?"+strings.ReplaceAll(example, "\n    ", "\n")))
 	if err != nil || q.Plans[0].Runs[0].Data != "folder" || q.Plans[0].Runs[0].Input.Size != 32 {
