@@ -18,15 +18,16 @@ import (
 // Model is the net of a run, opened on a device with its data and its initial weights. It is
 // not safe for concurrent use.
 type Model struct {
-	Run      experiments.Run
-	Session  device.Session
-	Programs device.Programs
-	Images   Images
-	Input    Normalisation
-	Launch   int   // largest number of steps in one Train call
-	Feed     *Feed // decodes photos; nil if the data set is resident on the device
-	Classes  int
-	Layers   Layers
+	Run        experiments.Run
+	Session    device.Session
+	Programs   device.Programs
+	Images     Images
+	Input      Normalisation
+	Launch     int   // largest number of steps in one Train call
+	Feed       *Feed // decodes photos; nil if the data set is resident on the device
+	Classes    int
+	ClassNames []string // of photos and own images, by label; nil for none
+	Layers     Layers
 
 	sampler data.Sampler
 	look    data.Look
@@ -36,18 +37,33 @@ type Model struct {
 // weights. folder is where the device keeps the executables of a deterministic run, for its
 // next session; "" to keep none.
 func Open(run experiments.Run, src *data.Source, dev device.Device, folder string) (*Model, error) {
+	p, err := Compile(run, src, dev.Info())
+	if err != nil {
+		return nil, err
+	}
+	return open(run, src, dev, p, folder)
+}
+
+// OpenTests is Open for a net that is not trained: it has no training program.
+func OpenTests(run experiments.Run, src *data.Source, dev device.Device) (*Model, error) {
+	p, err := Compile(run, src, dev.Info())
+	if err != nil {
+		return nil, err
+	}
+	p.Train = nil
+	return open(run, src, dev, p, "")
+}
+
+func open(run experiments.Run, src *data.Source, dev device.Device, p device.Programs, folder string) (*Model, error) {
 	arch, err := nets.ParseArch(run.Net)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Run: run, Classes: src.Train.Classes}
+	m := &Model{Run: run, Programs: p, Classes: src.Train.Classes, ClassNames: src.Classes}
 	if m.Images, err = imagesOf(run, src); err != nil {
 		return nil, err
 	}
 	_, m.Launch = Held(run, src, dev.Info())
-	if m.Programs, err = Compile(run, src, dev.Info()); err != nil {
-		return nil, err
-	}
 	o := device.Options{Precision: device.Precision(run.Precision), Deterministic: !run.AnyOrder}
 	if o.Deterministic {
 		o.Folder = folder

@@ -50,7 +50,7 @@ func page(r *plots.Reporter, q Question, runs []Run) (report.Page, error) {
 	for _, run := range runs {
 		records = append(records, run.Record)
 	}
-	p, err := r.Page(plots.Question{Name: filepath.Base(filepath.Dir(string(q.View))), Title: q.Plan.Question}, records, func(id string) float64 { return epochs[id] })
+	p, err := r.Page(plots.Question{Name: filepath.Base(filepath.Dir(string(q.View))), Title: q.Plan.Question, Figures: q.Plan.Figures, Options: q.Plan.Measurements.Options()}, records, func(id string) float64 { return epochs[id] })
 	if err != nil {
 		return p, err
 	}

@@ -102,6 +102,9 @@ func (f Folder) lock() string        { return filepath.Join(string(f), "lock") }
 // again, because compiling again may choose other algorithms.
 func (f Folder) Compiled() string { return filepath.Join(f.Checkpoints(), "compiled") }
 
+// Measuring is the folder of measurements of the trained net that are under way.
+func (f Folder) Measuring() string { return filepath.Join(string(f), "measuring") }
+
 // Take takes the run's lock. If another process trains the run, the error is a
 // *lock.HeldError.
 func (f Folder) Take(locks *lock.Set) (*lock.Lock, error) {

@@ -34,7 +34,7 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 		if lacks := store.Lacks(folder, run); lacks != "" && round == 0 {
 			s.say("%s was finished without %s; to have them, train it again: ./run.sh rm %s, then the same command", run.ID, lacks, folder.Name())
 		}
-		return true, s.settle(run, folder)
+		return true, s.settle(ctx, run, dev)
 	}
 	if err := s.ready(run); err != nil {
 		return false, err
@@ -53,7 +53,10 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 			return false, fmt.Errorf("run %s: another process stopped it: %s", run.ID, rec.Stopped())
 		}
 	}
-	return false, s.train(ctx, i, held, dev)
+	if err := s.train(ctx, i, held, dev); err != nil {
+		return false, err
+	}
+	return false, s.measure(ctx, run, dev)
 }
 
 // take takes a run's lock.

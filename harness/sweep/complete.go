@@ -3,44 +3,32 @@
 package sweep
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"depthlab/experiments"
+	"depthlab/harness"
+	"depthlab/harness/device"
+	"depthlab/harness/disk"
 	"depthlab/harness/lock"
+	"depthlab/harness/measure"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
-	"depthlab/harness/train"
-	"depthlab/harness/weights"
 )
 
-// drawn maps figures to the kind of events that they draw in addition to curves. Every run
-// records these events, but runs of older versions may lack them.
-var drawn = map[string]string{"layer_responses": Responses, "gradient_norms": Gradients}
-
-// Kinds of events that Lacking returns. Responses can be computed later, from the trained
-// weights; gradients cannot.
-const (
-	Responses = "responses"
-	Gradients = "gradients"
-)
-
-// Lacking lists the kinds of events that figures draw and that the record of a finished run does
-// not have.
-func Lacking(rec *record.RunRecord, figures []string) (kinds []string) {
-	for _, f := range figures {
-		kind, ok := drawn[f]
-		if ok && !slices.ContainsFunc(rec.Events, func(e record.Event) bool { return e.Kind == kind }) {
-			kinds = append(kinds, kind)
-		}
-	}
-	return kinds
+// LacksGradients reports whether the figures of a question draw the norms of gradients, and the
+// record of a run has none, as records of older versions. They cannot be computed from weights.
+func LacksGradients(rec *record.RunRecord, figures []string) bool {
+	return slices.Contains(figures, "gradient_norms") && rec.Gradients() == nil
 }
 
 // settle completes a finished run: it removes files that a process left that was killed at the
-// very end, adds responses to the record if a figure draws them, and writes TensorBoard's file.
-func (s *Sweep) settle(run experiments.Run, folder store.Folder) error {
+// very end, measures what a figure draws, and writes TensorBoard's file.
+func (s *Sweep) settle(ctx context.Context, run experiments.Run, dev device.Device) error {
+	folder := s.Folders[run.ID]
 	if folder.Locked() { // the lock is the last file that a run removes
 		if err := s.holding(folder, func() error { return store.Tidy(folder) }); err != nil {
 			return fmt.Errorf("run %s: %w", run.ID, err)
@@ -50,13 +38,40 @@ func (s *Sweep) settle(run experiments.Run, folder store.Folder) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(Lacking(rec, s.Plan.Figures), Responses) {
-		if err := s.holding(folder, func() error { return addResponses(folder, rec.Start.Steps) }); err != nil {
-			s.say("layer_responses is drawn without %s, which did not record it: %v", run.ID, err)
+	if len(measure.Lacking(rec, s.Plan)) > 0 {
+		if err := s.holding(folder, func() error { return s.measure(ctx, run, dev) }); err != nil {
+			return err
 		}
 	}
 	if s.TensorBoard {
 		return writeBoard(s.View.TensorBoard(run.ID), rec)
+	}
+	return nil
+}
+
+// measure adds to the record of a finished run what figures draw and the record lacks, from the
+// trained weights. The caller holds the run's lock. Fails if the command was interrupted, the
+// device is lost, or nothing can be written. A measurement that is not possible is left out,
+// with a line that says why.
+func (s *Sweep) measure(ctx context.Context, run experiments.Run, dev device.Device) error {
+	folder := s.Folders[run.ID]
+	rec, err := record.Read(folder.Record())
+	if err != nil {
+		return err
+	}
+	for _, m := range measure.Lacking(rec, s.Plan) {
+		if m.Name != "responses" {
+			s.say("%s: %s, %s", run.ID, m.Name, m.Cost(run, s.Plan))
+		}
+		err := m.Add(ctx, measure.Target{Run: run, Folder: folder, Data: s.Data, Device: dev, Say: s.say}, s.Plan.Measurements)
+		var lost *device.LostError
+		var bad *disk.Error
+		switch {
+		case errors.Is(err, harness.ErrInterrupted), errors.As(err, &lost), errors.As(err, &bad):
+			return err
+		case err != nil:
+			s.say("%s is left out of %s, for which its weights are needed: %v", run.ID, strings.Join(m.Figures, " and "), err)
+		}
 	}
 	return nil
 }
@@ -72,22 +87,4 @@ func (s *Sweep) holding(folder store.Folder, f func() error) error {
 		return err
 	}
 	return errors.Join(f(), held.Release())
-}
-
-// addResponses adds the layers' responses to the record of a finished run, from its weights. The
-// caller holds the run's lock.
-func addResponses(folder store.Folder, step int) error {
-	file, err := weights.Read(folder.Weights())
-	if err != nil {
-		return err
-	}
-	layers, values, err := file.Trained()
-	if err != nil {
-		return err
-	}
-	e, err := train.Responses(layers, values, file.Info.Eps, step)
-	if err != nil {
-		return err
-	}
-	return record.Amend(folder.Record(), e)
 }

@@ -8,11 +8,10 @@ import (
 	"os"
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
-	"depthlab/experiments"
+	"depthlab/harness/measure"
 	"depthlab/harness/record"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
@@ -78,19 +77,13 @@ func TestMissingResponses(t *testing.T) {
 	if err != nil || !rec.Finished() {
 		t.Fatal(rec, err)
 	}
-	if got := sweep.Lacking(rec, []string{"gradient_norms", "training_curves", "layer_responses"}); !slices.Equal(got, []string{"gradients", "responses"}) {
-		t.Errorf("it lacks %q", got)
+	if got := measure.Lacking(rec, s.Plan); len(got) != 1 || got[0].Name != "responses" {
+		t.Errorf("it lacks %v", got)
+	}
+	if !sweep.LacksGradients(rec, s.Plan.Figures) || sweep.LacksGradients(rec, []string{"layer_responses"}) {
+		t.Error("its record has no gradients, which one of the figures draws")
 	}
 	if plain.Locked() || residual.Locked() {
 		t.Error("a lock is left")
-	}
-}
-
-// The keys of drawn are names of figures.
-func TestDrawnAgree(t *testing.T) {
-	for figure := range sweep.Drawn {
-		if !slices.Contains(experiments.Figures, figure) {
-			t.Errorf("%s is not a figure, expected one of %q", figure, experiments.Figures)
-		}
 	}
 }

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// Drawn maps figures to the events that they draw in addition to curves.
-var Drawn = drawn
-
 // Fitting returns the run that needs the most memory, and how many such runs fit, at most n.
 func (s *Sweep) Fitting(n int) (id string, fits int, err error) {
 	run, bytes, err := largest(unfinished(s.Plan, s.Folders), s.Data, s.Device.Info())

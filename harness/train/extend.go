@@ -86,11 +86,7 @@ func construct(ctx context.Context, net *model.Model, from *weights.File) error 
 	}
 	for _, stage := range stages {
 		for _, l := range stage {
-			kernels := make([]float32, l.Channels*l.Channels*9)
-			for c := range l.Channels {
-				kernels[(c*l.Channels+c)*9+4] = 1
-			}
-			w.Write(l.Conv+".weight", kernels) // its batch norm has scale 1 and shift 0
+			w.Write(l.Conv+".weight", nets.Centred(l.Channels, 3)) // its batch norm has scale 1 and shift 0
 		}
 	}
 	inserted := map[string][]float32{}

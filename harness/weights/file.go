@@ -20,16 +20,17 @@ import (
 
 // Info is stored with weights, so that eval can use the same settings.
 type Info struct {
-	Net      string  `json:"net"`
-	Data     string  `json:"data"`
-	Steps    int     `json:"steps"`
-	Eps      float64 `json:"eps"`
-	Classes  int     `json:"classes"`
-	Size     int     `json:"size"`
-	Channels int     `json:"channels"`
-	Averaged int     `json:"averaged_batches"`    // mini-batches over which batch norm statistics are averaged; 0: moving averages
-	Side     int     `json:"side,omitempty"`      // for photos: the shorter side in tests
-	ChosenBy string  `json:"chosen_by,omitempty"` // "test", "validation": the set by whose error these weights were chosen as the best; "" for the last weights
+	Net      string   `json:"net"`
+	Data     string   `json:"data"`
+	Steps    int      `json:"steps"`
+	Eps      float64  `json:"eps"`
+	Classes  int      `json:"classes"`
+	Size     int      `json:"size"`
+	Channels int      `json:"channels"`
+	Averaged int      `json:"averaged_batches"`      // mini-batches over which batch norm statistics are averaged; 0: moving averages
+	Side     int      `json:"side,omitempty"`        // for photos: the shorter side in tests
+	Names    []string `json:"class_names,omitempty"` // of the classes of photos and own images, by label
+	ChosenBy string   `json:"chosen_by,omitempty"`   // "test", "validation": the set by whose error these weights were chosen as the best; "" for the last weights
 }
 
 // Names of the normalisation's tensors in a file of weights: (pixel - mean) * scale.
@@ -216,4 +217,13 @@ func DataOf(path string) (name string, size int) {
 		return "", 0
 	}
 	return w.Info.Data, w.Info.Size
+}
+
+// ClassNames are the names of the classes that a file of weights records; nil for none.
+func ClassNames(path string) []string {
+	w, err := Read(path)
+	if err != nil || w.Info == nil {
+		return nil
+	}
+	return w.Info.Names
 }

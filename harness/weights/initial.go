@@ -71,7 +71,10 @@ func Check(path string, run experiments.Run) error {
 	set := dataset.Of(run.Data)
 	c := nets.Config{Channels: 3, Size: set.Size, Classes: set.Classes}
 	if set.Photos {
-		c.Size = run.Input.Crop
+		c.Size = run.Input.Side()
+	}
+	if set.Own() {
+		c.Classes = 1000 // not known
 	}
 	params, norms, err := arch.Leaves(c)
 	if err != nil {

@@ -13,9 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"depthlab/harness/data"
+	"depthlab/experiments"
 	"depthlab/harness/device"
 	"depthlab/harness/machine"
+	"depthlab/harness/measure"
+	"depthlab/harness/model"
 	"depthlab/harness/predict"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
@@ -58,7 +60,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := m.Data(q.plan.Runs[0].Data).Outline(q.plan.Runs[0].Input.Crop)
+	src, err := m.Data(q.plan.Runs[0].Data).Outline(ctx, model.Reading(q.plan.Runs[0].Input))
 	if err != nil {
 		return err
 	}
@@ -78,7 +80,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 		})
 	}
 	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.asked(), src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
-	for _, line := range append(c.reasons(missing), q.Overridden(q.plan)) {
+	for _, line := range append(c.reasons(missing), q.Overridden(q.plan), src.Warning) {
 		if line != "" {
 			fmt.Println(line)
 		}
@@ -94,12 +96,14 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	rough := false
 	var cuts []string
 	for _, e := range estimates {
-		takes := duration(e.Time)
-		if e.Done != "" {
-			done = append(done, e.ID+": "+e.Done)
-			if e.Time == 0 {
-				takes = "finished"
-			}
+		takes, then := duration(e.Time), ""
+		if e.Done != "" && e.Time == 0 {
+			takes = "finished"
+		} else {
+			then = q.measured(e.ID)
+		}
+		if text := strings.TrimPrefix(e.Done+then, "; "); text != "" {
+			done = append(done, e.ID+": "+text)
 		}
 		fmt.Printf("%-*s %12d %14d %8d %5d MiB %9s\n", wide, e.ID, e.Params, e.Macs, e.Steps, e.Memory>>20, takes)
 		if e.Cut != "" && !slices.Contains(cuts, e.Cut) {
@@ -147,23 +151,39 @@ func (q question) done(id string) string {
 	return fmt.Sprintf("%s at step %d of %d%s", s.State, s.Step, s.Steps, trained)
 }
 
-// lacking describes the curves that the figures will lack of a finished run, because an older
-// version of the program wrote its record; "" for none.
+// lacking describes the measurements that the figures need and a finished run lacks, and whether
+// they can be added; "" for none.
 func (q question) lacking(id string) (text string) {
 	f := q.folders[id]
 	rec, err := record.Read(f.Record())
 	if err != nil {
 		return ""
 	}
-	for _, kind := range sweep.Lacking(rec, q.plan.Figures) {
-		_, missing := os.Stat(f.Weights())
-		switch {
-		case kind == sweep.Responses && missing == nil:
-			text += "; its record lacks the layers' responses, which will be computed from its weights and added"
-		case kind == sweep.Responses:
-			text += "; its record lacks the layers' responses, and its weights are missing: layer_responses is drawn without it"
-		default:
-			text += fmt.Sprintf("; its record lacks %s, which weights cannot replace: their figure is drawn without it, unless ./run.sh rm %s removes it, so that it is trained again", kind, f.Name())
+	_, missing := os.Stat(f.Weights())
+	for _, m := range measure.Lacking(rec, q.plan) {
+		if missing == nil {
+			text += fmt.Sprintf("; its record lacks %s, which will be computed from its weights and added (%s)", m.Name, m.Cost(q.run(id), q.plan))
+		} else {
+			text += fmt.Sprintf("; its record lacks %s, and its weights are missing: %s is drawn without it", m.Name, strings.Join(m.Figures, ", "))
+		}
+	}
+	if sweep.LacksGradients(rec, q.plan.Figures) {
+		text += fmt.Sprintf("; its record lacks gradients, which weights cannot replace: their figure is drawn without it, unless ./run.sh rm %s removes it, so that it is trained again", f.Name())
+	}
+	return text
+}
+
+// run returns the run of the plan with an ID that exists.
+func (q question) run(id string) experiments.Run {
+	i := slices.IndexFunc(q.plan.Runs, func(r experiments.Run) bool { return r.ID == id })
+	return q.plan.Runs[i]
+}
+
+// measured describes the measurements of a run after its training; "" for none.
+func (q question) measured(id string) (text string) {
+	for _, m := range measure.All {
+		if m.Asked(q.plan) && m.Name != "responses" { // which training records
+			text += fmt.Sprintf("; then %s (%s)", m.Name, m.Cost(q.run(id), q.plan))
 		}
 	}
 	return text
@@ -202,7 +222,7 @@ func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFl
 	if !measure {
 		return info, predict.Recorded(m.Stores(), run.Data, info), nil
 	}
-	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})
+	src, err := load(ctx, m, run.Data, model.Reading(run.Input))
 	if err != nil {
 		return info, nil, err
 	}

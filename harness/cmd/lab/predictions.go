@@ -16,7 +16,6 @@ import (
 	"text/tabwriter"
 
 	"depthlab/experiments/dataset"
-	"depthlab/harness/data"
 	"depthlab/harness/disk"
 	"depthlab/harness/machine"
 	"depthlab/harness/weights"
@@ -44,19 +43,15 @@ type classResult struct {
 	MistakenBy int     `json:"mistaken_images,omitempty"` // how often
 }
 
-// classNames returns the names of the classes: those of the data set, else of the photos'
-// folders, else "".
-func classNames(src *data.Source, p *weights.Predictions) []string {
-	if names := dataset.ClassNames(src.Name); len(names) == p.Classes {
-		return names
-	}
-	names := make([]string, p.Classes)
-	for i, file := range p.Files {
-		if dir := filepath.Dir(file); filepath.Dir(dir) != "." { // val/CLASS/FILE
-			names[p.Labels[i]] = filepath.Base(dir)
+// classNames returns the names of the given number of classes: those of the data set, else
+// given; nil if neither has that number.
+func classNames(set string, given []string, classes int) []string {
+	for _, names := range [][]string{dataset.ClassNames(set), given} {
+		if len(names) == classes {
+			return names
 		}
 	}
-	return names
+	return nil
 }
 
 // named returns the name of a class, else its number.
@@ -228,10 +223,7 @@ func (c *call) evalPictures(o weights.EvalOptions, flags deviceFlags, files []st
 	if err != nil {
 		return usageError{err}
 	}
-	names := dataset.ClassNames(set)
-	if len(names) != p.Classes {
-		names = nil
-	}
+	names := classNames(set, weights.ClassNames(o.Weights), p.Classes)
 	all := []pictureResult{}
 	for i, file := range files {
 		r := pictureResult{File: file}

@@ -354,7 +354,7 @@ func (q *question) open(ctx context.Context, m machine.Machine, flags deviceFlag
 	if err != nil {
 		return nil, nil, err
 	}
-	src, err := load(ctx, m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
+	src, err := load(ctx, m, q.plan.Runs[0].Data, model.Reading(q.plan.Runs[0].Input))
 	if err != nil {
 		return nil, nil, errors.Join(err, dev.Close())
 	}
@@ -553,7 +553,7 @@ func (q question) draw(ctx context.Context) error {
 	}
 	err = q.view.Alone(ctx, func() error {
 		err := plots.Draw(string(q.view), plots.Question{
-			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
+			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Options: q.plan.Measurements.Options(), Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)
 		return errors.Join(err, q.report(records, origins))
 	})
@@ -585,6 +585,7 @@ func (q question) report(records []*record.RunRecord, origins []store.OriginRun)
 func plotQuestion(ctx context.Context, c *call) error {
 	c.profileOption("all that have records")
 	c.changeOptions()
+	c.dataOption()
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -602,6 +603,10 @@ func plotQuestion(ctx context.Context, c *call) error {
 	if err != nil {
 		return usageError{err}
 	}
+	own := func(p *experiments.Plan) bool { return dataset.Of(p.Runs[0].Data).Own() }
+	if c.dataDir != "" && !slices.ContainsFunc(plans, own) {
+		return usage("--data %s: plot draws from records, and looks for data only to count your own images; leave it out", c.dataDir)
+	}
 	drawn := 0
 	for _, p := range plans { // also those whose needs this machine does not meet
 		v, err := c.view(files[0], p)
@@ -613,6 +618,9 @@ func plotQuestion(ctx context.Context, c *call) error {
 		}
 		if _, entries, err := v.Read(); err == nil && len(entries) == 0 {
 			continue
+		}
+		if own(p) && p.Runs[0].Train == 0 {
+			return usage("%s: your own images are not here, so how many the nets were trained on is not known; --data DIR names them, or ./run.sh plot %s draws without them", files[0], v.Question())
 		}
 		if err := (question{loaded, p, v, nil}).draw(ctx); err != nil {
 			return err
