@@ -173,7 +173,7 @@ func (c *call) about(text string) {
 
 // dataOption names the folder of a data set.
 func (c *call) dataOption() {
-	c.StringVar(&c.dataDir, "data", "", "folder of the data set: CIFAR's binary files, or ImageNet's train and val (else "+dataHomes(dataset.InFiles())+")")
+	c.StringVar(&c.dataDir, "data", "", "folder of the data set: CIFAR's files or archive, ImageNet's train and val, or your own images (else "+dataHomes(dataset.InFiles())+")")
 }
 
 // dataHomes says where data sets are looked for, and put, that --data does not name.
