@@ -189,7 +189,7 @@ func TestComplaints(t *testing.T) {
 
 		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, cifar100, imagenet, folder, preview, preview64 (did you mean cifar10?)`}},
 		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, cifar100, imagenet, folder, cpu (did you mean gpu?)`}},
-		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth, generalisation_gap, layer_responses, gradient_norms, final_error_vs_value (did you mean training_curves?)`}},
+		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth, generalisation_gap, layer_responses, gradient_norms, final_error_vs_value, lesion, gradient_correlation, landscape_1d, landscape_2d (did you mean training_curves?)`}},
 		{"photos' keys", "batch: 128", "input: {crop: 32}", []string{
 			"q.yaml:3: input.crop: 32: is about photos, and the data is cifar10 (say data: imagenet, or leave it out)",
 			"q.yaml:3: input.crop: 32: is about photos, and the data is preview (say data: imagenet, or leave it out)"}},

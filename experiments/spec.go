@@ -24,6 +24,7 @@ type Spec struct {
 	Training
 	Seeds   []uint64 `json:"seeds"`
 	Figures []string `json:"figures"`
+	Measurements
 }
 
 // Training is what the runs of a question may differ in beside net and seed.
@@ -119,6 +120,8 @@ func paperSpec() Spec {
 		Nets:     []string{},
 		Seeds:    []uint64{0},
 		Figures:  []string{"training_curves", "error_by_depth"},
+
+		Measurements: measurements(),
 	}
 }
 

@@ -23,8 +23,8 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 582d3ec4ebcba09b2d856609"},
-		{"device/cpu", cpu.Revision, "3 a7b3e09cf34d90565c311046"},
-		{"device/xla/lower", lower.Revision, "2 280ee5cbd74d62f84837f5d0"},
+		{"device/cpu", cpu.Revision, "3 531bcbd0c504cf607ce225eb"},
+		{"device/xla/lower", lower.Revision, "2 f16db851c8bea58e5e60e613"},
 	} {
 		got, err := fingerprint(c.folder)
 		if err != nil {

@@ -17,6 +17,8 @@ type net struct {
 	record.Start                     // of its first seed
 	done         []*record.RunRecord // finished
 	open         []*record.RunRecord // stopped, interrupted or still running
+
+	options map[string]map[string]float64 // of measurements, as the question asks for them
 }
 
 // group groups records into nets: plain before residual, then by depth and name. Fails if

@@ -43,7 +43,7 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 	if len(records) == 0 {
 		return p, nil
 	}
-	nets, err := group(records)
+	nets, err := asked(q, records)
 	if err != nil {
 		return p, err
 	}
@@ -88,6 +88,9 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 	p.Held = cmp.Or(strings.Join(held, "/"), p.Held)
 	p.Plot.Held = p.Held
 	p.Behind = behind(p.Plot)
+	for _, s := range summaries(q, nets) {
+		p.Behind = append(p.Behind, report.Table{Title: s.title + ". " + s.note, Head: s.head, Rows: s.rows})
+	}
 	return p, nil
 }
 

@@ -1,4 +1,4 @@
-// Tests of photos that are here.
+// Tests of photos on this machine, and of outlines.
 
 package machine_test
 
@@ -16,8 +16,8 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// Killed in any operation on its files, the index of photos is made anew, or
-// is whole, and nothing is left over.
+// If the process is killed in any file operation while it indexes photos, the next one makes
+// the index again or finds it complete, and no temporary file is left.
 func TestKilledWhileIndexing(t *testing.T) {
 	index := func(root string) (*data.Source, error) {
 		return machine.Machine{Root: root}.Data("imagenet").Load(context.Background(), data.FolderOptions{Size: 16})
@@ -58,7 +58,7 @@ func TestKilledWhileIndexing(t *testing.T) {
 	}
 }
 
-// An outline is that of the set.
+// The outline of a data set has its numbers and shapes.
 func TestOutline(t *testing.T) {
 	for name, want := range map[string]*data.Source{"preview": data.Preview(0, 0), "preview64": data.Preview64(0, 0)} {
 		got, err := data.Outline(name, 0)
@@ -72,12 +72,12 @@ func TestOutline(t *testing.T) {
 		}
 	}
 	if _, err := data.Outline("mnist", 0); err == nil {
-		t.Error("mnist is known")
+		t.Error("no error for the unknown data set mnist")
 	}
 }
 
-// Photos are counted where they are, and ImageNet's own numbers taken where
-// there are none; a folder that was named and has none is an error.
+// Photos are counted if there are any; without, the numbers of ImageNet are used. A named
+// folder without photos is an error.
 func TestOutlineOfPhotos(t *testing.T) {
 	t.Setenv("DEPTHLAB_IMAGENET", "")
 	for _, c := range []struct {
@@ -93,7 +93,7 @@ func TestOutlineOfPhotos(t *testing.T) {
 		}
 	}
 	if _, err := (machine.Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Data("imagenet").Outline(context.Background(), data.FolderOptions{Size: 16}); err == nil {
-		t.Error("an empty folder is taken for ImageNet")
+		t.Error("no error for an empty folder")
 	}
 }
 

@@ -44,7 +44,7 @@ func diffRuns(_ context.Context, c *call) error {
 // isQuestion says whether a path is the folder of a question.
 func isQuestion(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && info.IsDir() && store.View(path).IsQuestion()
+	return err == nil && info.IsDir() && store.IsQuestion(store.View(path))
 }
 
 // printDifferences prints a line for each, names in a column.

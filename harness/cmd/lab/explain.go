@@ -99,7 +99,7 @@ func explain(_ context.Context, c *call) error {
 		if err := divert(m); err != nil {
 			return err
 		}
-		f, err := xla.Foretell(path, *target, p, device.Precision(*precision), xla.Assumed{Launch: *launch * 1e-6, Bandwidth: *bandwidth * 1e9, Link: *link * 1e9})
+		f, err := xla.NewForecast(path, *target, p, device.Precision(*precision), xla.Assumed{Launch: *launch * 1e-6, Bandwidth: *bandwidth * 1e9, Link: *link * 1e9})
 		if err != nil {
 			return err
 		}

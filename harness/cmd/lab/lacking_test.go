@@ -14,7 +14,7 @@ import (
 // that can be had without training again.
 func TestLacking(t *testing.T) {
 	f := store.Folder(t.TempDir())
-	q := question{plan: &experiments.Plan{}, folders: map[string]store.Folder{"a": f}}
+	q := question{plan: &experiments.Plan{Runs: []experiments.Run{{ID: "a", Net: "plain-8"}}}, folders: map[string]store.Folder{"a": f}}
 	record := `{"kind":"start","step":0,"start":{"id":"a","net":"plain-8","steps":6}}` + "\n" + `{"kind":"end","step":6}` + "\n"
 	for path, text := range map[string]string{f.Record(): record, f.Weights(): ""} {
 		if err := disk.Write(path, []byte(text)); err != nil {

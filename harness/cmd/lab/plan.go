@@ -11,8 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"depthlab/experiments"
 	"depthlab/harness/device"
 	"depthlab/harness/machine"
+	"depthlab/harness/measure"
 	"depthlab/harness/model"
 	"depthlab/harness/predict"
 	"depthlab/harness/record"
@@ -92,12 +94,14 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	rough := false
 	var cuts []string
 	for _, e := range estimates {
-		takes := duration(e.Time)
-		if e.Done != "" {
-			done = append(done, e.ID+": "+e.Done)
-			if e.Time == 0 {
-				takes = "finished"
-			}
+		takes, then := duration(e.Time), ""
+		if e.Done != "" && e.Time == 0 {
+			takes = "finished"
+		} else {
+			then = q.measured(e.ID)
+		}
+		if text := strings.TrimPrefix(e.Done+then, "; "); text != "" {
+			done = append(done, e.ID+": "+text)
 		}
 		fmt.Printf("%-*s %12d %14d %8d %5d MiB %9s\n", wide, e.ID, e.Params, e.Macs, e.Steps, e.Memory>>20, takes)
 		if e.Cut != "" && !slices.Contains(cuts, e.Cut) {
@@ -130,11 +134,11 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 // done says how far a run of the plan is in the store already; "" for nowhere.
 func (q question) done(id string) string {
 	f := q.folders[id]
-	p, err := f.ReadProvenance()
+	p, err := store.ReadProvenance(f)
 	if err != nil {
 		return ""
 	}
-	s := f.Status(id, p.Run.Schedule.Stop)
+	s := store.StatusOf(f, id, p.Run.Schedule.Stop)
 	trained := ""
 	if p.Question != q.plan.Question || p.Profile != q.plan.Folder {
 		trained = fmt.Sprintf(" (trained for %q, %s)", p.Question, p.Profile)
@@ -145,23 +149,39 @@ func (q question) done(id string) string {
 	return fmt.Sprintf("%s at step %d of %d%s", s.State, s.Step, s.Steps, trained)
 }
 
-// lacking says what figures will lack of a finished run, as its record is one of an older
-// version.
+// lacking says what figures draw and a finished run does not have, and whether it can be
+// had.
 func (q question) lacking(id string) (text string) {
 	f := q.folders[id]
 	rec, err := record.Read(f.Record())
 	if err != nil {
 		return ""
 	}
-	for _, kind := range sweep.Lacking(rec, q.plan.Figures) {
-		_, missing := os.Stat(f.Weights())
-		switch {
-		case kind == sweep.Responses && missing == nil:
-			text += "; the layers' responses, which it did not record, will be added from its weights"
-		case kind == sweep.Responses:
-			text += "; it did not record the layers' responses, and its weights are missing: layer_responses is drawn without it"
-		default:
-			text += fmt.Sprintf("; it did not record %s, which weights do not tell: their figure is drawn without it, unless ./run.sh rm %s lets it be trained again", kind, f.Name())
+	_, missing := os.Stat(f.Weights())
+	for _, m := range measure.Lacking(rec, q.plan) {
+		if missing == nil {
+			text += fmt.Sprintf("; %s will be added from its weights (%s)", m.Name, m.Cost(q.run(id), q.plan))
+		} else {
+			text += fmt.Sprintf("; its weights are missing, so that %s cannot be added: %s is drawn without it", m.Name, strings.Join(m.Figures, ", "))
+		}
+	}
+	if sweep.LacksGradients(rec, q.plan.Figures) {
+		text += fmt.Sprintf("; it did not record gradients, which weights do not tell: their figure is drawn without it, unless ./run.sh rm %s lets it be trained again", f.Name())
+	}
+	return text
+}
+
+// run is a run of the plan.
+func (q question) run(id string) experiments.Run {
+	i := slices.IndexFunc(q.plan.Runs, func(r experiments.Run) bool { return r.ID == id })
+	return q.plan.Runs[i]
+}
+
+// measured says what is measured of a run once it is trained; "" for nothing.
+func (q question) measured(id string) (text string) {
+	for _, m := range measure.All {
+		if m.Asked(q.plan) && m.Name != "responses" { // which training records
+			text += fmt.Sprintf("; then %s (%s)", m.Name, m.Cost(q.run(id), q.plan))
 		}
 	}
 	return text

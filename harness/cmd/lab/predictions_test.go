@@ -29,8 +29,8 @@ func TestEvalTells(t *testing.T) {
 		}
 		return out.String() + say.String()
 	}
-	do(0, file, "--device", "ref")
-	eval := []string{"eval", "--device", "ref", "--net", "plain-8", "--weights", stored(t, dir, "plain-8-seed0").Weights()}
+	do(0, file)
+	eval := []string{"eval", "--net", "plain-8", "--weights", stored(t, dir, "plain-8-seed0").Weights()}
 	classes, list := filepath.Join(dir, "classes"), filepath.Join(dir, "list.csv")
 	var r struct {
 		Images  int

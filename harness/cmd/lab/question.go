@@ -475,7 +475,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 
 // takeOver brings runs of the layout before the store into it, once.
 func takeOver(v store.View) error {
-	if !v.Former() {
+	if !store.Former(v) {
 		return nil
 	}
 	n, err := store.Import(string(v), v.Store(), false, say)
@@ -518,7 +518,7 @@ func (q question) recorded() (records []*record.RunRecord, origins []store.Origi
 			say("%s is left out: %v", run.ID, err)
 			continue
 		}
-		made, _ := f.ReadProvenance() // a damaged one is the origin's to tell
+		made, _ := store.ReadProvenance(f) // a damaged one is the origin's to tell
 		if rec.Start, err = seen(q.plan, run, made, rec.Start); err != nil {
 			say("%s is left out: %v", run.ID, err)
 			continue
@@ -551,7 +551,7 @@ func (q question) draw(ctx context.Context) error {
 	}
 	err = q.view.Alone(ctx, func() error {
 		err := plots.Draw(string(q.view), plots.Question{
-			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Origin: append(text, '\n'), Made: origin.Made(), Say: say,
+			Name: q.plan.Name, Title: q.plan.Question, Figures: q.plan.Figures, Options: q.plan.Measurements.Options(), Origin: append(text, '\n'), Made: origin.Made(), Say: say,
 		}, records)
 		return errors.Join(err, q.report(records, origins))
 	})

@@ -41,8 +41,8 @@ func listed(st store.Store) ([]runLine, error) {
 	errs = append(errs, err)
 	all := []runLine{}
 	for _, f := range folders {
-		l := runLine{Run: f.Name(), Status: f.Status(f.Name(), 0), Size: f.Size(), Used: append([]string{}, used[f.Name()]...)}
-		p, err := f.ReadProvenance()
+		l := runLine{Run: f.Name(), Status: store.StatusOf(f, f.Name(), 0), Size: store.Size(f), Used: append([]string{}, used[f.Name()]...)}
+		p, err := store.ReadProvenance(f)
 		if err == nil {
 			l.Data, l.Precision = p.Data, p.Run.Precision
 			l.Steps = p.Run.Schedule.Stop
@@ -128,7 +128,7 @@ func removeRun(_ context.Context, c *call) error {
 		if f.Name() != name {
 			continue
 		}
-		if err := f.Remove(); err != nil {
+		if err := store.Remove(f); err != nil {
 			return err
 		}
 		say("removed %s", f.Name())
@@ -174,7 +174,7 @@ func collectRuns(_ context.Context, c *call) error {
 	}
 	var errs []error
 	for _, l := range unused {
-		errs = append(errs, c.machine().Store().Run(l.Run).Remove())
+		errs = append(errs, store.Remove(c.machine().Store().Run(l.Run)))
 	}
 	return errors.Join(errs...)
 }
@@ -191,7 +191,7 @@ func importRuns(_ context.Context, c *call) error {
 		st = store.Store(*into)
 	}
 	v := store.View(files[0])
-	if _, listed, err := v.Read(); err != nil || len(listed) == 0 && !v.Former() {
+	if _, listed, err := v.Read(); err != nil || len(listed) == 0 && !store.Former(v) {
 		return usage("import %s: no runs there (%v); expected a folder such as results/NAME/PROFILE, of this layout or of the one before", files[0], err)
 	}
 	n, err := store.Import(files[0], st, *finished, say)

@@ -304,7 +304,7 @@ func TestSignalTrials(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("OMP_NUM_THREADS", "1") // spinning threads are slow beside other work
-	const id, stop = "plain-8-seed0", 800
+	const id, stop = "plain-8-seed0", 400
 	begin := func() (dir, file string) { // on cpu where there are kernels for it, else on ref
 		dir = t.TempDir()
 		if err := os.Symlink(libs, filepath.Join(dir, ".lib")); err != nil {

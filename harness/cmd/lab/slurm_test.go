@@ -117,7 +117,7 @@ func completes(t *testing.T, root, array, plot string) {
 func weightsOf(t *testing.T, root, id string) (weights string, sessions []store.Session) {
 	t.Helper()
 	f := stored(t, root, id)
-	made, err := f.ReadProvenance()
+	made, err := store.ReadProvenance(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestSlurm(t *testing.T) {
 			}
 			return readText(t, filepath.Join(root, mib+".log"))
 		}
-		for mib, want := range map[string]string{"300": "images at a time", "150": "nor do 64 at a time fit"} {
+		for mib, want := range map[string]string{"300": "divided into micro-batches", "150": "micro-batches of 64 images"} {
 			if got := plan(mib); !strings.Contains(got, want) {
 				t.Errorf("with %s MiB: %s\nwant %q", mib, got, want)
 			}
@@ -200,7 +200,7 @@ func TestSlurm(t *testing.T) {
 		if err := os.Rename(away, slurmDir); err != nil {
 			t.Fatal(err)
 		}
-		if _, out, said := start(t, root, "status", "results"); !strings.Contains(out, "must lie on a disk that all nodes share") {
+		if _, out, said := start(t, root, "status", "results"); !strings.Contains(out, "must be on a disk that all nodes share") {
 			t.Errorf("status says\n%s%s", out, said)
 		}
 	})

@@ -41,7 +41,7 @@ func status(ctx context.Context, c *call) error {
 	all := map[store.View][]store.Status{}
 	unread := []error{err}
 	for _, v := range views {
-		all[v], err = v.Statuses()
+		all[v], err = store.Statuses(v)
 		unread = append(unread, err)
 	}
 	unread = append(unread, askSlurm(ctx, all))
