@@ -205,8 +205,8 @@ func (f *layout) title(dir string, o FolderOptions, train, test int) string {
 		return fmt.Sprintf("%s, %d classes, %d + %d images", ownTitle(dir), len(f.classes), train, test)
 	case f.tiny:
 		name = "Tiny-ImageNet"
-	case !slices.ContainsFunc(f.classes, isSynset):
-		name = "own photos" // nobody else's classes are called n01440764
+	case slices.ContainsFunc(f.classes, func(class string) bool { return !isSynset(class) }):
+		name = "own photos" // ImageNet's classes are all called like n01440764
 	case len(f.classes) == imagenet.Classes && train == imagenet.Train && test == imagenet.Test:
 		return name
 	}
