@@ -75,6 +75,7 @@ var keys = map[string]key{
 	"input.pad":      {min: 0, max: 16, says: "Pixels added on each side before a crop of the old size is cut out at random. The paper's: 4."},
 	"input.pad_with": {oneOf: []string{"mean", "black"}, says: "Pad with the mean (zeros after it was subtracted) or with black (zeros before)."},
 	"input.flip":     {says: "Mirror half of the images left to right."},
+	"input.size":     {min: 8, max: 1024, says: "Own images (data: folder): pixels on a side. An image of another size is resized to it by its shorter side, and the middle cut out. All are held in memory and padded and cropped like CIFAR's. Left out: they are photos, out of which squares are cut, as of ImageNet's."},
 	"input.crop":     {min: 8, max: 4096, says: "Photos: pixels on a side of the square that is cut out at random, in tests from the middle. The paper's: 224."},
 	"input.scale":    {min: 8, max: 8192, says: "Photos: least and most pixels of the shorter side, to which a photo is resized at random; in tests to the least. The paper's: [256, 480]."},
 	"input.colour":   {min: 0, max: 10, says: "Photos: deviation of a random shift along the principal axes of the colours (Krizhevsky et al. 2012), 0 for none. The paper's: 0.1."},

@@ -681,6 +681,10 @@ func TestPaperData(t *testing.T) {
 		{"resnet-18", "imagenet", "ImageNet", 27.88},
 		{"resnet-18", "imagenet", "ImageNet, 1000 classes, 1281166 + 50000 photos", 27.88},
 		{"resnet-18", "imagenet", "ImageNet, 3 classes, 100 + 20 photos", math.NaN()},
+		{"resnet-18", "imagenet", "own photos, 1000 classes, 1281167 + 50000 photos", math.NaN()},
+		{"resnet-18", "imagenet", "Tiny-ImageNet, 200 classes, 100000 + 10000 photos", math.NaN()},
+		{"resnet-18", "folder", "ImageNet", math.NaN()},
+		{"resnet-20", "folder", "CIFAR-10", math.NaN()},
 		{"resnet-18", "cifar10", "CIFAR-10", math.NaN()},
 		{"resnet-18", "preview64", "preview set at 64x64", math.NaN()},
 	} {

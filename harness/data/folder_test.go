@@ -77,7 +77,7 @@ func TestImageFolder(t *testing.T) {
 	if s.Train.Photos.Names[4] != filepath.Join("train", "n02", "000.JPEG") || s.Train.Labels[4] != 1 {
 		t.Errorf("photo 4 is %s of class %d", s.Train.Photos.Names[4], s.Train.Labels[4])
 	}
-	if o, err := OutlineFolder(dir, 32); err != nil || o.Title != s.Title || o.Train.N != 12 || o.Test.N != 12 || o.Train.Classes != 3 || o.Train.Size != 32 {
+	if o, err := OutlineFolder(context.Background(), dir, options(t)); err != nil || o.Title != s.Title || o.Train.N != 12 || o.Test.N != 12 || o.Train.Classes != 3 || o.Train.Size != 32 {
 		t.Errorf("its outline: %+v, %v", o, err)
 	}
 }
@@ -102,7 +102,7 @@ func TestBadFolders(t *testing.T) {
 			for _, part := range []string{"train", "val"} {
 				os.RemoveAll(filepath.Join(dir, part, "n02"))
 				put(t, dir, part+"/n02/images/1.JPEG", good)
-				put(t, dir, part+"/n02/images/2.JPEG", good)
+				put(t, dir, part+"/n02/more/2.JPEG", good)
 			}
 		}, []string{"1 of 3 classes have no photo", "4 photos in folders inside of classes' folders (the first is train/n02/images/1.JPEG)"}},
 		"half sorted": {func(dir string) {

@@ -130,19 +130,32 @@ func (d DataSet) loadPhotos(ctx context.Context, photos data.FolderOptions) (src
 }
 
 // Outline describes the data set without reading it: its number of images and their shape.
-// Photos are counted if their folder is found, else the data set's own numbers count. size is
-// that of the crops (size x size) that nets see of photos.
-func (d DataSet) Outline(size int) (*data.Source, error) {
+// Photos are counted if their folder is found, else the data set's own numbers count.
+func (d DataSet) Outline(ctx context.Context, photos data.FolderOptions) (*data.Source, error) {
 	if access, err := data.Of(d.name); err == nil && access.Outline != nil {
 		dir, err := d.Find()
 		if err == nil {
-			return access.Outline(dir, size)
+			photos.Cache = d.m.Cache("photos")
+			return access.Outline(ctx, dir, photos)
 		}
-		if d.m.DataDir != "" {
+		if d.m.DataDir != "" || dataset.Of(d.name).Own() {
 			return nil, err
 		}
 	}
-	return data.Outline(d.name, size)
+	return data.Outline(d.name, photos.Size)
+}
+
+// Count is how many of the user's own images there are here to train and to test on;
+// known is false where there are none here.
+func (d DataSet) Count(ctx context.Context) (train, test int, known bool, err error) {
+	if _, err := d.Whole(); err != nil {
+		return 0, 0, false, nil // whoever needs them says so
+	}
+	src, err := d.Outline(ctx, data.FolderOptions{Size: dataset.Of(d.name).Size})
+	if err != nil {
+		return 0, 0, false, err
+	}
+	return src.Train.N, src.Test.N, true, nil
 }
 
 // known is the content of .cache/NAME.json: the checksum of files that were read, with their
@@ -179,13 +192,17 @@ func (d DataSet) remember(dir, checksum string) {
 	}
 }
 
-// stamp lists name, size and modification time of the files in a folder.
-func stamp(dir string) string {
-	var b strings.Builder
-	entries, _ := os.ReadDir(dir)
+// stamp lists name, size and modification time of the files in a folder, or of a single file.
+func stamp(path string) string {
+	paths := []string{path}
+	entries, _ := os.ReadDir(path)
 	for _, e := range entries {
-		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil {
-			fmt.Fprintln(&b, filepath.Join(dir, e.Name()), info.Size(), info.ModTime().UnixNano())
+		paths = append(paths, filepath.Join(path, e.Name()))
+	}
+	var b strings.Builder
+	for i, p := range paths {
+		if info, err := os.Stat(p); err == nil && (i > 0 || !info.IsDir()) {
+			fmt.Fprintln(&b, p, info.Size(), info.ModTime().UnixNano())
 		}
 	}
 	return b.String()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"depthlab/experiments/dataset"
@@ -83,7 +84,7 @@ func TestOutlineOfPhotos(t *testing.T) {
 		dir                  string
 		train, test, classes int
 	}{{datatest.PhotoFolder(t), 18, 18, 3}, {"", dataset.Of("imagenet").Train, 50000, 1000}} {
-		src, err := machine.Machine{Root: t.TempDir(), DataDir: c.dir}.Data("imagenet").Outline(16)
+		src, err := machine.Machine{Root: t.TempDir(), DataDir: c.dir}.Data("imagenet").Outline(context.Background(), data.FolderOptions{Size: 16})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,27 @@ func TestOutlineOfPhotos(t *testing.T) {
 			t.Errorf("%q: %d + %d photos of %d classes, %d pixels", c.dir, src.Train.N, src.Test.N, src.Train.Classes, src.Train.Size)
 		}
 	}
-	if _, err := (machine.Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Data("imagenet").Outline(16); err == nil {
+	if _, err := (machine.Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Data("imagenet").Outline(context.Background(), data.FolderOptions{Size: 16}); err == nil {
 		t.Error("no error for an empty folder")
+	}
+}
+
+// Own images are counted where they are.
+func TestCount(t *testing.T) {
+	t.Setenv("DEPTHLAB_FOLDER", "")
+	m := machine.Machine{Root: t.TempDir()}
+	if train, test, known, err := m.Data("folder").Count(context.Background()); known || err != nil {
+		t.Errorf("there are none, and counted %d + %d, %v", train, test, err)
+	}
+	dir := datatest.PhotoFolder(t)
+	m.DataDir = dir
+	if train, test, known, err := m.Data("folder").Count(context.Background()); train != 18 || test != 18 || !known || err != nil {
+		t.Errorf("counted %d + %d, %v, %v", train, test, known, err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "val", "n1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := m.Data("folder").Count(context.Background()); err == nil || !strings.Contains(err.Error(), "lacks 1 of the 3 classes") {
+		t.Errorf("a class is missing in val: %v", err)
 	}
 }

@@ -19,12 +19,12 @@ type Images struct {
 
 // imagesOf selects the images of a run.
 func imagesOf(run experiments.Run, src *data.Source) (all Images, err error) {
-	if src.Train.Photos != nil {
-		switch n, known := src.Train.N, dataset.Of(run.Data); {
-		case run.Train == 0 && n != known.Train:
+	if known := dataset.Of(run.Data); known.Photos {
+		switch n := src.Train.N; {
+		case run.Train == 0 && n != known.Train && src.Train.Photos != nil:
 			return all, fmt.Errorf("%s has %d training photos, %s has %d, which the question uses to count epochs: write train: %d into the question", src.Train.Photos.Dir, n, known.Title, known.Train, n-run.Validation)
-		case src.Train.Size != run.Input.Crop:
-			return all, fmt.Errorf("run %s: input.crop is %d, expected %d as in the question's other runs", run.ID, run.Input.Crop, src.Train.Size)
+		case src.Train.Size != run.Input.Side(), (src.Train.Photos == nil) != (run.Input.Size > 0):
+			return all, fmt.Errorf("run %s: images of %d pixels, but the question's other runs have %d", run.ID, run.Input.Side(), src.Train.Size)
 		}
 	}
 	train, heldOut, err := data.Split(src.Train.N, run.Train, run.Validation)
@@ -32,13 +32,18 @@ func imagesOf(run experiments.Run, src *data.Source) (all Images, err error) {
 		return all, err
 	}
 	if run.Validation > 0 {
-		return Images{train, heldOut, "validation"}, nil
+		return Images{src.Train.Sound(train), src.Train.Sound(heldOut), "validation"}, nil
 	}
-	test := make([]int32, src.Test.N)
+	test := src.Test.Sound(data.Indices(src.Test.N))
 	for i := range test {
-		test[i] = int32(src.Train.N + i)
+		test[i] += int32(src.Train.N)
 	}
-	return Images{train, test, "test"}, nil
+	return Images{src.Train.Sound(train), test, "test"}, nil
+}
+
+// Reading says how photos and own images are read for nets with such an input.
+func Reading(in experiments.Input) data.FolderOptions {
+	return data.FolderOptions{Size: in.Side(), Whole: in.Size > 0}
 }
 
 // resident is the data set as devices hold it: the training set, followed by the test set.

@@ -18,15 +18,16 @@ import (
 // Model is the net of a run, opened on a device with its data and its initial weights. It is
 // not safe for concurrent use.
 type Model struct {
-	Run      experiments.Run
-	Session  device.Session
-	Programs device.Programs
-	Images   Images
-	Input    Normalisation
-	Launch   int   // largest number of steps in one Train call
-	Feed     *Feed // decodes photos; nil if the data set is resident on the device
-	Classes  int
-	Layers   Layers
+	Run        experiments.Run
+	Session    device.Session
+	Programs   device.Programs
+	Images     Images
+	Input      Normalisation
+	Launch     int   // largest number of steps in one Train call
+	Feed       *Feed // decodes photos; nil if the data set is resident on the device
+	Classes    int
+	ClassNames []string // of photos and own images, by label; nil for none
+	Layers     Layers
 
 	sampler data.Sampler
 	look    data.Look
@@ -58,7 +59,7 @@ func open(run experiments.Run, src *data.Source, dev device.Device, p device.Pro
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Run: run, Programs: p, Classes: src.Train.Classes}
+	m := &Model{Run: run, Programs: p, Classes: src.Train.Classes, ClassNames: src.Classes}
 	if m.Images, err = imagesOf(run, src); err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ const manyLaps = 500
 func Recorded(stores []store.Store, dataset string, info device.Info) []Speed {
 	type net struct {
 		name, precision string
-		batch, crop     int
+		batch, side     int
 	}
 	var order []net
 	macs, laps := map[net]int64{}, map[net][]float64{}
@@ -93,7 +93,7 @@ func Recorded(stores []store.Store, dataset string, info device.Info) []Speed {
 		if err != nil || p.Run.Data != dataset || !trainedOn(p, info) {
 			continue
 		}
-		n := net{p.Run.Net, p.Run.Precision, p.Run.Batch, p.Run.Input.Crop}
+		n := net{p.Run.Net, p.Run.Precision, p.Run.Batch, p.Run.Input.Side()}
 		if len(laps[n]) >= manyLaps {
 			continue
 		}

@@ -1,4 +1,4 @@
-// Tests of what a device chooses by timing.
+// Tests of algorithms that a device chooses by timing.
 
 package sweep_test
 
@@ -19,8 +19,8 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// choosy is a device that chooses anew each time, unless the run has a folder
-// with what was chosen.
+// choosy is a device that makes another choice each time it is opened, unless the run's folder
+// has one.
 type choosy struct {
 	device.Device
 	made *int
@@ -50,8 +50,8 @@ func (d choosy) Open(p device.Programs, o device.Options) (device.Session, error
 
 func (s choosySession) Choices() []device.Choice { return []device.Choice{s.choice} }
 
-// What a device chose by timing is in the provenance. A deterministic run goes
-// on with it; another, which may go on with another choice, says so.
+// The choices of a device are in the provenance. A deterministic run resumes with them. A run
+// that is not deterministic may resume with others, and then says so.
 func TestChoices(t *testing.T) {
 	for _, c := range []struct{ deterministic, choice, said string }{
 		{"true", "1", ""},

@@ -1,4 +1,4 @@
-// Runs that were finished before: what is left to do for them.
+// Finished runs: what is still to be done for them.
 
 package sweep
 
@@ -19,18 +19,17 @@ import (
 	"depthlab/harness/store"
 )
 
-// LacksGradients says whether the figures of a question draw the norms of gradients, and
-// the record of a run has none, as that of an older version. They cannot be had afterwards:
-// weights do not tell them.
+// LacksGradients reports whether the figures of a question draw the norms of gradients, and the
+// record of a run has none, as records of older versions. They cannot be computed from weights.
 func LacksGradients(rec *record.RunRecord, figures []string) bool {
 	return slices.Contains(figures, "gradient_norms") && rec.Gradients() == nil
 }
 
-// settle does what is left for a run that is finished: it removes what a process that was
-// killed at the very end left, measures what a figure draws, and writes TensorBoard's file.
+// settle completes a finished run: it removes files that a process left that was killed at the
+// very end, measures what a figure draws, and writes TensorBoard's file.
 func (s *Sweep) settle(ctx context.Context, run experiments.Run, dev device.Device) error {
 	folder := s.Folders[run.ID]
-	if folder.Locked() { // of all that a run leaves, its lock goes last
+	if folder.Locked() { // the lock is the last file that a run removes
 		if err := s.holding(folder, func() error { return store.Tidy(folder) }); err != nil {
 			return fmt.Errorf("run %s: %w", run.ID, err)
 		}
@@ -50,10 +49,10 @@ func (s *Sweep) settle(ctx context.Context, run experiments.Run, dev device.Devi
 	return nil
 }
 
-// measure adds to the record of a finished run what figures draw and it lacks, from the
-// trained weights. The caller has the run's lock. The error ends the run's turn: the
-// command was interrupted, the device is lost, or nothing can be written. A measurement
-// that is not possible is left out.
+// measure adds to the record of a finished run what figures draw and the record lacks, from the
+// trained weights. The caller holds the run's lock. Fails if the command was interrupted, the
+// device is lost, or nothing can be written. A measurement that is not possible is left out,
+// with a line that says why.
 func (s *Sweep) measure(ctx context.Context, run experiments.Run, dev device.Device) error {
 	folder := s.Folders[run.ID]
 	rec, err := record.Read(folder.Record())
@@ -77,8 +76,8 @@ func (s *Sweep) measure(ctx context.Context, run experiments.Run, dev device.Dev
 	return nil
 }
 
-// holding calls f with the run's lock held. If another process holds it, that does the
-// same, and nothing is left to do.
+// holding calls f with the run's lock held. If another process holds the lock, it does nothing,
+// because that process does the same.
 func (s *Sweep) holding(folder store.Folder, f func() error) error {
 	held, err := s.take(folder)
 	if other := new(lock.HeldError); errors.As(err, &other) {

@@ -1,4 +1,4 @@
-// Tests of what is added to runs that are finished.
+// Tests of what is added to finished runs.
 
 package sweep_test
 
@@ -17,7 +17,7 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// forget removes the events of a kind from a record, as an older version wrote none.
+// forget removes the events of a kind from a record, which then is like that of an older version.
 func forget(t *testing.T, path, kind string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -30,8 +30,8 @@ func forget(t *testing.T, path, kind string) {
 	}
 }
 
-// A finished run whose record lacks the layers' responses gets them from its weights, once
-// a figure draws them, and is not trained again. Without its weights it stays as it is.
+// If a figure draws the layers' responses, a finished run whose record lacks them gets them from
+// its weights, without training. Without weights its record is not changed.
 func TestMissingResponses(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(figures ...string) *sweep.Sweep {
@@ -55,7 +55,7 @@ func TestMissingResponses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(sweeptest.Outcome(t, dir), without) {
-		t.Error("no figure draws responses, and yet a record was changed")
+		t.Error("a record was changed, although no figure draws responses")
 	}
 	s := begin("layer_responses", "gradient_norms")
 	var said []string
@@ -70,7 +70,7 @@ func TestMissingResponses(t *testing.T) {
 	if key := "record resnet-8-seed0"; !reflect.DeepEqual(got[key], without[key]) {
 		t.Errorf("%s was changed", key)
 	}
-	if text := strings.Join(said, "\n"); !strings.Contains(text, "resnet-8-seed0 is left out of layer_responses") || !strings.Contains(text, "no such file") {
+	if text := strings.Join(said, "\n"); !strings.Contains(text, "layer_responses is drawn without resnet-8-seed0") || !strings.Contains(text, "no such file") {
 		t.Errorf("said %q", text)
 	}
 	rec, err := record.Read(residual.Record())

@@ -1,4 +1,4 @@
-// Tests of runs whose batch is cut for lack of memory.
+// Tests of runs with micro-batches because of memory.
 
 package sweep_test
 
@@ -26,8 +26,8 @@ func needed(t *testing.T, s *sweep.Sweep) int64 {
 	return bytes
 }
 
-// A run that is cut for lack of memory says so, keeps it in its provenance, and
-// goes on like that where there is more memory. It is the same run.
+// A run whose batch does not fit says so, keeps the micro-batch in its provenance, and resumes
+// with it on a machine with more memory. It is the same run.
 func TestCut(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "")
@@ -52,7 +52,7 @@ func TestCut(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	if len(p.Sessions) != 2 {
-		t.Errorf("%d sessions, want one that goes on with the other", len(p.Sessions))
+		t.Errorf("%d sessions, want 2", len(p.Sessions))
 	}
 
 	s = sweeptest.New(t, strings.Replace(sweeptest.Question, "group: 4", "group: 0", 1), t.TempDir(), sweeptest.Fast(), "")

@@ -1,4 +1,4 @@
-// Tests of several runs at a time, and of lost devices.
+// Tests of several runs at the same time, and of lost devices.
 
 package sweep_test
 
@@ -25,13 +25,12 @@ import (
 	"depthlab/nets/program"
 )
 
-// several is question with three small runs.
+// several is a question with three small runs.
 var several = strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\nseeds: [0, 1, 2]", "batch: 8", "batch: 4", "train: 64", "train: 32").Replace(sweeptest.Question)
 
 func openRef(int) (device.Device, error) { return sweeptest.Fast(), nil }
 
-// How many runs are trained at a time changes nothing in any of them, however
-// often all are interrupted.
+// The results of runs do not depend on how many are trained at the same time, nor on interruptions.
 func TestJobs(t *testing.T) {
 	alone, together := t.TempDir(), t.TempDir()
 	if err := sweeptest.New(t, several, alone, sweeptest.Fast(), "").Run(context.Background()); err != nil {
@@ -58,7 +57,7 @@ func TestJobs(t *testing.T) {
 	}
 }
 
-// losing is a device that is lost in the midst of training a net, for good.
+// losing is a device that is lost during the training of a net.
 type losing struct {
 	device.Device
 	step int
@@ -81,9 +80,9 @@ func (s *losingSession) Train(p device.Launch, m []device.Metric) error {
 	return s.Session.Train(p, m)
 }
 
-// A run whose device is lost goes on from its checkpoint, with a new device or on another
-// one; it costs the other runs nothing. Without a device the sweep ends and says so, and
-// the next one goes on. A run that loses each device fails.
+// A run whose device is lost resumes from its checkpoint, on a new device or another one, and other
+// runs are not affected. Without any device the sweep ends with an error, and the next sweep
+// resumes. A run that loses every device fails.
 func TestLostDevice(t *testing.T) {
 	text := strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-8]\nseeds: [0, 1, 2]", 1)
 	begin := func(dir string, dev device.Device) *sweep.Sweep {
@@ -110,7 +109,7 @@ func TestLostDevice(t *testing.T) {
 			}
 			return sweeptest.Fast(), nil
 		}, 1, 2, "", 3},
-		"none":             {none, 1, 1, "3 runs are not finished, as no device is left (", 1},
+		"none":             {none, 1, 1, "3 runs are not finished, because no device is left (", 1},
 		"each is lost too": {func(int) (device.Device, error) { return losing{sweeptest.Fast(), 5}, nil }, 1, 1, "3 of 3 runs failed", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,7 +141,7 @@ func TestLostDevice(t *testing.T) {
 	}
 }
 
-// noting is a device that notes which nets were opened on it.
+// noting is a device that records which nets were opened on it.
 type noting struct {
 	device.Device
 	place int
@@ -158,7 +157,7 @@ func (d noting) Open(p device.Programs, o device.Options) (device.Session, error
 	return d.Device.Open(p, o)
 }
 
-// Every device trains a run, the longest runs first; with one device they keep their
+// With several devices, each trains a run, the longest runs first. With one device, runs keep their
 // order.
 func TestLongestFirst(t *testing.T) {
 	text := strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-8, plain-14, plain-20]", 1)
@@ -183,7 +182,7 @@ func TestLongestFirst(t *testing.T) {
 	}
 }
 
-// On a device that tells its memory the largest net counts.
+// roomy is a device that reports a given memory.
 type roomy struct {
 	device.Device
 	limit, used int64
@@ -191,6 +190,7 @@ type roomy struct {
 
 func (r roomy) Memory() (limit, used int64) { return r.limit, r.used }
 
+// The memory of the largest net decides how many runs fit.
 func TestFit(t *testing.T) {
 	s := sweeptest.New(t, sweeptest.Question, t.TempDir(), sweeptest.Fast(), "")
 	one, err := model.Footprint(s.Plan.Runs[1], s.Data, s.Device.Info())
@@ -202,7 +202,7 @@ func TestFit(t *testing.T) {
 		dev  device.Device
 		want int
 	}{
-		{sweeptest.Fast(), 2}, // not known: no limit but the runs
+		{sweeptest.Fast(), 2}, // unknown memory: all runs
 		{roomy{sweeptest.Fast(), 0, 0}, 2},
 		{roomy{sweeptest.Fast(), 10*one + 5, 7*one + 3}, 3},
 		{roomy{sweeptest.Fast(), one, one / 2}, 1},
@@ -214,11 +214,11 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// crowded is a GPU on which no second net can be trained beside one.
+// crowded is a GPU that fails to open a second session.
 type crowded struct {
 	device.Device
 	open   *atomic.Int32 // sessions
-	timed  *[]int        // bytes of work space of each session
+	timed  *[]int        // bytes of the Work arena of each session
 	failed error
 }
 
@@ -251,8 +251,8 @@ func (s crowdedSession) Close() error {
 	return s.Session.Close()
 }
 
-// Where two at a time fail, a line says so, and the sweep trains one at a time.
-// Timed is the largest net.
+// If two runs at the same time fail, a line says so, and the sweep trains one at a time. The largest
+// net is timed.
 func TestTwoAtATimeFail(t *testing.T) {
 	for name, c := range map[string]struct {
 		failed error
@@ -285,13 +285,13 @@ func TestTwoAtATimeFail(t *testing.T) {
 			t.Errorf("%s: %d devices were opened, want %d", name, opened, c.opened)
 		}
 		if timed[0] != slices.Max(timed) || timed[0] == slices.Min(timed) {
-			t.Errorf("%s: work space of the nets opened: %v; the largest should be timed", name, timed)
+			t.Errorf("%s: the Work arenas of the opened nets have %v bytes; want the largest net to be timed", name, timed)
 		}
 	}
 }
 
-// Four devices of XLA's CPU plugin, each with a run, or one with two at a time: they train
-// at the same time, and each of eight runs ends with the bits of one trained alone.
+// Four devices of XLA's CPU plugin with one run each, or one device with two runs, train at the same
+// time. Each of eight runs ends with the bits of a run that is trained alone.
 func TestDevicesOnXLA(t *testing.T) {
 	path, err := xla.Find("", sweeptest.Libraries(t))
 	if err != nil {
@@ -300,7 +300,7 @@ func TestDevicesOnXLA(t *testing.T) {
 	if n, err := xla.Count(path); err != nil || n < 4 {
 		t.Fatalf("the plugin shows %d devices, want 4; %v", n, err)
 	}
-	cache := t.TempDir() // compiled once
+	cache := t.TempDir() // so that programs are compiled once
 	start := func(place int) (device.Device, error) {
 		return xla.Open(path, xla.Options{Quick: true, Cache: cache, Devices: []int{place}})
 	}

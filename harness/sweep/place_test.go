@@ -1,4 +1,4 @@
-// Tests of which run of the store a question gets.
+// Tests of choosing the run of the store for a question.
 
 package sweep_test
 
@@ -19,7 +19,7 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// tensorCores is a device that takes tf32 and computes in float32.
+// tensorCores is a device that accepts tf32, and computes in float32.
 type tensorCores struct{ device.Device }
 
 func (d tensorCores) Open(p device.Programs, o device.Options) (device.Session, error) {
@@ -41,8 +41,8 @@ func (d halves) Open(p device.Programs, o device.Options) (device.Session, error
 	return d.Device.Open(p, o)
 }
 
-// With precision: auto a run keeps the precision that it was begun with: a machine
-// that has it not leaves a begun run alone, and takes a finished one as it is.
+// With precision auto a run keeps the precision with which it was begun. A machine without that
+// precision does not train a begun run, and uses a finished one.
 func TestPrecisionStays(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(dev device.Device) *sweep.Sweep {
@@ -50,7 +50,7 @@ func TestPrecisionStays(t *testing.T) {
 		s.Plan = sweeptest.New(t, strings.Replace(sweeptest.Small, "precision: fp32", "precision: auto", 1), dir, dev, "").Plan
 		s.Device = dev
 		for i := range s.Plan.Runs {
-			s.Plan.Runs[i].Precision = "auto" // for Place to settle
+			s.Plan.Runs[i].Precision = "auto" // Place sets it
 		}
 		return s
 	}
@@ -63,8 +63,8 @@ func TestPrecisionStays(t *testing.T) {
 		t.Fatal("no checkpoint", err)
 	}
 	s := begin(sweeptest.Fast())
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16 and is left alone") {
-		t.Errorf("not left alone: %v", err)
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16, which this machine does not support") {
+		t.Errorf("error %v, want that bf16 is not supported", err)
 	}
 	if p := s.Plan.Runs[0].Precision; p != "bf16" {
 		t.Errorf("on a machine without bf16 the run begun in bf16 became %s", p)
@@ -82,7 +82,7 @@ func TestPrecisionStays(t *testing.T) {
 	sweeptest.Same(t, dir, before)
 }
 
-// Another time between checkpoints trains no run again, begun or finished.
+// Another interval of checkpoints is the same run.
 func TestSaveIsNoIdentity(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(save string) *sweep.Sweep {
@@ -102,8 +102,7 @@ func TestSaveIsNoIdentity(t *testing.T) {
 	sweeptest.Same(t, dir, sweeptest.Undisturbed(t))
 }
 
-// A run that was stopped does not go on as something else: another precision, seed or
-// data set is another run, and the one that was begun stays as it is.
+// Another precision, seed or data set is another run. The run that was begun is not changed.
 func TestResumedOtherwise(t *testing.T) {
 	for name, change := range map[string]func(s *sweep.Sweep){
 		"precision": func(s *sweep.Sweep) {
@@ -129,7 +128,7 @@ func TestResumedOtherwise(t *testing.T) {
 			t.Errorf("with another %s it is the same run", name)
 		}
 		if found, err := begun.Find(); found != store.Begun || err != nil || !begun.HasCheckpoint() {
-			t.Errorf("another %s: the run that was begun is %v, %v", name, found, err)
+			t.Errorf("another %s: the begun run is %v, %v", name, found, err)
 		}
 		same := sweeptest.NewSmall(t, dir)
 		if err := same.Run(context.Background()); err != nil {
@@ -141,8 +140,7 @@ func TestResumedOtherwise(t *testing.T) {
 	}
 }
 
-// Two questions that have a run in common train it once. What no question names any
-// more can be removed, and what is trained cannot.
+// Two questions with a run in common train it once. A run that is being trained cannot be removed.
 func TestShared(t *testing.T) {
 	dir := t.TempDir()
 	first := sweeptest.NewSmall(t, dir)
@@ -179,7 +177,7 @@ func TestShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := store.Remove(f); err == nil || !strings.Contains(err.Error(), "being trained") {
-		t.Errorf("removed in hand: %v", err)
+		t.Errorf("removing a run that is trained: %v, want an error", err)
 	}
 	if err := errors.Join(held.Release(), store.Remove(f)); err != nil {
 		t.Error(err)
@@ -189,8 +187,8 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// A record alone, without run.json, is enough for a run to be finished; a damaged
-// run.json is kept beside and the run goes on.
+// A run whose record is complete is finished even without run.json. A damaged run.json is renamed and
+// kept, and the run resumes.
 func TestWithoutProvenance(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.NewSmall(t, dir)

@@ -1,4 +1,4 @@
-// Tests that many runs take no more than a few.
+// Tests that many runs do not leak memory, files or goroutines.
 
 package sweep_test
 
@@ -17,7 +17,7 @@ import (
 
 var soakRuns = flag.Int("soak-runs", 60, "runs of TestSoakRuns")
 
-// usage is what a process must not take ever more of.
+// usage is the resources that must not grow.
 type usage struct {
 	heap              uint64 // bytes in use
 	files, goroutines int
@@ -26,7 +26,7 @@ type usage struct {
 func used(t *testing.T) usage {
 	t.Helper()
 	runtime.GC()
-	runtime.GC() // what finalisers let go
+	runtime.GC() // frees what finalisers released
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	files, err := os.ReadDir("/proc/self/fd")
@@ -36,12 +36,12 @@ func used(t *testing.T) usage {
 	return usage{m.HeapAlloc, len(files), runtime.NumGoroutine()}
 }
 
-// flatUsage wants later to be no more than before, but for a little of the heap.
+// flatUsage fails if later is more than before, apart from 4 MiB of the heap.
 func flatUsage(t *testing.T, before, later usage) {
 	t.Helper()
 	t.Logf("before %+v, later %+v", before, later)
 	if later.heap > before.heap+4<<20 || later.files > before.files || later.goroutines > before.goroutines {
-		t.Errorf("it takes ever more: %+v, then %+v", before, later)
+		t.Errorf("usage grows: %+v, then %+v", before, later)
 	}
 }
 
@@ -58,7 +58,7 @@ func (c *counting) Open(p device.Programs, o device.Options) (device.Session, er
 	return c.Device.Open(p, o)
 }
 
-// Many runs in one process take no more than a tenth of them.
+// Many runs in one process need no more than a tenth of them.
 func TestSoakRuns(t *testing.T) {
 	runs := *soakRuns
 	dir := t.TempDir()

@@ -16,8 +16,8 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// What is finished is not trained again; what is asked for otherwise is another run,
-// and going back to the first recipe finds the first.
+// A finished run is not trained again. Another recipe is another run, and the first recipe finds the
+// first run again.
 func TestSweepSkips(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "")
@@ -42,7 +42,7 @@ func TestSweepSkips(t *testing.T) {
 		t.Errorf("two schedules of two nets gave the folders %q and %q, %v", folders, strays, err)
 	}
 	s = sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "")
-	s.Device = nil // nothing is left to train
+	s.Device = nil // not needed: all runs are finished
 	s.Folders = sweep.Place(s.Plan, s.View.Store(), s.Data.Checksum, sweeptest.Fast().Info(), "")
 	s.Jobs = 1
 	if err := s.Run(context.Background()); err != nil {
@@ -55,8 +55,8 @@ func TestSweepSkips(t *testing.T) {
 	}
 }
 
-// A net that diverges stops with the step and the layer, its last checkpoint
-// stays, the other runs go on and the sweep says that one failed.
+// A net that diverges ends its run with step and layer. Its last checkpoint is kept, other runs
+// continue, and the sweep's error says that the run failed.
 func TestNaNStopsOneRun(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "")

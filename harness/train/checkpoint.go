@@ -107,8 +107,9 @@ func saveWeights(path string, net *model.Model, tensors []state.Tensor, step int
 	info := weights.Info{
 		Net: run.Net, Data: run.Data, Steps: step, Eps: run.BatchNorm.Eps,
 		Classes: net.Classes, Size: shape[1], Channels: shape[0], Averaged: run.BatchNorm.Batches,
-		ChosenBy: chosenBy,
+		ChosenBy: chosenBy, Names: net.ClassNames,
 	}
+	info.Side = run.Input.Size
 	if net.Feed != nil {
 		info.Side = run.Input.Scale[0]
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 
 	"depthlab/experiments"
@@ -44,6 +45,12 @@ func (c *call) reader() experiments.Reader {
 	st := c.machine().Store()
 	type asked struct{ file, net, data string }
 	sums := map[asked]string{} // of files that fit
+	type count struct {
+		train, test int
+		known       bool
+		err         error
+	}
+	counts := map[string]count{}
 	return experiments.Reader{
 		Trained: func(name string) (experiments.Trained, error) {
 			run, err := st.Trained(name)
@@ -63,6 +70,14 @@ func (c *call) reader() experiments.Reader {
 			sum, err := store.Sum(file)
 			sums[key] = sum
 			return sum, err
+		},
+		Count: func(set string) (train, test int, known bool, err error) {
+			n, done := counts[set]
+			if !done {
+				n.train, n.test, n.known, n.err = c.machine().Data(set).Count(context.Background())
+				counts[set] = n
+			}
+			return n.train, n.test, n.known, n.err
 		},
 	}
 }

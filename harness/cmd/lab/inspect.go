@@ -270,6 +270,9 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	endAtOnce(ctx) // photos looked into are kept; what follows is not
+	if o.Set == "test" && src.Test.N == 0 {
+		return usage("--set test: %s has no test set; --set train tests on all its images, those that were trained on too", src.Title)
+	}
 	if src.Test.Photos == nil && (o.Crops != "1" || o.Scores != "") {
 		return usage("--crops and --scores are about photos, and %s has none", src.Title)
 	}
@@ -283,7 +286,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	}
 	var classes []classResult
 	if p := o.Predictions; p != nil {
-		names := classNames(src, p)
+		names := classNames(src.Name, src.Classes, p.Classes)
 		if err := more.write(r, p, names); err != nil {
 			return err
 		}
@@ -394,7 +397,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err := computes(dev.Info(), run.Precision); err != nil {
 		return err
 	}
-	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})
+	src, err := load(ctx, m, run.Data, model.Reading(run.Input))
 	if err != nil {
 		return err
 	}

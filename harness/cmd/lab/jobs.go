@@ -132,7 +132,7 @@ func addJobs(runs []store.Status, jobs map[string]slurm.Job, arrays []string) {
 func lost(id string, own slurm.Job, known bool, arrays []string) string {
 	switch {
 	case known && own.Unlaunched():
-		return fmt.Sprintf("job %s could not be launched on %s (JobLaunchFailure), most often because its log cannot be opened there: the project's folder must lie on a disk that all nodes share", id, own.Node)
+		return fmt.Sprintf("job %s could not be launched on %s (JobLaunchFailure), most often because its log cannot be opened there: the project's folder must be on a disk that all nodes share", id, own.Node)
 	case known:
 		return fmt.Sprintf("job %s is %s, and no other is left for this run: ./run.sh submit goes on with it", id, own.State)
 	case id != "":

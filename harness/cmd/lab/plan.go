@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"depthlab/experiments"
-	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/machine"
 	"depthlab/harness/measure"
+	"depthlab/harness/model"
 	"depthlab/harness/predict"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
@@ -58,7 +58,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := m.Data(q.plan.Runs[0].Data).Outline(q.plan.Runs[0].Input.Crop)
+	src, err := m.Data(q.plan.Runs[0].Data).Outline(ctx, model.Reading(q.plan.Runs[0].Input))
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 		})
 	}
 	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.asked(), src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
-	for _, line := range append(c.reasons(missing), q.Overridden(q.plan)) {
+	for _, line := range append(c.reasons(missing), q.Overridden(q.plan), src.Warning) {
 		if line != "" {
 			fmt.Println(line)
 		}
@@ -220,7 +220,7 @@ func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFl
 	if !measure {
 		return info, predict.Recorded(m.Stores(), run.Data, info), nil
 	}
-	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})
+	src, err := load(ctx, m, run.Data, model.Reading(run.Input))
 	if err != nil {
 		return info, nil, err
 	}

@@ -16,7 +16,6 @@ import (
 	"text/tabwriter"
 
 	"depthlab/experiments/dataset"
-	"depthlab/harness/data"
 	"depthlab/harness/disk"
 	"depthlab/harness/machine"
 	"depthlab/harness/weights"
@@ -44,18 +43,15 @@ type classResult struct {
 	MistakenBy int     `json:"mistaken_images,omitempty"` // how many
 }
 
-// classNames are those of a data set's classes: its own, or the folders of its photos.
-func classNames(src *data.Source, p *weights.Predictions) []string {
-	if names := dataset.ClassNames(src.Name); len(names) == p.Classes {
-		return names
-	}
-	names := make([]string, p.Classes)
-	for i, file := range p.Files {
-		if dir := filepath.Dir(file); filepath.Dir(dir) != "." { // val/CLASS/FILE
-			names[p.Labels[i]] = filepath.Base(dir)
+// classNames are those of so many classes: the data set's, or else those given; nil if
+// neither are so many.
+func classNames(set string, given []string, classes int) []string {
+	for _, names := range [][]string{dataset.ClassNames(set), given} {
+		if len(names) == classes {
+			return names
 		}
 	}
-	return names
+	return nil
 }
 
 // named is a class by its name, else its number.
@@ -225,10 +221,7 @@ func (c *call) evalPictures(o weights.EvalOptions, flags deviceFlags, files []st
 	if err != nil {
 		return usageError{err}
 	}
-	names := dataset.ClassNames(set)
-	if len(names) != p.Classes {
-		names = nil
-	}
+	names := classNames(set, weights.ClassNames(o.Weights), p.Classes)
 	all := []pictureResult{}
 	for i, file := range files {
 		r := pictureResult{File: file}

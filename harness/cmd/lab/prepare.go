@@ -13,6 +13,7 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/machine"
+	"depthlab/harness/model"
 )
 
 func prepareQuestion(ctx context.Context, c *call) error {
@@ -61,7 +62,7 @@ func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q q
 		return q, info, err
 	}
 	set := q.plan.Runs[0].Data
-	src, err := load(ctx, m, set, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
+	src, err := load(ctx, m, set, model.Reading(q.plan.Runs[0].Input))
 	if err != nil {
 		return q, info, err
 	}

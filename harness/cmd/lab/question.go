@@ -352,7 +352,7 @@ func (q *question) open(ctx context.Context, m machine.Machine, flags deviceFlag
 	if err != nil {
 		return nil, nil, err
 	}
-	src, err := load(ctx, m, q.plan.Runs[0].Data, data.FolderOptions{Size: q.plan.Runs[0].Input.Crop})
+	src, err := load(ctx, m, q.plan.Runs[0].Data, model.Reading(q.plan.Runs[0].Input))
 	if err != nil {
 		return nil, nil, errors.Join(err, dev.Close())
 	}
@@ -583,6 +583,7 @@ func (q question) report(records []*record.RunRecord, origins []store.OriginRun)
 func plotQuestion(ctx context.Context, c *call) error {
 	c.profileOption("all that have records")
 	c.changeOptions()
+	c.dataOption()
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -600,6 +601,10 @@ func plotQuestion(ctx context.Context, c *call) error {
 	if err != nil {
 		return usageError{err}
 	}
+	own := func(p *experiments.Plan) bool { return dataset.Of(p.Runs[0].Data).Own() }
+	if c.dataDir != "" && !slices.ContainsFunc(plans, own) {
+		return usage("--data %s: plot draws from records, and looks for data only to count your own images; leave it out", c.dataDir)
+	}
 	drawn := 0
 	for _, p := range plans { // on whatever machine they were made
 		v, err := c.view(files[0], p)
@@ -611,6 +616,9 @@ func plotQuestion(ctx context.Context, c *call) error {
 		}
 		if _, entries, err := v.Read(); err == nil && len(entries) == 0 {
 			continue
+		}
+		if own(p) && p.Runs[0].Train == 0 {
+			return usage("%s: your own images are not here, so how many the nets were trained on is not known; --data DIR names them, or ./run.sh plot %s draws without them", files[0], v.Question())
 		}
 		if err := (question{loaded, p, v, nil}).draw(ctx); err != nil {
 			return err

@@ -200,7 +200,7 @@ func TestSlurm(t *testing.T) {
 		if err := os.Rename(away, slurmDir); err != nil {
 			t.Fatal(err)
 		}
-		if _, out, said := start(t, root, "status", "results"); !strings.Contains(out, "must lie on a disk that all nodes share") {
+		if _, out, said := start(t, root, "status", "results"); !strings.Contains(out, "must be on a disk that all nodes share") {
 			t.Errorf("status says\n%s%s", out, said)
 		}
 	})
