@@ -139,7 +139,7 @@ var keys = map[string]key{
 	"gradient_correlation.seed":   {min: 0, max: 1 << 31, says: "Of the scalar nets and of the line's direction."},
 
 	"landscape":        {says: "The loss of nets whose weights are moved away from the trained ones, in two random directions, filter-normalised (Li et al. 2018): each filter's part is as long as the filter, and batch norm and biases stay. In tests with the trained statistics of batch norm, in fp32."},
-	"landscape.grid":   {min: 3, max: 255, check: checkGrid, says: "Points of the grid on a side, an odd number. Theirs: 51."},
+	"landscape.grid":   {min: 3, max: 201, check: checkGrid, says: "Points of the grid on a side, an odd number. Theirs: 51."},
 	"landscape.span":   {min: 0, above: true, max: 10, says: "How far the grid goes to each side of the net, in lengths of the direction. Theirs: 1."},
 	"landscape.images": {min: 0, max: 1e7, says: "Training images, without augmentation, chosen by a seed of the program's own; 0 for all, as theirs."},
 	"landscape.seed":   {min: 0, max: 1 << 31, says: "Of the two directions. Theirs: 123."},

@@ -88,8 +88,9 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 	p.Held = cmp.Or(strings.Join(held, "/"), p.Held)
 	p.Plot.Held = p.Held
 	p.Behind = behind(p.Plot)
-	for _, s := range summaries(q, nets) {
-		p.Behind = append(p.Behind, report.Table{Title: s.title + ". " + s.note, Head: s.head, Rows: s.rows})
+	p.Measured, err = measuredPage(q, nets)
+	if err != nil {
+		return p, err
 	}
 	return p, nil
 }
