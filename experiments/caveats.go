@@ -23,22 +23,23 @@ func (r Run) Paper() (paper bool, caveats []string) {
 		}
 	}
 	set, arch := dataset.Of(r.Data), archOf(r.Net)
-	if set.Photos {
+	photos := cropped(r.Data, r.Input)
+	if photos {
 		want.forPhotos()
 	}
 	say(set.Caveat != "", "%s", set.Caveat)
 	say(r.Extend != "", "begun as a trained %s", r.Extend)
 	say(IsFile(r.Init), "begun with trained weights")
-	say(arch.ImageNet() && !set.Photos, "nets for ImageNet on small images")
-	say(!arch.ImageNet() && set.Photos, "nets for small images on photos")
+	say(arch.ImageNet() && !photos, "nets for ImageNet on small images")
+	say(!arch.ImageNet() && photos, "nets for small images on photos")
 	caveats = append(caveats, blockCaveats(arch)...)
 	say(arch.Bottleneck && !arch.ImageNet(), "bottlenecks in a CIFAR net")
 	say(r.Train > 0 && r.Train < set.Train, "%s training images", thousands(r.TrainImages()))
 	say(r.Validation > 0, "tested on %s held-out training images", thousands(r.Validation))
 	say(r.Batch != want.Batch, "batch %d", r.Batch)
-	say(r.Input.Mean != want.Input.Mean && !set.Photos, "mean subtracted: %s", r.Input.Mean)
+	say(r.Input.Mean != want.Input.Mean && !photos, "mean subtracted: %s", r.Input.Mean)
 	say(r.Input.Std != want.Input.Std, "divided by the deviation")
-	say(!set.Photos && !set.Made() && r.Input.Pad != want.Input.Pad, "padded by %d", r.Input.Pad)
+	say(!photos && !set.Made() && r.Input.Pad != want.Input.Pad, "padded by %d", r.Input.Pad)
 	say(r.Input.Flip != want.Input.Flip, "no flips")
 	say(r.Input.Crop != want.Input.Crop, "crops of %d pixels", r.Input.Crop)
 	say(!slices.Equal(r.Input.Scale, want.Input.Scale), "photos resized to %v", r.Input.Scale)
@@ -58,7 +59,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	caveats = append(caveats, r.Optimizer.caveats(want.Optimizer)...)
 	switch {
 	case r.Continue != "":
-	case set.Photos:
+	case photos:
 		caveats = append(caveats, r.Schedule.photoCaveats()...)
 	default:
 		caveats = append(caveats, r.Schedule.caveats(arch.Depth)...)

@@ -49,7 +49,7 @@ func (d *decoder) continuation(n *yaml.Node, path string, target **ContinueSpec)
 }
 
 // besideContinue are the keys that may stand beside continue: those of no recipe.
-var besideContinue = []string{"question", "profiles", "like", "says", "needs", "caveats", "continue", "log", "evaluate", "save", "keep", "figures"}
+var besideContinue = []string{"question", "profiles", "like", "says", "needs", "caveats", "continue", "log", "evaluate", "save", "keep", "figures", "lesion", "gradient_correlation", "landscape"}
 
 // goOn makes the plan's runs those that go on from the runs that s names.
 func (d *decoder) goOn(plan *Plan, s *Spec, trained func(name string) (Trained, error)) {
@@ -146,13 +146,14 @@ func (d *decoder) continued(s *Spec, at place, name string, parent Trained) Run 
 func (q *Question) continuedText(plan *Plan) any {
 	s := plan.spec
 	return struct {
-		Question string         `json:"question"`
-		Continue *ContinueSpec  `json:"continue"`
-		Log      Time           `json:"log,omitzero"`
-		Evaluate Time           `json:"evaluate,omitzero"`
-		Save     Time           `json:"save,omitzero"`
-		Keep     []string       `json:"keep,omitempty"`
-		Figures  []string       `json:"figures"`
+		Question string        `json:"question"`
+		Continue *ContinueSpec `json:"continue"`
+		Log      Time          `json:"log,omitzero"`
+		Evaluate Time          `json:"evaluate,omitzero"`
+		Save     Time          `json:"save,omitzero"`
+		Keep     []string      `json:"keep,omitempty"`
+		Figures  []string      `json:"figures"`
+		Measurements
 		Profiles map[string]any `json:"profiles"`
-	}{q.Text, s.Continue, s.Log, s.Evaluate, s.Save, s.Keep, s.Figures, plan.profileText()}
+	}{q.Text, s.Continue, s.Log, s.Evaluate, s.Save, s.Keep, s.Figures, s.Measurements, plan.profileText()}
 }

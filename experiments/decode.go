@@ -19,6 +19,7 @@ import (
 type decoder struct {
 	*collector
 	weights   func(file string, run Run) (sum string, err error)
+	count     func(data string) (train, test int, known bool, err error)
 	prefix    string // "profiles.preview." inside a profile
 	line      int    // where what is read begins
 	inVariant bool
@@ -30,7 +31,7 @@ type decoder struct {
 // below returns a decoder for a mapping that replaces some of what d has read,
 // a profile or a variant.
 func (d *decoder) below(prefix string, line int) *decoder {
-	return &decoder{collector: d.collector, weights: d.weights, prefix: prefix, line: line, isOnly: d.isOnly, from: maps.Clone(d.from), bad: maps.Clone(d.bad)}
+	return &decoder{collector: d.collector, weights: d.weights, count: d.count, prefix: prefix, line: line, isOnly: d.isOnly, from: maps.Clone(d.from), bad: maps.Clone(d.bad)}
 }
 
 // note records where the value of path stands.

@@ -25,7 +25,10 @@ type key struct {
 }
 
 // Figures are the figures that a question may ask for.
-var Figures = []string{"training_curves", "error_by_depth", "generalisation_gap", "layer_responses", "gradient_norms", "final_error_vs_value"}
+var Figures = []string{
+	"training_curves", "error_by_depth", "generalisation_gap", "layer_responses", "gradient_norms", "final_error_vs_value",
+	"lesion", "gradient_correlation", "landscape_1d", "landscape_2d",
+}
 
 // Needs are what a profile may need of a machine.
 var Needs = slices.Concat([]string{"gpu"}, dataset.InFiles(), []string{"cpu"})
@@ -72,6 +75,7 @@ var keys = map[string]key{
 	"input.pad":      {min: 0, max: 16, says: "Pixels added on each side before a crop of the old size is cut out at random. The paper's: 4."},
 	"input.pad_with": {oneOf: []string{"mean", "black"}, says: "Pad with the mean (zeros after it was subtracted) or with black (zeros before)."},
 	"input.flip":     {says: "Mirror half of the images left to right."},
+	"input.size":     {min: 8, max: 1024, says: "Own images (data: folder): pixels on a side. An image of another size is resized to it by its shorter side, and the middle cut out. All are held in memory and padded and cropped like CIFAR's. Left out: they are photos, out of which squares are cut, as of ImageNet's."},
 	"input.crop":     {min: 8, max: 4096, says: "Photos: pixels on a side of the square that is cut out at random, in tests from the middle. The paper's: 224."},
 	"input.scale":    {min: 8, max: 8192, says: "Photos: least and most pixels of the shorter side, to which a photo is resized at random; in tests to the least. The paper's: [256, 480]."},
 	"input.colour":   {min: 0, max: 10, says: "Photos: deviation of a random shift along the principal axes of the colours (Krizhevsky et al. 2012), 0 for none. The paper's: 0.1."},
@@ -117,7 +121,28 @@ var keys = map[string]key{
 	"keep":          {unique: true, longest: 40, check: checkKeep, says: "Weights to keep of each run: last, best (of the test with the lowest error; without validation images that error is no fair number, as the test set has chosen it), and such as every 8000 steps. Left out: last."},
 	"save":          {says: "Time between two checkpoints: at most this much is lost when a run is killed."},
 	"seeds":         {unique: true, ranged: true, min: 0, max: 1 << 53, says: "Every net is trained once with each seed. With several, figures show their spread. A list, or a range such as 0..4."},
-	"figures":       {unique: true, oneOf: Figures, says: "The figures to draw: errors over iterations (the paper's Figures 4 and 6) and over depth, test less training error, the responses of layers (Figure 7) and the norms of their gradients, and final errors over a value that the question varies."},
+	"figures":       {unique: true, oneOf: Figures, says: "The figures to draw: errors over iterations (the paper's Figures 4 and 6) and over depth, test less training error, the responses of layers (Figure 7) and the norms of their gradients, final errors over a value that the question varies; and what is measured of nets once they are trained: lesion, gradient_correlation, landscape_1d and landscape_2d, by the options under lesion, gradient_correlation and landscape."},
+
+	"lesion":        {says: "The error of trained nets without some of their blocks (Veit et al. 2016), in tests, without training again; batch norm's statistics stay as they are. A residual block loses its branch and keeps its shortcut; a plain block of two layers becomes the identity."},
+	"lesion.images": {min: 0, max: 1e6, says: "Images of the test set; 0 for all."},
+	"lesion.most":   {min: 0, max: 1000, says: "Blocks that are deleted at the same time: from 1 to so many, or as many as the net has, drawn at random, none of them the first of a stage."},
+	"lesion.draws":  {min: 1, max: 1000, says: "Draws for each number of blocks."},
+	"lesion.seed":   {min: 0, max: 1 << 31, says: "Of the draws."},
+
+	"gradient_correlation":        {says: "How alike gradients are at neighbouring inputs (Balduzzi et al. 2017): in their scalar nets at the start, plain for plain nets and residual for residual ones, as deep as the question's; and in the question's own nets, before and after training, along lines through images (not in that paper)."},
+	"gradient_correlation.width":  {min: 2, max: 10000, says: "Units of each layer of the scalar nets. Theirs: 200."},
+	"gradient_correlation.inputs": {min: 2, max: 10000, says: "Inputs of the scalar nets, on an even grid from -2 to 2. Theirs: 256."},
+	"gradient_correlation.draws":  {min: 1, max: 10000, says: "Scalar nets, each with other weights, that the correlation is a mean of."},
+	"gradient_correlation.points": {min: 4, max: 10001, says: "Points of the line through an image, at which the net is evaluated."},
+	"gradient_correlation.span":   {min: 0, above: true, max: 100, says: "How far the line goes to each side of the image, in standard deviations of a pixel."},
+	"gradient_correlation.images": {min: 1, max: 65536, says: "Images of the test set, each with its line, all in the same direction."},
+	"gradient_correlation.seed":   {min: 0, max: 1 << 31, says: "Of the scalar nets and of the line's direction."},
+
+	"landscape":        {says: "The loss of nets whose weights are moved away from the trained ones, in two random directions, filter-normalised (Li et al. 2018): each filter's part is as long as the filter, and batch norm and biases stay. In tests with the trained statistics of batch norm, in fp32."},
+	"landscape.grid":   {min: 3, max: 201, check: checkGrid, says: "Points of the grid on a side, an odd number. Theirs: 51."},
+	"landscape.span":   {min: 0, above: true, max: 10, says: "How far the grid goes to each side of the net, in lengths of the direction. Theirs: 1."},
+	"landscape.images": {min: 0, max: 1e7, says: "Training images, without augmentation, chosen by a seed of the program's own; 0 for all, as theirs."},
+	"landscape.seed":   {min: 0, max: 1 << 31, says: "Of the two directions. Theirs: 123."},
 
 	"like":    {longest: 40, says: "Another profile of this file: what it says, this profile says, too, where it says nothing else."},
 	"says":    {longest: 300, says: "One line that is shown when this profile is chosen."},
@@ -128,7 +153,7 @@ var keys = map[string]key{
 // noIdentity are the keys that decide which runs there are, when they are tested,
 // logged and saved, and what is drawn of them, but not what comes out of a run. All others are
 // part of a run's identity: with another value it is another run (Run.Hash).
-var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "vary", "seeds", "log", "evaluate", "save", "keep", "figures", "like", "says", "needs", "caveats"}
+var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "vary", "seeds", "log", "evaluate", "save", "keep", "figures", "lesion", "gradient_correlation", "landscape", "like", "says", "needs", "caveats"}
 
 // identity says in the schema whether the key at path is part of a run's
 // identity; "" for a key inside of one that says it.

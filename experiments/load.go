@@ -41,8 +41,9 @@ type Question struct {
 // outside of its file, and refuses what does not fit, with a hint behind a semicolon;
 // it may be nil where no question names any.
 type Reader struct {
-	Trained func(run string) (Trained, error)                  // a finished run, by the name of its folder in the store
-	Weights func(file string, run Run) (sum string, err error) // SHA-256 of a file of weights that the run begins with; nil: they are not looked at
+	Trained func(run string) (Trained, error)                          // a finished run, by the name of its folder in the store
+	Weights func(file string, run Run) (sum string, err error)         // SHA-256 of a file of weights that the run begins with; nil: they are not looked at
+	Count   func(data string) (train, test int, known bool, err error) // the user's own images, where they are; nil: they are nowhere
 }
 
 // Trained is a finished run.
@@ -90,7 +91,7 @@ func (r Reader) Parse(file string, text []byte) (*Question, error) {
 		return nil, c.err()
 	}
 	whole := fileSpec{Spec: paperSpec()}
-	d := &decoder{collector: c, weights: r.Weights, line: root.Line, from: map[string]place{}, bad: map[string]bool{}}
+	d := &decoder{collector: c, weights: r.Weights, count: r.Count, line: root.Line, from: map[string]place{}, bad: map[string]bool{}}
 	d.mapping(root, "", reflect.ValueOf(&whole).Elem())
 	if _, written := d.from["question"]; !written {
 		c.add(place{line: root.Line, path: "question"}, "is missing", "the question in one sentence, such as question: Do deeper plain nets train worse?")

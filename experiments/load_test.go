@@ -76,6 +76,16 @@ func TestComplaints(t *testing.T) {
 		{"one figure", "batch: 128", "figures: training_curve", []string{`q.yaml:3: figures: "training_curve": expected a list`}},
 		{"list for a number", "batch: 128", "batch: [128]", []string{"q.yaml:3: batch: a list of 1: expected a whole number from 1 to 65536"}},
 
+		{"grid without a middle", "batch: 128", "landscape: {grid: 20}", []string{"q.yaml:3: landscape.grid: 20: expected an odd number, for a point in the middle (such as 21)"}},
+		{"unknown option of a measurement", "batch: 128", "lesion: {draw: 3}", []string{"q.yaml:3: lesion.draw: unknown key (did you mean draws?)"}},
+		{"option as a text", "batch: 128", "lesion: {draws: many}", []string{`q.yaml:3: lesion.draws: "many": expected a whole number from 1 to 1000`}},
+		{"line without a length", "batch: 128", "gradient_correlation: {span: 0}", []string{"q.yaml:3: gradient_correlation.span: 0: expected a number above 0 to 100"}},
+		{"more draws than a record holds", "batch: 128", "figures: [lesion]\nlesion: {most: 100, draws: 600}", []string{"q.yaml:4: lesion.draws: 600: 600 draws for each of 100 numbers of blocks are more than 50000"}},
+		{"lesions of plain bottlenecks", "batch: 128", "figures: [lesion]\nnets: [plain-29/bottleneck]", []string{
+			"q.yaml:3: figures: a list of 1: lesion deletes blocks, and plain-29/bottleneck has bottlenecks without shortcuts, which no identity can replace (leave the net or the figure out)"}},
+		{"lines through photos", "batch: 128", "batch: 128\nfigures: [gradient_correlation]\ndata: imagenet", []string{
+			"q.yaml:4: figures: a list of 1: gradient_correlation is for images that lie on the device, and photos do not (leave the figure out)",
+			"q.yaml:10: profiles.big.needs: a list of 2: needs cifar10, but its data is imagenet (leave cifar10 out, or say data: cifar10)"}},
 		{"bare number", "stop: 640 steps", "stop: 640", []string{"q.yaml:5: schedule.stop: 640: " + like + " (a bare number could be either: write 640 steps or 640 epochs)"}},
 		{"misspelt unit", "stop: 640 steps", "stop: 640 stesp", []string{`q.yaml:5: schedule.stop: "640 stesp": ` + like + " (did you mean 640 steps?)"}},
 		{"iterations", "stop: 640 steps", "stop: 640 iterations", []string{`q.yaml:5: schedule.stop: "640 iterations": ` + like + " (write 640 steps)"}},
@@ -141,7 +151,7 @@ func TestComplaints(t *testing.T) {
 			"q.yaml:11: profiles.small.data: \"preview\": 50000 images held out leave nothing of the 20000 of preview to train on (the paper held 5000 out)"}},
 		{"validation and train", "data: preview", "train: 1000\n    validation: 1000", []string{"q.yaml:11: profiles.small.validation: 1000: 1000 images held out, and only 1000 trained on"}},
 		{"too many images", "data: preview", "train: 46000\n    validation: 5000", []string{"q.yaml:10: profiles.small.train: 46000: 46000 images to train on and 5000 to hold out are more than the 50000 of cifar10"}},
-		{"batch above images", "data: preview", "train: 100", []string{"q.yaml:10: profiles.small.train: 100: a batch of 128 is more than the 100 training images"}},
+		{"batch above images", "data: preview", "train: 100", []string{"q.yaml:10: profiles.small.train: 100: a batch of 128 is more than the 100 training images (write a smaller batch, such as batch: 32)"}},
 		{"pad", "data: preview", "data: preview\n    input: {pad: 9}", []string{"q.yaml:11: profiles.small.input.pad: 9: expected at most 8, half of the side of an image of preview"}},
 		{"data not needed", "data: preview", "data: preview\n    needs: [cifar10]", []string{"q.yaml:11: profiles.small.needs: a list of 1: needs cifar10, but its data is preview (leave cifar10 out, or say data: cifar10)"}},
 
@@ -187,9 +197,9 @@ func TestComplaints(t *testing.T) {
 		{"half a batch", "batch: 128", "batch: 12.5", []string{"q.yaml:3: batch: 12.5: expected a whole number from 1 to 65536"}},
 		{"no boolean", "batch: 128", "input: {flip: yes}", []string{`q.yaml:3: input.flip: "yes": expected true or false (write true)`}},
 
-		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, cifar100, imagenet, preview, preview64 (did you mean cifar10?)`}},
-		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, cifar100, imagenet, cpu (did you mean gpu?)`}},
-		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth, generalisation_gap, layer_responses, gradient_norms, final_error_vs_value (did you mean training_curves?)`}},
+		{"data", "data: preview", "data: cifar-10", []string{`q.yaml:10: profiles.small.data: "cifar-10": expected one of cifar10, cifar100, imagenet, folder, preview, preview64 (did you mean cifar10?)`}},
+		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, cifar100, imagenet, folder, cpu (did you mean gpu?)`}},
+		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth, generalisation_gap, layer_responses, gradient_norms, final_error_vs_value, lesion, gradient_correlation, landscape_1d, landscape_2d (did you mean training_curves?)`}},
 		{"photos' keys", "batch: 128", "input: {crop: 32}", []string{
 			"q.yaml:3: input.crop: 32: is about photos, and the data is cifar10 (say data: imagenet, or leave it out)",
 			"q.yaml:3: input.crop: 32: is about photos, and the data is preview (say data: imagenet, or leave it out)"}},
@@ -210,7 +220,7 @@ func TestComplaints(t *testing.T) {
 		{"no-break space in a time", "stop: 640 steps", "stop: 640\u00a0steps", []string{`q.yaml:5: schedule.stop: "640 steps": ` + like + " (it has a no-break space (U+00A0): write a plain space in its place)"}},
 		{"no-break space in a list", "[20, 32]", "[20,\u00a032]", []string{`q.yaml:2: pairs.depths[1]: " 32": expected a whole number from 1 to 12002 (it has a no-break space (U+00A0): write a plain space in its place)`}},
 		{"no-break space and another mistake", "stop: 640 steps", "stop: 640\u00a0hours", []string{`q.yaml:5: schedule.stop: "640 hours": ` + like}},
-		{"invisible character", "data: preview", "data: preview\u200b", []string{`q.yaml:10: profiles.small.data: "preview ": expected one of cifar10, cifar100, imagenet, preview, preview64 (it has an invisible character (U+200B): write nothing in its place)`}},
+		{"invisible character", "data: preview", "data: preview\u200b", []string{`q.yaml:10: profiles.small.data: "preview ": expected one of cifar10, cifar100, imagenet, folder, preview, preview64 (it has an invisible character (U+200B): write nothing in its place)`}},
 		{"dash in a net", "batch: 128", "nets: [resnet\u201344]", []string{`q.yaml:3: nets[0]: "resnet–44": want plain-DEPTH or resnet-DEPTH, such as plain-20 or resnet-56/B (it has the character – (U+2013): write - in its place)`}},
 		{"full-width digits", "batch: 128", "batch: \uff11\uff12\uff18", []string{`q.yaml:3: batch: "１２８": expected a whole number from 1 to 65536 (it has the character １ (U+FF11): write 1 in its place)`}},
 

@@ -8,8 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-
-	"depthlab/experiments/dataset"
 )
 
 // Overridden says in a line which keys of the recipe the top of the file gives
@@ -39,7 +37,7 @@ type override struct{ key, top, profile string }
 // with that of a profile.
 func overridden(top, profile Spec, written map[string]place) (all []override) {
 	paper := paperSpec()
-	if dataset.Of(top.Data).Photos {
+	if cropped(top.Data, top.Input) {
 		paper.forPhotos()
 		paper.Schedule = photoSchedule(top.Schedule)
 	}

@@ -18,18 +18,19 @@ const maxProfiles = 50
 
 // Plan is a question as one of its profiles asks it, everything resolved.
 type Plan struct {
-	Question string   // the question itself: the title of figures
-	Name     string   // of the file: "plain_vs_res"
-	Profile  string   // "cifar10-cpu"; "default" in a file without profiles
-	Folder   string   // of its results: the profile, and what the command line changes: "preview+optimizer.rate=0.05"
-	Changes  []string // of the command line, as it has them: "--set optimizer.rate=0.05"
-	Says     string   // one line for the user; may be empty
-	Needs    []string // of Needs; the profile's, and its data set where that is not made here
-	Caveats  []string // the profile's own; those of a recipe are found by Run.Paper
-	Figures  []string // of Figures
-	Runs     []Run    // in the order to train them
-	Varied   Varied   // the values that the question asks about
-	Wrong    error    // why the command line's changes do not fit this profile, a *Complaints; nil where they do
+	Question     string   // the question itself: the title of figures
+	Name         string   // of the file: "plain_vs_res"
+	Profile      string   // "cifar10-cpu"; "default" in a file without profiles
+	Folder       string   // of its results: the profile, and what the command line changes: "preview+optimizer.rate=0.05"
+	Changes      []string // of the command line, as it has them: "--set optimizer.rate=0.05"
+	Says         string   // one line for the user; may be empty
+	Needs        []string // of Needs; the profile's, and its data set where that is not made here
+	Caveats      []string // the profile's own; those of a recipe are found by Run.Paper
+	Figures      []string // of Figures
+	Measurements          // that these draw
+	Runs         []Run    // in the order to train them
+	Varied       Varied   // the values that the question asks about
+	Wrong        error    // why the command line's changes do not fit this profile, a *Complaints; nil where they do
 
 	spec   Spec
 	recipe Recipe
@@ -210,7 +211,9 @@ func (p profileNode) plan(q *Question, d *decoder, change Changes) *Plan {
 		d.begin(plan, &spec.Spec)
 	}
 	d.needs(plan, spec)
-	plan.Figures, plan.spec = spec.Figures, spec.Spec
+	d.measurable(plan, &spec.Spec)
+	spec.Measurements.only(spec.Figures)
+	plan.Figures, plan.Measurements, plan.spec = spec.Figures, spec.Measurements, spec.Spec
 	return plan
 }
 

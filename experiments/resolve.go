@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -80,10 +81,18 @@ func (d *decoder) resolve(s *Spec) Recipe {
 // (sections 3.4 and 4.1), and complains of what does not fit the data.
 func (d *decoder) photos(s *Spec) {
 	in := &s.Input
-	if !dataset.Of(s.Data).Photos {
+	if in.Size > 0 && !dataset.Of(s.Data).Own() && d.sound("data", "input.size") {
+		d.add(d.place("input.size"), "is about own images, and the data is "+s.Data, "say data: folder, or leave it out")
+		return
+	}
+	if !cropped(s.Data, *in) {
+		why, hint := "is about photos, and the data is "+s.Data, "say data: imagenet, or leave it out"
+		if in.Size > 0 {
+			why, hint = "is about photos out of which squares are cut, and input.size brings all images to one size", "leave one of the two out"
+		}
 		for _, path := range []string{"input.crop", "input.scale", "input.colour"} {
 			if d.written(path) && d.sound("data", path) {
-				d.add(d.place(path), "is about photos, and the data is "+s.Data, "say data: imagenet, or leave it out")
+				d.add(d.place(path), why, hint)
 			}
 		}
 		in.Crop, in.Scale, in.Colour = 0, nil, 0
@@ -122,6 +131,9 @@ func (d *decoder) images(s *Spec) {
 		return
 	}
 	set := dataset.Of(s.Data)
+	if set.Own() && !d.own(s, &set) {
+		return
+	}
 	switch images := trainImages(s.Data, s.Train, s.Validation); {
 	case s.Validation >= set.Train:
 		d.add(d.place("validation", "data"), fmt.Sprintf("%d images held out leave nothing of the %d of %s to train on", s.Validation, set.Train, s.Data), "the paper held 5000 out")
@@ -130,11 +142,43 @@ func (d *decoder) images(s *Spec) {
 	case s.Train+s.Validation > set.Train:
 		d.add(d.place("train", "validation", "data"), fmt.Sprintf("%d images to train on and %d to hold out are more than the %d of %s", s.Train, s.Validation, set.Train, s.Data), "")
 	case s.Batch > images:
-		d.add(d.place("batch", "train", "validation", "data"), fmt.Sprintf("a batch of %d is more than the %d training images", s.Batch, images), "")
+		d.add(d.place("batch", "train", "validation", "data"), fmt.Sprintf("a batch of %d is more than the %d training images", s.Batch, images), "write a smaller batch, such as batch: 32")
 	}
-	if !set.Photos && s.Input.Pad > set.Size/2 && d.sound("input.pad") {
-		d.add(d.place("input.pad", "data"), fmt.Sprintf("expected at most %d, half of the side of an image of %s", set.Size/2, s.Data), "")
+	if size := cmp.Or(s.Input.Size, set.Size); !cropped(s.Data, s.Input) && s.Input.Pad > size/2 && d.sound("input.pad") {
+		d.add(d.place("input.pad", "data"), fmt.Sprintf("expected at most %d, half of the side of an image of %s", size/2, s.Data), "")
 	}
+}
+
+// own counts the user's own images, for set and for what s leaves out: train is all of
+// them. Where there is no test set of its own, a tenth as many images are held out. It says
+// no where that is wrong.
+func (d *decoder) own(s *Spec, set *dataset.Set) bool {
+	set.Train = cmp.Or(s.Train+s.Validation, uncounted)
+	if d.count == nil {
+		return true
+	}
+	train, test, known, err := d.count(s.Data)
+	if err != nil {
+		problem, hint := split(err.Error())
+		d.add(d.place("data"), problem, hint)
+		return false
+	}
+	if !known {
+		return true
+	}
+	set.Train, set.Test = train, test
+	if test == 0 && s.Validation == 0 {
+		tenth := max(1, cmp.Or(s.Train, train)/10)
+		if d.written("validation") {
+			d.add(d.place("validation"), "there is no test set, so some images have to be held out", fmt.Sprintf("write validation: %d, or leave it out", tenth))
+			return false
+		}
+		s.Validation = tenth
+	}
+	if s.Train == 0 {
+		s.Train = max(0, train-s.Validation)
+	}
+	return true
 }
 
 // steps converts the time at path, in place. It returns 0 when that cannot be

@@ -56,11 +56,17 @@ type Input struct {
 	PadWith string `json:"pad_with"` // "mean" (zeros after normalisation) or "black" (zeros before)
 	Flip    bool   `json:"flip"`     // left-right with probability 1/2
 
-	// Of photos only (paper section 3.4), else zero.
+	Size int `json:"size,omitempty"` // of own images: pixels on a side to which all are brought; 0 to cut squares out of them
+
+	// Of photos that squares are cut out of (paper section 3.4), else zero.
 	Crop   int     `json:"crop,omitempty"`   // pixels on a side of what the net sees
 	Scale  []int   `json:"scale,omitempty"`  // least and most pixels of the shorter side of a training photo; tests take the least
 	Colour float64 `json:"colour,omitempty"` // deviation of the shift along the principal axes of the colours, in parts of their variance; 0 for none
 }
+
+// Side is the pixels on a side of what the net sees of photos and own images; 0 for data
+// sets of one size.
+func (in Input) Side() int { return max(in.Crop, in.Size) }
 
 // BatchNorm: paper section 3.4. The paper does not say what statistics tests
 // use; its authors' released nets average them over training images once the

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -115,7 +116,7 @@ func (d *decoder) netNames(s Spec) []string {
 	for i, written := range s.Nets {
 		arch := archOf(written)
 		path, name := fmt.Sprintf("nets[%d]", i), arch.String()
-		if err := arch.CheckSize(dataset.Of(s.Data).Size); err != nil && d.sound("data") {
+		if err := arch.CheckSize(cmp.Or(s.Input.Size, dataset.Of(s.Data).Size)); err != nil && d.sound("data") {
 			d.add(d.place(path, "nets", "data"), err.Error(), "")
 		}
 		if other, twice := from[name]; twice {

@@ -24,6 +24,7 @@ type Spec struct {
 	Training
 	Seeds   []uint64 `json:"seeds"`
 	Figures []string `json:"figures"`
+	Measurements
 }
 
 // Training is what the runs of a question may differ in beside net and seed.
@@ -119,6 +120,8 @@ func paperSpec() Spec {
 		Nets:     []string{},
 		Seeds:    []uint64{0},
 		Figures:  []string{"training_curves", "error_by_depth"},
+
+		Measurements: measurements(),
 	}
 }
 
@@ -160,5 +163,17 @@ func trainImages(data string, train, validation int) int {
 	if train > 0 {
 		return train
 	}
-	return max(0, dataset.Of(data).Train-validation)
+	n := dataset.Of(data).Train
+	if dataset.Of(data).Own() {
+		n = uncounted
+	}
+	return max(0, n-validation)
 }
+
+// uncounted stands for the number of own images where they are not, so that a question
+// about them can be read there. Where they are, they are counted.
+const uncounted = 10000
+
+// cropped says whether squares are cut out of photos, as for ImageNet. Own images may be
+// brought to one size instead, and are then like CIFAR's.
+func cropped(data string, in Input) bool { return dataset.Of(data).Photos && in.Size == 0 }

@@ -13,12 +13,13 @@ import (
 // headed lists the folders whose files have such a line.
 var headed = []string{"harness", "nets", "nets/compile", "nets/kernel", "nets/ops", "nets/program",
 	"harness/state", "harness/lock", "harness/disk", "harness/limits", "harness/testskip",
-	"harness/record", "harness/store", "harness/slurm", "harness/data", "harness/data/photo",
+	"harness/record", "harness/store", "harness/slurm", "harness/pages", "harness/cmd/lab", "harness/data", "harness/data/photo",
 	"plots",
-	"harness/device", "harness/device/cpu", "harness/device/ref", "harness/device/devicetest", "harness/device/xla/hlo", "harness/device/xla/pjrt",
+	"harness/device", "harness/device/cpu", "harness/device/ref", "harness/device/devicetest",
+	"harness/device/xla", "harness/device/xla/hlo", "harness/device/xla/lower", "harness/device/xla/pjrt",
 	"plots/report", "plots/report/browser",
 	"harness/model", "harness/train", "harness/sweep", "harness/sweep/sweeptest", "harness/weights", "harness/machine",
-	"harness/predict", "harness/check", "harness/data/datatest"}
+	"harness/predict", "harness/check", "harness/bench", "harness/data/datatest"}
 
 func TestHeaders(t *testing.T) {
 	for _, dir := range headed {

@@ -23,8 +23,8 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 2449dd032a403b580e4f85e2"},
-		{"device/cpu", cpu.Revision, "3 e09e658919069135e9954883"},
-		{"device/xla/lower", lower.Revision, "2 6a61accc1e1537687a7f877e"},
+		{"device/cpu", cpu.Revision, "3 6d32f839fc7649a4f3b278fa"},
+		{"device/xla/lower", lower.Revision, "2 764913171813147399f0773c"},
 	} {
 		got, err := fingerprint(c.folder)
 		if err != nil {

@@ -24,6 +24,10 @@ type Question struct {
 	Origin  []byte                           // JSON that describes what the figures are made from; nil for none
 	Made    []string                         // sentences for the tables on the versions and devices that made the runs
 	Say     func(format string, args ...any) // reports one line to the user; may be nil
+
+	// Options of the measurements that the figures draw, as experiments.Measurements has
+	// them. Measurements with other options are ignored; nil draws the latest of each.
+	Options map[string]map[string]float64
 }
 
 // figures is the table of all kinds of figures. Enter a new kind here.
@@ -35,6 +39,11 @@ var figures = map[string]func(title string, nets []*net) (*figure, error){
 	"gradient_norms":     gradientNorms,
 
 	"final_error_vs_value": finalErrorVsValue,
+
+	"lesion":               lesions,
+	"gradient_correlation": gradientCorrelation,
+	"landscape_1d":         landscapeLines1D,
+	"landscape_2d":         landscapeSurface,
 }
 
 // Names lists the names of all figures.
@@ -70,9 +79,14 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 	if q.Title == "" {
 		q.Title = q.Name
 	}
-	nets, err := group(records)
+	nets, err := asked(q, records)
 	if err != nil {
 		return err
+	}
+	for name, text := range measuredFiles(q, nets) {
+		if err := disk.Write(filepath.Join(dir, name), text); err != nil {
+			return err
+		}
 	}
 	for name, write := range tables {
 		if err := disk.Write(filepath.Join(dir, name), write(q, nets)); err != nil {
@@ -112,6 +126,15 @@ func Draw(dir string, q Question, records []*record.RunRecord) error {
 		return errors.Join(waiting...)
 	}
 	return nil
+}
+
+// asked groups records into nets, as the question sees them.
+func asked(q Question, records []*record.RunRecord) ([]*net, error) {
+	nets, err := group(records)
+	for _, n := range nets {
+		n.options = q.Options
+	}
+	return nets, err
 }
 
 // listed joins the first few characters of a set, in their order.

@@ -18,6 +18,8 @@ type net struct {
 	identity     bool                // its errors of the paper of 2016 are shown (citeIdentity)
 	done         []*record.RunRecord // finished
 	open         []*record.RunRecord // stopped, interrupted or still running
+
+	options map[string]map[string]float64 // of measurements, as the question asks for them
 }
 
 // group groups records into nets: plain before residual, then by depth and name. Fails if

@@ -43,7 +43,7 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 	if len(records) == 0 {
 		return p, nil
 	}
-	nets, err := group(records)
+	nets, err := asked(q, records)
 	if err != nil {
 		return p, err
 	}
@@ -88,6 +88,10 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 	p.Held = cmp.Or(strings.Join(held, "/"), p.Held)
 	p.Plot.Held = p.Held
 	p.Behind = behind(p.Plot)
+	p.Measured, err = measuredPage(q, nets)
+	if err != nil {
+		return p, err
+	}
 	return p, nil
 }
 

@@ -302,8 +302,9 @@ var questions = map[string]func() (Question, []*record.RunRecord){
 	"crowd3": func() (Question, []*record.RunRecord) {
 		return crowd(1, 1, 8, 14, 20, 26, 32, 38, 44, 50, 56, 62, 68, 74, 80, 86, 92, 98, 104, 110, 116, 122, 128, 134, 140, 146)
 	},
-	"foreign": foreign,
-	"long":    long,
+	"measured": measuredRuns,
+	"foreign":  foreign,
+	"long":     long,
 }
 
 // TestLook checks nothing. With -out it draws all questions at full size for people to
@@ -339,6 +340,10 @@ func TestGolden(t *testing.T) {
 		{"preview", "generalisation_gap"},
 		{"ways2", "training_curves"},
 		{"swept", "final_error_vs_value"},
+		{"measured", "lesion"},
+		{"measured", "gradient_correlation"},
+		{"measured", "landscape_1d"},
+		{"measured", "landscape_2d"},
 	} {
 		fig := drawn(t, c.question, c.figure)
 		got, err := fig.svg()
@@ -350,7 +355,7 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s differs from its golden: %s", name, firstDifference(got, want))
 		}
 	}
-	for _, question := range []string{"preview", "cpu", "shortcuts", "ways"} {
+	for _, question := range []string{"preview", "cpu", "shortcuts", "ways", "measured"} {
 		q, rs := questions[question]()
 		nets, err := group(rs)
 		if err != nil {
@@ -418,6 +423,9 @@ func TestPNG(t *testing.T) {
 		question := "preview"
 		if name == "final_error_vs_value" {
 			question = "swept"
+		}
+		if slices.ContainsFunc(measurements, func(m measurement) bool { return slices.Contains(m.figures, name) }) {
+			question = "measured"
 		}
 		fig := drawn(t, question, name)
 		file, err := fig.png(dpi)
@@ -506,7 +514,7 @@ func TestDrawSaysWhatIsWrong(t *testing.T) {
 		rs   []*record.RunRecord
 		want string
 	}{
-		{Question{Name: "a.yaml", Figures: []string{"training_curve"}}, rs, `there is no figure "training_curve"; there are error_by_depth, final_error_vs_value, generalisation_gap, gradient_norms, layer_responses, training_curves`},
+		{Question{Name: "a.yaml", Figures: []string{"training_curve"}}, rs, `there is no figure "training_curve"; there are error_by_depth, final_error_vs_value, generalisation_gap, gradient_correlation, gradient_norms, landscape_1d, landscape_2d, layer_responses, lesion, training_curves`},
 		{q, nil, "nothing to draw yet: no run has been recorded"},
 		{Question{Name: "a.yaml", Figures: []string{"error_by_depth"}}, rs[1:2], "nothing to draw yet: no run is finished"},
 		{q, append(slices.Clone(rs), rs[0]), "seed 0 of plain-20 is in plain-20, too"},
@@ -714,6 +722,10 @@ func TestPaperData(t *testing.T) {
 		{"resnet-18", "imagenet", "ImageNet", 27.88},
 		{"resnet-18", "imagenet", "ImageNet, 1000 classes, 1281166 + 50000 photos", 27.88},
 		{"resnet-18", "imagenet", "ImageNet, 3 classes, 100 + 20 photos", math.NaN()},
+		{"resnet-18", "imagenet", "own photos, 1000 classes, 1281167 + 50000 photos", math.NaN()},
+		{"resnet-18", "imagenet", "Tiny-ImageNet, 200 classes, 100000 + 10000 photos", math.NaN()},
+		{"resnet-18", "folder", "ImageNet", math.NaN()},
+		{"resnet-20", "folder", "CIFAR-10", math.NaN()},
 		{"resnet-18", "cifar10", "CIFAR-10", math.NaN()},
 		{"resnet-18", "preview64", "preview set at 64x64", math.NaN()},
 	} {

@@ -23,6 +23,7 @@ type figure struct {
 	notes  []string // small lines under the title
 	legend []key
 	panels []*panel
+	square bool          // frames are as high as they are wide, and in several rows if there are many
 	lost   map[rune]bool // characters that the font lacks; set by png
 }
 
@@ -170,9 +171,51 @@ func (fig *figure) head() head {
 	return h
 }
 
+// perRow is the number of panels side by side.
+func (fig *figure) perRow() int {
+	const most = 4
+	n := len(fig.panels)
+	if fig.square && n > most {
+		rows := (n + most - 1) / most
+		return (n + rows - 1) / rows
+	}
+	return n
+}
+
+func (fig *figure) rows() int { return (len(fig.panels) + fig.perRow() - 1) / fig.perRow() }
+
+// gap is the distance between two panels side by side.
+const gap = vg.Length(16)
+
+// columns gives the room for text at the left of each panel, and the width of all frames.
+func (fig *figure) columns() (lefts []vg.Length, each vg.Length) {
+	const tickRoom = vg.Length(5)
+	narrowest := width
+	for from := 0; from < len(fig.panels); from += fig.perRow() {
+		room := width - 2*margin - gap*vg.Length(fig.perRow()-1)
+		for _, p := range fig.panels[from:min(from+fig.perRow(), len(fig.panels))] {
+			left := vg.Length(0)
+			for _, t := range p.y.ticks {
+				left = max(left, textWidth(textSize, false, t.label)+tickRoom)
+			}
+			if p.y.label != "" {
+				left += textSize + 5
+			}
+			lefts = append(lefts, left)
+			room -= left + p.right
+		}
+		narrowest = min(narrowest, room/vg.Length(fig.perRow()))
+	}
+	return lefts, narrowest
+}
+
 // panelHeight leaves room for one line for each label beside the frame.
 func (fig *figure) panelHeight() vg.Length {
 	h := panelHeight
+	if fig.square {
+		_, h = fig.columns()
+		h = min(h, panelHeight)
+	}
 	for _, p := range fig.panels {
 		h = max(h, labelGap*vg.Length(p.labels)+labelEdge)
 	}
@@ -192,7 +235,7 @@ func (fig *figure) axisRow() vg.Length {
 
 // size is the size of the whole figure.
 func (fig *figure) size() (w, h vg.Length) {
-	return width, 2*margin + fig.head().height + headingRow + fig.panelHeight() + fig.axisRow()
+	return width, 2*margin + fig.head().height + vg.Length(fig.rows())*(headingRow+fig.panelHeight()+fig.axisRow())
 }
 
 // draw draws the figure on a canvas of its size. lost is passed to the sheet.
@@ -213,27 +256,21 @@ func (fig *figure) draw(c vg.CanvasSizer, lost map[rune]bool) {
 	}
 	fig.drawLegend(s, y-legendLine+4)
 
-	const gap, tickRoom = vg.Length(16), vg.Length(5)
-	lefts := make([]vg.Length, len(fig.panels))
-	room := w - 2*margin - gap*vg.Length(len(fig.panels)-1)
-	for i, p := range fig.panels {
-		for _, t := range p.y.ticks {
-			lefts[i] = max(lefts[i], textWidth(textSize, false, t.label)+tickRoom)
-		}
-		if p.y.label != "" {
-			lefts[i] += textSize + 5
-		}
-		room -= lefts[i] + p.right
+	lefts, each := fig.columns()
+	if fig.square {
+		each = fig.panelHeight()
 	}
 	below := fig.axisRow()
-	each := room / vg.Length(len(fig.panels))
-	x := margin
+	x, bottom := margin, margin+vg.Length(fig.rows()-1)*(headingRow+fig.panelHeight()+below)
 	for i, p := range fig.panels {
+		if i > 0 && i%fig.perRow() == 0 {
+			x, bottom = margin, bottom-headingRow-fig.panelHeight()-below
+		}
 		x += lefts[i]
 		area := s.Canvas
 		area.Rectangle = vg.Rectangle{
-			Min: vg.Point{X: x, Y: margin + below},
-			Max: vg.Point{X: x + each, Y: margin + below + fig.panelHeight()},
+			Min: vg.Point{X: x, Y: bottom + below},
+			Max: vg.Point{X: x + each, Y: bottom + below + fig.panelHeight()},
 		}
 		frame{sheet{area, lost}, p}.draw(lefts[i], below)
 		x += each + p.right + gap
@@ -354,7 +391,7 @@ func ticks(lo, hi float64, n int, scale float64) []tick {
 	step := roundStep((hi-lo)/float64(n)/scale) * scale
 	var ts []tick
 	for i := math.Ceil(lo/step - 1e-9); i*step <= hi*(1+1e-9); i++ {
-		v := i*step + 0 // + 0 turns -0 into 0
+		v := math.Round(i*step*1e9)/1e9 + 0 // 3 * 0.2 is not 0.6; + 0 turns -0 into 0
 		label := strconv.FormatFloat(v/scale, 'f', -1, 64)
 		if v >= 1000 && v == math.Trunc(v) && scale == 1 {
 			label = thousands(int(v))

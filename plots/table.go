@@ -4,6 +4,7 @@ package plots
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -97,14 +98,48 @@ func markdown(q Question, nets []*net) []byte {
 	for _, r := range rows(nets) {
 		grid = append(grid, r.cells(" ± ", "–"))
 	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "**%s** %s %s\n\n", oneLine(q.Title), conditions(nets), caveat(nets))
+	writeGrid(&b, grid)
+	b.WriteString("\n" + meaning(nets) + "\n")
+	if all := begun(nets); len(all) > 0 {
+		b.WriteString("\nBegun as a trained net, extended by layers that compute the identity:\n\n- " + strings.Join(all, "\n- ") + "\n")
+	}
+	for _, s := range summaries(q, nets) {
+		fmt.Fprintf(&b, "\n%s:\n\n", s.title)
+		grid := [][]string{s.head}
+		for _, row := range s.rows {
+			for i := range row {
+				row[i] = cmp.Or(row[i], "–")
+			}
+			grid = append(grid, row)
+		}
+		writeGrid(&b, grid)
+		b.WriteString("\n" + s.note + "\n")
+	}
+	if open := unfinished(nets); len(open) > 0 {
+		b.WriteString("\nNot finished, and not counted:\n\n")
+		for _, l := range open {
+			b.WriteString("- " + l + "\n")
+		}
+	}
+	if all := warnings(nets); len(all) > 0 {
+		b.WriteString("\nWarnings:\n\n- " + strings.Join(all, "\n- ") + "\n")
+	}
+	if len(q.Made) > 0 {
+		b.WriteString("\nMade with:\n\n- " + strings.Join(q.Made, "\n- ") + "\n")
+	}
+	return b.Bytes()
+}
+
+// writeGrid writes a table with padded cells; the first row is its head.
+func writeGrid(b *bytes.Buffer, grid [][]string) {
 	wide := make([]int, len(grid[0]))
 	for _, cells := range grid {
 		for i, c := range cells {
 			wide[i] = max(wide[i], len([]rune(c)))
 		}
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "**%s** %s %s\n\n", oneLine(q.Title), conditions(nets), caveat(nets))
 	for k, cells := range grid {
 		for i, c := range cells {
 			pad := strings.Repeat(" ", wide[i]-len([]rune(c)))
@@ -126,23 +161,6 @@ func markdown(q Question, nets []*net) []byte {
 			b.WriteString("|\n")
 		}
 	}
-	b.WriteString("\n" + meaning(nets) + "\n")
-	if all := begun(nets); len(all) > 0 {
-		b.WriteString("\nBegun as a trained net, extended by layers that compute the identity:\n\n- " + strings.Join(all, "\n- ") + "\n")
-	}
-	if open := unfinished(nets); len(open) > 0 {
-		b.WriteString("\nNot finished, and not counted:\n\n")
-		for _, l := range open {
-			b.WriteString("- " + l + "\n")
-		}
-	}
-	if all := warnings(nets); len(all) > 0 {
-		b.WriteString("\nWarnings:\n\n- " + strings.Join(all, "\n- ") + "\n")
-	}
-	if len(q.Made) > 0 {
-		b.WriteString("\nMade with:\n\n- " + strings.Join(q.Made, "\n- ") + "\n")
-	}
-	return b.Bytes()
 }
 
 // warnings lists the warnings in the runs' records, at most about a page.

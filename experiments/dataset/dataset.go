@@ -7,7 +7,7 @@ package dataset
 type Set struct {
 	Name        string // what a question calls it: "cifar10"
 	Title       string // what figures and tables call it, where it is whole and canonical
-	Train, Test int    // images
+	Train, Test int    // images; 0 for own images, which are counted where they lie
 	Size        int    // pixels on a side; of photos, of the square of them that the paper's nets see
 	Classes     int
 	Photos      bool   // files of any size, out of which squares are cut
@@ -19,6 +19,10 @@ type Set struct {
 
 // Made says whether the program makes the images itself.
 func (s Set) Made() bool { return s.Files == "" }
+
+// Own says whether these are the user's own images, of which nothing is known before they
+// are looked at: how many, of how many classes.
+func (s Set) Own() bool { return !s.Made() && s.Train == 0 }
 
 // All are the data sets, in the order in which they are listed.
 var All = []Set{
@@ -38,6 +42,12 @@ var All = []Set{
 		Train: 1281167, Test: 50000, Size: 224, Classes: 1000, Photos: true,
 		Files: "ImageNet as folders", Env: "DEPTHLAB_IMAGENET",
 		Says: "a folder of photos (with fewer than ImageNet's, say their number with train)",
+	},
+	{
+		Name: "folder", Title: "own images",
+		Size: 224, Photos: true,
+		Files: "your own images", Env: "DEPTHLAB_FOLDER",
+		Caveat: "own images", Says: "your own images, in a folder for each class (input.size brings them to one size)",
 	},
 	{
 		Name: "preview", Title: "preview set",

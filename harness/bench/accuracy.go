@@ -1,3 +1,5 @@
+// Accuracy of the float32 gradient of one training step, compared with PyTorch's.
+
 package bench
 
 import (
@@ -21,34 +23,33 @@ import (
 //go:embed torch_gradient.py
 var torchGradient []byte
 
-// Routes are PyTorch's ways of computing in float32 on a CPU, as its script
-// names them: through oneDNN, and by kernels of its own.
+// Routes are PyTorch's two ways to compute in float32 on a CPU, as torch_gradient.py names
+// them: with oneDNN (mkldnn), and with its own kernels.
 var Routes = []string{"mkldnn", "native"}
 
-// AccuracyFactor is how much less accurate than PyTorch's worse route a device
-// of ours may be.
+// AccuracyFactor times the error of PyTorch's worse route is the largest accepted error.
 const AccuracyFactor = 3
 
-// AccuracyResult is how far the float32 gradient of one training step is from
-// the same step in float64: the Euclidean norm of the difference over the norm
-// of the gradient, all parameters together.
+// AccuracyResult holds relative errors of the float32 gradient of one training step,
+// compared with float64: the Euclidean norm of the difference over the norm of the gradient,
+// all parameters together.
 type AccuracyResult struct {
 	Net   string             `json:"net"`
 	Data  string             `json:"data"`
 	Batch int                `json:"batch"`
 	Torch string             `json:"torch"`        // version
-	Route map[string]float64 `json:"torch_errors"` // by one of Routes
+	Route map[string]float64 `json:"torch_errors"` // by route
 	Ours  []DeviceAccuracy   `json:"ours"`
 }
 
-// DeviceAccuracy is the error of one device of ours.
+// DeviceAccuracy is the error of one of our devices.
 type DeviceAccuracy struct {
 	Device   string  `json:"device"`
 	Hardware string  `json:"hardware"`
 	Error    float64 `json:"error"`
 }
 
-// Limit is the largest error that a device of ours may have.
+// Limit is the largest accepted error.
 func (r AccuracyResult) Limit() float64 {
 	worse := 0.0
 	for _, e := range r.Route {
@@ -57,20 +58,20 @@ func (r AccuracyResult) Limit() float64 {
 	return AccuracyFactor * worse
 }
 
-// Inaccurate is an error that names the devices above the limit; nil where none
-// is.
+// Inaccurate returns an error with the first device whose error is above the limit, nil if
+// there is none.
 func (r AccuracyResult) Inaccurate() error {
 	for _, d := range r.Ours {
-		if !(d.Error <= r.Limit()) { // nor is NaN accurate
-			return fmt.Errorf("%s on %s: the gradient is %.1e away from float64, PyTorch's worse route allows %.1e", r.Net, d.Device, d.Error, r.Limit())
+		if !(d.Error <= r.Limit()) { // NaN is above the limit, too
+			return fmt.Errorf("%s on %s: the error of the gradient is %.1e, expected at most %.1e (%d times the error of PyTorch's worse route)", r.Net, d.Device, d.Error, r.Limit(), AccuracyFactor)
 		}
 	}
 	return nil
 }
 
-// Accuracy measures the gradient of the first step of a run in float32, on each
-// device and in PyTorch, which computes it in float64, too. All start from the
-// parameters and the batch of the first device.
+// Accuracy measures the gradient of the first step of a run in float32, on each device and
+// in PyTorch, which also computes it in float64. All use the same parameters and batch. python
+// is the path of a Python with PyTorch.
 func Accuracy(ctx context.Context, run experiments.Run, src *data.Source, devices []device.Device, python string) (r AccuracyResult, err error) {
 	run.Precision = string(device.FP32)
 	r = AccuracyResult{Net: run.Net, Data: src.Title, Batch: run.Batch, Route: map[string]float64{}}
@@ -144,7 +145,7 @@ func readVectors(path string) (vectors, error) {
 	return v, nil
 }
 
-// under gives those whose names begin with prefix, by the rest of their names.
+// under returns the vectors whose names begin with prefix, by the rest of their names.
 func (v vectors) under(prefix string) vectors {
 	out := vectors{}
 	for name, x := range v {
@@ -155,10 +156,9 @@ func (v vectors) under(prefix string) vectors {
 	return out
 }
 
-// distance is the Euclidean norm of got - want over that of want, all vectors
-// together.
+// distance is the Euclidean norm of got - want over that of want, all vectors together.
 func distance(got, want vectors) (float64, error) {
-	var apart, size float64
+	var difference, size float64
 	for name, w := range want {
 		g := got[name]
 		if len(g) != len(w) {
@@ -166,11 +166,11 @@ func distance(got, want vectors) (float64, error) {
 		}
 		for i := range w {
 			d := float64(g[i]) - float64(w[i])
-			apart, size = apart+d*d, size+float64(w[i])*float64(w[i])
+			difference, size = difference+d*d, size+float64(w[i])*float64(w[i])
 		}
 	}
 	if len(got) != len(want) || size == 0 {
 		return 0, fmt.Errorf("gradients of %d parameters, want %d that are not all 0", len(got), len(want))
 	}
-	return math.Sqrt(apart / size), nil
+	return math.Sqrt(difference / size), nil
 }

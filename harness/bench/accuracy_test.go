@@ -1,3 +1,5 @@
+// Tests of measuring accuracy, with a script in place of PyTorch.
+
 package bench
 
 import (
@@ -15,7 +17,7 @@ import (
 	"depthlab/harness/train"
 )
 
-// smallRun is a run whose first step takes ref a moment.
+// smallRun is a run with a step that is fast on ref.
 func smallRun(t *testing.T) (experiments.Run, *data.Source) {
 	t.Helper()
 	q, err := experiments.Parse("small", []byte("question: Small?\nnets: [plain-8]\ndata: preview\nbatch: 4\nbatch_norm: {group: 2}\ninput: {pad: 2}\n"))
@@ -27,8 +29,8 @@ func smallRun(t *testing.T) (experiments.Run, *data.Source) {
 	return run, data.Preview(100, 10)
 }
 
-// answer is a file as PyTorch's script writes it, from the gradient of a step
-// on ref, which stands for float64's: each of its routes is off by a share.
+// answer writes a file in the format of torch_gradient.py, and returns its path. Each route
+// has the gradient of a step on ref, times 1 plus its value in off.
 func answer(t *testing.T, run experiments.Run, src *data.Source, off map[string]float32) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -56,16 +58,16 @@ func answer(t *testing.T, run experiments.Run, src *data.Source, off map[string]
 	return path
 }
 
-// PyTorch's part is played by a script that copies a known answer.
+// A script that copies a known answer stands for PyTorch.
 func TestAccuracy(t *testing.T) {
 	run, src := smallRun(t)
 	for _, c := range []struct {
-		exact, mkldnn, native float32 // the shares by which each is off ref's gradient
+		exact, mkldnn, native float32 // relative difference from ref's gradient
 		ours, limit           float64
 		fails                 bool
 	}{
 		{0, 0.01, 0.02, 0, 0.06, false},
-		{1, 1.02, 1.01, 0.5, 0.03, true}, // ours is half of what it should be
+		{1, 1.02, 1.01, 0.5, 0.03, true}, // our gradient is half of float64's
 	} {
 		file := answer(t, run, src, map[string]float32{"float64": c.exact, "mkldnn": c.mkldnn, "native": c.native})
 		python := fakePython(t, `[ "$2 $3" = "plain-8 2" ] || exit 1
@@ -106,10 +108,10 @@ func TestDistance(t *testing.T) {
 		}
 	}
 	if far, _ := distance(vectors{"a": {float32(math.NaN()), 0}, "b": {4}}, want); far == far {
-		t.Errorf("NaN is %v away", far)
+		t.Errorf("the distance of NaN is %v", far)
 	}
 	nan := AccuracyResult{Route: map[string]float64{"native": 1}, Ours: []DeviceAccuracy{{Error: math.NaN()}}}
 	if nan.Inaccurate() == nil {
-		t.Error("NaN is taken for accurate")
+		t.Error("no error for NaN")
 	}
 }

@@ -1,5 +1,5 @@
-// Package bench times training steps, alone and side by side with other
-// frameworks in one run.
+// Package bench measures the speed of training steps, alone and alternating with other
+// frameworks.
 package bench
 
 import (
@@ -23,25 +23,24 @@ import (
 	"depthlab/nets/program"
 )
 
-// Options of a benchmark.
+// Options are the options of a benchmark.
 type Options struct {
 	Net       string
 	Precision device.Precision
 	Batch     int
-	Rounds    int           // of ours and theirs in turn; the medians count
-	Round     time.Duration // how long a round of ours is to take
-	Torch     string        // a Python with PyTorch; "" for none
-	Compiled  bool          // PyTorch compiled, too: minutes on top
-	JAX       string        // a Python with JAX; "" for none
-	Threads   int           // of PyTorch
-	// More are further devices, for a last measurement of all at a time.
+	Rounds    int           // ours and theirs alternate; the result is the median over rounds
+	Round     time.Duration // duration of one of our rounds
+	Torch     string        // path of a Python with PyTorch; "" for none
+	Compiled  bool          // also measure torch.compile, which takes minutes
+	JAX       string        // path of a Python with JAX; "" for none
+	Threads   int           // threads of PyTorch
+	// More are further devices. At the end, all devices train at the same time.
 	More []device.Device
 }
 
-// Result is a row of the benchmark. Speeds are medians over the rounds, of
-// whole training steps: batch selection, augmentation, forward, backward,
-// update, loss and error read by the host. Start and compilation are not in
-// them.
+// Result is a row of the benchmark. Speeds are medians over the rounds, of whole training
+// steps: batch selection, augmentation, forward, backward, update, and reading loss and
+// error. They do not include start and compilation.
 type Result struct {
 	Net           string            `json:"net"`
 	Precision     string            `json:"precision"`
@@ -50,24 +49,24 @@ type Result struct {
 	Batch         int               `json:"batch"`
 	ImagesPerS    float64           `json:"images_per_s"`
 	MsPerStep     float64           `json:"ms_per_step"`
-	UsPerLayer    float64           `json:"us_per_conv_layer"` // of a step
-	Jobs          int               `json:"jobs,omitempty"`    // trained at a time for the next number
+	UsPerLayer    float64           `json:"us_per_conv_layer"` // time of a step over the number of convolution layers
+	Jobs          int               `json:"jobs,omitempty"`    // devices that train at the same time in JobsImages
 	JobsImages    float64           `json:"jobs_images_per_s,omitempty"`
 	Torch         string            `json:"torch,omitempty"`              // version
 	TorchImages   float64           `json:"torch_images_per_s,omitempty"` // eager
 	TorchCompiled float64           `json:"torch_compiled_images_per_s,omitempty"`
 	JAX           string            `json:"jax,omitempty"` // version
 	JAXImages     float64           `json:"jax_images_per_s,omitempty"`
-	Ratio         float64           `json:"ratio,omitempty"`         // to eager PyTorch: median of the rounds' ratios
-	RatioBest     float64           `json:"ratio_to_best,omitempty"` // to the fastest of compiled PyTorch and JAX
-	Skipped       map[string]string `json:"skipped,omitempty"`       // who could not be compared with, and why
+	Ratio         float64           `json:"ratio,omitempty"`         // our speed over that of eager PyTorch: median of the rounds' ratios
+	RatioBest     float64           `json:"ratio_to_best,omitempty"` // the same for the faster of compiled PyTorch and JAX
+	Skipped       map[string]string `json:"skipped,omitempty"`       // frameworks that were not measured, and why
 	StartToStep   float64           `json:"start_to_step_seconds"`   // compile, open and first step
 	Parts         []Part            `json:"parts,omitempty"`
-	Peak          *Part             `json:"peak,omitempty"`   // what the CPU reaches here at most, of multiply-adds and of memory
-	Limits        []string          `json:"limits,omitempty"` // set for the others, so that they use no newer instructions than ours: variables of the environment
+	Peak          *Part             `json:"peak,omitempty"`   // measured peak of the CPU: multiply-adds and memory bandwidth
+	Limits        []string          `json:"limits,omitempty"` // environment variables of the others, so that they use the same instruction set
 }
 
-// Part is the time of one kind of instruction in a step.
+// Part is the time of one kind of instruction in a step, and what it reaches.
 type Part struct {
 	Kind   string  `json:"kind"`
 	Ms     float64 `json:"ms"`
@@ -75,8 +74,8 @@ type Part struct {
 	GBytes float64 `json:"gb_per_s"`
 }
 
-// moved is the bytes that an instruction must read and write. Kernels count
-// float32; between load and update, bf16 halves that.
+// moved is the bytes that an instruction must read and write. r.Bytes counts float32; in
+// bf16 it is half in the forward and backward phases.
 func moved(r device.Timing, p device.Precision) int64 {
 	if p == device.BF16 && (r.Phase == program.Forward.String() || r.Phase == program.Backward.String()) {
 		return r.Bytes / 2
@@ -120,14 +119,14 @@ func parts(rows []device.Timing, precision device.Precision) []Part {
 	return out
 }
 
-// Rivals, by their names in Result.Skipped.
+// Names of the other frameworks, as in Result.Skipped.
 const (
 	eager    = "torch"
 	compiled = "torch compiled"
 	jax      = "jax"
 )
 
-// stepper is a net under training.
+// stepper is a net that is trained.
 type stepper struct {
 	net  *model.Model
 	done int // steps
@@ -154,7 +153,7 @@ func (s *stepper) run(n int) (time.Duration, error) {
 	return time.Since(start), err
 }
 
-// dataSet is what a net is timed on: as many images as fit into memory easily.
+// dataSet is the random data set that a net is measured on.
 type dataSet struct{ images, size, pad, classes int }
 
 func dataOf(a nets.Arch) dataSet {
@@ -164,7 +163,7 @@ func dataOf(a nets.Arch) dataSet {
 	return dataSet{images: 10000, size: 32, pad: 4, classes: 10}
 }
 
-// Batch is how many images a net is timed with unless told otherwise.
+// Batch is the default batch of a net.
 func Batch(a nets.Arch) int {
 	if a.ImageNet() {
 		return 32
@@ -172,9 +171,8 @@ func Batch(a nets.Arch) int {
 	return 128
 }
 
-// Step times the training step of a net on random images, of the size of
-// CIFAR-10 (32x32) or ImageNet (224x224), as the net is for. What has not begun
-// when ctx ends is left out.
+// Step measures the training step of a net on random images of the net's size, 32x32
+// (CIFAR-10) or 224x224 (ImageNet). After ctx ends it begins no further round.
 func Step(ctx context.Context, dev device.Device, o Options) (r Result, err error) {
 	arch, err := nets.ParseArch(o.Net)
 	if err != nil {
@@ -201,7 +199,7 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 		Net: arch.String(), Precision: string(o.Precision), Device: info.Name, Hardware: info.Hardware, Batch: o.Batch,
 		StartToStep: time.Since(started).Seconds(), Skipped: map[string]string{},
 	}
-	if _, err := us.run(us.net.Launch); err != nil { // warm
+	if _, err := us.run(us.net.Launch); err != nil { // warm up
 		return r, err
 	}
 	warm, err := us.run(2 * us.net.Launch)
@@ -221,7 +219,7 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 		ours := float64(steps*o.Batch) / d.Seconds()
 		speeds[""] = append(speeds[""], ours)
 		for _, other := range rivals {
-			n := max(1, steps/2) // the slower ones
+			n := max(1, steps/2) // they are usually slower
 			d, err := other.run(n)
 			if err != nil {
 				if len(speeds[other.name]) == 0 {
@@ -256,14 +254,14 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 	return r, err
 }
 
-// peak measures what the CPU can do at most.
+// peak measures the CPU's peak.
 func peak(dev *cpu.Device) (*Part, error) {
 	flops, bytes, err := dev.Peak()
 	return &Part{Kind: "peak", GFlops: flops / 1e9, GBytes: bytes / 1e9}, err
 }
 
-// limits are variables of the environment that keep PyTorch, its oneDNN and XLA to
-// the instructions that the device keeps to.
+// limits are environment variables that limit PyTorch, its oneDNN and XLA to the instruction
+// set of the device; nil if they need no limit.
 func limits(dev device.Device) []string {
 	if d, ok := dev.(interface{ Instructions() string }); ok && d.Instructions() == "avx2" {
 		return []string{"ATEN_CPU_CAPABILITY=avx2", "ONEDNN_MAX_CPU_ISA=AVX2", "XLA_FLAGS=--xla_cpu_max_isa=AVX2"}
@@ -271,8 +269,8 @@ func limits(dev device.Device) []string {
 	return nil
 }
 
-// rivals starts those that were asked for, one after the other: each chooses
-// its kernels by timing. Whoever does not start is skipped.
+// rivals starts the other frameworks, one after the other because each chooses kernels by
+// timing. Those that do not start are added to r.Skipped.
 func (o Options) rivals(ctx context.Context, gpu bool, r *Result) (all []*rival, stop func()) {
 	where := "cpu"
 	if gpu {
@@ -307,8 +305,7 @@ func (o Options) rivals(ctx context.Context, gpu bool, r *Result) (all []*rival,
 	})
 }
 
-// together trains on all devices at a time, and gives the images per second of
-// all.
+// together trains on all devices at the same time, and returns images per second of all.
 func together(us *stepper, arch nets.Arch, p *program.Program, steps int, o Options) (float64, error) {
 	all := []*stepper{us}
 	for _, dev := range o.More {
@@ -317,7 +314,7 @@ func together(us *stepper, arch nets.Arch, p *program.Program, steps int, o Opti
 			return 0, err
 		}
 		defer s.net.Close()
-		if _, err := s.run(s.net.Launch); err != nil { // warm
+		if _, err := s.run(s.net.Launch); err != nil { // warm up
 			return 0, err
 		}
 		all = append(all, s)
@@ -332,7 +329,7 @@ func together(us *stepper, arch nets.Arch, p *program.Program, steps int, o Opti
 	return float64(len(all)*steps*o.Batch) / time.Since(start).Seconds(), errors.Join(errs...)
 }
 
-// convolutions counts the layers of convolution of a training program.
+// convolutions is the number of convolution layers of a training program.
 func convolutions(p *program.Program) (n int) {
 	for _, c := range p.Code {
 		if _, ok := c.Kernel.(kernel.Conv); ok {
@@ -342,7 +339,7 @@ func convolutions(p *program.Program) (n int) {
 	return n
 }
 
-// median of the values; 0 of none.
+// median is the median of the values, 0 if there are none.
 func median(x []float64) float64 {
 	if len(x) == 0 {
 		return 0
@@ -352,7 +349,7 @@ func median(x []float64) float64 {
 	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
 }
 
-// randomNet writes first weights and random images.
+// randomNet writes initial weights and random images.
 func randomNet(s device.Session, arch nets.Arch, set dataSet) error {
 	params, norms, err := arch.Leaves(nets.Config{Channels: 3, Size: set.size, Classes: set.classes})
 	if err != nil {

@@ -1,3 +1,5 @@
+// Tests of measuring speed, with scripts in place of PyTorch and JAX.
+
 package bench
 
 import (
@@ -13,7 +15,7 @@ import (
 	"depthlab/harness/device/ref"
 )
 
-// fakePython is an interpreter that runs its own script whatever it is given.
+// fakePython is the path of an interpreter that ignores its arguments and runs script.
 func fakePython(t *testing.T, script string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "python")
@@ -23,11 +25,11 @@ func fakePython(t *testing.T, script string) string {
 	return path
 }
 
-// Whoever starts is compared with; of the others the reason is kept.
+// Frameworks that start are measured; for the others the reason is kept.
 func TestStep(t *testing.T) {
 	python := fakePython(t, `[ "$7" = compiled ] && { echo "skip no compiler"; exit; }
 echo ready 2.11
-while read n; do echo $n; done`) // a second a step
+while read n; do echo $n; done`) // one second for each step
 	r, err := Step(context.Background(), ref.New(), Options{
 		Net: "plain-8", Precision: device.FP32, Batch: 4, Rounds: 2, Round: time.Millisecond,
 		Torch: python, Compiled: true, JAX: python, More: []device.Device{ref.New()},
@@ -46,7 +48,7 @@ while read n; do echo $n; done`) // a second a step
 	}
 }
 
-// limited is a device that keeps to the instructions of an older CPU.
+// limited is a device with a given instruction set.
 type limited struct {
 	device.Device
 	isa string
@@ -54,7 +56,7 @@ type limited struct {
 
 func (d limited) Instructions() string { return d.isa }
 
-// The others are kept to the instructions that ours keeps to.
+// The other frameworks are limited to our instruction set.
 func TestLimits(t *testing.T) {
 	python := fakePython(t, `[ "$ATEN_CPU_CAPABILITY $ONEDNN_MAX_CPU_ISA" = "$WANT" ] || { echo "skip limits: $ATEN_CPU_CAPABILITY $ONEDNN_MAX_CPU_ISA"; exit; }
 echo ready 2.11
@@ -82,7 +84,7 @@ func TestRivalErrors(t *testing.T) {
 		{context.Background(), "", "echo skip no PyTorch", "no PyTorch"},
 		{context.Background(), "", "echo first >&2; echo broken >&2; exit 3", "exit status 3): broken"},
 		{context.Background(), "/no/python", "", "no such file"},
-		{ended, "", "sleep 100", "in the time"},
+		{ended, "", "sleep 100", "not ready in time"},
 	} {
 		if c.python == "" {
 			c.python = fakePython(t, c.script)
@@ -98,7 +100,7 @@ func TestRivalErrors(t *testing.T) {
 	}
 	defer r.close()
 	if _, err := r.run(1); err == nil || !strings.Contains(err.Error(), "exit status 4") {
-		t.Errorf("one that dies: %v", err)
+		t.Errorf("a process that ends: %v", err)
 	}
 	if got := fmt.Sprint(median(nil), median([]float64{3, 1}), median([]float64{3, 1, 7})); got != "0 2 3" {
 		t.Errorf("medians %s", got)

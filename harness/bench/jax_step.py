@@ -1,12 +1,11 @@
-# The training step of a CIFAR net in JAX, to be timed beside ours: the same
-# net, batch, precision, recipe and augmentation, channels-last, bf16 with
-# float32 parameters and statistics, batch norm over the whole batch. On a GPU
-# all steps of a line are one jitted loop; on a CPU, where XLA computes loops
-# badly, each step is a jitted call.
+# The training step of a CIFAR net in JAX, for bench --against-jax: the same net, batch,
+# precision, recipe and augmentation as ours, channels-last, bf16 with float32 parameters
+# and statistics, batch norm over the whole batch. On a GPU all steps of a line are one
+# jitted loop; on a CPU, where XLA is slow at loops, each step is a jitted call.
 #
 #   python jax_step.py NET BATCH fp32|tf32|bf16 cpu|cuda THREADS
 #
-# Speaks as torch_step.py does. Needs: pip install jax, or 'jax[cuda13]'
+# Input and output are as in torch_step.py. Needs: pip install jax, or 'jax[cuda13]'
 import functools
 import os
 import sys
@@ -16,8 +15,8 @@ net, batch, precision, device = sys.argv[1], int(sys.argv[2]), *sys.argv[3:5]
 parts = net.split("/")
 family, depth = parts[0].split("-")
 if set(parts[1:]) - set("ABC") - {"split"} or (int(depth) - 2) % 6 or int(depth) == 50:
-    sys.exit(print(f"skip {net} is not written in JAX here: only CIFAR nets of basic blocks are"))
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # others are on the GPU, too
+    sys.exit(print(f"skip {net}: jax_step.py has only CIFAR nets of basic blocks"))
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # other processes use the GPU, too
 if device == "cpu":
     os.environ["JAX_PLATFORMS"] = "cpu"
 try:
@@ -31,7 +30,7 @@ try:
 except RuntimeError as e:
     sys.exit(print("skip JAX does not start:", str(e).strip().splitlines()[0]))
 if (backend == "cpu") != (device == "cpu"):
-    sys.exit(print(f"skip JAX {jax.__version__} in {sys.executable} sees no GPU"))
+    sys.exit(print(f"skip JAX {jax.__version__} in {sys.executable} finds no GPU"))
 
 jax.config.update("jax_default_matmul_precision", {"fp32": "highest", "tf32": "tensorfloat32", "bf16": "default"}[precision])
 held = jnp.bfloat16 if precision == "bf16" else jnp.float32

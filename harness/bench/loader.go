@@ -1,3 +1,5 @@
+// Speed of decoding, cropping and flipping photos, compared with torchvision's.
+
 package bench
 
 import (
@@ -15,22 +17,22 @@ import (
 //go:embed torch_loader.py
 var torchLoader []byte
 
-// routes are the ways of torchvision, as its script names them.
+// routes are torchvision's two ways, as torch_loader.py names them.
 var routes = []string{"pil", "tensor"}
 
-// LoaderResult is how fast photos become training crops, in photos a second:
-// medians over rounds of ours and theirs in turn, all files in the page cache.
+// LoaderResult is the speed of making training crops, in photos per second: medians over
+// alternating rounds, with all files in the page cache.
 type LoaderResult struct {
 	Decoder   string             `json:"decoder"`
-	Threads   int                `json:"threads"` // and processes of torchvision
+	Threads   int                `json:"threads"` // our threads = processes of torchvision
 	Photos    float64            `json:"photos_per_s"`
 	Torch     string             `json:"torchvision,omitempty"`         // version
 	TorchBy   map[string]float64 `json:"torchvision_per_s,omitempty"`   // by route: "pil", "tensor"
 	RatioBest float64            `json:"ratio_to_the_faster,omitempty"` // median of the rounds' ratios to the faster route
 }
 
-// Loader times the paper's training transform of photos, without the device:
-// of src, in rounds of n photos.
+// Loader measures the paper's training transform of the photos of src, without a device, in
+// rounds of n photos. python is the path of a Python with torchvision; "" measures ours only.
 func Loader(ctx context.Context, src *data.Source, n, rounds int, python string) (r LoaderResult, err error) {
 	set := &src.Train
 	r.Decoder, r.Threads = set.Photos.Library.String(), runtime.GOMAXPROCS(0)
@@ -47,7 +49,7 @@ func Loader(ctx context.Context, src *data.Source, n, rounds int, python string)
 			theirs[route], r.Torch = t, t.version
 		}
 	}
-	if _, err := ourRound(set, look, n); err != nil { // into the page cache
+	if _, err := ourRound(set, look, n); err != nil { // reads the files into the page cache
 		return r, err
 	}
 	var ours, ratios []float64
@@ -87,7 +89,7 @@ func Loader(ctx context.Context, src *data.Source, n, rounds int, python string)
 	return r, nil
 }
 
-// ourRound makes n crops with the loader that feeds devices.
+// ourRound makes n crops with the loader that training uses.
 func ourRound(set *data.Set, look data.Look, n int) (time.Duration, error) {
 	const batch = 32
 	plan := data.Sampler{Seed: 1, N: set.N, Batch: batch, Flip: true}

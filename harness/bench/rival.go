@@ -1,3 +1,5 @@
+// Other frameworks, in processes of their own.
+
 package bench
 
 import (
@@ -22,22 +24,21 @@ var torchStep []byte
 //go:embed jax_step.py
 var jaxStep []byte
 
-// rival is another framework in a process of its own, which takes steps when
-// it is told to. It speaks lines: "ready VERSION" or "skip REASON", then
-// seconds for each number of steps (torch_step.py, jax_step.py).
+// rival is another framework in a process of its own. The process prints the line "ready
+// VERSION" or "skip REASON". Then, for each line with a number of steps on its standard input,
+// it runs them and prints the seconds (torch_step.py, jax_step.py).
 type rival struct {
 	name    string
 	version string
 	cmd     *exec.Cmd
 	in      io.WriteCloser
 	out     *bufio.Scanner
-	log     bytes.Buffer // what it says on standard error
-	dir     string
+	log     bytes.Buffer // standard error
+	dir     string       // temporary folder with the script
 }
 
-// startRival starts a script with the interpreter python and waits until it is
-// warm. Variables are added to its environment. Its error says why there is nothing
-// to compare with.
+// startRival starts a script with the interpreter python, and waits until it has warmed up.
+// variables are added to its environment. The error is the reason to skip it.
 func startRival(ctx context.Context, name, python string, script []byte, variables []string, args ...string) (_ *rival, err error) {
 	r := &rival{name: name}
 	if r.dir, err = os.MkdirTemp("", "depthlab-bench"); err != nil {
@@ -68,7 +69,7 @@ func startRival(ctx context.Context, name, python string, script []byte, variabl
 		line, err = r.line()
 	}
 	if ctx.Err() != nil {
-		return nil, errors.New("it was not ready in the time that there was")
+		return nil, errors.New("it was not ready in time")
 	}
 	if err != nil {
 		return nil, err
@@ -80,17 +81,18 @@ func startRival(ctx context.Context, name, python string, script []byte, variabl
 	return r, nil
 }
 
-// line is the next line that the process says.
+// line reads the next line of the process. If the process has ended, the error is the last
+// line of its standard error.
 func (r *rival) line() (string, error) {
 	if r.out.Scan() {
 		return r.out.Text(), nil
 	}
-	r.cmd.Wait() // its last words are there then
-	words := strings.TrimSpace(r.log.String())
-	return "", fmt.Errorf("it stopped (%v): %s", r.cmd.ProcessState, words[strings.LastIndexByte(words, '\n')+1:])
+	r.cmd.Wait() // completes r.log
+	log := strings.TrimSpace(r.log.String())
+	return "", fmt.Errorf("the process ended (%v): %s", r.cmd.ProcessState, log[strings.LastIndexByte(log, '\n')+1:])
 }
 
-// run takes n steps.
+// run runs n steps and returns their time.
 func (r *rival) run(n int) (time.Duration, error) {
 	if _, err := fmt.Fprintln(r.in, n); err != nil {
 		return 0, err
@@ -103,6 +105,7 @@ func (r *rival) run(n int) (time.Duration, error) {
 	return time.Duration(seconds * float64(time.Second)), err
 }
 
+// close ends the process and removes its folder.
 func (r *rival) close() {
 	if r.in != nil {
 		r.in.Close()

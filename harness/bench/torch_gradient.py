@@ -1,12 +1,11 @@
-# The gradient of one training step in PyTorch: in float64, which stands for the
-# truth, and in float32 by PyTorch's two routes on a CPU, mkldnn (oneDNN) and
-# its own kernels.
+# The gradient of one training step in PyTorch: in float64, as the reference, and in
+# float32 by PyTorch's two routes on a CPU: mkldnn (oneDNN) and its own kernels.
 #
 #   python torch_gradient.py NET GROUP EPS STEP OUT
 #
-# STEP is a file that "lab step" wrote: input, label and param.NAME. OUT gets
-# float64.NAME (rounded to float32 at the end), mkldnn.NAME and native.NAME.
-# GROUP images share the statistics of batch norm; 0 for the whole batch.
+# STEP is a file written by "lab step": input, label and param.NAME. OUT will hold
+# float64.NAME (rounded to float32), mkldnn.NAME and native.NAME. GROUP images share batch
+# norm statistics; 0 means the whole batch.
 #
 # Prints "ready VERSION" when OUT is written, or "skip REASON". Needs: pip
 # install torch numpy
@@ -19,7 +18,7 @@ family, *variant = net.split("/")
 family, depth = family.split("-")[0], int(family.split("-")[1])
 shortcut = "none" if family == "plain" else next((v for v in variant if v in ("B", "C")), "A")
 if depth % 6 != 2 or set(variant) - {"A", "B", "C", "split"}:
-    sys.exit(print(f"skip {net} is not written in PyTorch here: CIFAR nets of basic blocks are"))
+    sys.exit(print(f"skip {net}: torch_gradient.py has only CIFAR nets of basic blocks"))
 try:
     import numpy as np
     import torch
@@ -29,7 +28,7 @@ except ImportError as e:
 
 
 def read(path):
-    """The tensors of a safetensors file: the length of the header, the header, the data."""
+    """Returns the tensors of a safetensors file: length of the header, header, data."""
     with open(path, "rb") as f:
         header = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
         data = f.read()
@@ -52,7 +51,7 @@ def write(path, tensors):
 
 
 def forward(p, x):
-    """The logits of images x (N,C,H,W) with parameters p: He et al. 2015, sections 4.1 and 4.2."""
+    """Returns the logits of images x (N, C, H, W) with parameters p: He et al. 2015, sections 4.1 and 4.2."""
 
     def conv_norm(x, conv, norm, stride):
         w = p[conv + ".weight"]

@@ -1,13 +1,11 @@
-# The training transform of photos in torchvision, to be timed beside ours:
-# shorter side random, random crop, flip; as bytes, without the shift of colours
-# that ours adds.
+# The training transform of photos in torchvision, for bench --loader: random shorter
+# side, random crop, random flip; as bytes, without the colour augmentation that ours adds.
 #
 #   python torch_loader.py DIR pil|tensor PROCESSES SIZE LEAST MOST
 #
-# pil: Pillow decodes and resizes. tensor: torchvision.io.decode_jpeg and
-# transforms of tensors. Prints "ready VERSION", then for each line "N" on
-# standard input makes about N crops and prints the seconds that it took for
-# each N. Needs: pip install torch torchvision
+# pil: Pillow decodes and resizes. tensor: torchvision.io.decode_jpeg and transforms of
+# tensors. Prints "ready VERSION". Then, for each line "N" on standard input, it makes
+# about N crops and prints the seconds for N. Needs: pip install torch torchvision
 import glob
 import multiprocessing
 import os

@@ -1,13 +1,14 @@
-# The training step of a net in PyTorch, to be timed beside ours: the same net, batch, precision, recipe and augmentation, channels_last, autocast
-# for bf16, batch norm over the whole batch.
+# The training step of a net in PyTorch, for bench --against-torch: the same net, batch,
+# precision, recipe and augmentation as ours, channels_last, autocast for bf16, batch norm
+# over the whole batch.
 #
 #   python torch_step.py NET BATCH fp32|tf32|bf16 cpu|cuda THREADS [compiled]
 #
-# compiled is torch.compile's max-autotune, which on a GPU makes CUDA graphs.
+# compiled: torch.compile with max-autotune, which uses CUDA graphs on a GPU.
 #
-# Prints "ready VERSION" when all is compiled and warm, or "skip REASON"; then
-# for each line "N" on standard input it runs N steps and prints the seconds
-# that they took, with the losses read at the end. Needs: pip install torch
+# Prints "ready VERSION" when all is compiled and warmed up, or "skip REASON". Then, for
+# each line "N" on standard input, it runs N steps, reads the losses, and prints the
+# seconds. Needs: pip install torch
 import sys
 import time
 
@@ -19,7 +20,7 @@ if "torchvision" in parts:
     parts += ["B", "v1.5", "pool-pad1"]
 imagenet = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}.get(depth)
 if "bottleneck" in parts or "single" in parts:
-    sys.exit(print(f"skip {net} is not written in PyTorch here: CIFAR nets of basic blocks and ImageNet nets are"))
+    sys.exit(print(f"skip {net}: torch_step.py has only CIFAR nets of basic blocks and ImageNet nets"))
 try:
     import torch
     import torch.nn as nn
@@ -27,7 +28,7 @@ try:
 except ImportError:
     sys.exit(print(f"skip {sys.executable} has no PyTorch (pip install torch)"))
 if device == "cuda" and not torch.cuda.is_available():
-    sys.exit(print(f"skip PyTorch {torch.__version__} in {sys.executable} sees no GPU"))
+    sys.exit(print(f"skip PyTorch {torch.__version__} in {sys.executable} finds no GPU"))
 
 torch.set_num_threads(threads)
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -90,7 +91,7 @@ class Net(nn.Module):
         x = F.relu(self.stem(x), inplace=True)
         if imagenet and "pool-pad1" in parts:
             x = F.max_pool2d(x, 3, 2, 1)
-        elif imagenet:  # Caffe's
+        elif imagenet:  # Caffe's rule
             x = F.max_pool2d(x, 3, 2, ceil_mode=True)
         return self.fc(self.blocks(x).mean((2, 3)))
 
@@ -101,7 +102,7 @@ for m in model.modules():
         nn.init.kaiming_normal_(m.weight, mode="fan_in", nonlinearity="relu")
 fastest = {"fused": True} if device == "cuda" else {"foreach": True}
 sgd = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=1e-4, **fastest)
-# The data set, padded and normalised once: cheaper than what we do each step.
+# The data set is padded and normalised once, while ours is in each step.
 images = F.pad(torch.randint(0, 256, (count, 3, size, size)).float() - 128, (pad,) * 4).contiguous(memory_format=torch.channels_last)
 labels = torch.randint(0, classes, (count,))
 places = torch.arange(size)
@@ -113,7 +114,7 @@ def augmented():
     flip = torch.rand(batch) < 0.5
     columns = torch.where(flip[:, None], places.flip(0)[None], places[None]) + left[:, None]
     rows = places[None] + top[:, None]
-    # NHWC gather, then the channels_last view of it
+    # gather in NHWC, then view as channels_last
     x = images.permute(0, 2, 3, 1)[index[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
     return x, labels[index]
 

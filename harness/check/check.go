@@ -1,5 +1,5 @@
-// Package check finds out whether a device computes what it should: once, on real nets,
-// and all along while it trains.
+// Package check tests whether a device computes correctly: once on real nets, for
+// gpu-check, and during training, for --validate.
 package check
 
 import (
@@ -20,31 +20,31 @@ import (
 	"depthlab/nets/program"
 )
 
-// Checks are what a device must show on real nets, in the order in which they
-// are run. Each gives a line for the report, or says what is wrong; an
-// *device.UnsupportedError that it cannot be tried here.
+// Checks are the checks on real nets, in the order in which they run. Each returns a line
+// for the report. The error says what is wrong; a *device.UnsupportedError means that the
+// check does not apply to this device.
 var Checks = []struct {
 	Name string
 	Run  func(c *Checked) (string, error)
-	Once bool // in fp32 alone: ref has one precision
+	Once bool // run in fp32 only
 }{
-	{"first losses against ref", (*Checked).losses, true},
-	{"one launch against many", (*Checked).launches, false},
+	{"first losses compared with ref", (*Checked).losses, true},
+	{"one launch compared with many", (*Checked).launches, false},
 	{"resume", (*Checked).resume, false},
 	{"evaluation", (*Checked).evaluate, false},
 	{"memory", (*Checked).memory, false},
 	{"input", (*Checked).input, true},
 }
 
-// Checked is a device under check, with the run that it is tried on.
+// Checked is a device to check, with the run and the data that it is checked on.
 type Checked struct {
 	Run    experiments.Run
 	Data   *data.Source
 	Device device.Device
 }
 
-// losses holds the first steps in fp32 to those of ref: 1e-3 of each, as the
-// roundings of a step grow from step to step.
+// losses compares the losses of the first steps in fp32 with those of ref. The bound is
+// 1e-3 of each loss, because differences in rounding grow from step to step.
 func (c *Checked) losses() (string, error) {
 	const steps, batch, bound = 20, 8, 1e-3
 	small := *c
@@ -61,14 +61,14 @@ func (c *Checked) losses() (string, error) {
 	for i := range want {
 		e := math.Abs(float64(got[i].Loss-want[i].Loss)) / float64(want[i].Loss)
 		if !(e <= bound) {
-			return "", fmt.Errorf("step %d: loss %v, ref has %v", i+1, got[i].Loss, want[i].Loss)
+			return "", fmt.Errorf("step %d: loss %v, expected that of ref, %v", i+1, got[i].Loss, want[i].Loss)
 		}
 		worst = max(worst, e)
 	}
-	return fmt.Sprintf("%d losses of %s, fp32, batch %d: the worst is %.1e away", steps, c.Run.Net, batch, worst), nil
+	return fmt.Sprintf("%d losses of %s, fp32, batch %d: the largest relative difference is %.1e", steps, c.Run.Net, batch, worst), nil
 }
 
-// first trains on a device from the first weights on.
+// first trains the first steps of the run on a device.
 func (c *Checked) first(dev device.Device, steps int) (m []device.Metric, err error) {
 	x, err := model.Open(c.Run, c.Data, dev, "")
 	if err != nil {
@@ -78,13 +78,14 @@ func (c *Checked) first(dev device.Device, steps int) (m []device.Metric, err er
 	return x.Steps(0, steps, steps, rates)
 }
 
-// rates are low: at 0.01 roundings outgrow the bound on losses within ten steps, on any
-// device.
+// rates has a low learning rate: at 0.01, differences in rounding exceed the bound of losses
+// within ten steps on any device.
 var rates = device.Rates{Learning: 0.001, Statistics: 0.1}
 
-// whole reads all that training changes.
+// whole reads all state that training changes.
 func whole(m *model.Model) ([]state.Tensor, error) { return m.Tensors(program.Persistent()...) }
 
+// sameBits returns an error with the first element of a whose bits differ from b's.
 func sameBits(a, b []state.Tensor) error {
 	for i := range a {
 		x, err := a[i].Float32s()
@@ -97,15 +98,15 @@ func sameBits(a, b []state.Tensor) error {
 		}
 		for j := range x {
 			if math.Float32bits(x[j]) != math.Float32bits(y[j]) {
-				return fmt.Errorf("%s[%d] is %v, was %v", a[i].Name, j, x[j], y[j])
+				return fmt.Errorf("%s[%d] is %v, expected %v", a[i].Name, j, x[j], y[j])
 			}
 		}
 	}
 	return nil
 }
 
-// run trains 12 steps in calls of a size, with a break after which the state
-// is carried over to a new session; 0 for none.
+// run trains 12 steps in calls of each steps, and returns the state. After carry steps it
+// moves the state to a new session; 0 for no new session.
 func (c *Checked) run(each, carry int) (_ []state.Tensor, err error) {
 	const steps = 12
 	m, err := model.Open(c.Run, c.Data, c.Device, "")
@@ -137,6 +138,7 @@ func (c *Checked) run(each, carry int) (_ []state.Tensor, err error) {
 	return whole(m)
 }
 
+// launches compares the state after one call of 12 steps with that after 12 calls.
 func (c *Checked) launches() (string, error) {
 	one, err := c.run(12, 0)
 	if err != nil {
@@ -149,6 +151,7 @@ func (c *Checked) launches() (string, error) {
 	return fmt.Sprintf("12 steps of %s, %s, in one call and in 12: the same bits", c.Run.Net, c.Run.Precision), sameBits(many, one)
 }
 
+// resume compares the state of a resumed run with that of an uninterrupted one.
 func (c *Checked) resume() (string, error) {
 	straight, err := c.run(12, 0)
 	if err != nil {
@@ -161,6 +164,7 @@ func (c *Checked) resume() (string, error) {
 	return fmt.Sprintf("12 steps of %s, %s, resumed after 5 in a new session: the same bits", c.Run.Net, c.Run.Precision), sameBits(resumed, straight)
 }
 
+// evaluate evaluates the whole test set.
 func (c *Checked) evaluate() (_ string, err error) {
 	m, err := model.Open(c.Run, c.Data, c.Device, "")
 	if err != nil {
@@ -176,15 +180,14 @@ func (c *Checked) evaluate() (_ string, err error) {
 		return "", fmt.Errorf("%d images tested, want %d", n.Images, len(m.Images.Test))
 	}
 	work := m.Programs.Train.Bytes[program.Work]
-	return fmt.Sprintf("%d images in %.1f s; the step has %d MiB of work space in float32", n.Images, time.Since(start).Seconds(), work>>20), nil
+	return fmt.Sprintf("%d images in %.1f s; a training step needs %d MiB for activations in float32", n.Images, time.Since(start).Seconds(), work>>20), nil
 }
 
-// memory opens, trains and closes a session again and again: what the device
-// holds must not grow.
+// memory opens, trains and closes three sessions: the memory in use must not grow.
 func (c *Checked) memory() (string, error) {
 	limit, before := model.Memory(c.Device)
 	if limit == 0 {
-		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "asking how much memory is in use"}
+		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "reporting the memory in use"}
 	}
 	var open, closed []int64
 	for range 3 {
@@ -196,12 +199,12 @@ func (c *Checked) memory() (string, error) {
 		open, closed = append(open, during), append(closed, after)
 	}
 	if closed[2] > closed[1] {
-		return "", fmt.Errorf("%d bytes in use before, %d, %d and %d behind one, two and three sessions: memory is lost", before, closed[0], closed[1], closed[2])
+		return "", fmt.Errorf("memory leak: %d bytes are in use before, %d, %d and %d after one, two and three sessions", before, closed[0], closed[1], closed[2])
 	}
 	return fmt.Sprintf("%s, %s: %d of %d MiB in use between launches, %d after the session", c.Run.Net, c.Run.Precision, open[2]>>20, limit>>20, closed[2]>>20), nil
 }
 
-// held is the memory in use after a few steps, with the session still open.
+// held is the memory in use after a few steps, in bytes, while the session is open.
 func (c *Checked) held() (used int64, err error) {
 	m, err := model.Open(c.Run, c.Data, c.Device, "")
 	if err != nil {
@@ -215,8 +218,8 @@ func (c *Checked) held() (used int64, err error) {
 	return used, nil
 }
 
-// Try computes a small net on a device: that it could be opened does not show
-// that it computes, as a GPU's libraries are loaded when they are first used.
+// Try evaluates a small net on a device. Opening a device is not enough, because a GPU's
+// libraries are loaded when they are first used.
 func Try(dev device.Device) error {
 	arch, err := nets.ParseArch("plain-8")
 	if err != nil {
@@ -238,7 +241,7 @@ func Try(dev device.Device) error {
 		return err
 	}
 	if want := images * math.Log(classes); !(math.Abs(c.Loss-want) < 1e-3) { // all weights are zero
-		return fmt.Errorf("%s computes a loss of %v, not %v", dev.Info().Name, c.Loss, want)
+		return fmt.Errorf("%s computes a loss of %v, expected %v", dev.Info().Name, c.Loss, want)
 	}
 	return nil
 }

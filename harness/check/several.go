@@ -1,4 +1,4 @@
-// What several devices must show, each alone and all together.
+// Checks of several devices, each alone and all together, and of copies during training.
 
 package check
 
@@ -15,11 +15,11 @@ import (
 	"depthlab/harness/state"
 )
 
-// Each trains the run on the first device alone, then on all at the same time: every one
-// must get the same bits, if the same algorithms were chosen for it.
+// Each trains the run on the first device alone, then on each device at the same time. The
+// bits must be equal on all devices for which the same algorithms were chosen.
 func (c *Checked) Each(all []device.Device) (string, error) {
 	if len(all) < 2 {
-		return "", &device.UnsupportedError{Device: all[0].Info().Name, What: "a run on each device, as there is one", Hint: "--devices chooses several"}
+		return "", &device.UnsupportedError{Device: all[0].Info().Name, What: "a run on each of several devices (there is one)", Hint: "--devices chooses several"}
 	}
 	first, alone, err := c.timed(all[:1])
 	if err != nil {
@@ -41,19 +41,20 @@ func (c *Checked) Each(all []device.Device) (string, error) {
 	}
 	text := fmt.Sprintf("%s, %s, on %d devices at the same time: %.0f images/s, on one %.0f; the same bits", c.Run.Net, c.Run.Precision, len(all), together, alone)
 	if compared < len(all) {
-		text += fmt.Sprintf(" on %d of them: for the others XLA chose other algorithms", compared)
+		text += fmt.Sprintf(" on %d of them; for the others XLA chose other algorithms", compared)
 	}
 	return text, nil
 }
 
-// trained is what a net is after some steps, and what was chosen for its programs.
+// trained is the state of a net after some steps, and the algorithms that were chosen for
+// its programs.
 type trained struct {
 	state   []state.Tensor
 	choices []device.Choice
 }
 
-// timed trains the run on all devices at the same time, and then times further steps: in
-// images per second, of all together.
+// timed trains the run on all devices at the same time, then measures further steps: images
+// per second of all together.
 func (c *Checked) timed(all []device.Device) ([]trained, float64, error) {
 	const steps = 12
 	got, models, errs := make([]trained, len(all)), make([]*model.Model, len(all)), make([]error, len(all))
@@ -95,13 +96,13 @@ func (c *Checked) timed(all []device.Device) ([]trained, float64, error) {
 	return got, float64(images) / time.Since(start).Seconds(), err
 }
 
-// Together trains the run on one device, cut into micro-batches, and on several that share
-// each step: the losses must agree as those of ref do (see losses), and a run that is
-// resumed in the middle must be the same, bit for bit.
+// Together trains the run on one device, in micro-batches, and on several that share each
+// step (data parallel). The losses must agree as well as those of losses do, and a run that is
+// resumed in the middle must have the same bits.
 func (c *Checked) Together(several device.Device) (string, error) {
 	n := several.Info().Replicas
 	if n < 2 {
-		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "steps that several devices share, as there is one", Hint: "--devices chooses several"}
+		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "steps that several devices share (there is one)", Hint: "--devices chooses several"}
 	}
 	const steps, bound = 12, 1e-3
 	shared := *c
@@ -135,12 +136,12 @@ func (c *Checked) Together(several device.Device) (string, error) {
 		return "", err
 	}
 	_, together, err := shared.timed([]device.Device{several})
-	return fmt.Sprintf("%s, %s, batch %d on %d devices: %d losses are at most %.1e away from one device's; the same bits when resumed; %.0f images/s, on one %.0f",
+	return fmt.Sprintf("%s, %s, batch %d on %d devices: %d losses differ from one device's by at most %.1e; the same bits when resumed; %.0f images/s, on one %.0f",
 		c.Run.Net, c.Run.Precision, shared.Run.Batch, n, steps, worst, together, alone), err
 }
 
-// input copies the data set to the device while it computes, and trains on it: the same
-// bits, whoever brought it there.
+// input copies the data set to the device while it trains, and trains again on the copy,
+// which must give the same bits.
 func (c *Checked) input() (_ string, err error) {
 	m, err := model.Open(c.Run, c.Data, c.Device, "")
 	if err != nil {
@@ -149,7 +150,7 @@ func (c *Checked) input() (_ string, err error) {
 	defer func() { err = errors.Join(err, m.Close()) }()
 	stager, ok := m.Session.(device.Stager)
 	if !ok {
-		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "a copy to it while it computes"}
+		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "copying data to it while it computes"}
 	}
 	images, labels := slices.Concat(c.Data.Train.Images, c.Data.Test.Images), slices.Concat(c.Data.Train.Labels, c.Data.Test.Labels)
 	if stager.ChannelsLast() {
@@ -194,14 +195,14 @@ func (c *Checked) input() (_ string, err error) {
 	}
 	for i := range want {
 		if got[i] != want[i] {
-			return "", fmt.Errorf("step %d on what was copied meanwhile: %+v, before %+v", i+1, got[i], want[i])
+			return "", fmt.Errorf("step %d on data that was copied during training: %+v, expected %+v", i+1, got[i], want[i])
 		}
 	}
-	return fmt.Sprintf("%.1f MiB were copied in %.3f s while 12 steps took %.3f s, without that %.3f s; they train to the same bits",
+	return fmt.Sprintf("%.1f MiB were copied in %.3f s while 12 steps took %.3f s (without copying %.3f s); training on the copy gives the same bits",
 		float64(len(images))/(1<<20), copying.Seconds(), meanwhile.Seconds(), alone.Seconds()), nil
 }
 
-// channelsLast makes (N, H, W, C) of (N, C, H, W).
+// channelsLast converts (N, C, H, W) to (N, H, W, C). area is H x W.
 func channelsLast(images []uint8, channels, area int) []uint8 {
 	out := make([]uint8, len(images))
 	for at := 0; at < len(images); at += channels * area {

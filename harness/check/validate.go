@@ -1,4 +1,4 @@
-// A device whose steps are compared with ref while it trains.
+// A device whose training steps are compared with ref (--validate).
 
 package check
 
@@ -16,18 +16,18 @@ import (
 	"depthlab/nets/program"
 )
 
-// Validating is a device whose every Every-th training step is also taken by
-// ref, from the same state, and compared. Such a step costs what two of ref's
-// cost.
+// Validating is a device whose every Every-th training step is also computed by ref, from
+// the same state, and compared. Such a step takes as long as two steps of ref.
 type Validating struct {
 	device.Device
 	Every int // steps; at least 1
 }
 
-// Memory is the device's own: what a wrapper hides would count as unlimited.
+// Memory is that of the wrapped device. Without this method the memory would count as
+// unlimited.
 func (v Validating) Memory() (limit, used int64) { return model.Memory(v.Device) }
 
-// DiffersError says that a device computed something else than ref.
+// DiffersError says that the results of a device differ from ref's by more than rounding.
 type DiffersError struct {
 	Step       int // counted from 1
 	What       string
@@ -35,43 +35,44 @@ type DiffersError struct {
 }
 
 func (e *DiffersError) Error() string {
-	return fmt.Sprintf("step %d: the device differs from ref in %s by %.2g of its size, more than the %.2g that rounding explains: "+
-		"its library or the hardware computes wrongly; what it trained before is in doubt, too", e.Step, e.What, e.Off, e.Bound)
+	return fmt.Sprintf("step %d: the device differs from ref in %s: the relative difference is %.2g, rounding explains at most %.2g: "+
+		"its library or the hardware computes wrongly; what it trained earlier may be wrong, too", e.Step, e.What, e.Off, e.Bound)
 }
 
-// bounds of what rounding explains, as shares.
+// bounds are the largest relative differences that rounding explains.
 type bounds struct {
 	loss float64
 	stat float64 // of each running statistic
-	// A gradient, and the change of a running statistic, is judged where rounding
-	// the parameters alone (by the share unit) moves it by at most steady. Then
-	// change is the largest distance between the device's and ref's, relative to
-	// the norm of ref's. It is below 1, which is the distance of no change at all.
+	// A gradient, or the change of a running statistic, is compared only if rounding the
+	// parameters (by unit, relative) changes it by at most steady, relative to its norm.
+	// Then change is the largest difference between the device's and ref's. It is below 1,
+	// which is the difference if the device's is 0.
 	unit, steady, change float64
 }
 
-// In deep plain nets a right device may be far away at first. In bfloat16 the
-// gradient of plain-20 is 0.6 of its norm away from float32's in step 1, and 0.03
-// in step 100; that of plain-56 is in no relation to it in step 1 (distance 1.4,
-// cosine -0.05), and even in float32 two right devices are 1.2 apart there.
-// Rounding the parameters tells where this is so: for plain-20 it moves the
-// gradient by 0.6 and 0.03, too. What it moves by less than steady was at most
-// 0.29 away in bfloat16, and 15 times as far as it moves in float32 (batches of
-// 128; XLA's CPU plugin beside oneDNN with Winograd's convolutions).
+// In deep plain nets the gradients of two correct devices may differ widely in the first
+// steps. In bfloat16 the relative difference of plain-20 from float32 is 0.6 in step 1 and
+// 0.03 in step 100. plain-56 in step 1 has a difference of 1.4 (cosine -0.05), and even in
+// float32 two correct devices differ by 1.2. Rounding the parameters shows where this is so:
+// it changes the gradient of plain-20 by 0.6 and 0.03, too. Gradients that it changed by less
+// than steady differed by at most 0.29 in bfloat16, and in float32 by 15 times that change
+// (batches of 128; XLA's CPU plugin compared with oneDNN with Winograd convolutions).
 var validBounds = map[device.Precision]bounds{
 	device.FP32: {loss: 1e-4, stat: 1e-3, unit: 1. / (1 << 23), steady: 5e-4, change: 2e-2},
-	device.TF32: {loss: 0.1, stat: 0.15, unit: 1. / (1 << 11), steady: 0.25, change: 0.8}, // bfloat16's, as no such device was at hand
+	device.TF32: {loss: 0.1, stat: 0.15, unit: 1. / (1 << 11), steady: 0.25, change: 0.8}, // those of bfloat16: no device with tf32 has been tried
 	device.BF16: {loss: 0.1, stat: 0.15, unit: 1. / (1 << 9), steady: 0.25, change: 0.8},
 }
 
-// cosineBound is the least cosine between two gradients that are judged: 1 for
-// the same direction, -1 for the opposite one.
+// cosineBound is the smallest accepted cosine of the angle between two gradients that are
+// compared.
 const cosineBound = 0.7
 
-// updateBound is for what follows from the device's own gradients: parameters
-// and the optimizer's state are float32 in each precision, and three roundings apart.
+// updateBound is the bound of parameters and optimizer state, compared with an update from
+// the device's own gradients: they are float32 in every precision, and differ by three
+// roundings.
 const updateBound = 1e-6
 
+// Open opens the programs on the device and on ref.
 func (v Validating) Open(p device.Programs, o device.Options) (device.Session, error) {
 	s, err := v.Device.Open(p, o)
 	if err != nil {
@@ -88,6 +89,7 @@ func (v Validating) Open(p device.Programs, o device.Options) (device.Session, e
 	return &validating{Session: s, ref: r, train: p.Train, bounds: validBounds[precision], every: v.Every}, nil
 }
 
+// validating is the session of a Validating device.
 type validating struct {
 	device.Session
 	ref    device.Session
@@ -102,7 +104,7 @@ func (v *validating) Write(name string, src any) error {
 
 func (v *validating) Close() error { return errors.Join(v.Session.Close(), v.ref.Close()) }
 
-// Train takes the steps as ever, but stops before and behind those to compare.
+// Train trains in parts, so that each step to compare is a call of its own.
 func (v *validating) Train(p device.Launch, m []device.Metric) error {
 	batch := len(p.Rows) / len(p.Rates)
 	for i := 0; i < len(p.Rates); {
@@ -120,7 +122,8 @@ func (v *validating) Train(p device.Launch, m []device.Metric) error {
 	return nil
 }
 
-// compare takes one step on both devices.
+// compare computes one step on both devices, and compares loss, update, running statistics
+// and gradients.
 func (v *validating) compare(p device.Launch, m []device.Metric) error {
 	before, err := v.read(v.Session)
 	if err != nil {
@@ -167,8 +170,8 @@ func (v *validating) compare(p device.Launch, m []device.Metric) error {
 	return nil
 }
 
-// judge compares the ways from a point to where the device got, and to where
-// ref did, if rounding leaves that nearly as it is.
+// judge compares got - from (the device) with want - from (ref), unless rounding the
+// parameters changes the latter too much (see bounds).
 func (v *validating) judge(step int, what string, from, got, want, rounded []float32) error {
 	given, _ := difference(got, from)
 	right, size := difference(want, from)
@@ -181,14 +184,15 @@ func (v *validating) judge(step int, what string, from, got, want, rounded []flo
 	return differs(step, "the direction of "+what, 1-cosine(given, right), 1-cosineBound)
 }
 
+// differs returns a *DiffersError if off exceeds the bound, or is NaN.
 func differs(step int, what string, off, bound float64) error {
-	if off <= bound { // and not NaN
+	if off <= bound {
 		return nil
 	}
 	return &DiffersError{step, what, off, bound}
 }
 
-// snapshot is what a session remembers: its arenas, by element.
+// snapshot is the content of a session's arenas.
 type snapshot map[program.Arena][]float32
 
 // kept are the arenas of a snapshot.
@@ -215,6 +219,7 @@ func (v *validating) none() snapshot {
 	return x
 }
 
+// read reads a snapshot of a session.
 func (v *validating) read(s device.Session) (snapshot, error) {
 	x := v.none()
 	for _, b := range v.views(kept...) {
@@ -225,7 +230,7 @@ func (v *validating) read(s device.Session) (snapshot, error) {
 	return x, nil
 }
 
-// refStep is what ref makes of a step that begins with from.
+// refStep returns ref's state and metric after a step that begins with state from.
 func (v *validating) refStep(p device.Launch, from snapshot) (snapshot, device.Metric, error) {
 	m := make([]device.Metric, 1)
 	for _, b := range v.views(program.Persistent()...) {
@@ -238,7 +243,8 @@ func (v *validating) refStep(p device.Launch, from snapshot) (snapshot, device.M
 	return x, m[0], errors.Join(failed, err)
 }
 
-// rounded has each parameter moved by the share unit, up or down as if by chance.
+// rounded is x with each parameter multiplied by 1 + unit or 1 - unit, chosen by a hash of
+// its index.
 func (x snapshot) rounded(unit float64) snapshot {
 	y := maps.Clone(x)
 	y[program.Param] = slices.Clone(x[program.Param])
@@ -252,8 +258,8 @@ func (x snapshot) rounded(unit float64) snapshot {
 	return y
 }
 
-// update is what parameters and the optimizer's state become by its definition, of
-// the gradients that a step left in after.
+// update returns parameters and optimizer state after an update by the optimizer's
+// definition, with the gradients of after.
 func (v *validating) update(before, after snapshot, rates device.Rates) snapshot {
 	x := snapshot{program.Param: slices.Clone(before[program.Param]), program.Optimizer: slices.Clone(before[program.Optimizer]), program.Grad: after[program.Grad]}
 	for _, c := range v.train.Code {
@@ -282,7 +288,7 @@ func difference(a, b []float32) ([]float32, float64) {
 	return d, norm(d)
 }
 
-// distance is Euclid's.
+// distance is the Euclidean distance.
 func distance(a, b []float32) float64 {
 	_, d := difference(a, b)
 	return d
@@ -297,10 +303,10 @@ func dot(a, b []float32) (sum float64) {
 	return sum
 }
 
-// cosine of the angle between two vectors that are not 0.
+// cosine is the cosine of the angle between two vectors that are not 0.
 func cosine(a, b []float32) float64 { return dot(a, b) / (norm(a) * norm(b)) }
 
-// share of size that off is; where both are 0, none.
+// share is off / size, and 0 if off is 0.
 func share(off, size float64) float64 {
 	if off == 0 {
 		return 0

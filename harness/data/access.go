@@ -27,7 +27,7 @@ type Access struct {
 	// Read reads the set from such a folder. If ctx ends first, it returns ctx's error.
 	Read func(ctx context.Context, dir string, o FolderOptions) (*Source, error)
 	// Outline describes the content of such a folder, if that is not known beforehand.
-	Outline func(dir string, size int) (*Source, error)
+	Outline func(ctx context.Context, dir string, o FolderOptions) (*Source, error)
 	// Fetch downloads the files into home. It resumes an interrupted download. progress,
 	// which may be nil, gets the number of bytes so far and in total (0 if unknown).
 	Fetch func(ctx context.Context, home string, progress func(done, total int64)) error
@@ -38,6 +38,7 @@ var access = map[string]Access{
 	"cifar10":   cifar10.access(),
 	"cifar100":  cifar100.access(),
 	"imagenet":  {Find: findPhotos, Check: checkPhotos, Read: ImageFolder, Outline: OutlineFolder},
+	"folder":    ownAccess(),
 	"preview":   {Make: func() *Source { return Preview(0, 0) }, Checksum: PreviewChecksum},
 	"preview64": {Make: func() *Source { return Preview64(0, 0) }, Checksum: Preview64Checksum},
 }
@@ -64,7 +65,7 @@ func Fetchable() (names []string) {
 // In lists the data sets that a folder has completely or partly.
 func In(dir string) (found []dataset.Set) {
 	for _, s := range dataset.All {
-		if s.Made() {
+		if s.Made() || s.Own() && len(found) > 0 { // own images may look like anything
 			continue
 		}
 		if _, err := access[s.Name].Find(dir); err == nil {
@@ -90,23 +91,49 @@ func Outline(name string, size int) (*Source, error) {
 	return src, nil
 }
 
-const photosForm = "--data DIR or $DEPTHLAB_IMAGENET names a folder with train/n01440764/*.JPEG and val"
+const photosForm = "--data DIR or $DEPTHLAB_IMAGENET names a folder with train/n01440764/*.JPEG and val, or tar files in their place"
 
-// findPhotos accepts a folder with train and val or, for tests, with one of them.
+// findPhotos accepts a folder with train and val or, for tests, with one of them; also
+// that around it, as Kaggle has it.
 func findPhotos(home string) (string, error) {
-	if !isFolder(home, "train") && !isFolder(home, "val") {
-		return "", fmt.Errorf("ImageNet not found (looked in %s); %s", home, photosForm)
+	for _, dir := range []string{home, filepath.Join(home, kaggleFolder), filepath.Join(home, "ILSVRC", kaggleFolder)} {
+		if imagenetParts.in(dir) {
+			return dir, nil
+		}
 	}
-	return home, nil
+	hint := packedHint(home)
+	if hasClasses(home) {
+		hint = "it has folders of images: data: folder reads them; "
+	}
+	return "", fmt.Errorf("ImageNet not found (looked in %s); %s%s", home, hint, photosForm)
 }
 
 func checkPhotos(dir string) error {
-	for _, set := range []string{"train", "val"} {
-		if !isFolder(dir, set) {
-			return fmt.Errorf("has no folder %s; %s", set, photosForm)
+	p := imagenetParts
+	for set, found := range map[string]string{"train": part(dir, p.train, p.trainTars), "val": part(dir, p.val, p.valTars)} {
+		if found == "" {
+			return fmt.Errorf("has no folder %s; %s%s", set, packedHint(dir), photosForm)
 		}
 	}
 	return nil
+}
+
+// packedHint is the command that unpacks what lies in a folder and cannot be read packed;
+// "" where there is nothing of that.
+func packedHint(dir string) string {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		file := filepath.Join(dir, e.Name())
+		name := strings.ToLower(e.Name())
+		switch {
+		case isClutter(name):
+		case ending(name) == ".zip":
+			return fmt.Sprintf("%s is packed: unzip -q '%s' -d '%s'; else ", e.Name(), file, dir)
+		case strings.HasSuffix(name, ".tar.gz") && !strings.Contains(name, "devkit"), ending(name) == ".tgz":
+			return fmt.Sprintf("%s is packed: tar -xzf '%s' -C '%s'; else ", e.Name(), file, dir)
+		}
+	}
+	return ""
 }
 
 func isFolder(dir, name string) bool {

@@ -1,18 +1,12 @@
-// CIFAR's binary form: finds, checks and reads its files.
+// CIFAR: finds, checks and reads its files, binary or pickled, unpacked or not.
 
 package data
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -21,9 +15,10 @@ import (
 	"depthlab/experiments/dataset"
 )
 
-// cifar is a data set in CIFAR's binary form. Its files are sequences of records: label
-// bytes, the last of which is the class, then 3072 bytes of red, green and blue planes,
-// 32 by 32, row-major.
+// cifar is a data set as CIFAR is published, in two versions. Files of the binary version
+// are sequences of records: label bytes, the last of which is the class, then 3072 bytes
+// of red, green and blue planes, 32 by 32, row-major. Files of the Python version are
+// pickles. Both are read, from a folder or from the packed archive.
 //
 // The checksums of its files are SHA-1, which does not protect against forgery. They do
 // not have to: they detect copies that were recompressed, reordered or damaged. Files
@@ -39,9 +34,20 @@ type cifar struct {
 	url, envURL string // address where its authors publish it; environment variable with an address to try first
 	md5         string // of the archive
 	mib         int    // size of the archive in MiB
+	python      cifarPython
 }
 
-type cifarFile struct{ name, sha1 string }
+// cifarFile is a file with its published checksum: SHA-1 of the binary version, MD5 of the
+// Python version.
+type cifarFile struct{ name, sum string }
+
+// cifarPython is the Python version of a data set.
+type cifarPython struct {
+	folder, archive string
+	md5             string // of the archive
+	labels          string // key of the classes in a pickle
+	files           []cifarFile
+}
 
 const (
 	titleFile    = "title.txt"
@@ -74,37 +80,6 @@ func (c cifar) record() int { return len(c.labels) + 3*c.Size*c.Size }
 // bytes is the size of file i of files.
 func (c cifar) bytes(i int) int64 { return int64(c.rows(i)) * int64(c.record()) }
 
-// howToGet says what to do if files are missing.
-func (c cifar) howToGet() string {
-	return fmt.Sprintf("./run.sh data %s downloads %s; --data DIR or $%s names a folder that has the %d .bin files of its binary version",
-		c.Name, c.Title, c.Env, len(c.files()))
-}
-
-// find returns the first folder that holds files of the set: home, or the archive's
-// folder in it, as left by unpacking the archive. It accepts a folder with only some of
-// the files, so that check can say what is missing.
-func (c cifar) find(home string) (string, error) {
-	for _, d := range []string{home, filepath.Join(home, c.folder)} {
-		for _, f := range c.files() {
-			if info, err := os.Stat(filepath.Join(d, f.name)); err == nil && info.Mode().IsRegular() {
-				return d, nil
-			}
-		}
-	}
-	return "", fmt.Errorf("%s not found (looked in %s); %s", c.Title, home, c.howToGet())
-}
-
-// check reports the files in dir (from find) that are missing or have the wrong size. It
-// reads no file.
-func (c cifar) check(dir string) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return c.checkSizes(root)
-}
-
 // manifest is the text that fetch writes beside files from an archive with the right MD5,
 // in the format of sha1sum -c.
 func (c cifar) manifest(sums []string) string {
@@ -114,106 +89,6 @@ func (c cifar) manifest(sums []string) string {
 		fmt.Fprintf(&b, "%s  %s\n", sums[i], f.name)
 	}
 	return b.String()
-}
-
-// read reads the files in dir (from find) in their order. They are canonical if their
-// checksums are right, or if dir has the archive's manifest. Other files are accepted
-// with a Warning, and Title says so: it is the folder's title.txt if there is one (one
-// line, for example "CIFAR-10, JPEG copy").
-func (c cifar) read(dir string) (*Source, error) {
-	// Read nothing outside the folder, whatever links are in it.
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	// Check before allocating or reading anything.
-	if err := c.checkSizes(root); err != nil {
-		return nil, err
-	}
-	s := &Source{
-		Name: c.Name, Title: c.Title, Canonical: true,
-		Train: newSet(c.Train, 3, c.Size, c.Classes), Test: newSet(c.Test, 3, c.Size, c.Classes),
-	}
-	files := c.files()
-	sums := make([]string, len(files))
-	bad := make([]error, len(files))
-	done := make(chan bool)
-	for i := range files {
-		go func() {
-			set, first := &s.Train, i*c.rows(i)
-			if i == len(c.train) {
-				set, first = &s.Test, 0
-			}
-			sums[i], bad[i] = c.readFile(root, files[i].name, set, first, c.rows(i))
-			done <- true
-		}()
-	}
-	for range files {
-		<-done
-	}
-	if err := errors.Join(bad...); err != nil {
-		return nil, err
-	}
-	var differ []string
-	for i, f := range files {
-		if sums[i] != f.sha1 {
-			differ = append(differ, f.name)
-		}
-	}
-	written := readSmall(root, manifestFile) // "" if missing, which matches no files
-	if len(differ) > 0 && written != c.manifest(sums) {
-		s.Canonical = false
-		s.Title = c.titleOf(root)
-		s.Warning = fmt.Sprintf("%s: %s: not the canonical files of %s (SHA-1), so results will differ from published ones; figures and tables will say %q",
-			dir, strings.Join(differ, ", "), c.Title, s.Title)
-	}
-	s.Checksum = checksum(&s.Train, &s.Test)
-	return s, nil
-}
-
-// checkSizes reports all errors together.
-func (c cifar) checkSizes(root *os.Root) error {
-	var bad []error
-	for i, f := range c.files() {
-		bad = append(bad, c.checkSize(root, f.name, c.bytes(i)))
-	}
-	if err := errors.Join(bad...); err != nil {
-		return fmt.Errorf("%w\n%s", err, c.howToGet())
-	}
-	return nil
-}
-
-func (c cifar) checkSize(root *os.Root, name string, want int64) error {
-	path := filepath.Join(root.Name(), name)
-	info, err := root.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s is missing", path)
-	case err != nil: // also for a link that leads out of the folder
-		return fmt.Errorf("%s: %w; the folder must hold the file itself, or be a link as a whole", path, err)
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file", path)
-	case info.Size() != want:
-		return fmt.Errorf("%s has %d bytes, expected %d (%d records of %d): cut short, or not the binary version (\"for C programs\")",
-			path, info.Size(), want, want/int64(c.record()), c.record())
-	}
-	return nil
-}
-
-// readFile reads a file into set, beginning at image first, and returns its SHA-1. It is
-// safe for concurrent use on different images of one set.
-func (c cifar) readFile(root *os.Root, name string, set *Set, first, rows int) (sum string, err error) {
-	f, err := root.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha1.New()
-	if err := c.parse(bufio.NewReaderSize(io.TeeReader(f, h), 1<<18), set, first, rows); err != nil {
-		return "", fmt.Errorf("%s: %w", filepath.Join(root.Name(), name), err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // parse reads exactly rows records. Fails if there are more.
@@ -248,16 +123,30 @@ func noEOF(err error) error {
 	return err
 }
 
-// titleOf returns the line in the folder's title.txt, unless it is empty, not one
-// printable line of at most 80 characters, or the title of the canonical files.
+// titleOf returns the line in the folder's title.txt, unless it is the title of the
+// canonical files.
 func (c cifar) titleOf(root *os.Root) string {
-	title := strings.TrimSpace(readSmall(root, titleFile))
-	plain := plainly(title)
-	printable := strings.IndexFunc(title, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
-	if plain == "" || plain == plainly(c.Title) || !printable || !utf8.ValidString(title) || utf8.RuneCountInString(title) > 80 {
+	title := titleIn(root)
+	if title == "" || plainly(title) == plainly(c.Title) {
 		return c.Title + ", files differ from the canonical ones"
 	}
 	return title
+}
+
+// titleIn returns the line in a folder's title.txt; "" if there is none.
+func titleIn(root *os.Root) string {
+	title := strings.TrimSpace(readSmall(root, titleFile))
+	if !isTitle(title) {
+		return ""
+	}
+	return title
+}
+
+// isTitle says whether a text is one printable line of at most 80 characters, with letters
+// or digits in it.
+func isTitle(text string) bool {
+	printable := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+	return plainly(text) != "" && printable && utf8.ValidString(text) && utf8.RuneCountInString(text) <= 80
 }
 
 // plainly keeps only the letters and digits of a text, in lower case.

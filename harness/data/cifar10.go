@@ -21,4 +21,16 @@ var cifar10 = cifar{
 		{"data_batch_5.bin", "26e2849e66a845b7f1e4614ae70f4889ae604628"},
 	},
 	test: cifarFile{"test_batch.bin", "67eb016db431130d61cd03c7ad570b013799c88c"},
+	python: cifarPython{ // checksums: torchvision/datasets/cifar.py
+		folder: "cifar-10-batches-py", archive: "cifar-10-python.tar.gz", md5: "c58f30108f718f92721af3b95e74349a",
+		labels: "labels",
+		files: []cifarFile{
+			{"data_batch_1", "c99cafc152244af753f735de768cd75f"},
+			{"data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"},
+			{"data_batch_3", "54ebc095f3ab1f0389bbae665268c751"},
+			{"data_batch_4", "634d18415352ddfa80567beed471001a"},
+			{"data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"},
+			{"test_batch", "40351d587109b95175f43aff81a1287e"},
+		},
+	},
 }

@@ -14,11 +14,20 @@ import (
 
 // Set is a set of images of one size with their labels.
 type Set struct {
-	Images                     []uint8 // (N, Channels, H, W), planar; nil for photos
-	Labels                     []int32 // (N), each from 0 to Classes-1
-	N, Channels, Size, Classes int     // Size is H of an image
-	Width                      int     // W of an image; 0 means square
-	Photos                     *Photos // used instead of Images; nil for a set in memory
+	Images                     []uint8          // (N, Channels, H, W), planar; nil for photos
+	Labels                     []int32          // (N), each from 0 to Classes-1
+	N, Channels, Size, Classes int              // Size is H of an image
+	Width                      int              // W of an image; 0 means square
+	Photos                     *Photos          // used instead of Images; nil for a set in memory
+	Unread                     map[int32]string // why images of a set in memory could not be read: they must not be used; nil for none
+}
+
+// Sound are those of the images that can be used.
+func (s *Set) Sound(images []int32) []int32 {
+	if len(s.Unread) == 0 {
+		return images
+	}
+	return slices.DeleteFunc(slices.Clone(images), func(i int32) bool { return s.Unread[i] != "" })
 }
 
 // newSet allocates a set of n images.
@@ -46,6 +55,9 @@ func Join(s, t *Set) *Set {
 	photos := *s.Photos
 	photos.Names = slices.Concat(s.Photos.Names, t.Photos.Names)
 	photos.sums = slices.Concat(s.Photos.sums, t.Photos.sums)
+	if s.Photos.spans != nil || t.Photos.spans != nil {
+		photos.spans = slices.Concat(s.spans(), t.spans())
+	}
 	photos.Broken = map[int32]string{}
 	maps.Copy(photos.Broken, s.Photos.Broken)
 	for i, why := range t.Photos.Broken {
@@ -55,13 +67,22 @@ func Join(s, t *Set) *Set {
 	return &all
 }
 
+// spans are where photos lie in tar files, one for each.
+func (s *Set) spans() []span {
+	if s.Photos.spans == nil {
+		return make([]span, s.N)
+	}
+	return s.Photos.spans
+}
+
 // Source is a data set and its origin.
 type Source struct {
-	Name        string // name in questions: "cifar10"
-	Title       string // title for figures and tables; it says so if the files are not the canonical ones
+	Name        string   // name in questions: "cifar10"
+	Title       string   // title for figures and tables; it says so if the files are not the canonical ones
+	Classes     []string // names of the classes by label, where the files have them; nil where not
 	Train, Test Set
 	Checksum    string // SHA-256, hex, over sizes, labels and images of both sets; for photos over classes and the files' names, labels and bytes
-	Canonical   bool   // whether the bytes are known to be those of the published data set
+	Canonical   bool   // false for bytes other than those of the published data set; true also where none is published
 	Warning     string // "" or a few lines for the user: what is unusual about these data
 }
 
@@ -74,9 +95,12 @@ func checksum(sets ...*Set) string {
 			binary.LittleEndian.PutUint64(b[8*i:], uint64(v))
 		}
 		h.Write(b[:])
-		labels := make([]byte, s.N) // labels of these sets are at most 255
-		for i, l := range s.Labels {
-			labels[i] = byte(l)
+		var labels []byte
+		for _, l := range s.Labels {
+			labels = append(labels, byte(l))
+			if s.Classes > 256 {
+				labels = append(labels, byte(l>>8))
+			}
 		}
 		h.Write(labels)
 		h.Write(s.Images)

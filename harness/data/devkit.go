@@ -3,7 +3,9 @@
 package data
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"compress/zlib"
 	"encoding/binary"
 	"errors"
@@ -25,29 +27,84 @@ const (
 	metaFile  = "meta.mat"                               // the class of each number
 )
 
-// groundTruth reads the devkit beside a flat val folder. It returns a function from a
-// file name (ILSVRC2012_val_00000001.JPEG) to the class, by the number in the name. ok is
-// false for a photo whose class train does not have.
-func groundTruth(dir string, classes []string) (func(name string) (class int, ok bool), error) {
-	var found string
+// devkit is the files of the devkit that tell the classes of the validation photos.
+type devkit struct {
+	where       string // of truth
+	truth, meta []byte
+}
+
+// findDevkit reads the devkit in a folder, unpacked or as the archive that torchvision
+// downloads; nil if there is none.
+func findDevkit(dir string) (*devkit, error) {
 	for _, pattern := range []string{"", "data", "*devkit*", "*devkit*/data"} {
 		matches, _ := fs.Glob(os.DirFS(dir), path.Join(pattern, truthFile)) // dir itself may contain brackets
-		if len(matches) > 0 {
-			found = filepath.Join(dir, matches[0])
-			break
+		if len(matches) == 0 {
+			continue
+		}
+		d := devkit{where: filepath.Join(dir, matches[0])}
+		var err error
+		if d.meta, err = os.ReadFile(filepath.Join(filepath.Dir(d.where), metaFile)); err != nil {
+			return nil, fmt.Errorf("%w; it comes with %s", err, truthFile)
+		}
+		d.truth, err = os.ReadFile(d.where)
+		return &d, err
+	}
+	packed, _ := fs.Glob(os.DirFS(dir), "*devkit*.tar.gz")
+	if len(packed) == 0 {
+		return nil, nil
+	}
+	d := &devkit{where: filepath.Join(dir, packed[0])}
+	err := d.unpack()
+	if err == nil && (d.truth == nil || d.meta == nil) {
+		err = fmt.Errorf("has no %s and %s", truthFile, metaFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; get it again", d.where, noEOF(err))
+	}
+	return d, nil
+}
+
+// unpack reads the files from the archive.
+func (d *devkit) unpack() error {
+	f, err := os.Open(d.where)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	const most = 64 << 20 // 2.5 MB packed
+	for in := tar.NewReader(io.LimitReader(z, most)); ; {
+		h, err := in.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var into *[]byte
+		switch path.Base(h.Name) {
+		case truthFile:
+			into = &d.truth
+		case metaFile:
+			into = &d.meta
+		default:
+			continue
+		}
+		if *into, err = io.ReadAll(in); err != nil {
+			return err
 		}
 	}
-	if found == "" {
-		return nil, fmt.Errorf("%s has no folders for the classes, so the devkit is needed beside it: %s and %s, which lie in ILSVRC2012_devkit_t12/data", filepath.Join(dir, "val"), truthFile, metaFile)
-	}
-	meta := filepath.Join(filepath.Dir(found), metaFile)
-	text, err := os.ReadFile(meta)
+}
+
+// classOf returns a function from a file name (ILSVRC2012_val_00000001.JPEG) to the class,
+// by the number in the name.
+func (d *devkit) classOf(classes []string) (classOf, error) {
+	numbers, err := synsets(d.meta)
 	if err != nil {
-		return nil, fmt.Errorf("%w; it comes with %s", err, truthFile)
-	}
-	numbers, err := synsets(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", meta, err)
+		return nil, fmt.Errorf("%s beside %s: %w", metaFile, d.where, err)
 	}
 	byNumber := map[int]int{} // -1: a class that train does not have
 	for wnid, n := range numbers {
@@ -55,19 +112,16 @@ func groundTruth(dir string, classes []string) (func(name string) (class int, ok
 	}
 	for _, c := range classes {
 		if _, ok := numbers[c]; !ok {
-			return nil, fmt.Errorf("train/%s: %s has no class of that name", c, meta)
+			return nil, fmt.Errorf("train/%s: %s beside %s has no class of that name", c, metaFile, d.where)
 		}
 	}
-	if text, err = os.ReadFile(found); err != nil {
-		return nil, err
-	}
-	lines := strings.Fields(string(text))
+	lines := strings.Fields(string(d.truth))
 	labels := make([]int, len(lines))
 	for i, line := range lines {
 		n, err := strconv.Atoi(line)
 		class, ok := byNumber[n]
 		if err != nil || !ok {
-			return nil, fmt.Errorf("%s, line %d: label %q is not one of the %d classes of %s", found, i+1, line, len(numbers), metaFile)
+			return nil, fmt.Errorf("%s, line %d: label %q is not one of the %d classes of %s", d.where, i+1, line, len(numbers), metaFile)
 		}
 		labels[i] = class
 	}

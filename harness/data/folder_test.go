@@ -77,7 +77,7 @@ func TestImageFolder(t *testing.T) {
 	if s.Train.Photos.Names[4] != filepath.Join("train", "n02", "000.JPEG") || s.Train.Labels[4] != 1 {
 		t.Errorf("photo 4 is %s of class %d", s.Train.Photos.Names[4], s.Train.Labels[4])
 	}
-	if o, err := OutlineFolder(dir, 32); err != nil || o.Title != s.Title || o.Train.N != 12 || o.Test.N != 12 || o.Train.Classes != 3 || o.Train.Size != 32 {
+	if o, err := OutlineFolder(context.Background(), dir, options(t)); err != nil || o.Title != s.Title || o.Train.N != 12 || o.Test.N != 12 || o.Train.Classes != 3 || o.Train.Size != 32 {
 		t.Errorf("its outline: %+v, %v", o, err)
 	}
 }
@@ -102,7 +102,7 @@ func TestBadFolders(t *testing.T) {
 			for _, part := range []string{"train", "val"} {
 				os.RemoveAll(filepath.Join(dir, part, "n02"))
 				put(t, dir, part+"/n02/images/1.JPEG", good)
-				put(t, dir, part+"/n02/images/2.JPEG", good)
+				put(t, dir, part+"/n02/more/2.JPEG", good)
 			}
 		}, []string{"1 of 3 classes have no photo", "4 photos in folders inside of classes' folders (the first is train/n02/images/1.JPEG)"}},
 		"half sorted": {func(dir string) {
@@ -161,10 +161,10 @@ func TestBrokenFiles(t *testing.T) {
 	if s.Train.N != 405 || len(s.Train.Photos.Broken) != 4 || s.Train.Photos.Broken[0] != "empty" {
 		t.Errorf("%d photos, broken %v", s.Train.N, s.Train.Photos.Broken)
 	}
-	if why := s.Test.Photos.Broken[404]; why != "unsupported JPEG feature: unknown marker; convert it to an ordinary JPEG" {
+	if why := s.Test.Photos.Broken[404]; why != "unsupported JPEG feature: unknown marker; libjpeg-turbo may read it, else convert it to an ordinary JPEG" {
 		t.Errorf("arithmetic coding: %q", why)
 	}
-	for _, says := range []string{"6 unreadable", "000.JPEG (empty)", "003.JPEG (path escapes", "000.JPEG (not a regular file)", "001.JPEG (image: unknown format)"} {
+	for _, says := range []string{"6 unreadable", "000.JPEG (empty)", "003.JPEG (a link that leads out of its folder", "000.JPEG (not a regular file)", "001.JPEG (image: unknown format)"} {
 		if !strings.Contains(s.Warning, says) {
 			t.Errorf("warning %q, want %q", s.Warning, says)
 		}

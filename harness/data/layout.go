@@ -4,6 +4,8 @@
 package data
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,68 +22,148 @@ type layout struct {
 	train, val []photoDir
 	truth      func(folder int, name string) int // class of a file in folder i of val
 	left       leftOut
+	tiny       bool // it has Tiny-ImageNet's list of val's photos
 }
 
-// photoDir is the content of a folder of a data set, sorted by name.
+// photoDir is the content of a folder of a data set, sorted by name. The folder may lie in
+// a tar file.
 type photoDir struct {
-	Path    string   // relative to the data set's folder
+	Path    string   // relative to the data set's folder; in a tar file, as if that were unpacked
 	Photos  []string // files with a photo's extension
 	Folders []string
 	Others  []string // files that may be photos, but have another extension
+	tar     string   // the tar file that it lies in, relative to the data set's folder; "" for none
+	spans   []span   // (Photos) where they lie in the tar file; nil without
 }
 
-// readLayout lists train, val and the classes' folders. With testOnly train may be
-// missing.
-func readLayout(dir string, testOnly bool) (layout, error) {
-	const form = "expected a folder for each class in it, such as n01440764"
-	var f layout
-	l := lister{dir: dir}
-	_, err := os.Stat(filepath.Join(dir, "train"))
-	noTrain := errors.Is(err, fs.ErrNotExist)
-	if noTrain && !testOnly {
-		return f, fmt.Errorf("%w; %s", err, form)
+// add sorts in a file.
+func (d *photoDir) add(name string, at span) {
+	switch {
+	case isPhoto(name):
+		d.Photos = append(d.Photos, name)
+		if d.tar != "" {
+			d.spans = append(d.spans, at)
+		}
+	case !isText(name):
+		d.Others = append(d.Others, name)
 	}
-	val := filepath.Join(dir, "val")
-	if _, err := os.Stat(val); errors.Is(err, fs.ErrNotExist) {
-		return f, fmt.Errorf("%s is missing; expected val/n01440764/*.JPEG, or all photos in val and the devkit beside it", val)
+}
+
+// parts are the names under which the parts of a data set are looked for: folders, or tar
+// files in their place.
+type parts struct{ train, val, trainTars, valTars []string }
+
+var (
+	imagenetParts = parts{
+		train: []string{"train"}, trainTars: []string{"train.tar", "ILSVRC2012_img_train.tar"},
+		val: []string{"val"}, valTars: []string{"val.tar", "ILSVRC2012_img_val.tar"},
 	}
-	var tops []photoDir
-	if !noTrain {
-		tops = append(tops, l.list("train"))
+	ownParts = parts{
+		train: []string{"train", "training"}, trainTars: []string{"train.tar", "ILSVRC2012_img_train.tar"},
+		val: []string{"val", "valid", "validation", "test"}, valTars: []string{"val.tar", "test.tar", "ILSVRC2012_img_val.tar"},
 	}
-	tops = append(tops, l.list("val"))
-	f.classes = tops[0].Folders
-	if err := l.err(); err != nil {
+)
+
+func (o FolderOptions) parts() parts {
+	if o.own {
+		return ownParts
+	}
+	return imagenetParts
+}
+
+// part finds a part of the data set in dir; "" if it is not there.
+func part(dir string, folders, tars []string) string {
+	for _, name := range folders {
+		if isFolder(dir, name) {
+			return name
+		}
+	}
+	for _, name := range tars {
+		if isRegular(filepath.Join(dir, name)) {
+			return name
+		}
+	}
+	return ""
+}
+
+// readLayout lists train, val and the classes' folders. In place of the folder of a part
+// or of a class there may be a tar file. With o.TestOnly train may be missing. The user's
+// own images may be all in one folder, with the classes' folders in it and no val.
+func readLayout(ctx context.Context, dir string, o FolderOptions) (layout, error) {
+	f := layout{left: leftOut{}}
+	l := lister{ctx: ctx, dir: dir, cache: o.Cache, tarred: map[string]*photoDir{}}
+	names := o.parts()
+	trainPart, valPart := part(dir, names.train, names.trainTars), part(dir, names.val, names.valTars)
+	whole := o.own && trainPart == "" && valPart == ""
+	switch {
+	case whole:
+		trainPart = "."
+	case valPart == "" && o.own: // val is split off train
+	case valPart == "":
+		return f, fmt.Errorf("%s is missing; expected val/n01440764/*.JPEG, or all photos in val and the devkit beside it", filepath.Join(dir, "val"))
+	case trainPart == "" && !o.TestOnly:
+		return f, fmt.Errorf("%s: no such file or directory; expected a folder for each class in it, such as n01440764", filepath.Join(dir, "train"))
+	}
+	var train, val photoDir
+	tops := []photoDir{}
+	if trainPart != "" {
+		train = l.through(l.top(trainPart, "train"), func(inner photoDir) bool { return len(inner.Folders) > 0 })
+		f.classes = train.Folders
+		tops = append(tops, train)
+	}
+	if valPart != "" {
+		val = l.through(l.top(valPart, "val"), func(inner photoDir) bool { return !slices.Contains(f.classes, filepath.Base(inner.Path)) })
+		if o.own && l.unlabelled(val, &f) {
+			valPart = ""
+		} else {
+			tops = append(tops, val)
+		}
+	}
+	if trainPart == "" {
+		f.classes = val.Folders
+	}
+	if err := cmp.Or(ctx.Err(), l.err()); err != nil {
 		return f, err
 	}
 	if len(f.classes) == 0 {
-		return f, fmt.Errorf("%s has no folders; %s", filepath.Join(dir, tops[0].Path), form)
+		return f, fmt.Errorf("%s has no folders; expected a folder for each class in it, such as n01440764", filepath.Join(dir, tops[0].Path))
 	}
-	if !noTrain {
+	if o.own && len(f.classes) == 1 {
+		return f, fmt.Errorf("%s has images of one class only, %s; expected a folder for each of several classes", filepath.Join(dir, tops[0].Path), f.classes[0])
+	}
+	if trainPart != "" {
 		for _, c := range f.classes {
-			f.train = append(f.train, l.list(filepath.Join("train", c)))
+			f.train = append(f.train, l.class(train, c))
 		}
 	}
-	f.left = leftOut{}
-	err = f.readVal(&l, tops[len(tops)-1])
-	f.left.note(dir, tops, slices.Concat(f.train, f.val))
-	return f, errors.Join(l.err(), f.left.explain(err))
+	var err error
+	if valPart != "" {
+		err = f.readVal(&l, val)
+	}
+	f.left.note(&l, tops, slices.Concat(f.train, f.val))
+	if !whole && o.own {
+		f.left.noteUnused(dir, slices.Concat(names.train, names.val), trainPart, valPart)
+	}
+	return f, cmp.Or(ctx.Err(), errors.Join(l.err(), f.left.explain(err)))
 }
 
 // readVal lists the folders of the validation set: those of the classes, or val itself if
-// the devkit tells the classes of its photos.
+// a file beside it tells the classes of its photos.
 func (f *layout) readVal(l *lister, val photoDir) error {
 	if len(val.Folders) == 0 {
-		truth, err := groundTruth(l.dir, f.classes)
+		truth, err := l.groundTruth(val, f)
 		if err != nil {
 			return err
 		}
-		of := photoDir{Path: val.Path}
-		for _, name := range val.Photos {
-			if _, ok := truth(name); ok {
-				of.Photos = append(of.Photos, name)
-			} else {
+		of := photoDir{Path: val.Path, tar: val.tar}
+		for i, name := range val.Photos {
+			if _, ok := truth(name); !ok {
 				f.left.add("photos that are of no class in train", filepath.Join(val.Path, name))
+				continue
+			}
+			of.Photos = append(of.Photos, name)
+			if val.tar != "" {
+				of.spans = append(of.spans, val.spans[i])
 			}
 		}
 		f.val = []photoDir{of}
@@ -101,7 +183,7 @@ func (f *layout) readVal(l *lister, val photoDir) error {
 			continue
 		}
 		unknown = slices.Delete(unknown, i, i+1)
-		f.val = append(f.val, l.list(filepath.Join(val.Path, c)))
+		f.val = append(f.val, l.class(val, c))
 	}
 	var bad []error
 	path := filepath.Join(l.dir, val.Path)
@@ -114,14 +196,83 @@ func (f *layout) readVal(l *lister, val photoDir) error {
 	return errors.Join(bad...)
 }
 
-// lister lists the folders of a data set and collects those that cannot be read.
+// unlabelled says whether nothing tells the classes of the photos in a val: own images often
+// have a test that is only to be predicted.
+func (l *lister) unlabelled(val photoDir, f *layout) bool {
+	if len(val.Folders) > 0 {
+		return false
+	}
+	_, err := l.groundTruth(val, f)
+	return err != nil
+}
+
+// lister lists the folders of a data set, on disk or in tar files, and collects those that
+// cannot be read.
 type lister struct {
+	ctx    context.Context
 	dir    string
-	failed []string
+	cache  string
+	tarred map[string]*photoDir // folders in tar files that were opened, by path
+	failed []string             // files and folders that the system does not let us read
+	bad    []error              // tar files that are damaged
+}
+
+// top lists a part of the data set, a folder or a tar file. In a folder, tar files stand
+// for the folders of classes.
+func (l *lister) top(part, as string) photoDir {
+	if ending(part) == tarEnding {
+		l.openTar(part, as)
+		return l.list(as)
+	}
+	d := l.list(part)
+	d.Others = slices.DeleteFunc(d.Others, func(name string) bool {
+		class := stem(name)
+		if ending(name) != tarEnding || slices.Contains(d.Folders, class) || part == "." && slices.Contains(slices.Concat(ownParts.trainTars, ownParts.valTars), name) {
+			return false
+		}
+		l.openTar(filepath.Join(d.Path, name), filepath.Join(d.Path, class))
+		d.Folders = append(d.Folders, class)
+		return true
+	})
+	slices.Sort(d.Folders)
+	return d
+}
+
+// class lists the folder of a class.
+func (l *lister) class(top photoDir, name string) photoDir {
+	return l.through(l.list(filepath.Join(top.Path, name)), func(photoDir) bool { return true })
+}
+
+// through is a folder, or, if it holds nothing but one other folder that counts, that one:
+// archives are often packed so, and Tiny-ImageNet has photos in n01443537/images.
+func (l *lister) through(d photoDir, counts func(inner photoDir) bool) photoDir {
+	for len(d.Photos) == 0 && len(d.Folders) == 1 {
+		inner := l.list(filepath.Join(d.Path, d.Folders[0]))
+		if !counts(inner) {
+			break
+		}
+		d = inner
+	}
+	return d
+}
+
+// openTar makes the content of a tar file a folder at path.
+func (l *lister) openTar(file, path string) {
+	entries, err := tarEntries(l.ctx, filepath.Join(l.dir, file), l.cache)
+	switch {
+	case isSystems(err):
+		l.failed = append(l.failed, failure(file, err))
+	case err != nil:
+		l.bad = append(l.bad, fmt.Errorf("%s: %w", filepath.Join(l.dir, file), err))
+	}
+	maps.Copy(l.tarred, tree(file, path, entries))
 }
 
 // list sorts the content of a folder and skips clutter. It follows links.
 func (l *lister) list(path string) photoDir {
+	if d := l.tarred[path]; d != nil {
+		return *d
+	}
 	d := photoDir{Path: path}
 	entries, err := os.ReadDir(filepath.Join(l.dir, path))
 	if err != nil {
@@ -141,19 +292,16 @@ func (l *lister) list(path string) photoDir {
 			}
 			isFolder = info.IsDir()
 		}
-		switch {
-		case isFolder:
+		if isFolder {
 			d.Folders = append(d.Folders, name)
-		case isPhoto(name):
-			d.Photos = append(d.Photos, name)
-		case !isText(name):
-			d.Others = append(d.Others, name)
+		} else {
+			d.add(name, span{})
 		}
 	}
 	return d
 }
 
-func (l *lister) err() error { return cannotRead(l.dir, l.failed) }
+func (l *lister) err() error { return errors.Join(append(l.bad, cannotRead(l.dir, l.failed))...) }
 
 // failure names a file or folder of a data set together with the system's error.
 func failure(path string, err error) string {
@@ -180,7 +328,7 @@ type leftOut map[string][]string
 func (left leftOut) add(kind, path string) { left[kind] = append(left[kind], path) }
 
 // note adds what is not read in train, in val and in the classes' folders.
-func (left leftOut) note(dir string, tops, classes []photoDir) {
+func (left leftOut) note(l *lister, tops, classes []photoDir) {
 	for _, d := range tops {
 		if len(d.Folders) == 0 { // val as published, in one folder
 			continue
@@ -196,16 +344,41 @@ func (left leftOut) note(dir string, tops, classes []photoDir) {
 	}
 	for _, d := range classes {
 		for _, name := range d.Folders {
-			left.noteInside(dir, filepath.Join(d.Path, name))
+			left.noteInside(l, filepath.Join(d.Path, name))
+		}
+	}
+}
+
+// noteUnused adds folders of such names that are not the parts of the data set.
+func (left leftOut) noteUnused(dir string, names []string, train, val string) {
+	beside := train
+	if val != "" {
+		beside += " and " + val
+	}
+	for _, name := range names {
+		if name != train && name != val && isFolder(dir, name) {
+			left.add("folders beside "+beside, name)
 		}
 	}
 }
 
 // noteInside adds the photos in a folder inside a class's folder.
-func (left leftOut) noteInside(dir, folder string) {
-	root := filepath.Join(dir, folder) + string(filepath.Separator) // follows a link
+func (left leftOut) noteInside(l *lister, folder string) {
+	if d := l.tarred[folder]; d != nil {
+		for _, name := range d.Photos {
+			left.add("photos in folders inside of classes' folders", filepath.Join(folder, name))
+		}
+		for _, name := range d.Others {
+			left.addOther(filepath.Join(folder, name))
+		}
+		for _, name := range d.Folders {
+			left.noteInside(l, filepath.Join(folder, name))
+		}
+		return
+	}
+	root := filepath.Join(l.dir, folder) + string(filepath.Separator) // follows a link
 	filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		inside, _ := filepath.Rel(dir, path)
+		inside, _ := filepath.Rel(l.dir, path)
 		switch {
 		case err != nil:
 			left.add("folders inside of classes' folders, which cannot be opened", inside)

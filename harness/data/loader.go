@@ -3,11 +3,8 @@
 package data
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync/atomic"
 
@@ -130,7 +127,7 @@ func (l *Loader) fill(c *photo.Cutter, file []byte, t task) []byte {
 	if s.Image >= 0 && l.set.Photos.Broken[s.Image] == "" {
 		n := 3 * s.View.W * s.View.H
 		var err error
-		file, err = readInto(file, filepath.Join(l.set.Photos.Dir, l.set.Photos.Names[s.Image]))
+		file, err = l.set.Photos.read(s.Image, file)
 		if err == nil {
 			err = c.Cut(b.Images[t.slot*n:][:n], file, s.View)
 		}
@@ -153,26 +150,6 @@ func (l *Loader) fill(c *photo.Cutter, file []byte, t task) []byte {
 		close(b.ready)
 	}
 	return file
-}
-
-// readInto reads a file into a buffer that is reused.
-func readInto(b []byte, path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return b, errors.Unwrap(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return b, err
-	}
-	n := int(info.Size())
-	if cap(b) < n {
-		b = make([]byte, n+n/2)
-	}
-	b = b[:n]
-	_, err = io.ReadFull(f, b)
-	return b, err
 }
 
 // Next waits for the next batch and returns it. The batch is valid until the next call of

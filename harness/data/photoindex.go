@@ -16,6 +16,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,9 +51,11 @@ type listing struct {
 type photoFile struct {
 	Name     string
 	Size     int64
-	Modified int64  // nanoseconds
+	Modified int64  // nanoseconds; of a tar file, if the photo lies in one
+	Offset   int64  `json:",omitempty"` // in the tar file
 	Sum      string // of its bytes: the first half of SHA-256, hex; "" if not read
 	Broken   string `json:",omitempty"` // why it cannot be decoded
+	Unusual  string `json:",omitempty"` // why only libjpeg-turbo may decode it
 }
 
 // openIndex reads the index of a folder. If it is missing or damaged it is built again.
@@ -107,7 +110,7 @@ func (ix *index) read(ctx context.Context, folders []photoDir, progress func(don
 			if ctx.Err() != nil {
 				return nil, errors.Join(ctx.Err(), ix.save())
 			}
-			failed = append(failed, ix.examine(l.Path, some)...)
+			failed = append(failed, ix.examine(folders[i], some)...)
 			done += len(some)
 			progress(done, total)
 			if time.Since(saved) > 30*time.Second {
@@ -168,6 +171,9 @@ func (ix *index) eachOf(folder string, files []*photoFile, do func(*os.Root, *ph
 	return failed
 }
 
+// unsupported begins what indexes of earlier versions called broken and this one unusual.
+const unsupported = "unsupported JPEG feature"
+
 // compare lists the photos of a folder. Files that did not change keep what the index
 // knows. fresh are the files that have to be read.
 func (ix *index) compare(folder photoDir) (l *listing, fresh []*photoFile, failed []string) {
@@ -176,7 +182,18 @@ func (ix *index) compare(folder photoDir) (l *listing, fresh []*photoFile, faile
 	for i, name := range folder.Photos {
 		l.Files[i].Name, files[i] = name, &l.Files[i]
 	}
-	failed = ix.eachOf(l.Path, files, stat)
+	if folder.tar == "" {
+		failed = ix.eachOf(l.Path, files, stat)
+	} else if info, err := os.Stat(filepath.Join(ix.dir, folder.tar)); err != nil {
+		failed = []string{failure(folder.tar, err)}
+	} else {
+		for i, f := range files {
+			f.Size, f.Offset, f.Modified = folder.spans[i].Size, folder.spans[i].Offset, info.ModTime().UnixNano()
+			if f.Size == 0 {
+				f.Broken = "empty"
+			}
+		}
+	}
 	known := map[string]photoFile{}
 	for _, f := range ix.kept[l.Path].Files {
 		known[f.Name] = f
@@ -185,7 +202,7 @@ func (ix *index) compare(folder photoDir) (l *listing, fresh []*photoFile, faile
 		old := known[f.Name]
 		switch {
 		case f.Broken != "":
-		case old.Sum != "" && old.Size == f.Size && old.Modified == f.Modified:
+		case old.Sum != "" && old.Size == f.Size && old.Modified == f.Modified && old.Offset == f.Offset && !strings.HasPrefix(old.Broken, unsupported):
 			*f = old
 		default:
 			fresh = append(fresh, f)
@@ -202,7 +219,7 @@ func stat(root *os.Root, f *photoFile) error {
 	case isSystems(err):
 		return err
 	case err != nil:
-		f.Broken = "path escapes from its folder, which can be a link as a whole"
+		f.Broken = "a link that leads out of its folder: link the folder as a whole"
 	case !info.Mode().IsRegular():
 		f.Broken = "not a regular file"
 	case info.Size() == 0:
@@ -215,8 +232,11 @@ func stat(root *os.Root, f *photoFile) error {
 }
 
 // examine reads whole files.
-func (ix *index) examine(folder string, files []*photoFile) (failed []string) {
-	return ix.eachOf(folder, files, func(root *os.Root, f *photoFile) error {
+func (ix *index) examine(folder photoDir, files []*photoFile) (failed []string) {
+	if folder.tar != "" {
+		return ix.examineTar(folder, files)
+	}
+	return ix.eachOf(folder.Path, files, func(root *os.Root, f *photoFile) error {
 		file, err := root.Open(f.Name)
 		if err != nil {
 			return err
@@ -226,20 +246,49 @@ func (ix *index) examine(folder string, files []*photoFile) (failed []string) {
 		if err != nil {
 			return err
 		}
-		h := sha256.New()
-		n, err := io.Copy(h, file)
-		if err != nil {
-			return err
-		}
-		if err := sound(file, n); isSystems(err) {
-			return err
-		} else if err != nil {
-			f.Broken = err.Error()
-		}
 		f.Size, f.Modified = info.Size(), info.ModTime().UnixNano()
-		f.Sum = hex.EncodeToString(h.Sum(nil)[:16])
-		return nil
+		return f.examine(file)
 	})
+}
+
+// examineTar reads files that lie in a tar file.
+func (ix *index) examineTar(folder photoDir, files []*photoFile) (failed []string) {
+	whole, err := os.Open(filepath.Join(ix.dir, folder.tar))
+	if err != nil {
+		return []string{failure(folder.tar, err)}
+	}
+	defer whole.Close()
+	errs := make([]error, len(files))
+	each(len(files), func(i int) {
+		errs[i] = files[i].examine(io.NewSectionReader(whole, files[i].Offset, files[i].Size))
+	})
+	for i, err := range errs {
+		if err != nil {
+			failed = append(failed, failure(filepath.Join(folder.Path, files[i].Name), err))
+		}
+	}
+	return failed
+}
+
+// examine fills in the checksum of a file, and why it cannot be decoded. An error is one of
+// the system.
+func (f *photoFile) examine(file io.ReaderAt) error {
+	h := sha256.New()
+	n, err := io.Copy(h, io.NewSectionReader(file, 0, math.MaxInt64))
+	if err != nil {
+		return err
+	}
+	f.Broken, f.Unusual = "", ""
+	switch err := sound(file, n); {
+	case isSystems(err):
+		return err
+	case errors.As(err, new(jpeg.UnsupportedError)):
+		f.Unusual = err.Error()
+	case err != nil:
+		f.Broken = err.Error()
+	}
+	f.Sum = hex.EncodeToString(h.Sum(nil)[:16])
+	return nil
 }
 
 // isSystems reports whether an error is one of the system, which may be gone the next
@@ -252,9 +301,6 @@ func isSystems(err error) bool {
 // sound checks that a file of size bytes has a photo's header and end.
 func sound(file io.ReaderAt, size int64) error {
 	config, format, err := image.DecodeConfig(io.NewSectionReader(file, 0, size))
-	if errors.As(err, new(jpeg.UnsupportedError)) {
-		return fmt.Errorf("%w; convert it to an ordinary JPEG", err)
-	}
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-// Data sets that are here: found, read, described without reading.
+// Data sets on this machine: finds them, reads them, or describes them without reading.
 
 package machine
 
@@ -28,8 +28,9 @@ type DataSet struct {
 // Data is the data set that a question names.
 func (m Machine) Data(name string) DataSet { return DataSet{m, name} }
 
-// Home is where the files are looked for, and where "data NAME" puts them: in the folder
-// that is named, else in .data/NAME. where is how it was named; "" for not.
+// Home is the folder where files are looked for, and where "data NAME" puts them: the one
+// that --data or the data set's environment variable names, else .data/NAME. where is how it
+// was named ("--data DIR"); "" if it was not.
 func (d DataSet) Home() (dir, where string) {
 	if dir, where = named("--data", d.m.DataDir, dataset.Of(d.name).Env); dir != "" {
 		return dir, where
@@ -37,8 +38,8 @@ func (d DataSet) Home() (dir, where string) {
 	return filepath.Join(d.m.Root, ".data", d.name), ""
 }
 
-// Find finds the folder of the files, or of a part of them. The error is a
-// *NotFoundError. A --data that has another data set was not meant for this one.
+// Find returns the folder with the files, or a part of them. The error is a *NotFoundError.
+// If the folder of --data has only another data set, --data does not count as naming this one.
 func (d DataSet) Find() (string, error) {
 	access, err := data.Of(d.name)
 	if err != nil {
@@ -54,8 +55,8 @@ func (d DataSet) Find() (string, error) {
 	return dir, notFound(where, err)
 }
 
-// Whole finds the folder if it can be trained on: with all files and, for photos, the
-// library that was named to decode them. The error is a *NotFoundError.
+// Whole returns the folder if it has all files, and, for photos, if a library that was named
+// to decode them can be used. The error is a *NotFoundError.
 func (d DataSet) Whole() (string, error) {
 	dir, err := d.Find()
 	if err != nil {
@@ -74,9 +75,9 @@ func (d DataSet) Whole() (string, error) {
 	return dir, nil
 }
 
-// Load reads the data set. What photos says is filled in with what the machine has, and
-// is for photos alone. If ctx ends before all photos were looked into, the error is
-// harness.ErrInterrupted, and the next time it goes on from there.
+// Load reads the data set. photos are options for photos only; Load sets their cache and
+// library. If ctx ends while photos are indexed, the error is harness.ErrInterrupted, and the
+// next call resumes.
 func (d DataSet) Load(ctx context.Context, photos data.FolderOptions) (*data.Source, error) {
 	access, err := data.Of(d.name)
 	switch {
@@ -98,8 +99,8 @@ func (d DataSet) Load(ctx context.Context, photos data.FolderOptions) (*data.Sou
 	return src, err
 }
 
-// loadPhotos is Load for photos: a part of them may do, and one process at a time
-// looks into them.
+// loadPhotos is Load for photos. The folder may hold a part of them. One process at a time
+// indexes photos.
 func (d DataSet) loadPhotos(ctx context.Context, photos data.FolderOptions) (src *data.Source, err error) {
 	dir, err := d.Find()
 	if err != nil {
@@ -112,7 +113,7 @@ func (d DataSet) loadPhotos(ctx context.Context, photos data.FolderOptions) (src
 	}
 	alone := filepath.Join(photos.Cache, "alone.lock")
 	if h, err := lock.Read(alone); err == nil && !h.Dead() && d.m.Say != nil {
-		d.m.Say("waiting for %v, which looks into photos", h)
+		d.m.Say("waiting for %v, which indexes photos", h)
 	}
 	access, _ := data.Of(d.name)
 	err = lock.Alone(ctx, alone, func() (err error) {
@@ -123,37 +124,53 @@ func (d DataSet) loadPhotos(ctx context.Context, photos data.FolderOptions) (src
 		err = harness.ErrInterrupted
 	}
 	if err == nil && slow != nil {
-		src.Warning = strings.TrimPrefix(src.Warning+"\n", "\n") + "photos are decoded by Go's decoder, several times slower: " + slow.Error()
+		src.Warning = strings.TrimPrefix(src.Warning+"\n", "\n") + "photos are decoded by Go's decoder, which is several times slower: " + slow.Error()
 	}
 	return src, err
 }
 
-// Outline describes the data set without reading it: of photos, those in the folder that
-// is here; else as it is known to be. Nets see a square of size x size of photos.
-func (d DataSet) Outline(size int) (*data.Source, error) {
+// Outline describes the data set without reading it: its number of images and their shape.
+// Photos are counted if their folder is found, else the data set's own numbers count.
+// photos are options for photos only; Outline sets their cache.
+func (d DataSet) Outline(ctx context.Context, photos data.FolderOptions) (*data.Source, error) {
 	if access, err := data.Of(d.name); err == nil && access.Outline != nil {
 		dir, err := d.Find()
 		if err == nil {
-			return access.Outline(dir, size)
+			photos.Cache = d.m.Cache("photos")
+			return access.Outline(ctx, dir, photos)
 		}
-		if d.m.DataDir != "" {
+		if d.m.DataDir != "" || dataset.Of(d.name).Own() {
 			return nil, err
 		}
 	}
-	return data.Outline(d.name, size)
+	return data.Outline(d.name, photos.Size)
 }
 
-// known is .cache/NAME.json: the checksum of files that were read, and their sizes and
-// times of change.
+// Count is how many of the user's own images there are here to train and to test on;
+// known is false where there are none here.
+func (d DataSet) Count(ctx context.Context) (train, test int, known bool, err error) {
+	if _, err := d.Whole(); err != nil {
+		return 0, 0, false, nil // whoever needs them says so
+	}
+	src, err := d.Outline(ctx, data.FolderOptions{Size: dataset.Of(d.name).Size})
+	if err != nil {
+		return 0, 0, false, err
+	}
+	return src.Train.N, src.Test.N, true, nil
+}
+
+// known is the content of .cache/NAME.json: the checksum of files that were read, with their
+// stamp.
 type known struct {
 	Files    string `json:"files"`
 	Checksum string `json:"sha256"`
 }
 
+// known is the path of that file.
 func (d DataSet) known() string { return d.m.Cache(d.name + ".json") }
 
-// Checksum is that of the data set, as far as it is known without reading the data; ""
-// if it is not. Plan asks the store with it.
+// Checksum is the checksum of the data set if it is known without reading the data, else "".
+// plan needs it to find runs in the store.
 func (d DataSet) Checksum() string {
 	access, err := data.Of(d.name)
 	if err != nil || access.Make != nil {
@@ -168,21 +185,25 @@ func (d DataSet) Checksum() string {
 	return ""
 }
 
-// remember keeps the checksum of the files. That it cannot be written only means that
-// plan does not know what is finished.
+// remember stores the checksum of the files. Errors are ignored: without the checksum, plan
+// does not know which runs are finished.
 func (d DataSet) remember(dir, checksum string) {
 	if text, err := json.Marshal(known{stamp(dir), checksum}); err == nil {
 		disk.Write(d.known(), append(text, '\n'))
 	}
 }
 
-// stamp tells the files of a folder by size and time of change.
-func stamp(dir string) string {
-	var b strings.Builder
-	entries, _ := os.ReadDir(dir)
+// stamp lists name, size and modification time of the files in a folder, or of one file.
+func stamp(path string) string {
+	paths := []string{path}
+	entries, _ := os.ReadDir(path)
 	for _, e := range entries {
-		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil {
-			fmt.Fprintln(&b, filepath.Join(dir, e.Name()), info.Size(), info.ModTime().UnixNano())
+		paths = append(paths, filepath.Join(path, e.Name()))
+	}
+	var b strings.Builder
+	for i, p := range paths {
+		if info, err := os.Stat(p); err == nil && (i > 0 || !info.IsDir()) {
+			fmt.Fprintln(&b, p, info.Size(), info.ModTime().UnixNano())
 		}
 	}
 	return b.String()

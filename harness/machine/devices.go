@@ -1,4 +1,4 @@
-// The table of devices: a new one is a folder in harness/device and a row here.
+// The table of devices. To add one: a folder in harness/device, and a row here.
 
 package machine
 
@@ -18,29 +18,29 @@ import (
 // Kind is a row of the table of devices.
 type Kind struct {
 	Name string
-	Old  []string // names that it had before, still understood
-	Need string   // what a profile says that needs it; "" if none can
+	Old  []string // former names, which are still accepted
+	Need string   // the need of a profile that it meets: "gpu", "cpu"; "" for none
 
-	// Absent says why auto does not take it; nil if it does.
+	// Absent returns an error if auto cannot use it.
 	Absent func(m Machine) error
-	// Find finds its library; nil if it has none.
+	// Find returns the path of its library; nil if it has none.
 	Find func(m Machine) (string, error)
-	// Open opens it with the library that was found, at a place: nil is its first device.
+	// Open opens it, with the library that Find found, at a place; nil means its first device.
 	Open func(m Machine, library string, p Place) (device.Device, error)
-	// Shown is the number of devices that the library shows, numbered from 0; nil if it is
-	// one device without a number.
+	// Shown is the number of devices that the library shows; nil if there is one, without a
+	// number.
 	Shown func(library string) (int, error)
-	// Unopened describes it where opening takes seconds; else nil.
+	// Unopened describes it without opening it; nil if opening is fast.
 	Unopened func() device.Info
-	// Without is what to say if auto does without it because it is absent or does not
-	// open. If it is "", auto says nothing of its absence, and fails if it does not open.
+	// Without is the warning if auto continues without it because it is absent or does not
+	// open. If Without is "", auto is silent if it is absent, and fails if it does not open.
 	Without string
 
-	Precisions func(i device.Info) []device.Precision // that it computes in
-	PerThread  float64                                // multiply-adds, counted forward, that a thread of a server's CPU trains in a second: a guess
+	Precisions func(i device.Info) []device.Precision // precisions in which it computes
+	PerThread  float64                                // a guess of the training speed of one thread of a server's CPU, in multiply-adds of the forward pass per second
 	Plugin     bool                                   // --plugin names its library
-	Several    bool                                   // it trains several nets at a time; on others one net uses all CPUs
-	Turns      bool                                   // one device takes the turns of as many replicas as are asked for
+	Several    bool                                   // trains several nets at the same time; on others one net uses all CPUs
+	Turns      bool                                   // one device computes all replicas, one after the other
 	Prints     bool                                   // its libraries print to the terminal
 }
 
@@ -64,13 +64,13 @@ var Devices = []Kind{
 			if i.GPU {
 				return []device.Precision{device.FP32, device.TF32, device.BF16}
 			}
-			return []device.Precision{device.FP32, device.BF16} // slow on a CPU, but it computes in it
+			return []device.Precision{device.FP32, device.BF16} // bf16 is slow on a CPU
 		},
 		PerThread: 5e9, Plugin: true, Several: true, Prints: true,
 	},
 	{
 		Name: "cpu", Old: []string{"onednn"}, Need: "cpu", Absent: func(Machine) error { return noKernels() }, Find: findOneDNN, Open: openCPU,
-		Without: "the plain Go device is used: hours instead of minutes, as there are kernels for AVX2 with FMA and for ARM of 64 bits.",
+		Without: "training uses the slow device ref, which takes hours instead of minutes",
 		Precisions: func(i device.Info) []device.Precision {
 			if i.Bfloat16 {
 				return []device.Precision{device.FP32, device.BF16}
@@ -87,10 +87,10 @@ var Devices = []Kind{
 	},
 }
 
-// auto stands for the first device of the table that is here.
+// auto stands for the first device of the table that can be used.
 const auto = "auto"
 
-// DeviceNames are the names that --device takes.
+// DeviceNames lists the values of --device.
 func DeviceNames() []string {
 	names := []string{auto}
 	for _, k := range Devices {
@@ -99,7 +99,7 @@ func DeviceNames() []string {
 	return names
 }
 
-// KindOf is the row of the device with a name, or an old name.
+// KindOf returns the row of the device with this name, or former name.
 func KindOf(name string) (Kind, error) {
 	for _, k := range Devices {
 		if k.Name == name || slices.Contains(k.Old, name) {
@@ -109,8 +109,8 @@ func KindOf(name string) (Kind, error) {
 	return Kind{}, fmt.Errorf("device %q: expected one of %s", name, strings.Join(DeviceNames(), ", "))
 }
 
-// Kind is KindOf, and for auto the first device of the table that is here. It fails if
-// what was named for a device before that one, as a GPU's plugin, is none.
+// Kind is KindOf; for auto it returns the first device of the table that can be used. It
+// fails if something that was named for an earlier device, such as a plugin, cannot be used.
 func (m Machine) Kind(name string) (Kind, error) {
 	if name != auto {
 		return KindOf(name)
@@ -124,16 +124,16 @@ func (m Machine) Kind(name string) (Kind, error) {
 			return Kind{}, err
 		}
 	}
-	return Kind{}, fmt.Errorf("no device is here")
+	return Kind{}, errors.New("no device can be used on this machine")
 }
 
-// Open opens a device by name. For auto it opens the first one of the table that is here,
-// and says in a line what it costs to do without those before.
+// Open opens a device by name. For auto it opens the first one of the table that can be used.
+// warning is one line on the devices that it could not use; "" for none.
 func (m Machine) Open(name string) (dev device.Device, warning string, err error) {
 	return m.OpenAt(name, nil)
 }
 
-// OpenAt is Open at a place of those that Places gives.
+// OpenAt is Open at a place, one of those that Places returns.
 func (m Machine) OpenAt(name string, p Place) (dev device.Device, warning string, err error) {
 	if name != auto {
 		k, err := KindOf(name)
@@ -160,7 +160,7 @@ func (m Machine) OpenAt(name string, p Place) (dev device.Device, warning string
 			warning = fmt.Sprintf("%s (%v)", k.Without, err)
 		}
 	}
-	return nil, "", fmt.Errorf("no device is here")
+	return nil, "", errors.New("no device can be used on this machine")
 }
 
 // open finds a device's library and opens the device.
@@ -175,7 +175,7 @@ func (k Kind) open(m Machine, p Place) (device.Device, error) {
 	return k.Open(m, library, p)
 }
 
-// Precisions are those that a device computes in.
+// Precisions lists the precisions in which a device computes.
 func Precisions(i device.Info) []device.Precision {
 	k, err := KindOf(i.Name)
 	if err != nil {
@@ -184,7 +184,7 @@ func Precisions(i device.Info) []device.Precision {
 	return k.Precisions(i)
 }
 
-// noKernels says why there are no kernels for this CPU; nil if there are.
+// noKernels returns an error if the device cpu has no kernels for this CPU.
 func noKernels() error {
 	err := cpu.Missing()
 	if _, where := named("", "", cpu.EnvCPU); err != nil && os.Getenv(cpu.EnvCPU) != "ref" {
@@ -193,11 +193,12 @@ func noKernels() error {
 	return err
 }
 
-// findOneDNN finds the library, which the device cpu does without if it is not there.
+// findOneDNN returns the path of oneDNN, "" if it is not found: the device cpu works without.
+// It fails if an environment variable has a wrong value.
 func findOneDNN(m Machine) (string, error) {
 	for variable, values := range cpu.Settings {
 		if set := os.Getenv(variable); set != "" && !slices.Contains(values, set) {
-			return "", notFound(variable+"="+set, fmt.Errorf("expected %s, or the variable not to be set", strings.Join(values, " or ")))
+			return "", notFound(variable+"="+set, fmt.Errorf("expected %s; or unset the variable", strings.Join(values, " or ")))
 		}
 	}
 	path, err := cpu.Find(m.LibDir())
@@ -207,8 +208,8 @@ func findOneDNN(m Machine) (string, error) {
 	return path, nil
 }
 
-// openCPU opens the device with the library, where it is of use. One that does not open
-// is done without, unless it was named.
+// openCPU opens the device cpu with the library if it is used on this CPU. If the library does
+// not open, it continues without, unless the library was named.
 func openCPU(m Machine, library string, _ Place) (device.Device, error) {
 	if err := noKernels(); err != nil {
 		return nil, err
@@ -219,7 +220,7 @@ func openCPU(m Machine, library string, _ Place) (device.Device, error) {
 	switch {
 	case err == nil && where != "" && dev.Info().Library == "":
 		if err = cpu.Check(library); err == nil {
-			m.say("%s is not used: the kernels for this CPU are faster than oneDNN (%s=library has it compute)", where, cpu.EnvKernels)
+			m.say("%s is not used: the kernels for this CPU are faster than oneDNN (%s=library uses oneDNN all the same)", where, cpu.EnvKernels)
 			return dev, nil
 		}
 		dev.Close()
@@ -234,20 +235,21 @@ func openCPU(m Machine, library string, _ Place) (device.Device, error) {
 	return nil, notFound(where, fmt.Errorf("%w; expected the path of a libdnnl.so.3", err))
 }
 
+// findXLA returns the path of the PJRT plugin.
 func findXLA(m Machine) (string, error) {
 	_, where := named("--plugin", m.Plugin, xla.EnvPlugin)
 	path, err := xla.Find(m.Plugin, m.LibDir())
 	return path, notFound(where, err)
 }
 
-// CUDA finds the plugin that compiles for GPUs that need not be there.
+// CUDA returns the path of the plugin that compiles for GPUs, which need not be present.
 func (m Machine) CUDA() (string, error) {
 	_, where := named("--plugin", m.Plugin, xla.EnvPlugin)
 	path, err := xla.FindCUDA(m.Plugin, m.LibDir())
 	return path, notFound(where, err)
 }
 
-// noGPU says why no GPU can be used here; nil if one can.
+// noGPU returns an error if no GPU can be used.
 func noGPU(m Machine) error {
 	_, err := findXLA(m)
 	switch {

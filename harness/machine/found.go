@@ -1,4 +1,4 @@
-// What is not there, and how it was named.
+// Errors of things that are missing, with how they were named.
 
 package machine
 
@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// NotFoundError says that something a command needs is not there.
+// NotFoundError says that something that a command needs was not found.
 type NotFoundError struct {
-	// Where is what was told of it: "--data DIR", "DEPTHLAB_DATA=DIR", or a
-	// folder that has a part of it. "" where nothing was told and nothing lies.
+	// Where is how it was named: "--data DIR", "DEPTHLAB_DATA=DIR"; or a folder that has a
+	// part of it. It is "" if it was not named and no part was found.
 	Where string
 	Err   error // what was looked for, and what to do
 }
@@ -26,14 +26,14 @@ func (e *NotFoundError) Error() string {
 
 func (e *NotFoundError) Unwrap() error { return e.Err }
 
-// Promised says whether err is about something that was named, or is there and
-// not whole. What is plainly absent may be done without; this may not.
+// Promised reports whether err is about something that was named, or found in part. Such an
+// error ends the command. What was neither named nor found may be replaced.
 func Promised(err error) bool {
 	var e *NotFoundError
 	return errors.As(err, &e) && e.Where != ""
 }
 
-// notFound makes err, if any, a NotFoundError.
+// notFound makes err a *NotFoundError; nil stays nil.
 func notFound(where string, err error) error {
 	if err == nil {
 		return nil
@@ -44,8 +44,8 @@ func notFound(where string, err error) error {
 	return &NotFoundError{where, err}
 }
 
-// named gives what an option says, or else a variable of the environment, and
-// how it was told; "" where neither does.
+// named returns the value of an option (given), or else of an environment variable, and how
+// it was named: "--data DIR" or "VARIABLE=DIR". Both are "" if neither is set.
 func named(option, given, variable string) (path, where string) {
 	if given != "" {
 		return given, option + " " + given

@@ -1,5 +1,5 @@
-// Package machine is what is here: devices, libraries, data sets, and the folders of the
-// project. It opens and reads them, and trains nothing.
+// Package machine finds and opens what this machine has: devices, libraries, data sets, and
+// the folders of the project.
 package machine
 
 import (
@@ -12,16 +12,16 @@ import (
 	"depthlab/harness/store"
 )
 
-// Machine is where things lie, as the command line has it.
+// Machine holds the folders and the options of the command line that say where things are.
 type Machine struct {
 	Root    string                           // the project's folder
-	DataDir string                           // --data; "" for none given
-	Plugin  string                           // --plugin: a PJRT plugin for the device xla; "" for none given
-	Say     func(format string, args ...any) // one line to the user; may be nil
+	DataDir string                           // --data; "" if not given
+	Plugin  string                           // --plugin: a PJRT plugin for the device xla; "" if not given
+	Say     func(format string, args ...any) // prints one line for the user; may be nil
 }
 
-// New takes the project's folder from $DEPTHLAB_ROOT, which run.sh
-// sets, or else the current folder.
+// New returns a Machine with the project's folder from $DEPTHLAB_ROOT, which run.sh sets, or
+// else the current folder.
 func New(dataDir string) Machine {
 	root := os.Getenv("DEPTHLAB_ROOT")
 	if root == "" {
@@ -30,7 +30,7 @@ func New(dataDir string) Machine {
 	return Machine{Root: root, DataDir: dataDir}
 }
 
-// say tells the user a line.
+// say prints one line for the user.
 func (m Machine) say(format string, args ...any) {
 	if m.Say != nil {
 		m.Say(format, args...)
@@ -40,16 +40,16 @@ func (m Machine) say(format string, args ...any) {
 // Store is the results folder.
 func (m Machine) Store() store.Store { return store.Store(filepath.Join(m.Root, "results")) }
 
-// Stores are all results folders here: the one above and those that come with the
-// project.
+// Stores are all results folders: that of this machine, and the published one that comes
+// with the project.
 func (m Machine) Stores() []store.Store {
 	return []store.Store{m.Store(), m.Store().Published()}
 }
 
-// LibDir is where run.sh puts libraries that it fetches.
+// LibDir is the folder of the libraries that run.sh downloads.
 func (m Machine) LibDir() string { return filepath.Join(m.Root, ".lib") }
 
-// Cache is where a part of the program keeps what it can make anew.
+// Cache is the path of a file or folder that can be deleted at any time.
 func (m Machine) Cache(name string) string { return filepath.Join(m.Root, ".cache", name) }
 
 // TurboJPEG opens the library that decodes photos.
@@ -65,8 +65,8 @@ func (m Machine) TurboJPEG() (lib *photo.Library, err error) {
 	return lib, notFound(where, err)
 }
 
-// Have says which needs of a profile are met here, and the reasons of those
-// that are not.
+// Have returns which needs of profiles this machine meets (have), and for each need why it
+// does not (why; nil if it does).
 func (m Machine) Have() (have map[string]bool, why map[string]error) {
 	have, why = map[string]bool{}, map[string]error{}
 	for _, name := range dataset.InFiles() {

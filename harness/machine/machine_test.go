@@ -1,4 +1,4 @@
-// Tests of the table of devices, and of what profiles may need.
+// Tests of the table of devices, and of the needs of profiles.
 
 package machine_test
 
@@ -15,7 +15,7 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// What a profile may need is what is looked for on a machine.
+// The needs that a profile may name are those that a machine is checked for.
 func TestNeedsAgree(t *testing.T) {
 	have, _ := machine.Machine{Root: t.TempDir()}.Have()
 	looked := slices.Sorted(maps.Keys(have))
@@ -24,8 +24,8 @@ func TestNeedsAgree(t *testing.T) {
 	}
 }
 
-// Each row of the table of devices can be found by each of its names, and the device that
-// it opens is of that name, and computes in the precisions that it says.
+// Each row of the table of devices is found by each of its names. The device that it opens
+// has that name and its precisions.
 func TestDevices(t *testing.T) {
 	names := map[string]bool{}
 	for _, k := range machine.Devices {

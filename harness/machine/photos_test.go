@@ -1,4 +1,4 @@
-// Tests of photos that are here.
+// Tests of photos on this machine, and of outlines.
 
 package machine_test
 
@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"depthlab/experiments/dataset"
@@ -15,8 +16,8 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// Killed in any operation on its files, the index of photos is made anew, or
-// is whole, and nothing is left over.
+// If the process is killed in any file operation while it indexes photos, the next one makes
+// the index again or finds it complete, and no temporary file is left.
 func TestKilledWhileIndexing(t *testing.T) {
 	index := func(root string) (*data.Source, error) {
 		return machine.Machine{Root: root}.Data("imagenet").Load(context.Background(), data.FolderOptions{Size: 16})
@@ -57,7 +58,7 @@ func TestKilledWhileIndexing(t *testing.T) {
 	}
 }
 
-// An outline is that of the set.
+// The outline of a data set has its numbers and shapes.
 func TestOutline(t *testing.T) {
 	for name, want := range map[string]*data.Source{"preview": data.Preview(0, 0), "preview64": data.Preview64(0, 0)} {
 		got, err := data.Outline(name, 0)
@@ -71,19 +72,19 @@ func TestOutline(t *testing.T) {
 		}
 	}
 	if _, err := data.Outline("mnist", 0); err == nil {
-		t.Error("mnist is known")
+		t.Error("no error for the unknown data set mnist")
 	}
 }
 
-// Photos are counted where they are, and ImageNet's own numbers taken where
-// there are none; a folder that was named and has none is an error.
+// Photos are counted if there are any; without, the numbers of ImageNet are used. A named
+// folder without photos is an error.
 func TestOutlineOfPhotos(t *testing.T) {
 	t.Setenv("DEPTHLAB_IMAGENET", "")
 	for _, c := range []struct {
 		dir                  string
 		train, test, classes int
 	}{{datatest.PhotoFolder(t), 18, 18, 3}, {"", dataset.Of("imagenet").Train, 50000, 1000}} {
-		src, err := machine.Machine{Root: t.TempDir(), DataDir: c.dir}.Data("imagenet").Outline(16)
+		src, err := machine.Machine{Root: t.TempDir(), DataDir: c.dir}.Data("imagenet").Outline(context.Background(), data.FolderOptions{Size: 16})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,27 @@ func TestOutlineOfPhotos(t *testing.T) {
 			t.Errorf("%q: %d + %d photos of %d classes, %d pixels", c.dir, src.Train.N, src.Test.N, src.Train.Classes, src.Train.Size)
 		}
 	}
-	if _, err := (machine.Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Data("imagenet").Outline(16); err == nil {
-		t.Error("an empty folder is taken for ImageNet")
+	if _, err := (machine.Machine{Root: t.TempDir(), DataDir: t.TempDir()}).Data("imagenet").Outline(context.Background(), data.FolderOptions{Size: 16}); err == nil {
+		t.Error("no error for an empty folder")
+	}
+}
+
+// Own images are counted where they are.
+func TestCount(t *testing.T) {
+	t.Setenv("DEPTHLAB_FOLDER", "")
+	m := machine.Machine{Root: t.TempDir()}
+	if train, test, known, err := m.Data("folder").Count(context.Background()); known || err != nil {
+		t.Errorf("there are none, and counted %d + %d, %v", train, test, err)
+	}
+	dir := datatest.PhotoFolder(t)
+	m.DataDir = dir
+	if train, test, known, err := m.Data("folder").Count(context.Background()); train != 18 || test != 18 || !known || err != nil {
+		t.Errorf("counted %d + %d, %v, %v", train, test, known, err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "val", "n1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := m.Data("folder").Count(context.Background()); err == nil || !strings.Contains(err.Error(), "lacks 1 of the 3 classes") {
+		t.Errorf("a class is missing in val: %v", err)
 	}
 }

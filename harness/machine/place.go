@@ -1,4 +1,4 @@
-// Which of several devices train.
+// Places: which of several devices train a run.
 
 package machine
 
@@ -7,13 +7,13 @@ import (
 	"slices"
 )
 
-// Place is the numbers of the devices that train a run: one, or several that share each
-// step. It is nil for a device that has no number, such as the CPU.
+// Place is the numbers of the devices that train a run: one, or several that share each step
+// (data parallel). It is nil for a device without a number, such as the CPU.
 type Place []int
 
-// Places divides the devices of a name among runs: each place trains one run at a time,
-// on so many replicas. Chosen are the devices to use, by their numbers; nil for all GPUs
-// that are shown, or on a CPU as many as a run needs. It fails if there are not so many.
+// Places divides the devices of a kind into places, each of which trains one run at a time on
+// so many replicas. chosen are the numbers of the devices to use; nil means all GPUs that are
+// shown, or on a CPU as many as one run needs. It fails if there are not enough devices.
 func (m Machine) Places(name string, chosen []int, replicas int) ([]Place, error) {
 	k, err := m.Kind(name)
 	if err != nil {
@@ -22,9 +22,9 @@ func (m Machine) Places(name string, chosen []int, replicas int) ([]Place, error
 	if k.Shown == nil {
 		switch {
 		case chosen != nil:
-			return nil, fmt.Errorf("--devices: the device %s is one, the CPU, and has no numbers", k.Name)
+			return nil, fmt.Errorf("--devices: the device %s is the CPU, a single device without a number", k.Name)
 		case replicas > 1 && !k.Turns:
-			return nil, fmt.Errorf("--replicas %d: the device %s is one, the CPU", replicas, k.Name)
+			return nil, fmt.Errorf("--replicas %d: the device %s is the CPU, a single device", replicas, k.Name)
 		case replicas > 1:
 			return []Place{numbers(replicas)}, nil
 		}
@@ -60,8 +60,8 @@ func numbers(n int) []int {
 	return all
 }
 
-// divide makes places of so many replicas each. Devices that do not fill a place are not
-// used.
+// divide divides the chosen devices into places of so many replicas. Devices that do not fill
+// a place are not used.
 func divide(chosen []int, shown, replicas int) (all []Place, err error) {
 	for i, d := range chosen {
 		switch {

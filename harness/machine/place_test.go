@@ -1,4 +1,4 @@
-// Tests of how devices are divided among runs.
+// Tests of dividing devices among runs.
 
 package machine
 
@@ -32,7 +32,7 @@ func TestDivide(t *testing.T) {
 	}
 }
 
-// A CPU is one device, which takes turns for as many replicas as are asked for or cannot.
+// A CPU is one device. ref computes any number of replicas on it, cpu only one.
 func TestPlacesOfCPU(t *testing.T) {
 	m := Machine{Root: t.TempDir()}
 	for _, c := range []struct {
@@ -43,9 +43,9 @@ func TestPlacesOfCPU(t *testing.T) {
 	}{
 		{"ref", nil, 1, "[[]]"},
 		{"ref", nil, 3, "[[0 1 2]]"},
-		{"ref", []int{0}, 1, "the device ref is one, the CPU, and has no numbers"},
+		{"ref", []int{0}, 1, "the device ref is the CPU, a single device without a number"},
 		{"onednn", nil, 1, "[[]]"},
-		{"onednn", nil, 2, "--replicas 2: the device cpu is one, the CPU"},
+		{"onednn", nil, 2, "--replicas 2: the device cpu is the CPU, a single device"},
 		{"gpu", nil, 1, "expected one of"},
 	} {
 		places, err := m.Places(c.device, c.chosen, c.replicas)

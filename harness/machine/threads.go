@@ -1,4 +1,4 @@
-// How many threads compute here.
+// The number of threads that compute.
 
 package machine
 
@@ -13,12 +13,13 @@ import (
 	"depthlab/harness/limits"
 )
 
-// envThreads is how many threads programs with OpenMP take, as batch systems set it.
+// envThreads is the environment variable with the number of threads of OpenMP programs, which
+// batch systems set.
 const envThreads = "OMP_NUM_THREADS"
 
-// UseThreads limits all that computes to n threads, 0 for as many as the affinity and the
-// CPU quota of this process allow, or OMP_NUM_THREADS if it is less. More than allowed is
-// refused, but of the variable, which is then cut with a line.
+// UseThreads sets the number of threads that compute. 0 means as many as affinity and CPU
+// quota of this process allow, or OMP_NUM_THREADS if that is less. It fails if n is more than
+// allowed. A larger OMP_NUM_THREADS is reduced, with a line.
 func (m Machine) UseThreads(n int) error {
 	quota, limited := limits.CPUs(os.DirFS("/"))
 	n, err := m.threads(n, runtime.NumCPU(), quota, limited)
@@ -28,7 +29,8 @@ func (m Machine) UseThreads(n int) error {
 	return err
 }
 
-// threads settles the number for a process that may run on so many CPUs, with a quota.
+// threads returns the number of threads for a process that may run on so many CPUs, with a
+// quota of CPUs if limited.
 func (m Machine) threads(n, cpus int, quota float64, limited bool) (int, error) {
 	allowed, why := cpus, fmt.Sprintf("this process may run on %d CPUs", cpus)
 	if limited {
@@ -47,7 +49,7 @@ func (m Machine) threads(n, cpus int, quota float64, limited bool) (int, error) 
 		return allowed, nil
 	}
 	if wanted > allowed {
-		m.say("%s=%d is cut to %d: %s", envThreads, wanted, allowed, why)
+		m.say("%s=%d is reduced to %d: %s", envThreads, wanted, allowed, why)
 	}
 	return min(wanted, allowed), nil
 }

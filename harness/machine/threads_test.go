@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// No more threads than affinity and quota allow; fewer where that is asked for.
+// No more threads than affinity and quota allow; fewer on request.
 func TestThreads(t *testing.T) {
 	for _, c := range []struct {
 		n, cpus  int
@@ -19,7 +19,7 @@ func TestThreads(t *testing.T) {
 	}{
 		{0, 8, 0, "", 8, ""},
 		{3, 8, 0, "", 3, ""},
-		{3, 8, 0, "2", 3, ""}, // the option is nearer than the environment
+		{3, 8, 0, "2", 3, ""}, // the option overrides the environment
 		{9, 8, 0, "", 0, "--threads 9: expected 1 to 8: this process may run on 8 CPUs"},
 		{-1, 8, 0, "", 0, "--threads -1: expected 1 to 8"},
 		{0, 8, 2.5, "", 3, ""},
@@ -27,7 +27,7 @@ func TestThreads(t *testing.T) {
 		{4, 8, 2.5, "", 0, "expected 1 to 3: this process may run on 8 CPUs, with a quota of 2.5"},
 		{0, 8, 0, "2", 2, ""},
 		{0, 8, 0, "4,2", 4, ""},
-		{0, 8, 0, "16", 8, "OMP_NUM_THREADS=16 is cut to 8"},
+		{0, 8, 0, "16", 8, "OMP_NUM_THREADS=16 is reduced to 8"},
 		{0, 2, 100, "many", 2, ""},
 	} {
 		t.Setenv(envThreads, c.variable)

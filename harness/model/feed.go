@@ -1,4 +1,4 @@
-// Photos on their way to a device.
+// Feed: decodes, prefetches and stages photos.
 
 package model
 
@@ -14,22 +14,22 @@ import (
 	"depthlab/harness/device"
 )
 
-// Feed gives a device photos: while it computes one batch, the next one is copied to it,
-// and those after are decoded. It is for one goroutine.
+// Feed supplies a device with photos: while the device computes one batch, the next one is
+// copied to it, and later ones are decoded. It is not safe for concurrent use.
 type Feed struct {
 	session device.Stager
-	Photos  *data.Set // of training and test set, as if they lay in memory
+	Photos  *data.Set // photos of the training set, followed by those of the test set
 	batch   int
 	share   int // images of a batch on one device
 
 	training *pipe // nil before the first batch
-	next     int   // the step whose batch it gives next
+	next     int   // step of the next batch in training
 
-	Waited   time.Duration // for the batches of training
+	Waited   time.Duration // time that training waited for batches
 	Failures *Failures
 }
 
-// Failures are unreadable files, each once.
+// Failures lists unreadable files, each once.
 type Failures struct {
 	All   []*data.Error
 	known map[string]bool
@@ -45,12 +45,12 @@ func (f *Failures) add(e *data.Error) {
 	}
 }
 
-// ringBytes bounds the memory of what is decoded ahead.
+// ringBytes is the largest size of prefetched batches in memory.
 const ringBytes = 256 << 20
 
-// Held is how many images each device holds, and how many steps a launch may have: all
-// images and as many as the device likes where they are resident. Of photos it is the
-// device's share of a batch, and one step: the next batch comes in the meantime.
+// Held is the number of images that each device holds, and the largest number of steps in a
+// launch. A resident data set: all images, and info.Launch. Photos: the device's share of a
+// batch, and one step, during which the next batch is copied.
 func Held(run experiments.Run, src *data.Source, info device.Info) (images, launch int) {
 	if src.Train.Photos == nil {
 		return src.Train.N + src.Test.N, max(1, info.Launch)
@@ -58,7 +58,8 @@ func Held(run experiments.Run, src *data.Source, info device.Info) (images, laun
 	return run.Batch / max(1, info.Replicas), 1
 }
 
-// NewFeed feeds a session whose programs have so many images, on all devices together.
+// NewFeed returns a feed for a session. batch is the number of images of its programs, on all
+// devices together.
 func NewFeed(session device.Session, photos *data.Set, batch int) *Feed {
 	stager, ok := session.(device.Stager)
 	if !ok {
@@ -70,14 +71,14 @@ func NewFeed(session device.Session, photos *data.Set, batch int) *Feed {
 	}
 }
 
-// pipe is batches on their way. One is on the device and waits for its turn.
+// pipe prefetches batches. One batch is staged on the device, later ones are decoded.
 type pipe struct {
 	loader *data.Loader
-	ready  chan load // closed behind the last one
+	ready  chan load // closed after the last one
 	stop   chan struct{}
 }
 
-// load is a batch on the device.
+// load is a staged batch.
 type load struct {
 	rows   []device.Row
 	staged device.Staged
@@ -85,7 +86,7 @@ type load struct {
 	err    error
 }
 
-// start decodes the batches of shots and stages them.
+// start begins to decode and stage batches. shots appends the photos of a batch to dst.
 func (f *Feed) start(shots func(batch int, dst []data.Shot) []data.Shot) (*pipe, error) {
 	layout := data.Planar
 	if f.session.ChannelsLast() {
@@ -119,8 +120,7 @@ func (f *Feed) start(shots func(batch int, dst []data.Shot) []data.Shot) (*pipe,
 	return p, nil
 }
 
-// stage copies a batch to the device. Its rows count from the first image of their own
-// device.
+// stage copies a batch to the device. Rows index the images of their own replica.
 func (f *Feed) stage(b *data.Batch) load {
 	x := load{failed: b.Failed}
 	for _, r := range b.Rows {
@@ -133,6 +133,7 @@ func (f *Feed) stage(b *data.Batch) load {
 	return x
 }
 
+// free releases a staged batch that is not used.
 func (x load) free() error {
 	if x.staged == nil {
 		return nil
@@ -140,7 +141,7 @@ func (x load) free() error {
 	return x.staged.Free()
 }
 
-// close ends a pipe, and frees what is on the device.
+// close ends a pipe, and frees its staged batches.
 func (p *pipe) close() error {
 	close(p.stop)
 	p.loader.Close()
@@ -151,8 +152,8 @@ func (p *pipe) close() error {
 	return errors.Join(all...)
 }
 
-// take makes the next batch of a pipe the device's and gives its rows; none behind the
-// last.
+// take makes the next batch of a pipe the one that the device uses, and returns its rows;
+// none after the last batch. It fails if too many photos are unreadable.
 func (f *Feed) take(p *pipe) ([]device.Row, error) {
 	x, more := <-p.ready
 	if !more {
@@ -171,7 +172,8 @@ func (f *Feed) take(p *pipe) ([]device.Row, error) {
 	return x.rows, f.session.Use(x.staged)
 }
 
-// train gives the rows of a step.
+// train makes the batch of a step the one that the device uses, and returns its rows. It
+// starts a new pipe unless the step follows the previous one.
 func (f *Feed) train(sampler data.Sampler, look data.Look, step int) ([]device.Row, error) {
 	began := time.Now()
 	defer func() { f.Waited += time.Since(began) }()
@@ -189,8 +191,8 @@ func (f *Feed) train(sampler data.Sampler, look data.Look, step int) ([]device.R
 	return f.take(f.training)
 }
 
-// Each takes shots in the order given, batch by batch, to the device, and
-// calls do with the rows of each batch. The error is ctx's if that ended first.
+// Each stages shots in their order, batch by batch, and calls do with the rows of each batch.
+// If ctx ends first, the error is ctx's.
 func (f *Feed) Each(ctx context.Context, shots []data.Shot, do func(rows []device.Row) error) error {
 	return f.each(ctx, func(k int, dst []data.Shot) []data.Shot {
 		from := min(k*f.batch, len(shots))
@@ -202,8 +204,7 @@ func (f *Feed) Each(ctx context.Context, shots []data.Shot, do func(rows []devic
 	}, do)
 }
 
-// each is Each for shots that are made batch by batch. Training's next batch stays where
-// it is.
+// each is Each for shots that are made batch by batch. The pipe of training is not affected.
 func (f *Feed) each(ctx context.Context, shots func(batch int, dst []data.Shot) []data.Shot, do func(rows []device.Row) error) (err error) {
 	p, err := f.start(shots)
 	if err != nil {
@@ -224,7 +225,7 @@ func (f *Feed) each(ctx context.Context, shots func(batch int, dst []data.Shot) 
 	}
 }
 
-// evaluate classifies photos, each in one view.
+// evaluate classifies photos, with one crop of each.
 func (f *Feed) evaluate(ctx context.Context, shots []data.Shot) (sum device.Counts, err error) {
 	err = f.Each(ctx, shots, func(rows []device.Row) error {
 		c, err := f.session.Eval(rows)
@@ -236,7 +237,7 @@ func (f *Feed) evaluate(ctx context.Context, shots []data.Shot) (sum device.Coun
 	return sum, err
 }
 
-// Waited is how long training has waited for photos since Open; 0 without photos.
+// Waited is the time that training has waited for photos since Open; 0 without photos.
 func (m *Model) Waited() time.Duration {
 	if m.Feed == nil {
 		return 0
@@ -244,6 +245,7 @@ func (m *Model) Waited() time.Duration {
 	return m.Feed.Waited
 }
 
+// close ends the pipe of training.
 func (f *Feed) close() error {
 	p := f.training
 	f.training = nil
@@ -253,10 +255,11 @@ func (f *Feed) close() error {
 	return p.close()
 }
 
-// writing stages batches for a session that takes them when it does not compute: on a
-// CPU, where a copy is nothing beside a step.
+// writing is a Stager for sessions on a CPU, which have none. Stage keeps a batch in memory,
+// and Use writes it: on a CPU the copy takes little time.
 type writing struct{ device.Session }
 
+// written is a batch that writing keeps.
 type written struct {
 	images []uint8
 	labels []int32

@@ -1,4 +1,4 @@
-// Tests of photos on their way to a device.
+// Tests of the feed of photos.
 
 package model
 
@@ -32,8 +32,8 @@ schedule: {at: [6 steps], stop: 9 steps, warmup: none}
 precision: fp32
 `
 
-// paced is a session that computes nothing and takes its time: for each step, and for
-// each batch that is copied to it.
+// paced is a session that computes nothing, but needs a given time for each step and each
+// copied batch.
 type paced struct {
 	device.Session
 	step, copying time.Duration
@@ -55,9 +55,8 @@ func (p *paced) Stage(images []uint8, labels []int32) (device.Staged, error) {
 	return p, nil
 }
 
-// A device that takes a stated time for a step, and a good part of it for each batch,
-// waits for at most 5 % of the time, although decoding a batch takes time, too. All
-// batches that were copied to it are freed.
+// A device that needs 40 ms for a step and 25 ms to copy a batch waits at most 5 % of the
+// time, although decoding takes time, too. All staged batches are freed.
 func TestFeedAhead(t *testing.T) {
 	src := datatest.Photos(t, datatest.PhotoFolder(t))
 	photos := data.Join(&src.Train, &src.Test)
@@ -68,7 +67,7 @@ func TestFeedAhead(t *testing.T) {
 		f := NewFeed(s, photos, 4)
 		began := time.Now()
 		for step := range 25 {
-			if step == 1 { // the pipe is full
+			if step == 1 { // batches are prefetched now
 				began, f.Waited = time.Now(), 0
 			}
 			if step == 10 { // a test in between
@@ -98,8 +97,8 @@ func TestFeedAhead(t *testing.T) {
 	}
 }
 
-// A batch is the same on every device, whatever order of the pixels it wants, and however
-// many devices share it; a test of all photos, too.
+// A batch is the same on every device, in any order of the pixels and on any number of
+// replicas. The same for a test of all photos.
 func TestFeedOnDevices(t *testing.T) {
 	src := datatest.Photos(t, datatest.PhotoFolder(t))
 	run := planned(t, onPhotos).Runs[0]
@@ -151,7 +150,7 @@ func TestFeedOnDevices(t *testing.T) {
 		}
 		for i := range want {
 			if !(math.Abs(got[i]-want[i]) <= 1e-4*want[i]) {
-				t.Errorf("%s: %v, ref has %v", name, got, want)
+				t.Errorf("%s: %v, want %v as on ref", name, got, want)
 				break
 			}
 		}

@@ -1,4 +1,4 @@
-// Which images a run trains and tests on, and how they enter the net.
+// The images that a run trains and tests on, and their normalisation.
 
 package model
 
@@ -19,12 +19,12 @@ type Images struct {
 
 // imagesOf selects the images of a run.
 func imagesOf(run experiments.Run, src *data.Source) (all Images, err error) {
-	if src.Train.Photos != nil {
-		switch n, known := src.Train.N, dataset.Of(run.Data); {
-		case run.Train == 0 && n != known.Train:
-			return all, fmt.Errorf("%s has %d photos to train on, %s %d, by which the question counts epochs: write train: %d into it", src.Train.Photos.Dir, n, known.Title, known.Train, n-run.Validation)
-		case src.Train.Size != run.Input.Crop:
-			return all, fmt.Errorf("run %s: a crop of %d, but the question's other runs have %d", run.ID, run.Input.Crop, src.Train.Size)
+	if known := dataset.Of(run.Data); known.Photos {
+		switch n := src.Train.N; {
+		case run.Train == 0 && n != known.Train && src.Train.Photos != nil:
+			return all, fmt.Errorf("%s has %d training photos, %s has %d, which the question uses to count epochs: write train: %d into the question", src.Train.Photos.Dir, n, known.Title, known.Train, n-run.Validation)
+		case src.Train.Size != run.Input.Side(), (src.Train.Photos == nil) != (run.Input.Size > 0):
+			return all, fmt.Errorf("run %s: its images have %d pixels on a side, expected %d as in the question's other runs", run.ID, run.Input.Side(), src.Train.Size)
 		}
 	}
 	train, heldOut, err := data.Split(src.Train.N, run.Train, run.Validation)
@@ -32,22 +32,27 @@ func imagesOf(run experiments.Run, src *data.Source) (all Images, err error) {
 		return all, err
 	}
 	if run.Validation > 0 {
-		return Images{train, heldOut, "validation"}, nil
+		return Images{src.Train.Sound(train), src.Train.Sound(heldOut), "validation"}, nil
 	}
-	test := make([]int32, src.Test.N)
+	test := src.Test.Sound(data.Indices(src.Test.N))
 	for i := range test {
-		test[i] = int32(src.Train.N + i)
+		test[i] += int32(src.Train.N)
 	}
-	return Images{train, test, "test"}, nil
+	return Images{src.Train.Sound(train), test, "test"}, nil
 }
 
-// resident is the data set as it lies on a device: training set, then test set.
+// Reading says how photos and own images are read for nets with such an input.
+func Reading(in experiments.Input) data.FolderOptions {
+	return data.FolderOptions{Size: in.Side(), Whole: in.Size > 0}
+}
+
+// resident is the data set as devices hold it: the training set, followed by the test set.
 func resident(src *data.Source) (images []uint8, labels []int32) {
 	return slices.Concat(src.Train.Images, src.Test.Images), slices.Concat(src.Train.Labels, src.Test.Labels)
 }
 
-// statistics are those of the images trained on. For photos they come with the
-// augmentation, which depends on them.
+// statistics returns mean and standard deviation of the training images. For photos it also
+// returns the augmentation, whose colour part depends on them.
 func statistics(run experiments.Run, src *data.Source, train []int32) (data.Statistics, data.Look, error) {
 	if src.Train.Photos == nil {
 		return src.Train.Statistics(train), data.Look{}, nil
@@ -62,7 +67,7 @@ func statistics(run experiments.Run, src *data.Source, train []int32) (data.Stat
 	return stats.Statistics, look, err
 }
 
-// Normalisation is how pixels enter a net: (pixel - Mean) * Scale inside of the image and
+// Normalisation converts pixels to the net's input: (pixel - Mean) * Scale inside the image,
 // Fill in the padding.
 type Normalisation struct {
 	Mean  []float32 // (C, H, W)
@@ -70,7 +75,7 @@ type Normalisation struct {
 	Fill  []float32 // (C)
 }
 
-// Normalise gives the normalisation that a recipe asks for.
+// Normalise returns the normalisation of a recipe.
 func Normalise(in experiments.Input, set *data.Set, stats data.Statistics) Normalisation {
 	area := set.Area()
 	n := Normalisation{make([]float32, set.Channels*area), make([]float32, set.Channels), make([]float32, set.Channels)}
@@ -95,8 +100,8 @@ func Normalise(in experiments.Input, set *data.Set, stats data.Statistics) Norma
 	return n
 }
 
-// Decoder names the library that decodes photos, because others round otherwise; "" if
-// there are no photos.
+// Decoder names the library that decodes photos, because others round differently; "" without
+// photos.
 func (m *Model) Decoder() string {
 	if m.Feed == nil {
 		return ""

@@ -1,4 +1,4 @@
-// The layers of a net, and how they respond.
+// The layers of a net, and their responses.
 
 package model
 
@@ -9,12 +9,12 @@ import (
 	"depthlab/nets"
 )
 
-// Layers are the layers with weights from the image to the classifier, by the names of
-// their weights and of their batch norms: all but the projections of shortcuts. There are
-// as many weights as the net is deep.
+// Layers lists the layers with weights, from the image to the classifier, without the
+// projections of shortcuts: the names of their weights, and of their batch norms. There are as
+// many weights as the net's depth.
 type Layers struct{ Weights, Norms []string }
 
-// LayersOf picks the layers from what nets.Arch.Leaves gives.
+// LayersOf selects the layers among the results of nets.Arch.Leaves.
 func LayersOf(params []*nets.Param, norms []*nets.Norm) (l Layers) {
 	for _, w := range params {
 		if w.Kind.IsWeight() && !strings.Contains(w.Name, "downsample") {
@@ -29,17 +29,17 @@ func LayersOf(params []*nets.Param, norms []*nets.Norm) (l Layers) {
 	return l
 }
 
-// Responses are the standard deviations of the layers' responses, but the classifier's:
-// of what their batch norm gives in training, before a shortcut is added and before the
-// rectifier, over images, places and channels (paper section 4.2, Figure 7). Values are
-// the parameters and running statistics of the net, by name; eps is that of batch norm.
+// Responses returns the standard deviation of each layer's response, except the classifier's:
+// of the output of its batch norm in training, before a shortcut is added and before the
+// rectifier, over images, pixels and channels (paper section 4.2, Figure 7). values holds
+// parameters and running statistics by name; eps is that of batch norm.
 //
-// With pre-activation the batch norm behind the last layer of a block stands after the
-// sum: there the response is that of the block with its shortcut.
+// With pre-activation, the batch norm after the last layer of a block is after the sum: there
+// the response is that of the block with its shortcut.
 //
-// No image is needed for that. Batch norm gives channel c the mean shift_c and the
-// variance scale_c^2 v_c / (v_c + eps), whatever the images; only the variance v_c before
-// it is theirs, and that matters only where it is near eps. Here it is the running one.
+// No images are needed. For any images, batch norm gives channel c the mean shift_c and the
+// variance scale_c^2 v_c / (v_c + eps). Only v_c, the variance before it, depends on images,
+// and it matters only if it is near eps. Responses uses the running variance.
 func (l Layers) Responses(values map[string][]float32, eps float64) (all []float64) {
 	for _, n := range l.Norms {
 		scale, shift, variance := values[n+".weight"], values[n+".bias"], values[n+".running_var"]

@@ -15,7 +15,7 @@ import (
 	"depthlab/nets/program"
 )
 
-// measuring is a batch norm that also measures its response.
+// measuring is a batch norm that also measures the standard deviation of its response.
 type measuring struct {
 	kernel.BatchNorm
 	std *float64
@@ -37,7 +37,7 @@ func (k measuring) Ref(out, in []kernel.Tensor) {
 	*k.std = math.Sqrt(square / float64(len(y.F32)))
 }
 
-// instrumented is a device that measures the responses of each batch norm, by layer.
+// instrumented is a device that measures the response of each batch norm, by layer.
 type instrumented struct {
 	device.Device
 	measured map[string]*float64
@@ -53,21 +53,21 @@ func (d instrumented) Open(p device.Programs, o device.Options) (device.Session,
 	return d.Device.Open(p, o)
 }
 
-// The responses that follow from scale, shift and running variance alone are
-// those of a batch, for every layer of nets that have been trained a little.
+// The responses computed from scale, shift and running variance equal those measured on a
+// batch, for every layer of nets that have been trained a little.
 func TestResponses(t *testing.T) {
 	for _, net := range []string{"plain-14", "resnet-8/C", "resnet-8/single", "resnet-8/preact"} {
 		run, err := planned(t, small).Run(net, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		run.Optimizer.Form = "pytorch" // a rate of 0 moves nothing
+		run.Optimizer.Form = "pytorch" // in this form a rate of 0 changes no parameter
 		measured := map[string]*float64{}
 		m, err := Open(run, datatest.Noise(), instrumented{ref.New(), measured}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		for step, rate := range []float32{0.1, 0} { // what is read is what was measured
+		for step, rate := range []float32{0.1, 0} { // the last step measures the weights that are read
 			if _, err := m.Steps(11*step, 11-10*step, 11, device.Rates{Learning: rate, Statistics: 0.5}); err != nil {
 				t.Fatal(err)
 			}
@@ -93,7 +93,7 @@ func TestResponses(t *testing.T) {
 			moved = moved || math.Abs(want-1) > 0.01
 		}
 		if !moved {
-			t.Errorf("%s: the responses are those that it began with", net)
+			t.Errorf("%s: training did not change the responses", net)
 		}
 	}
 }

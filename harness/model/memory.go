@@ -1,5 +1,4 @@
-// What a net takes of memory, and a batch that goes through it in parts where it takes
-// too much.
+// The memory that a net needs, and micro-batches for batches that do not fit.
 
 package model
 
@@ -17,8 +16,8 @@ import (
 	"depthlab/nets/program"
 )
 
-// Memory is what this process may use of a device's own memory, and what it
-// does, in bytes; 0 where the device does not say.
+// Memory returns how much of a device's own memory this process may use, and how much it
+// uses, in bytes; 0 if the device does not say.
 func Memory(dev device.Device) (limit, used int64) {
 	if d, ok := dev.(device.Limited); ok {
 		return d.Memory()
@@ -26,8 +25,8 @@ func Memory(dev device.Device) (limit, used int64) {
 	return 0, 0
 }
 
-// Footprint is the memory that the programs of a run share on a device, in
-// bytes, without what its compiler adds; on each, if several share a step.
+// Footprint is the memory in bytes that the programs of a run share on each device, without
+// what the device's compiler adds.
 func Footprint(run experiments.Run, src *data.Source, info device.Info) (most int64, err error) {
 	programs, err := Compile(run, src, info)
 	if err != nil {
@@ -39,8 +38,8 @@ func Footprint(run experiments.Run, src *data.Source, info device.Info) (most in
 	return most, nil
 }
 
-// Room is the memory that is left for the programs of a run whose images are
-// loaded already, in bytes; 0 where that is not known.
+// Room is the memory in bytes that is free for the programs of a run after its images were
+// loaded; 0 if it is unknown.
 func Room(dev device.Device, run experiments.Run, src *data.Source) int64 {
 	if limit, used := Memory(dev); limit > 0 {
 		return max(limit-used, 1)
@@ -51,12 +50,12 @@ func Room(dev device.Device, run experiments.Run, src *data.Source) int64 {
 	return Beside(Available(), run, src, dev.Info(), 1)
 }
 
-// processBytes is what a process takes beside images and programs, in bytes: nets as
-// graphs, libraries, weights on their way to disk. 60 to 110 MiB were measured.
+// processBytes is the memory of a process without images and programs: graphs, libraries,
+// buffers for writing weights. 60 to 110 MiB were measured.
 const processBytes = 128 << 20
 
-// Beside is what free leaves for a run's programs on a CPU, beside its process
-// and so many more copies of the images; 0 where free is not known.
+// Beside is how much of free, in bytes, remains for a run's programs on a CPU, after its
+// process and so many copies of the images; 0 if free is 0 (unknown).
 func Beside(free int64, run experiments.Run, src *data.Source, info device.Info, copies int) int64 {
 	if free == 0 {
 		return 0
@@ -65,8 +64,8 @@ func Beside(free int64, run experiments.Run, src *data.Source, info device.Info,
 	return max(1, free-processBytes-int64(copies*images*src.Train.Channels*src.Train.Area()))
 }
 
-// Available is the memory that this process may still take, in bytes: what the
-// machine has left, and what the limits of control groups do; 0 for not known.
+// Available is the memory in bytes that this process may still allocate: the smaller of the
+// machine's free memory and what control groups (cgroups) allow; 0 if it is unknown.
 func Available() int64 { return availableIn("/") }
 
 func availableIn(root string) int64 {
@@ -77,7 +76,7 @@ func availableIn(root string) int64 {
 	return free
 }
 
-// kibibytes reads the number behind the name of a line, but the first.
+// kibibytes reads the number after the name of a line, which must not be the first line.
 func kibibytes(path, line string) int64 {
 	text, _ := os.ReadFile(path)
 	_, rest, _ := strings.Cut(string(text), "\n"+line+":")
@@ -86,8 +85,7 @@ func kibibytes(path, line string) int64 {
 	return n
 }
 
-// Bytes counts what a training program holds; activations are half as large
-// in bf16.
+// Bytes is the memory of a program; activations are half as large in bf16.
 func Bytes(p *program.Program, precision string) (sum int64) {
 	for a, n := range p.Bytes {
 		if program.Arena(a) == program.Work && precision == string(device.BF16) {
@@ -98,11 +96,11 @@ func Bytes(p *program.Program, precision string) (sum int64) {
 	return sum
 }
 
-// Fitting gives the images that go through a run's net at a time: as many as its
-// question says (0: all), else all if free bytes hold that, else the largest
-// divisor of the batch that they do hold, and that splits no group of batch
-// norm. It fails if no divisor fits, or if statistics are of the whole batch, which no
-// cut leaves as they are. Free is 0 where it is not known.
+// Fitting returns the size of a run's micro-batches, 0 for the whole batch: that of the
+// question if it has one; else the whole batch if it fits into free bytes; else the largest
+// divisor of the batch that fits and that splits no group of batch norm. It fails if no
+// divisor fits, or if batch norm statistics are those of the whole batch, because micro-batches
+// would change them. free is 0 if it is unknown.
 func Fitting(run experiments.Run, src *data.Source, info device.Info, free int64) (int, error) {
 	if run.Micro > 0 || free == 0 {
 		return run.Micro, nil
@@ -120,9 +118,9 @@ func Fitting(run experiments.Run, src *data.Source, info device.Info, free int64
 	if err != nil || whole <= free {
 		return 0, err
 	}
-	where := "beside images and libraries, within the limits of the machine and of control groups"
+	where := "after images and libraries, within the limits of the machine and of control groups"
 	if info.GPU {
-		where = "on the GPU (--replicas N shares a batch among N of them)"
+		where = "on the GPU (--replicas N divides a batch among N GPUs)"
 	}
 	share := run.Batch // of one device
 	what := fmt.Sprintf("a batch of %d", run.Batch)
@@ -133,7 +131,7 @@ func Fitting(run experiments.Run, src *data.Source, info device.Info, free int64
 	few := fmt.Errorf("%s needs about %d MiB of memory, and %d are free %s", what, whole>>20, free>>20, where)
 	group := run.BatchNorm.Group
 	if group == 0 {
-		return 0, fmt.Errorf("%w; it is not cut, since batch norm's statistics are of all its images: write micro_batch: N for statistics of N at a time, or batch_norm: {group: N}", few)
+		return 0, fmt.Errorf("%w; it cannot be divided into micro-batches, because batch norm statistics are those of the whole batch: write micro_batch: N or batch_norm: {group: N} for statistics of N images", few)
 	}
 	for n := share / 2; n >= group; n-- {
 		if share%n != 0 || n%group != 0 {
@@ -143,10 +141,11 @@ func Fitting(run experiments.Run, src *data.Source, info device.Info, free int64
 			return n, err
 		}
 	}
-	return 0, fmt.Errorf("%w; nor do %d at a time fit, the images that share statistics of batch norm: a smaller batch_norm.group, or bf16, needs less", few, group)
+	return 0, fmt.Errorf("%w; micro-batches of %d images, which share batch norm statistics, do not fit either: a smaller batch_norm.group or bf16 needs less", few, group)
 }
 
-// CutText tells of a batch that is cut for lack of memory.
+// CutText is the message for a batch that is divided into micro-batches because it does not
+// fit.
 func CutText(what string, batch, micro int) string {
-	return fmt.Sprintf("%s: a batch of %d does not fit in the memory that is free; %d images at a time, their gradients added up", what, batch, micro)
+	return fmt.Sprintf("%s: a batch of %d does not fit into the free memory; it is divided into micro-batches of %d images, whose gradients are added", what, batch, micro)
 }

@@ -1,4 +1,4 @@
-// Tests of memory, and of batches that are cut to fit.
+// Tests of memory, and of micro-batches.
 
 package model
 
@@ -16,7 +16,7 @@ import (
 	"depthlab/harness/device/ref"
 )
 
-// needed is the memory of a run, so many images at a time.
+// needed is the memory of a run with micro-batches of this size.
 func needed(t *testing.T, run experiments.Run, src *data.Source, micro int) (most int64) {
 	t.Helper()
 	run.Micro = micro
@@ -30,7 +30,7 @@ func needed(t *testing.T, run experiments.Run, src *data.Source, micro int) (mos
 	return most
 }
 
-// As many images go through the net as the memory holds, whole groups of them.
+// A micro-batch has as many images as fit, in whole groups of batch norm.
 func TestFitting(t *testing.T) {
 	run, src := planned(t, strings.NewReplacer("batch: 4", "batch: 24", "group: 0", "group: 2", "train: 16", "train: 64", "pad: 1", "pad: 2").Replace(small)).Runs[0], data.Preview(100, 20)
 	whole, twelve, eight, two := needed(t, run, src, 0), needed(t, run, src, 12), needed(t, run, src, 8), needed(t, run, src, 2)
@@ -45,13 +45,13 @@ func TestFitting(t *testing.T) {
 		want        int
 		err         string
 	}{
-		{2, 0, 0, cpu, 0, ""}, // not known
+		{2, 0, 0, cpu, 0, ""}, // unknown
 		{2, 0, whole, cpu, 0, ""},
 		{2, 0, whole - 1, cpu, 12, ""},
 		{2, 0, twelve - 1, cpu, 8, ""},
 		{8, 0, twelve, cpu, 8, ""}, // twelve would split a group
-		{2, 0, whole, gpu, 8, ""},  // half as much again is for the compiler
-		{2, 0, two - 1, cpu, 0, "nor do 2 at a time fit"},
+		{2, 0, whole, gpu, 8, ""},  // half as much in addition for the compiler
+		{2, 0, two - 1, cpu, 0, "micro-batches of 2 images"},
 		{0, 0, whole, cpu, 0, ""},
 		{0, 0, twelve, cpu, 0, "write micro_batch: N"},
 		{0, 6, two - 1, cpu, 6, ""}, // as the question says
@@ -69,7 +69,7 @@ func TestFitting(t *testing.T) {
 	}
 }
 
-// Of what the machine has left and what control groups leave, the smaller counts.
+// The smaller of the machine's free memory and what control groups allow counts.
 func TestAvailable(t *testing.T) {
 	for name, c := range map[string]struct {
 		files map[string]string

@@ -1,6 +1,6 @@
-// Package model is the net of a run, opened on a device with its data: batches go in;
-// losses, errors and tensors come out. It knows one net, and no folder, record or
-// schedule.
+// Package model is the net of a run, opened on a device with its data. It trains steps,
+// evaluates, and reads and writes tensors. It knows one net, and no folders, records or
+// schedules.
 package model
 
 import (
@@ -15,39 +15,55 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// Model is the net of a run, opened on a device with its data and its initial weights.
-// It is for one goroutine.
+// Model is the net of a run, opened on a device with its data and its initial weights. It is
+// not safe for concurrent use.
 type Model struct {
-	Run      experiments.Run
-	Session  device.Session
-	Programs device.Programs
-	Images   Images
-	Input    Normalisation
-	Launch   int   // largest number of steps in one Train call
-	Feed     *Feed // decodes photos; nil if the data set lies on the device
-	Classes  int
-	Layers   Layers
+	Run        experiments.Run
+	Session    device.Session
+	Programs   device.Programs
+	Images     Images
+	Input      Normalisation
+	Launch     int   // largest number of steps in one Train call
+	Feed       *Feed // decodes photos; nil if the data set is resident on the device
+	Classes    int
+	ClassNames []string // of photos and own images, by label; nil for other data sets
+	Layers     Layers
 
 	sampler data.Sampler
 	look    data.Look
 }
 
-// Open compiles the programs of a run and opens a session for them. Folder is where the
-// device keeps what it compiles, for a deterministic run to continue with; "" for
-// nowhere.
+// Open compiles the programs of a run, opens a session for them, and writes data and initial
+// weights. folder is where the device keeps the executables of a deterministic run, for its
+// next session; "" to keep none.
 func Open(run experiments.Run, src *data.Source, dev device.Device, folder string) (*Model, error) {
+	p, err := Compile(run, src, dev.Info())
+	if err != nil {
+		return nil, err
+	}
+	return open(run, src, dev, p, folder)
+}
+
+// OpenTests is Open for a net that is not trained: it has no training program.
+func OpenTests(run experiments.Run, src *data.Source, dev device.Device) (*Model, error) {
+	p, err := Compile(run, src, dev.Info())
+	if err != nil {
+		return nil, err
+	}
+	p.Train = nil
+	return open(run, src, dev, p, "")
+}
+
+func open(run experiments.Run, src *data.Source, dev device.Device, p device.Programs, folder string) (*Model, error) {
 	arch, err := nets.ParseArch(run.Net)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Run: run, Classes: src.Train.Classes}
+	m := &Model{Run: run, Programs: p, Classes: src.Train.Classes, ClassNames: src.Classes}
 	if m.Images, err = imagesOf(run, src); err != nil {
 		return nil, err
 	}
 	_, m.Launch = Held(run, src, dev.Info())
-	if m.Programs, err = Compile(run, src, dev.Info()); err != nil {
-		return nil, err
-	}
 	o := device.Options{Precision: device.Precision(run.Precision), Deterministic: !run.AnyOrder}
 	if o.Deterministic {
 		o.Folder = folder
@@ -68,14 +84,15 @@ func Open(run experiments.Run, src *data.Source, dev device.Device, folder strin
 	return m, nil
 }
 
-// Of is the net of a session that the caller has filled, for Train and Steps alone.
+// Of returns a Model for a session into which the caller wrote data and weights. Only Train
+// and Steps may be called.
 func Of(session device.Session, sampler data.Sampler) *Model {
 	m := &Model{Session: session, Launch: max(1, session.Info().Launch), sampler: sampler}
 	m.Run.Batch = sampler.Batch
 	return m
 }
 
-// fill writes the data, its preprocessing and the initial weights into the session.
+// fill writes data, normalisation and initial weights into the session.
 func (m *Model) fill(arch nets.Arch, src *data.Source) error {
 	stats, look, err := statistics(m.Run, src, m.Images.Train)
 	if err != nil {
@@ -125,16 +142,15 @@ type Writer struct {
 	Err     error
 }
 
-// Write is device.Session's, and does nothing after an error.
+// Write calls Session.Write. After an error it does nothing.
 func (w *Writer) Write(name string, src any) {
 	if w.Err == nil {
 		w.Err = w.Session.Write(name, src)
 	}
 }
 
-// Compile compiles what a run needs: training, evaluation and, if tests use averaged
-// statistics of batch norm, the forward passes for these. As many devices share a step as
-// info says.
+// Compile compiles the programs of a run: training, evaluation and, if tests use averaged
+// batch norm statistics, their calibration. info.Replicas devices share each step.
 func Compile(run experiments.Run, src *data.Source, info device.Info) (p device.Programs, err error) {
 	arch, err := nets.ParseArch(run.Net)
 	if err != nil {
@@ -155,10 +171,12 @@ func Compile(run experiments.Run, src *data.Source, info device.Info) (p device.
 	return p, err
 }
 
+// config is the configuration of a run's programs. images is the number of images that each
+// device holds.
 func config(run experiments.Run, set *data.Set, images int) compile.Config {
 	group := run.BatchNorm.Group
 	if group == 0 {
-		group = run.Micro // then the statistics are those of a micro-batch
+		group = run.Micro // statistics of a micro-batch
 	}
 	return compile.Config{
 		Config: nets.Config{
@@ -170,8 +188,8 @@ func config(run experiments.Run, set *data.Set, images int) compile.Config {
 	}
 }
 
-// Share checks that so many devices can share a batch of the run. The error says what is
-// possible.
+// Share returns an error if so many devices cannot share a batch of the run. The error says
+// what is possible.
 func Share(run experiments.Run, replicas int) error {
 	c := config(run, &data.Set{}, 0)
 	c.Replicas = replicas
@@ -181,6 +199,7 @@ func Share(run experiments.Run, replicas int) error {
 	return nil
 }
 
+// optimizer converts an optimizer of a recipe.
 func optimizer(o experiments.Optimizer) kernel.Optimizer {
 	decay := float32(o.Decay)
 	if o.Adam() {
@@ -190,13 +209,13 @@ func optimizer(o experiments.Optimizer) kernel.Optimizer {
 	return kernel.SGD{Momentum: float32(o.Momentum), Decay: decay, Form: forms[o.Form]}
 }
 
-// Geometry is what a net has to know of the images.
+// Geometry is the configuration of a net that depends on the images: channels, size, classes.
 func Geometry(src *data.Source) nets.Config {
 	return nets.Config{Channels: src.Train.Channels, Size: src.Train.Size, Classes: src.Train.Classes}
 }
 
-// Resolve settles a run's precision: auto is bf16 if the device computes it natively, else
-// fp32. A precision of the command line replaces the file's; "" for none.
+// Resolve sets a run's precision: to that of the command line unless it is "", and auto to
+// bf16 if the device computes it natively, else to fp32.
 func Resolve(r *experiments.Run, info device.Info, precision string) {
 	if precision != "" {
 		r.Precision = precision

@@ -1,4 +1,4 @@
-// Questions for the tests of this package.
+// Helpers for the tests of this package.
 
 package model
 
@@ -8,7 +8,7 @@ import (
 	"depthlab/experiments"
 )
 
-// small is a question whose nets train in a blink.
+// small is a question with a small net that trains quickly.
 const small = `
 question: What is in it?
 nets: [plain-8]
@@ -21,7 +21,7 @@ schedule: {at: [4 steps], stop: 6 steps, warmup: none}
 precision: fp32
 `
 
-// planned is a question's only plan.
+// planned parses a question and returns its only plan.
 func planned(t *testing.T, text string) *experiments.Plan {
 	t.Helper()
 	q, err := experiments.Parse("test.yaml", []byte(text))

@@ -1,4 +1,4 @@
-// Steps of a net, and what they leave in it.
+// Training steps, evaluation, and tensors in and out.
 
 package model
 
@@ -13,8 +13,8 @@ import (
 	"depthlab/nets/program"
 )
 
-// rows are the batches of steps first to first+n, at most Launch. Photos then lie on the
-// device until the next call.
+// rows returns the rows of steps first to first+n-1, where n is at most Launch. The photos of
+// these rows stay on the device until the next call.
 func (m *Model) rows(first, n int) ([]device.Row, error) {
 	if m.Feed != nil {
 		return m.Feed.train(m.sampler, m.look, first)
@@ -26,8 +26,8 @@ func (m *Model) rows(first, n int) ([]device.Row, error) {
 	return rows, nil
 }
 
-// Train trains len(rates) steps, from step first on, in one launch: at most Launch. It
-// writes what each step measured to metrics, of the same length.
+// Train trains len(rates) steps, at most Launch, from step first on, in one launch. It writes
+// loss and wrong answers of each step to metrics, which has the same length.
 func (m *Model) Train(first int, rates []device.Rates, metrics []device.Metric) error {
 	rows, err := m.rows(first, len(rates))
 	if err != nil {
@@ -55,7 +55,7 @@ func (m *Model) Steps(first, n, launch int, rates device.Rates) ([]device.Metric
 	return all, nil
 }
 
-// Evaluate classifies images. The error is ctx's if that ended first.
+// Evaluate classifies images. If ctx ends first, the error is ctx's.
 func (m *Model) Evaluate(ctx context.Context, images []int32) (device.Counts, error) {
 	if err := ctx.Err(); err != nil {
 		return device.Counts{}, err
@@ -67,12 +67,11 @@ func (m *Model) Evaluate(ctx context.Context, images []int32) (device.Counts, er
 	return m.Session.Eval(data.EvalRows(images, m.Run.Batch, m.Run.Input.Pad))
 }
 
-// Average replaces the running statistics of batch norm by true averages over
-// mini-batches of training images at the present weights, at most an epoch of them:
-// the k-th enters with the share 1/k (the authors' README on test statistics,
-// github.com/KaimingHe/deep-residual-networks). They are the batches that would
-// follow the last step, the same ones each time; the statistics before do not matter.
-// The error is ctx's if that ended first.
+// Average replaces the running statistics of batch norm with true averages over mini-batches
+// of training images at the current weights, at most one epoch: the k-th batch has the weight
+// 1/k (the authors' README on test statistics, github.com/KaimingHe/deep-residual-networks).
+// The batches are those after the last step of the schedule, the same each time. The earlier
+// statistics do not matter. If ctx ends first, the error is ctx's.
 func (m *Model) Average(ctx context.Context, batches int) error {
 	first, n, k := m.Run.Schedule.Stop, max(1, min(batches, len(m.Images.Train)/m.Run.Batch)), 0
 	calibrate := func(rows []device.Row) error {
@@ -135,7 +134,7 @@ func (m *Model) Tensors(arenas ...program.Arena) ([]state.Tensor, error) {
 	return out, nil
 }
 
-// Load writes tensors into the buffers of their names.
+// Load writes tensors to the buffers of the same names.
 func (m *Model) Load(tensors []state.Tensor) error {
 	w := Writer{Session: m.Session}
 	for i := range tensors {

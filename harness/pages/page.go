@@ -1,6 +1,5 @@
-// Package pages makes the page of a question for the browser: as a file beside its
-// figures, and live while runs train. It trains nothing and changes nothing but that
-// file.
+// Package pages makes the page of a question for the browser: as a file beside its figures, and
+// live while runs train. It writes nothing but that file.
 package pages
 
 import (
@@ -19,14 +18,14 @@ import (
 	"depthlab/plots/report"
 )
 
-// Question is what a page is about: a file and the profile of it that was asked.
+// Question is the question of a page, with one of its profiles.
 type Question struct {
 	*experiments.Question
 	Plan *experiments.Plan
 	View store.View // its folder
 }
 
-// Run is one run of it that has a record, as the question sees it.
+// Run is a run of the question that has a record, described as the question sees it.
 type Run struct {
 	Record *record.RunRecord
 	Origin store.OriginRun
@@ -41,9 +40,9 @@ func Write(q Question, runs []Run) error {
 	return disk.WriteFunc(q.View.Report(), func(w io.Writer) error { return report.Write(w, p) })
 }
 
-// page is what there is to say of a question.
+// page makes the content of a question's page.
 func page(r *plots.Reporter, q Question, runs []Run) (report.Page, error) {
-	epochs := map[string]float64{} // steps in one, by run
+	epochs := map[string]float64{} // steps of an epoch, by run
 	for _, run := range q.Plan.Runs {
 		epochs[run.ID] = float64(run.TrainImages()) / float64(run.Batch)
 	}
@@ -51,7 +50,7 @@ func page(r *plots.Reporter, q Question, runs []Run) (report.Page, error) {
 	for _, run := range runs {
 		records = append(records, run.Record)
 	}
-	p, err := r.Page(plots.Question{Name: filepath.Base(filepath.Dir(string(q.View))), Title: q.Plan.Question}, records, func(id string) float64 { return epochs[id] })
+	p, err := r.Page(plots.Question{Name: filepath.Base(filepath.Dir(string(q.View))), Title: q.Plan.Question, Figures: q.Plan.Figures, Options: q.Plan.Measurements.Options()}, records, func(id string) float64 { return epochs[id] })
 	if err != nil {
 		return p, err
 	}
@@ -67,8 +66,7 @@ func page(r *plots.Reporter, q Question, runs []Run) (report.Page, error) {
 	return p, nil
 }
 
-// differences says in what the recipes differ from the paper's, and of which nets if not
-// of all.
+// differences lists how the recipes differ from the paper's, with the nets if not all differ.
 func differences(records []*record.RunRecord) (all []string) {
 	var caveats, nets []string
 	of := map[string][]string{} // nets, by caveat
@@ -94,18 +92,18 @@ func differences(records []*record.RunRecord) (all []string) {
 	return all
 }
 
-// commands are those that make the same again.
+// commands lists the commands that repeat the question.
 func commands(q Question, runs []Run) []report.Command {
 	file, profile := q.File, ""
 	if asked, _, err := q.View.Read(); err == nil && asked != "" {
-		file = asked // not the question.yaml that it was resolved to
+		file = asked // the user's file, not the resolved question.yaml
 	}
 	if filepath.IsAbs(file) || strings.HasPrefix(file, "..") {
-		file = filepath.Base(file) // what is above it is of this machine
+		file = filepath.Base(file) // the folders above it are those of this machine
 	}
 	folder := filepath.Base(string(q.View))
 	switch {
-	case folder != q.Plan.Profile: // the command line changed it
+	case folder != q.Plan.Profile: // the command line changed the question
 		file = filepath.Join("results", filepath.Base(filepath.Dir(string(q.View))), folder, filepath.Base(q.View.Question()))
 	case q.Plan.Profile != "default":
 		profile = " --profile " + q.Plan.Profile
@@ -128,13 +126,13 @@ func commands(q Question, runs []Run) []report.Command {
 		}
 	}
 	return append(all,
-		report.Command{Text: "./run.sh plan " + file + profile, Does: "what it would take here"},
+		report.Command{Text: "./run.sh plan " + file + profile, Does: "time, memory and disk space on this machine"},
 		report.Command{Text: "./run.sh " + file + profile, Does: "trains what is missing, draws the figures and writes this page; the file question.yaml beside this page is the same question with every default"},
-		report.Command{Text: "./run.sh plot " + file + profile, Does: "draws again, from the records alone"},
+		report.Command{Text: "./run.sh plot " + file + profile, Does: "draws again, from the records only"},
 	)
 }
 
-// made is what a run was made with, in words.
+// made describes with what a run was made.
 func made(o store.OriginRun) report.Made {
 	m := report.Made{ID: o.ID}
 	say := func(format string, args ...any) { m.Lines = append(m.Lines, fmt.Sprintf(format, args...)) }

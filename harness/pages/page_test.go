@@ -1,4 +1,4 @@
-// Tests of what a page says of a question.
+// Tests of the content of a page.
 
 package pages
 
@@ -9,8 +9,8 @@ import (
 	"depthlab/harness/store"
 )
 
-// The commands on a page make the same again: of a question that the command line
-// changed, from the file that its folder keeps.
+// The commands on a page repeat the question. If the command line changed it, they use the resolved
+// file in its folder.
 func TestCommands(t *testing.T) {
 	q, err := experiments.Parse("experiments/q.yaml", []byte("question: Which?\nnets: [plain-8]\nprofiles: {small: {data: preview}}\n"))
 	if err != nil {

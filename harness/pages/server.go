@@ -1,4 +1,4 @@
-// The live pages: what is asked, and what is answered.
+// The server of live pages: requests and replies.
 
 package pages
 
@@ -25,17 +25,17 @@ import (
 	"depthlab/plots/report"
 )
 
-// Server serves the pages of all questions in a folder, live. It only reads, and only
-// what a results folder has: no address is taken for the path of a file. Records are read
-// once and then only what was appended to them.
+// Server serves the live pages of all questions in a folder. It only reads, and only results
+// folders: an address is never used as a path. It reads records once, and then only what is
+// appended.
 type Server struct {
 	// Dir is a results folder, one of its questions, or a folder above several.
 	Dir string
 	// Find lists the folders of questions in or under Dir.
 	Find func(dir string) ([]store.View, error)
 	See  See
-	// Anyone may ask, by any name of this machine. Else a browser must have asked for
-	// this machine itself, so that no page from elsewhere can read what is here.
+	// Anyone accepts requests for any host name. Otherwise the host must be this machine
+	// (localhost), so that pages of other sites cannot read these (DNS rebinding).
 	Anyone bool
 
 	mu    sync.Mutex
@@ -44,12 +44,12 @@ type Server struct {
 	clock int64
 }
 
-// See describes a run's record as a question sees it. The error says why the run is not
-// the question's any more; made may be nil.
+// See describes a run's record as a question sees it. The error says why the run no longer belongs to
+// the question. made may be nil.
 type See func(p *experiments.Plan, run experiments.Run, made *store.Provenance, st record.Start) (record.Start, error)
 
-// Refresh reads what there is, and gives the number of runs. The error is of what cannot
-// be read; the rest is served.
+// Refresh reads all questions, and returns the number of runs. The error lists what cannot be read;
+// the rest is served.
 func (s *Server) Refresh() (runs int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +61,7 @@ func (s *Server) Refresh() (runs int, err error) {
 	return runs, err
 }
 
-// find looks for questions: new ones, and ones that are gone.
+// find updates the list of questions: adds new ones, removes those that no longer exist.
 func (s *Server) find() error {
 	if _, err := os.Stat(s.Dir); err != nil {
 		s.views = map[string]*watched{}
@@ -81,8 +81,8 @@ func (s *Server) find() error {
 	return err
 }
 
-// nameOf is what a question's folder is called in addresses: QUESTION/PROFILE, with what
-// is above them below the folder that is watched.
+// nameOf is the name of a question's folder in addresses: QUESTION/PROFILE, preceded by the folders
+// between them and root.
 func nameOf(root, dir string) string {
 	name, err := filepath.Rel(root, dir)
 	if err != nil || name == "." || !strings.Contains(filepath.ToSlash(name), "/") {
@@ -91,7 +91,7 @@ func nameOf(root, dir string) string {
 	return filepath.ToSlash(name)
 }
 
-// address is that of a question's page.
+// address is the address of a question's page.
 func address(name string) string {
 	parts := strings.Split(name, "/")
 	for i := range parts {
@@ -100,25 +100,26 @@ func address(name string) string {
 	return "/q/" + strings.Join(parts, "/") + "/"
 }
 
-// parts are the sections of a page as they are, and since when.
+// parts holds the sections of a page, by name: their content, HTML and the time of the last change.
 type parts struct {
 	from map[string]any
 	html map[string]string
 	at   map[string]int64
 }
 
-// now returns the next count of changes. It goes on where a server of before was.
+// now returns the next time of a change. It increases, also across restarts of the server.
 func (s *Server) now() int64 {
 	s.clock = max(s.clock+1, time.Now().UnixNano())
 	return s.clock
 }
 
-// reply is an answer, whole before any of it is sent: a slow reader holds up nobody.
+// reply is a complete response. It is sent without the lock, so that a slow client does not block
+// others.
 type reply struct {
 	code    int
 	kind    string // content type
 	body    []byte
-	forward string // address that the question is to be asked of instead
+	forward string // address to which the request is redirected
 }
 
 func htmlReply(write func(io.Writer) error) reply {
@@ -137,7 +138,7 @@ func jsonReply(code int, value any) reply {
 	return reply{code: code, kind: "application/json", body: text}
 }
 
-// failed is the answer to what a page's script, or a person, asked in vain.
+// failed is the reply for an internal error.
 func failed(err error) reply {
 	return jsonReply(http.StatusInternalServerError, map[string]string{"error": err.Error()})
 }
@@ -146,8 +147,8 @@ func refusal(code int, text string) reply {
 	return reply{code: code, kind: "text/plain; charset=utf-8", body: []byte(text + "\n")}
 }
 
-// ServeHTTP answers for the index, /, the page of a question, /q/NAME/PROFILE/, and what
-// is new of either, at news beside it.
+// ServeHTTP serves the index (/), the page of a question (/q/NAME/PROFILE/), and the changes of each
+// (news).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := s.reply(r)
 	h := w.Header()
@@ -161,15 +162,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Type", a.kind)
 	w.WriteHeader(a.code)
-	w.Write(a.body) // whoever asked may have gone
+	w.Write(a.body) // ignore the error: the client may have disconnected
 }
 
+// reply makes the reply to a request.
 func (s *Server) reply(r *http.Request) reply {
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		return refusal(http.StatusMethodNotAllowed, "only reading is possible here")
+		return refusal(http.StatusMethodNotAllowed, "expected the method GET or HEAD")
 	case !s.Anyone && !ownName(r.Host):
-		return refusal(http.StatusForbidden, "ask for localhost or 127.0.0.1; --listen opens it to others")
+		return refusal(http.StatusForbidden, "use localhost or 127.0.0.1 as host; --listen allows other hosts")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,14 +190,14 @@ func (s *Server) reply(r *http.Request) reply {
 	case (!ok || view == nil) && asked:
 		return jsonReply(http.StatusNotFound, map[string]string{"error": "the question's folder is gone"})
 	case !ok || view == nil:
-		return refusal(http.StatusNotFound, "there is no such question here; / lists them")
+		return refusal(http.StatusNotFound, "no such question; / lists all questions")
 	case !strings.HasSuffix(path, "/"):
 		return reply{forward: address(view.name)}
 	}
 	return view.serve(s, asked, since)
 }
 
-// ownName says whether a request was for this machine itself.
+// ownName reports whether a host is this machine: localhost, or a loopback address.
 func ownName(host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -205,22 +207,21 @@ func ownName(host string) bool {
 	return name == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// news is what a page is told.
+// news is what has changed on a page.
 type news struct {
-	Now      string            `json:"now"` // to be asked with next
+	Now      string            `json:"now"` // value of since for the next request
 	Sections map[string]string `json:"sections,omitempty"`
 	Plot     *newPlot          `json:"plot,omitempty"`
-	Names    []string          `json:"names"` // of all nets there are
+	Names    []string          `json:"names"` // of all nets
 }
 
-// newPlot is a Plot with the nets alone that are new, as they are written.
+// newPlot is a Plot with only the nets that changed, as JSON.
 type newPlot struct {
 	report.Plot
 	Nets []json.RawMessage `json:"nets"`
 }
 
-// update makes the sections anew whose contents changed, and gives those that changed
-// after since.
+// update renders the sections whose content changed, and returns those that changed after since.
 func (p *parts) update(s *Server, from map[string]any, since int64) (map[string]string, error) {
 	if p.html == nil {
 		*p = parts{map[string]any{}, map[string]string{}, map[string]int64{}}
@@ -241,6 +242,8 @@ func (p *parts) update(s *Server, from map[string]any, since int64) (map[string]
 	return fresh, nil
 }
 
+// serveIndex replies with the index or, if asked, with its sections that changed after since. unread
+// is the error of find.
 func (s *Server) serveIndex(unread error, asked bool, since int64) reply {
 	const most = 200
 	x := report.Index{Folder: s.Dir}
@@ -264,7 +267,7 @@ func (s *Server) serveIndex(unread error, asked bool, since int64) reply {
 	}
 	if more := len(x.Runs) - most; more > 0 {
 		x.Runs = x.Runs[:most]
-		x.Problems = append(x.Problems, fmt.Sprintf("%d more runs are trained or failed; their questions' pages list them", more))
+		x.Problems = append(x.Problems, fmt.Sprintf("%d more runs are in training or failed; see the pages of their questions", more))
 	}
 	if !asked {
 		return htmlReply(func(to io.Writer) error { return report.WriteIndex(to, x, "/news") })
@@ -276,13 +279,13 @@ func (s *Server) serveIndex(unread error, asked bool, since int64) reply {
 	return jsonReply(http.StatusOK, news{Now: strconv.FormatInt(s.clock, 10), Sections: sections})
 }
 
-// lines are those of an error, "" and nil give none.
+// lines returns the lines of an error, none for nil.
 func lines(err error) []string {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return []string{"it is gone: " + err.Error()}
+		return []string{"it does not exist: " + err.Error()}
 	}
 	return strings.Split(err.Error(), "\n")
 }

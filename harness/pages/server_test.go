@@ -1,4 +1,4 @@
-// Tests of the live pages, in a real browser too.
+// Tests of the live pages, also in a real browser.
 
 package pages
 
@@ -22,7 +22,7 @@ import (
 	"depthlab/plots/report/browser"
 )
 
-// results is a results folder with one question of some nets and seeds.
+// results is a results folder with one question.
 type results struct {
 	t    testing.TB
 	dir  string
@@ -75,12 +75,12 @@ func (r results) write(path, text string) {
 	}
 }
 
-// folder is where the run of a number lies.
+// folder is the folder of run i.
 func (r results) folder(i int) store.Folder {
 	return r.view.Folder(store.Entry{Run: fmt.Sprintf("%s-%012x", r.plan.Runs[i].Name(), i)})
 }
 
-// train writes the events of steps after, up to and with until, into the record of a run.
+// train appends the events of steps after+1 to until to the record of run i.
 func (r results) train(i, after, until int) {
 	r.t.Helper()
 	run := r.plan.Runs[i]
@@ -131,7 +131,7 @@ func (r results) server() *Server {
 	}}
 }
 
-// get asks a server as a browser on this machine does.
+// get sends a request as a browser on this machine does.
 func get(s http.Handler, path string) (int, string) {
 	r := httptest.NewRequest("GET", "http://localhost"+path, nil)
 	w := httptest.NewRecorder()
@@ -170,7 +170,7 @@ func TestLiveInBrowser(t *testing.T) {
 		t.Errorf("messages: %q", got)
 	}
 
-	// What is written arrives.
+	// What is written appears on the page.
 	at := "document.querySelector('#curve-panels .u-over').getBoundingClientRect()"
 	b.Text("document.querySelector('#curve-panels').scrollIntoView()")
 	r.train(run("plain-8-seed1"), 300, 800)
@@ -185,7 +185,7 @@ func TestLiveInBrowser(t *testing.T) {
 		t.Errorf("shown: %q", got)
 	}
 
-	// The folder goes, and the page says so; it comes back, and so does the page.
+	// If the folder is removed, the page says so; if it returns, the page shows it again.
 	if err := os.Rename(string(r.view), string(r.view)+".gone"); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestLiveInBrowser(t *testing.T) {
 	}
 	b.Wait("!document.querySelector('#live').textContent.includes('folder is gone')")
 	if got := b.Text("document.querySelectorAll('img, [onerror]').length + document.scripts.length"); got != "3" {
-		t.Errorf("%s elements that are not the page's", got)
+		t.Errorf("%s images and scripts, want the page's 3 scripts", got)
 	}
 	if errs := b.Errors(); slices.ContainsFunc(errs, func(e string) bool { return !strings.Contains(e, "404") }) {
 		t.Errorf("errors: %q", errs)
@@ -247,7 +247,7 @@ func TestServerAnswersOnlyWhatItHas(t *testing.T) {
 	}
 }
 
-// told is what news tells.
+// told requests news.
 func told(t testing.TB, s *Server, since string) (n struct {
 	Now      string
 	Sections map[string]string
@@ -269,25 +269,25 @@ func TestNewsIsWhatIsNew(t *testing.T) {
 	}
 	s := r.server()
 	first := told(t, s, "")
-	if len(first.Plot.Nets) != 3 || len(first.Sections) != 7 || len(first.Names) != 3 {
+	if len(first.Plot.Nets) != 3 || len(first.Sections) != 8 || len(first.Names) != 3 {
 		t.Errorf("at first %d nets and %d sections", len(first.Plot.Nets), len(first.Sections))
 	}
 	if n := told(t, s, first.Now); len(n.Plot.Nets) != 0 || len(n.Sections) != 0 || n.Now != first.Now {
-		t.Errorf("nothing is new, and it tells of %v", n)
+		t.Errorf("news without a change: %v", n)
 	}
 	r.train(3, 200, 300)
 	n := told(t, s, first.Now)
 	if len(n.Plot.Nets) != 1 || n.Plot.Nets[0].Name != r.plan.Runs[3].Net || len(n.Names) != 3 || n.Sections["runs"] == "" {
-		t.Errorf("of one run that went on it tells %v", n)
+		t.Errorf("news after a change of one run: %v", n)
 	}
-	// Another page, asked later, is told the same; and so is one of a server before.
+	// Another page with an older state gets the same news. A page of an earlier server gets all nets.
 	if again := told(t, s, first.Now); len(again.Plot.Nets) != 1 {
-		t.Errorf("another page is told of %d nets", len(again.Plot.Nets))
+		t.Errorf("another page gets %d nets, want 1", len(again.Plot.Nets))
 	}
 	if again := told(t, r.server(), n.Now); len(again.Plot.Nets) != 3 {
-		t.Errorf("a page that a server of before has told is told of %d nets", len(again.Plot.Nets))
+		t.Errorf("a page of an earlier server gets %d nets, want 3", len(again.Plot.Nets))
 	}
-	// A damaged record, and a question that cannot be read, hide nothing else.
+	// With a damaged record, or a question that cannot be read, everything else is still shown.
 	r.write(r.folder(0).Record(), "nonsense\n")
 	if n := told(t, s, ""); len(n.Plot.Nets) != 3 || !strings.Contains(n.Sections["runs"], "record.jsonl:1") {
 		t.Errorf("with a damaged record: %v", n)
@@ -299,13 +299,13 @@ func TestNewsIsWhatIsNew(t *testing.T) {
 	if err := os.RemoveAll(r.dir); err != nil {
 		t.Fatal(err)
 	}
-	if code, text := get(s, "/news"); code != 200 || !strings.Contains(text, "it is gone") {
+	if code, text := get(s, "/news"); code != 200 || !strings.Contains(text, "it does not exist") {
 		t.Errorf("without the folder: %d %s", code, text)
 	}
 }
 
-// BenchmarkThousandRuns answers each path of a server of a thousand runs while one of them
-// is trained. An answer should take less than 200 ms.
+// BenchmarkThousandRuns requests each path of a server with a thousand runs while one of them is
+// trained. A reply should take less than 200 ms.
 func BenchmarkThousandRuns(b *testing.B) {
 	r := newResults(b, "How many?", 20, 50)
 	for i := range r.plan.Runs {

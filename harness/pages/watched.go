@@ -1,4 +1,4 @@
-// One question that is served live.
+// A question that is served live.
 
 package pages
 
@@ -24,28 +24,28 @@ import (
 	"depthlab/plots/report"
 )
 
-// watched is one question that is served, and what was read of it.
+// watched is a question that is served live, with what was read of it.
 type watched struct {
 	name string
 	view store.View
 
-	question *Question // nil where it cannot be read
+	question *Question // nil if it cannot be read
 	listed   stamp     // of the list of its runs
 	asked    stamp     // of question.yaml
-	problem  error     // what cannot be read
+	problem  error     // lists what cannot be read
 	order    []*run
 	byID     map[string]*run
 	reporter plots.Reporter
 	page     report.Page
-	shown    []Run                 // what page was made of
-	final    map[string]report.Run // what it says of runs, by ID
+	shown    []Run                 // runs from which page was made
+	final    map[string]report.Run // rows of runs in page, by ID
 	sections parts
 	nets     map[string]netAt
 	log      []string
 	logged   stamp
 }
 
-// netAt is a net as it was sent last, and when it became so.
+// netAt is a net as it was last sent, and the time of its last change.
 type netAt struct {
 	net  report.Net
 	text json.RawMessage
@@ -55,21 +55,21 @@ type netAt struct {
 // run is one run of a question.
 type run struct {
 	id     string
-	asked  *experiments.Run // nil where the question has it no more
-	folder store.Folder     // "" for one that was never begun
+	asked  *experiments.Run // nil if the question no longer has it
+	folder store.Folder     // "" if it was never begun
 
 	follower record.Follower
-	rec      *record.RunRecord // as it was read
+	rec      *record.RunRecord // as read
 	err      error
-	base     store.Status // as the files tell it
+	base     store.Status // from its files, without its lock
 	status   store.Status
 	origin   store.OriginRun
 	made     *store.Provenance
 	madeAt   stamp
-	seen     *record.RunRecord // as the question sees it; nil for none
+	seen     *record.RunRecord // as the question sees it; nil if there is no valid record
 }
 
-// stamp tells whether a file is as it was: by its size and time of change.
+// stamp is the size and modification time of a file, by which changes are detected.
 type stamp struct {
 	size int64
 	time time.Time
@@ -83,7 +83,7 @@ func stampOf(path string) stamp {
 	return stamp{info.Size(), info.ModTime()}
 }
 
-// refresh reads what changed.
+// refresh reads the files that changed.
 func (w *watched) refresh(see See) {
 	w.list()
 	for _, r := range w.order {
@@ -94,7 +94,7 @@ func (w *watched) refresh(see See) {
 		changed := rec != r.rec || err != nil && (r.err == nil || err.Error() != r.err.Error())
 		if now := stampOf(r.folder.Provenance()); now != r.madeAt || changed {
 			if now != r.madeAt {
-				r.made, _ = r.folder.ReadProvenance()
+				r.made, _ = store.ReadProvenance(r.folder)
 				r.madeAt = now
 			}
 			changed = true
@@ -105,15 +105,15 @@ func (w *watched) refresh(see See) {
 			if r.asked != nil {
 				steps = r.asked.Schedule.Stop
 			}
-			r.base = r.folder.Recorded(r.id, steps, rec, err)
-			r.look(w.question, see)
+			r.base = store.Recorded(r.folder, r.id, steps, rec, err)
+			r.describe(w.question, see)
 		}
-		r.status = r.folder.Held(r.base)
+		r.status = store.Held(r.folder, r.base)
 	}
 }
 
-// look describes the record as the question sees it.
-func (r *run) look(q *Question, see See) {
+// describe describes the record as the question sees it.
+func (r *run) describe(q *Question, see See) {
 	r.seen = nil
 	if r.rec == nil || r.err != nil || r.asked == nil || q == nil {
 		return
@@ -127,7 +127,7 @@ func (r *run) look(q *Question, see See) {
 	r.origin = store.OriginOf(r.folder, r.seen)
 }
 
-// list reads which runs the question has, where it or their list changed.
+// list reads the runs of the question, if question.yaml or the list of runs changed.
 func (w *watched) list() {
 	listed, asked := stampOf(w.view.List()), stampOf(w.view.Question())
 	if w.byID != nil && listed == w.listed && asked == w.asked {
@@ -144,7 +144,7 @@ func (w *watched) list() {
 			r = &run{id: id, folder: folder, follower: record.Follower{Path: folder.Record()}}
 			r.status = store.Status{ID: id, State: store.Waiting}
 		}
-		r.asked, r.base = asked, store.Status{} // to be looked at again
+		r.asked, r.base = asked, store.Status{} // refresh describes it again
 		if asked != nil && folder == "" {
 			r.status.Steps = asked.Schedule.Stop
 		}
@@ -154,7 +154,7 @@ func (w *watched) list() {
 	for _, e := range entries {
 		at[e.ID] = w.view.Folder(e)
 	}
-	q, err := w.view.Load()
+	q, err := store.Load(w.view)
 	switch {
 	case err == nil:
 		w.question = &Question{q, q.Plans[0], w.view}
@@ -187,7 +187,7 @@ func (w *watched) statuses() (all []store.Status) {
 	return all
 }
 
-// counts says how many runs are in which state.
+// counts lists the number of runs in each state.
 func (w *watched) counts() string {
 	count := map[store.State]int{}
 	for _, r := range w.order {
@@ -202,8 +202,7 @@ func (w *watched) counts() string {
 	return strings.Join(words, ", ")
 }
 
-// describe is a status as a row of the table of runs; final has the errors at the end,
-// where they are known.
+// describe returns the row of a run in the table. final has the errors of a finished run.
 func describe(s store.Status, final report.Run) report.Run {
 	r := final
 	r.ID, r.State, r.Step, r.Problem = s.ID, string(s.State), fmt.Sprintf("%d of %d", s.Step, s.Steps), s.Why
@@ -235,12 +234,12 @@ func describe(s store.Status, final report.Run) report.Run {
 		}
 	}
 	if s.State == store.Silent {
-		r.Problem = s.By + " gives no sign of life"
+		r.Problem = s.By + " does not respond"
 	}
 	return r
 }
 
-// draw makes the page anew where something changed.
+// draw updates the parts of the page that changed.
 func (w *watched) draw() {
 	var runs []Run
 	for _, r := range w.order {
@@ -277,7 +276,7 @@ func (w *watched) tail() {
 	}
 	w.logged, w.log = now, nil
 	if info, err := os.Lstat(w.view.Log()); err != nil || !info.Mode().IsRegular() {
-		return // a link may lead out of the folder
+		return // a link may point outside of the folder
 	}
 	f, err := os.Open(w.view.Log())
 	if err != nil {
@@ -291,12 +290,12 @@ func (w *watched) tail() {
 	}
 	all := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	if from > 0 {
-		all = all[1:] // of the first there is only a part
+		all = all[1:] // the first line is incomplete
 	}
 	w.log = all[max(0, len(all)-most):]
 }
 
-// serve gives the page, or what is new of it.
+// serve replies with the page or, if asked, with its changes after since.
 func (w *watched) serve(s *Server, asked bool, since int64) reply {
 	w.refresh(s.See)
 	w.draw()
@@ -329,8 +328,7 @@ func (w *watched) serve(s *Server, asked bool, since int64) reply {
 	return jsonReply(http.StatusOK, n)
 }
 
-// equal compares values. What was not made anew has the same pointers, and is equal at
-// once.
+// equal compares values. It is fast for unchanged values, which share pointers.
 func equal(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 func sorted(views map[string]*watched) []string { return slices.Sorted(maps.Keys(views)) }

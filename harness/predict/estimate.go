@@ -1,4 +1,4 @@
-// What a run will take: time, memory, disk.
+// Estimates of the time, memory and disk space of a run.
 
 package predict
 
@@ -13,31 +13,31 @@ import (
 	"depthlab/nets"
 )
 
-// Estimate is what a run will take on this machine.
+// Estimate is the estimated time, memory and disk space of a run on this machine.
 type Estimate struct {
 	ID     string  `json:"id"`
 	Net    string  `json:"net"`
 	Params int64   `json:"params"`
 	Macs   int64   `json:"macs"`
 	Steps  int     `json:"steps"`
-	Memory int64   `json:"memory_bytes"`          // of the process; on a GPU, of the card
+	Memory int64   `json:"memory_bytes"`          // memory of the process; on a GPU, of the GPU
 	Disk   int64   `json:"disk_bytes"`            // weights and record
-	Passes int64   `json:"passing_bytes"`         // checkpoints while it is trained, on top of that
+	Passes int64   `json:"passing_bytes"`         // checkpoints, in addition, until the run is finished
 	Speed  float64 `json:"images_per_s"`          // in training
-	Time   float64 `json:"seconds"`               // from start to end, with the tests
-	Micro  int     `json:"micro_batch,omitempty"` // images at a time, where not all of the batch fit
-	Cut    string  `json:"cut,omitempty"`         // of a batch that does not fit: what becomes of it
-	Rough  bool    `json:"rough"`                 // no net like this was timed on this device
-	Done   string  `json:"done,omitempty"`        // how far it is already, and for which question it was trained
+	Time   float64 `json:"seconds"`               // of the whole run, with its tests
+	Micro  int     `json:"micro_batch,omitempty"` // images in a micro-batch; 0 = the whole batch
+	Cut    string  `json:"cut,omitempty"`         // message if the batch does not fit into memory
+	Rough  bool    `json:"rough"`                 // no similar net has been timed on this device
+	Done   string  `json:"done,omitempty"`        // progress so far, and the question that trained it
 }
 
-// Estimates describes every run of a plan, by the speeds of nets that were seen
-// on the device; of the data only the sizes are needed.
+// Estimates returns an estimate of every run of a plan, from speeds of nets on the device.
+// src needs no images, only their number and shape.
 func Estimates(p *experiments.Plan, src *data.Source, info device.Info, speeds []Speed) ([]Estimate, error) {
 	var out []Estimate
 	known := map[string]Estimate{}
 	for _, run := range p.Runs {
-		same := run // but for the seed
+		same := run // estimates do not depend on the seed
 		same.ID, same.Seed = "", 0
 		key := fmt.Sprintf("%+v", same)
 		e, again := known[key]
@@ -65,7 +65,7 @@ func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []
 	}
 	held, _ := model.Held(run, src, info)
 	if !info.GPU {
-		micro, err := model.Fitting(run, src, info, model.Beside(model.Available(), run, src, info, 2)) // read, and handed to the device
+		micro, err := model.Fitting(run, src, info, model.Beside(model.Available(), run, src, info, 2)) // 2 copies of the images: in the process and on the device
 		switch {
 		case err != nil:
 			e.Cut = fmt.Sprintf("%s: %v", run.Net, err)
@@ -79,7 +79,7 @@ func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []
 		return e, err
 	}
 	e.Memory = model.Bytes(progs.Train, run.Precision)
-	if !info.GPU { // the process has the images, too, and twice for a moment
+	if !info.GPU { // the process holds the images, too, for a moment twice
 		e.Memory += 2*int64(held*src.Train.Channels*src.Train.Area()) + 64<<20
 	}
 	e.Speed, e.Rough = predict(run, e.Macs, info, speeds)
@@ -88,8 +88,8 @@ func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []
 	return e, nil
 }
 
-// effort is what a run does, in images trained; one that is tested takes about a
-// third of that.
+// effort is the work of a run in trained images. A tested image counts as a third of one,
+// because it has no backward pass.
 func effort(run experiments.Run, src *data.Source) float64 {
 	train, tested := run.Train, src.Test.N
 	if train == 0 {

@@ -22,8 +22,8 @@ import (
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Abs(b) }
 
-// A net trains as fast as it did, or as the nearest net did by multiply-adds;
-// another batch or precision says nothing.
+// A net is predicted to train as fast as before, or as the nearest net by multiply-adds.
+// Speeds with another batch or precision are ignored.
 func TestPredict(t *testing.T) {
 	cpu := device.Info{Name: "cpu"}
 	at := func(net string, batch int, precision string, macs int64, speed float64) Speed {
@@ -41,10 +41,10 @@ func TestPredict(t *testing.T) {
 		want   float64
 		rough  bool
 	}{
-		{"nothing known", cpu, nil, guessed, true},
-		{"nothing known of a GPU", device.Info{Name: "xla", GPU: true}, nil, roughlyGPU / 1000, true},
-		{"itself", cpu, []Speed{at("plain-20", 8, "fp32", 1000, 7), at("resnet-20", 8, "fp32", 1000, 5)}, 5, false},
-		{"another of its size", cpu, []Speed{at("plain-20", 8, "fp32", 1000, 7)}, 7, false},
+		{"no speeds", cpu, nil, guessed, true},
+		{"no speeds of a GPU", device.Info{Name: "xla", GPU: true}, nil, roughlyGPU / 1000, true},
+		{"the same net", cpu, []Speed{at("plain-20", 8, "fp32", 1000, 7), at("resnet-20", 8, "fp32", 1000, 5)}, 5, false},
+		{"another net of the same size", cpu, []Speed{at("plain-20", 8, "fp32", 1000, 7)}, 7, false},
 		{"the nearest", cpu, []Speed{at("plain-8", 8, "fp32", 300, 90), at("plain-56", 8, "fp32", 2000, 6), at("plain-110", 8, "fp32", 4000, 2)}, 12, false},
 		{"the nearest is far", cpu, []Speed{at("plain-8", 8, "fp32", 100, 90)}, 9, true},
 		{"other batches and precisions", cpu, []Speed{at("resnet-20", 16, "fp32", 1000, 5), at("resnet-20", 8, "bf16", 1000, 5)}, guessed, true},
@@ -56,7 +56,7 @@ func TestPredict(t *testing.T) {
 	}
 }
 
-// A run trains its steps, and tests as often as it should; a test takes a third.
+// The work of a run is its steps and its tests; a tested image counts a third.
 func TestEffort(t *testing.T) {
 	src := &data.Source{Train: data.Set{N: 100}, Test: data.Set{N: 30}}
 	run := experiments.Run{Recipe: experiments.Recipe{Batch: 20, EvalEvery: 50, SaveEvery: 40, Schedule: experiments.Schedule{Stop: 100}}}
@@ -67,7 +67,7 @@ func TestEffort(t *testing.T) {
 		{func(r *experiments.Run) {}, 2000 + (2*40+100)/3.},                    // 30 images are two batches
 		{func(r *experiments.Run) { r.Validation = 10 }, 2000 + (2*20+100)/3.}, // 90 are five
 		{func(r *experiments.Run) { r.Train = 40 }, 2000 + (2*40+40)/3.},
-		{func(r *experiments.Run) { r.BatchNorm.Batches = 60 }, 2000 + (2*40+100+200)/3.}, // all five batches once more
+		{func(r *experiments.Run) { r.BatchNorm.Batches = 60 }, 2000 + (2*40+100+200)/3.}, // statistics over all five batches
 		{func(r *experiments.Run) { r.EvalEvery = 1000 }, 2000 + (1*40+100)/3.},           // at the end only
 		{func(r *experiments.Run) { r.Schedule.Stop = 101 }, 2020 + (3*40+100)/3.},
 	} {
@@ -100,7 +100,8 @@ func estimatedPlan(t *testing.T) *experiments.Plan {
 	return q.Plans[0]
 }
 
-// Nets that are timed are not guessed; those that take too long are not timed.
+// Estimates of nets that were timed are not rough. Nets that would take too long are not
+// timed.
 func TestMeasure(t *testing.T) {
 	plan, dev, src := estimatedPlan(t), ref.New(), data.Preview(64, 32)
 	before, err := Estimates(plan, src, dev.Info(), nil)
@@ -129,12 +130,12 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("plain-8 was timed at %v images/s; planned are %v, and %v for plain-14", speeds[0].ImagesPerS, after[0].Speed, after[1].Speed)
 	}
 	if speeds, err := Measure(plan, src, dev, time.Microsecond); err == nil || len(speeds) > 0 {
-		t.Errorf("no time, and yet %v, %v", speeds, err)
+		t.Errorf("with a limit of 1 µs: %v, %v; want an error", speeds, err)
 	}
 }
 
-// The speed of a net is the median of its records: of runs on the same data and
-// device, in any results folder, finished or not.
+// The speed of a net is the median of its records: all runs on the same data and device, in
+// any results folder, finished or not.
 func TestRecorded(t *testing.T) {
 	root := t.TempDir()
 	stores := []store.Store{store.Store(root), store.Store(filepath.Join(root, "published"))}
@@ -149,7 +150,7 @@ func TestRecorded(t *testing.T) {
 			p.Sessions = append(p.Sessions, store.Session{Device: d})
 		}
 		f := store.Store(filepath.Join(root, folder)).Folder(run, store.Key(run, id, ""))
-		if err := f.WriteProvenance(p); err != nil {
+		if err := store.WriteProvenance(f, p); err != nil {
 			t.Fatal(err)
 		}
 		start := fmt.Sprintf(`{"kind":"start","start":{"id":%q,"net":%q,"steps":100,"macs":1000}}`+"\n", id, net)
@@ -177,7 +178,7 @@ func TestRecorded(t *testing.T) {
 		want []Speed
 	}{
 		{here, []Speed{{"plain-20", "fp32", 8, 1000, 30}, {"plain-56", "fp32", 16, 1000, 5}}},
-		{device.Info{Name: "xla", GPU: true}, []Speed{{"plain-20", "fp32", 8, 1000, 903}}}, // not opened
+		{device.Info{Name: "xla", GPU: true}, []Speed{{"plain-20", "fp32", 8, 1000, 903}}}, // not opened: the hardware is unknown
 		{device.Info{Name: "ref", Hardware: "a CPU"}, nil},
 	} {
 		if got := Recorded(stores, "cifar10", c.info); !slices.Equal(got, c.want) {

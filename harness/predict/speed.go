@@ -1,5 +1,5 @@
-// Package predict says how long runs will take and how large they are, from the speeds of
-// runs before on this machine or of steps that it times. It trains nothing to keep.
+// Package predict estimates time, memory and disk space of runs, from the speeds of earlier
+// runs on this machine or of steps that it times. It stores nothing.
 package predict
 
 import (
@@ -20,20 +20,19 @@ import (
 	"depthlab/nets"
 )
 
-// Speed is how fast a net was seen to train.
+// Speed is the measured training speed of a net.
 type Speed struct {
 	Net, Precision string
 	Batch          int
-	Macs           int64   // multiply-adds of an image, forward
-	ImagesPerS     float64 // trained
+	Macs           int64   // multiply-adds of the forward pass of one image
+	ImagesPerS     float64 // in training
 }
 
-// roughlyGPU is how many multiply-adds, counted forward, a GPU trains in a second: a guess
-// where nothing was timed.
+// roughlyGPU is a guess of the training speed of a GPU, in multiply-adds of the forward pass
+// per second, for GPUs on which nothing has been timed.
 const roughlyGPU = 2e12
 
-// guess is the speed of a net on a device by its multiply-adds alone, in images
-// a second.
+// guess is the speed of a net on a device in images per second, from its multiply-adds only.
 func guess(info device.Info, macs int64) float64 {
 	if info.GPU {
 		return roughlyGPU * float64(max(1, info.Replicas)) / float64(macs)
@@ -42,21 +41,22 @@ func guess(info device.Info, macs int64) float64 {
 	return k.PerThread * float64(runtime.GOMAXPROCS(0)) / float64(macs)
 }
 
-// farthest is the ratio of multiply-adds above which the speed of one net says
-// little about that of another.
+// farthest is the ratio of multiply-adds above which a prediction from another net is
+// rough.
 const farthest = 4
 
-// predict gives the speed at which a run will train, in images a second: that of
-// its net, else of the nearest net by multiply-adds, at the same batch and
-// precision, else a guess. Rough says that it is a guess or nearly one.
+// predict returns the predicted training speed of a run in images per second: that of the
+// nearest net by multiply-adds with the same batch and precision, which is the net itself if
+// it was timed; else a guess. rough means that it is a guess, or from a net of very different
+// size.
 func predict(run experiments.Run, macs int64, info device.Info, speeds []Speed) (imagesPerS float64, rough bool) {
-	var like []Speed
+	var comparable []Speed
 	for _, s := range speeds {
 		if s.Precision == run.Precision && s.Batch == run.Batch {
-			like = append(like, s)
+			comparable = append(comparable, s)
 		}
 	}
-	if len(like) == 0 {
+	if len(comparable) == 0 {
 		return guess(info, macs), true
 	}
 	ratio := func(s Speed) float64 { return float64(s.Macs) / float64(macs) }
@@ -66,34 +66,34 @@ func predict(run experiments.Run, macs int64, info device.Info, speeds []Speed) 
 		}
 		return 1
 	}
-	nearest := slices.MinFunc(like, func(a, b Speed) int {
+	nearest := slices.MinFunc(comparable, func(a, b Speed) int {
 		return cmp.Or(cmp.Compare(math.Abs(math.Log(ratio(a))), math.Abs(math.Log(ratio(b)))), cmp.Compare(other(a), other(b)))
 	})
 	r := ratio(nearest)
 	return nearest.ImagesPerS * r, max(r, 1/r) > farthest
 }
 
-// manyLaps are "train" events that tell the speed of a net: more runs of it need
-// not be read.
+// manyLaps is the number of "train" events that are enough for the speed of a net: no more
+// of its runs are read.
 const manyLaps = 500
 
-// Recorded gives the speeds of the runs in the results folders that trained on
-// such data and on this device, each the median of its net's "train" events. Of
-// a device that was not opened the hardware is not known, and any will do. Runs
-// that cannot be read are left out.
+// Recorded returns the speeds of nets that were trained on this data set and this device, as
+// the median of the "train" events of their runs in the results folders. If info has no
+// Hardware, because the device was not opened, runs on any hardware count. Runs that cannot
+// be read are ignored.
 func Recorded(stores []store.Store, dataset string, info device.Info) []Speed {
 	type net struct {
 		name, precision string
-		batch, crop     int
+		batch, side     int
 	}
 	var order []net
 	macs, laps := map[net]int64{}, map[net][]float64{}
 	for _, f := range runsOf(stores) {
-		p, err := f.ReadProvenance()
+		p, err := store.ReadProvenance(f)
 		if err != nil || p.Run.Data != dataset || !trainedOn(p, info) {
 			continue
 		}
-		n := net{p.Run.Net, p.Run.Precision, p.Run.Batch, p.Run.Input.Crop}
+		n := net{p.Run.Net, p.Run.Precision, p.Run.Batch, p.Run.Input.Side()}
 		if len(laps[n]) >= manyLaps {
 			continue
 		}
@@ -120,16 +120,16 @@ func Recorded(stores []store.Store, dataset string, info device.Info) []Speed {
 	return all
 }
 
-// runsOf are the runs of all results folders.
+// runsOf lists the runs of all results folders.
 func runsOf(stores []store.Store) (all []store.Folder) {
 	for _, st := range stores {
-		folders, _, _ := st.All() // what cannot be read tells no speed
+		folders, _, _ := st.All() // ignore what cannot be read
 		all = append(all, folders...)
 	}
 	return all
 }
 
-// trainedOn says whether all of a run was trained on one device.
+// trainedOn reports whether all sessions of a run were on this device.
 func trainedOn(p *store.Provenance, info device.Info) bool {
 	for _, s := range p.Sessions {
 		d := s.Device
@@ -141,9 +141,8 @@ func trainedOn(p *store.Provenance, info device.Info) bool {
 	return true
 }
 
-// Measure times a few steps of the plan's nets now, the smallest first. It begins
-// no net that would not end within the limit; that even the first would not is an
-// error.
+// Measure times a few steps of each net of the plan, the smallest first. It stops before a
+// net that would exceed the limit. It fails if the first one would.
 func Measure(p *experiments.Plan, src *data.Source, dev device.Device, limit time.Duration) ([]Speed, error) {
 	todo, err := distinct(p, src)
 	if err != nil {
@@ -151,19 +150,19 @@ func Measure(p *experiments.Plan, src *data.Source, dev device.Device, limit tim
 	}
 	var all []Speed
 	began := time.Now()
-	var last, took float64 // work and seconds of the net before
+	var last, took float64 // work and seconds of the previous net
 	for i, c := range todo {
 		s := Speed{Net: c.run.Net, Precision: c.run.Precision, Batch: c.run.Batch, Macs: c.macs}
 		run := fewer(c.run, dev.Info(), c.macs)
 		work := float64(c.macs) * float64(run.Batch)
 		expected := 2 * float64(run.Batch) / guess(dev.Info(), c.macs)
-		if i > 0 { // what is timed for a while takes no longer for a larger net
+		if i > 0 { // a part of the time, timedFor, does not depend on the net
 			fixed := min(took, timedFor.Seconds())
 			expected = fixed + (took-fixed)*work/last
 		}
 		if time.Since(began).Seconds()+expected > limit.Seconds() {
 			if i == 0 {
-				return nil, fmt.Errorf("timing %s on %s would take more than %v: its steps are that slow", s.Net, dev.Info().Name, limit)
+				return nil, fmt.Errorf("timing %s on %s would take more than %v; plan without --measure estimates from its size", s.Net, dev.Info().Name, limit)
 			}
 			break
 		}
@@ -177,8 +176,8 @@ func Measure(p *experiments.Plan, src *data.Source, dev device.Device, limit tim
 	return all, nil
 }
 
-// fewer is a run whose batch, where a step with all of it takes long, is as many
-// images as train in about a second: each takes about as long.
+// fewer reduces the batch of a run to as many images as train in about a second, if it is
+// larger. The time for one image is about the same.
 func fewer(run experiments.Run, info device.Info, macs int64) experiments.Run {
 	if few := max(8, int(guess(info, macs))); few < run.Batch {
 		run.Batch, run.BatchNorm.Group, run.Micro = few, 0, 0
@@ -186,13 +185,14 @@ func fewer(run experiments.Run, info device.Info, macs int64) experiments.Run {
 	return run
 }
 
-// candidate is a run that stands for all whose steps take as long.
+// candidate is one of the runs whose steps take the same time, and their multiply-adds.
 type candidate struct {
 	run  experiments.Run
 	macs int64
 }
 
-// distinct are the nets of a plan that take different times, the smallest first.
+// distinct returns one run for each combination of net, batch and precision of a plan, the
+// smallest first.
 func distinct(p *experiments.Plan, src *data.Source) ([]candidate, error) {
 	var all []candidate
 	for _, run := range p.Runs {
@@ -220,8 +220,8 @@ func distinct(p *experiments.Plan, src *data.Source) ([]candidate, error) {
 // timedFor is how long the steps of a net are timed.
 const timedFor = time.Second
 
-// timed is how fast the run trains, in images a second: the median of its first
-// launches, but for the very first. It learns nothing: all rates are 0.
+// timed is the training speed of a run in images per second: the median of its first
+// launches, without the very first. All rates are 0, so the net does not change.
 func timed(run experiments.Run, src *data.Source, dev device.Device) (imagesPerS float64, err error) {
 	if run.Micro, err = model.Fitting(run, src, dev.Info(), model.Room(dev, run, src)); err != nil {
 		return 0, err
@@ -246,7 +246,7 @@ func timed(run experiments.Run, src *data.Source, dev device.Device) (imagesPerS
 	return median(laps[1:]), nil
 }
 
-// median sorts xs and gives the one in their midst.
+// median sorts xs and returns the one in the middle.
 func median(xs []float64) float64 {
 	slices.Sort(xs)
 	return xs[len(xs)/2]

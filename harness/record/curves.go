@@ -3,6 +3,7 @@
 package record
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -191,6 +192,17 @@ func (r *RunRecord) Responses() []float64 {
 		}
 	}
 	return all
+}
+
+// Measured is the latest measurement of a name; nil if there is none. Options nil means
+// whatever they were.
+func (r *RunRecord) Measured(name string, options map[string]float64) (m *Measured) {
+	for _, e := range r.Events {
+		if e.Measured != nil && e.Measured.Name == name && (options == nil || maps.Equal(e.Measured.Options, options)) {
+			m = e.Measured
+		}
+	}
+	return m
 }
 
 // Finished reports whether the run reached its end.

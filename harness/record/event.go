@@ -11,6 +11,7 @@ package record
 //	"full"   Step, Set ("train"), Error, Loss: a full pass in eval mode at the end, and at step 0 of a run that begins as a trained net
 //	"gradients"  Step, Layers: the Euclidean norm of each layer's gradient at that step, the classifier's last
 //	"responses"  Step, Layers: the standard deviation of each layer's response after batch norm, at the end
+//	"measured"  Step, Measured: what was computed of the trained weights, at the end or at any time later
 //	"warn"   Step, Text; Of if a later event may end the warning
 //	"over"   Step, Of, Text: the warnings with the same Of no longer hold
 //	"stop"   Step, Text: the run ended early ("NaN ...") and is not finished
@@ -32,6 +33,8 @@ type Event struct {
 	// One value for each layer with weights from the image to the classifier, in that
 	// order. Projections of shortcuts are not among them.
 	Layers []float64 `json:"layers,omitempty"`
+
+	Measured *Measured `json:"measured,omitempty"`
 
 	Time       string  `json:"time,omitempty"`         // UTC, when the event was written; "" in records of older versions
 	Seconds    float64 `json:"seconds,omitempty"`      // training time since the run began, without pauses between sessions
@@ -66,6 +69,15 @@ type Start struct {
 	Paper     bool     `json:"paper"`                     // recipe and data are the paper's
 	Machine   []string `json:"machine_caveats,omitempty"` // the caveats that come from machine and data, not from the recipe
 	Caveats   []string `json:"caveats"`                   // differences from the paper, printed with every figure and table: "schedule shortened to 1/8", "preview data", "CPU", "bf16"
+}
+
+// Measured is a measurement of the trained weights of a run. A run may have several of one
+// name, with other options.
+type Measured struct {
+	Name    string               `json:"name"`    // key of its options in a question: "lesion"
+	Options map[string]float64   `json:"options"` // all of them
+	Device  string               `json:"device"`  // that computed it, in fp32
+	Values  map[string][]float64 `json:"values"`  // as harness/measure describes them
 }
 
 // Value is the value of a key of the recipe in a run.

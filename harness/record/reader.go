@@ -117,6 +117,10 @@ func (c *checker) next(e Event) error {
 		if len(e.Layers) == 0 {
 			return fmt.Errorf("%q event of step %d without layers", e.Kind, e.Step)
 		}
+	case "measured":
+		if e.Measured == nil || e.Measured.Name == "" {
+			return fmt.Errorf("\"measured\" event of step %d does not say what was measured", e.Step)
+		}
 	case "over":
 		if e.Of == "" {
 			return fmt.Errorf("\"over\" event of step %d without \"of\"", e.Step)

@@ -118,7 +118,7 @@ func (w *Writer) Close() error { return w.f.Close() }
 // resumed run equals that of an uninterrupted one. It removes
 //
 //   - all events of later steps,
-//   - "responses", "stop" and "end" events of any step,
+//   - "responses", "measured", "stop" and "end" events of any step,
 //   - if the test of step comes after the checkpoint, also its "eval", "full" and "rate"
 //     events. That is so if untested is set, and if step is the run's last.
 //
@@ -129,7 +129,7 @@ func Truncate(path string, step int, untested bool) error {
 	return rewrite(path, func(e Event, line []byte, last int) []byte {
 		later := e.Step > step
 		switch e.Kind {
-		case "responses", "stop", "end":
+		case "responses", "measured", "stop", "end":
 			later = true
 		case "eval", "full", "rate":
 			later = later || e.Step == step && (untested || step == last)
@@ -148,6 +148,9 @@ func Amend(path string, added Event) error {
 	text, err := json.Marshal(added)
 	if err != nil {
 		return fmt.Errorf("%s: %q event: %w", path, added.Kind, err)
+	}
+	if len(text) >= maxLine {
+		return fmt.Errorf("%s: %q event of %d bytes, over the limit of %d", path, added.Kind, len(text), maxLine)
 	}
 	return rewrite(path, func(e Event, line []byte, _ int) []byte {
 		if e.Kind == "end" {

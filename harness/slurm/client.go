@@ -1,4 +1,4 @@
-// Slurm's commands, and what they answer.
+// Runs Slurm's commands, and parses their output.
 
 package slurm
 
@@ -14,12 +14,13 @@ import (
 	"time"
 )
 
-// command runs one of Slurm's commands for so long at most. The error has its own words.
+// command runs one of Slurm's commands, for at most the given time. The error has its standard
+// error.
 func command(ctx context.Context, most time.Duration, name string, args ...string) (out string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.WaitDelay = time.Second // for a process that it left behind with our pipe
+	cmd.WaitDelay = time.Second // do not wait longer for a child process that holds the pipe
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
@@ -27,19 +28,19 @@ func command(ctx context.Context, most time.Duration, name string, args ...strin
 	case err == nil:
 		return stdout.String(), nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return "", fmt.Errorf("%s gave %w within %v", name, ErrNoAnswer, most)
+		return "", fmt.Errorf("%s: %w within %v", name, ErrNoAnswer, most)
 	case errors.Is(err, exec.ErrNotFound):
 		return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 	}
 	return "", fmt.Errorf("%s: %s (%w)", name, strings.Join(strings.Fields(stderr.String()), " "), err)
 }
 
-// ErrNoAnswer says that Slurm took too long: what it was asked for may be done, or not.
+// ErrNoAnswer says that Slurm took too long: it may or may not have done what the command asked for.
 var ErrNoAnswer = errors.New("no answer")
 
-// Submit gives a script to sbatch, with options that precede it and arguments that follow
-// it, and returns the number of the job. A controller that is busy may take a minute; slow
-// is called if it takes more than a few seconds.
+// Submit submits a script with sbatch, with options before it and arguments after it, and returns the
+// number of the job. A busy controller may take a minute; slow is called if it takes more than a few
+// seconds.
 func Submit(ctx context.Context, script string, options, args []string, slow func()) (id string, err error) {
 	timer := time.AfterFunc(hesitation, slow)
 	defer timer.Stop()
@@ -51,11 +52,11 @@ func Submit(ctx context.Context, script string, options, args []string, slow fun
 	return parseSubmitted(out)
 }
 
-// patience is how long sbatch may take, and hesitation how long before the user is told.
+// patience is the longest time that sbatch may take, hesitation the time before slow is called.
 var patience, hesitation = 5 * time.Minute, 5 * time.Second
 
-// parseSubmitted reads what sbatch --parsable prints: NUMBER, or NUMBER;CLUSTER, perhaps
-// after a site's own words.
+// parseSubmitted parses the output of sbatch --parsable: NUMBER, or NUMBER;CLUSTER, perhaps after
+// messages of the site.
 func parseSubmitted(out string) (id string, err error) {
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	id, _, _ = strings.Cut(strings.TrimSpace(lines[len(lines)-1]), ";")
@@ -68,32 +69,32 @@ func parseSubmitted(out string) (id string, err error) {
 // Job is a job, or a task of an array, as Slurm sees it.
 type Job struct {
 	ID       string // "17", or "17_2" for a task of an array
-	State    string // Slurm's word: PENDING, RUNNING, ...
-	Node     string // where it runs or ran; "" for nowhere yet
+	State    string // as Slurm prints it: PENDING, RUNNING, ...
+	Node     string // where it runs or ran; "" if it has not begun
 	Restarts int
 	Reason   string // why it waits; "" for none
 }
 
-// Ended says whether Slurm will not run the job again.
+// Ended reports whether Slurm will not run the job again.
 func (j Job) Ended() bool {
 	return slices.Contains([]string{"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}, j.State)
 }
 
-// Unlaunched says whether the job ended before it began. Most often its log could not be
-// opened, since its folder is not on that node.
+// Unlaunched reports whether the job could not be launched. The usual reason is that its log cannot
+// be opened, because its folder does not exist on that node.
 func (j Job) Unlaunched() bool { return j.Reason == "JobLaunchFailure" }
 
-// columns are what squeue is asked for, and how wide each is.
+// columns are the columns that squeue prints, and their widths.
 var columns = []struct {
 	name  string
 	width int
 }{{"JobArrayID", 40}, {"State", 20}, {"NodeList", 100}, {"RestartCnt", 10}, {"Reason", 60}}
 
-// answering is how long squeue and its like may take.
+// answering is the longest time that squeue and sacct may take.
 var answering = 15 * time.Second
 
-// Jobs asks Slurm for jobs by their numbers, each of a job or of a whole array. What Slurm
-// has forgotten is absent from the answer.
+// Jobs returns jobs by ID, given the numbers of jobs or arrays. Jobs that Slurm no longer knows are
+// missing.
 func Jobs(ctx context.Context, numbers []string) (map[string]Job, error) {
 	if len(numbers) == 0 {
 		return nil, nil
@@ -104,7 +105,7 @@ func Jobs(ctx context.Context, numbers []string) (map[string]Job, error) {
 		format = append(format, fmt.Sprintf("%s:%d", c.name, c.width))
 	}
 	jobs := map[string]Job{}
-	// Those that ended long ago are with the accounting, where a site has it.
+	// Jobs that ended long ago are only in the accounting, if the site has one.
 	if out, err := command(ctx, answering, "sacct", "--allocations", "--noheader", "--parsable2", "--jobs="+list, "--format=JobID,State,NodeList"); err == nil {
 		for _, j := range parseAccount(out) {
 			jobs[j.ID] = j
@@ -120,6 +121,7 @@ func Jobs(ctx context.Context, numbers []string) (map[string]Job, error) {
 	return jobs, nil
 }
 
+// parseQueue parses the output of squeue, with fixed widths of columns.
 func parseQueue(out string) (all []Job) {
 	for line := range strings.Lines(out) {
 		rest := strings.TrimSuffix(line, "\n")
@@ -140,6 +142,7 @@ func parseQueue(out string) (all []Job) {
 	return all
 }
 
+// parseAccount parses the output of sacct.
 func parseAccount(out string) (all []Job) {
 	for line := range strings.Lines(out) {
 		words := strings.Split(strings.TrimSpace(line), "|")
@@ -156,8 +159,7 @@ func parseAccount(out string) (all []Job) {
 	return all
 }
 
-// Left asks Slurm how long the job of this process may still run, and how long it may run
-// in all. limited is false if it has no limit.
+// Left returns how long a job may still run, and its time limit. limited is false if it has none.
 func Left(ctx context.Context, job string) (left, limit time.Duration, limited bool, err error) {
 	out, err := command(ctx, answering, "squeue", "--noheader", "--jobs="+job, "--format=%L %l")
 	if err != nil {
@@ -170,8 +172,8 @@ func Left(ctx context.Context, job string) (left, limit time.Duration, limited b
 	if limit, limited, err = ParseTime(words[1]); err != nil || !limited {
 		return 0, 0, false, err
 	}
-	// The time left is reckoned by the clock of this machine; where that cannot be, the clock
-	// is wrong, and the limit alone is right.
+	// squeue computes the time left with the clock of this machine. If the result is impossible,
+	// the clock is wrong; use the limit.
 	if left, _, err = ParseTime(words[0]); err != nil || left > limit {
 		left = limit
 	}

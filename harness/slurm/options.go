@@ -1,4 +1,4 @@
-// What options of sbatch say.
+// Parses options of sbatch.
 
 package slurm
 
@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// GPUs says whether options of sbatch ask for GPUs.
+// GPUs reports whether options of sbatch request GPUs.
 func GPUs(options []string) bool {
 	for _, o := range options {
 		if strings.HasPrefix(o, "-G") || strings.HasPrefix(o, "--g") && strings.Contains(o, "gpu") || strings.HasPrefix(o, "gpu:") {
@@ -17,8 +17,7 @@ func GPUs(options []string) bool {
 	return false
 }
 
-// TimeLimit is the time limit that options of sbatch ask for; known is false if they do
-// not, or ask for none.
+// TimeLimit is the time limit in options of sbatch. known is false if they have none, or UNLIMITED.
 func TimeLimit(options []string) (limit time.Duration, known bool, err error) {
 	for i, o := range options {
 		value, given := strings.CutPrefix(o, "--time=")

@@ -7,27 +7,26 @@ import (
 	"strings"
 )
 
-// Script is a batch script: an array of tasks that share work, and with the argument
-// "plot" the job that follows them.
+// Script is a batch script: an array of tasks that share work and, with the argument "plot", the job
+// that follows them.
 type Script struct {
-	About   string   // what it does, in a line
-	Name    string   // of the job
-	Path    string   // where the script itself lies, in the folder that gets the logs
-	Dir     string   // the folder that the commands are run in
-	Tasks   int      // of the array
-	Options []string // of sbatch; they override those that the script has itself
-	Train   []string // the command of a task
-	Plot    []string // the command of the job that follows
+	About   string   // what it does, in one line
+	Name    string   // name of the job
+	Path    string   // path of the script, in the folder of the logs
+	Dir     string   // folder in which commands run
+	Tasks   int      // number of tasks of the array
+	Options []string // options of sbatch, which override those of the script
+	Train   []string // command of a task
+	Plot    []string // command of the job that follows
 }
 
-// Log is the log of a job, in the script's folder, in Slurm's spelling: %A is the array's
-// number, %a the task's.
+// Log is the name of a job's log in the script's folder, with Slurm's patterns: %A is the number of
+// the array, %a that of the task.
 const Log = "%A_%a.log"
 
-// Text is the script. A task that is told to end in time, by USR1 or by its own clock,
-// has saved its state and ends with exit code 138 or 75; it goes back into the queue.
-// One that ends by TERM does so only if Slurm still counts it as running: it was preempted
-// with time to end, not cancelled.
+// Text is the text of the script. A task that ends because of USR1 or its own clock has saved, and
+// has exit code 138 or 75; the script requeues it. A task that ends because of TERM is requeued only
+// if Slurm still counts it as running: then it was preempted, with time to save, and not cancelled.
 func (s Script) Text() string {
 	dir := s.Path[:strings.LastIndexByte(s.Path, '/')]
 	header := [][]string{
@@ -53,7 +52,7 @@ func (s Script) Text() string {
 const body = `
 script=SCRIPT
 if [ ! -e "$script" ]; then
-	echo "$(uname -n) does not have $script, which the machine has that submitted this job: the project's folder must lie on a disk that all nodes share" >&2
+	echo "$script does not exist on $(uname -n), but on the machine that submitted this job: the project's folder must be on a disk that all nodes share" >&2
 	exit 1
 fi
 cd DIR || exit 1
@@ -62,13 +61,13 @@ if [ "${1:-}" = plot ]; then
 	exec PLOT
 fi
 
-# Slurm signals this shell alone, some time before the time limit (--signal above).
+# Slurm sends USR1 to this shell only, before the time limit (--signal above).
 trap 'woken=yes; kill -USR1 $! 2>/dev/null' USR1
 trap 'woken=yes; kill -TERM $! 2>/dev/null' TERM
 TRAIN &
 lab=$!
 woken=yes
-while [ -n "$woken" ]; do # a signal wakes wait, too
+while [ -n "$woken" ]; do # wait also returns after a signal
 	woken=
 	wait $lab
 	code=$?
@@ -76,19 +75,18 @@ done
 
 again=
 case $code in
-75 | 138) again=yes ;; # its time was up; it has saved
-143) # preempted with time to end, if Slurm has not ended the job itself
+75 | 138) again=yes ;; # the time limit was near; it has saved
+143) # preempted with time to save, unless Slurm ended the job itself
 	[ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" != RUNNING ] || again=yes ;;
 esac
 if [ -n "$again" ]; then
-	echo "back into the queue, to go on from here"
+	echo "requeued; it will resume from here"
 	scontrol requeue "$SLURM_JOB_ID"
 fi
 exit $code
 `
 
-// Quote writes words so that a shell, and sbatch in its #SBATCH lines, read them as they
-// are.
+// Quote quotes words for a shell, and for sbatch in #SBATCH lines.
 func Quote(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {

@@ -1,5 +1,5 @@
-// Package slurm submits work to the batch system Slurm: it writes batch scripts, runs
-// Slurm's commands and reads what they answer. It knows nothing of nets.
+// Package slurm submits work to the batch system Slurm: it writes batch scripts, runs Slurm's
+// commands, and parses their output. It knows nothing about nets.
 package slurm
 
 import (
@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// Warning is how long before its time limit a task is signalled, to save and to go back
-// into the queue.
+// Warning is the time before its time limit at which a task gets a signal, to save and to be
+// requeued.
 const Warning = 2 * time.Minute
 
-// Here is the job that this process is part of.
+// Here is the job of this process.
 type Here struct {
 	ID       string // "17", or "17_2" for task 2 of the array 17; "" outside Slurm
-	Restarts int    // how often it went back into the queue
+	Restarts int    // number of times it was requeued
 }
 
-// This describes the job of this process, as Slurm tells it in the environment.
+// This returns the job of this process, from Slurm's environment variables.
 func This() Here { return here(os.Getenv) }
 
 func here(getenv func(string) string) Here {
@@ -32,7 +32,7 @@ func here(getenv func(string) string) Here {
 	return h
 }
 
-// ParseTime reads a time as Slurm writes it: minutes, minutes:seconds, hours:minutes:seconds,
+// ParseTime parses a time in Slurm's formats: minutes, minutes:seconds, hours:minutes:seconds,
 // days-hours, days-hours:minutes, days-hours:minutes:seconds. limited is false for UNLIMITED.
 func ParseTime(text string) (d time.Duration, limited bool, err error) {
 	wrong := fmt.Errorf("time %q: expected one such as 90 (minutes), 1:30:00 or 2-12", text)

@@ -1,4 +1,4 @@
-// Tests with made-up commands of Slurm. harness/cmd/lab tests with a real one.
+// Tests with scripts in place of Slurm's commands. harness/cmd/lab tests with a real Slurm.
 
 package slurm
 
@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// commands puts scripts on the PATH, by name, and gives their folder. Each call of one is
-// noted in the file "calls" there.
+// commands puts scripts on the PATH, by name, and returns their folder. The file "calls" there lists
+// all calls.
 func commands(t *testing.T, scripts map[string]string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -74,7 +74,7 @@ func TestOptions(t *testing.T) {
 	for _, c := range []struct {
 		options string
 		gpus    bool
-		limit   time.Duration // 0 for not known
+		limit   time.Duration // 0 for unknown
 	}{
 		{"", false, 0},
 		{"--partition=gpu -A lab", false, 0},
@@ -96,7 +96,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// A shell reads quoted words as they were.
+// A shell reads quoted words unchanged.
 func TestQuote(t *testing.T) {
 	words := []string{"", "a", "a b", "it's", `"`, "$HOME", "`x`", `\`, "é", "a\nb", "*", "#x", "~", "--x=1,2", "%A"}
 	out, err := exec.Command("bash", "-c", `printf '%s\0' `+Quote(words)).Output()
@@ -105,7 +105,7 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-// batch writes a script whose tasks run a command of the shell.
+// batch writes a script whose tasks run a shell command.
 func batch(t *testing.T, command string) (s Script) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "it's a [folder]")
@@ -126,13 +126,13 @@ func TestScriptText(t *testing.T) {
 		"\n#SBATCH --partition=gpu -A 'our lab'\n", "\nsh -c true &\n", "\n\texec echo plots\n",
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("the script lacks %q:\n%s", want, text)
+			t.Errorf("the script does not have %q:\n%s", want, text)
 		}
 	}
 }
 
-// A task that ended because its time was up, or because it was preempted, goes back into the
-// queue; others do not. Signals reach the program.
+// A task that ended before its time limit, or because it was preempted, is requeued; others are not.
+// Signals reach the program.
 func TestScriptRequeues(t *testing.T) {
 	waits := func(code string) string {
 		return "trap 'kill $!; exit " + code + "' USR1 TERM; echo begun; sleep 30 & wait"
@@ -144,16 +144,16 @@ func TestScriptRequeues(t *testing.T) {
 		code    int
 		again   bool
 	}{
-		"finished":                     {"exit 0", 0, "RUNNING", 0, false},
-		"failed":                       {"exit 1", 0, "RUNNING", 1, false},
-		"refused":                      {"exit 2", 0, "RUNNING", 2, false},
-		"time is up":                   {"exit 75", 0, "RUNNING", 75, true},
-		"warned":                       {waits("138"), syscall.SIGUSR1, "RUNNING", 138, true},
-		"warned, and just finished":    {waits("0"), syscall.SIGUSR1, "RUNNING", 0, false},
-		"preempted with time to end":   {waits("143"), syscall.SIGTERM, "RUNNING", 143, true},
-		"cancelled, or sent back":      {waits("143"), syscall.SIGTERM, "COMPLETING", 143, false},
-		"cancelled, and squeue is mum": {waits("143"), syscall.SIGTERM, "", 143, false},
-		"killed":                       {"kill -9 $$", 0, "RUNNING", 137, false},
+		"finished":                   {"exit 0", 0, "RUNNING", 0, false},
+		"failed":                     {"exit 1", 0, "RUNNING", 1, false},
+		"refused":                    {"exit 2", 0, "RUNNING", 2, false},
+		"time limit":                 {"exit 75", 0, "RUNNING", 75, true},
+		"warned":                     {waits("138"), syscall.SIGUSR1, "RUNNING", 138, true},
+		"warned, and just finished":  {waits("0"), syscall.SIGUSR1, "RUNNING", 0, false},
+		"preempted with time to end": {waits("143"), syscall.SIGTERM, "RUNNING", 143, true},
+		"cancelled, or requeued":     {waits("143"), syscall.SIGTERM, "COMPLETING", 143, false},
+		"cancelled, no answer":       {waits("143"), syscall.SIGTERM, "", 143, false},
+		"killed":                     {"kill -9 $$", 0, "RUNNING", 137, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := commands(t, map[string]string{"scontrol": "", "squeue": "echo " + c.state})
@@ -178,14 +178,13 @@ func TestScriptRequeues(t *testing.T) {
 				t.Errorf("exit code %d, want %d", got, c.code)
 			}
 			if again := strings.Contains(calls(dir), "scontrol requeue 42"); again != c.again {
-				t.Errorf("back into the queue: %v, want %v; calls:\n%s", again, c.again, calls(dir))
+				t.Errorf("requeued: %v, want %v; calls:\n%s", again, c.again, calls(dir))
 			}
 		})
 	}
 }
 
-// On a node that does not have the folder of the results the log says so; the job that
-// follows the array plots.
+// On a node without the results folder, the log says so. The job that follows the array plots.
 func TestScriptElsewhere(t *testing.T) {
 	s := batch(t, "true")
 	if out, err := exec.Command("bash", s.Path, "plot").CombinedOutput(); err != nil || string(out) != "plots\n" {
@@ -195,7 +194,7 @@ func TestScriptElsewhere(t *testing.T) {
 	if err := os.Rename(s.Path, copied); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("bash", copied).CombinedOutput(); err == nil || !strings.Contains(string(out), "must lie on a disk that all nodes share") {
+	if out, err := exec.Command("bash", copied).CombinedOutput(); err == nil || !strings.Contains(string(out), "must be on a disk that all nodes share") {
 		t.Errorf("not shared: %q, %v", out, err)
 	}
 }
@@ -209,12 +208,12 @@ func TestSubmit(t *testing.T) {
 		says   string // the error
 		slow   bool
 	}{
-		"accepted":             {"echo 17", "17", "", false},
-		"of a federation":      {"echo '17;far'", "17", "", false},
-		"behind a site's word": {"echo 'Welcome to the cluster'; echo 17", "17", "", false},
-		"slow":                 {"sleep 1; echo 17", "17", "", true},
-		"refused":              {"echo 'sbatch: error: Batch job submission failed: Invalid account' >&2; exit 1", "", "Invalid account", false},
-		"other words":          {"echo done", "", `got "done`, false},
+		"accepted":        {"echo 17", "17", "", false},
+		"of a federation": {"echo '17;far'", "17", "", false},
+		"after a message": {"echo 'Welcome to the cluster'; echo 17", "17", "", false},
+		"slow":            {"sleep 1; echo 17", "17", "", true},
+		"refused":         {"echo 'sbatch: error: Batch job submission failed: Invalid account' >&2; exit 1", "", "Invalid account", false},
+		"no number":       {"echo done", "", `got "done`, false},
 	} {
 		dir := commands(t, map[string]string{"sbatch": c.sbatch})
 		told := make(chan bool, 1)
@@ -226,7 +225,7 @@ func TestSubmit(t *testing.T) {
 			t.Errorf("%s: called as %q", name, got)
 		}
 		if c.slow && len(told) == 0 {
-			t.Errorf("%s: nobody was told", name)
+			t.Errorf("%s: slow was not called", name)
 		}
 	}
 	t.Setenv("PATH", t.TempDir())
@@ -271,7 +270,7 @@ func TestJobs(t *testing.T) {
 	}
 }
 
-// A node whose clock is minutes wrong does not count its time left by it.
+// If the node's clock is wrong by minutes, the time left is the limit.
 func TestLeft(t *testing.T) {
 	for answer, want := range map[string]struct {
 		left, limit time.Duration

@@ -1,4 +1,4 @@
-// What was submitted, noted in the results.
+// Submissions, recorded in the results folder.
 
 package slurm
 
@@ -13,8 +13,8 @@ import (
 	"depthlab/harness/disk"
 )
 
-// Submission is an array of tasks that was submitted for a question. It is noted beside
-// its script, which is named by the time.
+// Submission is an array of tasks that was submitted for a question. It is recorded beside its
+// script, whose name is the time.
 type Submission struct {
 	Job       string `json:"job"`            // number of the array
 	Plot      string `json:"plot,omitempty"` // number of the job that follows; "" if Slurm refused it
@@ -31,8 +31,8 @@ func (s Submission) Note(script string) error {
 	return disk.Write(strings.TrimSuffix(script, filepath.Ext(script))+".json", append(text, '\n'))
 }
 
-// Submissions reads what was noted in a folder, the oldest first; none if there is no such
-// folder. The error is of files that cannot be read.
+// Submissions reads the submissions of a folder, oldest first; none if the folder does not exist. The
+// error lists files that cannot be read; the others are returned.
 func Submissions(dir string) (all []Submission, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

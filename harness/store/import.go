@@ -56,7 +56,7 @@ func Import(dir string, into Store, finished bool, say func(format string, args 
 }
 
 // Former reports whether a question's folder has runs in the older layout.
-func (v View) Former() bool {
+func Former(v View) bool {
 	found, _ := formerRuns(string(v))
 	return len(found) > 0
 }
@@ -248,7 +248,7 @@ func (f *former) copy(tmp, to Folder) error {
 	if err := copyIfThere(filepath.Join(f.dir, "weights", f.id+".safetensors"), tmp.Weights()); err != nil {
 		return err
 	}
-	return tmp.WriteProvenance(&f.Provenance)
+	return WriteProvenance(tmp, &f.Provenance)
 }
 
 // copyCheckpoint copies the newest undamaged checkpoint, under the run's new name.

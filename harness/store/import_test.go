@@ -30,7 +30,7 @@ func former(t *testing.T, from, dir string) string {
 	}
 	to := filepath.Join(dir, "test", "default")
 	for _, f := range folders {
-		p, err := f.ReadProvenance()
+		p, err := store.ReadProvenance(f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestImport(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range folders {
-			if p, err := f.ReadProvenance(); err != nil || p.Key != f.Key() || len(p.Sessions) != 1 || p.Sessions[0].Version != "old" {
+			if p, err := store.ReadProvenance(f); err != nil || p.Key != f.Key() || len(p.Sessions) != 1 || p.Sessions[0].Version != "old" {
 				t.Errorf("half copied: %+v, %v", p, err)
 			}
 		}
@@ -154,7 +154,7 @@ func TestImport(t *testing.T) {
 			t.Errorf("%s differs from the undisturbed sweep's", key)
 		}
 	}
-	if p, err := next.Folders["resnet-8-seed0"].ReadProvenance(); err != nil || len(p.Sessions) != 2 || p.Sessions[1].First == 0 {
+	if p, err := store.ReadProvenance(next.Folders["resnet-8-seed0"]); err != nil || len(p.Sessions) != 2 || p.Sessions[1].First == 0 {
 		t.Errorf("it did not go on: %+v, %v", p, err)
 	}
 	if !strings.Contains(strings.Join(said, " "), "were finished before") {

@@ -68,7 +68,7 @@ func Pack(v View, to string, weights bool, say func(format string, args ...any))
 		return 0, fmt.Errorf("%s has no finished runs to pack", v)
 	}
 	for i := 0; i < len(folders); i++ { // grows
-		if p, err := folders[i].ReadProvenance(); err == nil && p.Source != "" {
+		if p, err := ReadProvenance(folders[i]); err == nil && p.Source != "" {
 			source := v.Folder(Entry{Run: p.Source})
 			if !slices.Contains(folders, source) {
 				folders = append(folders, source)
@@ -85,7 +85,7 @@ func Pack(v View, to string, weights bool, say func(format string, args ...any))
 	}
 	err = disk.WriteFunc(to, func(w io.Writer) error {
 		z := zip.NewWriter(w)
-		return errors.Join(v.pack(z, list{file, listed}, folders, weights), z.Close())
+		return errors.Join(packView(v, z, list{file, listed}, folders, weights), z.Close())
 	})
 	return len(listed), err
 }
@@ -97,7 +97,7 @@ func cause(err error) string {
 	return err.Error()
 }
 
-func (v View) pack(z *zip.Writer, l list, folders []Folder, weights bool) error {
+func packView(v View, z *zip.Writer, l list, folders []Folder, weights bool) error {
 	text, err := json.MarshalIndent(l, "", "  ")
 	if err != nil {
 		return err

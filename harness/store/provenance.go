@@ -54,7 +54,7 @@ func (p *Provenance) Reached(step int, seconds float64) {
 func UTC() string { return time.Now().UTC().Format(time.RFC3339) }
 
 // WriteProvenance replaces run.json.
-func (f Folder) WriteProvenance(p *Provenance) error {
+func WriteProvenance(f Folder, p *Provenance) error {
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 
 // ReadProvenance reads run.json. The error is a *DamagedError if its content is not
 // valid.
-func (f Folder) ReadProvenance() (*Provenance, error) {
+func ReadProvenance(f Folder) (*Provenance, error) {
 	text, err := os.ReadFile(f.Provenance())
 	if err != nil {
 		return nil, err
@@ -89,8 +89,8 @@ func (f Folder) ReadProvenance() (*Provenance, error) {
 
 // History returns the provenance of a run that resumes; nil if there is none. It renames
 // a damaged run.json to run.json.damaged, and the run continues without it.
-func (f Folder) History() (p *Provenance, warning string, err error) {
-	p, err = f.ReadProvenance()
+func History(f Folder) (p *Provenance, warning string, err error) {
+	p, err = ReadProvenance(f)
 	var damaged *DamagedError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -135,7 +135,7 @@ type OriginRun struct {
 // it describes the run by its record only, and sets Problem.
 func OriginOf(f Folder, r *record.RunRecord) OriginRun {
 	o := OriginRun{ID: r.Start.ID, Run: f.Name(), Seed: r.Start.Seed, Steps: r.Start.Steps, Data: r.Start.Data, Precision: r.Start.Precision}
-	p, err := f.ReadProvenance()
+	p, err := ReadProvenance(f)
 	if err != nil {
 		o.Devices, o.Problem = []string{r.Start.Device}, err.Error()
 		return o
@@ -239,7 +239,7 @@ func Diff(a, b string) ([]Difference, error) {
 			path = filepath.Dir(path)
 		}
 		f := Folder(path)
-		p, err := f.ReadProvenance()
+		p, err := ReadProvenance(f)
 		if err != nil {
 			return nil, fmt.Errorf("%w; expected a run's folder, such as results/runs/plain-20-seed0-3fa9c1d2e4b5", err)
 		}

@@ -52,7 +52,7 @@ func TestDiff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := store.OriginOf(sweeptest.At(a, id), rec); strings.Join(o.Versions, " ") != "test" || o.Recipe == "" || o.Checksum != "noise" || o.Steps != 6 || o.Finished == "" || !strings.HasPrefix(strings.Join(o.Devices, " "), "ref, ") {
+	if o := store.OriginOf(sweeptest.At(a, id), rec); strings.Join(o.Versions, " ") != "test" || o.Recipe == "" || o.Checksum != "noise" || o.Steps != 6 || o.Finished == "" || !strings.HasPrefix(strings.Join(o.Devices, " "), sweeptest.Fast().Info().Name+", ") {
 		t.Errorf("incomplete: %+v", o)
 	}
 	if o := store.OriginOf(store.Folder(t.TempDir()), rec); o.ID != id || o.Steps != 6 || o.Problem == "" {

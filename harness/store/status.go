@@ -52,7 +52,7 @@ var now = time.Now // a test sets another clock
 // Statuses returns the status of every run of a question: the runs of its question.yaml
 // in their order, then others of its list. It only reads, so it may be called while
 // others train. If a file cannot be read, it returns an error in addition to the rest.
-func (v View) Statuses() ([]Status, error) {
+func Statuses(v View) ([]Status, error) {
 	_, entries, err := v.Read()
 	errs := []error{err}
 	at := map[string]Folder{}
@@ -60,11 +60,11 @@ func (v View) Statuses() ([]Status, error) {
 		at[e.ID] = v.Folder(e)
 	}
 	var all []Status
-	q, err := v.Load()
+	q, err := Load(v)
 	switch {
 	case err == nil:
 		for _, run := range q.Plans[0].Runs {
-			all = append(all, at[run.ID].Status(run.ID, run.Schedule.Stop))
+			all = append(all, StatusOf(at[run.ID], run.ID, run.Schedule.Stop))
 			delete(at, run.ID)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
@@ -72,7 +72,7 @@ func (v View) Statuses() ([]Status, error) {
 	}
 	for _, e := range entries {
 		if _, left := at[e.ID]; left {
-			all = append(all, at[e.ID].Status(e.ID, 0))
+			all = append(all, StatusOf(at[e.ID], e.ID, 0))
 		}
 	}
 	if err := errors.Join(errs...); len(all) > 0 || err != nil {
@@ -81,24 +81,24 @@ func (v View) Statuses() ([]Status, error) {
 	return nil, fmt.Errorf("%s: no runs there; expected a folder such as results/NAME/PROFILE", v)
 }
 
-// Status returns the status of the run that a question calls id and that takes this
+// StatusOf returns the status of the run that a question calls id and that takes this
 // number of steps (0: as its record says). The folder is "" if the run was never begun.
-func (f Folder) Status(id string, steps int) Status {
+func StatusOf(f Folder, id string, steps int) Status {
 	if f == "" {
 		return Status{ID: id, State: Waiting, Steps: steps}
 	}
 	rec, err := record.Read(f.Record())
-	return f.Held(f.Recorded(id, steps, rec, err))
+	return Held(f, Recorded(f, id, steps, rec, err))
 }
 
 // Recorded is the status according to the run's files. rec and err are the result of
 // reading its record.
-func (f Folder) Recorded(id string, steps int, rec *record.RunRecord, err error) Status {
+func Recorded(f Folder, id string, steps int, rec *record.RunRecord, err error) Status {
 	s := Status{ID: id, State: Waiting, Steps: steps}
 	switch {
 	case err == nil:
 		s.read(rec)
-		s.Seen = f.lastEvent(rec)
+		s.Seen = lastEvent(f, rec)
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, record.ErrEmpty):
 		s.State, s.Why = Failed, err.Error()
 	}
@@ -111,7 +111,7 @@ func (f Folder) Recorded(id string, steps int, rec *record.RunRecord, err error)
 		}
 		return s
 	}
-	made, err := f.ReadProvenance()
+	made, err := ReadProvenance(f)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.Why = err.Error()
 	}
@@ -123,7 +123,7 @@ func (f Folder) Recorded(id string, steps int, rec *record.RunRecord, err error)
 }
 
 // Held adds to a status from Recorded whether a process trains the run now.
-func (f Folder) Held(s Status) Status {
+func Held(f Folder, s Status) Status {
 	if s.State == Finished {
 		return s
 	}
@@ -148,11 +148,11 @@ func (f Folder) Held(s Status) Status {
 // lastEvent is when the record was last written. The file's modification time does not
 // help: it may be the time of a copy or a checkout. A record of an older version has no
 // times; then run.json has it for a finished run. Zero if neither is known.
-func (f Folder) lastEvent(rec *record.RunRecord) time.Time {
+func lastEvent(f Folder, rec *record.RunRecord) time.Time {
 	if t := rec.Time(); !t.IsZero() || !rec.Finished() {
 		return t
 	}
-	p, err := f.ReadProvenance()
+	p, err := ReadProvenance(f)
 	if err != nil {
 		return time.Time{}
 	}

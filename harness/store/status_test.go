@@ -24,7 +24,7 @@ func TestStatuses(t *testing.T) {
 	dir := t.TempDir()
 	status := func(want ...store.State) []store.Status {
 		t.Helper()
-		all, err := sweeptest.Asked(dir).Statuses()
+		all, err := store.Statuses(sweeptest.Asked(dir))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +37,7 @@ func TestStatuses(t *testing.T) {
 		}
 		return all
 	}
-	if _, err := sweeptest.Asked(dir).Statuses(); err == nil || !strings.Contains(err.Error(), "no runs there") {
+	if _, err := store.Statuses(sweeptest.Asked(dir)); err == nil || !strings.Contains(err.Error(), "no runs there") {
 		t.Errorf("of an empty folder: %v", err)
 	}
 	if err := disk.Write(sweeptest.Asked(dir).Question(), []byte(sweeptest.Small)); err != nil {
@@ -124,13 +124,13 @@ func TestSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := "plain-8-seed0"
-	p, err := sweeptest.At(dir, id).ReadProvenance()
+	p, err := store.ReadProvenance(sweeptest.At(dir, id))
 	if err != nil {
 		t.Fatal(err)
 	}
 	event := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 	p.Finished = "2019-01-02T03:04:05Z"
-	if err := sweeptest.At(dir, id).WriteProvenance(p); err != nil {
+	if err := store.WriteProvenance(sweeptest.At(dir, id), p); err != nil {
 		t.Fatal(err)
 	}
 	copied := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -149,7 +149,7 @@ func TestSeen(t *testing.T) {
 		if c.forget {
 			os.Remove(sweeptest.At(dir, id).Provenance())
 		}
-		all, err := sweeptest.Asked(dir).Statuses()
+		all, err := store.Statuses(sweeptest.Asked(dir))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestStatusesOfDamagedFolders(t *testing.T) {
 	if folders, strays, err := store.Store(dir).All(); len(folders) != 2 || len(strays) != 3 || err != nil {
 		t.Errorf("folders %q, strays %q, %v", folders, strays, err)
 	}
-	all, err := sweeptest.Asked(dir).Statuses()
+	all, err := store.Statuses(sweeptest.Asked(dir))
 	if err == nil || !strings.Contains(err.Error(), "question.yaml") {
 		t.Errorf("error %v, want one of question.yaml", err)
 	}

@@ -102,6 +102,9 @@ func (f Folder) lock() string        { return filepath.Join(string(f), "lock") }
 // again, because compiling again may choose other algorithms.
 func (f Folder) Compiled() string { return filepath.Join(f.Checkpoints(), "compiled") }
 
+// Measuring is the folder of measurements of the trained net that are under way.
+func (f Folder) Measuring() string { return filepath.Join(string(f), "measuring") }
+
 // Take takes the run's lock. If another process trains the run, the error is a
 // *lock.HeldError.
 func (f Folder) Take(locks *lock.Set) (*lock.Lock, error) {
@@ -143,13 +146,13 @@ func (f Folder) HasCheckpoint() bool { return len(state.Files(f.Checkpoints(), f
 
 // Tidy removes what a finished run no longer needs, and incomplete files of a killed
 // process. The caller holds the run's lock.
-func (f Folder) Tidy() error {
-	return errors.Join(f.RemoveTemporaries(), os.RemoveAll(f.Checkpoints()))
+func Tidy(f Folder) error {
+	return errors.Join(RemoveTemporaries(f), os.RemoveAll(f.Checkpoints()))
 }
 
 // RemoveTemporaries removes incomplete files of a killed process. The caller holds the
 // run's lock.
-func (f Folder) RemoveTemporaries() error {
+func RemoveTemporaries(f Folder) error {
 	all := func(string) bool { return true }
 	return disk.RemoveTemporaries(string(f), all)
 }
@@ -168,7 +171,7 @@ func (f Folder) Holder() (lock.Holder, bool) {
 
 // Remove removes the run. Its folder is renamed first, so that no part of it remains
 // under its name. Fails if a living process trains the run.
-func (f Folder) Remove() error {
+func Remove(f Folder) error {
 	if h, held := f.Holder(); held {
 		return fmt.Errorf("%s is being trained by %v", f.Name(), h)
 	}
@@ -180,7 +183,7 @@ func (f Folder) Remove() error {
 }
 
 // Size is the size of the run's files on disk, in bytes.
-func (f Folder) Size() (bytes int64) {
+func Size(f Folder) (bytes int64) {
 	filepath.WalkDir(string(f), func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			if info, err := d.Info(); err == nil {

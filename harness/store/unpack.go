@@ -104,7 +104,7 @@ func Unpack(from string, into Store, say func(format string, args ...any)) (v Vi
 	}
 	packed := View(filepath.Join(tmp, filepath.FromSlash(name)))
 	v = View(filepath.Join(string(into), filepath.FromSlash(name)))
-	if err := packed.check(); err != nil {
+	if err := checkView(packed); err != nil {
 		return refuse(relative(err, tmp))
 	}
 	if err := agrees(packed, v); err != nil {
@@ -193,7 +193,7 @@ func (n *noting) Read(b []byte) (int, error) {
 }
 
 // check reads all of an unpacked question as it would be read later, and more strictly.
-func (v View) check() error {
+func checkView(v View) error {
 	q, err := experiments.Load(v.Question())
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ func (v View) check() error {
 		return fmt.Errorf("runs: %q are no runs (%v)", strays, err)
 	}
 	for _, f := range folders {
-		if err := f.check(); err != nil {
+		if err := checkRun(f); err != nil {
 			return err
 		}
 	}
@@ -226,7 +226,7 @@ func (v View) check() error {
 }
 
 // check fails unless the folder has a whole, finished run that its name belongs to.
-func (f Folder) check() error {
+func checkRun(f Folder) error {
 	rec, err := record.Read(f.Record())
 	if err != nil {
 		return err
@@ -234,7 +234,7 @@ func (f Folder) check() error {
 	if !rec.Finished() {
 		return fmt.Errorf("%s: the run is not finished", f.Record())
 	}
-	p, err := f.ReadProvenance()
+	p, err := ReadProvenance(f)
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func under(dir string, seen map[string]bool) (all []View, err error) {
 	if errors.Is(unread, syscall.ENOTDIR) {
 		return nil, nil // a link to a file
 	}
-	if v := View(dir); v.IsQuestion() {
+	if v := View(dir); IsQuestion(v) {
 		return []View{v}, nil
 	}
 	errs := []error{err, unread}
@@ -155,7 +155,7 @@ func under(dir string, seen map[string]bool) (all []View, err error) {
 
 // IsQuestion reports whether the folder is results/NAME/PROFILE: the list of its runs, or its
 // question, lies in it.
-func (v View) IsQuestion() bool {
+func IsQuestion(v View) bool {
 	_, runs, err := v.Read()
 	_, missing := os.Stat(v.Question())
 	return err != nil || len(runs) > 0 || missing == nil
@@ -176,7 +176,7 @@ func (s Store) Used() (map[string][]string, error) {
 		name, _ := filepath.Rel(string(s), string(v))
 		for _, e := range runs {
 			used[e.Run] = appendNew(used[e.Run], name)
-			if p, err := v.Folder(e).ReadProvenance(); err == nil && p.Source != "" {
+			if p, err := ReadProvenance(v.Folder(e)); err == nil && p.Source != "" {
 				used[p.Source] = appendNew(used[p.Source], name)
 			}
 		}

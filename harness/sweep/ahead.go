@@ -1,5 +1,5 @@
-// The work ahead of a sweep: how large its nets are, how long they will take, and whether
-// the disk holds what they leave.
+// The work that is left in a sweep: sizes of nets, the remaining time, and the disk space that
+// is needed.
 
 package sweep
 
@@ -17,15 +17,15 @@ import (
 	"depthlab/nets"
 )
 
-// sizes remembers the parameters and multiply-adds of nets. It is safe for concurrent use.
+// sizes caches the parameters and multiply-adds of nets. It is safe for concurrent use.
 type sizes struct {
 	of    *data.Source
 	mu    sync.Mutex
 	known map[string][2]int64
 }
 
-// count gives the parameters of a net, and its multiply-adds for an image; zeros for a net
-// that cannot be built, which fails with a message of its own when it is opened.
+// count returns the parameters of a net, and its multiply-adds for one image. Both are 0 for a
+// net that cannot be built: opening it fails later, with a message.
 func (s *sizes) count(net string) (params, macs int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,14 +42,14 @@ func (s *sizes) count(net string) (params, macs int64) {
 	return c[0], c[1]
 }
 
-// ahead is the work of the runs that have not begun. It is safe for concurrent use.
+// ahead is the work of the runs that were not begun yet. It is safe for concurrent use.
 type ahead struct {
 	mu   sync.Mutex
 	work map[int]float64 // multiply-adds, by the run's index
 }
 
-// look notes the work of runs.
-func (a *ahead) look(todo []indexed, of *sizes) {
+// set sets the work of the runs of todo.
+func (a *ahead) set(todo []indexed, of *sizes) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.work = map[int]float64{}
@@ -66,15 +66,15 @@ func (a *ahead) of(i int) float64 {
 	return a.work[i]
 }
 
-// begun takes the i-th run from those ahead.
+// begun removes the i-th run.
 func (a *ahead) begun(i int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.work, i)
 }
 
-// left estimates the time of the runs ahead from the speed of a net of macs multiply-adds:
-// a step's work is taken to be that of its multiply-adds.
+// left returns a function that estimates the time of these runs from the speed of a net with
+// macs multiply-adds. It assumes that time is proportional to multiply-adds.
 func (a *ahead) left(macs int64) func(imagesPerS float64) time.Duration {
 	return func(imagesPerS float64) time.Duration {
 		a.mu.Lock()
@@ -87,10 +87,11 @@ func (a *ahead) left(macs int64) func(imagesPerS float64) time.Duration {
 	}
 }
 
-// checkSpace refuses to begin runs, so many at a time, that the disk has no room for.
+// checkSpace returns an error if the disk does not have enough space for the runs of todo, jobs
+// of them at the same time.
 func checkSpace(st store.Store, todo []indexed, jobs int, of *sizes) error {
 	need := int64(8 << 20) // figures, tables, logs
-	var most int64         // of checkpoints: runs have them while they are trained
+	var most int64         // checkpoints, which only runs in training have
 	for _, r := range todo {
 		params, _ := of.count(r.run.Net)
 		kept, passing := store.Space(r.run, params)
@@ -100,14 +101,14 @@ func checkSpace(st store.Store, todo []indexed, jobs int, of *sizes) error {
 	most *= int64(jobs)
 	need += most
 	dir := st.Runs()
-	for dir != filepath.Dir(dir) { // to the first folder that is there
+	for dir != filepath.Dir(dir) { // up to the first folder that exists
 		if _, err := os.Stat(dir); err == nil {
 			break
 		}
 		dir = filepath.Dir(dir)
 	}
 	if free, known := disk.Free(dir); known && free < need {
-		return fmt.Errorf("%s has %d MiB free, this sweep needs about %d MiB (%d for checkpoints): make room, or let results be a link to a larger disk",
+		return fmt.Errorf("%s has %d MiB free, this sweep needs about %d MiB (%d for checkpoints): make room, or make results a link to a folder on a larger disk",
 			dir, free>>20, need>>20+1, most>>20+1)
 	}
 	return nil

@@ -1,4 +1,4 @@
-// One run of a sweep: skipped, waited for, or trained.
+// One run of a sweep: skips it, leaves it to another process, or trains it.
 
 package sweep
 
@@ -17,11 +17,11 @@ import (
 	"depthlab/harness/train"
 )
 
-// errEarly says that the run that one begins as is not finished.
+// errEarly says that the run with whose weights another begins is not finished.
 var errEarly = errors.New("the run that it begins as is not finished yet")
 
-// attend brings the i-th run to its end on a device; skipped says that it was there
-// already. The error is a *lock.HeldError if another process has it in hand.
+// attend trains the i-th run to its end on a device. skipped is true if it was finished
+// already. The error is a *lock.HeldError if another process trains it.
 func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (skipped bool, err error) {
 	defer s.ahead.begun(i)
 	run := s.Plan.Runs[i]
@@ -31,10 +31,10 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 		return false, fmt.Errorf("run %s: %w", run.ID, err)
 	}
 	if found == store.Complete {
-		if lacks := folder.Lacks(run); lacks != "" && round == 0 {
-			s.say("%s was finished before %s were asked for, and has none; ./run.sh rm %s and the same command train it again", run.ID, lacks, folder.Name())
+		if lacks := store.Lacks(folder, run); lacks != "" && round == 0 {
+			s.say("%s was finished without %s; to have them, train it again: ./run.sh rm %s, then the same command", run.ID, lacks, folder.Name())
 		}
-		return true, s.settle(run, folder)
+		return true, s.settle(ctx, run, dev)
 	}
 	if err := s.ready(run); err != nil {
 		return false, err
@@ -44,7 +44,7 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 		return false, err
 	}
 	defer func() { err = errors.Join(err, held.Release()) }()
-	found, err = folder.Find() // once more, now that nobody else changes it
+	found, err = folder.Find() // again, now that no other process can change it
 	if err != nil || found == store.Complete {
 		return true, err
 	}
@@ -53,7 +53,10 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 			return false, fmt.Errorf("run %s: another process stopped it: %s", run.ID, rec.Stopped())
 		}
 	}
-	return false, s.train(ctx, i, held, dev)
+	if err := s.train(ctx, i, held, dev); err != nil {
+		return false, err
+	}
+	return false, s.measure(ctx, run, dev)
 }
 
 // take takes a run's lock.
@@ -63,7 +66,8 @@ func (s *Sweep) take(folder store.Folder) (*lock.Lock, error) {
 	return folder.Take(&s.locks)
 }
 
-// ready says whether what the run begins as is there.
+// ready returns an error if the run with whose weights this one begins failed, or errEarly if it
+// is not finished.
 func (s *Sweep) ready(run experiments.Run) error {
 	source := sourceOf(s.Plan, run)
 	if source == nil {
@@ -82,7 +86,7 @@ func (s *Sweep) ready(run experiments.Run) error {
 	return err
 }
 
-// sourceOf is the run that another begins as; nil for none.
+// sourceOf is the run of the plan with whose weights another begins; nil for none.
 func sourceOf(p *experiments.Plan, run experiments.Run) *experiments.Run {
 	for i, r := range p.Runs {
 		if r.ID == run.Source() {
@@ -92,7 +96,7 @@ func sourceOf(p *experiments.Plan, run experiments.Run) *experiments.Run {
 	return nil
 }
 
-// train takes the i-th run from where it stands to its end.
+// train trains the i-th run from its latest checkpoint to its end.
 func (s *Sweep) train(ctx context.Context, i int, held *lock.Lock, dev device.Device) (err error) {
 	run := s.Plan.Runs[i]
 	t, err := s.prepare(run, held, dev)
@@ -116,8 +120,7 @@ func (s *Sweep) train(ctx context.Context, i int, held *lock.Lock, dev device.De
 	return err
 }
 
-// prepare opens a run on a device, as far as its latest checkpoint goes. The caller
-// closes the trainer.
+// prepare opens a run on a device, at its latest checkpoint. The caller closes the trainer.
 func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device) (*train.Trainer, error) {
 	folder := s.Folders[run.ID]
 	cut, err := cut(run, folder, s.Data, dev)
@@ -139,7 +142,7 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 	t, err := train.Open(task, dev)
 	var unsupported *device.UnsupportedError
 	if errors.As(err, &unsupported) && folder.HasCheckpoint() {
-		return nil, fmt.Errorf("run %s was begun in %s and is left alone here (%w): another machine can go on with it, and --precision trains another", run.ID, run.Precision, err)
+		return nil, fmt.Errorf("run %s was begun in %s, which this machine does not support (%w): resume it on another machine, or train another run with --precision", run.ID, run.Precision, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("run %s: %w", run.ID, err)
@@ -147,10 +150,10 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 	return t, nil
 }
 
-// cut is the run as it is trained here: as it was begun, else with as many images at a
-// time as the memory at hand holds.
+// cut returns the run with the micro-batch that is used: that with which it was begun, else the
+// largest one that fits into memory.
 func cut(run experiments.Run, folder store.Folder, src *data.Source, dev device.Device) (experiments.Run, error) {
-	old, err := folder.ReadProvenance()
+	old, err := store.ReadProvenance(folder)
 	if err == nil && folder.HasCheckpoint() && replicas(old) == dev.Info().Replicas {
 		run.Micro = old.Micro
 		return run, nil
@@ -159,7 +162,7 @@ func cut(run experiments.Run, folder store.Folder, src *data.Source, dev device.
 	return run, err
 }
 
-// replicas is the number of devices that shared the latest steps of a run; 0 for one.
+// replicas is the number of devices that shared the steps of a run's latest session; 0 for one.
 func replicas(p *store.Provenance) int {
 	if len(p.Sessions) == 0 {
 		return 0

@@ -1,4 +1,4 @@
-// Tests of what a device chooses by timing.
+// Tests of algorithms that a device chooses by timing.
 
 package sweep_test
 
@@ -13,14 +13,14 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
+	"depthlab/harness/store"
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// choosy is a device that chooses anew each time, unless the run has a folder
-// with what was chosen.
+// choosy is a device that makes another choice each time it is opened, unless the run's folder
+// has one.
 type choosy struct {
 	device.Device
 	made *int
@@ -50,15 +50,15 @@ func (d choosy) Open(p device.Programs, o device.Options) (device.Session, error
 
 func (s choosySession) Choices() []device.Choice { return []device.Choice{s.choice} }
 
-// What a device chose by timing is in the provenance. A deterministic run goes
-// on with it; another, which may go on with another choice, says so.
+// The choices of a device are in the provenance. A deterministic run resumes with them. A run
+// that is not deterministic may resume with others, and then says so.
 func TestChoices(t *testing.T) {
 	for _, c := range []struct{ deterministic, choice, said string }{
 		{"true", "1", ""},
-		{"false", "2", "goes on with other arithmetic than before (compiled train 1 -> 2)"},
+		{"false", "2", "resumes with other arithmetic than before (compiled train 1 -> 2)"},
 	} {
 		dir, made := t.TempDir(), 0
-		dev := choosy{ref.New(), &made}
+		dev := choosy{sweeptest.Fast(), &made}
 		text := strings.Replace(several, "seeds: [0, 1, 2]", "seeds: [0]\ndeterministic: "+c.deterministic, 1)
 		err := sweeptest.New(t, text, dir, dev, "").Run(sweeptest.StopAfter(3)) // it saves after two steps
 		if !errors.Is(err, harness.ErrInterrupted) {
@@ -67,7 +67,7 @@ func TestChoices(t *testing.T) {
 		if err := sweeptest.New(t, text, dir, dev, "").Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		p, err := sweeptest.At(dir, "plain-8-seed0").ReadProvenance()
+		p, err := store.ReadProvenance(sweeptest.At(dir, "plain-8-seed0"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,49 +1,36 @@
-// Runs that were finished before: what is left to do for them.
+// Finished runs: what is still to be done for them.
 
 package sweep
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"depthlab/experiments"
+	"depthlab/harness"
+	"depthlab/harness/device"
+	"depthlab/harness/disk"
 	"depthlab/harness/lock"
+	"depthlab/harness/measure"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
-	"depthlab/harness/train"
-	"depthlab/harness/weights"
 )
 
-// drawn are the kinds of events that a figure draws, beside the curves that each record
-// has. Every run records them; a run of an older version may lack them.
-var drawn = map[string]string{"layer_responses": Responses, "gradient_norms": Gradients}
-
-// Kinds of events that Lacking gives. Responses are computed from the trained weights;
-// gradients in training cannot be had afterwards.
-const (
-	Responses = "responses"
-	Gradients = "gradients"
-)
-
-// Lacking are the kinds of events that the figures of a question draw, and that the record
-// of a finished run lacks.
-func Lacking(rec *record.RunRecord, figures []string) (kinds []string) {
-	for _, f := range figures {
-		kind, ok := drawn[f]
-		if ok && !slices.ContainsFunc(rec.Events, func(e record.Event) bool { return e.Kind == kind }) {
-			kinds = append(kinds, kind)
-		}
-	}
-	return kinds
+// LacksGradients reports whether the figures of a question draw the norms of gradients, and the
+// record of a run has none, as records of older versions. They cannot be computed from weights.
+func LacksGradients(rec *record.RunRecord, figures []string) bool {
+	return slices.Contains(figures, "gradient_norms") && rec.Gradients() == nil
 }
 
-// settle does what is left for a run that is finished: it removes what a process that was
-// killed at the very end left, adds to the record what a figure draws and the weights
-// tell, and writes TensorBoard's file.
-func (s *Sweep) settle(run experiments.Run, folder store.Folder) error {
-	if folder.Locked() { // of all that a run leaves, its lock goes last
-		if err := s.holding(folder, folder.Tidy); err != nil {
+// settle completes a finished run: it removes files that a process left that was killed at the
+// very end, measures what a figure draws, and writes TensorBoard's file.
+func (s *Sweep) settle(ctx context.Context, run experiments.Run, dev device.Device) error {
+	folder := s.Folders[run.ID]
+	if folder.Locked() { // the lock is the last file that a run removes
+		if err := s.holding(folder, func() error { return store.Tidy(folder) }); err != nil {
 			return fmt.Errorf("run %s: %w", run.ID, err)
 		}
 	}
@@ -51,9 +38,9 @@ func (s *Sweep) settle(run experiments.Run, folder store.Folder) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(Lacking(rec, s.Plan.Figures), Responses) {
-		if err := s.holding(folder, func() error { return addResponses(folder, rec.Start.Steps) }); err != nil {
-			s.say("%s is left out of layer_responses, which it did not record: %v", run.ID, err)
+	if len(measure.Lacking(rec, s.Plan)) > 0 {
+		if err := s.holding(folder, func() error { return s.measure(ctx, run, dev) }); err != nil {
+			return err
 		}
 	}
 	if s.TensorBoard {
@@ -62,8 +49,35 @@ func (s *Sweep) settle(run experiments.Run, folder store.Folder) error {
 	return nil
 }
 
-// holding calls f with the run's lock held. If another process holds it, that does the
-// same, and nothing is left to do.
+// measure adds to the record of a finished run what figures draw and the record lacks, from the
+// trained weights. The caller holds the run's lock. Fails if the command was interrupted, the
+// device is lost, or nothing can be written. A measurement that is not possible is left out,
+// with a line that says why.
+func (s *Sweep) measure(ctx context.Context, run experiments.Run, dev device.Device) error {
+	folder := s.Folders[run.ID]
+	rec, err := record.Read(folder.Record())
+	if err != nil {
+		return err
+	}
+	for _, m := range measure.Lacking(rec, s.Plan) {
+		if m.Name != "responses" {
+			s.say("%s: %s, %s", run.ID, m.Name, m.Cost(run, s.Plan))
+		}
+		err := m.Add(ctx, measure.Target{Run: run, Folder: folder, Data: s.Data, Device: dev, Say: s.say}, s.Plan.Measurements)
+		var lost *device.LostError
+		var bad *disk.Error
+		switch {
+		case errors.Is(err, harness.ErrInterrupted), errors.As(err, &lost), errors.As(err, &bad):
+			return err
+		case err != nil:
+			s.say("%s is left out of %s: %v", run.ID, strings.Join(m.Figures, " and "), err)
+		}
+	}
+	return nil
+}
+
+// holding calls f with the run's lock held. If another process holds the lock, it does nothing,
+// because that process does the same.
 func (s *Sweep) holding(folder store.Folder, f func() error) error {
 	held, err := s.take(folder)
 	if other := new(lock.HeldError); errors.As(err, &other) {
@@ -73,22 +87,4 @@ func (s *Sweep) holding(folder store.Folder, f func() error) error {
 		return err
 	}
 	return errors.Join(f(), held.Release())
-}
-
-// addResponses adds the layers' responses to the record of a finished run, from its
-// weights. The caller has the run's lock.
-func addResponses(folder store.Folder, step int) error {
-	file, err := weights.Read(folder.Weights())
-	if err != nil {
-		return err
-	}
-	layers, values, err := file.Trained()
-	if err != nil {
-		return err
-	}
-	e, err := train.Responses(layers, values, file.Info.Eps, step)
-	if err != nil {
-		return err
-	}
-	return record.Amend(folder.Record(), e)
 }

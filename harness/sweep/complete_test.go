@@ -1,4 +1,4 @@
-// Tests of what is added to runs that are finished.
+// Tests of what is added to finished runs.
 
 package sweep_test
 
@@ -8,17 +8,16 @@ import (
 	"os"
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
-	"depthlab/experiments"
+	"depthlab/harness/measure"
 	"depthlab/harness/record"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// forget removes the events of a kind from a record, as an older version wrote none.
+// forget removes the events of a kind from a record, which then is like that of an older version.
 func forget(t *testing.T, path, kind string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -31,8 +30,8 @@ func forget(t *testing.T, path, kind string) {
 	}
 }
 
-// A finished run whose record lacks the layers' responses gets them from its weights, once
-// a figure draws them, and is not trained again. Without its weights it stays as it is.
+// If a figure draws the layers' responses, a finished run whose record lacks them gets them from
+// its weights, without training. Without weights its record is not changed.
 func TestMissingResponses(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(figures ...string) *sweep.Sweep {
@@ -56,7 +55,7 @@ func TestMissingResponses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(sweeptest.Outcome(t, dir), without) {
-		t.Error("no figure draws responses, and yet a record was changed")
+		t.Error("a record was changed, although no figure draws responses")
 	}
 	s := begin("layer_responses", "gradient_norms")
 	var said []string
@@ -71,26 +70,20 @@ func TestMissingResponses(t *testing.T) {
 	if key := "record resnet-8-seed0"; !reflect.DeepEqual(got[key], without[key]) {
 		t.Errorf("%s was changed", key)
 	}
-	if text := strings.Join(said, "\n"); !strings.Contains(text, "resnet-8-seed0 is left out of layer_responses") || !strings.Contains(text, "no such file") {
+	if text := strings.Join(said, "\n"); !strings.Contains(text, "layer_responses is drawn without resnet-8-seed0") || !strings.Contains(text, "no such file") {
 		t.Errorf("said %q", text)
 	}
 	rec, err := record.Read(residual.Record())
 	if err != nil || !rec.Finished() {
 		t.Fatal(rec, err)
 	}
-	if got := sweep.Lacking(rec, []string{"gradient_norms", "training_curves", "layer_responses"}); !slices.Equal(got, []string{"gradients", "responses"}) {
-		t.Errorf("it lacks %q", got)
+	if got := measure.Lacking(rec, s.Plan); len(got) != 1 || got[0].Name != "responses" {
+		t.Errorf("it lacks %v", got)
+	}
+	if !sweep.LacksGradients(rec, s.Plan.Figures) || sweep.LacksGradients(rec, []string{"layer_responses"}) {
+		t.Error("its record has no gradients, which one of the figures draws")
 	}
 	if plain.Locked() || residual.Locked() {
 		t.Error("a lock is left")
-	}
-}
-
-// What draws more than curves are figures that a question may name.
-func TestDrawnAgree(t *testing.T) {
-	for figure := range sweep.Drawn {
-		if !slices.Contains(experiments.Figures, figure) {
-			t.Errorf("%s is no figure; there are %q", figure, experiments.Figures)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-// The devices of a sweep, and how many runs are trained at a time.
+// The devices of a sweep, and how many runs are trained at the same time.
 
 package sweep
 
@@ -14,12 +14,12 @@ import (
 	"depthlab/harness/model"
 )
 
-// pool is the devices that runs are trained on, one run on each. Each is a client of its
-// own: what one client launches runs one after the other.
+// pool is the devices on which runs are trained, one run on each. For several runs on one GPU it
+// opens several clients, because the launches of one client run one after the other.
 type pool struct {
 	open     func(place int) (device.Device, error) // nil if no other can be opened
 	all      []opened
-	borrowed bool // the first is the caller's, who closes it
+	borrowed bool // the caller owns and closes the first one
 }
 
 // opened is a device at a place: see Sweep.Open.
@@ -28,7 +28,7 @@ type opened struct {
 	place int
 }
 
-// grow opens devices until there are n, one more at each of so many places in turn.
+// grow opens devices until there are n, distributed evenly over so many places.
 func (p *pool) grow(n, places int) error {
 	for job := 1; len(p.all) < n; job++ {
 		for place := 0; place < places && len(p.all) < n; place++ {
@@ -37,7 +37,7 @@ func (p *pool) grow(n, places int) error {
 			}
 			dev, err := p.open(place)
 			if err != nil {
-				return fmt.Errorf("a device for run %d of %d at a time: %w (--devices and --jobs choose)", len(p.all)+1, n, err)
+				return fmt.Errorf("opening a device for run %d of %d at a time: %w (--devices and --jobs change the number)", len(p.all)+1, n, err)
 			}
 			p.all = append(p.all, opened{dev, place})
 		}
@@ -55,10 +55,10 @@ func (p *pool) at(place int) (n int) {
 	return n
 }
 
-// replace opens a device in place of a lost one, which cannot even be closed.
+// replace opens a device in place of a lost one, which cannot be closed.
 func (p *pool) replace(i int) error {
 	if p.open == nil {
-		return errors.New("it is lost")
+		return errors.New("no other device can be opened")
 	}
 	dev, err := p.open(p.all[i].place)
 	if err == nil {
@@ -68,8 +68,8 @@ func (p *pool) replace(i int) error {
 	return err
 }
 
-// shrink closes all devices but n. After a loss it opens these anew: a device that is
-// lost cannot be used, or even closed, and takes others of its card along.
+// shrink closes all devices but the first n. If failed is the loss of a device, it replaces these
+// n and closes none: a lost device cannot be used or closed, nor can others on the same GPU.
 func (p *pool) shrink(n int, failed error) error {
 	spare := p.all[n:]
 	p.all = p.all[:n]
@@ -100,8 +100,8 @@ func (p *pool) close() error {
 	return errors.Join(errs...)
 }
 
-// choose opens as many devices as runs are to be trained at a time: at each place as many
-// as asked for, or on a GPU as many as are worth it.
+// choose opens the devices: s.Jobs at each place, or, if that is 0, on a GPU as many as are
+// worth it and else one.
 func (s *Sweep) choose(todo []indexed) error {
 	places, jobs := max(1, s.Places), s.Jobs
 	if jobs == 0 {
@@ -120,8 +120,8 @@ func (s *Sweep) choose(todo []indexed) error {
 	return s.devices.grow(n, places)
 }
 
-// worth is how many runs at a time are worth it at a place, timed at the first one, whose
-// devices stay open.
+// worth returns how many runs at the same time at one place give the highest speed. It measures
+// at the first place, whose devices stay open.
 func (s *Sweep) worth(todo []indexed, places int) (int, error) {
 	run, bytes, err := largest(todo, s.Data, s.Device.Info())
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *Sweep) worth(todo []indexed, places int) (int, error) {
 	if run, err = cut(run, s.Folders[run.ID], s.Data, s.Device); err != nil {
 		return 0, err
 	}
-	var failed error // of the most at a time
+	var failed error // error with more than one run
 	most := (len(todo) + places - 1) / places
 	n, err := enough(min(fit(s.Device, bytes, most), most), func(n int) (float64, error) {
 		v, err := together(&s.devices, n, run, s.Data)
@@ -146,13 +146,13 @@ func (s *Sweep) worth(todo []indexed, places int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.Say("  training %d at a time on a device (--jobs N chooses otherwise)", n)
+	s.Say("  training %d at a time on a device (change it with --jobs N)", n)
 	return n, s.devices.shrink(n, failed)
 }
 
-// enough tries 1, 2 and 4 jobs, up to limit, and gives the most that are worth
-// it: each doubling has to bring 10 % more. That several fail together, as for
-// lack of memory, is no error: fewer are trained at a time.
+// enough tries 1, 2 and 4 jobs, up to limit, and returns the largest number that is worth it:
+// each doubling must be at least 10 % faster. If several jobs fail, for example because memory is
+// short, the smaller number is returned. If one job fails, that is an error.
 func enough(limit int, speed func(jobs int) (float64, error)) (int, error) {
 	best := 0.0
 	for n := 1; n <= 4 && n <= limit; n *= 2 {
@@ -168,7 +168,7 @@ func enough(limit int, speed func(jobs int) (float64, error)) (int, error) {
 	return max(1, min(4, limit)&^1), nil
 }
 
-// largest is the run whose programs take the most memory, and how much, in bytes.
+// largest returns the run whose programs need the most memory, and how much, in bytes.
 func largest(runs []indexed, src *data.Source, info device.Info) (most experiments.Run, bytes int64, err error) {
 	for _, r := range runs {
 		n, err := model.Footprint(r.run, src, info)
@@ -182,8 +182,8 @@ func largest(runs []indexed, src *data.Source, info device.Info) (most experimen
 	return most, bytes, nil
 }
 
-// fit is how many programs of so many bytes the free memory of a device holds, with half
-// as much again for what the compiler adds; most if that is not known.
+// fit is how many runs of so many bytes fit into the free memory of a device, with half as much in
+// addition for the compiler; most if the memory is unknown.
 func fit(dev device.Device, bytes int64, most int) int {
 	limit, used := model.Memory(dev)
 	if limit == 0 {
@@ -192,8 +192,8 @@ func fit(dev device.Device, bytes int64, most int) int {
 	return max(1, int((limit-used)/(bytes+bytes/2)))
 }
 
-// together trains a run on n devices at a time, for a few launches at rate 0, and gives
-// the images per second of all.
+// together trains a run on n devices at the same time, for a few launches at rate 0, and returns
+// images per second of all together.
 func together(devices *pool, n int, run experiments.Run, src *data.Source) (float64, error) {
 	if err := devices.grow(n, 1); err != nil {
 		return 0, err
@@ -205,7 +205,7 @@ func together(devices *pool, n int, run experiments.Run, src *data.Source) (floa
 			return 0, err
 		}
 		defer m.Close()
-		if _, err := m.Steps(0, m.Launch, m.Launch, device.Rates{}); err != nil { // warm
+		if _, err := m.Steps(0, m.Launch, m.Launch, device.Rates{}); err != nil { // warm up
 			return 0, err
 		}
 		all = append(all, m)

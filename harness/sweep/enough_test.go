@@ -1,4 +1,4 @@
-// Tests of how many runs are trained at a time.
+// Tests of choosing how many runs are trained at the same time.
 
 package sweep
 
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Jobs are added while each doubling brings a tenth, fits and works.
+// Jobs are doubled as long as that is 10 % faster, fits and works.
 func TestEnough(t *testing.T) {
 	const broken = -1
 	for _, c := range []struct {
@@ -39,6 +39,6 @@ func TestEnough(t *testing.T) {
 		}
 	}
 	if _, err := enough(4, func(int) (float64, error) { return 0, errors.New("broken") }); err == nil {
-		t.Error("an error is lost")
+		t.Error("no error if one job fails")
 	}
 }

@@ -1,4 +1,4 @@
-// Tests of runs that wait for the one they begin as.
+// Tests of runs that begin with the weights of another run of the sweep.
 
 package sweep_test
 
@@ -8,17 +8,17 @@ import (
 	"strings"
 	"testing"
 
-	"depthlab/harness/device/ref"
+	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// A run that extends another is the same after any interruption, waits for the
-// other, fails with it, and is made anew when that is.
+// A run that extends another has the same results after any interruption. It waits for the other,
+// fails if that fails, and is trained again if that is another run.
 func TestExtendInSweep(t *testing.T) {
 	begin := func(dir, old, new string) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
-		s.Plan = sweeptest.New(t, strings.Replace(strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-14, plain-8]\nvariants: [{name: constructed, extend: plain-8}]", 1), old, new, 1), dir, ref.New(), "").Plan
+		s.Plan = sweeptest.New(t, strings.Replace(strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-14, plain-8]\nvariants: [{name: constructed, extend: plain-8}]", 1), old, new, 1), dir, sweeptest.Fast(), "").Plan
 		return s
 	}
 	whole, cut := t.TempDir(), t.TempDir()
@@ -27,12 +27,12 @@ func TestExtendInSweep(t *testing.T) {
 	}
 	sweeptest.Interrupted(t, func() *sweep.Sweep { return begin(cut, "", "") })
 	if !reflect.DeepEqual(sweeptest.Outcome(t, cut), sweeptest.Outcome(t, whole)) {
-		t.Error("an interrupted run is another")
+		t.Error("an interrupted run ends differently")
 	}
 
 	first := begin(t.TempDir(), "", "")
 	runs := first.Plan.Runs
-	first.Plan.Runs = append(runs[2:3:3], runs[:2]...) // before what it begins as
+	first.Plan.Runs = append(runs[2:3:3], runs[:2]...) // before the run that it extends
 	if err := first.Run(context.Background()); err != nil {
 		t.Error(err)
 	}
@@ -43,11 +43,11 @@ func TestExtendInSweep(t *testing.T) {
 	}
 	before := sweeptest.Read(t, whole, "plain-14-constructed-seed0").Began()
 	again := begin(whole, "", "")
-	again.Plan.Runs[1].Schedule.Stop = 5 // of plain-8 alone
+	again.Plan.Runs[1].Schedule.Stop = 5 // of plain-8 only
 	if err := again.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := again.Folders["plain-14-constructed-seed0"].ReadProvenance(); err != nil || p.Source != again.Folders["plain-8-seed0"].Name() {
-		t.Errorf("its source is another, but it was not trained anew: %+v, %v, %v", p, err, before)
+	if p, err := store.ReadProvenance(again.Folders["plain-14-constructed-seed0"]); err != nil || p.Source != again.Folders["plain-8-seed0"].Name() {
+		t.Errorf("its source is another run, but it was not trained again: %+v, %v, %v", p, err, before)
 	}
 }

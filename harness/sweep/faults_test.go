@@ -1,4 +1,4 @@
-// Tests of disks that fail or are full.
+// Tests of disk faults and full disks.
 
 package sweep_test
 
@@ -25,8 +25,8 @@ import (
 	"depthlab/nets"
 )
 
-// Whatever operation the disk fails at, the sweep ends with an error that says
-// so, and once the disk is well it ends as if nothing had been.
+// If any operation of the disk fails, the sweep ends with an error that says so. When the disk works
+// again, the sweep has the results of an uninterrupted one.
 func TestEveryDiskFault(t *testing.T) {
 	want := sweeptest.Undisturbed(t)
 	t.Cleanup(func() { disk.Fault = nil })
@@ -63,7 +63,7 @@ func TestEveryDiskFault(t *testing.T) {
 			dir, n := t.TempDir(), 0
 			disk.Fault = func(_, _ string, bytes int) (int, error) {
 				if n++; n > at {
-					return bytes / 2, fault // and so it stays
+					return bytes / 2, fault // this and all later operations
 				}
 				return 0, nil
 			}
@@ -71,7 +71,7 @@ func TestEveryDiskFault(t *testing.T) {
 			disk.Fault = nil
 			var bad *disk.Error
 			if !errors.As(err, &bad) || !errors.Is(err, fault) || !strings.Contains(err.Error(), dir) {
-				t.Errorf("operation %d (%s) failed with %v, and the sweep said: %v", at, op, fault, err)
+				t.Errorf("operation %d (%s) failed with %v, the sweep's error is: %v", at, op, fault, err)
 			}
 			if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
 				t.Errorf("after a fault at operation %d (%s): %v", at, op, err)
@@ -85,7 +85,7 @@ func TestEveryDiskFault(t *testing.T) {
 	t.Logf("%d faults, of %d kinds, at a sweep of %d operations", tried, len(places), len(ops))
 }
 
-// A results folder that vanishes under a sweep ends it, and is said.
+// If the results folder is removed during a sweep, the sweep ends with an error that says so.
 func TestFolderVanishes(t *testing.T) {
 	want := sweeptest.Undisturbed(t)
 	t.Cleanup(func() { disk.Fault = nil })
@@ -111,8 +111,8 @@ func TestFolderVanishes(t *testing.T) {
 	sweeptest.Same(t, dir, want)
 }
 
-// A disk that is really full, and then made larger: a small one in memory, in
-// a process with a file system of its own.
+// A file system that is really full, and then enlarged: a small tmpfs in a process with its own
+// mounts.
 func TestFullDisk(t *testing.T) {
 	if dir := os.Getenv(envDisk); dir != "" {
 		fullDisk(t, dir)
@@ -136,12 +136,12 @@ const envDisk = "DEPTHLAB_TEST_DISK" // the mount point of TestFullDisk's proces
 func fullDisk(t *testing.T, dir string) {
 	err := sweeptest.NewSmall(t, dir).Run(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "make room") {
-		t.Errorf("begun on a disk too small: %v", err)
+		t.Errorf("on a disk that is too small: %v, want an error", err)
 	}
 	t.Cleanup(func() { disk.Fault = nil })
 	disk.Fault = func(op, _ string, _ int) (int, error) {
 		if op == "free" {
-			return 1 << 30, errors.ErrUnsupported // so that it begins all the same
+			return 1 << 30, errors.ErrUnsupported // pass the check of free space
 		}
 		return 0, nil
 	}
@@ -150,7 +150,7 @@ func fullDisk(t *testing.T, dir string) {
 		t.Errorf("error %v, want one of a full disk", err)
 	}
 	disk.Fault = nil
-	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} { // what was saved is whole
+	for _, id := range []string{"plain-8-seed0", "resnet-8-seed0"} { // checkpoints are valid
 		if _, warnings, err := state.Latest(sweeptest.At(dir, id).Checkpoints(), sweeptest.At(dir, id).Name()); err != nil || len(warnings) > 0 {
 			t.Errorf("%s: %v, %v", id, warnings, err)
 		}
@@ -171,8 +171,8 @@ func fullDisk(t *testing.T, dir string) {
 	sweeptest.Same(t, dir, sweeptest.Undisturbed(t))
 }
 
-// A damaged newest checkpoint is named and set aside, and the one before it
-// leads to the same end.
+// If the newest checkpoint is damaged, a warning names it, and the run resumes from the one before,
+// with the same results.
 func TestDamagedCheckpoint(t *testing.T) {
 	want := sweeptest.Undisturbed(t)
 	for name, spoil := range map[string]func([]byte) []byte{
@@ -220,14 +220,14 @@ func TestDamagedCheckpoint(t *testing.T) {
 			got := sweeptest.Outcome(t, dir)
 			for key, v := range want {
 				if strings.HasPrefix(key, "weights of ") && !reflect.DeepEqual(got[key], v) {
-					t.Errorf("%s differs from the undisturbed sweep's", key)
+					t.Errorf("%s differs from the uninterrupted sweep's", key)
 				}
 			}
 		})
 	}
 }
 
-// A sweep that has no room is refused before it begins.
+// A sweep that needs more than the free disk space is refused before it begins.
 func TestNoRoom(t *testing.T) {
 	dir := t.TempDir()
 	t.Cleanup(func() { disk.Fault = nil })
@@ -242,11 +242,11 @@ func TestNoRoom(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
-		t.Errorf("begun all the same: %q", left)
+		t.Errorf("it began anyway: %q", left)
 	}
 }
 
-// What a run needs on disk is not less than what it then takes.
+// A run does not use more disk space than store.Space estimates.
 func TestSpaceIsEnough(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.NewSmall(t, dir)
@@ -286,12 +286,12 @@ func TestSpaceIsEnough(t *testing.T) {
 		kept, passing = kept+k, max(passing, p)
 	}
 	if most["checkpoints"] == 0 || most["checkpoints"] > passing || most["checkpoints"]*2 < passing {
-		t.Errorf("checkpoints took %d bytes, %d were foreseen", most["checkpoints"], passing)
+		t.Errorf("checkpoints needed %d bytes, the estimate is %d", most["checkpoints"], passing)
 	}
 	if most["weights"] == 0 || most["weights"] > kept {
-		t.Errorf("weights took %d bytes, %d were foreseen", most["weights"], kept)
+		t.Errorf("weights needed %d bytes, the estimate is %d", most["weights"], kept)
 	}
 	if state.Keep < 2 {
-		t.Error("one checkpoint is not enough")
+		t.Error("fewer than two checkpoints are kept")
 	}
 }

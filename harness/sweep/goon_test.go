@@ -1,4 +1,4 @@
-// Tests of runs that go on from others, begin with files of weights, and keep weights.
+// Tests of runs that continue others, begin with files of weights, or keep weights.
 
 package sweep_test
 
@@ -21,10 +21,10 @@ import (
 	"depthlab/harness/weights"
 )
 
-// plain is a question whose weights depend on nothing but the last ones: no momentum.
+// plain is a question without momentum, so that the next weights depend only on the current ones.
 var plain = strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\noptimizer: {momentum: 0}", "warmup: {rate: 0.01, for: 2 steps, from_depth: 8}", "warmup: none").Replace(sweeptest.Small)
 
-// asking is a sweep of a question that may name runs of the store in dir, and files.
+// asking returns a sweep of a question that may name files and runs of the store in dir.
 func asking(t *testing.T, dir, text string) *sweep.Sweep {
 	t.Helper()
 	s := sweeptest.NewSmall(t, dir)
@@ -38,6 +38,7 @@ func asking(t *testing.T, dir, text string) *sweep.Sweep {
 	return s
 }
 
+// trained runs a sweep, and returns the folder of its first run.
 func trained(t *testing.T, s *sweep.Sweep) store.Folder {
 	t.Helper()
 	if err := s.Run(context.Background()); err != nil {
@@ -46,7 +47,7 @@ func trained(t *testing.T, s *sweep.Sweep) store.Folder {
 	return s.Folders[s.Plan.Runs[0].ID]
 }
 
-// events are those of a run's record, times and speeds aside.
+// events returns the events of a run's record, without times and speeds.
 func events(t *testing.T, f store.Folder) (all []record.Event) {
 	t.Helper()
 	rec, err := record.Read(f.Record())
@@ -69,9 +70,9 @@ func content(t *testing.T, path string) []byte {
 	return b
 }
 
-// A run that goes on has the weights, bit for bit, of one that was trained for as
-// long at once, however often it is interrupted; its record has both curves, and
-// its provenance names the run that it goes on from.
+// A run that continues another ends with the bits of one that was trained for as long without a
+// break, however often it is interrupted. Its record has the curves of both, and its provenance
+// names the other run.
 func TestGoOn(t *testing.T) {
 	dir := t.TempDir()
 	parent := trained(t, asking(t, dir, plain))
@@ -102,16 +103,16 @@ func TestGoOn(t *testing.T) {
 	if end := rec.Events[len(rec.Events)-1].Seconds; err != nil || end <= old.Seconds() {
 		t.Errorf("%g s of training in all, and %g s of the run before (%v)", end, old.Seconds(), err)
 	}
-	p, err := child.ReadProvenance()
+	p, err := store.ReadProvenance(child)
 	if err != nil || p.Source != parent.Name() || p.Run.Continue != parent.Name() || len(p.Sessions) == 0 || p.Sessions[0].First != 6 || p.Sessions[0].Note != "" {
 		t.Errorf("%v: %+v", err, p)
 	}
 	used, err := store.Store(dir).Used()
 	if err != nil || len(used[parent.Name()]) == 0 {
-		t.Errorf("nobody uses the run that another goes on from: %v, %v", used, err)
+		t.Errorf("the run that another continues counts as unused: %v, %v", used, err)
 	}
 
-	// And on from there, at another rate.
+	// Continue that one, at another rate.
 	grand := trained(t, asking(t, dir, fmt.Sprintf("question: On?\ncontinue: {run: %s, for: 2 steps, rate: 0.5}\n", child.Name())))
 	if rec, err = record.Read(grand.Record()); err != nil || len(rec.TrainCurve()) != 12 || rec.Events[len(rec.Events)-1].Kind != "end" {
 		t.Errorf("%v: %+v", err, rec)
@@ -123,7 +124,7 @@ func TestGoOn(t *testing.T) {
 	}
 }
 
-// Interrupted, a run that goes on is the same.
+// A run that continues another has the same results if it is interrupted.
 func TestGoOnInterrupted(t *testing.T) {
 	var all [2][]record.Event
 	for i := range all {
@@ -139,11 +140,11 @@ func TestGoOnInterrupted(t *testing.T) {
 		all[i] = events(t, trained(t, begin()))
 	}
 	if !reflect.DeepEqual(all[0], all[1]) {
-		t.Errorf("an interrupted run is another:\n%+v\n%+v", all[0], all[1])
+		t.Errorf("an interrupted run ends differently:\n%+v\n%+v", all[0], all[1])
 	}
 }
 
-// What cannot be gone on from is refused when the question is read.
+// A run that cannot be continued is refused when the question is read.
 func TestGoOnFromWhat(t *testing.T) {
 	dir := t.TempDir()
 	s := asking(t, dir, plain)
@@ -172,8 +173,8 @@ func TestGoOnFromWhat(t *testing.T) {
 	}
 }
 
-// A run that begins with a file is at first as wrong as the net in it, and is
-// refused when the file was changed since the question was read.
+// A run that begins with a file has the test error of the file's net at first. It fails if the file
+// changed after the question was read.
 func TestBeginWithFile(t *testing.T) {
 	dir := t.TempDir()
 	parent := trained(t, asking(t, dir, plain))
@@ -196,21 +197,21 @@ func TestBeginWithFile(t *testing.T) {
 	if want, _ := old.FinalTest(); own.Began().Test != want {
 		t.Errorf("begins with %g %% test error, the file's net ended with %g %%", own.Began().Test, want)
 	}
-	if other := trained(t, asking(t, dir, strings.Replace(text, "nets: [plain-8]", "nets: [resnet-8]", 1))); !strings.Contains(string(content(t, other.Record())), "are of a plain-8, and a resnet-8 begins with them") {
-		t.Error("nobody says that the weights are another net's")
+	if other := trained(t, asking(t, dir, strings.Replace(text, "nets: [plain-8]", "nets: [resnet-8]", 1))); !strings.Contains(string(content(t, other.Record())), "are those of plain-8, and resnet-8 begins with them") {
+		t.Error("no warning that the weights are another net's")
 	}
 	s := asking(t, dir, strings.Replace(text, "seeds: [1]", "seeds: [2]", 1))
 	if err := os.WriteFile(file, append(content(t, file), 0), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which were changed since it was asked for") {
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which changed after the question was read") {
 		t.Error(err)
 	}
 }
 
-// The best weights are those of the test with the lowest error, others those of
-// their steps; an interrupted run keeps the same, and the last weights are what
-// they are without.
+// The best weights are those of the test with the lowest error, and weights of every N steps those
+// of their steps. An interrupted run keeps the same ones. Keeping weights does not change the last
+// ones.
 func TestKeep(t *testing.T) {
 	text := strings.Replace(plain, "evaluate: 3 steps", "evaluate: 2 steps", 1) + "keep: [last, best, every 3 steps]\nvalidation: 4\n"
 	without := trained(t, asking(t, t.TempDir(), strings.Replace(text, "keep:", "#", 1)))
@@ -233,14 +234,14 @@ func TestKeep(t *testing.T) {
 			lowest = p
 		}
 	}
-	if best, every := whole.KeptSteps(store.Best), whole.KeptSteps(store.Every); !slices.Equal(best, []int{lowest.Step}) || !slices.Equal(every, []int{3}) {
+	if best, every := store.Best.Steps(whole), store.Every.Steps(whole); !slices.Equal(best, []int{lowest.Step}) || !slices.Equal(every, []int{3}) {
 		t.Errorf("the best weights of steps %v and others of %v, want %d and 3", best, every, lowest.Step)
 	}
-	if got := weights.ChosenBy(whole.Kept(store.Best, lowest.Step)); got != "validation" {
+	if got := weights.ChosenBy(store.Best.File(whole, lowest.Step)); got != "validation" {
 		t.Errorf("chosen by the %s set", got)
 	}
 	if weights.ChosenBy(whole.Weights()) != "" || !bytes.Equal(content(t, whole.Weights()), content(t, without.Weights())) {
-		t.Error("the last weights are others, where more are kept")
+		t.Error("keeping weights changed the last ones")
 	}
 	dir := t.TempDir()
 	sweeptest.Interrupted(t, func() *sweep.Sweep { return asking(t, dir, text) })
@@ -252,37 +253,36 @@ func TestKeep(t *testing.T) {
 		f    store.Folder
 		want string
 	}{{whole, ""}, {without, "the best weights and weights of every 3 steps"}} {
-		if got := c.f.Lacks(asking(t, t.TempDir(), text).Plan.Runs[0]); got != c.want {
+		if got := store.Lacks(c.f, asking(t, t.TempDir(), text).Plan.Runs[0]); got != c.want {
 			t.Errorf("lacks %q, want %q", got, c.want)
 		}
 	}
 }
 
-// Weights of steps that a killed process had come to, and that are not part of
-// the run as it resumes, are removed; the best of before are there until a
-// checkpoint knows of better ones.
+// Kept weights of steps after the checkpoint, written by a killed process, are removed. The earlier
+// best weights are kept until a checkpoint with better ones is saved.
 func TestKeepAfterKill(t *testing.T) {
 	dir := t.TempDir()
 	text := plain + "keep: [last, best, every 1 steps]\n"
 	var f store.Folder
-	for n := 4; len(f.KeptSteps(store.Best)) == 0; n++ { // until the first test
+	for n := 4; len(store.Best.Steps(f)) == 0; n++ { // until the first test
 		s := asking(t, dir, text)
 		if err := s.Run(sweeptest.StopAfter(n)); err == nil {
 			t.Fatal("not interrupted")
 		}
 		f = s.Folders[s.Plan.Runs[0].ID]
 	}
-	before := f.KeptSteps(store.Every)
-	for _, path := range []string{f.Kept(store.Best, 5), f.Kept(store.Every, 5)} {
-		if err := os.WriteFile(path, []byte("of a step behind the checkpoint"), 0o666); err != nil {
+	before := store.Every.Steps(f)
+	for _, path := range []string{store.Best.File(f, 5), store.Every.File(f, 5)} {
+		if err := os.WriteFile(path, []byte("of a step after the checkpoint"), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
-	trained(t, asking(t, dir, plain)) // which keeps no more
-	if got := f.KeptSteps(store.Every); len(before) == 0 || !slices.Equal(got, before) {
+	trained(t, asking(t, dir, plain)) // without keep
+	if got := store.Every.Steps(f); len(before) == 0 || !slices.Equal(got, before) {
 		t.Errorf("weights of steps %v, want those of %v", got, before)
 	}
-	if best := f.KeptSteps(store.Best); len(best) != 1 || best[0] == 5 {
+	if best := store.Best.Steps(f); len(best) != 1 || best[0] == 5 {
 		t.Errorf("the best are of steps %v", best)
 	}
 }

@@ -1,4 +1,4 @@
-// Tests of several runs at a time, and of lost devices.
+// Tests of several runs at the same time, and of lost devices.
 
 package sweep_test
 
@@ -17,7 +17,6 @@ import (
 	"depthlab/harness"
 	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/device/xla"
 	"depthlab/harness/model"
 	"depthlab/harness/sweep"
@@ -26,21 +25,20 @@ import (
 	"depthlab/nets/program"
 )
 
-// several is question with three small runs.
+// several is a question with three small runs.
 var several = strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\nseeds: [0, 1, 2]", "batch: 8", "batch: 4", "train: 64", "train: 32").Replace(sweeptest.Question)
 
-func openRef(int) (device.Device, error) { return ref.New(), nil }
+func openRef(int) (device.Device, error) { return sweeptest.Fast(), nil }
 
-// How many runs are trained at a time changes nothing in any of them, however
-// often all are interrupted.
+// The results of runs do not depend on how many are trained at the same time, nor on interruptions.
 func TestJobs(t *testing.T) {
 	alone, together := t.TempDir(), t.TempDir()
-	if err := sweeptest.New(t, several, alone, ref.New(), "").Run(context.Background()); err != nil {
+	if err := sweeptest.New(t, several, alone, sweeptest.Fast(), "").Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	stops := 0
 	for n := 4; ; n += 6 {
-		s := sweeptest.New(t, several, together, ref.New(), "")
+		s := sweeptest.New(t, several, together, sweeptest.Fast(), "")
 		s.Open, s.Jobs = openRef, 3
 		err := s.Run(sweeptest.StopAfter(n))
 		if err == nil {
@@ -59,7 +57,7 @@ func TestJobs(t *testing.T) {
 	}
 }
 
-// losing is a device that is lost in the midst of training a net, for good.
+// losing is a device that is lost during the training of a net.
 type losing struct {
 	device.Device
 	step int
@@ -82,9 +80,9 @@ func (s *losingSession) Train(p device.Launch, m []device.Metric) error {
 	return s.Session.Train(p, m)
 }
 
-// A run whose device is lost goes on from its checkpoint, with a new device or on another
-// one; it costs the other runs nothing. Without a device the sweep ends and says so, and
-// the next one goes on. A run that loses each device fails.
+// A run whose device is lost resumes from its checkpoint, on a new device or another one, and other
+// runs are not affected. Without any device the sweep ends with an error, and the next sweep
+// resumes. A run that loses every device fails.
 func TestLostDevice(t *testing.T) {
 	text := strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-8]\nseeds: [0, 1, 2]", 1)
 	begin := func(dir string, dev device.Device) *sweep.Sweep {
@@ -93,7 +91,7 @@ func TestLostDevice(t *testing.T) {
 		return s
 	}
 	whole := t.TempDir()
-	if err := begin(whole, ref.New()).Run(context.Background()); err != nil {
+	if err := begin(whole, sweeptest.Fast()).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	none := func(int) (device.Device, error) { return nil, errors.New("no GPU") }
@@ -109,14 +107,14 @@ func TestLostDevice(t *testing.T) {
 			if place == 0 {
 				return none(0)
 			}
-			return ref.New(), nil
+			return sweeptest.Fast(), nil
 		}, 1, 2, "", 3},
-		"none":             {none, 1, 1, "3 runs are not finished, as no device is left (", 1},
-		"each is lost too": {func(int) (device.Device, error) { return losing{ref.New(), 5}, nil }, 1, 1, "3 of 3 runs failed", 3},
+		"none":             {none, 1, 1, "3 runs are not finished, because no device is left (", 1},
+		"each is lost too": {func(int) (device.Device, error) { return losing{sweeptest.Fast(), 5}, nil }, 1, 1, "3 of 3 runs failed", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			s := begin(dir, losing{ref.New(), 5})
+			s := begin(dir, losing{sweeptest.Fast(), 5})
 			s.Open, s.Jobs, s.Places = c.open, c.jobs, c.places
 			err := s.Run(context.Background())
 			var lost *device.LostError
@@ -132,7 +130,7 @@ func TestLostDevice(t *testing.T) {
 					all, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "checkpoints", "*"))
 					t.Errorf("no checkpoint of step 4 among %v", all)
 				}
-				if err := begin(dir, ref.New()).Run(context.Background()); err != nil {
+				if err := begin(dir, sweeptest.Fast()).Run(context.Background()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -143,7 +141,7 @@ func TestLostDevice(t *testing.T) {
 	}
 }
 
-// noting is a device that notes which nets were opened on it.
+// noting is a device that records which nets were opened on it.
 type noting struct {
 	device.Device
 	place int
@@ -159,7 +157,7 @@ func (d noting) Open(p device.Programs, o device.Options) (device.Session, error
 	return d.Device.Open(p, o)
 }
 
-// Every device trains a run, the longest runs first; with one device they keep their
+// With several devices, each trains a run, the longest runs first. With one device, runs keep their
 // order.
 func TestLongestFirst(t *testing.T) {
 	text := strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-8, plain-14, plain-20]", 1)
@@ -169,9 +167,9 @@ func TestLongestFirst(t *testing.T) {
 	} {
 		var mu sync.Mutex
 		var seen []string
-		s := sweeptest.New(t, text, t.TempDir(), noting{ref.New(), 0, &mu, &seen}, "")
+		s := sweeptest.New(t, text, t.TempDir(), noting{sweeptest.Fast(), 0, &mu, &seen}, "")
 		s.Data = datatest.Noise()
-		s.Places, s.Open = places, func(place int) (device.Device, error) { return noting{ref.New(), place, &mu, &seen}, nil }
+		s.Places, s.Open = places, func(place int) (device.Device, error) { return noting{sweeptest.Fast(), place, &mu, &seen}, nil }
 		if err := s.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +182,7 @@ func TestLongestFirst(t *testing.T) {
 	}
 }
 
-// On a device that tells its memory the largest net counts.
+// roomy is a device that reports a given memory.
 type roomy struct {
 	device.Device
 	limit, used int64
@@ -192,8 +190,9 @@ type roomy struct {
 
 func (r roomy) Memory() (limit, used int64) { return r.limit, r.used }
 
+// The memory of the largest net decides how many runs fit.
 func TestFit(t *testing.T) {
-	s := sweeptest.New(t, sweeptest.Question, t.TempDir(), ref.New(), "")
+	s := sweeptest.New(t, sweeptest.Question, t.TempDir(), sweeptest.Fast(), "")
 	one, err := model.Footprint(s.Plan.Runs[1], s.Data, s.Device.Info())
 	if err != nil {
 		t.Fatal(err)
@@ -203,10 +202,10 @@ func TestFit(t *testing.T) {
 		dev  device.Device
 		want int
 	}{
-		{ref.New(), 2}, // not known: no limit but the runs
-		{roomy{ref.New(), 0, 0}, 2},
-		{roomy{ref.New(), 10*one + 5, 7*one + 3}, 3},
-		{roomy{ref.New(), one, one / 2}, 1},
+		{sweeptest.Fast(), 2}, // unknown memory: all runs
+		{roomy{sweeptest.Fast(), 0, 0}, 2},
+		{roomy{sweeptest.Fast(), 10*one + 5, 7*one + 3}, 3},
+		{roomy{sweeptest.Fast(), one, one / 2}, 1},
 	} {
 		s.Device = c.dev
 		if id, got, err := s.Fitting(2); got != c.want || id != s.Plan.Runs[1].ID || err != nil {
@@ -215,11 +214,11 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// crowded is a GPU on which no second net can be trained beside one.
+// crowded is a GPU that fails to open a second session.
 type crowded struct {
 	device.Device
 	open   *atomic.Int32 // sessions
-	timed  *[]int        // bytes of work space of each session
+	timed  *[]int        // bytes of the Work arena of each session
 	failed error
 }
 
@@ -252,8 +251,8 @@ func (s crowdedSession) Close() error {
 	return s.Session.Close()
 }
 
-// Where two at a time fail, a line says so, and the sweep trains one at a time.
-// Timed is the largest net.
+// If two runs at the same time fail, a line says so, and the sweep trains one at a time. The largest
+// net is timed.
 func TestTwoAtATimeFail(t *testing.T) {
 	for name, c := range map[string]struct {
 		failed error
@@ -267,7 +266,7 @@ func TestTwoAtATimeFail(t *testing.T) {
 		opened := 0
 		dev := func(int) (device.Device, error) {
 			opened++
-			return crowded{ref.New(), &open, &timed, c.failed}, nil
+			return crowded{sweeptest.Fast(), &open, &timed, c.failed}, nil
 		}
 		first, _ := dev(0)
 		opened = 0
@@ -286,13 +285,13 @@ func TestTwoAtATimeFail(t *testing.T) {
 			t.Errorf("%s: %d devices were opened, want %d", name, opened, c.opened)
 		}
 		if timed[0] != slices.Max(timed) || timed[0] == slices.Min(timed) {
-			t.Errorf("%s: work space of the nets opened: %v; the largest should be timed", name, timed)
+			t.Errorf("%s: the Work arenas of the opened nets have %v bytes; want the largest net to be timed", name, timed)
 		}
 	}
 }
 
-// Four devices of XLA's CPU plugin, each with a run, or one with two at a time: they train
-// at the same time, and each of eight runs ends with the bits of one trained alone.
+// Four devices of XLA's CPU plugin with one run each, or one device with two runs, train at the same
+// time. Each of eight runs ends with the bits of a run that is trained alone.
 func TestDevicesOnXLA(t *testing.T) {
 	path, err := xla.Find("", sweeptest.Libraries(t))
 	if err != nil {
@@ -301,7 +300,7 @@ func TestDevicesOnXLA(t *testing.T) {
 	if n, err := xla.Count(path); err != nil || n < 4 {
 		t.Fatalf("the plugin shows %d devices, want 4; %v", n, err)
 	}
-	cache := t.TempDir() // compiled once
+	cache := t.TempDir() // so that programs are compiled once
 	start := func(place int) (device.Device, error) {
 		return xla.Open(path, xla.Options{Quick: true, Cache: cache, Devices: []int{place}})
 	}

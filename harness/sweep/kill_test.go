@@ -1,4 +1,4 @@
-// Tests of processes that are killed, and of two that share a folder.
+// Tests of killed processes, and of two processes that share a folder.
 
 package sweep_test
 
@@ -25,12 +25,12 @@ import (
 )
 
 var (
-	kills    = flag.Int("kills", 0, "kills of TestKillAnywhere; 0: a few, 40 where everything is tested")
-	killSeed = flag.Uint64("killseed", 0, "seed of TestKillAnywhere; 0: a new one")
+	kills    = flag.Int("kills", 0, "kills of TestKillAnywhere; 0: 6, or 40 with --all")
+	killSeed = flag.Uint64("killseed", 0, "seed of TestKillAnywhere; 0: the time")
 )
 
-// TestSmallProcess is no test by itself: others start it as a process of its
-// own, which trains sweeptest.Small, draws its tables, and may be killed on the way.
+// TestSmallProcess is not a test. Other tests start it as a process that trains sweeptest.Small and
+// draws its tables, and that may be killed.
 func TestSmallProcess(t *testing.T) {
 	dir := os.Getenv(sweeptest.EnvDir)
 	if dir == "" {
@@ -53,15 +53,14 @@ func TestSmallProcess(t *testing.T) {
 	fmt.Println("operations", *ops)
 }
 
-// smallProcess starts TestSmallProcess, to be killed at a file operation, 0
-// for none. out is complete after Wait.
+// smallProcess starts TestSmallProcess, to be killed at a file operation; 0 for none. out is
+// complete after Wait.
 func smallProcess(t *testing.T, dir string, killAt int) (cmd *exec.Cmd, out *bytes.Buffer) {
 	t.Helper()
 	return sweeptest.Process(t, "TestSmallProcess", dir, killAt)
 }
 
-// tables are the same after each undisturbed sweep; curves.csv, which is drawn too, has
-// seconds in it.
+// tables are the same after each uninterrupted sweep. curves.csv has times, so it may differ.
 var (
 	tables = []string{"table.csv", "table.md", "table.tex"}
 	drawn  = append([]string{"curves.csv"}, tables...)
@@ -80,8 +79,8 @@ func readTables(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// A sweep that is killed at random moments, in the midst of writes and at any
-// time, and started again, ends with the bits of one that was not.
+// A sweep that is killed at random moments, in the middle of writes and at any other time, and
+// started again, ends with the bits of an uninterrupted one.
 func TestKillAnywhere(t *testing.T) {
 	n := *kills
 	if n == 0 {
@@ -150,7 +149,7 @@ func TestKillAnywhere(t *testing.T) {
 	t.Logf("%d kills in file operations (of %d) and %d at any time, in %d sweeps", inWrites, ops, anywhere, sweeps)
 }
 
-// Two processes on one folder share its runs: together they do the work of one.
+// Two processes on one folder share its runs, and train each run once.
 func TestTwoProcesses(t *testing.T) {
 	want := sweeptest.Undisturbed(t)
 	dir := t.TempDir()
@@ -167,22 +166,21 @@ func TestTwoProcesses(t *testing.T) {
 	}
 	all.Wait()
 	sweeptest.Same(t, dir, want, drawn...)
-	// Each run has one start: a second process would have set it aside, or begun it anew.
+	// A run that both processes began would have failed in one of them.
 	text := outs[0].String() + outs[1].String()
 	if strings.Contains(text, "failed") {
-		t.Errorf("they did not share:\n%s", text)
+		t.Errorf("a run failed:\n%s", text)
 	}
 }
 
-// The second process waits for a run in hand, and takes it over when its
-// process is killed.
+// A second process waits for a run that another one trains, and takes it over when that is killed.
 func TestTakesOverFromTheDead(t *testing.T) {
 	want := sweeptest.Undisturbed(t)
 	dir := t.TempDir()
 	s := sweeptest.NewSmall(t, dir)
-	var mine []string // runs that the first process has in hand
+	var mine []string // runs that the first process trains
 	first, out := smallProcess(t, dir, 0)
-	for range 3000 { // until it is under way
+	for range 3000 { // until it trains
 		mine, _ = filepath.Glob(filepath.Join(dir, "runs", "*", "lock"))
 		if len(mine) > 0 {
 			break
@@ -192,12 +190,12 @@ func TestTakesOverFromTheDead(t *testing.T) {
 	if len(mine) == 0 {
 		t.Fatalf("it never began\n%s", out)
 	}
-	first.Process.Signal(syscall.SIGSTOP) // alive, but slow
+	first.Process.Signal(syscall.SIGSTOP) // alive, but not running
 	done := make(chan error)
 	go func() { done <- s.Run(context.Background()) }()
 	select {
 	case err := <-done:
-		t.Fatalf("went on with a run in hand: %v", err)
+		t.Fatalf("the second process did not wait: %v", err)
 	case <-time.After(2 * time.Second):
 	}
 	first.Process.Kill()

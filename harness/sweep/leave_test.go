@@ -1,4 +1,4 @@
-// Runs that other processes have in hand are left to them, if those live.
+// Tests of leaving runs to other processes that train them.
 
 package sweep_test
 
@@ -15,11 +15,12 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
+// With Leave, a run that another process trains is left to it, unless that process is dead.
 func TestLeave(t *testing.T) {
 	const id = "plain-8-seed0"
 	for name, c := range map[string]struct {
 		lives bool
-		want  store.Progress // of the run that is in hand on another machine
+		want  store.Progress // of the run that another machine trains
 	}{
 		"alive":         {true, store.Nothing},
 		"its node died": {false, store.Complete},
@@ -51,7 +52,7 @@ func TestLeave(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, err := s.Folders[id].Find(); err != nil || got != c.want {
-				t.Errorf("the run in hand: %v, %v; want %v", got, err, c.want)
+				t.Errorf("the other machine's run: %v, %v; want %v", got, err, c.want)
 			}
 			if got, err := s.Folders["resnet-8-seed0"].Find(); err != nil || got != store.Complete {
 				t.Errorf("the other run: %v, %v; want it finished", got, err)

@@ -1,7 +1,7 @@
 //go:build nightly
 
-// What takes many minutes, or looks at the clock and wants a machine that does
-// nothing else: .ci/nightly runs it.
+// Nightly tests, which take many minutes, or measure times on an otherwise idle machine
+// (.ci/nightly).
 
 package sweep_test
 
@@ -21,8 +21,8 @@ import (
 	"depthlab/plots"
 )
 
-// A long run takes no more than its beginning; its record can be read, and is
-// drawn in a moment.
+// A long run does not use more and more memory, files or goroutines, and its record is drawn in
+// 2 s.
 func TestSoakSteps(t *testing.T) {
 	const steps = 100_000
 	dir := t.TempDir()
@@ -59,12 +59,11 @@ func TestSoakSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("drawn in %v, want 2 s", took)
+		t.Errorf("drawn in %v, want at most 2 s", took)
 	}
 }
 
-// The record of nine nets with five seeds of 64,000 steps is drawn in 5 s, with
-// at most 500 MB.
+// The records of nine nets with five seeds of 64,000 steps are drawn in 5 s, with at most 500 MB.
 func TestDrawLarge(t *testing.T) {
 	dir := t.TempDir()
 	for i, net := range strings.Fields("plain-20 plain-32 plain-44 plain-56 resnet-20 resnet-32 resnet-44 resnet-56 resnet-110") {
@@ -106,7 +105,7 @@ func TestDrawLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
-	took, spent := time.Since(began), after.Sys // of the whole process, what earlier tests left too
+	took, spent := time.Since(began), after.Sys // of the whole process, including earlier tests
 	t.Logf("read in %v, all in %v, %d MB from the system, %d MB allocated", read, took, spent/1e6, (after.TotalAlloc-before.TotalAlloc)/1e6)
 	if took > 5*time.Second || spent > 500e6 {
 		t.Errorf("took %v and %d MB, want at most 5 s and 500 MB", took, spent/1e6)

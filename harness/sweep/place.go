@@ -1,4 +1,4 @@
-// Where the runs of a question lie in the store.
+// The folders of a question's runs in the store, and their precision.
 
 package sweep
 
@@ -12,14 +12,13 @@ import (
 	"depthlab/harness/store"
 )
 
-// Place settles the precision of a plan's runs and says where each lies in the
-// store, by its ID. With precision auto a run that is finished in any precision is
-// taken, else one that is begun in any, else the device's best; where there are
-// several, the device's best. A precision given on the command line ("" for none)
-// replaces the file's. Checksum is that of the data.
+// Place sets the precision of a plan's runs, and returns their folders in the store, by ID. With
+// precision auto it takes a precision in which the run is finished, else one in which it was begun,
+// else the device's best; if there are several, the device's best. precision is that of the command
+// line, which replaces the file's; "" for none. checksum is that of the data.
 func Place(p *experiments.Plan, st store.Store, checksum string, info device.Info, precision string) map[string]store.Folder {
 	folders := map[string]store.Folder{}
-	for i := range p.Runs { // a run that others extend stands before them
+	for i := range p.Runs { // a run comes before those that extend it
 		run := &p.Runs[i]
 		source := ""
 		if from, ok := folders[run.Source()]; ok {
@@ -43,10 +42,10 @@ func Place(p *experiments.Plan, st store.Store, checksum string, info device.Inf
 	return folders
 }
 
-// allPrecisions are all that a run may have.
+// allPrecisions lists the precisions that a run may have.
 var allPrecisions = []string{string(device.FP32), string(device.TF32), string(device.BF16)}
 
-// Entries lists the runs of a plan for its view.
+// Entries lists the runs of a plan, for its view.
 func Entries(p *experiments.Plan, folders map[string]store.Folder) (all []store.Entry) {
 	for _, run := range p.Runs {
 		all = append(all, store.Entry{ID: run.ID, Run: folders[run.ID].Name()})
@@ -54,8 +53,8 @@ func Entries(p *experiments.Plan, folders map[string]store.Folder) (all []store.
 	return all
 }
 
-// Asks says whether a run in the store is what a question asks for now, whatever
-// data and precision it was trained with.
+// Asks returns an error if a run of the store has another recipe than the question's run, apart from
+// precision and data.
 func Asks(run experiments.Run, made *store.Provenance) error {
 	run.Precision = made.Run.Precision
 	if run.Hash() != made.Run.Hash() {
@@ -65,7 +64,7 @@ func Asks(run experiments.Run, made *store.Provenance) error {
 		for _, d := range store.Differences(made, run) {
 			words = append(words, d.String())
 		}
-		return fmt.Errorf("it was trained with another recipe than the question has now: %s", strings.Join(words, ", "))
+		return fmt.Errorf("it was trained with another recipe than that of the question: %s", strings.Join(words, ", "))
 	}
 	return nil
 }

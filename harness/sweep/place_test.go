@@ -1,4 +1,4 @@
-// Tests of which run of the store a question gets.
+// Tests of choosing the run of the store for a question.
 
 package sweep_test
 
@@ -13,14 +13,13 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/lock"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// tensorCores is a device that takes tf32 and computes in float32.
+// tensorCores is a device that accepts tf32, and computes in float32.
 type tensorCores struct{ device.Device }
 
 func (d tensorCores) Open(p device.Programs, o device.Options) (device.Session, error) {
@@ -42,8 +41,8 @@ func (d halves) Open(p device.Programs, o device.Options) (device.Session, error
 	return d.Device.Open(p, o)
 }
 
-// With precision: auto a run keeps the precision that it was begun with: a machine
-// that has it not leaves a begun run alone, and takes a finished one as it is.
+// With precision auto a run keeps the precision with which it was begun. A machine without that
+// precision does not train a begun run, and uses a finished one.
 func TestPrecisionStays(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(dev device.Device) *sweep.Sweep {
@@ -51,11 +50,11 @@ func TestPrecisionStays(t *testing.T) {
 		s.Plan = sweeptest.New(t, strings.Replace(sweeptest.Small, "precision: fp32", "precision: auto", 1), dir, dev, "").Plan
 		s.Device = dev
 		for i := range s.Plan.Runs {
-			s.Plan.Runs[i].Precision = "auto" // for Place to settle
+			s.Plan.Runs[i].Precision = "auto" // Place sets it
 		}
 		return s
 	}
-	if err := begin(halves{ref.New()}).Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {
+	if err := begin(halves{sweeptest.Fast()}).Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {
 		t.Fatal(err)
 	}
 	const id = "plain-8-seed0"
@@ -63,9 +62,9 @@ func TestPrecisionStays(t *testing.T) {
 	if err != nil || len(kept) == 0 {
 		t.Fatal("no checkpoint", err)
 	}
-	s := begin(ref.New())
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16 and is left alone") {
-		t.Errorf("not left alone: %v", err)
+	s := begin(sweeptest.Fast())
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16, which this machine does not support") {
+		t.Errorf("error %v, want that bf16 is not supported", err)
 	}
 	if p := s.Plan.Runs[0].Precision; p != "bf16" {
 		t.Errorf("on a machine without bf16 the run begun in bf16 became %s", p)
@@ -73,22 +72,22 @@ func TestPrecisionStays(t *testing.T) {
 	if now, _ := filepath.Glob(filepath.Join(sweeptest.At(dir, id).Checkpoints(), "*")); len(now) != len(kept) {
 		t.Errorf("checkpoints %q became %q", kept, now)
 	}
-	if err := begin(halves{ref.New()}).Run(context.Background()); err != nil {
+	if err := begin(halves{sweeptest.Fast()}).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	before := sweeptest.Outcome(t, dir)
-	if err := begin(ref.New()).Run(context.Background()); err != nil {
+	if err := begin(sweeptest.Fast()).Run(context.Background()); err != nil {
 		t.Errorf("finished runs of another machine: %v", err)
 	}
 	sweeptest.Same(t, dir, before)
 }
 
-// Another time between checkpoints trains no run again, begun or finished.
+// Another interval of checkpoints is the same run.
 func TestSaveIsNoIdentity(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(save string) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
-		s.Plan = sweeptest.New(t, strings.Replace(sweeptest.Small, "save: 2 steps", "save: "+save+" steps", 1), dir, ref.New(), "").Plan
+		s.Plan = sweeptest.New(t, strings.Replace(sweeptest.Small, "save: 2 steps", "save: "+save+" steps", 1), dir, sweeptest.Fast(), "").Plan
 		return s
 	}
 	if err := begin("2").Run(sweeptest.StopAfter(8)); !errors.Is(err, harness.ErrInterrupted) {
@@ -103,8 +102,7 @@ func TestSaveIsNoIdentity(t *testing.T) {
 	sweeptest.Same(t, dir, sweeptest.Undisturbed(t))
 }
 
-// A run that was stopped does not go on as something else: another precision, seed or
-// data set is another run, and the one that was begun stays as it is.
+// Another precision, seed or data set is another run. The run that was begun is not changed.
 func TestResumedOtherwise(t *testing.T) {
 	for name, change := range map[string]func(s *sweep.Sweep){
 		"precision": func(s *sweep.Sweep) {
@@ -130,20 +128,19 @@ func TestResumedOtherwise(t *testing.T) {
 			t.Errorf("with another %s it is the same run", name)
 		}
 		if found, err := begun.Find(); found != store.Begun || err != nil || !begun.HasCheckpoint() {
-			t.Errorf("another %s: the run that was begun is %v, %v", name, found, err)
+			t.Errorf("another %s: the begun run is %v, %v", name, found, err)
 		}
 		same := sweeptest.NewSmall(t, dir)
 		if err := same.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if p, err := begun.ReadProvenance(); err != nil || len(p.Sessions) != 2 || p.Finished == "" {
+		if p, err := store.ReadProvenance(begun); err != nil || len(p.Sessions) != 2 || p.Finished == "" {
 			t.Errorf("another %s, and back: %+v, %v", name, p, err)
 		}
 	}
 }
 
-// Two questions that have a run in common train it once. What no question names any
-// more can be removed, and what is trained cannot.
+// Two questions with a run in common train it once. A run that is being trained cannot be removed.
 func TestShared(t *testing.T) {
 	dir := t.TempDir()
 	first := sweeptest.NewSmall(t, dir)
@@ -179,10 +176,10 @@ func TestShared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Remove(); err == nil || !strings.Contains(err.Error(), "being trained") {
-		t.Errorf("removed in hand: %v", err)
+	if err := store.Remove(f); err == nil || !strings.Contains(err.Error(), "being trained") {
+		t.Errorf("removing a run that is trained: %v, want an error", err)
 	}
-	if err := errors.Join(held.Release(), f.Remove()); err != nil {
+	if err := errors.Join(held.Release(), store.Remove(f)); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(string(f)); err == nil {
@@ -190,8 +187,8 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// A record alone, without run.json, is enough for a run to be finished; a damaged
-// run.json is kept beside and the run goes on.
+// A run whose record is complete is finished even without run.json. A damaged run.json is renamed and
+// kept, and the run resumes.
 func TestWithoutProvenance(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.NewSmall(t, dir)
@@ -215,7 +212,7 @@ func TestWithoutProvenance(t *testing.T) {
 	if text, err := os.ReadFile(begun.Provenance() + ".damaged"); string(text) != "{" || err != nil {
 		t.Errorf("the damaged run.json: %q, %v", text, err)
 	}
-	p, err := begun.ReadProvenance()
+	p, err := store.ReadProvenance(begun)
 	if err != nil || len(p.Sessions) != 2 || p.Sessions[0].Note == "" {
 		t.Errorf("%+v, %v", p, err)
 	}

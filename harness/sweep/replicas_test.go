@@ -1,4 +1,4 @@
-// Tests of runs whose steps several devices share.
+// Tests of runs whose steps several devices share (data parallel).
 
 package sweep_test
 
@@ -14,12 +14,13 @@ import (
 	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// Devices that share each step train as one device does with micro-batches, resume bit for
-// bit, and hand a checkpoint on to another number of devices, with a warning.
+// Devices that share each step have the losses of one device with micro-batches, and resume bit for
+// bit. A run can resume on another number of devices, with a warning.
 func TestReplicas(t *testing.T) {
 	text := strings.NewReplacer("batch: 4", "batch: 8", "group: 0", "group: 4", "pairs: {depths: [8]}", "nets: [resnet-8]").Replace(sweeptest.Small)
 	begin := func(dir, more string, dev device.Device) *sweep.Sweep {
@@ -35,7 +36,7 @@ func TestReplicas(t *testing.T) {
 	if err := begin(shared, "", ref.Together(2)).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	// losses are those of training and tests, in their order.
+	// losses returns losses and errors of training and tests, in their order.
 	losses := func(dir string) (all []float64) {
 		for _, e := range sweeptest.Read(t, dir, id).Events {
 			if e.Loss != nil {
@@ -63,7 +64,7 @@ func TestReplicas(t *testing.T) {
 		t.Errorf("stopped only %d times", n)
 	}
 	if !reflect.DeepEqual(sweeptest.Outcome(t, stopped), sweeptest.Outcome(t, shared)) {
-		t.Error("a run that was stopped is another")
+		t.Error("an interrupted run ends differently")
 	}
 
 	for i, dev := range []device.Device{ref.Together(2), ref.New(), ref.Together(2)} {
@@ -75,14 +76,14 @@ func TestReplicas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	near("moved", moved, 1e-4) // nets on 4x4 pixels amplify roundings
+	near("moved", moved, 1e-4) // nets on 4x4 pixels amplify differences in rounding
 	warned := strings.Join(sweeptest.Warnings(t, moved, id), "\n")
 	for _, want := range []string{"replicas 2 -> 1, which adds in another order", "replicas 1 -> 2, which adds in another order"} {
 		if !strings.Contains(warned, want) {
 			t.Errorf("warned %q, want %q", warned, want)
 		}
 	}
-	p, err := sweeptest.At(moved, id).ReadProvenance()
+	p, err := store.ReadProvenance(sweeptest.At(moved, id))
 	if err != nil || len(p.Sessions) != 3 || p.Sessions[2].Device.Replicas != 2 {
 		t.Errorf("sessions %+v, %v; want three, the last on 2 devices", p.Sessions, err)
 	}

@@ -1,4 +1,4 @@
-// How runs are described and shown: in records, to the user, to TensorBoard.
+// Describes runs in records, and shows them to the user and in TensorBoard.
 
 package sweep
 
@@ -14,7 +14,7 @@ import (
 	"depthlab/nets"
 )
 
-// start describes a run in its record.
+// start is the description of a run in its record.
 func start(p *experiments.Plan, run experiments.Run, src *data.Source, info device.Info, of *sizes) *record.Start {
 	arch, _ := nets.ParseArch(run.Net)
 	params, macs := of.count(run.Net)
@@ -35,11 +35,11 @@ func start(p *experiments.Plan, run experiments.Run, src *data.Source, info devi
 	return &st
 }
 
-// Seen is how a question sees the run that a record is of: under its own name, with
-// its own caveats and those of the machine and the data.
+// Seen is the description of a run as a question sees it: with the question's name for the run, and
+// with the caveats of the question, the machine and the data.
 func Seen(p *experiments.Plan, run experiments.Run, st record.Start) record.Start {
 	machine := st.Machine
-	if machine == nil { // a record of before runs were shared
+	if machine == nil { // a record from before runs were shared
 		for _, c := range st.Caveats {
 			if c == "CPU" || c == st.Data {
 				machine = append(machine, c)
@@ -61,15 +61,14 @@ func Seen(p *experiments.Plan, run experiments.Run, st record.Start) record.Star
 	return st
 }
 
-// shown is a run as the user sees it while it is trained.
+// shown shows a run while it is trained.
 type shown struct {
 	sink  record.Sink
 	step  func(step int, m record.Metric)
 	close func() error
 }
 
-// follow shows the i-th run, of which so many steps are done, to the user and to
-// TensorBoard while it is trained.
+// follow begins to show the i-th run, at a step, as progress and in TensorBoard.
 func (s *Sweep) follow(i, step int) (shown, error) {
 	run := s.Plan.Runs[i]
 	rec, err := seenRecord(s.Plan, run, s.Folders[run.ID])
@@ -98,7 +97,7 @@ func seenRecord(p *experiments.Plan, run experiments.Run, folder store.Folder) (
 	return rec, err
 }
 
-// writeBoard writes the event file of a run that was finished before.
+// writeBoard writes TensorBoard's file of a finished run.
 func writeBoard(dir string, rec *record.RunRecord) error {
 	board, err := record.NewTensorBoard(dir, rec.Events)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Tests that many runs take no more than a few.
+// Tests that many runs do not leak memory, files or goroutines.
 
 package sweep_test
 
@@ -11,14 +11,13 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/sweep/sweeptest"
 	"depthlab/harness/testskip"
 )
 
 var soakRuns = flag.Int("soak-runs", 60, "runs of TestSoakRuns")
 
-// usage is what a process must not take ever more of.
+// usage is the resources that must not grow.
 type usage struct {
 	heap              uint64 // bytes in use
 	files, goroutines int
@@ -27,7 +26,7 @@ type usage struct {
 func used(t *testing.T) usage {
 	t.Helper()
 	runtime.GC()
-	runtime.GC() // what finalisers let go
+	runtime.GC() // frees what finalisers released
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	files, err := os.ReadDir("/proc/self/fd")
@@ -37,12 +36,12 @@ func used(t *testing.T) usage {
 	return usage{m.HeapAlloc, len(files), runtime.NumGoroutine()}
 }
 
-// flatUsage wants later to be no more than before, but for a little of the heap.
+// flatUsage fails if later is more than before, apart from 4 MiB of the heap.
 func flatUsage(t *testing.T, before, later usage) {
 	t.Helper()
 	t.Logf("before %+v, later %+v", before, later)
 	if later.heap > before.heap+4<<20 || later.files > before.files || later.goroutines > before.goroutines {
-		t.Errorf("it takes ever more: %+v, then %+v", before, later)
+		t.Errorf("usage grows: %+v, then %+v", before, later)
 	}
 }
 
@@ -59,7 +58,7 @@ func (c *counting) Open(p device.Programs, o device.Options) (device.Session, er
 	return c.Device.Open(p, o)
 }
 
-// Many runs in one process take no more than a tenth of them.
+// Many runs in one process need no more than a tenth of them.
 func TestSoakRuns(t *testing.T) {
 	runs := *soakRuns
 	dir := t.TempDir()
@@ -73,7 +72,7 @@ func TestSoakRuns(t *testing.T) {
 		s.Plan.Runs = append(s.Plan.Runs, run)
 	}
 	var before usage
-	s.Device = &counting{ref.New(), func(n int) {
+	s.Device = &counting{sweeptest.Fast(), func(n int) {
 		if n == runs/10 {
 			before = used(t)
 		}

@@ -1,5 +1,5 @@
-// Package sweep trains all runs of a question: which are missing, on which device, and
-// what comes of each. How one run is trained is package train's.
+// Package sweep trains all runs of a question: it finds those that are missing, distributes them
+// to devices, and handles failures. Package train trains one run.
 package sweep
 
 import (
@@ -21,47 +21,46 @@ import (
 	"depthlab/harness/store"
 )
 
-// Sweep is all runs of a question on this machine.
+// Sweep trains all runs of a question on this machine.
 type Sweep struct {
 	Plan    *experiments.Plan       // precisions resolved
-	File    string                  // of the question
+	File    string                  // path of the question's file
 	View    store.View              // of the question
-	Folders map[string]store.Folder // of the runs, by ID; nil for where Place has them
+	Folders map[string]store.Folder // of the runs, by ID; nil for those of Place
 	Data    *data.Source
-	Device  device.Device
-	// Open opens the device of a place, for more runs at a time and in place of one that
-	// was lost. Device is that of place 0. It may be nil if one run is trained at a time.
+	Device  device.Device // of place 0
+	// Open opens the device of a place, for more runs at the same time or to replace a lost
+	// device. It may be nil if one run is trained at a time.
 	Open     func(place int) (device.Device, error)
-	Places   int // devices, or groups of devices that share each step; 0 is 1
-	Jobs     int // runs at a time on each; 0: on a GPU as many as fit and are worth it, elsewhere 1
+	Places   int // number of places: devices, or groups of devices that share each step; 0 means 1
+	Jobs     int // runs at the same time at each place; 0: on a GPU as many as fit and are worth it, else 1
 	Progress *record.Progress
-	Say      func(format string, args ...any) // one line to the user
+	Say      func(format string, args ...any) // prints one line for the user
 	Version  string                           // of the program
 
-	TensorBoard bool // write event files, too
-	// Leave leaves the runs that living processes have in hand to them; else they are waited
-	// for, should those processes die.
+	TensorBoard bool // also write event files
+	// Leave leaves runs to other processes that train them. Without it, Run waits for these
+	// processes, and takes a run over if its process dies.
 	Leave bool
 
 	devices pool
 	sizes   sizes
 	ahead   ahead
 
-	mu     sync.Mutex // guards what follows: several runs are under way
+	mu     sync.Mutex // guards locks and failed: several runs are trained at the same time
 	locks  lock.Set
 	failed map[string]bool // runs, by ID
 
-	losses map[string]int // devices that a run has lost, by ID
+	losses map[string]int // number of devices that a run has lost, by ID
 }
 
-// Run trains what is missing: it skips what is finished, continues what was interrupted,
-// and after a failure continues with the next run. What another process has in hand comes
-// last, and is waited for, or left to it. The error names every run that failed; it is
-// harness.ErrInterrupted if ctx ended.
+// Run trains what is missing: it skips finished runs, resumes interrupted ones, and continues with
+// the next run after a failure. Runs that another process trains come last; it waits for them, or
+// leaves them (see Leave). The error names every run that failed. If ctx ended it is
+// harness.ErrInterrupted.
 //
-// A disk that cannot be written to ends the sweep: the other runs would fail
-// of it, too. So does the loss of the last device. What was saved before stays
-// valid.
+// A disk that cannot be written to ends the sweep, because the other runs would fail, too. So does
+// the loss of the last device. Checkpoints that were saved remain valid.
 func (s *Sweep) Run(ctx context.Context) (err error) {
 	if s.Folders == nil {
 		s.Folders = Place(s.Plan, s.View.Store(), s.Data.Checksum, s.Device.Info(), "")
@@ -79,12 +78,12 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 	s.devices = pool{open: s.Open, all: []opened{{s.Device, 0}}, borrowed: true}
 	defer func() { err = errors.Join(err, s.devices.close()) }()
 	if slices.ContainsFunc(s.Plan.Runs, func(run experiments.Run) bool { return run.Keep.Best && run.Validation == 0 }) {
-		s.Say("warning: the best weights are chosen by the test set, so their test error is no fair number; hold images out, such as validation: 5000")
+		s.Say("warning: the best weights are chosen by the test set, so their test error is biased; hold out validation images, such as validation: 5000")
 	}
 	if err := s.choose(todo); err != nil {
 		return err
 	}
-	s.ahead.look(todo, &s.sizes)
+	s.ahead.set(todo, &s.sizes)
 	before, failed, err := s.rounds(ctx)
 	if err != nil {
 		return errors.Join(err, errors.Join(failed...))
@@ -99,9 +98,9 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// rounds attends to all runs, and in further rounds to those that other processes had in
-// hand. before counts those that were finished when it came. It gives the errors of runs
-// that failed; err ends the sweep.
+// rounds attends to all runs, and in further rounds to those that other processes trained. before is
+// the number of runs that were finished already, failed the errors of runs that failed. err ends the
+// sweep.
 func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err error) {
 	todo := make([]int, len(s.Plan.Runs))
 	for i := range todo {
@@ -110,7 +109,7 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 	s.longestFirst(todo)
 	for round := 0; len(todo) > 0; round++ {
 		var elsewhere []int
-		unsure := 0 // of those, whose holders may be dead
+		unsure := 0 // number of those whose processes may be dead
 		err := s.round(ctx, todo, round, func(i int, skipped bool, err error) {
 			id := s.Plan.Runs[i].ID
 			var held *lock.HeldError
@@ -121,7 +120,7 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 					unsure++
 				}
 				if round == 0 && !errors.Is(err, errEarly) {
-					s.say("%s: left to another process for now: %v", id, err)
+					s.say("%s: skipped for now: %v", id, err)
 				}
 			case err != nil:
 				s.say("failed: %v", err)
@@ -138,7 +137,7 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 		}
 		if len(elsewhere) == len(todo) {
 			if s.Leave && unsure == 0 {
-				s.say("What is left is in the hands of other processes: %d of %d runs.", len(todo), len(s.Plan.Runs))
+				s.say("Other processes train the remaining %d of %d runs.", len(todo), len(s.Plan.Runs))
 				break
 			}
 			select {
@@ -151,8 +150,8 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 	return before, failed, nil
 }
 
-// longestFirst sorts runs by their work, if several are trained at a time: a long one that
-// begins last would be alone at the end. Runs that begin as another one come last.
+// longestFirst sorts runs by decreasing work if several are trained at the same time, so that no
+// long run is left alone at the end. Runs that begin with the weights of another run come last.
 func (s *Sweep) longestFirst(todo []int) {
 	if len(s.devices.all) < 2 {
 		return
@@ -166,24 +165,23 @@ func (s *Sweep) longestFirst(todo []int) {
 	slices.SortStableFunc(todo, func(i, j int) int { return cmp.Compare(key(j), key(i)) })
 }
 
-// mostLosses is how often a run's device may be lost. Then the fault is likely its own.
+// mostLosses is the number of lost devices after which a run fails: it probably causes the losses.
 const mostLosses = 3
 
-// again reports whether a run whose device was lost goes on from its last checkpoint.
+// again reports whether a run whose device was lost is tried again, from its last checkpoint.
 func (s *Sweep) again(i int, err error) bool {
 	id := s.Plan.Runs[i].ID
 	s.losses[id]++
 	if s.losses[id] >= mostLosses {
 		return false
 	}
-	s.say("%s goes on from its last checkpoint: %v", id, err)
+	s.say("%s resumes from its last checkpoint: %v", id, err)
 	return true
 }
 
-// round attends to the runs of todo, one on each device at a time, and hands
-// what came of each to took. A run whose device is lost goes on with a new one, or on
-// another one. After an error that ends the sweep it begins no more, waits for those under
-// way and gives that error.
+// round attends to the runs of todo, one on each device at a time, and calls took with the result of
+// each. A run whose device is lost resumes on a new device or another one. After an error that ends
+// the sweep it begins no more runs, waits for those in training, and returns that error.
 func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i int, skipped bool, err error)) (halt error) {
 	type outcome struct {
 		i, device int
@@ -232,19 +230,19 @@ func (s *Sweep) round(ctx context.Context, todo []int, round int, took func(i in
 		} else if err := s.devices.replace(o.device); err == nil {
 			idle = append(idle, o.device)
 		} else if busy == 0 && len(idle) == 0 && len(todo) > 0 {
-			halt = cmp.Or(halt, fmt.Errorf("%d runs are not finished, as no device is left (%w; %w); the same command goes on from the last checkpoints", len(todo), o.err, err))
+			halt = cmp.Or(halt, fmt.Errorf("%d runs are not finished, because no device is left (%w; %w); the same command resumes from the last checkpoints", len(todo), o.err, err))
 		} else {
-			s.say("one device less: %v", err)
+			s.say("continuing with one device less: %v", err)
 		}
 	}
 }
 
-// say prints a line to the user, with the progress bar out of its way.
+// say prints a line for the user, and redraws the progress bar after it.
 func (s *Sweep) say(format string, args ...any) {
 	s.Progress.Aside(func() { s.Say(format, args...) })
 }
 
-// unfinished lists the runs that are left.
+// unfinished lists the runs that are not finished.
 func unfinished(p *experiments.Plan, folders map[string]store.Folder) (left []indexed) {
 	for i, run := range p.Runs {
 		if f, err := folders[run.ID].Find(); err != nil || f != store.Complete {

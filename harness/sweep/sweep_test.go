@@ -10,18 +10,17 @@ import (
 	"testing"
 
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// What is finished is not trained again; what is asked for otherwise is another run,
-// and going back to the first recipe finds the first.
+// A finished run is not trained again. Another recipe is another run, and the first recipe finds the
+// first run again.
 func TestSweepSkips(t *testing.T) {
 	dir := t.TempDir()
-	s := sweeptest.New(t, sweeptest.Question, dir, ref.New(), "")
+	s := sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "")
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -29,22 +28,22 @@ func TestSweepSkips(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sweeptest.New(t, sweeptest.Question, dir, ref.New(), "").Run(context.Background()); err != nil {
+	if err := sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "").Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	again, err := os.Stat(sweeptest.At(dir, "plain-8-seed0").Record())
 	if err != nil || !again.ModTime().Equal(stamp.ModTime()) {
 		t.Errorf("a finished run was touched (%v)", err)
 	}
-	if err := sweeptest.New(t, strings.Replace(sweeptest.Question, "stop: 9", "stop: 8", 1), dir, ref.New(), "").Run(context.Background()); err != nil {
+	if err := sweeptest.New(t, strings.Replace(sweeptest.Question, "stop: 9", "stop: 8", 1), dir, sweeptest.Fast(), "").Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if folders, strays, err := store.Store(dir).All(); len(folders) != 4 || len(strays) > 0 || err != nil {
 		t.Errorf("two schedules of two nets gave the folders %q and %q, %v", folders, strays, err)
 	}
-	s = sweeptest.New(t, sweeptest.Question, dir, ref.New(), "")
-	s.Device = nil // nothing is left to train
-	s.Folders = sweep.Place(s.Plan, s.View.Store(), s.Data.Checksum, ref.New().Info(), "")
+	s = sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "")
+	s.Device = nil // not needed: all runs are finished
+	s.Folders = sweep.Place(s.Plan, s.View.Store(), s.Data.Checksum, sweeptest.Fast().Info(), "")
 	s.Jobs = 1
 	if err := s.Run(context.Background()); err != nil {
 		t.Error(err)
@@ -56,11 +55,11 @@ func TestSweepSkips(t *testing.T) {
 	}
 }
 
-// A net that diverges stops with the step and the layer, its last checkpoint
-// stays, the other runs go on and the sweep says that one failed.
+// A net that diverges ends its run with step and layer. Its last checkpoint is kept, other runs
+// continue, and the sweep's error says that the run failed.
 func TestNaNStopsOneRun(t *testing.T) {
 	dir := t.TempDir()
-	s := sweeptest.New(t, sweeptest.Question, dir, ref.New(), "")
+	s := sweeptest.New(t, sweeptest.Question, dir, sweeptest.Fast(), "")
 	for i := range s.Plan.Runs {
 		s.Plan.Runs[i].Schedule.Warmup, s.Plan.Runs[i].Optimizer.Rate = nil, 1e38
 	}

@@ -1,4 +1,4 @@
-// Tests of TensorBoard's files.
+// Tests of TensorBoard's event files.
 
 package sweep_test
 
@@ -14,14 +14,14 @@ import (
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// Whether it was interrupted or not, or finished before it was asked for, a
-// run's event file has what its record has.
+// A run's event file has the events of its record: after an interruption, and also if it is written
+// after the run was finished.
 func TestTensorBoardOfSweep(t *testing.T) {
 	dir, later := t.TempDir(), t.TempDir()
 	if err := sweeptest.NewSmall(t, later).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second time in place of the first
+	for range 2 { // the second file replaces the first
 		s := sweeptest.NewSmall(t, later)
 		s.TensorBoard = true
 		if err := s.Run(context.Background()); err != nil {
@@ -52,7 +52,7 @@ func TestTensorBoardOfSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 		events := 0
-		for len(text) > 0 { // length, its check, data, their check
+		for len(text) > 0 { // length, its checksum, data, their checksum
 			n := binary.LittleEndian.Uint64(text)
 			text = text[8+4+n+4:]
 			events++

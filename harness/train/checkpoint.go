@@ -1,4 +1,4 @@
-// Checkpoints: where a run stands, saved and taken up again.
+// Checkpoints: saving and resuming a run.
 
 package train
 
@@ -15,25 +15,24 @@ import (
 	"depthlab/nets/program"
 )
 
-// progress is what a checkpoint holds beside tensors. A field that an older checkpoint
-// lacks reads as zero.
+// progress is what a checkpoint holds beside tensors. Fields that an older checkpoint lacks
+// are zero.
 type progress struct {
-	Made     store.Session // by which process
+	Made     store.Session // the process that made it
 	Window   running
 	Watch    watch
-	schedule         // whose fields older checkpoints have here, too
-	Best     best    // test; zero if its weights are not to be kept
-	Before   float64 `json:",omitempty"` // seconds of training of the run that this one goes on from
-	Untested bool    `json:",omitempty"` // the test of this step is still to be made
+	schedule         // embedded, because older checkpoints have its fields here
+	Best     best    // zero if the best weights are not kept
+	Before   float64 `json:",omitempty"` // seconds of training of the run that this one continues
+	Untested bool    `json:",omitempty"` // the test of this step was not made yet
 	Rate     float32 `json:",omitempty"` // learning rate of the latest step
 	Seconds  float64 // of training
-	Lap      float64 // of these, when the window began
+	Lap      float64 // value of Seconds when the window began
 	Waited   float64 // seconds that the device waited for photos since then
 }
 
-// save writes a checkpoint: parameters, the optimizer's state, running statistics, and
-// where the run stands. The record is made to last first: it may be ahead of a
-// checkpoint, never behind.
+// save writes a checkpoint: parameters, optimizer state, running statistics and progress. It
+// syncs the record first: the record may be ahead of a checkpoint, never behind.
 func (t *Trainer) save() error {
 	if err := errors.Join(t.task.Lock.Check(), t.rec.Sync()); err != nil {
 		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
@@ -55,12 +54,12 @@ func (t *Trainer) save() error {
 		return fmt.Errorf("run %s: checkpoint at step %d: %w", t.net.Run.ID, t.Step, err)
 	}
 	t.origin.Reached(t.Step, t.at.Seconds)
-	return errors.Join(t.forgetWorse(), folder.WriteProvenance(t.origin))
+	return errors.Join(t.kept.removeWorse(t.at.Best), store.WriteProvenance(folder, t.origin))
 }
 
-// resume takes up the newest sound checkpoint in a folder, if there is one: its tensors
-// go into the net. If it was made with other arithmetic the run continues, and a warning
-// says so.
+// resume loads the newest valid checkpoint of a folder into the net, and returns its progress
+// and step. Without a checkpoint, step is the first step. If the checkpoint was made with other
+// arithmetic the run resumes, with a warning.
 func resume(folder store.Folder, net *model.Model, made store.Session) (at progress, step int, warnings []string, err error) {
 	c, warnings, err := state.Latest(folder.Checkpoints(), folder.Name())
 	if err != nil || c == nil {
@@ -73,7 +72,7 @@ func resume(folder store.Folder, net *model.Model, made store.Session) (at progr
 		return at, 0, warnings, failed(err)
 	}
 	if text := made.Changed(at.Made); text != "" && at.Made.Device.Name != "" {
-		warnings = append(warnings, fmt.Sprintf("goes on with other arithmetic than before (%s): its last bits may differ from those of a run that was not stopped", text))
+		warnings = append(warnings, fmt.Sprintf("resumes with other arithmetic than before (%s): its last bits may differ from those of an uninterrupted run", text))
 	}
 	at.Made = made
 	have := map[string]state.Tensor{}
@@ -84,7 +83,7 @@ func resume(folder store.Folder, net *model.Model, made store.Session) (at progr
 	for _, b := range model.Views(net.Programs.Train, program.Persistent()...) {
 		x, ok := have[b.Name]
 		if !ok {
-			return at, 0, warnings, failed(fmt.Errorf("it lacks %s", b.Name))
+			return at, 0, warnings, failed(fmt.Errorf("it has no tensor %s", b.Name))
 		}
 		wanted = append(wanted, x)
 	}
@@ -94,23 +93,23 @@ func resume(folder store.Folder, net *model.Model, made store.Session) (at progr
 	return at, c.Step, warnings, nil
 }
 
-// resumed is a clock that goes on from a checkpoint.
+// resumed is a clock that continues from a checkpoint.
 func resumed(at progress) stopwatch {
 	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	return stopwatch{total: seconds(at.Seconds), lapStart: seconds(at.Lap), lapWaited: -seconds(at.Waited)}
 }
 
-// saveWeights writes the net as it is after a step: parameters and running statistics, and
-// how an image is prepared for it. chosenBy is the set of images whose error the weights
-// were chosen by, "" for none.
+// saveWeights writes the net after a step: parameters, running statistics and normalisation.
+// chosenBy is the set of images by whose error the weights were chosen; "" for none.
 func saveWeights(path string, net *model.Model, tensors []state.Tensor, step int, chosenBy string) error {
 	run, p := net.Run, net.Programs.Train
 	shape := p.Buffers[p.Mean].Shape
 	info := weights.Info{
 		Net: run.Net, Data: run.Data, Steps: step, Eps: run.BatchNorm.Eps,
 		Classes: net.Classes, Size: shape[1], Channels: shape[0], Averaged: run.BatchNorm.Batches,
-		ChosenBy: chosenBy,
+		ChosenBy: chosenBy, Names: net.ClassNames,
 	}
+	info.Side = run.Input.Size
 	if net.Feed != nil {
 		info.Side = run.Input.Scale[0]
 	}

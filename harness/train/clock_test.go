@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A pause of the whole process is no training time; slow looks are.
+// A pause of the whole process is not training time; late updates are.
 func TestAwake(t *testing.T) {
 	begin := time.Now()
 	a := &awake{last: begin}
@@ -17,7 +17,7 @@ func TestAwake(t *testing.T) {
 		{606, 6}, // stopped for ten minutes
 		{607, 7}, {606.5, 7}, {607.5, 8},
 	} {
-		if got := a.look(at(c.now)).Seconds(); got != c.total {
+		if got := a.update(at(c.now)).Seconds(); got != c.total {
 			t.Errorf("at %v s: awake for %v s, want %v", c.now, got, c.total)
 		}
 	}

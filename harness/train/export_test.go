@@ -1,8 +1,8 @@
-// What tests in package train_test see of this package.
+// Exports for the tests in package train_test.
 
 package train
 
-// Tests judge a net after fewer steps.
+// GuessingSteps is lower in tests, which train fewer steps.
 var GuessingSteps = &guessingSteps
 
 var Exact = exact

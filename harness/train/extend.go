@@ -10,62 +10,60 @@ import (
 
 	"depthlab/harness/model"
 	"depthlab/harness/record"
+	"depthlab/harness/store"
 	"depthlab/harness/weights"
 	"depthlab/nets"
 	"depthlab/nets/program"
 )
 
-// extendBatches are the mini-batches that the statistics of inserted layers are
-// averaged over.
+// extendBatches is the number of mini-batches over which the statistics of inserted layers
+// are averaged.
 const extendBatches = 200
 
-// extend begins the run as the trained net that it extends, and records the tests of what
-// it begins as, at step 0. It warns if that is not as wrong as the trained net, image for
-// image.
-func (t *Trainer) extend(ctx context.Context) error {
-	from, err := weights.Read(t.task.Source.Weights())
+// extend gives the net the weights of the trained net that it extends, whose run is in the
+// folder source. It returns the events of its tests at step 0, with a warning if the errors are
+// not exactly those of the trained net.
+func extend(ctx context.Context, net *model.Model, source store.Folder) ([]record.Event, error) {
+	from, err := weights.Read(source.Weights())
 	if err == nil {
-		err = construct(ctx, t.net, from)
+		err = construct(ctx, net, from)
 	}
 	if err != nil {
-		return cutShort(ctx, t.net, fmt.Errorf("it begins as %s: %w", t.task.Source.Name(), err))
+		return nil, cutShort(ctx, net, fmt.Errorf("extending %s: %w", source.Name(), err))
 	}
-	// With the statistics that were written, not averaged anew.
-	test, err := classify(ctx, t.net, "eval", t.net.Images.TestSet, t.net.Images.Test)
+	// These tests use the running statistics that construct wrote; they do not average.
+	test, err := classify(ctx, net, "eval", net.Images.TestSet, net.Images.Test)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	train, err := classify(ctx, t.net, "full", "train", t.net.Images.Train)
+	train, err := classify(ctx, net, "full", "train", net.Images.Train)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := t.emit(test, train); err != nil {
-		return err
-	}
-	old, err := record.Read(t.task.Source.Record())
+	events := []record.Event{test, train}
+	old, err := record.Read(source.Record())
 	if err != nil {
-		return err
+		return events, err
 	}
 	oldTest, _ := old.FinalTest()
 	oldTrain, _ := old.FullTrain()
 	if *test.Error != oldTest || *train.Error != oldTrain {
-		return t.emit(warning("it begins with %.4g %% test and %.4g %% training error, and not as %s ended, with %.4g %% and %.4g %%", *test.Error, *train.Error, t.net.Run.Source(), oldTest, oldTrain))
+		events = append(events, warning("the extended net begins with %.4g %% test and %.4g %% training error, but %s ended with %.4g %% and %.4g %%", *test.Error, *train.Error, net.Run.Source(), oldTest, oldTrain))
 	}
-	return nil
+	return events, nil
 }
 
-// construct makes a net compute what a trained shallower one does, by layers that compute
-// the identity (the argument of the paper's introduction: a deeper net need not be worse).
+// construct makes a net compute the same as a trained shallower one: inserted layers compute
+// the identity (the argument of the paper's introduction that a deeper net need not be worse).
 //
-// The kernels of such a layer are a one in their middle, and its batch norm
-// undoes itself: its running mean m and variance v are those of what comes to
-// it, its shift is m and its scale sqrt(v + eps). With running statistics, as
-// in tests, the net so computes what the shallow one does. In training each
-// batch is normalised by its own statistics and given those of all: nearly the
-// identity, and from there on it is trained like any other.
+// The kernel of an inserted layer is 1 in its centre and 0 elsewhere, and its batch norm is the
+// identity: its running mean m and variance v are those of its input, its shift is m and its
+// scale sqrt(v + eps). So with running statistics, as in tests, the net computes the same as
+// the shallow one. In training, each batch is normalised by its own statistics, which gives
+// almost the identity; from there the net is trained like any other.
 //
-// A fast convolution may round on its way to the same number. In float32 that
-// decides no image; in bfloat16 it may one that was near the line.
+// A fast convolution may round a product with 1. In float32 that changes no answer; in bfloat16
+// it may change the answer for an image whose largest logits are almost equal.
 func construct(ctx context.Context, net *model.Model, from *weights.File) error {
 	deep, err := nets.ParseArch(net.Run.Net)
 	if err != nil {
@@ -88,11 +86,7 @@ func construct(ctx context.Context, net *model.Model, from *weights.File) error 
 	}
 	for _, stage := range stages {
 		for _, l := range stage {
-			kernels := make([]float32, l.Channels*l.Channels*9)
-			for c := range l.Channels {
-				kernels[(c*l.Channels+c)*9+4] = 1
-			}
-			w.Write(l.Conv+".weight", kernels) // its batch norm has scale 1 and shift 0
+			w.Write(l.Conv+".weight", nets.Centred(l.Channels, 3)) // its batch norm has scale 1 and shift 0
 		}
 	}
 	inserted := map[string][]float32{}
@@ -100,7 +94,7 @@ func construct(ctx context.Context, net *model.Model, from *weights.File) error 
 		if len(stage) == 0 || w.Err != nil {
 			continue
 		}
-		if err := net.Average(ctx, extendBatches); err != nil { // right for the first inserted layer: all before it is done
+		if err := net.Average(ctx, extendBatches); err != nil { // correct for the first inserted layer of the stage: all layers before it are set
 			return err
 		}
 		channels, first := stage[0].Channels, stage[0].Norm
@@ -117,7 +111,7 @@ func construct(ctx context.Context, net *model.Model, from *weights.File) error 
 			w.Write(l.Norm+".bias", mean)
 		}
 	}
-	for _, b := range model.Views(net.Programs.Train, program.Stat) { // averaging changed them all
+	for _, b := range model.Views(net.Programs.Train, program.Stat) { // Average changed all of them
 		v := inserted[b.Name]
 		if v == nil {
 			v = own[b.Name]

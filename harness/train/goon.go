@@ -1,10 +1,9 @@
-// Runs that go on from another, or begin with a file of weights.
+// Runs that continue another run, or begin with a file of weights.
 
 package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"depthlab/experiments"
@@ -15,76 +14,71 @@ import (
 	"depthlab/nets/program"
 )
 
-// fresh says whether the run is at its first step.
-func (t *Trainer) fresh() bool { return t.Step == t.net.Run.From }
-
-// begin gives a fresh run the weights that it begins with, if they are another's.
-func (t *Trainer) begin(ctx context.Context) error {
-	switch run := t.net.Run; {
+// begin writes the weights that a fresh run begins with into the net, if it begins with those
+// of another run (whose folder is source) or of a file. It returns events to record, which may
+// have no step yet.
+func begin(ctx context.Context, net *model.Model, source store.Folder) ([]record.Event, error) {
+	switch run := net.Run; {
 	case run.Continue != "":
-		return t.beginWith(t.task.Source.Weights())
+		return beginWith(net, source.Weights())
 	case run.Extend != "":
-		return t.extend(ctx)
+		return extend(ctx, net, source)
 	case experiments.IsFile(run.Init):
-		if err := t.beginWith(run.Init); err != nil {
-			return err
-		}
-		test, err := classify(ctx, t.net, "eval", t.net.Images.TestSet, t.net.Images.Test) // with the file's statistics of batch norm
+		events, err := beginWith(net, run.Init)
 		if err != nil {
-			return err
+			return events, err
 		}
-		return t.emit(test)
+		test, err := classify(ctx, net, "eval", net.Images.TestSet, net.Images.Test) // with the file's statistics of batch norm
+		if err != nil {
+			return events, err
+		}
+		return append(events, test), nil
 	}
-	return nil
+	return nil, nil
 }
 
-// beginWith writes parameters and running statistics of a file of weights into the net.
-// The optimizer's state is that of a new run: files of weights have none. If the last
-// layer is for other classes, the net's own stays as it is initialised.
-func (t *Trainer) beginWith(path string) error {
-	run := t.net.Run
+// beginWith writes parameters and running statistics of a file of weights into the net. The
+// optimizer's state is that of a new run, because files of weights have none. If the file's
+// last layer has other classes, the net's last layer keeps its initial weights; the events say
+// so.
+func beginWith(net *model.Model, path string) (notes []record.Event, err error) {
+	run := net.Run
 	if sum, err := store.Sum(path); err != nil || sum != run.Weights {
-		return fmt.Errorf("run %s begins with the weights in %s, which were changed since it was asked for (%v)", run.ID, path, err)
+		return nil, fmt.Errorf("run %s begins with the weights in %s, which changed after the question was read (%v): start the command again", run.ID, path, err)
 	}
-	wanted := model.Views(t.net.Programs.Train, program.Param, program.Stat)
-	values, notes, err := weights.Initial(path, run.Net, wanted)
+	wanted := model.Views(net.Programs.Train, program.Param, program.Stat)
+	values, texts, err := weights.Initial(path, run.Net, wanted)
 	if err != nil {
-		return fmt.Errorf("run %s begins with the weights in %s: %w", run.ID, path, err)
+		return nil, fmt.Errorf("run %s begins with the weights in %s: %w", run.ID, path, err)
 	}
-	w := model.Writer{Session: t.net.Session}
+	w := model.Writer{Session: net.Session}
 	for _, b := range wanted {
 		if v, ok := values[b.Name]; ok {
 			w.Write(b.Name, v)
 		}
 	}
-	errs := []error{w.Err}
-	for _, text := range notes {
-		errs = append(errs, t.emit(warning("%s", text)))
+	for _, text := range texts {
+		notes = append(notes, warning("%s", text))
 	}
-	return errors.Join(errs...)
+	return notes, w.Err
 }
 
-// history is what the record of a fresh run begins with: the curves of the run that it
-// goes on from, so that they are one curve. It notes that run's training time, and warns
-// if the data are others.
-func (t *Trainer) history() (curves []record.Event, err error) {
-	run := t.net.Run
-	if run.Continue == "" || !t.fresh() {
-		return nil, nil
-	}
-	old, err := record.Read(t.task.Source.Record())
-	if err != nil {
-		return nil, fmt.Errorf("it goes on from %s: %w", run.Continue, err)
-	}
+// curvesOf returns the curves of a run, with which the record of a run that continues it begins.
+func curvesOf(old *record.RunRecord) (curves []record.Event) {
 	for _, e := range old.Events {
 		switch e.Kind {
 		case "train", "rate", "eval", "gradients":
 			curves = append(curves, e)
 		}
 	}
-	t.at.Before = old.Seconds()
-	if p, err := t.task.Source.ReadProvenance(); err == nil && p.Checksum != t.task.Data.Checksum {
-		t.warnings = append(t.warnings, fmt.Sprintf("the data (%s) are not those that %s was trained on (%s)", t.task.Data.Title, run.Continue, p.Data))
+	return curves
+}
+
+// otherData warns if the data differ from those that the continued run was trained on.
+func otherData(task Task) []string {
+	p, err := store.ReadProvenance(task.Source)
+	if err != nil || p.Checksum == task.Data.Checksum {
+		return nil
 	}
-	return curves, nil
+	return []string{fmt.Sprintf("the data (%s) differ from those that %s was trained on (%s)", task.Data.Title, task.Run.Continue, p.Data)}
 }

@@ -1,4 +1,4 @@
-// Tests of signals that come when a test is due.
+// Tests of signals before and during a test.
 
 package train_test
 
@@ -11,14 +11,13 @@ import (
 	"depthlab/experiments"
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/state"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// signalled is a device that calls a function before each training step and at the end of
-// each pass of a test, with how many steps are finished.
+// signalled is a device that calls step before each training step and pass at the end of each
+// pass of a test, with the number of finished steps.
 type signalled struct {
 	device.Device
 	step, pass func(step int) error
@@ -49,12 +48,12 @@ func (s *signalledSession) Calibrate(p device.Launch) error {
 	return errors.Join(s.Session.Calibrate(p), s.pass(s.steps))
 }
 
-// A signal at a step that has a test, or in the midst of that test, is answered by a
-// checkpoint of that step at once. The process that continues makes the test first, once,
-// whatever happens to it afterwards, and ends with the bits of a run that was not stopped:
-// the error of the test may change the learning rate.
+// A signal at a step with a test, or during that test, saves a checkpoint of that step at once.
+// The process that resumes makes the test first, once, even if it fails afterwards. The run ends
+// with the bits of an uninterrupted one, although the error of the test may change the learning
+// rate.
 func TestInterruptedTest(t *testing.T) {
-	const at = 4 // a step with a test and without a checkpoint of its own
+	const at = 4 // a step with a test, and without a scheduled checkpoint
 	begin := func(dir string, dev device.Device) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
 		s.Plan.Runs, s.Device = s.Plan.Runs[:1], dev
@@ -65,7 +64,7 @@ func TestInterruptedTest(t *testing.T) {
 		return s
 	}
 	whole := t.TempDir()
-	if err := begin(whole, ref.New()).Run(context.Background()); err != nil {
+	if err := begin(whole, sweeptest.Fast()).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	want := sweeptest.Outcome(t, whole)
@@ -74,7 +73,7 @@ func TestInterruptedTest(t *testing.T) {
 		dir := t.TempDir()
 		ctx, end := context.WithCancel(context.Background())
 		made := 0 // passes of the test
-		err := begin(dir, signalled{ref.New(), func(step int) error {
+		err := begin(dir, signalled{sweeptest.Fast(), func(step int) error {
 			if step == at && passes == 0 {
 				end()
 			}
@@ -97,9 +96,9 @@ func TestInterruptedTest(t *testing.T) {
 		if c, _, err := state.Latest(folder.Checkpoints(), folder.Name()); err != nil || c == nil || c.Step != at {
 			t.Fatalf("%s: the checkpoint is %+v, %v; want step %d", name, c, err, at)
 		}
-		// The next process makes the test, and is lost in the step that follows.
+		// The next process makes the test, and fails in the next step.
 		lost := errors.New("lost")
-		if err := begin(dir, signalled{ref.New(), func(step int) error {
+		if err := begin(dir, signalled{sweeptest.Fast(), func(step int) error {
 			if step == at+1 {
 				return lost
 			}
@@ -107,11 +106,11 @@ func TestInterruptedTest(t *testing.T) {
 		}, nothing}).Run(context.Background()); !errors.Is(err, lost) {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if err := begin(dir, ref.New()).Run(context.Background()); err != nil {
+		if err := begin(dir, sweeptest.Fast()).Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		if got := sweeptest.Outcome(t, dir); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: ends otherwise than a run that was not stopped:\n%s\nwant\n%s", name, got["record plain-8-seed0"], want["record plain-8-seed0"])
+			t.Errorf("%s: ends differently from an uninterrupted run:\n%s\nwant\n%s", name, got["record plain-8-seed0"], want["record plain-8-seed0"])
 		}
 	}
 }

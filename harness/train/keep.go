@@ -1,4 +1,4 @@
-// Weights that are kept beside the last ones.
+// Weights that are kept in addition to the last ones.
 
 package train
 
@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 
+	"depthlab/harness/lock"
+	"depthlab/harness/model"
 	"depthlab/harness/store"
 	"depthlab/nets/program"
 )
@@ -16,55 +18,62 @@ type best struct {
 	Step  int     // 0: no test yet
 }
 
-// tested notes the error of a test, percent, at the present weights, whose statistics of
-// batch norm are those of the test, and keeps the weights if they are the best.
-func (t *Trainer) tested(percent float64) error {
-	if at := t.at.Best; !t.net.Run.Keep.Best || at.Step > 0 && percent >= at.Error {
-		return nil
-	}
-	t.at.Best = best{percent, t.Step}
-	return t.keep(store.Best, t.net.Images.TestSet)
+// keeper writes and removes the kept weights of a run.
+type keeper struct {
+	net    *model.Model
+	folder store.Folder
+	lock   *lock.Lock // of the folder
 }
 
-// keepNow keeps the weights of every so many steps. A signal does not cut it short: it
-// takes no longer than some steps.
-func (t *Trainer) keepNow(ctx context.Context) error {
-	run := t.net.Run
-	if every := run.Keep.Every; every == 0 || t.Step%every != 0 || t.Step == run.Schedule.Stop {
+// best keeps the current weights, with the batch norm statistics of the test, if the error of
+// the test (percent) is lower than that of the best test so far. It returns the best test.
+func (k keeper) best(so best, step int, percent float64) (best, error) {
+	if !k.net.Run.Keep.Best || so.Step > 0 && percent >= so.Error {
+		return so, nil
+	}
+	return best{percent, step}, k.write(store.Best, step, k.net.Images.TestSet)
+}
+
+// every keeps the current weights if the step is a multiple of Keep.Every. A signal does not
+// interrupt it, because it takes only as long as some steps.
+func (k keeper) every(ctx context.Context, step int) error {
+	run := k.net.Run
+	if every := run.Keep.Every; every == 0 || step%every != 0 || step == run.Schedule.Stop {
 		return nil
 	}
 	if n := run.BatchNorm.Batches; n > 0 {
-		if err := t.net.Average(context.WithoutCancel(ctx), n); err != nil {
+		if err := k.net.Average(context.WithoutCancel(ctx), n); err != nil {
 			return fmt.Errorf("run %s: %w", run.ID, err)
 		}
 	}
-	return t.keep(store.Every, "")
+	return k.write(store.Every, step, "")
 }
 
-// keep writes the present weights to a file of their own.
-func (t *Trainer) keep(kind store.KeptKind, chosenBy string) error {
-	tensors, err := t.net.Tensors(program.Param, program.Stat)
+// write writes the current weights to a file.
+func (k keeper) write(kind store.KeptKind, step int, chosenBy string) error {
+	tensors, err := k.net.Tensors(program.Param, program.Stat)
 	if err != nil {
 		return err
 	}
-	if err := t.task.Lock.Check(); err != nil {
-		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
+	if err := k.lock.Check(); err != nil {
+		return fmt.Errorf("run %s: %w", k.net.Run.ID, err)
 	}
-	return saveWeights(t.task.Folder.Kept(kind, t.Step), t.net, tensors, t.Step, chosenBy)
+	return saveWeights(kind.File(k.folder, step), k.net, tensors, step, chosenBy)
 }
 
-// forgetKept removes kept weights that are not part of the run as it stands: of steps
-// after the checkpoint that it resumes from, or all of a fresh run.
-func (t *Trainer) forgetKept() error {
+// removeLater removes kept weights of steps after the one from which the run resumes, and all
+// if the run is fresh.
+func (k keeper) removeLater(resumed int) error {
 	for _, kind := range []store.KeptKind{store.Best, store.Every} {
-		if err := t.task.Folder.RemoveKept(kind, func(step int) bool { return t.fresh() || step > t.Step }); err != nil {
-			return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
+		if err := kind.Remove(k.folder, func(step int) bool { return resumed == k.net.Run.From || step > resumed }); err != nil {
+			return fmt.Errorf("run %s: %w", k.net.Run.ID, err)
 		}
 	}
 	return nil
 }
 
-// forgetWorse removes the best weights of before, once a checkpoint knows the new ones.
-func (t *Trainer) forgetWorse() error {
-	return t.task.Folder.RemoveKept(store.Best, func(step int) bool { return step != t.at.Best.Step })
+// removeWorse removes all best weights but the best. Call it after a checkpoint with the new
+// best test was saved.
+func (k keeper) removeWorse(so best) error {
+	return store.Best.Remove(k.folder, func(step int) bool { return step != so.Step })
 }

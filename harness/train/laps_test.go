@@ -1,4 +1,4 @@
-// Tests of the clock: laps, and waiting for photos.
+// Tests of laps, and of waiting for photos.
 
 package train
 
@@ -11,11 +11,11 @@ import (
 	"depthlab/harness/model"
 )
 
-// Waiting for photos is said, with the number, once it matters.
+// A message says how long the device waited for photos, if that is more than a tenth.
 func TestSlowData(t *testing.T) {
 	for _, c := range []struct {
 		waited time.Duration
-		share  string // "" for nothing to say
+		share  string // "" for no message
 	}{{3 * time.Second, "waited 30 % of the time"}, {time.Second / 2, ""}} {
 		f := &model.Feed{Photos: &data.Set{Photos: &data.Photos{}}, Waited: c.waited}
 		if text := slowData(f, 10); !strings.Contains(text, c.share) || (c.share == "") != (text == "") {
@@ -27,7 +27,7 @@ func TestSlowData(t *testing.T) {
 	}
 }
 
-// A lap has its own images, time and waiting, also the lap that a checkpoint cut in two.
+// A lap has its own images, time and waiting, also if a checkpoint is in the middle of it.
 func TestLaps(t *testing.T) {
 	s := resumed(progress{Seconds: 12, Lap: 10, Waited: 0.5})
 	s.total, s.waited = 14*time.Second, time.Second/2 // two more seconds, in which it waited for half a second

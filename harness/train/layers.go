@@ -1,4 +1,4 @@
-// What the layers of a net do: norms of gradients, and responses.
+// Records of layers: norms of gradients, and responses.
 
 package train
 
@@ -16,10 +16,10 @@ import (
 	"depthlab/nets/program"
 )
 
-// gradients gives the norm of each layer's gradient after a step, and a warning of a layer
-// that none reaches. A gradient that is not finite is an error: the loss of that step may
-// be finite, its parameters are not. There are no events if the device cannot read
-// gradients.
+// gradients returns the event with the norm of each layer's gradient after a step, and a warning
+// if the gradient of a layer vanishes. A gradient that is not finite is an error: then the
+// parameters are not finite, even if the loss of the step was. There are no events if the device
+// cannot read gradients.
 func gradients(net *model.Model, step int, w *watch) ([]record.Event, error) {
 	norms, largest, err := gradientNorms(net, step)
 	if unsupported := new(device.UnsupportedError); errors.As(err, &unsupported) {
@@ -35,7 +35,7 @@ func gradients(net *model.Model, step int, w *watch) ([]record.Event, error) {
 	return append([]record.Event{e}, w.vanishing(net.Layers.Weights, largest)...), nil
 }
 
-// gradientNorms gives the norm, and the largest element, of each parameter's gradient
+// gradientNorms returns the norm and the largest absolute element of each parameter's gradient
 // after a step.
 func gradientNorms(net *model.Model, step int) (norms, largest map[string]float64, err error) {
 	grads, err := net.Tensors(program.Grad)
@@ -43,7 +43,7 @@ func gradientNorms(net *model.Model, step int) (norms, largest map[string]float6
 		return nil, nil, fmt.Errorf("reading the gradients of step %d: %w", step, err)
 	}
 	norms, largest = map[string]float64{}, map[string]float64{}
-	for i := range slices.Backward(grads) { // as they are computed: the classifier's first
+	for i := range slices.Backward(grads) { // in the order of the backward pass: an error names the first layer
 		v, err := grads[i].Float32s()
 		if err != nil {
 			return nil, nil, err
@@ -76,11 +76,11 @@ func Responses(layers model.Layers, values map[string][]float32, eps float64, st
 	return e, nil
 }
 
-// short is a finite x to four digits: enough for a figure.
+// short rounds x, which must be finite, to four digits: enough for a figure.
 func short(x float64) float64 {
 	y, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
 	if err != nil {
-		panic(fmt.Sprintf("train: %v is no number", x))
+		panic(fmt.Sprintf("train: %v is not finite", x))
 	}
 	return y
 }

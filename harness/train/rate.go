@@ -1,5 +1,5 @@
-// The learning rate: a function of the recipe, the step, and how far the parts of the
-// schedule have come that wait for an error.
+// The learning rate: a function of the recipe, the step, and the state of the parts of the
+// schedule that depend on an error.
 
 package train
 
@@ -11,18 +11,18 @@ import (
 	"depthlab/harness/device"
 )
 
-// schedule is how far the parts of a schedule have come that wait for an error. It is
-// part of a checkpoint.
+// schedule is the state of the parts of a schedule that depend on an error. It is part of a
+// checkpoint.
 type schedule struct {
-	Warm    bool // a warm-up that waits for the running error is over
+	Warm    bool // the warm-up until a running error is over
 	Plateau plateau
 }
 
-// plateau is the state of a schedule that divides the rate where an error stands still.
+// plateau is the state of a schedule that divides the rate when an error no longer decreases.
 type plateau struct {
-	Lowest float64 // error, percent
-	Since  int     // step of that, or of the latest drop of the rate; 0: no error yet
-	Drops  int     // of the rate so far
+	Lowest float64 // lowest error so far, percent
+	Since  int     // step of Lowest, or of the latest drop of the rate; 0: no error yet
+	Drops  int     // number of drops of the rate so far
 }
 
 // learningRate is the rate of a step, counted from 0.
@@ -32,7 +32,7 @@ func learningRate(run experiments.Run, at schedule, step int) float32 {
 		return float32(s.Warmup.Rate)
 	}
 	rate := run.Optimizer.Rate
-	switch done := float64(step) / float64(s.Stop); s.Form { // experiments.Schedule has their sources
+	switch done := float64(step) / float64(s.Stop); s.Form { // sources: see experiments.Schedule
 	case "cosine":
 		rate *= (1 + math.Cos(math.Pi*done)) / 2
 	case "linear":
@@ -49,7 +49,7 @@ func learningRate(run experiments.Run, at schedule, step int) float32 {
 	return float32(rate)
 }
 
-// launchRates are the rates of n steps, from step on.
+// launchRates returns the rates of n steps, from step on.
 func launchRates(run experiments.Run, at schedule, step, n int) []device.Rates {
 	rates := make([]device.Rates, n)
 	for i := range rates {
@@ -58,14 +58,15 @@ func launchRates(run experiments.Run, at schedule, step, n int) []device.Rates {
 	return rates
 }
 
+// warming reports whether a step is in the warm-up.
 func warming(s experiments.Schedule, at schedule, step int) bool {
 	w := s.Warmup
 	return w != nil && !at.Warm && (w.Steps == 0 || step < w.Steps)
 }
 
-// after is the schedule when an error, percent, is known after a step: of is
-// "train_error" or "test_error". It ends a warm-up that waits for the running error, and
-// drops the rate if the schedule watches that error and it stands still.
+// after is the state of the schedule after an error (percent) of a step is known. of is
+// "train_error" or "test_error". A training error may end the warm-up. If the schedule depends
+// on this error, and it has not decreased for Patience steps, the rate drops.
 func (at schedule) after(run experiments.Run, of string, step int, percent float64) schedule {
 	s := run.Schedule
 	if w := s.Warmup; w != nil && w.Steps == 0 && of == "train_error" && percent < w.Until {
@@ -81,7 +82,8 @@ func (at schedule) after(run experiments.Run, of string, step int, percent float
 	return at
 }
 
-// exact is the float32 rate with the few digits it was given with.
+// exact is the rate as the shortest decimal number that is the same float32: 0.1, not
+// 0.10000000149.
 func exact(rate float32) float64 {
 	v, _ := strconv.ParseFloat(strconv.FormatFloat(float64(rate), 'g', -1, 32), 64)
 	return v

@@ -15,8 +15,8 @@ import (
 	"depthlab/harness/train"
 )
 
-// A rate that is divided when an error stands still is so at the steps that
-// the errors say, recorded there, and the same after any interruption.
+// A rate that is divided when an error no longer decreases drops at the steps that follow from
+// the errors. The drops are recorded, and are the same in an interrupted run.
 func TestPlateau(t *testing.T) {
 	for _, of := range []string{"test_error", "train_error"} {
 		still := func(dir string) *sweep.Sweep {
@@ -36,7 +36,7 @@ func TestPlateau(t *testing.T) {
 		}
 		sweeptest.Interrupted(t, func() *sweep.Sweep { return still(cut) })
 		if !reflect.DeepEqual(sweeptest.Outcome(t, cut), sweeptest.Outcome(t, whole)) {
-			t.Errorf("%s: an interrupted run is another", of)
+			t.Errorf("%s: an interrupted run ends differently", of)
 		}
 		rec, err := record.Read(sweeptest.At(whole, "resnet-8-seed0").Record())
 		if err != nil {
@@ -64,8 +64,8 @@ func TestPlateau(t *testing.T) {
 	}
 }
 
-// A rate that falls with every step is in the record of the training error alone, and
-// an interrupted run has the same.
+// A rate that changes with every step is recorded in "train" events only, and is the same in an
+// interrupted run.
 func TestSmooth(t *testing.T) {
 	for form, want := range map[string][]float64{"cosine": {0.1, 0.093301274, 0.075, 0.05, 0.025, 0.006698730}, "linear": {0.1, 0.083333336, 0.06666667, 0.05, 0.033333335, 0.016666668}} {
 		falling := func(dir string) *sweep.Sweep {
@@ -81,7 +81,7 @@ func TestSmooth(t *testing.T) {
 		}
 		sweeptest.Interrupted(t, func() *sweep.Sweep { return falling(cut) })
 		if !reflect.DeepEqual(sweeptest.Outcome(t, cut), sweeptest.Outcome(t, whole)) {
-			t.Errorf("%s: an interrupted run is another", form)
+			t.Errorf("%s: an interrupted run ends differently", form)
 		}
 		rec := sweeptest.Read(t, whole, "plain-8-seed0")
 		var rates []float64

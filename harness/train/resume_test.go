@@ -1,4 +1,4 @@
-// Tests that a resumed run ends as one that was not stopped.
+// Tests that a resumed run ends with the bits of an uninterrupted one.
 
 package train_test
 
@@ -15,7 +15,6 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/data/datatest"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/state"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
@@ -37,7 +36,7 @@ save: 3 steps
 precision: fp32
 `
 
-// A run on photos that was stopped and resumed is one that was not.
+// A run on photos that is stopped and resumed has the results of an uninterrupted one.
 func TestResumeOnPhotos(t *testing.T) {
 	src := datatest.Photos(t, datatest.PhotoFolder(t))
 	for name, dev := range sweeptest.Devices(t) {
@@ -64,10 +63,10 @@ func TestResumeOnPhotos(t *testing.T) {
 				if fmt.Sprint(v) != fmt.Sprint(got[file]) {
 					t.Errorf("%s differs", file)
 				}
-				// Photos of one's own are not ImageNet.
+				// The record says that the user's own photos are not ImageNet.
 				for _, told := range []string{`"data_set":"imagenet"`, `"paper":false`, `"machine_caveats":["ImageNet, 3 classes, 18 + 18 photos"`} {
 					if strings.HasPrefix(file, "record") && !strings.Contains(fmt.Sprint(v), told) {
-						t.Errorf("%s: %.500s: it does not tell %s", file, v, told)
+						t.Errorf("%s: %.500s: it does not have %s", file, v, told)
 					}
 				}
 			}
@@ -75,24 +74,24 @@ func TestResumeOnPhotos(t *testing.T) {
 	}
 }
 
-// ImageNet's number of photos is not that of any folder.
+// A folder with another number of photos than ImageNet needs the key train.
 func TestNumberOfPhotos(t *testing.T) {
 	src := datatest.Photos(t, datatest.PhotoFolder(t))
-	s := sweeptest.New(t, strings.Replace(photoQuestion, "train: 18\n", "", 1), t.TempDir(), ref.New(), "fp32")
+	s := sweeptest.New(t, strings.Replace(photoQuestion, "train: 18\n", "", 1), t.TempDir(), sweeptest.Fast(), "fp32")
 	s.Data = src
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "write train: 18 into it") {
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "write train: 18 into the question") {
 		t.Errorf("18 photos for ImageNet: %v", err)
 	}
 }
 
-// A photo that breaks is named in the record; too many stop the run.
+// Too many unreadable photos stop the run, with the name of one.
 func TestPhotosBreak(t *testing.T) {
 	dir := datatest.PhotoFolder(t)
 	src := datatest.Photos(t, dir)
 	if err := os.Truncate(filepath.Join(dir, "train", "n1", "3.JPEG"), 200); err != nil {
 		t.Fatal(err)
 	}
-	s := sweeptest.New(t, photoQuestion, t.TempDir(), ref.New(), "fp32")
+	s := sweeptest.New(t, photoQuestion, t.TempDir(), sweeptest.Fast(), "fp32")
 	s.Data = src
 	err := s.Run(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "1 of 36 photos are unreadable") || !strings.Contains(err.Error(), filepath.Join("train", "n1", "3.JPEG")) {
@@ -100,8 +99,8 @@ func TestPhotosBreak(t *testing.T) {
 	}
 }
 
-// A sweep that is stopped at any point and started again ends with the same
-// bits as one that was not.
+// A sweep that is stopped at any point and started again ends with the bits of an uninterrupted
+// one.
 func TestResume(t *testing.T) {
 	for name, dev := range sweeptest.Devices(t) {
 		for _, precision := range sweeptest.Precisions(dev) {
@@ -123,7 +122,7 @@ func TestResume(t *testing.T) {
 				got := sweeptest.Outcome(t, dir)
 				for key, v := range want {
 					if !reflect.DeepEqual(got[key], v) {
-						t.Errorf("%s differs from the undisturbed sweep's after %d stops", key, stops)
+						t.Errorf("%s differs from the uninterrupted sweep's after %d stops", key, stops)
 					}
 				}
 				if len(got) != len(want) {
@@ -138,14 +137,14 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// A run of AdamW that is stopped again and again ends with the same bits as one
-// that was not; its checkpoints hold all that the optimizer keeps, and are read as
-// weights of the net alone.
+// A run with AdamW that is stopped again and again ends with the bits of an uninterrupted one.
+// Its checkpoints hold all of the optimizer's state; read as weights they have only those of the
+// net.
 func TestResumeOfAdam(t *testing.T) {
 	begin := func(dir string) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
 		text := strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]\noptimizer: {form: adamw, rate: 0.02, decays: weights}").Replace(sweeptest.Small)
-		s.Plan = sweeptest.New(t, text, dir, ref.New(), "").Plan
+		s.Plan = sweeptest.New(t, text, dir, sweeptest.Fast(), "").Plan
 		return s
 	}
 	whole, dir := t.TempDir(), t.TempDir()
@@ -170,7 +169,7 @@ func TestResumeOfAdam(t *testing.T) {
 	}
 	for _, want := range []string{"conv1.weight", "exp_avg.conv1.weight", "exp_avg_sq.fc.bias", "step", "bn1.running_var"} {
 		if !slices.Contains(names, want) {
-			t.Errorf("the checkpoint lacks %s", want)
+			t.Errorf("the checkpoint has no %s", want)
 		}
 	}
 	if w, err := weights.Read(state.Path(sweeptest.At(dir, id).Checkpoints(), sweeptest.At(dir, id).Name(), c.Step)); err != nil || w.Tensors["exp_avg.fc.bias"] != nil || w.Tensors["step"] != nil || w.Tensors["fc.bias"] == nil {
@@ -178,6 +177,6 @@ func TestResumeOfAdam(t *testing.T) {
 	}
 	sweeptest.Interrupted(t, func() *sweep.Sweep { return begin(dir) })
 	if !reflect.DeepEqual(sweeptest.Outcome(t, dir), sweeptest.Outcome(t, whole)) {
-		t.Error("ends otherwise than a run that was not stopped")
+		t.Error("ends differently from an uninterrupted run")
 	}
 }

@@ -1,4 +1,4 @@
-// A run from its folder to its end: opened, described, trained, finished.
+// Opens a run from its folder, begins its record, trains and finishes it.
 
 package train
 
@@ -18,47 +18,47 @@ import (
 	"depthlab/harness/store"
 )
 
-// Task is a run that is to be trained, and what with.
+// Task is a run to train, with its folder and its data.
 type Task struct {
-	Run      experiments.Run // with as many images at a time as are to go through the net
-	Asked    experiments.Run // as the question has it
+	Run      experiments.Run // with the micro-batch and the precision that are used
+	Asked    experiments.Run // as in the question
 	Question string
 	Profile  string
 	Folder   store.Folder
 	Lock     *lock.Lock   // of the folder
-	Source   store.Folder // of the run that it begins as; "" for none
+	Source   store.Folder // folder of the run with whose weights it begins; "" for none
 	Data     *data.Source
 	Version  string // of the program
 }
 
-// Trainer is one run under way.
+// Trainer trains one run.
 type Trainer struct {
 	Step int // finished steps
 
 	task     Task
 	net      *model.Model
-	at       progress // beside the step and the tensors, where the run stands
+	kept     keeper
+	at       progress // the rest of the loop's state
 	clock    stopwatch
 	warnings []string // to be recorded
 	origin   *store.Provenance
 	rec      *record.Writer // nil before Begin
-	sink     record.Sink    // rec, and what shows it
+	sink     record.Sink    // rec, and the sink of Train
 	show     func(step int, m record.Metric)
 }
 
-// Open opens a run on a device, as far as its latest checkpoint goes. The caller closes
-// the trainer.
+// Open opens a run on a device, at its latest checkpoint. The caller closes the trainer.
 func Open(task Task, dev device.Device) (t *Trainer, err error) {
 	net, err := model.Open(task.Run, task.Data, dev, task.Folder.Compiled())
 	if err != nil {
 		return nil, err
 	}
-	t = &Trainer{task: task, net: net}
-	if err = task.Folder.RemoveTemporaries(); err == nil {
+	t = &Trainer{task: task, net: net, kept: keeper{net, task.Folder, task.Lock}}
+	if err = store.RemoveTemporaries(task.Folder); err == nil {
 		t.at, t.Step, t.warnings, err = resume(task.Folder, net, session(net, task.Version))
 	}
 	if err == nil {
-		err = t.forgetKept()
+		err = t.kept.removeLater(t.Step)
 	}
 	if err != nil {
 		return nil, errors.Join(err, net.Close())
@@ -70,7 +70,7 @@ func Open(task Task, dev device.Device) (t *Trainer, err error) {
 	return t, nil
 }
 
-// session describes this process as it trains a net.
+// session describes this process for the run's history.
 func session(net *model.Model, version string) store.Session {
 	s := store.Session{
 		Version: version, Device: net.Session.Info(), Program: net.Programs.Train.Hash(), Decoder: net.Decoder(),
@@ -84,11 +84,11 @@ func session(net *model.Model, version string) store.Session {
 	return s
 }
 
-// Begin begins the record of the run, which start describes by its device, or resumes it at the
-// checkpoint, and adds this session to the run's history.
+// Begin begins the record of the run with the event of start, or resumes it at the checkpoint. It
+// adds this session to the run's history.
 func (t *Trainer) Begin(start func(device.Info) *record.Start) error {
 	folder := t.task.Folder
-	history, damaged, err := folder.History()
+	history, damaged, err := store.History(folder)
 	if err != nil {
 		return err
 	}
@@ -106,18 +106,27 @@ func (t *Trainer) Begin(start func(device.Info) *record.Start) error {
 		t.origin.Source = t.task.Source.Name()
 	}
 	t.origin.Begin(t.at.Made, t.Step, t.clock.total.Seconds())
-	curves, err := t.history()
-	if err == nil {
-		t.rec, err = openRecord(folder.Record(), t.Step, t.at, start(t.net.Session.Info()), t.net.Run, curves)
+	var curves []record.Event
+	if t.net.Run.Continue != "" && t.fresh() {
+		var old *record.RunRecord
+		if old, err = record.Read(t.task.Source.Record()); err != nil {
+			return fmt.Errorf("run %s continues %s: %w", t.net.Run.ID, t.net.Run.Continue, err)
+		}
+		curves, t.at.Before = curvesOf(old), old.Seconds()
+		t.warnings = append(t.warnings, otherData(t.task)...)
 	}
+	t.rec, err = openRecord(folder.Record(), t.Step, t.at, start(t.net.Session.Info()), t.net.Run, curves)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
 	}
-	return folder.WriteProvenance(t.origin)
+	return store.WriteProvenance(folder, t.origin)
 }
 
-// openRecord begins the record of a run at its first step, with the curves that it goes on
-// from, or takes it back to the checkpoint.
+// fresh reports whether the run is at its first step.
+func (t *Trainer) fresh() bool { return t.Step == t.net.Run.From }
+
+// openRecord begins the record of a fresh run, with the curves of the run that it continues, or
+// truncates the record to the step of the checkpoint.
 func openRecord(path string, step int, at progress, start *record.Start, run experiments.Run, curves []record.Event) (*record.Writer, error) {
 	if step > run.From {
 		if err := record.Truncate(path, step, at.Untested); err != nil {
@@ -137,9 +146,9 @@ func openRecord(path string, step int, at progress, start *record.Start, run exp
 	return w, errors.Join(append(errs, w.Event(record.Event{Kind: "rate", Step: step, Rate: rate}))...)
 }
 
-// Train takes the run from where it stands to its end. All that is recorded goes to sink,
-// too, and show is told of every launch. said is what the user should know, "" for
-// nothing. The error is harness.ErrInterrupted if ctx ended: everything is saved then.
+// Train trains the run to its end. sink gets every recorded event, too, and show is called after
+// every launch. said is a message for the user, "" for none. If ctx ended, everything is saved
+// and the error is harness.ErrInterrupted.
 func (t *Trainer) Train(ctx context.Context, sink record.Sink, show func(step int, m record.Metric)) (said string, err error) {
 	t.sink, t.show = record.Tee(t.rec, sink), show
 	for _, text := range t.warnings {
@@ -148,7 +157,8 @@ func (t *Trainer) Train(ctx context.Context, sink record.Sink, show func(step in
 		}
 	}
 	if t.fresh() {
-		if err := t.begin(ctx); err != nil {
+		events, err := begin(ctx, t.net, t.task.Source)
+		if err := errors.Join(t.emit(events...), err); err != nil {
 			return "", err
 		}
 	}
@@ -165,11 +175,11 @@ func (t *Trainer) Train(ctx context.Context, sink record.Sink, show func(step in
 	return said, t.publish()
 }
 
-// publish makes the run a finished one, when all else of it is on disk.
+// publish marks the run as finished, after everything else is on disk.
 func (t *Trainer) publish() error {
 	folder := t.task.Folder
 	t.origin.Finished = store.UTC()
-	if err := folder.WriteProvenance(t.origin); err != nil {
+	if err := store.WriteProvenance(folder, t.origin); err != nil {
 		return err
 	}
 	if err := t.task.Lock.Check(); err != nil {
@@ -178,10 +188,10 @@ func (t *Trainer) publish() error {
 	if err := t.emit(record.Event{Kind: "end"}); err != nil {
 		return err
 	}
-	if err := t.rec.Sync(); err != nil { // before the checkpoints are removed
+	if err := t.rec.Sync(); err != nil { // before Tidy removes the checkpoints
 		return err
 	}
-	return errors.Join(t.forgetWorse(), folder.Tidy())
+	return errors.Join(t.kept.removeWorse(t.at.Best), store.Tidy(folder))
 }
 
 // Close closes the record and the session.

@@ -1,4 +1,4 @@
-// Tests of the forms of schedules against PyTorch's.
+// Tests that compare schedules with PyTorch's.
 
 package train
 
@@ -11,7 +11,7 @@ import (
 	"depthlab/experiments"
 )
 
-// The rates of the forms are those of torch.optim.lr_scheduler
+// The rates of cosine and linear are those of torch.optim.lr_scheduler
 // (testdata/schedules.py).
 func TestSchedulesOfPyTorch(t *testing.T) {
 	text, err := os.ReadFile("testdata/schedules.json")
@@ -34,7 +34,7 @@ func TestSchedulesOfPyTorch(t *testing.T) {
 			Optimizer: experiments.Optimizer{Rate: want.Rate}, Schedule: experiments.Schedule{Form: form, Stop: want.Steps},
 		}}
 		for step, rate := range rates {
-			// Ours are of float32.
+			// Ours are float32.
 			if got := float64(learningRate(run, schedule{}, step)); math.Abs(got-rate) > 1e-7*want.Rate {
 				t.Errorf("%s, step %d: rate %g, want %g", form, step, got, rate)
 			}

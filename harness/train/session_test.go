@@ -12,14 +12,13 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
 
-// slow is a device whose steps take a while.
+// slow is a device whose steps take a given time.
 type slow struct {
 	device.Device
 	step time.Duration
@@ -40,18 +39,18 @@ func (s slowSession) Train(p device.Launch, m []device.Metric) error {
 	return s.Session.Train(p, m)
 }
 
-// A run that goes on with another library, other threads or other kernels says so
-// in its record and in what figures and tables tell of it; all its sessions are
-// kept, and their times add up to the record's. Its speeds are those of the device.
+// A run that resumes with another library, number of threads or kernels says so in its record and
+// in the origin of figures and tables. All sessions are kept, and their times add up to the
+// record's. Recorded speeds are not above the device's.
 func TestSessions(t *testing.T) {
 	const step = 20 * time.Millisecond
 	text := strings.NewReplacer("pairs: {depths: [8]}", "nets: [plain-8]", "log: 1 steps", "log: 4 steps", "stop: 6 steps", "stop: 16 steps").Replace(sweeptest.Small)
 	dir := t.TempDir()
 	begin := func(version string, as func(*device.Info)) *sweep.Sweep {
 		s := sweeptest.NewSmall(t, dir)
-		q := sweeptest.New(t, text, dir, ref.New(), "")
+		q := sweeptest.New(t, text, dir, sweeptest.Fast(), "")
 		s.Plan, s.Version = q.Plan, version
-		s.Device = &slow{described{ref.New(), as}, step}
+		s.Device = &slow{described{sweeptest.Fast(), as}, step}
 		return s
 	}
 	sessions := []struct {
@@ -94,7 +93,7 @@ func TestSessions(t *testing.T) {
 			seconds = e.Seconds
 		}
 	}
-	p, err := sweeptest.At(dir, "plain-8-seed0").ReadProvenance()
+	p, err := store.ReadProvenance(sweeptest.At(dir, "plain-8-seed0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,13 +115,13 @@ func TestSessions(t *testing.T) {
 	k := 0
 	for _, c := range sessions {
 		if !strings.Contains(made, c.version) {
-			t.Errorf("version %s is not among what made the figure: %s", c.version, made)
+			t.Errorf("the origin of the figure does not have version %s: %s", c.version, made)
 		}
 		if c.warns == "" {
 			continue
 		}
 		if k >= len(warned) || !strings.Contains(warned[k], c.warns) || !strings.Contains(made, c.warns) {
-			t.Errorf("no warning of %q in the record (%q) or in what made the figure (%s)", c.warns, warned, made)
+			t.Errorf("no warning of %q in the record (%q) or in the origin of the figure (%s)", c.warns, warned, made)
 		}
 		k++
 	}
@@ -131,7 +130,7 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// described is a device that describes itself otherwise.
+// described is a device with a changed description.
 type described struct {
 	device.Device
 	as func(*device.Info)

@@ -1,4 +1,4 @@
-// The first steps of a run, every tensor, to compare with another framework.
+// Writes every tensor of a run's first steps, to compare with another framework.
 
 package train
 
@@ -16,20 +16,20 @@ import (
 	"depthlab/nets/program"
 )
 
-// StepFile is the path of what Steps writes of a step, counted from 1.
+// StepFile is the path of the file that Steps writes for a step, counted from 1.
 func StepFile(dir string, step int) string {
 	return filepath.Join(dir, fmt.Sprintf("step-%06d.safetensors", step))
 }
 
-// Steps trains a run for n steps from its initial weights and writes to StepFile what
-// each step saw and did: input (N,C,H,W) as the net sees it, label, rate, loss, and for
-// each parameter NAME param.NAME, grad.NAME (without weight decay) and after.NAME, and
-// for the running statistics stats_after.NAME.
+// Steps trains the first n steps of a run, and writes a StepFile for each: input (N, C, H, W) as
+// the net sees it, label (N), rate (1), loss (1); for each parameter NAME its value before the
+// step (param.NAME), its gradient without weight decay (grad.NAME) and its value after it
+// (after.NAME); and running statistics after the step (stats_after.NAME).
 func Steps(run experiments.Run, src *data.Source, dev device.Device, n int, dir string) (err error) {
 	if run.BatchNorm.Group == 0 {
 		run.BatchNorm.Group = run.Micro
 	}
-	run.Micro = 0 // the whole batch is to be seen
+	run.Micro = 0 // write the whole batch
 	net, err := model.Open(run, src, dev, "")
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func Steps(run experiments.Run, src *data.Source, dev device.Device, n int, dir 
 	return nil
 }
 
-// traced trains a step, counted from 0, and gives what Steps writes of it.
+// traced trains a step, counted from 0, and returns the tensors that Steps writes.
 func traced(net *model.Model, step int) ([]state.Tensor, error) {
 	before, err := net.Tensors(program.Param)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package train trains one run to its end: the loop, its learning rate, tests,
-// checkpoints and record. It knows no question and no other run.
+// Package train trains one run to its end: the loop, the learning rate, tests, checkpoints and
+// the record. It knows no questions and no other runs.
 package train
 
 import (
@@ -17,11 +17,11 @@ import (
 	"depthlab/nets/program"
 )
 
-// loop trains the run from wherever it stands to its last step. What is measured lies
-// between the two bars. An order matters: the learning rate depends on errors that the
-// log and the tests find, and a checkpoint is saved when all events of its step are
-// recorded, but for a test that a signal cut short: then Untested is saved, and the
-// process that continues begins with that test.
+// loop trains the run from its current step to the last. Only the code between the two bars
+// counts as training time. The order matters: the learning rate depends on the errors that log
+// and test return, and a checkpoint is saved after all events of its step were recorded. The
+// exception is a test that a signal interrupts: then Untested is saved, and the process that
+// resumes makes that test first.
 func (t *Trainer) loop(ctx context.Context) error {
 	run, stop := t.net.Run, t.net.Run.Schedule.Stop
 	metrics := make([]device.Metric, t.net.Launch)
@@ -49,10 +49,10 @@ func (t *Trainer) loop(ctx context.Context) error {
 				t.at.schedule = t.at.schedule.after(run, "train_error", t.Step, percent)
 			}
 			if due(run.EvalEvery, t.Step, stop) {
-				if err := t.look(); err != nil {
+				if err := t.recordGradients(); err != nil {
 					return err
 				}
-				t.at.Untested = t.Step < stop // the last test is finish's
+				t.at.Untested = t.Step < stop // finish makes the last test
 			}
 		}
 		if t.at.Untested {
@@ -60,16 +60,16 @@ func (t *Trainer) loop(ctx context.Context) error {
 			if err == nil {
 				t.at.schedule = t.at.schedule.after(run, "test_error", t.Step, percent)
 				t.at.Untested = false
-				err = t.tested(percent)
+				t.at.Best, err = t.kept.best(t.at.Best, t.Step, percent)
 			}
 			if err != nil && !errors.Is(err, harness.ErrInterrupted) {
 				return err
 			}
 		}
-		if err := t.keepNow(ctx); err != nil {
+		if err := t.kept.every(ctx, t.Step); err != nil {
 			return err
 		}
-		// A rate that falls with every step is in "train" events.
+		// A rate that changes with every step is recorded in "train" events only.
 		if rate := learningRate(run, t.at.schedule, t.Step); rate != t.at.Rate && !t.at.Untested && t.Step < stop && !run.Schedule.Smooth() {
 			if err := t.emit(record.Event{Kind: "rate", Rate: exact(rate)}); err != nil {
 				return err
@@ -88,12 +88,12 @@ func (t *Trainer) loop(ctx context.Context) error {
 	return nil
 }
 
-// due says whether something that happens every so many steps, and after the last,
+// due reports whether something that happens every so many steps, and after the last one,
 // happens after step.
 func due(every, step, last int) bool { return step%every == 0 || step == last }
 
-// untilEvent is how many steps, at most launch, may go in one launch: none of the events
-// of the loop, and no change of the rate, lies inside it.
+// untilEvent is the number of steps, at most launch, of the next launch. It ends at the next
+// event of the loop, and at a change of the rate.
 func untilEvent(run experiments.Run, step, launch int) int {
 	s := run.Schedule
 	n := min(launch, s.Stop-step)
@@ -114,7 +114,7 @@ func untilEvent(run experiments.Run, step, launch int) int {
 	return n
 }
 
-// emit records events that happen after the present step.
+// emit records events of the current step.
 func (t *Trainer) emit(events ...record.Event) error {
 	var errs []error
 	for _, e := range events {
@@ -133,8 +133,8 @@ func warning(format string, args ...any) record.Event {
 	return record.Event{Kind: "warn", Text: fmt.Sprintf(format, args...)}
 }
 
-// log records what the mini-batches since the last time showed, and gives their error,
-// percent.
+// log records mean loss and error of the mini-batches since the last call, and returns the error
+// in percent.
 func (t *Trainer) log() (float64, error) {
 	m, steps := t.at.Window.metric(t.at.Rate), t.at.Window.Steps
 	e := record.Event{Kind: "train", Rate: m.Rate, Loss: &m.Loss, Error: &m.Error}
@@ -144,8 +144,8 @@ func (t *Trainer) log() (float64, error) {
 	return m.Error, t.emit(append(events, t.at.Watch.unreadable(t.net.Feed)...)...)
 }
 
-// look records the norms of the latest step's gradients.
-func (t *Trainer) look() error {
+// recordGradients records the norms of the gradients of the latest step.
+func (t *Trainer) recordGradients() error {
 	events, err := gradients(t.net, t.Step, &t.at.Watch)
 	if err != nil {
 		return t.fail(err)
@@ -153,8 +153,8 @@ func (t *Trainer) look() error {
 	return t.emit(events...)
 }
 
-// test records the error on the test set, percent, with statistics of batch norm that are
-// averaged for it unless the recipe has moving averages.
+// test records and returns the error on the test set, in percent. It averages batch norm
+// statistics first, unless the recipe has moving averages.
 func (t *Trainer) test(ctx context.Context) (float64, error) {
 	if n := t.net.Run.BatchNorm.Batches; n > 0 {
 		if err := t.net.Average(ctx, n); err != nil {
@@ -168,7 +168,7 @@ func (t *Trainer) test(ctx context.Context) (float64, error) {
 	return *e.Error, t.emit(e)
 }
 
-// classify is the event of a kind that tells the error on a set of images.
+// classify evaluates a set of images, and returns the event of this kind with loss and error.
 func classify(ctx context.Context, net *model.Model, kind, set string, images []int32) (e record.Event, err error) {
 	c, err := net.Evaluate(ctx, images)
 	if err != nil {
@@ -178,8 +178,8 @@ func classify(ctx context.Context, net *model.Model, kind, set string, images []
 	return record.Event{Kind: kind, Set: set, Loss: &loss, Error: &percent}, nil
 }
 
-// cutShort is harness.ErrInterrupted if work on a net ended early because ctx did, else
-// its error.
+// cutShort is harness.ErrInterrupted if err is because ctx ended, else err with the name of the
+// run.
 func cutShort(ctx context.Context, net *model.Model, err error) error {
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return harness.ErrInterrupted
@@ -187,12 +187,12 @@ func cutShort(ctx context.Context, net *model.Model, err error) error {
 	return fmt.Errorf("run %s: %w", net.Run.ID, err)
 }
 
-// finish makes the final tests and keeps the weights. All of it is repeated if ctx ends
-// before.
+// finish makes the final tests and writes the weights. If ctx ends before, the next process
+// repeats all of it.
 func (t *Trainer) finish(ctx context.Context) error {
 	percent, err := t.test(ctx)
 	if err == nil {
-		err = t.tested(percent)
+		t.at.Best, err = t.kept.best(t.at.Best, t.Step, percent)
 	}
 	if err != nil {
 		return err
@@ -225,7 +225,7 @@ func (t *Trainer) finish(ctx context.Context) error {
 	return saveWeights(t.task.Folder.Weights(), t.net, tensors, t.Step, "")
 }
 
-// fail records why a run cannot continue. Its last checkpoint stays.
+// fail records why a run cannot continue, and returns the error. The last checkpoint is kept.
 func (t *Trainer) fail(err error) error {
 	step := t.Step
 	var nan *device.NonFiniteError
@@ -236,8 +236,8 @@ func (t *Trainer) fail(err error) error {
 		t.sink.Event(record.Event{Kind: "stop", Step: step, Text: err.Error()}))
 }
 
-// running sums the mini-batches since the last "train" event. It is part of a checkpoint,
-// so that a resumed record has the same means.
+// running sums the metrics of the mini-batches since the last "train" event. It is part of a
+// checkpoint, so that a resumed record has the same means.
 type running struct {
 	Steps, Images int
 	Loss          float64 // summed over steps
@@ -257,7 +257,7 @@ func (r *running) metric(rate float32) record.Metric {
 	return record.Metric{Rate: exact(rate), Loss: r.Loss / float64(r.Steps), Error: 100 * float64(r.Wrong) / float64(r.Images)}
 }
 
-// finite says whether no value is NaN or infinite.
+// finite reports whether no value is NaN or infinite.
 func finite[T float32 | float64](values ...T) bool {
 	for _, v := range values {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {

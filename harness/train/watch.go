@@ -1,4 +1,4 @@
-// Warnings of what goes wrong without a sound.
+// Warnings of problems that do not end a run.
 
 package train
 
@@ -12,31 +12,30 @@ import (
 	"depthlab/harness/record"
 )
 
-// watch is what was said already. Each thing is said once, and none of them ends a run:
-// that a deep plain net learns nothing is a finding. It is part of a checkpoint, so that a
-// resumed run warns as one that was not stopped.
+// watch is the state of the warnings. Each warning is given once, and none ends a run: that a
+// deep plain net learns nothing is a finding. It is part of a checkpoint, so that a resumed run
+// has the warnings of an uninterrupted one.
 type watch struct {
-	Steps    int     // since the training error was last judged
-	Wrong    float64 // error in percent, summed over them
-	Guesses  bool    // said, and not that it is over
-	Vanished bool    // said
+	Steps    int     // steps since the training error was last compared with guessing
+	Wrong    float64 // errors of these steps in percent, summed
+	Guesses  bool    // the warning of guessing was given, and is not over
+	Vanished bool    // the warning of vanishing gradients was given
 
-	Unreadable []string // photos that were named
+	Unreadable []string // photos that a warning has named
 }
 
-// A net gets at least so many steps before its error is judged: of a small data
-// set an epoch is a few steps, in which none learns. Tests set it lower.
+// guessingSteps is the least number of steps after which the error is compared with guessing:
+// an epoch of a small data set is a few steps, in which no net learns. Tests set it lower.
 var guessingSteps = 200
 
-// The largest gradient of a layer, as a share of that of all, below which
-// nothing reaches the layer. Batch norm keeps layers within a few orders.
+// vanished is the ratio of a layer's largest gradient to that of all layers below which the
+// layer's gradient vanishes. With batch norm, layers differ by a few orders of magnitude.
 const vanished = 1e-7
 
-// guessing takes the error of some steps, percent. It warns if that of a whole epoch, and
-// of guessingSteps steps at least, is no better than guessing. The error is judged, not
-// the loss: a net that learns may still have a high loss, and one that only becomes less
-// sure has a lower one. If the net learns after all, that is said, too, and the warning
-// stands no more.
+// guessing adds the error (percent) of some steps. It warns if the error of a whole epoch, and
+// of at least guessingSteps steps, is no better than guessing. It compares the error, not the
+// loss: a net that learns may have a high loss, and the loss of one that only becomes less
+// certain decreases. If the net learns later, a second event ends the warning.
 func (w *watch) guessing(percent float64, steps int, net *model.Model) []record.Event {
 	batch := net.Run.Batch
 	w.Steps += steps
@@ -59,16 +58,16 @@ func (w *watch) guessing(percent float64, steps int, net *model.Model) []record.
 	return nil
 }
 
-// guessError is the error, percent, above which a net is no better than guessing among
-// classes, judged by so many images: five standard deviations below what guessing gives,
-// so that chance alone hardly ever goes under it.
+// guessError is the error in percent above which a net is no better than guessing, measured on so
+// many images. It is five standard deviations below the expected error of guessing, so that
+// guessing hardly ever has a lower error by chance.
 func guessError(classes, images int) float64 {
 	right := 1 / float64(classes)
 	return 100 * (1 - right - 5*math.Sqrt(right*(1-right)/float64(images)))
 }
 
-// vanishing takes the largest gradient of each layer, and warns of a layer that none
-// reaches.
+// vanishing returns a warning if the gradient of a layer vanishes. largest holds the largest
+// absolute gradient of each parameter.
 func (w *watch) vanishing(layers []string, largest map[string]float64) []record.Event {
 	var all float64
 	for _, g := range largest {
@@ -83,7 +82,7 @@ func (w *watch) vanishing(layers []string, largest map[string]float64) []record.
 	return nil
 }
 
-// unreadable names the photos that turned out to be unreadable. The feed may be nil.
+// unreadable returns a warning for each new unreadable photo. f may be nil.
 func (w *watch) unreadable(f *model.Feed) (events []record.Event) {
 	if f == nil {
 		return nil
@@ -91,13 +90,13 @@ func (w *watch) unreadable(f *model.Feed) (events []record.Event) {
 	for _, e := range f.Failures.All {
 		if !slices.Contains(w.Unreadable, e.Name) {
 			w.Unreadable = append(w.Unreadable, e.Name)
-			events = append(events, warning("an unreadable photo is left out: %v", e))
+			events = append(events, warning("an unreadable photo is not used: %v", e))
 		}
 	}
 	return events
 }
 
-// oneClass warns of training images that are all of one class; "" for others.
+// oneClass is a warning if all training images are of one class, else "".
 func oneClass(src *data.Source, images []int32) string {
 	first := src.Train.Labels[images[0]]
 	for _, i := range images {
@@ -105,14 +104,14 @@ func oneClass(src *data.Source, images []int32) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("all %d training images are of class %d: there is nothing to tell apart", len(images), first)
+	return fmt.Sprintf("all %d training images are of class %d: expected at least two classes", len(images), first)
 }
 
-// slowData says if photos came slower than the device could take them, of the seconds
-// that this process trained; "" if not. The feed may be nil.
+// slowData is a message if the device waited for photos for more than a tenth of the seconds that
+// this process trained, else "". f may be nil.
 func slowData(f *model.Feed, seconds float64) string {
 	if f == nil || !(f.Waited.Seconds() > 0.1*seconds) {
 		return ""
 	}
-	return fmt.Sprintf("the device waited %.0f %% of the time for photos: a faster disk, more CPU cores or libjpeg-turbo (%s decodes) would help", 100*f.Waited.Seconds()/seconds, f.Photos.Photos.Library)
+	return fmt.Sprintf("the device waited %.0f %% of the time for photos: a faster disk, more CPU cores or libjpeg-turbo would help (the decoder is %s)", 100*f.Waited.Seconds()/seconds, f.Photos.Photos.Library)
 }

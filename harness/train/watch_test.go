@@ -10,8 +10,8 @@ import (
 	"depthlab/harness/model"
 )
 
-// A net that guesses is warned of when it had an epoch and 200 steps to learn,
-// once; and it is said when it learns after all.
+// The warning that a net only guesses is given once, after an epoch and 200 steps. It is over when
+// the net learns.
 func TestGuessing(t *testing.T) {
 	const large, small = 50000, 512 // images of an epoch
 	for _, c := range []struct {

@@ -1,4 +1,4 @@
-// The Python class that loads exported weights of a CIFAR net.
+// Writes the Python class that loads exported weights of a CIFAR net.
 
 package weights
 
@@ -22,8 +22,8 @@ import (
 //go:embed cifar.py
 var cifarClass string
 
-// classFile is the Python file beside exported weights; "" for nets that torchvision
-// has.
+// classFile is the path of the Python file beside exported weights; "" for nets that
+// torchvision has.
 func classFile(arch nets.Arch, weights string) string {
 	if arch.ImageNet() {
 		return ""
@@ -31,8 +31,7 @@ func classFile(arch nets.Arch, weights string) string {
 	return strings.TrimSuffix(weights, filepath.Ext(weights)) + ".py"
 }
 
-// writeClass writes the class of a net to a Python file, unless another file
-// is there.
+// writeClass writes the class of a net to a Python file. It fails if another file is there.
 func writeClass(path string, arch nets.Arch, info *Info, weights string) error {
 	yes := map[bool]string{true: "True", false: "False"}
 	config := fmt.Sprintf("dict(net=%q, blocks=%d, residual=%s, bottleneck=%s, single=%s, order=%q, shortcut=%q, split=%s,\n              stride_on_3x3=%s, scale=%g, branch_scale=%g, gate=%q, channels=%d, classes=%d, eps=%g)",
@@ -42,7 +41,7 @@ func writeClass(path string, arch nets.Arch, info *Info, weights string) error {
 	text := []byte(strings.NewReplacer("CONFIG = {}", "CONFIG = "+config, "NET", arch.String(), "FILE", module, "WEIGHTS", filepath.Base(weights)).Replace(cifarClass))
 	before, err := os.ReadFile(path)
 	if err == nil && !bytes.Equal(before, text) {
-		return fmt.Errorf("%s is there already, and is another file: it would be the class that loads the weights; choose another --out", path)
+		return fmt.Errorf("%s exists and is another file; the class that loads the weights would overwrite it: choose another --out", path)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -50,7 +49,7 @@ func writeClass(path string, arch nets.Arch, info *Info, weights string) error {
 	return disk.Write(path, text)
 }
 
-// preparation is how images enter the net, for the metadata of exported weights.
+// preparation returns the normalisation of images, for the metadata of exported weights.
 func preparation(w *File) (map[string]string, error) {
 	meta := map[string]string{}
 	for name, value := range map[string]any{"mean": w.Input.Mean, "mean_shape": []int{w.Info.Channels, w.Info.Size, w.Info.Size}, "scale": w.Input.Scale} {

@@ -17,7 +17,7 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// classes of all kinds of CIFAR nets.
+// classNets has CIFAR nets of all kinds.
 var classNets = []string{
 	"plain-8", "plain-11/bottleneck", "resnet-8", "resnet-8/split", "resnet-8/B", "resnet-8/C", "resnet-14", "resnet-5/single", "resnet-11/bottleneck",
 	"resnet-11/A/bottleneck", "resnet-11/bottleneck/v1.5", "resnet-8/preact", "resnet-8/C/preact", "resnet-11/bottleneck/preact",
@@ -25,7 +25,7 @@ var classNets = []string{
 	"resnet-8/B/gate=exclusive/gate-bias=-1",
 }
 
-// loaded is what PyTorch 2.11 loaded, and what it made of an image.
+// loaded has the files that PyTorch 2.11 loaded, and its scores of an image.
 type loaded struct {
 	Class   string    `json:"class_sha256"`
 	Weights string    `json:"weights_sha256"`
@@ -33,8 +33,8 @@ type loaded struct {
 }
 
 // The class that export writes loads the weights beside it, and gives our scores.
-// testdata/class.json has what PyTorch 2.11 gave; where $DEPTHLAB_TORCH names a Python
-// that has PyTorch, it is asked anew, and the file is written anew.
+// testdata/class.json has the scores of PyTorch 2.11. If $DEPTHLAB_TORCH is the path of a Python
+// with PyTorch, they are computed again, and the file is rewritten.
 func TestExportedClass(t *testing.T) {
 	const path = "testdata/class.json"
 	python := os.Getenv("DEPTHLAB_TORCH")
@@ -74,7 +74,7 @@ func TestExportedClass(t *testing.T) {
 		}
 		want := golden[name]
 		if want.Class != got.Class || want.Weights != got.Weights {
-			t.Errorf("%s: class %s, weights %s; PyTorch loaded %s, %s: set $DEPTHLAB_TORCH to a Python that has PyTorch", net, got.Class, got.Weights, want.Class, want.Weights)
+			t.Errorf("%s: class %s, weights %s; PyTorch loaded %s, %s: set $DEPTHLAB_TORCH to the path of a Python with PyTorch to load these", net, got.Class, got.Weights, want.Class, want.Weights)
 		}
 		if !testskip.Everything() && !slices.Contains(classNets[:2], name) {
 			continue
@@ -92,6 +92,7 @@ func TestExportedClass(t *testing.T) {
 	}
 }
 
+// Export does not overwrite another file with the Python class.
 func TestExportKeepsOtherFiles(t *testing.T) {
 	dir := t.TempDir()
 	ours, class := filepath.Join(dir, "ours"), filepath.Join(dir, "net.py")
@@ -99,16 +100,16 @@ func TestExportKeepsOtherFiles(t *testing.T) {
 	if err := os.WriteFile(class, []byte("mine"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Export(ours, filepath.Join(dir, "net.safetensors")); err == nil || !strings.Contains(err.Error(), "net.py is there already") {
+	if _, _, err := Export(ours, filepath.Join(dir, "net.safetensors")); err == nil || !strings.Contains(err.Error(), "net.py exists and is another file") {
 		t.Error(err)
 	}
 	if text, _ := os.ReadFile(class); string(text) != "mine" {
-		t.Errorf("it was written over: %q", text)
+		t.Errorf("it was overwritten: %q", text)
 	}
 	if _, _, err := Export(ours, filepath.Join(dir, "other.py")); err == nil || !strings.Contains(err.Error(), "such as net.safetensors") {
 		t.Error(err)
 	}
-	for range 2 { // its own file may be there
+	for range 2 { // it may overwrite its own file
 		if _, _, err := Export(ours, filepath.Join(dir, "second.safetensors")); err != nil {
 			t.Error(err)
 		}

@@ -1,4 +1,4 @@
-// Tests of weights on a data set.
+// Evaluates weights on a data set.
 
 package weights
 
@@ -14,38 +14,38 @@ import (
 	"depthlab/nets/compile"
 )
 
-// EvalOptions say how weights are tested.
+// EvalOptions are the options of an evaluation.
 type EvalOptions struct {
 	Net       string
 	Weights   string    // a safetensors file
 	Set       string    // "test" or "train"
-	Mean, Std []float32 // of each channel, of pixels scaled to [0, 1]; nil: those recorded with the weights, else the paper's
+	Mean, Std []float32 // of each channel, for pixels in [0, 1]; nil: those of the weights' file, else the paper's
 	Batch     int
 	Precision device.Precision
 
-	Predictions *Predictions // to be filled with what the net says of each image; nil for the errors alone
+	Predictions *Predictions // is set to the scores of each image; may be nil
 
-	// Of photos only.
-	Crops  string // of Crops
-	Scores string // a safetensors file to write the scores to; "" for none
+	// For photos only.
+	Crops  string // one of the list Crops
+	Scores string // path of a safetensors file to which the scores are written; "" for none
 }
 
-// EvalResult is what eval prints.
+// EvalResult is the result that eval prints.
 type EvalResult struct {
 	Net       string  `json:"net"`
 	Set       string  `json:"set"`
 	Data      string  `json:"data"`
 	Images    int     `json:"images"`
-	Crops     string  `json:"crops,omitempty"` // of photos
+	Crops     string  `json:"crops,omitempty"` // for photos
 	Top1Error float64 `json:"top1_error"`      // percent
 	Loss      float64 `json:"loss"`            // mean cross-entropy
 	Device    string  `json:"device"`
 	Precision string  `json:"precision"`
 
-	Top5Error *float64 `json:"top5_error,omitempty"` // of photos of more than five classes
+	Top5Error *float64 `json:"top5_error,omitempty"` // percent; for photos of more than five classes
 }
 
-// Eval tests weights from a file on a data set.
+// Eval evaluates the weights of a file on a data set.
 func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err error) {
 	arch, err := nets.ParseArch(o.Net)
 	if err != nil {
@@ -82,7 +82,7 @@ func Eval(o EvalOptions, src *data.Source, dev device.Device) (r EvalResult, err
 	}, nil
 }
 
-// test tests on a set that the device has.
+// test evaluates a set that is resident on the device.
 func (o EvalOptions) test(session device.Session, set *data.Set) (device.Counts, error) {
 	rows := data.EvalRows(data.Indices(set.N), o.Batch, 0)
 	if o.Predictions == nil {
@@ -97,7 +97,7 @@ func (o EvalOptions) test(session device.Session, set *data.Set) (device.Counts,
 	return c, err
 }
 
-// images is the set to test on.
+// images is the set to evaluate.
 func (o EvalOptions) images(src *data.Source) *data.Set {
 	if o.Set == "train" {
 		return &src.Train
@@ -105,8 +105,8 @@ func (o EvalOptions) images(src *data.Source) *data.Set {
 	return &src.Test
 }
 
-// open prepares a session with the weights in it, for batches of a set of which
-// the device holds so many images.
+// open opens a session with the weights, for batches of a set of which the device holds images
+// images.
 func (o EvalOptions) open(w *File, arch nets.Arch, src *data.Source, set *data.Set, images, batch int, dev device.Device) (device.Session, error) {
 	eps := 1e-5
 	if w.Info != nil {
@@ -146,9 +146,9 @@ func (o EvalOptions) open(w *File, arch nets.Arch, src *data.Source, set *data.S
 	return session, nil
 }
 
-// normalisation of images of area pixels: as asked for, as recorded with the
-// weights, or the paper's per-pixel mean of the training set. A mean of another
-// size becomes one of each channel.
+// normalisation returns the normalisation of images of area pixels: that of the options, of the
+// weights' file, or the paper's (the per-pixel mean of the training set). A mean image of another
+// size is replaced by its mean for each channel.
 func (o EvalOptions) normalisation(w *File, src *data.Source, area int) (n model.Normalisation, err error) {
 	set := &src.Train
 	if o.Mean == nil && o.Std == nil {
@@ -165,7 +165,7 @@ func (o EvalOptions) normalisation(w *File, src *data.Source, area int) (n model
 			n = model.Normalise(experiments.Input{Mean: "pixel", Std: "none"}, set, stats)
 		}
 		if len(n.Mean) != set.Channels*set.Area() || len(n.Scale) != set.Channels {
-			return n, fmt.Errorf("%s: its preprocessing is for other images than %dx%dx%d", o.Weights, set.Channels, set.Size, set.Size)
+			return n, fmt.Errorf("%s: its mean has %d values and its scale %d, expected those of images of %dx%dx%d; --mean and --std replace them", o.Weights, len(n.Mean), len(n.Scale), set.Channels, set.Size, set.Size)
 		}
 		n.Mean = resized(n.Mean, set.Channels, area)
 		return n, nil
@@ -183,8 +183,8 @@ func (o EvalOptions) normalisation(w *File, src *data.Source, area int) (n model
 	return n, nil
 }
 
-// resized is a mean image of area pixels: of one number for each channel where
-// the mean at hand has another size.
+// resized returns a mean image of area pixels. If mean has another size, each channel of the result
+// is constant.
 func resized(mean []float32, channels, area int) []float32 {
 	old := len(mean) / channels
 	if old == area {

@@ -1,4 +1,4 @@
-// Tests of weights that training left.
+// Tests of evaluating the weights of a run.
 
 package weights_test
 
@@ -15,7 +15,7 @@ import (
 	"depthlab/harness/weights"
 )
 
-// eval reads the weights of a finished run, and refuses what does not fit.
+// Eval gives the test error of the run's record, and refuses weights that do not fit.
 func TestEval(t *testing.T) {
 	dir := t.TempDir()
 	s := sweeptest.New(t, sweeptest.Question, dir, ref.New(), "")
@@ -38,7 +38,7 @@ func TestEval(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The same weights as PyTorch's wrappers save them: a prefix before all names.
+	// The same weights with a prefix before all names, as PyTorch's wrappers save them.
 	for _, prefix := range []string{"module.", "model.", "module._orig_mod."} {
 		foreign := filepath.Join(t.TempDir(), "foreign.safetensors")
 		var all []state.Tensor

@@ -1,4 +1,4 @@
-// Tests of weights on photos: views, and scores averaged over them.
+// Evaluates weights on photos: crops, and scores averaged over them.
 
 package weights
 
@@ -18,28 +18,28 @@ import (
 	"depthlab/nets"
 )
 
-// Crops are the ways to test on photos (paper section 3.4): the centre; the
-// centre and the corners, each as it is and mirrored; and, as the nets are
-// convolutions up to their global pooling, the whole photo at five scales of
-// its shorter side. As a program is of one size, the longer side is then cut to
-// a multiple of 32 pixels, and to twice the shorter one, so that a panorama
-// does not take all memory; the paper does not say how it went about this.
+// Crops are the ways to evaluate photos (paper section 3.4). "1": the centre. "10": the centre and
+// the corners, each also flipped. "multi": the whole photo at five scales of its shorter side,
+// which is possible because the nets are fully convolutional up to global pooling. A program is
+// compiled for one size, so in "multi" the longer side is cropped to a multiple of 32 pixels, and
+// to at most twice the shorter one, which limits the memory. The paper does not say how it did
+// this.
 var Crops = []string{"1", "10", "multi"}
 
-// The shorter sides of "multi" for nets of 224 pixels, and what longer ones are multiples
-// of. Nets of other sizes have both in proportion.
+// shorterSides are the scales of "multi" for nets of 224 pixels; other sizes are in proportion.
 var shorterSides = []int{224, 256, 384, 480, 640}
 
+// longerUnit is the unit of the longer side in "multi" for nets of 224 pixels.
 const longerUnit = 32
 
-// pass is a number of images in views of one size.
+// pass is some images with views of one size.
 type pass struct {
 	images []int32
 	views  []data.Shot
 }
 
-// passes over photos for nets that were trained on crops of set.Size from
-// photos whose shorter side tests resize to side.
+// passes returns the passes over a set, for nets of crops of set.Size. Tests resize the shorter
+// side to side.
 func passes(crops string, set *data.Set, side int) []pass {
 	switch crops {
 	case "10":
@@ -50,22 +50,22 @@ func passes(crops string, set *data.Set, side int) []pass {
 	return []pass{{data.Indices(set.N), []data.Shot{data.Centre(set.Size, side)}}}
 }
 
-// wholePhotos are the passes of "multi" over photos of these widths and heights for
-// nets of size, scale by scale.
+// wholePhotos returns the passes of "multi", scale by scale, over photos of these widths and
+// heights, for nets of size pixels.
 func wholePhotos(photos [][2]int, size int) []pass {
 	scaled := func(pixels int) int { return max(8, (pixels*size/224+4)/8*8) }
 	var all []pass
 	for _, s := range shorterSides {
-		alike := map[data.Shot][]int32{}
+		byView := map[data.Shot][]int32{}
 		for i, p := range photos {
 			v := data.Whole(p[0], p[1], scaled(s), scaled(longerUnit))
-			alike[v] = append(alike[v], int32(i))
+			byView[v] = append(byView[v], int32(i))
 		}
-		views := slices.SortedFunc(maps.Keys(alike), func(a, b data.Shot) int {
+		views := slices.SortedFunc(maps.Keys(byView), func(a, b data.Shot) int {
 			return cmp.Or(a.View.H-b.View.H, a.View.W-b.View.W)
 		})
 		for _, v := range views {
-			all = append(all, pass{alike[v], []data.Shot{v}})
+			all = append(all, pass{byView[v], []data.Shot{v}})
 		}
 	}
 	return all
@@ -74,7 +74,7 @@ func wholePhotos(photos [][2]int, size int) []pass {
 // tally sums the softmax scores of each image over its views.
 type tally struct {
 	scores []float32 // (N, Classes)
-	views  []int     // (N) that were readable
+	views  []int     // (N) number of views that could be read
 	failed *model.Failures
 }
 
@@ -82,7 +82,7 @@ func newTally(set *data.Set) *tally {
 	return &tally{scores: make([]float32, set.N*set.Classes), views: make([]int, set.N), failed: new(model.Failures)}
 }
 
-// photos tests weights on photos by the mean scores of their views.
+// photos evaluates weights on photos, by the mean scores of their views.
 func (o EvalOptions) photos(w *File, arch nets.Arch, src *data.Source, dev device.Device) (r EvalResult, err error) {
 	set := o.images(src)
 	t := newTally(set)
@@ -108,8 +108,8 @@ func (o EvalOptions) photos(w *File, arch nets.Arch, src *data.Source, dev devic
 	return r, err
 }
 
-// side is what tests resize the shorter side to: as recorded with the weights,
-// else 256 for crops of 224.
+// side is the length to which tests resize the shorter side: that of the weights' file, else 256
+// for crops of 224.
 func (o EvalOptions) side(w *File, size int) int {
 	if w.Info != nil && w.Info.Side > 0 {
 		return w.Info.Side
@@ -117,20 +117,21 @@ func (o EvalOptions) side(w *File, size int) int {
 	return size * 256 / 224
 }
 
+// pass evaluates one pass, and adds its scores to t.
 func (o EvalOptions) pass(w *File, arch nets.Arch, src *data.Source, dev device.Device, p pass, t *tally) (info device.Info, err error) {
 	set := *o.images(src)
 	set.Size, set.Width = p.views[0].View.H, p.views[0].View.W
 	shots := data.Shots(p.images, p.views)
-	batch := max(1, min(o.Batch, len(shots), o.Batch*224*224/set.Area())) // memory as at 224 pixels
+	batch := max(1, min(o.Batch, len(shots), o.Batch*224*224/set.Area())) // the same memory as with 224 pixels
 	session, err := o.open(w, arch, src, &set, batch, batch, dev)
 	if err != nil {
 		return info, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
 	f := model.NewFeed(session, &set, batch)
-	f.Failures = t.failed // with those of the passes before
+	f.Failures = t.failed // count those of earlier passes, too
 	logits := make([]float32, batch*set.Classes)
-	at := 0 // the shot that the next row is
+	at := 0 // shot of the next row
 	err = f.Each(context.Background(), shots, func(rows []device.Row) error {
 		if _, err := session.Eval(rows); err != nil {
 			return err
@@ -149,7 +150,7 @@ func (o EvalOptions) pass(w *File, arch nets.Arch, src *data.Source, dev device.
 	return session.Info(), err
 }
 
-// add takes the logits of one view of an image.
+// add adds the softmax of the logits of one view of an image.
 func (t *tally) add(image int, logits []float32) {
 	scores := t.scores[image*len(logits):][:len(logits)]
 	largest := float64(slices.Max(logits))
@@ -163,7 +164,7 @@ func (t *tally) add(image int, logits []float32) {
 	t.views[image]++
 }
 
-// judge makes the sums means and counts errors by them.
+// judge divides the sums by the number of views, and sets errors and loss of r.
 func (t *tally) judge(r *EvalResult, labels []int32, classes int) {
 	wrong, beyond := 0, 0
 	for i, n := range t.views {
@@ -171,7 +172,7 @@ func (t *tally) judge(r *EvalResult, labels []int32, classes int) {
 			continue
 		}
 		scores := t.scores[i*classes:][:classes]
-		above := 0 // classes that come before the label
+		above := 0 // number of classes that rank before the label
 		label := labels[i]
 		for c := range scores {
 			scores[c] /= float32(n)

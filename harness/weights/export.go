@@ -1,4 +1,4 @@
-// Weights for PyTorch.
+// Exports weights for PyTorch.
 
 package weights
 
@@ -13,23 +13,23 @@ import (
 	"depthlab/nets"
 )
 
-// Export writes the weights in the file from, which training left, to the
-// file to as PyTorch's load_state_dict takes them: parameters and running
-// statistics under torchvision's names, and what its batch norms count beside
-// them. How an image is prepared is no tensor of it, as of no state_dict. Of a CIFAR net,
-// which torchvision lacks, it is in the file's metadata, and beside the file comes the
-// Python class that loads both. It gives the name of the net, and the class's file or "".
+// Export writes the weights of a run, in the file from, to the file to, for PyTorch's
+// load_state_dict: parameters and running statistics with torchvision's names, and
+// num_batches_tracked. The normalisation of images is not among the tensors, as in every
+// state_dict. For a CIFAR net, which torchvision does not have, it is in the file's metadata, and
+// Export also writes the Python class that loads both. It returns the name of the net, and the
+// path of the class, "" for none.
 func Export(from, to string) (net, class string, err error) {
 	w, err := Read(from)
 	if err != nil {
 		return "", "", err
 	}
 	if w.Info == nil {
-		return "", "", fmt.Errorf("%s was not written by a training run here: there is nothing to export", from)
+		return "", "", fmt.Errorf("%s: expected weights that a training run of this program wrote", from)
 	}
 	if a, err := os.Stat(from); err == nil {
 		if b, err := os.Stat(to); err == nil && os.SameFile(a, b) {
-			return "", "", fmt.Errorf("%s would overwrite the weights that it is made from: choose another --out", to)
+			return "", "", fmt.Errorf("--out %s would overwrite the weights that are exported: choose another --out", to)
 		}
 	}
 	arch, err := nets.ParseArch(w.Info.Net)

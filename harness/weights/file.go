@@ -1,5 +1,5 @@
-// Package weights is trained nets after their training: the file they lie in, tests of
-// them, and their way to PyTorch.
+// Package weights reads and writes files of weights, evaluates them, and exports them for
+// PyTorch.
 package weights
 
 import (
@@ -18,25 +18,25 @@ import (
 	"depthlab/nets/program"
 )
 
-// Info is recorded with weights, so that eval can repeat it.
+// Info is stored with weights, so that eval can use the same settings.
 type Info struct {
-	Net      string  `json:"net"`
-	Data     string  `json:"data"`
-	Steps    int     `json:"steps"`
-	Eps      float64 `json:"eps"`
-	Classes  int     `json:"classes"`
-	Size     int     `json:"size"`
-	Channels int     `json:"channels"`
-	Averaged int     `json:"averaged_batches"`    // mini-batches that batch norm's statistics are averaged over; 0: moving averages
-	Side     int     `json:"side,omitempty"`      // of photos: the shorter side in tests
-	ChosenBy string  `json:"chosen_by,omitempty"` // "test", "validation": the images whose error these weights were chosen by, as the best; "" for the last ones
+	Net      string   `json:"net"`
+	Data     string   `json:"data"`
+	Steps    int      `json:"steps"`
+	Eps      float64  `json:"eps"`
+	Classes  int      `json:"classes"`
+	Size     int      `json:"size"`
+	Channels int      `json:"channels"`
+	Averaged int      `json:"averaged_batches"`      // mini-batches over which batch norm statistics are averaged; 0: moving averages
+	Side     int      `json:"side,omitempty"`        // for photos: the shorter side in tests
+	Names    []string `json:"class_names,omitempty"` // of the classes of photos and own images, by label
+	ChosenBy string   `json:"chosen_by,omitempty"`   // "test", "validation": the set by whose error these weights were chosen as the best; "" for the last weights
 }
 
-// Names of the preprocessing in a file of weights: (pixel - mean) * scale.
+// Names of the normalisation's tensors in a file of weights: (pixel - mean) * scale.
 const meanName, scaleName = "input.mean", "input.scale"
 
-// Write writes a file of weights: parameters and running statistics, and how an image
-// is prepared for them.
+// Write writes a file of weights: parameters, running statistics and normalisation.
 func Write(path string, info Info, tensors []state.Tensor, in model.Normalisation) error {
 	meta, err := json.Marshal(info)
 	if err != nil {
@@ -49,16 +49,16 @@ func Write(path string, info Info, tensors []state.Tensor, in model.Normalisatio
 // File is a file of weights, ours or PyTorch's.
 type File struct {
 	Path    string
-	Info    *Info // nil in foreign files
+	Info    *Info // nil in PyTorch's files
 	Tensors map[string]*state.Tensor
-	Input   model.Normalisation // zero in foreign files
+	Input   model.Normalisation // zero in PyTorch's files
 }
 
-// Read reads a file of weights; of a checkpoint the weights of the net alone.
+// Read reads a file of weights, or the weights of a checkpoint.
 func Read(path string) (*File, error) {
 	f, err := state.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: there is no such file", path)
+		return nil, fmt.Errorf("%s: no such file", path)
 	}
 	if err != nil {
 		return nil, err
@@ -89,11 +89,11 @@ func Read(path string) (*File, error) {
 	return w, nil
 }
 
-// Trained gives the net that a training run left in the file: its layers, and its
-// parameters and running statistics by name.
+// Trained returns the layers of the net in the file, and its parameters and running statistics by
+// name. It fails if no training run of ours wrote the file.
 func (w *File) Trained() (model.Layers, map[string][]float32, error) {
 	if w.Info == nil {
-		return model.Layers{}, nil, fmt.Errorf("%s was not written by a training run here", w.Path)
+		return model.Layers{}, nil, fmt.Errorf("%s: expected weights that a training run of this program wrote", w.Path)
 	}
 	values, layers, err := w.trained()
 	if err != nil {
@@ -120,8 +120,8 @@ func (w *File) trained() (map[string][]float32, model.Layers, error) {
 	return values, model.LayersOf(params, norms), err
 }
 
-// match pairs the tensors of the file with the parameters and statistics of
-// the program, and refuses all that is missing, unknown or misshapen at once.
+// match returns the values of the program's parameters and statistics, by name. The error lists all
+// tensors that are missing, unknown or have another shape.
 func (w *File) match(p *program.Program) (map[string][]float32, error) {
 	values, misfit := w.fit(model.Views(p, program.Param, program.Stat))
 	if misfit != "" {
@@ -130,8 +130,8 @@ func (w *File) match(p *program.Program) (map[string][]float32, error) {
 	return values, nil
 }
 
-// fit gives the values of the tensors that are wanted, by their names. misfit lists all
-// that is missing, unknown or misshapen, a line each; "" if the file fits.
+// fit returns the values of the wanted tensors, by name. misfit lists, in lines, tensors that are
+// missing, unknown or have another shape; "" if the file fits.
 func (w *File) fit(wanted []program.Buffer) (values map[string][]float32, misfit string) {
 	left := withoutPrefix(w.Tensors, wanted)
 	values = map[string][]float32{}
@@ -161,8 +161,8 @@ func (w *File) fit(wanted []program.Buffer) (values map[string][]float32, misfit
 	return values, listed("missing", missing) + listed("wrong:", wrong) + listed("unknown", unknown)
 }
 
-// withoutPrefix gives the tensors under the names without what all of them have
-// in front of a net's own, as "module." of PyTorch's DataParallel.
+// withoutPrefix returns the tensors without the common prefix of their names, such as "module." of
+// PyTorch's DataParallel.
 func withoutPrefix(tensors map[string]*state.Tensor, wanted []program.Buffer) map[string]*state.Tensor {
 	prefix := ""
 	for name := range tensors {
@@ -186,7 +186,7 @@ func sharedPrefix(tensors map[string]*state.Tensor, prefix string) bool {
 	return true
 }
 
-// listed is a line of the first few names, and how many more there are.
+// listed is a line with the first few names, and the number of the others; "" for no names.
 func listed(what string, names []string) string {
 	const most = 4
 	if len(names) == 0 {
@@ -199,8 +199,8 @@ func listed(what string, names []string) string {
 	return text
 }
 
-// ChosenBy is the set of images whose error the weights of a file were chosen by, as the
-// best of their run; "" for weights that were not chosen, or of a foreign file.
+// ChosenBy is the set of images by whose error the weights of a file were chosen as the best of
+// their run; "" for the last weights, or for PyTorch's files.
 func ChosenBy(path string) string {
 	w, err := Read(path)
 	if err != nil || w.Info == nil {
@@ -209,12 +209,21 @@ func ChosenBy(path string) string {
 	return w.Info.ChosenBy
 }
 
-// DataOf is the data set that weights were trained on, and its images' size, as
-// far as their file says.
+// DataOf is the data set on which weights were trained, and the size of its images; "" and 0 if the
+// file does not say.
 func DataOf(path string) (name string, size int) {
 	w, err := Read(path)
 	if err != nil || w.Info == nil {
 		return "", 0
 	}
 	return w.Info.Data, w.Info.Size
+}
+
+// ClassNames are the names of the classes that a file of weights records; nil for none.
+func ClassNames(path string) []string {
+	w, err := Read(path)
+	if err != nil || w.Info == nil {
+		return nil
+	}
+	return w.Info.Names
 }

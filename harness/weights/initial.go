@@ -1,4 +1,4 @@
-// Weights that a run begins with.
+// Files of weights with which a run begins.
 
 package weights
 
@@ -15,14 +15,14 @@ import (
 	"depthlab/nets/program"
 )
 
-// lastLayer begins the names of the classifier's parameters.
+// lastLayer is the prefix of the last layer's parameters.
 const lastLayer = "fc."
 
-// Initial reads the weights that a net begins with: the values of the parameters and
-// running statistics that are wanted, by their names. notes are what the user should
-// know: where the file's last layer is for other classes, its values are left out; and
-// weights of another net may fit, as those of a plain net do for a residual one. The
-// error says in one line what does not fit.
+// Initial reads the weights with which a net begins: the values of the wanted parameters and
+// running statistics, by name. If the file's last layer has another number of classes, its values
+// are left out. notes are messages for the user: on that, and if the weights are those of another
+// net whose tensors fit (a plain net's fit a residual one). The error says in one line what does not
+// fit.
 func Initial(path, net string, wanted []program.Buffer) (values map[string][]float32, notes []string, err error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, nil, fmt.Errorf("cannot be read: %w", err)
@@ -32,7 +32,7 @@ func Initial(path, net string, wanted []program.Buffer) (values map[string][]flo
 		return nil, nil, err
 	}
 	if w.Info != nil && w.Info.Net != net {
-		notes = append(notes, fmt.Sprintf("the weights in %s are of a %s, and a %s begins with them", path, w.Info.Net, net))
+		notes = append(notes, fmt.Sprintf("the weights in %s are those of %s, and %s begins with them", path, w.Info.Net, net))
 	}
 	tensors := withoutPrefix(w.Tensors, wanted)
 	classes := func(shape []int) int { return slices.Concat(shape, []int{0})[0] }
@@ -41,7 +41,7 @@ func Initial(path, net string, wanted []program.Buffer) (values map[string][]flo
 		t := tensors[b.Name]
 		if strings.HasPrefix(b.Name, lastLayer) && t != nil && sameBut(t.Shape, b.Shape) && classes(t.Shape) != classes(b.Shape) {
 			if strings.HasSuffix(b.Name, ".weight") {
-				notes = append(notes, fmt.Sprintf("the last layer of %s is for %d classes, and not for %d: it begins anew", path, classes(t.Shape), classes(b.Shape)))
+				notes = append(notes, fmt.Sprintf("the last layer of %s has %d classes, expected %d: it is initialised instead", path, classes(t.Shape), classes(b.Shape)))
 			}
 			delete(tensors, b.Name)
 			continue
@@ -56,14 +56,13 @@ func Initial(path, net string, wanted []program.Buffer) (values map[string][]flo
 	return values, notes, nil
 }
 
-// sameBut says whether two shapes differ in their first extent at most.
+// sameBut reports whether two shapes are equal apart from their first extent.
 func sameBut(a, b []int) bool {
 	return len(a) == len(b) && len(a) > 0 && slices.Equal(a[1:], b[1:])
 }
 
-// Check says why a run cannot begin with the weights of a file; nil where it can. Of a
-// data set of photos the classes are known only when it is read: the last layer then
-// begins anew if need be.
+// Check returns an error if a run cannot begin with the weights of a file. The number of classes of
+// photos is known only when they are read; the last layer may then be initialised instead.
 func Check(path string, run experiments.Run) error {
 	arch, err := nets.ParseArch(run.Net)
 	if err != nil {
@@ -72,7 +71,10 @@ func Check(path string, run experiments.Run) error {
 	set := dataset.Of(run.Data)
 	c := nets.Config{Channels: 3, Size: set.Size, Classes: set.Classes}
 	if set.Photos {
-		c.Size = run.Input.Crop
+		c.Size = run.Input.Side()
+	}
+	if set.Own() {
+		c.Classes = 1000 // not known
 	}
 	params, norms, err := arch.Leaves(c)
 	if err != nil {

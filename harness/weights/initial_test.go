@@ -1,4 +1,4 @@
-// Tests of weights that runs begin with.
+// Tests of files of weights with which runs begin.
 
 package weights
 
@@ -15,7 +15,7 @@ import (
 	"depthlab/nets/program"
 )
 
-// wantedOf lists the parameters and running statistics of a net for so many classes.
+// wantedOf lists the parameters and running statistics of a net with so many classes.
 func wantedOf(t *testing.T, net string, classes int) (all []program.Buffer) {
 	t.Helper()
 	arch, err := nets.ParseArch(net)
@@ -35,8 +35,7 @@ func wantedOf(t *testing.T, net string, classes int) (all []program.Buffer) {
 	return all
 }
 
-// fileOf writes a file with tensors of these names and shapes, each filled with its
-// place among them.
+// fileOf writes a file with tensors of these names and shapes, each filled with its index.
 func fileOf(t *testing.T, prefix string, tensors []program.Buffer) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "w.safetensors")
@@ -55,8 +54,8 @@ func fileOf(t *testing.T, prefix string, tensors []program.Buffer) string {
 	return path
 }
 
-// Weights of the same net fit, whatever stands before all of their names; those of
-// the last layer are left out where they are for other classes.
+// Weights of the same net fit, with any common prefix of their names. Those of the last layer are
+// left out if its number of classes differs.
 func TestInitial(t *testing.T) {
 	wanted := wantedOf(t, "resnet-8", 10)
 	last := func(b program.Buffer) bool { return strings.HasPrefix(b.Name, lastLayer) }
@@ -67,8 +66,8 @@ func TestInitial(t *testing.T) {
 	}{
 		{"", 10, ""},
 		{"module.", 10, ""},
-		{"", 7, "is for 7 classes, and not for 10: it begins anew"},
-		{"module.", 1000, "is for 1000 classes, and not for 10: it begins anew"},
+		{"", 7, "has 7 classes, expected 10: it is initialised instead"},
+		{"module.", 1000, "has 1000 classes, expected 10: it is initialised instead"},
 	} {
 		file := fileOf(t, c.prefix, wantedOf(t, "resnet-8", c.classes))
 		values, notes, err := Initial(file, "resnet-8", wanted)

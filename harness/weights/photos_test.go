@@ -1,4 +1,4 @@
-// Tests of weights on photos.
+// Tests of evaluating weights on photos.
 
 package weights
 
@@ -35,8 +35,8 @@ schedule: {at: [6 steps], stop: 9 steps, warmup: none}
 precision: fp32
 `
 
-// Weights tested on photos: the centre as training tests it; ten crops and five
-// scales as the mean of what each view scores alone.
+// The evaluation with one crop equals that in training. The scores of ten crops, and of five scales,
+// are the means of the scores of each view.
 func TestEvalPhotos(t *testing.T) {
 	src := datatest.Photos(t, datatest.PhotoFolder(t))
 	dir := t.TempDir()
@@ -74,7 +74,7 @@ func TestEvalPhotos(t *testing.T) {
 		t.Fatal(err)
 	}
 	if one.Images != c.Images || math.Abs(one.Loss-c.Loss/float64(c.Images)) > 1e-6 || one.Top1Error != 100*float64(c.Wrong)/float64(c.Images) {
-		t.Errorf("%+v, training says %+v", one, c)
+		t.Errorf("%+v, in training %+v", one, c)
 	}
 
 	arch, _ := nets.ParseArch("resnet-8")
@@ -117,8 +117,7 @@ func TestEvalPhotos(t *testing.T) {
 		}
 	}
 
-	// Photos that break are counted over all passes: of 150 one is few enough,
-	// the second one too many, wherever it is.
+	// Unreadable photos are counted over all passes: 1 of 150 is accepted, 2 are too many.
 	many := *src
 	many.Test.N = 150
 	broken := newTally(&many.Test)
@@ -128,16 +127,16 @@ func TestEvalPhotos(t *testing.T) {
 		}
 		_, err := o.pass(w, arch, &many, ref.New(), pass{[]int32{photo}, []data.Shot{data.Centre(16, 18)}}, broken)
 		if i == 0 && err != nil || i == 1 && (err == nil || !strings.Contains(err.Error(), "2 of 150 photos are unreadable")) {
-			t.Errorf("%d photos are broken: %v", i+1, err)
+			t.Errorf("%d unreadable photos: %v", i+1, err)
 		}
 	}
 	if e := src.Test.Photos.Extents(); e[0] != [2]int{1, 1} || e[10] != [2]int{50, 32} {
-		t.Errorf("a photo without a header is %v, one of 50 x 32 is %v", e[0], e[10])
+		t.Errorf("extents of a photo without a header: %v, of one of 50 x 32: %v", e[0], e[10])
 	}
 }
 
-// Whole photos are as large as torchvision makes them, in steps, and at most
-// twice as long as high; photos alike go together.
+// Whole photos have the size of torchvision's resize, rounded, and at most twice as long as high.
+// Photos of one size are in one pass.
 func TestWholePhotos(t *testing.T) {
 	sizes := func(all []pass) (s []string) {
 		for _, p := range all {

@@ -1,4 +1,4 @@
-// What a net says of each image: for tables by class, and for pictures of one's own.
+// Predictions: the scores of each image, for tables by class and for the user's own pictures.
 
 package weights
 
@@ -17,20 +17,20 @@ import (
 	"depthlab/nets"
 )
 
-// Predictions are what a net says of each image of a set.
+// Predictions are the scores of each image of a set.
 type Predictions struct {
 	Classes int
-	Scores  []float32 // (N, Classes): shares of the softmax, means over an image's views
+	Scores  []float32 // (N, Classes): softmax, averaged over an image's views
 	Labels  []int32   // (N)
 	Read    []bool    // (N): false for a photo that could not be read
-	Files   []string  // (N) of photos; nil for other sets
+	Files   []string  // (N), for photos; nil for other sets
 }
 
-// Of are the shares of an image's classes.
+// Of returns the scores (Classes) of an image.
 func (p *Predictions) Of(image int) []float32 { return p.Scores[image*p.Classes:][:p.Classes] }
 
-// Top are the k likeliest classes of an image, the likeliest first; of equal ones the
-// first in order.
+// Top returns the k classes of an image with the largest scores, in decreasing order; of equal ones
+// the lower class first.
 func (p *Predictions) Top(image, k int) []int {
 	scores := p.Of(image)
 	all := make([]int, p.Classes)
@@ -49,7 +49,7 @@ func (p *Predictions) Top(image, k int) []int {
 	return all[:min(k, len(all))]
 }
 
-// Confusion counts the images by label (row) and predicted class (column).
+// Confusion is the confusion matrix: numbers of images by label (row) and predicted class (column).
 func (p *Predictions) Confusion() [][]int {
 	counts := make([][]int, p.Classes)
 	for i := range counts {
@@ -63,7 +63,7 @@ func (p *Predictions) Confusion() [][]int {
 	return counts
 }
 
-// take fills p from a tally that has been judged.
+// take sets p from a tally after judge.
 func (p *Predictions) take(t *tally, set *data.Set) {
 	*p = Predictions{Classes: set.Classes, Scores: t.scores, Labels: set.Labels}
 	for _, n := range t.views {
@@ -74,7 +74,8 @@ func (p *Predictions) take(t *tally, set *data.Set) {
 	}
 }
 
-// each tests batch after batch, and takes the logits of each; the session has the images.
+// each evaluates rows batch by batch, and adds the logits of each image. The session holds the
+// images.
 func (t *tally) each(session device.Session, rows []device.Row, batch, classes int) (sum device.Counts, err error) {
 	logits := make([]float32, batch*classes)
 	for at := 0; at < len(rows); at += batch {
@@ -96,12 +97,11 @@ func (t *tally) each(session device.Session, rows []device.Row, batch, classes i
 	return sum, nil
 }
 
-// maxPicture bounds a file of a picture, in bytes.
+// maxPicture is the largest size of a picture's file in bytes.
 const maxPicture = 256 << 20
 
-// Pictures tells what a net says of pictures, JPEG or PNG files: of their centre, resized
-// as tests do. Labels are zeros. Weights that do not say how images are prepared need
-// o.Mean and o.Std.
+// Pictures returns the predictions for pictures, JPEG or PNG files: for their centre crop, resized as
+// in tests. Labels are 0. Weights without a normalisation need o.Mean and o.Std.
 func Pictures(o EvalOptions, files []string, lib *photo.Library, dev device.Device) (*Predictions, error) {
 	arch, err := nets.ParseArch(o.Net)
 	if err != nil {
@@ -141,8 +141,8 @@ func Pictures(o EvalOptions, files []string, lib *photo.Library, dev device.Devi
 	return p, nil
 }
 
-// pictureSet is the form of the images that the weights are for, and what the shorter
-// side is resized to.
+// pictureSet returns a set with the size, channels and classes of the weights, and the length to
+// which the shorter side is resized.
 func (o EvalOptions) pictureSet(w *File, arch nets.Arch) (set data.Set, side int, err error) {
 	set = data.Set{Channels: 3, Size: 32}
 	if arch.ImageNet() {
@@ -155,11 +155,11 @@ func (o EvalOptions) pictureSet(w *File, arch nets.Arch) (set data.Set, side int
 	}
 	switch {
 	case set.Channels != 3:
-		return set, 0, fmt.Errorf("%s: its images have %d channels; pictures have 3", o.Weights, set.Channels)
+		return set, 0, fmt.Errorf("%s: its images have %d channels, expected 3 as pictures have", o.Weights, set.Channels)
 	case set.Classes < 1:
-		return set, 0, fmt.Errorf("%s: there is no fc.bias in it, so the number of its classes is not known", o.Weights)
+		return set, 0, fmt.Errorf("%s: the number of classes is unknown: expected a tensor fc.bias", o.Weights)
 	case w.Input.Mean == nil && o.Mean == nil:
-		return set, 0, fmt.Errorf("%s does not say how images are prepared: --mean and --std do; torchvision's nets have --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225", o.Weights)
+		return set, 0, fmt.Errorf("%s has no normalisation: give --mean and --std; for torchvision's nets --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225", o.Weights)
 	}
 	side = set.Size
 	if arch.ImageNet() && set.Size >= 64 {
@@ -168,7 +168,7 @@ func (o EvalOptions) pictureSet(w *File, arch nets.Arch) (set data.Set, side int
 	return set, side, nil
 }
 
-// cutPictures fills the images of a set.
+// cutPictures fills the images of a set with crops of the files.
 func cutPictures(set *data.Set, files []string, side int, lib *photo.Library) error {
 	c, err := photo.NewCutter(lib)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Tests of what a net says of each image.
+// Tests of predictions.
 
 package weights
 
@@ -19,8 +19,8 @@ import (
 	"depthlab/harness/device/ref"
 )
 
-// A set whose number is no multiple of the batch: the counts are those of a test alone,
-// the confusion has every image once, and the errors are beside its diagonal.
+// With a set that is not a multiple of the batch: counts equal those of an evaluation without
+// predictions, the confusion matrix has every image once, and the errors are off its diagonal.
 func TestPredictions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "weights")
 	writeHashed(t, "plain-8", path)
@@ -62,12 +62,12 @@ func TestPredictions(t *testing.T) {
 		}
 		top := p.Top(i, 3)
 		if math.Abs(sum-1) > 1e-5 || !slices.IsSortedFunc(top, func(a, b int) int { return int(math.Copysign(1, float64(p.Of(i)[b]-p.Of(i)[a]))) }) || p.Of(i)[top[0]] != slices.Max(p.Of(i)) {
-			t.Errorf("image %d: shares %v, top %v", i, p.Of(i), top)
+			t.Errorf("image %d: scores %v, top %v", i, p.Of(i), top)
 		}
 	}
 }
 
-// A picture in a file is seen as the same image in a set is.
+// A picture in a file has the scores of the same image in a set.
 func TestPictures(t *testing.T) {
 	dir := t.TempDir()
 	path, picture := filepath.Join(dir, "weights"), filepath.Join(dir, "a picture.png")

@@ -1,4 +1,4 @@
-// Tests with torchvision's nets.
+// Tests that compare our scores with those of torchvision's nets.
 
 package weights
 
@@ -24,14 +24,13 @@ import (
 	"depthlab/nets"
 )
 
-// The ResNets of torchvision, with weights that are a hash of their names: as
-// a state_dict that PyTorch wrote, and as a file of ours that is exported for
-// PyTorch. Both ways the scores of an image agree: the logarithms of softmax's
-// shares, which are the logits up to what all of them have in common.
+// The ResNets of torchvision, with weights that are hashes of their names: as a state_dict that
+// PyTorch wrote, and as a file of ours, exported for PyTorch. The scores of an image (the logarithms
+// of the softmax) agree in both directions.
 //
-// testdata/torchvision.json has PyTorch's scores, and testdata/exported.json the
-// SHA-256 of the exported files that PyTorch 2.11 loaded and had these scores with.
-// Where $DEPTHLAB_TORCH names a Python that has PyTorch, it is asked anew.
+// testdata/torchvision.json has PyTorch's scores, and testdata/exported.json the SHA-256 of the
+// exported files that PyTorch 2.11 loaded with these scores. If $DEPTHLAB_TORCH is the path of a
+// Python with PyTorch, they are computed again.
 func TestTorchvision(t *testing.T) {
 	text, err := os.ReadFile("testdata/torchvision.json")
 	if err != nil {
@@ -52,7 +51,7 @@ func TestTorchvision(t *testing.T) {
 	dev := fastest(t)
 	for name, want := range golden {
 		if !testskip.Everything() && (strings.Contains(name, "-101/") || strings.Contains(name, "-152/")) {
-			continue // deeper nets of bottlenecks
+			continue // the deepest bottleneck nets
 		}
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -89,7 +88,7 @@ func TestTorchvision(t *testing.T) {
 	}
 }
 
-// fastest is the fastest device here that computes in fp32.
+// fastest opens the fastest device of this machine that computes in fp32.
 func fastest(t *testing.T) device.Device {
 	t.Helper()
 	path, err := cpu.Find(filepath.Join("..", "..", ".lib"))
@@ -114,10 +113,10 @@ func agree(t *testing.T, what string, got, want []float64) {
 	}
 }
 
-// imageSide of the image, and classes of its scores.
+// imageSide is the size of the image, classes the number of its scores.
 const imageSide, classes = 64, 10
 
-// scores of the image: the logarithms of the softmax.
+// scores returns the scores of the image: the logarithms of the softmax.
 func scores(t *testing.T, name, file string, dev device.Device) []float64 {
 	t.Helper()
 	return scoresOf(t, name, dev, EvalOptions{Weights: file, Mean: []float32{0.485, 0.456, 0.406}, Std: []float32{0.229, 0.224, 0.225}})
@@ -166,7 +165,7 @@ func scoresOf(t *testing.T, name string, dev device.Device, o EvalOptions) []flo
 	return out
 }
 
-// writeHashed writes a file of weights as training leaves one.
+// writeHashed writes a file of weights in the format of a training run.
 func writeHashed(t *testing.T, name, path string) {
 	t.Helper()
 	arch, err := nets.ParseArch(name)
@@ -227,8 +226,8 @@ func TestExportErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ from, to, want string }{
-		{filepath.Join(dir, "nothing"), filepath.Join(dir, "out"), "there is no such file"},
-		{foreign, filepath.Join(dir, "out"), "was not written by a training run here"},
+		{filepath.Join(dir, "nothing"), filepath.Join(dir, "out"), "no such file"},
+		{foreign, filepath.Join(dir, "out"), "expected weights that a training run"},
 		{ours, ours, "would overwrite"},
 		{ours, filepath.Join(foreign, "out"), "not a directory"},
 	} {
@@ -240,7 +239,7 @@ func TestExportErrors(t *testing.T) {
 	if err != nil || w.Input.Mean == nil {
 		t.Errorf("the weights themselves are damaged: %v", err)
 	}
-	// Weights of another net, and of no net: every name that does not fit.
+	// Weights of another net.
 	arch, _ := nets.ParseArch("resnet-34/torchvision")
 	_, err = EvalOptions{Weights: ours}.open(w, arch, &data.Source{}, &data.Set{}, 1, 1, nil)
 	if err == nil || !strings.Contains(err.Error(), "holds the weights of resnet-18/torchvision") {

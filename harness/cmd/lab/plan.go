@@ -1,3 +1,5 @@
+// The command plan: estimates of time, memory and disk for each run.
+
 package main
 
 import (
@@ -11,16 +13,18 @@ import (
 	"strings"
 	"time"
 
-	"depthlab/harness/data"
+	"depthlab/experiments"
 	"depthlab/harness/device"
 	"depthlab/harness/machine"
+	"depthlab/harness/measure"
+	"depthlab/harness/model"
 	"depthlab/harness/predict"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 )
 
-// measuring is how long plan --measure takes at most.
+// measuring is the longest time of plan --measure.
 const measuring = 10 * time.Second
 
 func planQuestion(ctx context.Context, c *call) (err error) {
@@ -29,7 +33,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	c.profileOption(firstMet)
 	c.changeOptions()
 	c.jsonOption()
-	measure := c.Bool("measure", false, "time some steps of the nets now, 10 s in all, for this plan alone")
+	measure := c.Bool("measure", false, "time some steps of the nets now, at most 10 s in all; only for this plan")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -56,7 +60,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := m.Data(q.plan.Runs[0].Data).Outline(q.plan.Runs[0].Input.Crop)
+	src, err := m.Data(q.plan.Runs[0].Data).Outline(ctx, model.Reading(q.plan.Runs[0].Input))
 	if err != nil {
 		return err
 	}
@@ -76,7 +80,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 		})
 	}
 	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.asked(), src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
-	for _, line := range append(c.reasons(missing), q.Overridden(q.plan)) {
+	for _, line := range append(c.reasons(missing), q.Overridden(q.plan), src.Warning) {
 		if line != "" {
 			fmt.Println(line)
 		}
@@ -92,12 +96,14 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	rough := false
 	var cuts []string
 	for _, e := range estimates {
-		takes := duration(e.Time)
-		if e.Done != "" {
-			done = append(done, e.ID+": "+e.Done)
-			if e.Time == 0 {
-				takes = "finished"
-			}
+		takes, then := duration(e.Time), ""
+		if e.Done != "" && e.Time == 0 {
+			takes = "finished"
+		} else {
+			then = q.measured(e.ID)
+		}
+		if text := strings.TrimPrefix(e.Done+then, "; "); text != "" {
+			done = append(done, e.ID+": "+text)
 		}
 		fmt.Printf("%-*s %12d %14d %8d %5d MiB %9s\n", wide, e.ID, e.Params, e.Macs, e.Steps, e.Memory>>20, takes)
 		if e.Cut != "" && !slices.Contains(cuts, e.Cut) {
@@ -127,14 +133,14 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	return nil
 }
 
-// done says how far a run of the plan is in the store already; "" for nowhere.
+// done describes how far a run of the plan is in the store; "" if the store does not have it.
 func (q question) done(id string) string {
 	f := q.folders[id]
-	p, err := f.ReadProvenance()
+	p, err := store.ReadProvenance(f)
 	if err != nil {
 		return ""
 	}
-	s := f.Status(id, p.Run.Schedule.Stop)
+	s := store.StatusOf(f, id, p.Run.Schedule.Stop)
 	trained := ""
 	if p.Question != q.plan.Question || p.Profile != q.plan.Folder {
 		trained = fmt.Sprintf(" (trained for %q, %s)", p.Question, p.Profile)
@@ -145,30 +151,46 @@ func (q question) done(id string) string {
 	return fmt.Sprintf("%s at step %d of %d%s", s.State, s.Step, s.Steps, trained)
 }
 
-// lacking says what figures will lack of a finished run, as its record is one of an older
-// version.
+// lacking describes the measurements that the figures need and a finished run lacks, and whether
+// they can be added; "" for none.
 func (q question) lacking(id string) (text string) {
 	f := q.folders[id]
 	rec, err := record.Read(f.Record())
 	if err != nil {
 		return ""
 	}
-	for _, kind := range sweep.Lacking(rec, q.plan.Figures) {
-		_, missing := os.Stat(f.Weights())
-		switch {
-		case kind == sweep.Responses && missing == nil:
-			text += "; the layers' responses, which it did not record, will be added from its weights"
-		case kind == sweep.Responses:
-			text += "; it did not record the layers' responses, and its weights are missing: layer_responses is drawn without it"
-		default:
-			text += fmt.Sprintf("; it did not record %s, which weights do not tell: their figure is drawn without it, unless ./run.sh rm %s lets it be trained again", kind, f.Name())
+	_, missing := os.Stat(f.Weights())
+	for _, m := range measure.Lacking(rec, q.plan) {
+		if missing == nil {
+			text += fmt.Sprintf("; its record lacks %s, which will be computed from its weights and added (%s)", m.Name, m.Cost(q.run(id), q.plan))
+		} else {
+			text += fmt.Sprintf("; its record lacks %s, and its weights are missing: %s is drawn without it", m.Name, strings.Join(m.Figures, ", "))
+		}
+	}
+	if sweep.LacksGradients(rec, q.plan.Figures) {
+		text += fmt.Sprintf("; its record lacks gradients, which weights cannot replace: their figure is drawn without it, unless ./run.sh rm %s removes it, so that it is trained again", f.Name())
+	}
+	return text
+}
+
+// run returns the run of the plan with an ID that exists.
+func (q question) run(id string) experiments.Run {
+	i := slices.IndexFunc(q.plan.Runs, func(r experiments.Run) bool { return r.ID == id })
+	return q.plan.Runs[i]
+}
+
+// measured describes the measurements of a run after its training; "" for none.
+func (q question) measured(id string) (text string) {
+	for _, m := range measure.All {
+		if m.Asked(q.plan) && m.Name != "responses" { // which training records
+			text += fmt.Sprintf("; then %s (%s)", m.Name, m.Cost(q.run(id), q.plan))
 		}
 	}
 	return text
 }
 
-// speeds gives the device and how fast nets train on it: timed now, or by the
-// records of this machine. It settles the precision of the plan's runs.
+// speeds returns the device and the speeds of nets on it: timed now if measure is set, else from
+// the records of this machine. It sets the precision of the plan's runs.
 func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFlags, p machine.Place, measure bool) (info device.Info, speeds []predict.Speed, err error) {
 	run := q.plan.Runs[0]
 	k, err := m.Kind(*flags.name)
@@ -200,7 +222,7 @@ func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFl
 	if !measure {
 		return info, predict.Recorded(m.Stores(), run.Data, info), nil
 	}
-	src, err := load(ctx, m, run.Data, data.FolderOptions{Size: run.Input.Crop})
+	src, err := load(ctx, m, run.Data, model.Reading(run.Input))
 	if err != nil {
 		return info, nil, err
 	}

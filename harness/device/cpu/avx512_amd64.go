@@ -1,5 +1,5 @@
-// The functions for AVX-512, in assembly that is written by hand. Most have a twin
-// for activations in bfloat16.
+// The hand-written functions for AVX-512. Those that end in 32 are for float32
+// activations, those in 16 for bfloat16.
 
 package cpu
 
@@ -20,9 +20,9 @@ func wideGradWeight16()
 func winogradWeights()
 func winogradGradSum()
 
-var byHand [16]uintptr // their addresses, from avx512_amd64.s
+var byHand [16]uintptr // addresses of these functions, set in avx512_amd64.s
 
-// kernels512 are those functions for one type of activations.
+// kernels512 are these functions for one type of activations, f32 or bf16.
 func kernels512(dtype int32) kernels {
 	at := byHand[:]
 	if dtype == bf16 {
@@ -35,5 +35,6 @@ func kernels512(dtype int32) kernels {
 	}
 }
 
-// vectors are the kernels in C for float32, and the lanes of their vectors.
+// vectors are the kernels in C, for float32; lanes is the number of floats in their
+// vectors.
 var vectors, lanes = kernels256, 8

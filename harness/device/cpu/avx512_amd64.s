@@ -1,7 +1,6 @@
 #include "textflag.h"
 
-// The addresses of the functions that are written by hand, in the order of
-// avx512_amd64.go.
+// Addresses of the hand-written functions, in the order of avx512_amd64.go.
 DATA ·byHand+0(SB)/8, $·winograd32(SB)
 DATA ·byHand+8(SB)/8, $·winograd16(SB)
 DATA ·byHand+16(SB)/8, $·winogradGradWeight32(SB)

@@ -1,6 +1,6 @@
 //go:build amd64 || arm64
 
-// How Go calls the kernels: call_amd64.s, call_arm64.s.
+// Calls of kernels from Go, in call_amd64.s and call_arm64.s.
 
 package cpu
 
@@ -11,5 +11,5 @@ import "unsafe"
 //go:noescape
 func call(fn uintptr, task unsafe.Pointer)
 
-// pause leaves the core to others for an instant.
+// pause is the CPU's instruction for spin loops: PAUSE, YIELD.
 func pause()

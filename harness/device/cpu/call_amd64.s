@@ -2,8 +2,8 @@
 
 // func call(fn uintptr, task unsafe.Pointer)
 //
-// Calls a C function that keeps BX and takes less than 4000 bytes of stack, which
-// is this frame: the prologue finds room for it, where the Go stack has none.
+// Calls a C function that saves BX and needs less than 4000 bytes of stack. The stack
+// is this function's frame, so Go's prologue grows the goroutine's stack if needed.
 TEXT ·call(SB), 0, $4096-16
 	MOVQ fn+0(FP), AX
 	MOVQ task+8(FP), DI

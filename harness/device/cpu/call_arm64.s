@@ -2,7 +2,7 @@
 
 // func call(fn uintptr, task unsafe.Pointer)
 //
-// As on amd64. The C function keeps R19, and leaves R18 and R28 (g) alone.
+// As on amd64. The C function saves R19, and does not use R18 and R28 (g).
 TEXT ·call(SB), 0, $4096-16
 	MOVD fn+0(FP), R1
 	MOVD task+8(FP), R0

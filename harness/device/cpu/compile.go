@@ -1,4 +1,4 @@
-// From a Program to a list of calls.
+// Translates a Program to a list of calls of kernels.
 
 package cpu
 
@@ -10,32 +10,33 @@ import (
 	"depthlab/nets/program"
 )
 
-// code is a program made ready: a list of primitives and Go functions with
-// their arguments bound, so that a step is one loop over it.
+// code is a translated program: a list of calls with bound arguments. A step is one loop
+// over it.
 type code struct {
 	prog     *program.Program
 	ops      []op
-	backward int // the op behind the last of the forward phase
-	blocks   []*block
-	home     []*desc // layout of each buffer; nil where it holds no floats
+	backward int      // index of the first op after the forward phase
+	blocks   []*block // memory of each buffer
+	home     []*desc  // layout of each buffer; nil if it holds no floats
 	args     region
 	memories []uintptr
 	regions  []region // tables and tasks of our own kernels
-	profile  []Row    // nil unless asked for
+	profile  []Row    // nil if the session does not profile
 }
 
-// op is one call. A Program's instruction becomes one or a few.
+// op is one call, of a oneDNN primitive (prim) or of a Go function (fn). An instruction
+// becomes one or a few.
 type op struct {
 	instr int
-	prim  *prim         // what to execute, or
-	fn    func()        // what to call
+	prim  *prim
+	fn    func()
 	exec  []uintptr     // arguments of dnnl_primitive_execute
-	args  []arg         // until link
-	bind  func() func() // until link: makes fn, when addresses are known
-	what  string        // what fn is, if it is more than Go
+	args  []arg         // arguments of prim; nil after link
+	bind  func() func() // returns fn, once memory has addresses; nil after link
+	what  string        // for the profile: "own:winograd"; "" for plain Go
 }
 
-// arg is an argument of a primitive: dnnl_exec_arg_t, before link.
+// arg is an argument of a primitive (dnnl_exec_arg_t) before link.
 type arg struct {
 	id  int32
 	mem mem
@@ -55,12 +56,12 @@ type mem struct {
 	desc   *desc
 }
 
-// address is where byte offset of the memory lies; after placement only.
+// address is the address of byte offset. Call it only after blocks have addresses.
 func (m mem) address(offset int64) uintptr {
 	return uintptr(unsafe.Add(m.block.ptr, m.offset+offset))
 }
 
-// form is a buffer in a layout that is not its home.
+// form is a buffer in another layout than its home.
 type form struct {
 	buf  program.BufID
 	desc *desc
@@ -73,20 +74,20 @@ type compiler struct {
 	layout   layout
 	dtype    int32 // of activations and convolution operands
 	own      own
-	at       int // the instruction in work
-	instr    *program.Instr
+	at       int            // index of the current instruction
+	instr    *program.Instr // the current instruction
 	work     []*block
-	staged   map[form]mem // inputs already reordered in this step
+	staged   map[form]mem // inputs that were reordered in this step
 	tables   map[tableKey]region
 	pads     map[padKey]region
-	masks    map[program.BufID][]mem            // by rectified output: where batch norm's was above 0, group by group
-	largest  map[pooledBuffer]mem               // which element of each window of a max-pool is the largest
-	unsummed map[program.BufID][2]program.BufID // gradients that are left as two parts
+	masks    map[program.BufID][]mem            // oneDNN's masks of rectifiers, one for each group, by the rectified output
+	largest  map[pooledBuffer]mem               // oneDNN's record of the largest element of each window of a max-pool
+	unsummed map[program.BufID][2]program.BufID // gradients that stay two parts: see leaveSum
 	after    []op                               // reorders of the instruction's outputs to their homes
 }
 
-// translate makes p ready. persistent gives the memory of a buffer that outlives
-// the step; the rest is placed by liveness, and its extent is returned.
+// translate translates p. persistent returns the block of a buffer that outlives the
+// step, nil for others. Their blocks are returned, to be placed by liveness.
 func translate(d *Device, l layout, dtype int32, p *program.Program, persistent func(program.BufID) *block) (*code, []*block, error) {
 	c := &compiler{
 		code: &code{prog: p}, d: d, layout: l, dtype: dtype,
@@ -129,14 +130,14 @@ func translate(d *Device, l layout, dtype int32, p *program.Program, persistent 
 	return c.code, c.work, nil
 }
 
-// fault says which instruction an error belongs to.
+// fault adds program, layer and kernel of an instruction to an error.
 func (c *code) fault(instr int, err error) error {
 	i := &c.prog.Code[instr]
 	return fmt.Errorf("cpu: program %s: layer %s: %s: %w", c.prog.Name, i.Layer, i.Kernel, err)
 }
 
-// homeOf is the layout in which a buffer is kept. Activations follow the rule,
-// all else is what the Program says.
+// homeOf is the layout in which a buffer is kept: for activations that of the session,
+// for all others the plain one. It is nil for integers.
 func (c *compiler) homeOf(b *program.Buffer) (*desc, error) {
 	switch {
 	case b.Type != kernel.Float32:
@@ -147,7 +148,7 @@ func (c *compiler) homeOf(b *program.Buffer) (*desc, error) {
 	return c.d.plain(b.Shape)
 }
 
-// act is the layout of an activation of shape s.
+// act is the layout of an activation of shape s (N, C, H, W).
 func (c *compiler) act(s kernel.Shape) (*desc, error) {
 	tag := tagPlain[4]
 	if c.layout.fits(s) {
@@ -162,8 +163,8 @@ func (c *compiler) shape(id program.BufID) kernel.Shape { return c.prog.Buffers[
 func (c *compiler) inShape(i int) kernel.Shape  { return c.shape(c.instr.In[i]) }
 func (c *compiler) outShape(i int) kernel.Shape { return c.shape(c.instr.Out[i]) }
 
-// in gives input i in layout want, reordered once a step where its home is
-// another one.
+// in returns input i in layout want. If that is not its home, it is reordered, once in
+// each step.
 func (c *compiler) in(i int, want *desc) (mem, error) {
 	id := c.instr.In[i]
 	direct := mem{block: c.blocks[id], desc: c.home[id]}
@@ -185,8 +186,8 @@ func (c *compiler) in(i int, want *desc) (mem, error) {
 	return m, nil
 }
 
-// out gives memory in layout want for output i; what is written there reaches
-// the output's home at the end of the instruction.
+// out returns memory in layout want for output i. If that is not the output's home, it
+// is reordered at the end of the instruction.
 func (c *compiler) out(i int, want *desc) (mem, error) {
 	id := c.instr.Out[i]
 	direct := mem{block: c.blocks[id], desc: c.home[id]}
@@ -199,23 +200,22 @@ func (c *compiler) out(i int, want *desc) (mem, error) {
 	return m, err
 }
 
-// temp is memory that lives as long as the instruction, unless its user sets
-// block.last.
+// temp is memory for the current instruction. To keep it longer, raise block.last.
 func (c *compiler) temp(x *desc) mem {
 	b := &block{size: x.size, first: c.at, last: c.at}
 	c.work = append(c.work, b)
 	return mem{block: b, desc: x}
 }
 
-// keep allocates memory that lives as long as the code.
+// keep allocates n bytes that live as long as the code.
 func (c *compiler) keep(n int64) (region, error) {
 	m, err := allocate(n)
 	c.regions = append(c.regions, m)
 	return m, err
 }
 
-// forget drops reordered copies of what the instruction has written. Persistent
-// buffers may be views of each other, so a write to one outdates its arena.
+// forget drops reordered copies of what the instruction wrote. Persistent buffers may
+// overlap, so a write to one outdates all copies of its arena.
 func (c *compiler) forget() {
 	for _, id := range c.instr.Out {
 		a := c.prog.Buffers[id].Arena
@@ -232,7 +232,7 @@ func (c *compiler) call(p *prim, args ...arg) {
 	c.ops = append(c.ops, op{instr: c.at, prim: p, args: args})
 }
 
-// host appends a Go function, made by bind when memory has addresses.
+// host appends a call of a Go function. bind returns it, once memory has addresses.
 func (c *compiler) host(bind func() func()) {
 	c.ops = append(c.ops, op{instr: c.at, bind: bind})
 }
@@ -252,7 +252,7 @@ func (c *compiler) reorder(from, to mem) (op, error) {
 	return op{instr: c.at, prim: p, args: []arg{{argSrc, from}, {argDst, to}}}, nil
 }
 
-// link binds the arguments once every block has an address.
+// link binds the arguments. Every block must have an address.
 func (c *code) link(d *Device) error {
 	var n int64
 	for i := range c.ops {
@@ -289,7 +289,7 @@ func (c *code) link(d *Device) error {
 	return nil
 }
 
-// free releases what link made.
+// free releases what translate and link allocated.
 func (c *code) free(d *Device) error {
 	for _, m := range c.memories {
 		d.lib.memoryDestroy(m)
@@ -305,7 +305,7 @@ func (c *code) free(d *Device) error {
 	return err
 }
 
-// inOut gives input i and output j, both in layout x.
+// inOut returns input i and output j, both in layout x.
 func (c *compiler) inOut(i, j int, x *desc) (from, to mem, err error) {
 	if from, err = c.in(i, x); err != nil {
 		return
@@ -314,10 +314,10 @@ func (c *compiler) inOut(i, j int, x *desc) (from, to mem, err error) {
 	return
 }
 
-// kept is a buffer in its own layout: vectors are plain float32 everywhere.
+// kept is a buffer in its home layout, which is plain float32 for vectors and matrices.
 func (c *compiler) kept(id program.BufID) mem { return mem{block: c.blocks[id], desc: c.home[id]} }
 
-// natural is the layout of a Work buffer of shape s.
+// natural is the home layout of a buffer of Work of shape s.
 func (c *compiler) natural(s kernel.Shape) (*desc, error) {
 	if len(s) == 4 {
 		return c.act(s)
@@ -325,7 +325,7 @@ func (c *compiler) natural(s kernel.Shape) (*desc, error) {
 	return c.d.plain(s)
 }
 
-// plainIn gives input i, which holds floats, in plain layout.
+// plainIn returns input i, which holds floats, in plain layout.
 func (c *compiler) plainIn(i int) (mem, error) {
 	d, err := c.d.plain(c.inShape(i))
 	if err != nil {
@@ -334,7 +334,7 @@ func (c *compiler) plainIn(i int) (mem, error) {
 	return c.in(i, d)
 }
 
-// plainOut gives output i in plain layout.
+// plainOut returns output i in plain layout.
 func (c *compiler) plainOut(i int) (mem, error) {
 	d, err := c.d.plain(c.outShape(i))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Who convolves: Winograd's kernels where they can, then sums of products as they are
-// defined, then oneDNN where it is there, and else the reference.
+// Which kernel computes a convolution: the first that supports its shapes of Winograd, the
+// direct kernels, oneDNN if it is open, and the definition.
 
 package cpu
 

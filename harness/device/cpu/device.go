@@ -1,8 +1,8 @@
-// Package cpu computes Programs on a CPU by kernels of its own, and by those of
-// the library oneDNN where it is faster and there. Activations keep one layout,
-// float32 or bfloat16, from the first convolution to the pool; parameters, momenta,
-// statistics and the loss are float32 in plain order. What is not worth a kernel is
-// plain Go.
+// Package cpu computes Programs on a CPU with kernels of its own and, with AVX-512, with
+// those of the library oneDNN. Activations keep one layout, in float32 or bfloat16, from the
+// first convolution to the pool. Parameters, optimizer state, statistics and the loss are
+// float32 in plain order. Instructions that take little time are computed by their
+// definitions in Go.
 //
 // Reference: the oneDNN developer guide, version 3.2, and oneapi/dnnl/dnnl.h.
 package cpu
@@ -16,24 +16,24 @@ import (
 
 const name = "cpu"
 
-// Device is all CPUs, or the first few.
+// Device is the CPUs of the machine, or some of them.
 type Device struct {
 	cpu     processor
-	isa     string // which kernels
+	isa     string // the instruction set whose kernels are used
 	threads int
-	team    *team    // nil where oneDNN's computes
-	lib     *library // nil for none
-	thread  *thread
-	engine  uintptr
-	stream  uintptr
-	descs   map[string]*desc // by tag
+	team    *team            // runs kernels; nil with oneDNN, whose own team runs them
+	lib     *library         // nil without oneDNN
+	thread  *thread          // calls oneDNN; nil without it
+	engine  uintptr          // oneDNN's
+	stream  uintptr          // oneDNN's
+	descs   map[string]*desc // by shape, type and tag
 	queried []*desc          // layouts that primitives chose
 	prims   map[any]*prim
 }
 
-// Open opens the device for a number of threads, 0 for one a CPU. library is the path
-// of oneDNN (see Find), "" for none. It is used with AVX-512, or where EnvKernels
-// says so; the kernels for older CPUs are faster than it.
+// Open opens the device with a number of threads, 0 for one on each CPU. library is the path
+// of oneDNN (see Find), "" for none. oneDNN is used with AVX-512, or if EnvKernels is
+// "library": the kernels for other CPUs are faster than oneDNN.
 func Open(library string, threads int) (device.Device, error) {
 	if err := Missing(); err != nil {
 		return nil, err
@@ -59,13 +59,13 @@ func Open(library string, threads int) (device.Device, error) {
 	return d, nil
 }
 
-// LibraryError says that a library does not open, or is none that can be used.
+// LibraryError says that a library cannot be opened or used.
 type LibraryError struct{ Err error }
 
 func (e *LibraryError) Error() string { return e.Err.Error() }
 func (e *LibraryError) Unwrap() error { return e.Err }
 
-// Check opens a library, and says why it cannot be used.
+// Check returns an error if the library cannot be used. It opens it.
 func Check(library string) error {
 	_, err := openLibrary(library)
 	return err
@@ -84,7 +84,7 @@ func (d *Device) start(path string) (err error) {
 	return check(d.lib.streamCreate(&d.stream, d.engine, streamInOrder), "stream create")
 }
 
-// try runs f where all calls are made: on oneDNN's thread, if it is there.
+// try runs f, on the thread that calls oneDNN if it is open.
 func (d *Device) try(f func() error) error {
 	if d.lib == nil {
 		return f()
@@ -92,8 +92,8 @@ func (d *Device) try(f func() error) error {
 	return d.thread.try(f)
 }
 
-// each gives a function that calls f(0) ... f(n-1), each on any thread. Where oneDNN's
-// team computes its idle workers may still hold the cores: one thread does.
+// each returns a function that calls f(0) ... f(n-1) on the team. With oneDNN it calls them
+// on one thread, because idle workers of oneDNN's team spin and may occupy the cores.
 func (d *Device) each(n int, f func(i int)) func() {
 	if d.team != nil {
 		return d.team.each(n, f)
@@ -120,11 +120,11 @@ func (d *Device) Info() device.Info {
 	return i
 }
 
-// Instructions is the set of instructions that the device keeps to.
+// Instructions is the instruction set whose kernels are used: "avx512", "avx2", "neon".
 func (d *Device) Instructions() string { return d.isa }
 
-// uses is the widest set of instructions in use. Without oneDNN the kernels for AVX2
-// run on CPUs with AVX-512, too.
+// uses is the widest instruction set in use. Without oneDNN, CPUs with AVX-512 use the
+// kernels for AVX2.
 func (d *Device) uses() string {
 	switch {
 	case d.isa != avx512:
@@ -139,21 +139,21 @@ func (d *Device) uses() string {
 	return avx512
 }
 
-// Remark says which kernels compute, and what it costs.
+// Remark says which kernels are used, for doctor.
 func (d *Device) Remark() string {
 	switch {
 	case d.lib != nil && libraryAlone():
-		return "oneDNN computes, as " + EnvKernels + "=library says; kernels of our own are up to twice as fast"
+		return "all kernels are oneDNN's, because " + EnvKernels + "=library; our own are up to twice as fast"
 	case d.lib != nil:
-		return "kernels of our own, in assembly for AVX-512, and oneDNN's for what else there is"
+		return "our own kernels for AVX-512, and oneDNN's for the other instructions"
 	case d.isa == avx512:
-		return "kernels in C for AVX2: without oneDNN no bf16, and a tenth to a half slower than with it; ./run.sh fetches it where python3 has pip"
+		return "our own kernels for AVX2: without oneDNN there is no bf16, and training is 10 to 50 % slower; ./run.sh downloads oneDNN if python3 has pip"
 	}
-	return "kernels in C for " + d.isa + "; no library is needed"
+	return "our own kernels for " + d.isa + "; no library is needed"
 }
 
-// Supports knows every kernel of the vocabulary as of today, and optimizers to come:
-// their definition computes them.
+// Supports returns an *UnsupportedError for a kernel that is not in its list. All optimizers
+// are supported: their definitions compute them.
 func (d *Device) Supports(k kernel.Kernel) error {
 	switch k := k.(type) {
 	case kernel.AllReduce:
@@ -171,8 +171,7 @@ func (d *Device) Supports(k kernel.Kernel) error {
 	return &device.UnsupportedError{Device: name, What: "the operation " + k.String(), Hint: "the device ref computes every operation"}
 }
 
-// Close ends the team and releases the library's objects. Sessions must be closed
-// before.
+// Close ends the team and releases oneDNN's objects. Close all sessions before it.
 func (d *Device) Close() error {
 	if d.team != nil {
 		d.team.stop()
@@ -187,7 +186,7 @@ func (d *Device) Close() error {
 	return err
 }
 
-// release gives back the library's objects.
+// release destroys oneDNN's objects, and returns the first error.
 func (d *Device) release() error {
 	var first error
 	keep := func(s status, what string) {

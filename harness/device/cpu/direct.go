@@ -1,5 +1,5 @@
-// Convolutions of any size and stride, their gradients and products of matrices as
-// sums of products; kernels/direct.c has the mathematics.
+// Direct convolutions of any size and stride, their gradients, and matrix products.
+// kernels/direct.c has the mathematics.
 
 package cpu
 
@@ -9,55 +9,55 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// directTask is what direct and directGradWeight work on; kernels/direct.c knows the
-// offsets. Lengths are in bytes, x is the operand whose windows are read and y the
-// one written, or dy.
+// directTask is the task of direct and directGradWeight (kernels/direct.c has the same
+// struct). Lengths are in bytes. x is the operand whose windows are read; y is the result,
+// or dy of directGradWeight.
 type directTask struct {
-	next, count, threads                       int64 // pieces taken, all of them, threads that came
+	next, count, threads                       int64 // pieces taken, pieces, threads that have begun
 	x, y, w, table, scratch                    uintptr
 	threadScratch                              int64
-	images, group                              int64 // group: images that are taken together
+	images, group                              int64 // images; images in a piece
 	bands, bandRows, rows                      int64
-	xImage, xRow, xBlock, yImage, yRow, yBlock int64 // xImage, xRow, xBlock: as the windows see x
+	xImage, xRow, xBlock, yImage, yRow, yBlock int64 // strides; those of x after it is laid out
 	blocks, outBlocks                          int64
-	together                                   int64 // blocks that are gone through with all outputs
-	step                                       int64 // from a number of a run to the next
-	planes, plane                              int64 // of x that become neighbours; bytes of a pixel of one
-	height, line, width, skip, pixel           int64 // rows and bytes of a row of x as it comes; pixels that are laid, every skip-th
+	together                                   int64 // input blocks that are computed for all outputs before the next ones
+	step                                       int64 // stride between the numbers of a run
+	planes, plane                              int64 // planes of x that are interleaved; bytes of a pixel of one
+	height, line, width, skip, pixel           int64 // x before it is laid out: rows, bytes of a row; width pixels, every skip-th, are laid out
 	before, stride                             int64
-	laidRows, laidRow                          int64 // of a band with its margin; 0 if x stays where it is
-	chunk                                      int64 // of one chunk's sums
+	laidRows, laidRow                          int64 // rows of a laid out band, and bytes of each; 0 if x is read in place
+	chunk                                      int64 // size of the sums of a chunk
 	parts                                      int64
 	part                                       [4]directPart
 }
 
-// directPart is a convolution of some of the taps.
+// directPart is a convolution with some of the taps.
 type directPart struct {
-	weights, table  int64 // where they begin: bytes of w, pixels of the table
-	pixels          int64 // of a band of y
-	from, rows, run int64 // of a window: its first byte from the corner, rows of it, numbers in a row
+	weights, table  int64 // offsets: in w (bytes), in the table (pixels)
+	pixels          int64 // pixels of y in a whole piece
+	from, rows, run int64 // window: offset from the corner in bytes, rows, numbers in a row
 }
 
 const (
 	directName   = "own:direct"
-	cacheNumbers = 256       // of runs, whose weights of 16 outputs stay in the first cache
-	bandBytes    = 192 << 10 // of x that convolutions go through with all outputs, one after the other
-	gradPixels   = 256       // that gradients by the weight go through for each of their sums
-	leastNumber  = 3         // of a run: see runs in kernels/direct.c
+	cacheNumbers = 256       // numbers of runs whose weights, for 16 outputs, fit in the first-level cache
+	bandBytes    = 192 << 10 // bytes of x that stay in the cache while all outputs are computed
+	gradPixels   = 256       // pixels that a weight gradient adds to each set of sums
+	leastNumber  = 3         // least numbers of a run: see runs in kernels/direct.c
 )
 
 // source is the operand whose windows are read.
 type source struct {
 	shape         kernel.Shape
-	blocks, pixel int64 // bytes of a pixel: of the channels that lie together
-	planes, plane int64 // that become neighbours first; bytes of a pixel of one
+	blocks, pixel int64 // blocks of channels; bytes of a pixel of a block
+	planes, plane int64 // planes that are interleaved to blocks first; bytes of a pixel of one
 }
 
-// lanes are the channels that lie together.
+// lanes is the number of channels in a block.
 func (s source) lanes() int { return int(s.pixel / 4) }
 
-// source gives an activation that a kernel in C reads: in blocks, or in planes of
-// single channels where the layout does not hold it.
+// source describes an activation of shape s: in blocks of channels, or in planes of single
+// channels if it does not fit the layout.
 func (c *compiler) source(s kernel.Shape) source {
 	if c.layout.fits(s) {
 		return source{s, int64(s[1] / c.own.lanes), c.own.pixel(), 1, c.own.pixel()}
@@ -65,12 +65,12 @@ func (c *compiler) source(s kernel.Shape) source {
 	return source{s, 1, int64(s[1]) * 4, int64(s[1]), 4}
 }
 
-// together is how many blocks are gone through with all outputs: their weights of 16
-// outputs stay in the first cache. cached is the bytes of a pixel of them.
+// together is the number of blocks whose weights, for 16 outputs, fit in the first-level
+// cache. cached is the bytes of a pixel of these blocks. size is that of the convolution.
 func (s source) together(size int) int64 { return max(1, cacheNumbers/int64(size*size*s.lanes())) }
 func (s source) cached(size int) int64   { return s.pixel * min(s.blocks, s.together(size)) }
 
-// joined is the same with up to 16 channels side by side.
+// joined is s with up to 16 channels in a block.
 func (s source) joined() source {
 	n := channels / int64(s.lanes())
 	if n <= 1 || s.blocks%n != 0 {
@@ -79,14 +79,15 @@ func (s source) joined() source {
 	return source{s.shape, s.blocks / n, s.pixel * n, s.planes * n, s.plane}
 }
 
-// window is where the taps of a convolution lie around a pixel.
+// window is the size and stride of a convolution, and its padding with zeros before and
+// after each axis of x.
 type window struct {
-	size, stride, before, after int // before, after: zeros around x
+	size, stride, before, after int
 }
 
-// newDirect gives a task that goes through y, rows of pixels of group images, by way
-// of windows of x; table and parts are missing yet. Rows of x are laid out with a
-// margin where a window needs one, or where channels come in planes.
+// newDirect returns a task for images of x. y has rows rows; a piece is bandRows rows of
+// group images. Table and parts are not set. Rows of x are laid out with padding if the
+// window needs it, if channels come in planes, or if pixels are skipped.
 func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows int) directTask {
 	H, W := int64(x.shape[2]), int64(x.shape[3])
 	t := directTask{
@@ -96,7 +97,7 @@ func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows i
 	t.xRow = W * x.pixel
 	t.xBlock = H * t.xRow
 	t.together = x.together(w.size)
-	if w.size == 1 && w.stride > 1 { // what lies between pixels is left out
+	if w.size == 1 && w.stride > 1 { // lay out only the pixels that are read
 		t.skip, t.stride = t.stride, 1
 		t.width = (W + t.skip - 1) / t.skip
 	}
@@ -112,7 +113,7 @@ func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows i
 	return t
 }
 
-// direct reports whether these functions convolve x (N,C,H,W) to y.
+// direct reports whether the direct kernel supports the convolution of x to y (N, C, H, W).
 func (c *compiler) direct(k kernel.Conv, x, y kernel.Shape) bool {
 	return c.own.direct != 0 && y[1]%channels == 0 && y[0]*y[2]*y[3] >= c.own.tileRows()
 }
@@ -140,12 +141,13 @@ func (c *compiler) directForward(k kernel.Conv) error {
 	return c.directProduct(&t, table, xm, w, ym)
 }
 
-// directProduct appends the kernel.
+// directProduct appends a call of the direct kernel.
 func (c *compiler) directProduct(t *directTask, table [][2]int32, x, w, y mem) error {
 	t.count = (t.images + t.group - 1) / t.group * t.bands
 	return c.launchDirect(c.own.direct, t, table, x, w, y)
 }
 
+// launchDirect appends a call of fn, direct or directGradWeight.
 func (c *compiler) launchDirect(fn uintptr, t *directTask, table [][2]int32, x, w, y mem) error {
 	m, err := c.keep(int64(len(table) * 8))
 	if err != nil {
@@ -159,17 +161,17 @@ func (c *compiler) launchDirect(fn uintptr, t *directTask, table [][2]int32, x, 
 	})
 }
 
-// yStrides sets those of an activation of shape y, of which a row of the task is
-// every step-th.
+// yStrides sets the strides of an activation of shape y. A row of the task is every step-th
+// row of y.
 func (c *compiler) yStrides(t *directTask, y kernel.Shape, step int) {
 	t.yRow = int64(step*y[3]) * c.own.pixel()
 	t.yBlock = int64(y[2]*y[3]) * c.own.pixel()
 	t.yImage = int64(y[1]/c.own.lanes) * t.yBlock
 }
 
-// pixels lists where the window of each pixel begins in x and where the pixel lies in
-// y: of group images, rows by columns, stride apart in x and step in y, where row and
-// column are those of the first.
+// pixels lists, for each pixel of a piece, the offset of its window in x and its own offset
+// in y. The piece has group images of rows x columns pixels. Pixels are stride apart in x and
+// step in y, where the first one is at (row, column).
 func (t *directTask) pixels(group, rows, columns int, stride, step int64, row, column, yPixel int64) (table [][2]int32) {
 	yRow := t.yRow / step
 	for n := range int64(group) {
@@ -185,19 +187,20 @@ func (t *directTask) pixels(group, rows, columns int, stride, step int64, row, c
 	return table
 }
 
-// work is a convolution to be cut into pieces: a band of rows of an image, or a few
-// whole images; the last one may be smaller.
+// work is a convolution to be divided into pieces: bands of rows of an image, or a few whole
+// images. The last piece may be smaller.
 type work struct {
 	images, rows, columns int
-	tile                  int   // pixels that are computed together; a piece has no fewer
-	least                 int   // pieces, if there can be as many
-	rowBytes              int64 // of x that a row of y reads in one go with all outputs
-	weights               int64 // bytes
+	tile                  int   // pixels that are computed together; the least pixels of a piece
+	least                 int   // wanted number of pieces
+	rowBytes              int64 // bytes of x for a row of y that should stay in the cache
+	weights               int64 // bytes of all weights
 }
 
-// cost of a piece of so many images and rows, relative to that of the products alone:
-// what is computed twice, what of x does not stay in the cache, weights that come from
-// memory for each piece, and threads without one. ok is false if a piece is too small.
+// cost estimates the time for pieces of group images and bandRows rows, relative to the
+// products alone. It counts pixels that are computed twice, x that does not fit in the cache,
+// weights that are read from memory for each piece, and idle threads. ok is false if a piece
+// has too few pixels.
 func (w work) cost(group, bandRows int) (cost float64, ok bool) {
 	pixels, pieces, computed := group*bandRows*w.columns, 0, 0
 	for _, n := range []struct{ times, pixels int }{
@@ -227,7 +230,7 @@ func (w work) cost(group, bandRows int) (cost float64, ok bool) {
 	return cost, true
 }
 
-// split gives how many images, or rows of one, make the cheapest piece.
+// split returns the images and rows of the cheapest piece.
 func (w work) split() (group, bandRows int) {
 	best := math.Inf(1)
 	group, bandRows = w.images, w.rows
@@ -245,16 +248,16 @@ func (w work) split() (group, bandRows int) {
 	return group, bandRows
 }
 
-// class is the pixels of dx whose row, or column, leaves the same remainder.
+// class is the rows (or columns) of dx with the same remainder modulo the stride.
 type class struct {
-	first int // of them
+	first int // index of the first row
 	count int
-	taps  []int // that reach them, in the order of the pixels of dy that they meet
-	from  int   // the first of these, from the pixel's own on
+	taps  []int // taps that reach these rows, in the order of the rows of dy
+	from  int   // row of dy that the first tap reads for the first row
 }
 
-// classes are those of n pixels, and how far beyond the edges of m pixels of dy
-// they reach.
+// classes returns the classes of n rows of dx, and how many rows they read before and after
+// the m rows of dy.
 func classes(k kernel.Conv, n, m int) (all []class, before, after int) {
 	for first := range k.Stride {
 		c := class{first: first, count: (n - first + k.Stride - 1) / k.Stride}
@@ -274,11 +277,11 @@ func classes(k kernel.Conv, n, m int) (all []class, before, after int) {
 	return all, before, after
 }
 
-// directBack reports whether these functions take the gradient by x.
+// directBack reports whether the direct kernel supports the input gradient.
 func (c *compiler) directBack(k kernel.Conv, x, y kernel.Shape) bool {
 	pixels := x[0]
 	for _, n := range x[2:] {
-		if least := n / k.Stride; least > 0 { // of the smallest class that is not empty
+		if least := n / k.Stride; least > 0 { // the smallest class that is not empty
 			pixels *= least
 		}
 	}
@@ -298,7 +301,7 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 	groups := (x[2] + k.Stride - 1) / k.Stride // rows of dx that are computed together
 	work := work{images: x[0], rows: groups, columns: max(1, x[3]/k.Stride), tile: c.own.tileRows(), least: 2 * c.d.threads,
 		rowBytes: int64(y[3]) * c.source(y).cached((k.Size+k.Stride-1)/k.Stride), weights: int64(c.inShape(0).Len()) * 4}
-	if x[2]%k.Stride != 0 { // some classes have a row less: whole images
+	if x[2]%k.Stride != 0 { // some classes have one row less: use whole images
 		work.rows, work.columns = 1, work.columns*max(1, x[2]/k.Stride)
 		work.rowBytes *= int64(y[2])
 	}
@@ -345,7 +348,7 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 	return c.directProduct(&t, table, ym, w, xm)
 }
 
-// directGrad reports whether these functions take the gradient by the weight.
+// directGrad reports whether the direct kernel supports the weight gradient.
 func (c *compiler) directGrad(k kernel.Conv, x, y kernel.Shape) bool {
 	return c.own.directGradWeight != 0 && y[1]%channels == 0 && k.Size*c.source(x).lanes() >= leastNumber
 }
@@ -358,7 +361,7 @@ func (c *compiler) directGradWeight(k kernel.Conv) error {
 		return err
 	}
 	src, group, bandRows := c.source(x), 1, y[2]
-	if k.Size == 1 { // longer runs let more sums stay in registers
+	if k.Size == 1 { // with longer runs more sums stay in registers
 		src = src.joined()
 	}
 	if pixels := y[2] * y[3]; pixels < gradPixels {
@@ -383,9 +386,9 @@ func (c *compiler) directGradWeight(k kernel.Conv) error {
 	return c.unpack(0, sums, p)
 }
 
-// product appends that of a matrix (rows, inner), whose elements lie rowStep and step
-// bytes apart, with a packed one, and gives the packed result's address and its
-// columns: 16 times as many as there are blocks of outputs.
+// product appends the product of matrix a (rows, inner), with strides of rowStep and step
+// bytes, and a packed matrix w. It returns the result (rows, columns), where columns is the
+// number of outputs rounded up to a multiple of 16.
 func (c *compiler) product(a mem, rows int, rowStep, step int64, w mem, p packing) (mem, int, error) {
 	columns := p.blocks() * channels
 	y := c.space(int64(rows*columns) * 4)

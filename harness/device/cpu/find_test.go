@@ -1,4 +1,4 @@
-// Tests of where oneDNN is looked for.
+// Tests of finding oneDNN.
 
 package cpu
 
@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The library is found where its folder is a link, as to a larger disk, and
-// where the project's own folder has a name that patterns would read otherwise.
+// The library is found if its folder is a symbolic link, and if the name of the project's
+// folder has characters of a glob pattern.
 func TestFindFollowsLinks(t *testing.T) {
 	t.Setenv(EnvLibrary, "")
 	real := filepath.Join(t.TempDir(), "wheel", "lib")

@@ -1,17 +1,18 @@
-// What is done to numbers in a row, whatever they are: kernels/flat.c.
+// Elementwise kernels on flat arrays (kernels/flat.c): sums of rows, the update of
+// parameters.
 
 package cpu
 
 import "depthlab/nets/kernel"
 
-// flatTask is what sumRows works on; kernels/flat.c knows the offsets.
+// flatTask is the task of sumRows (kernels/flat.c has the same struct).
 type flatTask struct {
 	next, count      int64 // pieces taken, pieces
 	to, from         uintptr
-	bytes, rows, row int64 // bytes of a row; rows, and bytes from one to the next
+	bytes, rows, row int64 // bytes of a row, number of rows, stride between rows
 }
 
-// sgdTask is what sgd works on.
+// sgdTask is the task of sgd.
 type sgdTask struct {
 	next, count           int64
 	w, g, v               uintptr
@@ -25,10 +26,10 @@ const (
 	flatPiece = 16 << 10 // bytes
 )
 
-// flatPieces is the number of pieces of so many bytes.
+// flatPieces is the number of pieces of an array of this size.
 func flatPieces(bytes int64) int64 { return (bytes + flatPiece - 1) / flatPiece }
 
-// addRows appends the sum of rows, which begin row bytes apart.
+// addRows appends the sum of rows, with a stride of row bytes.
 func (c *compiler) addRows(to, from mem, bytes, rows, row int64) error {
 	t := flatTask{count: flatPieces(bytes), bytes: bytes, rows: rows, row: row}
 	return launch(c, c.own.sumRows, flatName, &t, func() { t.to, t.from = to.address(0), from.address(0) })
@@ -47,7 +48,7 @@ func (c *compiler) add() error {
 	return c.reference()
 }
 
-// ownAdd: two rows, wherever they lie.
+// ownAdd sums two rows; their stride is the distance of the operands.
 func (c *compiler) ownAdd() error {
 	s := c.outShape(0)
 	x, err := c.natural(s)

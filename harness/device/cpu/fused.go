@@ -1,7 +1,6 @@
-// Batch norm in two passes over the images, with the shortcut's addition, the
-// rectifier and their gradients in the same passes. oneDNN takes three passes, and
-// more for what it does not fuse; and it knows no groups of images, so that each
-// costs a call.
+// Batch norm fused with the addition of the shortcut, the rectifier and their gradients, in
+// two passes over the images. oneDNN needs three passes, and more for what it does not fuse;
+// and it has no groups of images, so each group is one call.
 
 package cpu
 
@@ -13,19 +12,19 @@ import (
 	"depthlab/nets/program"
 )
 
-// normTask is what the functions of kernels/norm.c and fused_amd64.s work on; they
-// know the offsets. Lengths are in bytes, addresses of what is absent 0.
+// normTask is the task of the functions of kernels/norm.c and fused_amd64.s, which have the
+// same struct. Lengths are in bytes. The address of an absent operand is 0.
 type normTask struct {
 	next, count             int64   // images taken, images
 	x, y, add, dy, dx, dadd uintptr // add: the shortcut, or the second part of dy
-	blocks                  int64   // of as many channels as a vector has lanes
-	image, block, pixel     int64   // from one to the next
-	pixels                  int64   // of an image; by fused_amd64.s a multiple of 4
+	blocks                  int64   // blocks of channels, as many channels as a vector has lanes
+	image, block, pixel     int64   // strides
+	pixels                  int64   // pixels of an image; for fused_amd64.s a multiple of 4
 	sums                    uintptr // (N, blocks, 2, lanes) float32
 	coefficients            uintptr // (G, blocks, k, lanes) float32
 	group                   int64   // images that share coefficients
 	inverse                 float32 // 1 / pixels
-	floor                   float32 // y is no less
+	floor                   float32 // lower bound of y: 0 with a rectifier, else -Inf
 }
 
 // batchNorm: x, scale, shift [, add] -> y, mean, variance.
@@ -62,33 +61,33 @@ func (c *compiler) batchNormGrad(k kernel.BatchNormGrad) error {
 	return c.reference()
 }
 
-// fuses reports whether these functions take activations of shape s.
+// fuses reports whether the fused kernels support activations of shape s.
 func (c *compiler) fuses(s kernel.Shape) bool {
 	return c.own.normApply != 0 && len(s) == 4 && s[1]%c.own.lanes == 0 && (c.own.byC || s[2]*s[3]%4 == 0)
 }
 
-// fused is a batch norm under translation, and then under way.
+// fused is a batch norm: while it is translated, and while it runs.
 type fused struct {
 	*compiler
 	task         normTask
-	mem          region // what the functions see: a copy of the task
+	mem          region // the copy of the task that the functions read
 	group, C     int
 	lanes        int
-	place        []int // of a channel in an image's sums: its first one
+	place        []int // index of each channel's first sum among the sums of an image
 	operands     []operandAt
 	sums         []float32 // (N, blocks, 2, lanes)
 	coefficients []float32 // (G, blocks, k, lanes)
 	total        []float64 // (2, C)
 }
 
-// operandAt is an address of the task, to be set when memory has been placed.
+// operandAt is a field of the task to be set once memory has addresses.
 type operandAt struct {
 	field *uintptr
 	mem   mem
 }
 
-// newFused prepares a batch norm on activations of shape s, group images of
-// which share statistics, with k coefficients a channel.
+// newFused prepares a batch norm on activations of shape s (N, C, H, W), with k coefficients
+// for each channel. group images share statistics; 0 means all N.
 func (c *compiler) newFused(s kernel.Shape, group, k int) (*fused, error) {
 	if group == 0 {
 		group = s[0]
@@ -124,7 +123,7 @@ func (c *compiler) newFused(s kernel.Shape, group, k int) (*fused, error) {
 	return f, nil
 }
 
-// input and output say which activation a field of the task is.
+// input makes a field of the task the address of input i, output that of output i.
 func (f *fused) input(field *uintptr, i int) error {
 	m, err := f.activation(i, f.inShape, f.in)
 	f.operands = append(f.operands, operandAt{field, m})
@@ -137,13 +136,13 @@ func (f *fused) output(field *uintptr, i int) error {
 	return err
 }
 
-// whole is input for a buffer that is read as it lies.
+// whole makes a field of the task the address of a buffer in its home layout.
 func (f *fused) whole(field *uintptr, id program.BufID) {
 	f.operands = append(f.operands, operandAt{field, mem{block: f.blocks[id], desc: f.home[id]}})
 }
 
-// leaveSum reports whether the sum in work, of two gradients, may be left to
-// the batch norm behind it, its only reader.
+// leaveSum reports whether the current instruction, a sum of two gradients, may be left to
+// the gradient of batch norm after it, which must be its only reader.
 func (c *compiler) leaveSum() bool {
 	if c.at+1 == len(c.prog.Code) {
 		return false
@@ -165,7 +164,7 @@ func (c *compiler) leaveSum() bool {
 	return true
 }
 
-// call appends the function that bind makes.
+// call appends the function that bind returns.
 func (f *fused) call(bind func() func()) {
 	f.host(func() func() {
 		for _, o := range f.operands {
@@ -176,8 +175,7 @@ func (f *fused) call(bind func() func()) {
 	f.ops[len(f.ops)-1].what = "own:norm"
 }
 
-// pass gives a function that runs the one at address fn with the task as it is
-// then.
+// pass returns a function that runs fn with the values that the task has at that time.
 func (f *fused) pass(fn uintptr) func() {
 	task, run := (*normTask)(f.mem.at(0)), f.d.onTeam(fn, f.mem)
 	return func() {
@@ -186,7 +184,7 @@ func (f *fused) pass(fn uintptr) func() {
 	}
 }
 
-// vector views the plain float32 buffer of an operand.
+// vector is a view of a plain float32 buffer.
 func (c *compiler) vector(id program.BufID) []float32 {
 	return slice[float32](c.blocks[id], 0, c.shape(id).Len())
 }
@@ -238,7 +236,7 @@ func (c *compiler) fusedNormInfer(k kernel.BatchNormInfer) error {
 	return nil
 }
 
-// inputs are those of a forward batch norm, the shortcut at index add.
+// inputs sets the operands of a forward batch norm. The shortcut is input add.
 func (f *fused) inputs(withAdd bool, add int) error {
 	if err := f.input(&f.task.x, 0); err != nil {
 		return err
@@ -251,13 +249,14 @@ func (f *fused) inputs(withAdd bool, add int) error {
 	return f.output(&f.task.y, 0)
 }
 
+// rectify sets the lower bound of y.
 func (f *fused) rectify(relu bool) {
 	if !relu {
 		f.task.floor = float32(math.Inf(-1))
 	}
 }
 
-// moments makes each group's mean and variance (G,C) of those of its images.
+// moments computes mean and variance (G, C) of each group from those of its images.
 func (f *fused) moments(mean, variance []float32) {
 	C, pixels := f.C, float64(f.task.pixels)
 	n := float64(f.group)
@@ -286,7 +285,7 @@ func (f *fused) moments(mean, variance []float32) {
 	}
 }
 
-// affine sets the coefficients of y: mean, scale and shift.
+// affine sets the coefficients of y = (x - mean) scale + shift.
 func (f *fused) affine(scale, shift, mean, variance []float32, eps float32) {
 	lanes := f.lanes
 	for i := range mean {
@@ -335,7 +334,7 @@ func (c *compiler) fusedNormGrad(k kernel.BatchNormGrad) error {
 		sums, apply := f.pass(c.own.normGradSums), f.pass(c.own.normGradApply)
 		first, second := *t, *t
 		first.coefficients = uintptr(unsafe.Pointer(&mean[0]))
-		if k.Add { // what the first pass lets through is dadd
+		if k.Add { // the first pass writes the masked gradient to dadd
 			second.dy, second.y, second.add, second.dadd = t.dadd, 0, 0, 0
 		}
 		return func() {
@@ -349,8 +348,8 @@ func (c *compiler) fusedNormGrad(k kernel.BatchNormGrad) error {
 	return nil
 }
 
-// slopes sums the gradients by scale and shift, and sets the coefficients of
-// dx: mean, scale, shift and slope.
+// slopes sums the gradients of scale and shift (C), and sets the coefficients of
+// dx = dy scale + shift + (x - mean) slope.
 func (f *fused) slopes(scale, mean, variance, dscale, dshift []float32, eps float32) {
 	C, lanes, n := f.C, f.lanes, float64(f.group)*float64(f.task.pixels)
 	clear(dscale)
@@ -368,7 +367,7 @@ func (f *fused) slopes(scale, mean, variance, dscale, dshift []float32, eps floa
 		for c := range gradient {
 			i := g*C + c
 			inverse := 1 / math.Sqrt(float64(variance[i])+float64(eps))
-			product[c] *= inverse // by x normalised
+			product[c] *= inverse // now the sum of dy times normalised x
 			dshift[c] += float32(gradient[c])
 			dscale[c] += float32(product[c])
 			a := float64(scale[c]) * inverse

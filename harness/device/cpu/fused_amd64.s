@@ -1,9 +1,9 @@
 #include "textflag.h"
 
-// Batch norm for AVX-512, called by libgomp as the functions of avx2_amd64.s
-// are: the task, a normTask, is in DI. A thread takes image after image, goes
-// through its blocks of 16 channels, and through the pixels of a block in
-// fours. Each function exists for activations in float32 and in bfloat16.
+// Batch norm for AVX-512. libgomp calls the functions as C functions: the task, a
+// normTask, is in DI. A thread takes image after image, and loops over its blocks of
+// 16 channels and over the pixels of a block, four at a time. Each function exists for
+// activations in float32 and in bfloat16.
 //
 // Registers: R8 image, R9 and R10 the distance of pixels, once and three times,
 // R11 coefficients, R12 pixels left, R13 sums, R14 offset of the block, SI
@@ -124,7 +124,7 @@ absent:
 	VSUBPS Z16, c, c; \
 	VSUBPS Z16, d, d
 
-// MASK keeps of the gradient what y, at DX, lets through.
+// MASK sets the gradient to 0 where y, at DX, is not above 0.
 #define MASK(LOAD) \
 	LOADB(LOAD, DX); \
 	VCMPPS $30, Z20, Z4, K1; \
@@ -137,8 +137,8 @@ absent:
 	VMOVAPS.Z Z3, K4, Z3; \
 	FOUR(DX)
 
-// Mean and sum of squares about it, of each channel of an image. Both come
-// from the differences to the first pixel, so that little cancels.
+// Mean, and sum of squared deviations from it, of each channel of an image. Both are
+// computed from differences to the first pixel (shifted data), to avoid cancellation.
 #define STATISTICS(LOAD) \
 	SAVE; \
 	VBROADCASTSS 128(DI), Z17; \
@@ -175,7 +175,7 @@ done: \
 	RESTORE
 
 // y = max(floor, (x - mean) * scale + shift [+ add]); coefficients: mean,
-// scale, shift. The second operand of a maximum is what NaN leaves.
+// scale, shift. If an operand of VMAXPS is NaN, the result is the second operand.
 #define APPLY(LOAD, STORE) \
 	SAVE; \
 	VBROADCASTSS 132(DI), Z19; \
@@ -220,9 +220,9 @@ added: \
 done: \
 	RESTORE
 
-// Sums of dy, and of dy * (x - mean), of each channel of an image, where y, if
-// there is one, is above 0; dadd, if there is one, becomes that part of dy.
-// dy comes as a sum if there is a second part of it. Coefficients: mean.
+// Sums of d, and of d * (x - mean), of each channel of an image. d is dy, plus add if
+// there is one, and 0 where y, if there is one, is not above 0. d is written to dadd if
+// there is one. Coefficients: mean.
 #define GRADSUMS(LOAD, STORE) \
 	SAVE; \
 	VPXORQ Z20, Z20, Z20; \
@@ -281,8 +281,8 @@ stored: \
 done: \
 	RESTORE
 
-// dx = dy * scale + shift + (x - mean) * slope, dy where y, if there is one, is
-// above 0. Coefficients: mean, scale, shift, slope.
+// dx = d * scale + shift + (x - mean) * slope, where d is dy, and 0 where y, if there is
+// one, is not above 0. Coefficients: mean, scale, shift, slope.
 #define GRADAPPLY(LOAD, STORE) \
 	SAVE; \
 	VPXORQ Z20, Z20, Z20; \

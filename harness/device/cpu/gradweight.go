@@ -1,56 +1,52 @@
-// Weight gradients of 3x3 convolutions of stride 2 for AVX-512, in blocks of 16
-// channels. oneDNN's reach a third of the multiply-add peak. These keep 24 sums
-// in registers: of eight input channels, for the three columns of the kernel,
-// each a vector of output channels. A product takes a broadcast of x and a vector
-// of dy, in bfloat16 (VDPBF16PS) of pairs of pixels, which are laid out once for
-// each kernel column.
+// Weight gradients of 3x3 convolutions of stride 2 for AVX-512, in blocks of 16 channels.
+// oneDNN's kernel reaches a third of the peak of multiply-adds. This one keeps 24 sums in
+// registers: for eight input channels and the three columns of the kernel, each a vector of
+// output channels. A product is a broadcast of x times a vector of dy. In bfloat16
+// (VDPBF16PS) both hold pairs of pixels, which are laid out once for each kernel column.
 
 package cpu
 
 import "depthlab/nets/kernel"
 
-// wideTask is what wideGradWeight32 and its twin for bfloat16 work on; the
-// assembly knows the offsets. Lengths are in bytes. The images are cut in
-// chunks with sums of their own, and a chunk in groups that pass together
-// through the cache.
+// wideTask is the task of wideGradWeight32 and wideGradWeight16; the assembly has the same
+// offsets. Lengths are in bytes. The images are divided into chunks, each with its own sums,
+// and a chunk into groups that fit in the cache.
 type wideTask struct {
-	next, count, threads     int64 // chunks taken, chunks, threads that came
+	next, count, threads     int64 // chunks taken, chunks, threads that have begun
 	x, y, dw, scratch        uintptr
 	threadScratch            int64
 	xImage, yImage, yBlock   int64
-	xRow, chunk              int64 // chunk: of one chunk's sums
-	inBlocks, rowStep        int64 // rowStep: in the scratch, from one row of y to the next
-	rows, steps              int64 // of y; pixels or pairs in a row
+	xRow, chunk              int64 // chunk: size of the sums of a chunk
+	inBlocks, rowStep        int64 // rowStep: stride in the scratch for a row of y
+	rows, steps              int64 // rows of y; pixels or pairs in a row
 	images, group            int64
 	scratchRow, scratchBlock int64
-	column1, column2         int64      // in a row of the scratch, where kernel columns 1 and 2 begin
-	partner, xRows           int64      // partner: from a pixel of x to the other one of its pair
-	runs                     [4]wideRun // one of no pixels is the last
-	xStep                    int64      // in the scratch, from one step to the next
+	column1, column2         int64      // offsets of kernel columns 1 and 2 in a row of the scratch
+	partner, xRows           int64      // partner: distance between the two pixels of a pair
+	runs                     [4]wideRun // ends with one whose count is 0
+	xStep                    int64      // stride of a step in the scratch
 }
 
-// wideRun lays out a row of x, from its pixel at from on: pixel by pixel, or in
-// pairs.
+// wideRun lays out count pixels, or pairs, of a row of x.
 type wideRun struct {
-	from, to, count int64 // to: in a row of the scratch
-	first           int64 // mask of the very first pixel: 0 beyond the border
+	from, to, count int64 // from: offset in the row of x; to: in the row of the scratch
+	first           int64 // mask of the first pixel: 0 if it is outside of the image
 }
 
 const (
 	beyond = 0
 	inside = 1<<32 - 1
-	column = 64 // bytes of a block's pixel in float32, or pair in bfloat16
+	column = 64 // bytes of a pixel of a block in float32, or of a pair in bfloat16
 )
 
-// wide reports whether these functions take the gradient of a convolution of x
-// to y.
+// wide reports whether this kernel supports the weight gradient of a convolution of x to y.
 func (c *compiler) wide(k kernel.Conv, x, y kernel.Shape) bool {
 	return c.own.wideGradWeight != 0 && k.Size == 3 && k.Pad == 1 && k.Stride == 2 && x[1]%16 == 0 && y[1]%16 == 0 &&
 		(c.dtype == f32 || x[3]%4 == 0 && x[3] >= 8)
 }
 
-// layOut says how rows of x, W pixels wide, lie in the scratch: pixel by pixel,
-// or the pairs of each kernel column.
+// layOut sets how rows of x, W pixels wide, are laid out in the scratch: pixel by pixel in
+// float32, in bfloat16 the pairs for each kernel column.
 func (t *wideTask) layOut(dtype int32, W int64) {
 	if dtype == f32 {
 		t.runs[0] = wideRun{to: column, count: W}
@@ -104,7 +100,7 @@ func (c *compiler) wideGradWeight() error {
 	return nil
 }
 
-// addChunks gives a function that sums the chunks of sums, in their order.
+// addChunks returns a function that adds the sums of all chunks, in their order.
 func addChunks(sums, to mem, chunks int) func() {
 	n := int(to.desc.size / 4)
 	all, out := floats(sums, n*chunks), floats(to, n)
@@ -118,5 +114,6 @@ func addChunks(sums, to mem, chunks int) func() {
 	}
 }
 
-// passBytes of x and dy pass through the cache for each set of sums.
+// passBytes is the size of x and dy that a group should not exceed, so that it stays in the
+// cache.
 const passBytes = 128 << 10

@@ -1,10 +1,10 @@
-// The body of wideGradWeight32 and wideGradWeight16, for which RUN and STEP are
-// defined. A step is a pixel of y, or a pair of them.
+// The body of wideGradWeight32 and wideGradWeight16. Define RUN and STEP before
+// including it. A step is a pixel of y, or a pair of pixels.
 //
 // Frame: 0 scratch of this thread, 8 first image, 16 end of the group, 24 end
 // of the chunk, 32 sums, 40 output block, 48 input block, 56 half of its
-// channels, 64 kernel row, 72... saved registers, 120 scratch of the image in
-// work, 128 image in work.
+// channels, 64 kernel row, 72... saved registers, 120 scratch of the current
+// image, 128 current image.
 
 	MOVQ BX, 72(SP)
 	MOVQ R12, 80(SP)
@@ -142,8 +142,8 @@ image:
 	MOVQ  R11, R8
 	MOVQ  120(DI), R9        // rows
 
-	// Meanwhile the next group comes nearer: x in the first pass, dy in the
-	// second. R13 leads from where SI is to what it fetches.
+	// The loop also prefetches the next group: x in the first pass, dy in the
+	// second. R13 is the distance from SI to the prefetched address.
 	XORL R13, R13
 	CMPQ 64(SP), $0
 	JNE  row

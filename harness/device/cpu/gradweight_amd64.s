@@ -1,8 +1,8 @@
 #include "textflag.h"
 
-// Weight gradients for AVX-512, called by libgomp as the functions of
-// avx2_amd64.s are: the task, a wideTask, is in DI. BX, BP and R12 to R15 are
-// the caller's, and no Go stack or memory is used.
+// Weight gradients for AVX-512. libgomp calls them as C functions: the task, a
+// wideTask, is in DI; BX, BP and R12 to R15 are saved, and no Go stack or memory is
+// used.
 
 // Words p0c0..p0c15 p1c0..p1c15, two pixels of a block of 16 channels, become
 // p0c0 p1c0 p0c1 p1c1 ...: VDPBF16PS sums over pairs.
@@ -71,8 +71,8 @@ copy:                       \
 	LEAQ      (SI)(R14*2), SI; \
 	ADDQ      $64, BX
 
-// RUN16 lays out pairs of pixels, R14 apart, two or more; of the first pixel it
-// does not read what a mask leaves out.
+// RUN16 lays out two or more pairs of pixels; the pixels of a pair are R14 apart. The
+// first pixel is not read where its mask is 0.
 #define RUN16 \
 	KMOVD        24(R13), K1;                  \
 	VMOVDQU16.Z  (SI), K1, Y0;                 \

@@ -1,4 +1,4 @@
-// Tests that no kernel touches what is not its own.
+// Tests that no kernel reads or writes outside of its operands.
 
 package cpu
 
@@ -11,9 +11,9 @@ import (
 	"depthlab/nets"
 )
 
-// Every kernel runs on the shapes of every net, with each buffer between pages that
-// must not be touched: close behind its end, then close before its beginning. A kernel
-// that touches them ends the test with the signal SIGSEGV.
+// Every kernel runs on the shapes of every net, with each buffer next to guard pages:
+// directly after its end, then directly before its beginning. A kernel that touches them
+// ends the test with SIGSEGV.
 func TestGuards(t *testing.T) {
 	defer func() { guarded = noGuards }()
 	type size struct {

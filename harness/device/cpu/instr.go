@@ -1,4 +1,4 @@
-// Who computes which instruction; batches and shortcut A in Go.
+// Which kernel computes an instruction. Batches and shortcut A, in Go.
 
 package cpu
 
@@ -10,7 +10,7 @@ import (
 	"depthlab/nets/program"
 )
 
-// instruction turns the instruction in work into ops.
+// instruction appends the ops of the current instruction.
 func (c *compiler) instruction() error {
 	switch k := c.instr.Kernel.(type) {
 	case kernel.Conv:
@@ -52,13 +52,12 @@ func (c *compiler) instruction() error {
 	case kernel.Optimizer:
 		return c.update(k)
 	}
-	// The loss and statistics are below a hundredth of a step: their definition is
-	// fast enough.
+	// The loss and the statistics take less than 1 % of a step: their definitions are fast
+	// enough.
 	return c.reference()
 }
 
-// reference runs the instruction's definition on its buffers, which are all
-// kept in plain layout.
+// reference computes the instruction by its definition, on operands in plain layout.
 func (c *compiler) reference() error {
 	instr := c.instr
 	out, err := c.plainAll(instr.Out, c.out)
@@ -76,7 +75,7 @@ func (c *compiler) reference() error {
 	return nil
 }
 
-// plainAll gives operands in plain layout.
+// plainAll returns operands in plain layout. get is c.in or c.out.
 func (c *compiler) plainAll(ids []program.BufID, get func(int, *desc) (mem, error)) ([]mem, error) {
 	var ms []mem
 	for i, id := range ids {
@@ -123,8 +122,8 @@ func (c *compiler) batch(k kernel.Batch) error {
 	return nil
 }
 
-// loadImage is kernel.Batch for image n, row by row: a row of the crop is a piece of
-// the image's row between two margins.
+// loadImage computes kernel.Batch for image n, row by row: a row of the crop is a part of a
+// row of the image between two margins of padding.
 func loadImage(k kernel.Batch, out, in []kernel.Tensor, n int) {
 	images, labels, rows := in[0], in[1].I32, in[2].I32[k.First*4:]
 	mean, scale, fill := in[3].F32, in[4].F32, in[5].F32
@@ -172,8 +171,8 @@ func fillRow(dst []float32, v float32) {
 	}
 }
 
-// pad copies between the pixels x (N,C,H,W) and y (N,Out,H',W') that shortcut
-// A connects, forward or back, and zeroes the rest of the destination.
+// pad copies the pixels of x (N, C, H, W) that shortcut A connects to those of y
+// (N, Out, H', W'), or back, and sets the rest of the destination to 0.
 func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) error {
 	xd, err := c.act(x)
 	if err != nil {
@@ -198,7 +197,7 @@ func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) 
 	xs, ys := c.strides(x), c.strides(y)
 	size := xs.size
 	first := k.First(x[1])
-	run := gcd(gcd(xs.block, ys.block), first) // channels that lie together on both sides
+	run := gcd(gcd(xs.block, ys.block), first) // channels that are contiguous in both
 	c.host(func() func() {
 		src := slice[byte](from.block, from.offset, int(fromDesc.size))
 		dst := slice[byte](to.block, to.offset, int(toDesc.size))
@@ -224,7 +223,7 @@ func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) 
 	return nil
 }
 
-// copyActivation gives a function that copies between two layouts of float32.
+// copyActivation returns a function that copies between two float32 layouts.
 func (c *compiler) copyActivation(from, to mem) func() {
 	s := from.desc.shape
 	f, t := from.desc.strides(), to.desc.strides()
@@ -243,8 +242,9 @@ func (c *compiler) copyActivation(from, to mem) func() {
 	})
 }
 
-// strides locates elements of an activation of shape s: blocks of channels,
-// each a plane of pixels, each with the block's channels together.
+// strides locates the elements of an activation: each image is a list of blocks of channels,
+// each block a plane of pixels, each pixel the channels of the block. size is the bytes of an
+// element.
 type strides struct{ block, c, h, w, size int }
 
 func (c *compiler) strides(s kernel.Shape) strides {
@@ -258,7 +258,7 @@ func (c *compiler) strides(s kernel.Shape) strides {
 	return stridesOf(s, 1, size)
 }
 
-// stridesOf are those of shape s in blocks of channels.
+// stridesOf returns the strides of shape s in blocks of channels.
 func stridesOf(s kernel.Shape, block, size int) strides {
 	return strides{block: block, c: s[1], h: s[2], w: s[3], size: size}
 }

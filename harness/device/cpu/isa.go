@@ -1,4 +1,4 @@
-// What instructions the CPU has, and which of them are used.
+// Instruction sets: those that the CPU has, and the one whose kernels are used.
 
 package cpu
 
@@ -13,10 +13,10 @@ import (
 	"depthlab/harness/device"
 )
 
-// EnvCPU limits the device to the instructions of an older CPU.
+// EnvCPU is the environment variable with the instruction set to use instead of the best.
 const EnvCPU = "DEPTHLAB_CPU"
 
-// The sets of instructions that there are kernels for, and plain Go.
+// The instruction sets for which there are kernels; plain means that there are none.
 const (
 	avx512 = "avx512"
 	avx2   = "avx2"
@@ -24,7 +24,7 @@ const (
 	plain  = "ref"
 )
 
-// here lists the sets of instructions that this CPU has, the best first.
+// here lists the instruction sets of this CPU, best first.
 func here() []string {
 	var all []string
 	x := &cpu.X86
@@ -40,7 +40,7 @@ func here() []string {
 	return append(all, plain)
 }
 
-// instructions gives the set to use: the best, or the one that is asked for.
+// instructions returns the instruction set to use: that of EnvCPU, or the best.
 func instructions() (string, error) {
 	all, wanted := here(), os.Getenv(EnvCPU)
 	if wanted == "" {
@@ -53,25 +53,25 @@ func instructions() (string, error) {
 	return wanted, nil
 }
 
-// Missing says why there are no kernels for this CPU, or for what EnvCPU says; nil if
-// there are.
+// Missing returns an error if there are no kernels for this CPU, or for the instruction set
+// that EnvCPU names.
 func Missing() error {
 	isa, err := instructions()
 	if err == nil && isa == plain {
 		err = &device.UnsupportedError{Device: name, What: "this CPU, " + device.CPU().Model + ",",
-			Hint: "AVX2 with FMA on x86-64, or an ARM of 64 bits is needed; the device ref runs anywhere"}
+			Hint: "it needs x86-64 with AVX2 and FMA, or 64-bit ARM; the device ref runs on any CPU"}
 		if os.Getenv(EnvCPU) != "" {
-			err = fmt.Errorf("%s=%s asks for it", EnvCPU, plain)
+			err = fmt.Errorf("cpu: %s=%s turns the kernels off; unset it, or use the device ref", EnvCPU, plain)
 		}
 	}
 	return err
 }
 
-// processor is the CPU, asked for what oneDNN does with it.
+// processor is the CPU, with the features that matter to oneDNN.
 type processor struct{ device.Processor }
 
 func (c processor) amx() bool { return c.Flags["amx_bf16"] && c.Flags["amx_tile"] }
 
-// bfloat16 reports whether the CPU multiplies bfloat16 natively. oneDNN
-// emulates it on AVX-512 without that, slower than float32.
+// bfloat16 reports whether the CPU multiplies bfloat16 natively. On other CPUs with AVX-512
+// oneDNN emulates it, slower than float32.
 func (c processor) bfloat16() bool { return c.Flags["avx512_bf16"] || c.amx() }

@@ -22,7 +22,7 @@ func sumRows256()
 func sgd256()
 func peak256()
 
-// Their addresses.
+// Addresses of the functions.
 var atwinograd256 uintptr
 var atwinogradWeights256 uintptr
 var atwinogradGradWeight256 uintptr
@@ -61,7 +61,8 @@ var kernels256 = kernels{
 	peak:               atpeak256,
 }
 
-// Where they find the fields of their tasks. A difference is an index out of range.
+// Offsets of the fields of tasks in C. Another offset in Go is an index out of range, which the
+// compiler reports.
 
 var _ = [1]int{}[unsafe.Sizeof(winogradTask{})-232]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.next)-0]

@@ -22,7 +22,7 @@ func sumRows128()
 func sgd128()
 func peak128()
 
-// Their addresses.
+// Addresses of the functions.
 var atwinograd128 uintptr
 var atwinogradWeights128 uintptr
 var atwinogradGradWeight128 uintptr
@@ -61,7 +61,8 @@ var kernels128 = kernels{
 	peak:               atpeak128,
 }
 
-// Where they find the fields of their tasks. A difference is an index out of range.
+// Offsets of the fields of tasks in C. Another offset in Go is an index out of range, which the
+// compiler reports.
 
 var _ = [1]int{}[unsafe.Sizeof(winogradTask{})-232]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.next)-0]

@@ -1,4 +1,4 @@
-// How activations and tensors lie in memory.
+// Layouts of activations and tensors in memory.
 
 package cpu
 
@@ -9,32 +9,33 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// layout is how activations lie in memory, from the first convolution to the
-// pool.
+// layout is the layout of activations, from the first convolution to the pool.
 type layout struct {
-	name  string // "nChw8c", "nChw16c" or "nhwc"
+	name  string // "nChw4c", "nChw8c", "nChw16c" or "nhwc"
 	tag   int32
-	block int // channels that lie together; 0 = all (nhwc)
-	rule  string
+	block int    // channels of a block; 0 = all (nhwc)
+	rule  string // why it was chosen
 }
 
-// EnvLayout, "blocked" or "nhwc" (oneDNN's alone), is taken in place of the rule.
+// EnvLayout is the environment variable that overrides the rule: "blocked", or "nhwc", which
+// needs oneDNN.
 const EnvLayout = "DEPTHLAB_ONEDNN_LAYOUT"
 
-// Settings are the variables of the environment that change how the device
-// computes, and the values that each may have.
+// Settings are the environment variables that change how the device computes, and their
+// values.
 var Settings = map[string][]string{EnvLayout: {"blocked", "nhwc"}, EnvKernels: {"library"}}
 
-// blockedLayouts are those in blocks of so many channels. oneDNN does not know the
-// one with 4.
+// blockedLayouts are the layouts in blocks, by the channels of a block. oneDNN has none with
+// 4.
 var blockedLayouts = map[int]layout{
 	4:  {name: "nChw4c", tag: tagNChw4c, block: 4},
 	8:  {name: "nChw8c", tag: tagNChw8c, block: 8},
 	16: {name: "nChw16c", tag: tagNChw16c, block: 16},
 }
 
-// chooseLayout is the rule: AMX's bfloat16 convolutions exist channels-last
-// only; everything else is fastest in channel blocks as wide as a vector.
+// chooseLayout returns the wanted layout, or that of the rule: channels-last for bfloat16 with
+// AMX, whose convolutions have no other; else blocks as wide as a vector, which are fastest.
+// The rules are part of provenance (Info.Layout).
 func (d *Device) chooseLayout(p device.Precision, wanted string) (layout, error) {
 	width := lanes
 	if d.lib != nil && d.isa == avx512 {
@@ -60,31 +61,30 @@ func (d *Device) chooseLayout(p device.Precision, wanted string) (layout, error)
 		blocked.rule = fmt.Sprintf("%s and %s: blocked", d.isa, p)
 		return blocked, nil
 	}
-	hint := `"blocked", "nhwc" and "" (by rule) are`
+	hint := `expected "blocked", "nhwc" or "" (the rule)`
 	if d.lib == nil {
-		hint = `"blocked" and "" (by rule) are; "nhwc" is for the library oneDNN`
+		hint = `expected "blocked" or "" (the rule); "nhwc" needs the library oneDNN`
 	}
 	return layout{}, &device.UnsupportedError{Device: name, What: fmt.Sprintf("layout %q", wanted), Hint: hint}
 }
 
-// fits reports whether s is an activation that this layout holds without
-// padding. What does not fit (the 3-channel image in a blocked layout, which
-// the first convolution reads as it is) stays in plain (N,C,H,W) order.
+// fits reports whether an activation of shape s needs no padding in this layout. Others (the
+// images with 3 channels in a blocked layout) stay in plain order (N, C, H, W).
 func (l layout) fits(s kernel.Shape) bool {
 	return len(s) == 4 && (l.block == 0 || s[1]%l.block == 0)
 }
 
-// desc describes how a tensor lies in memory. There is one object for each shape,
-// type and layout, so pointers compare.
+// desc is the layout of a tensor in memory. There is one object for each shape, type and
+// layout, so pointers can be compared.
 type desc struct {
 	shape  kernel.Shape
 	dtype  int32
 	tag    int32
 	size   int64   // bytes
-	handle uintptr // oneDNN's memory descriptor, where the library is there
+	handle uintptr // oneDNN's memory descriptor; 0 without oneDNN
 }
 
-// strides are those of a desc that is plain or in blocks.
+// strides returns the strides of a float32 tensor that is plain or in blocks.
 func (x *desc) strides() strides {
 	for _, l := range blockedLayouts {
 		if x.tag == l.tag {
@@ -94,7 +94,7 @@ func (x *desc) strides() strides {
 	return stridesOf(x.shape, 1, 4)
 }
 
-// desc gives the descriptor of a shape under a layout tag.
+// desc returns the descriptor of a shape in the layout of tag.
 func (d *Device) desc(s kernel.Shape, dtype, tag int32) (*desc, error) {
 	key := fmt.Sprint(s, dtype, tag)
 	if x := d.descs[key]; x != nil {
@@ -110,5 +110,5 @@ func (d *Device) desc(s kernel.Shape, dtype, tag int32) (*desc, error) {
 	return x, nil
 }
 
-// plain is the dense row-major float32 form, the one that a Program sees.
+// plain is the dense row-major float32 layout, as in the Program.
 func (d *Device) plain(s kernel.Shape) (*desc, error) { return d.desc(s, f32, tagPlain[len(s)]) }

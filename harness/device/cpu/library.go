@@ -1,4 +1,4 @@
-// The C functions of oneDNN, opened at run time.
+// Finds oneDNN, opens it at run time and binds its C functions.
 
 package cpu
 
@@ -15,9 +15,8 @@ import (
 	"depthlab/harness/device"
 )
 
-// library is the C interface of oneDNN 3, as far as it is used here. Handles
-// are opaque pointers, so uintptr serves for all of them. Every function
-// returns a status. Reference: oneapi/dnnl/dnnl.h of version 3.2.
+// library is the part of oneDNN's C interface that is used here. Handles are opaque pointers,
+// as uintptr. Reference: oneapi/dnnl/dnnl.h of version 3.2.
 type library struct {
 	path    string
 	handle  uintptr
@@ -77,7 +76,7 @@ const (
 	tagAny          = 1
 	tagNChw16c      = 78
 	tagNChw8c       = 102
-	tagNChw4c       = -4 // none of the library's
+	tagNChw4c       = -4 // our own: oneDNN has none
 	tagNHWC         = 22
 	tagTransposed   = 14 // of a matrix: dnnl_ba
 	tagOIhw16i16o   = 79
@@ -90,7 +89,7 @@ const (
 	algReluUseDst   = 0x100
 	algAdd          = 0x1fff0
 	algPoolMax      = 0x1ff
-	algPoolAverage  = 0x3ff // excluding padding, of which there is none
+	algPoolAverage  = 0x3ff // excluding padding; there is none
 	normGlobalStats = 1
 	normScale       = 2
 	normShift       = 4
@@ -161,13 +160,13 @@ func isUnimplemented(err error) bool {
 	return errors.As(err, &s) && s.status == unimplemented
 }
 
-// EnvLibrary names the library to open instead of the ones that Find knows.
+// EnvLibrary is the environment variable with the path of the library to open.
 const EnvLibrary = "DEPTHLAB_ONEDNN"
 
 const soname = "libdnnl.so.3"
 
-// Find gives the path of the library to open: what DEPTHLAB_ONEDNN names, else
-// the first libdnnl.so.3 under libDir/onednn, else the system's own.
+// Find returns the path of the library to open: DEPTHLAB_ONEDNN, the first libdnnl.so.3 in
+// libDir/onednn, or the system's. The error is an *UnsupportedError if there is none.
 func Find(libDir string) (string, error) {
 	if path := os.Getenv(EnvLibrary); path != "" {
 		if _, err := os.Stat(path); err != nil {
@@ -186,7 +185,7 @@ func Find(libDir string) (string, error) {
 			found = path
 			return fs.SkipAll
 		}
-		return nil // what can not be read holds no library
+		return nil // skip what cannot be read
 	})
 	if err == nil && found != "" {
 		return found, nil
@@ -198,12 +197,12 @@ func Find(libDir string) (string, error) {
 		purego.Dlclose(h)
 		return soname, nil
 	}
-	return "", &device.UnsupportedError{Device: name, What: "this machine as it is (no " + soname + ")",
+	return "", &device.UnsupportedError{Device: name, What: "a machine without " + soname,
 		Hint: fmt.Sprintf("unpack the wheel onednn-cpu-gomp into %s, or set %s to the path of the library", root, EnvLibrary)}
 }
 
-// openLibrary loads oneDNN and binds its functions. It must run on the thread
-// that will execute: libgomp keeps a team for each thread that calls it.
+// openLibrary loads oneDNN and binds its functions. Call it on the thread that will execute
+// primitives: libgomp keeps a team for each calling thread.
 func openLibrary(path string) (*library, error) {
 	if err := quietTeam(); err != nil {
 		return nil, err
@@ -240,8 +239,8 @@ func openLibrary(path string) (*library, error) {
 	} {
 		at, err := purego.Dlsym(h, f.symbol) // searches what the library needs, libgomp, too
 		if err != nil {
-			return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("%s (it lacks %s)", path, f.symbol),
-				Hint: "oneDNN 3.2 or later, built for the CPU with OpenMP, is needed"}
+			return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("%s without the function %s", path, f.symbol),
+				Hint: "use oneDNN 3.2 or later, built for the CPU with OpenMP"}
 		}
 		purego.RegisterFunc(f.fn, at)
 	}
@@ -249,7 +248,7 @@ func openLibrary(path string) (*library, error) {
 		return nil, fmt.Errorf("cpu: %s: %w", path, err)
 	}
 	if l.parallel, err = purego.Dlsym(h, "GOMP_parallel"); err != nil {
-		l.parallel = 0 // another OpenMP: no kernels of our own
+		l.parallel = 0 // another OpenMP than libgomp: our own kernels are not used
 	}
 	return l, l.readVersion()
 }
@@ -264,7 +263,7 @@ func (l *library) readVersion() error {
 	v := version()
 	l.version = fmt.Sprintf("oneDNN %d.%d.%d", v.Major, v.Minor, v.Patch)
 	if v.Major != 3 {
-		return &device.UnsupportedError{Device: name, What: l.version + " at " + l.path, Hint: "version 3 is needed"}
+		return &device.UnsupportedError{Device: name, What: l.version + " at " + l.path, Hint: "use version 3"}
 	}
 	return nil
 }

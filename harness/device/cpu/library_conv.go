@@ -4,7 +4,7 @@ package cpu
 
 import "depthlab/nets/kernel"
 
-// convKey identifies a convolution primitive; n, c, h, w are those of its input.
+// convKey identifies a convolution primitive; n, c, h, w are the shape of its input.
 type convKey struct {
 	kind       byte // 'f'orward, 'd'ata gradient, 'w'eight gradient
 	conv       kernel.Conv
@@ -13,8 +13,9 @@ type convKey struct {
 	dtype      int32
 }
 
-// convolution makes the primitive of one direction: x (N,C,H,W) and
-// y (N,Out,H',W') in activation layout, the weight as oneDNN likes it.
+// convolution returns the primitive of a convolution of x (N, C, H, W) to y (N, Out, H', W')
+// or of its gradient. x and y are in the layout of activations, the weight in the layout that
+// oneDNN chooses.
 func (c *compiler) convolution(kind byte, k kernel.Conv, x, y kernel.Shape) (*prim, error) {
 	xd, err := c.act(x)
 	if err != nil {
@@ -35,7 +36,7 @@ func (c *compiler) convolution(kind byte, k kernel.Conv, x, y kernel.Shape) (*pr
 			return nil, err
 		}
 	}
-	// The weight gradient comes out in float32 whatever it is made from.
+	// The weight gradient is float32 in every precision.
 	gd, err := c.d.desc(ws, f32, tagAny)
 	if err != nil {
 		return nil, err
@@ -83,8 +84,8 @@ func (c *compiler) libraryConvGradWeight(k kernel.ConvGradWeight) error {
 		operand{argSrc, 0, false, querySrc}, operand{argDiffDst, 1, false, queryDiffDst}, operand{argDiffWeights, 0, true, queryDiffWeights})
 }
 
-// operand says which operand of the instruction an argument of a primitive is,
-// and which of the primitive's descriptors gives its layout.
+// operand is an operand of the instruction as an argument of a primitive. query is the
+// primitive's descriptor with its layout.
 type operand struct {
 	arg   int32
 	index int
@@ -92,7 +93,7 @@ type operand struct {
 	query int32
 }
 
-// bound calls p on operands of the instruction, in the layouts that p wants.
+// bound appends a call of p on operands of the instruction, in the layouts that p wants.
 func (c *compiler) bound(p *prim, operands ...operand) error {
 	var args []arg
 	for _, o := range operands {

@@ -1,5 +1,5 @@
-// The classifier and its gradients are matrix products of buffers as they lie, or
-// transposed by their descriptors.
+// The linear layer and its gradients by oneDNN: matrix products of plain buffers, which a
+// descriptor may transpose.
 
 package cpu
 
@@ -8,7 +8,7 @@ import (
 	"depthlab/nets/program"
 )
 
-// libraryMatmul: dst = a b, plus a bias of one row where there is one (block nil: none).
+// libraryMatmul appends dst = a b + bias. bias is one row; there is none if its block is nil.
 func (c *compiler) libraryMatmul(a, b, bias, dst mem) error {
 	type key struct{ a, b, bias, dst *desc }
 	l := c.d.lib
@@ -30,7 +30,7 @@ func (c *compiler) libraryMatmul(a, b, bias, dst mem) error {
 	return nil
 }
 
-// transposed is a matrix (R,C) seen as (C,R).
+// transposed is a matrix (R, C) as its transpose (C, R), without copying.
 func (c *compiler) transposed(id program.BufID) (mem, error) {
 	m, s := c.kept(id), c.shape(id)
 	var err error

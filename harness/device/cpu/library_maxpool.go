@@ -1,4 +1,4 @@
-// The max-pool by oneDNN.
+// Max pooling by oneDNN.
 
 package cpu
 
@@ -15,7 +15,7 @@ type pooledBuffer struct {
 	k kernel.MaxPool
 }
 
-// maxPooling makes the primitive of a max-pool from x to y, or its gradient.
+// maxPooling returns the primitive of a max-pool from x to y, or of its gradient.
 func (c *compiler) maxPooling(k kernel.MaxPool, x, y kernel.Shape, backward bool) (*prim, error) {
 	type key struct {
 		k        kernel.MaxPool
@@ -47,8 +47,8 @@ func (c *compiler) maxPooling(k kernel.MaxPool, x, y kernel.Shape, backward bool
 	})
 }
 
-// poolTo calls the forward primitive, and gives the memory in which it notes
-// which element of each window was the largest.
+// poolTo appends the forward primitive, and returns the memory in which oneDNN records the
+// largest element of each window.
 func (c *compiler) poolTo(k kernel.MaxPool, x, y mem, xs, ys kernel.Shape) (mem, error) {
 	p, err := c.maxPooling(k, xs, ys, false)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *compiler) libraryMaxPool(k kernel.MaxPool) error {
 	return nil
 }
 
-// pooledActs gives input i and output j as activations.
+// pooledActs returns input i and output j in the layout of activations.
 func (c *compiler) pooledActs(i, j int, in, out kernel.Shape) (from, to mem, err error) {
 	fd, err := c.act(in)
 	if err != nil {
@@ -103,8 +103,8 @@ func (c *compiler) pooledActs(i, j int, in, out kernel.Shape) (from, to mem, err
 	return
 }
 
-// libraryMaxPoolGrad: x, dy -> dx. Where x has a NaN the gradient goes to the largest
-// of the others; no step comes here with one.
+// libraryMaxPoolGrad: x, dy -> dx. If a window has a NaN, the gradient goes to the largest
+// other element; that does not matter, because a step with NaN ends after the forward phase.
 func (c *compiler) libraryMaxPoolGrad(k kernel.MaxPoolGrad) error {
 	xs, ys := c.inShape(0), c.inShape(1)
 	dy, dx, err := c.pooledActs(1, 0, ys, xs)
@@ -130,7 +130,7 @@ func (c *compiler) libraryMaxPoolGrad(k kernel.MaxPoolGrad) error {
 	return nil
 }
 
-// pixels is an activation in its layout, for plain Go.
+// pixels is an activation in its layout, to be read and written by Go.
 type pixels struct {
 	strides
 	shape kernel.Shape
@@ -141,8 +141,7 @@ func (c *compiler) pixels(m mem, s kernel.Shape) pixels {
 	return pixels{c.strides(s), s, slice[byte](m.block, m.offset, int(m.desc.size))}
 }
 
-// pool writes the max-pool of p to y by its definition: oneDNN's comparisons
-// pass over NaN, and over -Inf.
+// pool writes the max-pool of p to y by its definition, because oneDNN ignores NaN and -Inf.
 func (p pixels) pool(k kernel.MaxPool, y pixels) {
 	x, out := kernel.New(kernel.Float32, p.shape...), kernel.New(kernel.Float32, y.shape...)
 	p.each(func(i, at int) { x.F32[i] = p.load(at) })
@@ -150,7 +149,7 @@ func (p pixels) pool(k kernel.MaxPool, y pixels) {
 	y.each(func(i, at int) { y.store(at, out.F32[i]) })
 }
 
-// each visits the elements: their index in plain order, and their byte.
+// each calls f for each element, with its index in plain order and its byte offset.
 func (p pixels) each(f func(i, at int)) {
 	s := p.shape
 	i := 0
@@ -168,7 +167,7 @@ func (p pixels) each(f func(i, at int)) {
 	}
 }
 
-// load and store keep the upper half of a float32 where elements are bfloat16:
+// load and store convert bfloat16 to and from float32. store truncates, which loses nothing:
 // what is stored was loaded before.
 func (p pixels) load(at int) float32 {
 	if p.size == 2 {

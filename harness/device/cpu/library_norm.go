@@ -1,4 +1,4 @@
-// Batch norms by oneDNN.
+// Batch norm by oneDNN.
 
 package cpu
 
@@ -15,7 +15,7 @@ type normKey struct {
 	prop     int32
 }
 
-// norm makes a batch norm primitive on images in layout x.
+// norm returns the primitive of a batch norm on images in layout x, or of its gradient.
 func (c *compiler) norm(backward bool, x *desc, eps float32, flags uint32, prop int32) (*prim, error) {
 	l, e := c.d.lib, c.d.engine
 	flags |= normScale | normShift
@@ -34,15 +34,15 @@ func (c *compiler) norm(backward bool, x *desc, eps float32, flags uint32, prop 
 	})
 }
 
-// groups cuts an activation of shape s into groups of images, which are
-// contiguous in each of our layouts.
+// groups divides an activation into groups of images, which are contiguous in all layouts.
 type groups struct {
 	count    int
-	images   *desc // the layout of one group
-	vector   *desc // (C) float32
+	images   *desc // layout of one group
+	vector   *desc // layout of (C) float32
 	channels int64
 }
 
+// groups divides an activation of shape s into groups of group images; 0 means all.
 func (c *compiler) groups(s kernel.Shape, group int) (g groups, err error) {
 	if group == 0 {
 		group = s[0]
@@ -55,19 +55,19 @@ func (c *compiler) groups(s kernel.Shape, group int) (g groups, err error) {
 	return g, err
 }
 
-// of gives group i of an activation.
+// of returns group i of an activation.
 func (g groups) of(m mem, i int) mem {
 	return mem{m.block, m.offset + int64(i)*g.images.size, g.images}
 }
 
-// row gives row i of a (G,C) matrix.
+// row returns row i of a (G, C) matrix.
 func (g groups) row(m mem, i int) mem {
 	return mem{m.block, m.offset + int64(i)*g.channels*4, g.vector}
 }
 
-// libraryNorm: x, scale, shift [, add] -> y, mean, variance. oneDNN rectifies in
-// the same pass and keeps a bit an element for the gradient; a shortcut is
-// added, and rectified, in a second pass over y.
+// libraryNorm: x, scale, shift [, add] -> y, mean, variance. oneDNN applies the rectifier in
+// the same pass, and keeps one bit for each element as a mask for the gradient. A shortcut is
+// added and rectified in a second pass over y.
 func (c *compiler) libraryNorm(k kernel.BatchNorm) error {
 	s := c.inShape(0)
 	full, err := c.act(s)
@@ -120,9 +120,9 @@ func (c *compiler) libraryNorm(k kernel.BatchNorm) error {
 	return nil
 }
 
-// poison puts NaN back where oneDNN's rectifier has turned it into 0: into all
-// of a channel whose statistics, scale or shift are NaN. A NaN anywhere in the
-// channel makes its mean NaN, so none is missed.
+// poison restores NaN that oneDNN's rectifier turned into 0. It sets a whole channel to NaN
+// if its statistics, scale or shift are NaN. A NaN anywhere in the channel makes the mean
+// NaN, so none is missed.
 func (c *compiler) poison(y mem, g groups, s kernel.Shape, scale, shift, mean, variance mem) {
 	st, images := c.strides(s), s[0]/g.count
 	c.host(func() func() {
@@ -147,12 +147,12 @@ func (c *compiler) poison(y mem, g groups, s kernel.Shape, scale, shift, mean, v
 	})
 }
 
-// quietNaN is a float32, and in its upper half a bfloat16.
+// quietNaN is NaN as float32; its upper half is NaN as bfloat16.
 var quietNaN = [4]byte{0, 0, 0xc0, 0x7f}
 
-// libraryNormInfer: x, scale, shift, mean, variance [, add] -> y. The rectifier
-// is a pass of its own, as oneDNN's would hide NaN and there are no statistics
-// that tell.
+// libraryNormInfer: x, scale, shift, mean, variance [, add] -> y. The rectifier is a pass in
+// Go, because oneDNN's would turn NaN into 0, and there are no batch statistics to detect
+// it.
 func (c *compiler) libraryNormInfer(k kernel.BatchNormInfer) error {
 	full, err := c.act(c.inShape(0))
 	if err != nil {
@@ -206,7 +206,7 @@ func (c *compiler) libraryNormGrad(k kernel.BatchNormGrad) error {
 		masks = c.masks[c.instr.In[4]]
 	}
 	switch {
-	case len(masks) == g.count: // the forward primitive of this program left its mask
+	case len(masks) == g.count: // the forward primitive is in this program and kept its mask
 	case k.ReLU || k.Add:
 		if dy, err = c.maskedGradient(k, full, dy); err != nil {
 			return err
@@ -247,7 +247,8 @@ func (c *compiler) libraryNormGrad(k kernel.BatchNormGrad) error {
 	return nil
 }
 
-// maskedGradient gives dy where y is above 0, in dadd where there is one.
+// maskedGradient returns dy where y is above 0, and 0 elsewhere. It is written to dadd if the
+// instruction has that output.
 func (c *compiler) maskedGradient(k kernel.BatchNormGrad, full *desc, dy mem) (mem, error) {
 	var d mem
 	var err error
@@ -270,7 +271,7 @@ func (c *compiler) maskedGradient(k kernel.BatchNormGrad, full *desc, dy mem) (m
 	return d, c.reluBackward(y, dy, d)
 }
 
-// sumRows sums the rows of a (G,C) matrix in their order.
+// sumRows appends the sum of the rows of a matrix, in their order.
 func (c *compiler) sumRows(from, to mem, rows, columns int) {
 	c.host(func() func() {
 		src, dst := slice[float32](from.block, from.offset, rows*columns), slice[float32](to.block, to.offset, columns)
@@ -286,8 +287,8 @@ func (c *compiler) sumRows(from, to mem, rows, columns int) {
 	})
 }
 
-// rectify sets what is below 0 in y to 0 and leaves NaN alone, which oneDNN's
-// rectifiers turn into 0.
+// rectify sets negative elements of y to 0 and keeps NaN, which oneDNN's rectifier would turn
+// into 0.
 func (c *compiler) rectify(y mem) {
 	const exponent, sign = 0x7f800000, 1 << 31
 	c.host(func() func() {
@@ -300,7 +301,8 @@ func (c *compiler) rectify(y mem) {
 	})
 }
 
-// rectify works on the bits of floats.
+// rectify sets negative floats, given as their bits, to 0. exponent and sign are the masks of
+// the format.
 func rectify[T uint16 | uint32](bits []T, exponent, sign T) {
 	for i, v := range bits {
 		if v&sign != 0 && v&^sign <= exponent {

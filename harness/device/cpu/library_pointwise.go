@@ -1,10 +1,10 @@
-// Sums, rectifiers and the average pool by oneDNN.
+// Sums, rectifiers and average pooling by oneDNN.
 
 package cpu
 
 import "depthlab/nets/kernel"
 
-// sum makes the primitive y = a + b, rectified where asked, on layout x.
+// sum returns the primitive y = a + b in layout x, followed by a rectifier if relu.
 func (c *compiler) sum(x *desc, relu bool) (*prim, error) {
 	type key struct {
 		x    *desc
@@ -34,7 +34,7 @@ func (c *compiler) sum(x *desc, relu bool) (*prim, error) {
 	})
 }
 
-// addTo adds input i to y in place.
+// addTo appends y += input i, followed by a rectifier if relu.
 func (c *compiler) addTo(y mem, i int, relu bool) error {
 	p, err := c.sum(y.desc, relu)
 	if err != nil {
@@ -70,7 +70,7 @@ func (c *compiler) libraryAdd() error {
 	return nil
 }
 
-// reluBackward writes dy where y is above 0, else 0, to d.
+// reluBackward appends d = dy where y is above 0, else 0.
 func (c *compiler) reluBackward(y, dy, d mem) error {
 	type key struct {
 		x        *desc
@@ -93,7 +93,7 @@ func (c *compiler) reluBackward(y, dy, d mem) error {
 	return nil
 }
 
-// pool makes the primitive of the global average over shape x.
+// pool returns the primitive of global average pooling of shape s, or of its gradient.
 func (c *compiler) pool(s kernel.Shape, backward bool) (*prim, error) {
 	type key struct {
 		x        *desc
@@ -124,9 +124,8 @@ func (c *compiler) pool(s kernel.Shape, backward bool) (*prim, error) {
 	})
 }
 
-// pooled gives the two layouts of a pooled activation (N,C,1,1): the
-// primitive's, and the plain float32 of the (N,C) buffer beside it. In float32
-// the bytes are the same.
+// pooled returns a pooled activation (N, C, 1, 1) in the primitive's layout, and in plain
+// float32, which is that of its buffer (N, C). In float32 both are the same memory.
 func (c *compiler) pooled(s kernel.Shape, m mem) (prims, plain mem, same bool, err error) {
 	s = kernel.Shape{s[0], s[1], 1, 1}
 	x, err := c.act(s)

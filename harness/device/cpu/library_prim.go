@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// describe makes oneDNN's memory descriptor.
+// describe creates oneDNN's memory descriptor of x.
 func (d *Device) describe(x *desc) error {
 	var n dims
 	for i, e := range x.shape {
@@ -20,7 +20,7 @@ func (d *Device) describe(x *desc) error {
 	return nil
 }
 
-// intern gives the object of a descriptor that a primitive owns.
+// intern returns our object for a memory descriptor that a primitive owns.
 func (d *Device) intern(handle uintptr) (*desc, error) {
 	for _, x := range d.descs {
 		if d.lib.descEqual(x.handle, handle) != 0 {
@@ -41,7 +41,7 @@ func (d *Device) intern(handle uintptr) (*desc, error) {
 	return x, nil
 }
 
-// prim is a primitive: code generated for one operation on one set of shapes.
+// prim is a primitive of oneDNN: code for one operation on certain shapes.
 type prim struct {
 	pd     uintptr
 	handle uintptr
@@ -49,7 +49,8 @@ type prim struct {
 	dev    *Device
 }
 
-// prim makes the primitive of a key once. describe fills in its descriptor.
+// prim returns the primitive of a key, and creates it the first time. describe creates its
+// descriptor.
 func (d *Device) prim(key any, describe func(pd *uintptr) (status, error)) (*prim, error) {
 	if p := d.prims[key]; p != nil {
 		return p, nil
@@ -74,7 +75,7 @@ func (d *Device) prim(key any, describe func(pd *uintptr) (status, error)) (*pri
 	return p, nil
 }
 
-// query gives one of the layouts that a primitive works on.
+// query returns the layout of one of the primitive's operands.
 func (p *prim) query(what int32) (*desc, error) {
 	h := p.dev.lib.pdQueryDesc(p.pd, what, 0)
 	if h == 0 {

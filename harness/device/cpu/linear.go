@@ -1,5 +1,4 @@
-// The classifier and its gradients are products of matrices, in float32 whatever the
-// precision.
+// The linear layer and its gradients: matrix products, in float32 in every precision.
 
 package cpu
 
@@ -8,7 +7,7 @@ import (
 	"depthlab/nets/program"
 )
 
-// multiplies reports whether there is a kernel for a product of this many rows.
+// multiplies reports whether the direct kernel supports a matrix product with this many rows.
 func (c *compiler) multiplies(rows int) bool {
 	return c.own.direct != 0 && rows >= c.own.tileRows()
 }
@@ -52,8 +51,8 @@ func (c *compiler) linearGradWeight() error {
 	return c.matmul(1, dy[1], 4, int64(dy[1]*4), 0, matrix(x[0], x[1], true), nil)
 }
 
-// matmul makes output 0 of input i, rows whose elements lie rowStep and step bytes
-// apart, times input j, packed, plus a bias of one row where there is one.
+// matmul appends output 0 = input i x input j + bias. Input i has rows rows, with strides of
+// rowStep and step bytes; p is the packing of input j. bias holds one buffer, or none.
 func (c *compiler) matmul(i, rows int, rowStep, step int64, j int, p packing, bias []program.BufID) error {
 	a, err := c.plainIn(i)
 	if err != nil {

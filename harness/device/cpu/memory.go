@@ -13,11 +13,11 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// region is memory outside the Go heap: kernels and oneDNN keep its address.
+// region is memory outside the Go heap, since kernels and oneDNN keep its address.
 type region []byte
 
-// guards says where tests put pages that must not be touched: around each piece of
-// memory, close behind its end or close before its beginning.
+// guards says where allocate puts guard pages, in tests: directly after the end of each
+// region, or directly before its beginning.
 type guards int
 
 const (
@@ -28,12 +28,12 @@ const (
 
 var guarded = noGuards
 
-// walls are the whole mappings of guarded regions, by their first byte.
+// walls are the whole mappings of regions with guard pages, by the regions' first byte.
 var walls = map[*byte][]byte{}
 
 const adviseHuge = 14 // Linux's MADV_HUGEPAGE
 
-// allocate maps n zeroed bytes, aligned to a page.
+// allocate maps n zeroed bytes, aligned to a page. It returns nil for n = 0.
 func allocate(n int64) (region, error) {
 	if n == 0 {
 		return nil, nil
@@ -43,9 +43,9 @@ func allocate(n int64) (region, error) {
 	}
 	m, err := syscall.Mmap(-1, 0, int(n), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
-		return nil, fmt.Errorf("cpu: %d MiB of memory: %w", n>>20, err)
+		return nil, fmt.Errorf("cpu: allocate %d MiB: %w", n>>20, err)
 	}
-	if runtime.GOOS == "linux" { // only a wish: kernels without huge pages refuse it
+	if runtime.GOOS == "linux" { // ignore the error: Linux may be built without huge pages
 		_ = unix.Madvise(m, adviseHuge)
 	}
 	return m, nil
@@ -62,7 +62,7 @@ func (r region) free() error {
 	return syscall.Munmap(r)
 }
 
-// wall maps n zeroed bytes between two pages that must not be touched.
+// wall maps n zeroed bytes between two guard pages.
 func wall(n int64) (region, error) {
 	page := int64(syscall.Getpagesize())
 	size := (n + page - 1) / page * page
@@ -86,26 +86,26 @@ func (r region) at(offset int64) unsafe.Pointer {
 	return unsafe.Add(unsafe.Pointer(unsafe.SliceData(r)), offset)
 }
 
-// block is a stretch of memory that an instruction reads or writes. Its
-// address is fixed when the whole program is known.
+// block is memory that instructions read or write. Blocks of Work get their addresses when
+// the whole program is translated.
 type block struct {
 	size        int64
-	first, last int // instructions that it is alive for; of Work only
+	first, last int // liveness: first and last instruction; of Work only
 	ptr         unsafe.Pointer
 }
 
-// slice views n elements of a block from byte offset on.
+// slice is a view of n elements of a block, from byte offset on.
 func slice[T any](b *block, offset int64, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Add(b.ptr, offset)), n)
 }
 
-// view is slice for bytes that are at hand.
+// view is a view of bytes as elements of type T.
 func view[T any](b []byte) []T {
 	var x T
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(x)))
 }
 
-// tensor views a block in plain layout as the reference kernels see it.
+// tensor is a view of a block in plain layout, for kernels' definitions.
 func (b *block) tensor(t kernel.DType, s kernel.Shape) kernel.Tensor {
 	x := kernel.Tensor{Shape: s}
 	switch n := s.Len(); t {

@@ -1,9 +1,9 @@
-// Kernels of our own. A kernel takes a task: a struct in memory outside the Go heap,
-// whose layout it knows; the compiler compares the two (kernels_amd64.go). Every
-// thread of the team calls it with the same task.
+// Our own kernels. A kernel takes a task: a struct in memory outside the Go heap that is
+// declared in C and in Go; the Go compiler checks that both are equal (kernels_amd64.go).
+// Every thread of the team calls the kernel with the same task.
 //
-// Those for AVX2 and NEON are compiled from C, in kernels/, to assembly by
-// kernels/generate.py, so that building needs no C compiler.
+// The kernels for AVX2 and NEON are written in C, in kernels/. kernels/generate.py compiles
+// them to Go assembly, so that building needs no C compiler.
 
 package cpu
 
@@ -17,38 +17,39 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// EnvKernels set to "library" leaves everything to oneDNN.
+// EnvKernels is the environment variable that turns our own kernels off if it is "library":
+// oneDNN computes everything.
 const EnvKernels = "DEPTHLAB_ONEDNN_KERNELS"
 
-// libraryAlone reports whether it is so set.
+// libraryAlone reports whether EnvKernels is "library".
 func libraryAlone() bool { return os.Getenv(EnvKernels) == "library" }
 
-// kernels are the functions for one width of vectors and one type of activations,
-// by address; 0 for none.
+// kernels are the addresses of the functions for one vector width and one type of
+// activations; 0 if there is none.
 type kernels struct {
 	winograd, winogradWeights, winogradGradWeight, winogradGradSum uintptr
 	direct, directGradWeight                                       uintptr
 	normStatistics, normApply, normGradSums, normGradApply         uintptr
 	maxPool, maxPoolGrad, avgPool, avgPoolGrad                     uintptr
 	sumRows, sgd, peak                                             uintptr
-	wideGradWeight                                                 uintptr // gradients by weight, of stride 2
+	wideGradWeight                                                 uintptr // weight gradients of stride 2
 }
 
-// own says which of these kernels a program uses.
+// own is the kernels that a program uses.
 type own struct {
 	kernels
-	lanes int  // of a vector: channels of a block
-	byC   bool // compiled from C, which has a kernel for everything
+	lanes int  // floats of a vector = channels of a block
+	byC   bool // compiled from C; then there is a kernel for everything
 }
 
-// own gives the kernels for a layout and a type of activations.
+// own returns the kernels for a layout and a type of activations.
 func (d *Device) own(l layout, dtype int32) own {
 	switch {
 	case libraryAlone():
 		return own{}
 	case d.lib != nil && d.lib.parallel != 0 && (dtype == f32 || d.cpu.Flags["avx512_bf16"]):
 		k := own{kernels: kernels512(dtype), lanes: 16}
-		if l.block != 16 { // batch norms alone take any
+		if l.block != 16 { // only batch norm supports all layouts
 			k.winograd, k.winogradGradWeight, k.wideGradWeight = 0, 0, 0
 		}
 		return k
@@ -61,10 +62,10 @@ func (d *Device) own(l layout, dtype int32) own {
 // pixel is the bytes of a pixel of a block, in float32.
 func (o own) pixel() int64 { return int64(4 * o.lanes) }
 
-// tap is the bytes of a tap of the weights, of a block of inputs and 16 outputs.
+// tap is the bytes of the weights of one tap, for a block of inputs and 16 outputs.
 func (o own) tap() int64 { return o.pixel() * channels }
 
-// tileRows is how many rows of a product of matrices a kernel keeps in registers.
+// tileRows is the number of rows of a matrix product that a kernel keeps in registers.
 func (o own) tileRows() int {
 	if o.lanes == 16 {
 		return 16
@@ -72,7 +73,7 @@ func (o own) tileRows() int {
 	return 6
 }
 
-// String names them for provenance: they round in another order than others.
+// String names the kernels for provenance, because they round differently from others.
 func (o own) String() string {
 	var names []string
 	for _, k := range []struct {
@@ -89,20 +90,20 @@ func (o own) String() string {
 	return strings.Join(names, ", ")
 }
 
-// onTeam gives a function that runs the one at address fn with the task on every
-// thread, and waits for them. Where oneDNN computes, too, it is its team that does,
-// since two teams would fight for the cores.
+// onTeam returns a function that calls fn with the task on every thread, and waits for them
+// (fork and join). With oneDNN it uses oneDNN's team, because two teams would compete for the
+// cores.
 func (d *Device) onTeam(fn uintptr, task region) func() {
 	if d.lib != nil {
-		args := []uintptr{fn, uintptr(task.at(0)), 0, 0} // 0: as many threads as set, no flags
+		args := []uintptr{fn, uintptr(task.at(0)), 0, 0} // 0, 0: the default number of threads, no flags
 		return func() { purego.SyscallN(d.lib.parallel, args...) }
 	}
 	job := func() { call(fn, task.at(0)) }
 	return func() { d.team.run(job) }
 }
 
-// launch appends a call of the kernel at address fn with a task. set fills in
-// addresses, when memory has been placed.
+// launch appends a call of kernel fn with a copy of *t. set fills in its addresses, once
+// memory has them.
 func launch[T any](c *compiler, fn uintptr, what string, t *T, set func()) error {
 	m, err := c.keep(int64(unsafe.Sizeof(*t)))
 	if err != nil {
@@ -112,7 +113,7 @@ func launch[T any](c *compiler, fn uintptr, what string, t *T, set func()) error
 		set()
 		task, run := (*T)(m.at(0)), c.d.onTeam(fn, m)
 		return func() {
-			*task = *t // counters begin anew
+			*task = *t // resets the counters
 			run()
 		}
 	})
@@ -120,7 +121,7 @@ func launch[T any](c *compiler, fn uintptr, what string, t *T, set func()) error
 	return nil
 }
 
-// activation gives operand i in the layout of activations.
+// activation returns operand i in the layout of activations. get is c.in or c.out.
 func (c *compiler) activation(i int, shape func(int) kernel.Shape, get func(int, *desc) (mem, error)) (mem, error) {
 	d, err := c.act(shape(i))
 	if err != nil {
@@ -129,7 +130,7 @@ func (c *compiler) activation(i int, shape func(int) kernel.Shape, get func(int,
 	return get(i, d)
 }
 
-// inAndOut gives input i and output j in the layout of activations.
+// inAndOut returns input i and output j in the layout of activations.
 func (c *compiler) inAndOut(i, j int) (from, to mem, err error) {
 	if from, err = c.activation(i, c.inShape, c.in); err != nil {
 		return
@@ -138,7 +139,7 @@ func (c *compiler) inAndOut(i, j int) (from, to mem, err error) {
 	return
 }
 
-// twoIn gives inputs i and j in the layout of activations.
+// twoIn returns inputs i and j in the layout of activations.
 func (c *compiler) twoIn(i, j int) (a, b mem, err error) {
 	if a, err = c.activation(i, c.inShape, c.in); err != nil {
 		return

@@ -1,4 +1,4 @@
-// How weights are packed for the kernels in C.
+// Packed weights for the kernels in C.
 
 package cpu
 
@@ -8,19 +8,19 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// packing is how a matrix with inputs, taps and outputs lies for the kernels in C:
+// packing is the packed layout of a matrix of inputs, taps and outputs:
 //
-//	[16 outputs][lanes of inputs][tap][input of the lanes][16 outputs]
+//	[block of 16 outputs][block of inputs][tap][input of the block][16 outputs]
 //
-// Behind the last output lie zeros, up to a multiple of 16.
+// The last block of outputs is padded with zeros.
 type packing struct {
-	outs, ins, lanes int
-	outStep, inStep  int   // from one to the next as the matrix lies otherwise, in elements
-	area             int   // taps there
-	taps             []int // which of them, in order
+	outs, ins, lanes int   // outputs, inputs, inputs of a block
+	outStep, inStep  int   // strides of the unpacked matrix, in elements
+	area             int   // taps of the unpacked matrix
+	taps             []int // taps to pack, in order
 }
 
-// weights packs those of a convolution, (Out,In,Size,Size), with all taps.
+// weights is the packing of the weight (Out, ins, Size, Size) of a convolution, with all taps.
 func weights(k kernel.Conv, ins, lanes int) packing {
 	area := k.Size * k.Size
 	p := packing{outs: k.Out, ins: ins, lanes: lanes, outStep: ins * area, inStep: area, area: area}
@@ -30,14 +30,14 @@ func weights(k kernel.Conv, ins, lanes int) packing {
 	return p
 }
 
-// turned exchanges inputs and outputs.
+// turned is the packing with inputs and outputs exchanged.
 func (p packing) turned(lanes int) packing {
 	p.outs, p.ins, p.outStep, p.inStep, p.lanes = p.ins, p.outs, p.inStep, p.outStep, lanes
 	return p
 }
 
-// matrix packs a (rows, columns) matrix whose columns become outputs, or else its
-// rows.
+// matrix is the packing of a (rows, columns) matrix. Its columns are the outputs if
+// byColumns, else its rows.
 func matrix(rows, columns int, byColumns bool) packing {
 	if byColumns {
 		return packing{outs: columns, ins: rows, lanes: rows, outStep: 1, inStep: columns, area: 1, taps: []int{0}}
@@ -45,14 +45,14 @@ func matrix(rows, columns int, byColumns bool) packing {
 	return packing{outs: rows, ins: columns, lanes: columns, outStep: columns, inStep: 1, area: 1, taps: []int{0}}
 }
 
-// blocks is the number of blocks of outputs, and piece the elements of each.
+// blocks is the number of blocks of outputs, piece the number of elements of each.
 func (p packing) blocks() int { return (p.outs + channels - 1) / channels }
 func (p packing) piece() int  { return p.ins * len(p.taps) * channels }
 
 // bytes is the size of the packed matrix.
 func (p packing) bytes() int64 { return int64(p.blocks()*p.piece()) * 4 }
 
-// copy packs a block of outputs, or does the reverse.
+// copy packs a block of outputs, or unpacks it if back.
 func (p packing) copy(block int, packed, plain []float32, back bool) {
 	first := block * channels
 	n := min(channels, p.outs-first)
@@ -80,7 +80,7 @@ func (p packing) copy(block int, packed, plain []float32, back bool) {
 	}
 }
 
-// packed gives input i packed.
+// packed returns input i packed.
 func (c *compiler) packed(i int, p packing) (mem, error) {
 	from, err := c.plainIn(i)
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *compiler) packed(i int, p packing) (mem, error) {
 	return to, nil
 }
 
-// unpack makes output i of what is packed.
+// unpack appends the unpacking of from to output i.
 func (c *compiler) unpack(i int, from mem, p packing) error {
 	to, err := c.plainOut(i)
 	if err != nil {
@@ -101,6 +101,7 @@ func (c *compiler) unpack(i int, from mem, p packing) error {
 	return nil
 }
 
+// repack appends packing, or unpacking if back.
 func (c *compiler) repack(packed, other mem, p packing, back bool) {
 	c.host(func() func() {
 		a := floats(packed, p.blocks()*p.piece())
@@ -109,14 +110,14 @@ func (c *compiler) repack(packed, other mem, p packing, back bool) {
 	})
 }
 
-// space is memory of the instruction in work.
+// space is memory for the current instruction.
 func (c *compiler) space(bytes int64) mem {
 	b := &block{size: bytes, first: c.at, last: c.at}
 	c.work = append(c.work, b)
 	return mem{block: b}
 }
 
-// floats views n floats of a mem; after placement only.
+// floats is a view of n floats of m, once it has an address.
 func floats(m mem, n int) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Add(m.block.ptr, m.offset)), n)
 }

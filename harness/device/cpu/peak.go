@@ -1,23 +1,23 @@
-// What the machine can do at most: kernels/flat.c.
+// Measures the machine's peak: multiply-adds and memory bandwidth.
 
 package cpu
 
 import "time"
 
-// peakTask is what peak works on; kernels/flat.c knows the offsets.
+// peakTask is the task of peak (kernels/flat.c has the same struct).
 type peakTask struct {
 	next, count int64
 	to          uintptr
 }
 
 const (
-	peakProducts = 1200000   // vectors of a piece
-	peakRow      = 128 << 20 // bytes that no cache holds
+	peakProducts = 1200000   // multiply-adds of vectors in a piece
+	peakRow      = 128 << 20 // bytes: larger than any cache
 )
 
-// Peak measures what all threads together reach here: multiply-adds from registers, in
-// floating-point operations a second, and the sum of two rows that no cache holds, in
-// bytes read and written a second. With AVX-512 it is that of vectors of 256 bits.
+// Peak measures the peak of all threads together: flops of multiply-adds on registers, in
+// floating-point operations per second, and the memory bandwidth of adding two arrays, in
+// bytes read and written per second. With AVX-512, flops are those of 256-bit vectors.
 func (d *Device) Peak() (flops, bytes float64, err error) {
 	err = d.try(func() error {
 		m, err := allocate(3 * peakRow)
@@ -50,7 +50,7 @@ func (d *Device) Peak() (flops, bytes float64, err error) {
 	return flops, bytes, err
 }
 
-// best is the shortest time of a few runs, in seconds.
+// best is the shortest time of six runs, in seconds.
 func (d *Device) best(prepare func(task region) func()) float64 {
 	task, err := allocate(4096)
 	if err != nil {

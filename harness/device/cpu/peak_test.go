@@ -1,10 +1,10 @@
-// Tests of what the machine can do at most.
+// Tests of measuring the machine's peak.
 
 package cpu
 
 import "testing"
 
-// A CPU multiplies and moves something, and no more than there are units for.
+// The measured peak is of a plausible size.
 func TestPeak(t *testing.T) {
 	flops, bytes, err := open(t).Peak()
 	if err != nil || flops < 1e6 || flops > 1e13 || bytes < 1e6 || bytes > 1e12 {

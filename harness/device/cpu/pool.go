@@ -4,7 +4,7 @@ package cpu
 
 import "depthlab/nets/kernel"
 
-// poolTask is what its functions work on; kernels/pool.c knows the offsets.
+// poolTask is the task of the kernels of kernels/pool.c, which has the same struct.
 type poolTask struct {
 	next, count                          int64 // images taken, images
 	x, y, dx                             uintptr
@@ -15,15 +15,15 @@ type poolTask struct {
 
 const poolName = "own:pool"
 
-// pools reports whether these functions take activations of shape s.
+// pools reports whether these kernels support activations of shape s.
 func (c *compiler) pools(s kernel.Shape) bool { return c.own.maxPool != 0 && c.layout.fits(s) }
 
-// newPool gives a task for images of shape x.
+// newPool returns a task for images of shape x.
 func (c *compiler) newPool(x kernel.Shape) poolTask {
 	return poolTask{count: int64(x[0]), blocks: int64(x[1] / c.own.lanes), height: int64(x[2]), width: int64(x[3]), inverse: 1 / float32(x[2]*x[3])}
 }
 
-// windows is newPool with windows, which give y.
+// windows returns a task for max pooling of x to y.
 func (c *compiler) windows(k kernel.MaxPool, x, y kernel.Shape) poolTask {
 	t := c.newPool(x)
 	t.rows, t.columns = int64(y[2]), int64(y[3])
@@ -69,7 +69,8 @@ func (c *compiler) maxPoolGrad(k kernel.MaxPoolGrad) error {
 	return launch(c, c.own.maxPoolGrad, poolName, &t, func() { t.x, t.y, t.dx = x.address(0), dy.address(0), dx.address(0) })
 }
 
-// avgPool: x (N,C,H,W) -> y (N,C), whose channels lie as those of a pixel do.
+// avgPool: x (N, C, H, W) -> y (N, C). The channels of y are contiguous, so its layout is the
+// same in blocks and plain.
 func (c *compiler) avgPool() error {
 	switch {
 	case c.pools(c.inShape(0)):
@@ -86,7 +87,7 @@ func (c *compiler) avgPool() error {
 	return launch(c, c.own.avgPool, poolName, &t, func() { t.x, t.y = x.address(0), y.address(0) })
 }
 
-// avgPoolGrad: dy (N,C) -> dx (N,C,H,W).
+// avgPoolGrad: dy (N, C) -> dx (N, C, H, W).
 func (c *compiler) avgPoolGrad() error {
 	switch {
 	case c.pools(c.outShape(0)):

@@ -1,4 +1,4 @@
-// The time of each instruction.
+// Profiles: the time of each instruction.
 
 package cpu
 
@@ -12,8 +12,8 @@ import (
 // Row is the time of one instruction since the session was opened.
 type Row = device.Timing
 
-// Profile gives a row for each instruction, in program order; nothing unless
-// the session was opened for it.
+// Profile returns a row for each instruction, in program order; none unless the session was
+// opened with Options.Profile.
 func (s *Session) Profile() []Row {
 	var all []Row
 	for _, c := range s.codes() {
@@ -35,7 +35,7 @@ func (c *code) startProfile() {
 	}
 }
 
-// impl names what computes an op.
+// impl names what computes an op: oneDNN's implementation, one of our kernels, or "go".
 func (o *op) impl() string {
 	switch {
 	case o.prim != nil:
@@ -46,7 +46,7 @@ func (o *op) impl() string {
 	return "go"
 }
 
-// runTimed is run with a clock around each op.
+// runTimed is run, and times each op.
 func (s *Session) runTimed(c *code, from, to int) error {
 	for i := from; i < to; i++ {
 		o := &c.ops[i]

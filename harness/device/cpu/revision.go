@@ -2,7 +2,7 @@
 
 package cpu
 
-// Revision counts the changes of this package's own kernels, and of how it calls
-// oneDNN's, that change their sums. It is part of every run's provenance; a test
-// notices changed sources and asks for the next number.
+// Revision is raised whenever our kernels, or our calls of oneDNN, change in a way that can
+// change the bits of a sum. It is part of every run's provenance. TestRevisions in harness
+// fails when sources change, and asks whether to raise it.
 const Revision = "3"

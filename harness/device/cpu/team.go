@@ -1,28 +1,28 @@
-// The goroutines that kernels run on.
+// The team of goroutines that run kernels: fork and join.
 
 package cpu
 
 import "sync/atomic"
 
-// team is the goroutines that run kernels. A job is called by each of them at once,
-// and takes pieces of the work from a counter until none is left. The caller is one
-// of them, and waits for those alone that have begun: who comes late, because
-// another process holds its core, finds the job closed and delays nobody.
+// team is a number of goroutines that run kernels, the caller among them. Each calls the same
+// job, which takes pieces of the work from a counter until none is left. The caller waits only
+// for members that have begun: a member that is late, because another process uses its core,
+// finds the job closed, and nobody waits for it.
 type team struct {
 	threads int
 	job     func()
-	state   atomic.Int64  // how many are in the job; less than 0 once it is closed
-	asleep  atomic.Int64  // how many wait for a word
-	wake    chan struct{} // the words
-	done    chan struct{} // the last one has left a job that was closed
+	state   atomic.Int64  // number of members in the job; negative once the job is closed
+	asleep  atomic.Int64  // number of members that wait for wake
+	wake    chan struct{} // wakes one member for each value
+	done    chan struct{} // gets a value when the last member leaves a closed job
 }
 
 const (
-	// closed is added to the state of a job that nobody may begin any more.
+	// closed is added to state to close a job: no other member may begin it.
 	closed = -1 << 32
-	// looks is how often who waits looks for news before it sleeps, some 50
-	// microseconds: longer than the pauses between jobs, in which little else can be
-	// done, and much shorter than what a busy neighbour would notice.
+	// looks is how many times a waiting goroutine checks the state before it sleeps, some 50
+	// microseconds: longer than the gaps between jobs, and too short to slow down other
+	// processes.
 	looks = 800
 )
 
@@ -35,7 +35,7 @@ func newTeam(threads int) *team {
 	return t
 }
 
-// serve is a member's life.
+// serve takes part in jobs until the team is stopped.
 func (t *team) serve() {
 	for {
 		for i := 0; i < looks; i++ {
@@ -54,7 +54,7 @@ func (t *team) serve() {
 	}
 }
 
-// enter takes part in the job, if it is open.
+// enter takes part in the job if it is open, and reports whether it was.
 func (t *team) enter() bool {
 	for n := t.state.Load(); n >= 0; n = t.state.Load() {
 		if t.state.CompareAndSwap(n, n+1) {
@@ -68,8 +68,8 @@ func (t *team) enter() bool {
 	return false
 }
 
-// run calls job on every thread that comes in time, and waits until all have left
-// it. It is called by one goroutine at a time.
+// run calls job on every member that begins in time, and waits until all have left it. Only
+// one goroutine may call run at a time.
 func (t *team) run(job func()) {
 	if t.threads == 1 {
 		job()
@@ -80,7 +80,7 @@ func (t *team) run(job func()) {
 	for range t.asleep.Load() {
 		select {
 		case t.wake <- struct{}{}:
-		default: // there are words enough
+		default: // wake is full: enough members will wake
 		}
 	}
 	job()
@@ -92,10 +92,10 @@ func (t *team) run(job func()) {
 	}
 }
 
-// stop ends the team, which has no job.
+// stop ends the team. No job may be running.
 func (t *team) stop() { close(t.wake) }
 
-// each gives a function that calls f(0) ... f(n-1) on the team.
+// each returns a function that calls f(0) ... f(n-1) on the team.
 func (t *team) each(n int, f func(i int)) func() {
 	var next atomic.Int64
 	job := func() {

@@ -1,4 +1,4 @@
-// The one OS thread that calls oneDNN.
+// The OS thread that calls oneDNN, and the settings of libgomp.
 
 package cpu
 
@@ -10,10 +10,9 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// thread is the one OS thread that calls oneDNN. libgomp keeps a team of
-// workers for each thread that starts parallel regions, and idle workers spin
-// for a while: were goroutines to carry these calls from thread to thread,
-// teams would pile up and fight for the cores.
+// thread is the one OS thread that calls oneDNN. libgomp keeps a team of workers for each
+// thread that starts parallel regions, and idle workers spin for a while. If goroutines called
+// it from several threads, several teams would compete for the cores.
 type thread struct {
 	work chan func()
 	done chan struct{}
@@ -31,7 +30,7 @@ func startThread() *thread {
 	return t
 }
 
-// do runs f on the thread and waits for it.
+// do runs f on the thread, and waits for its end.
 func (t *thread) do(f func()) {
 	t.work <- f
 	<-t.done
@@ -45,18 +44,17 @@ func (t *thread) try(f func() error) (err error) {
 
 func (t *thread) stop() { close(t.work) }
 
-// spinCount is how often an idle worker of libgomp looks for new work before
-// it sleeps: longer than the pauses between primitives, and not much, since
-// what spins takes a core from whom it waits for when there are not cores
-// enough. On two cores, ResNet-20 was as fast with 4,000 as with 20,000, and 1.7
-// times as fast beside one busy process. libgomp's own default is 300,000.
+// spinCount is how many times an idle worker of libgomp checks for new work before it sleeps:
+// longer than the gaps between primitives, but not much longer, because a spinning worker
+// occupies a core that another thread may need. On two cores, ResNet-20 was as fast with 4,000
+// as with 20,000, and 1.7 times as fast beside one busy process. libgomp's default is 300,000.
 const spinCount = "4000"
 
-// quietTeam sets libgomp's environment, which it reads as it is loaded. Go's
-// os.Setenv would not reach it, as no C code of this process sees Go's copy.
+// quietTeam sets GOMP_SPINCOUNT, which libgomp reads when it is loaded. It calls C's setenv,
+// because C code does not see what Go's os.Setenv sets.
 func quietTeam() error {
 	if os.Getenv("GOMP_SPINCOUNT") != "" || os.Getenv("OMP_WAIT_POLICY") != "" {
-		return nil // the user knows better
+		return nil // keep the user's setting
 	}
 	libc, err := purego.Dlopen("libc.so.6", purego.RTLD_LAZY|purego.RTLD_GLOBAL)
 	if err != nil {

@@ -1,12 +1,12 @@
 //go:build !amd64 && !arm64
 
-// CPUs without kernels.
+// Stand-ins on CPUs without kernels.
 
 package cpu
 
 import "unsafe"
 
-// There are no kernels for this CPU: isa.go says so, and none of these is called.
+// Open fails on these CPUs (Missing in isa.go), so that none of these is called.
 
 var vectors, lanes = kernels{}, 1
 

@@ -1,8 +1,8 @@
-// 3x3 convolutions of stride 1, and their gradients, by Winograd's F(4x4, 3x3): of
-// tiles of 6x6 pixels, 4x4 apart, and of the weights linear transforms are taken,
-// whose product at each of the 36 positions replaces 144 multiplications by 36
-// (Lavin & Gray 2015, arXiv:1509.09308). kernels/winograd.h has the mathematics.
-// All is float32, but for x and y, which with AVX-512 may be bfloat16.
+// 3x3 convolutions of stride 1, and their gradients, by Winograd's F(4x4, 3x3): tiles of 6x6
+// pixels, 4 pixels apart, and the weights are transformed linearly; then 36 multiplications,
+// one at each position, replace 144 (Lavin & Gray 2015, arXiv:1509.09308). kernels/winograd.h
+// has the mathematics. Everything is float32, except that x and y may be bfloat16 with
+// AVX-512.
 
 package cpu
 
@@ -10,34 +10,33 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// winogradTask is what winograd and winogradGradWeight work on; the assembly and
-// kernels/winograd.h know the offsets. Lengths are in bytes, x is the operand that
-// is read and y the one written, or dy. Blocks are of as many channels as a vector
-// has lanes; those of outputs, outBlocks, are always of 16.
+// winogradTask is the task of winograd and winogradGradWeight (the assembly and
+// kernels/winograd.h have the same offsets). Lengths are in bytes. x is the operand that is
+// read; y is the result, or dy of winogradGradWeight. A block has as many channels as a vector
+// has lanes; a block of outputs (outBlocks) always has 16.
 type winogradTask struct {
-	next, count, threads   int64 // groups of images taken, all of them, threads that came
+	next, count, threads   int64 // groups of images taken, groups of images, threads that have begun
 	x, y, weights, table   uintptr
 	scratch                uintptr
 	threadScratch          int64
-	padded, transformed    int64 // parts of the scratch: images of x, tiles
+	padded, transformed    int64 // sizes in the scratch: padded images of x, transformed tiles
 	xImage, yImage, yBlock int64
 	padRow, padBlock       int64
 	inBlocks, outBlocks    int64
-	rows, pixels           int64 // of x; pixels in a row
-	groups, position, yRow int64 // groups of 16 tiles; position: from one of the 36 to the next, transformed
-	images, group          int64 // group: images whose tiles are transformed together
+	rows, pixels           int64 // rows of x, pixels in a row
+	groups, position, yRow int64 // groups of 16 tiles; position: stride between the 36 positions of transformed tiles
+	images, group          int64 // images; images whose tiles are transformed together
 
-	// Of the gradient by the weight: count counts chunks of images, which have
-	// sums of their own, weights points to these, and groups counts the tiles of
-	// an image.
-	chunk            int64 // of one chunk's sums
-	tileRow          int64 // of a block of a group's transformed tiles
-	gradientPosition int64
-	paddedGradient   int64 // part of the scratch: an image of dy
+	// For the weight gradient: count is the number of chunks of images, each of which has its
+	// own sums; weights is the address of the sums; groups is the number of tiles of an image.
+	chunk            int64 // size of the sums of a chunk
+	tileRow          int64 // size of a block of a group's transformed tiles
+	gradientPosition int64 // stride between positions of transformed dy
+	paddedGradient   int64 // size in the scratch: a padded image of dy
 }
 
-// winogradWeightsTask is what winogradWeights works on, in pieces of 16 outputs and a
-// block of inputs.
+// winogradWeightsTask is the task of winogradWeights. A piece is 16 outputs and a block of
+// inputs.
 type winogradWeightsTask struct {
 	next, count, inBlocks int64
 	w, u                  uintptr
@@ -45,7 +44,7 @@ type winogradWeightsTask struct {
 	tap, position, uIn    int64
 }
 
-// winogradSumTask is what winogradGradSum works on.
+// winogradSumTask is the task of winogradGradSum.
 type winogradSumTask struct {
 	next, count, chunks int64 // pieces of 16 outputs and 16 inputs taken, pieces, chunks
 	u, dw               uintptr
@@ -55,22 +54,22 @@ type winogradSumTask struct {
 const (
 	tileGroup = 16 // tiles that are multiplied at a time
 	positions = 36
-	channels  = 16 // that are computed together
+	channels  = 16 // output channels that are computed together
 )
 
-// winograd reports whether these functions convolve x (N,C,H,W) to y.
+// winograd reports whether these kernels support the convolution of x to y (N, C, H, W).
 func (c *compiler) winograd(k kernel.Conv, x, y kernel.Shape) bool {
 	return c.winogradGrad(k, x, y) && together(y) > 0
 }
 
-// winogradGrad reports whether they take the gradient by the weight.
+// winogradGrad reports whether they support the weight gradient.
 func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
 	return c.own.winograd != 0 && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%channels == 0 && y[1]%channels == 0 &&
 		y[2] >= 4 && y[3] >= 4
 }
 
-// together is the number of images of y (N,C,H,W) whose tiles fill groups of 16
-// well, 0 if there are too few.
+// together is the number of images of y (N, C, H, W) to transform together: the smallest whose
+// tiles fill groups of 16 with little waste. It is 0 if all images do not fill one group.
 func together(y kernel.Shape) int {
 	least := roundUp(tileGroup, tileCount(y)) / tileCount(y)
 	if least > y[0] {
@@ -85,10 +84,10 @@ func together(y kernel.Shape) int {
 	return least
 }
 
-// chunks is the number of parts with sums of their own that the images of x are cut
-// into for a gradient by the weight: two a thread where memory allows, since threads
-// are not equally fast. Of the kernels in C it is what four threads would have, so that
-// no bit depends on their number.
+// chunks is the number of chunks, each with its own sums, that the images of x are divided
+// into for a weight gradient: perThread for each thread, more than one because threads are not
+// equally fast. For the kernels in C it is that of four threads, so that results do not depend
+// on the number of threads.
 func (c *compiler) chunks(x kernel.Shape, perThread int) int {
 	threads := c.d.threads
 	if c.own.byC {
@@ -107,8 +106,8 @@ func (c *compiler) winogradForward(k kernel.Conv) error {
 	return c.winogradProduct(0, w, c.inShape(0), c.outShape(0), winogradWeightsTask{tap: tap, wIn: 9 * tap, wOut: blocks * 9 * tap})
 }
 
-// winogradGradInput: w, dy -> dx. The last tap comes first, and inputs are
-// outputs.
+// winogradGradInput: w, dy -> dx. It is a convolution of dy with reversed taps, and with
+// inputs and outputs exchanged.
 func (c *compiler) winogradGradInput(k kernel.Conv) error {
 	tap, blocks := c.own.tap(), int64(c.inShape(0)[0]/c.own.lanes)
 	w, err := c.winogradWeight(0, weights(k, c.inShape(0)[1], c.own.lanes).turned(c.own.lanes), tagOIhw16o16i)
@@ -116,13 +115,13 @@ func (c *compiler) winogradGradInput(k kernel.Conv) error {
 		return err
 	}
 	t := winogradWeightsTask{tap: -tap, wIn: 9 * tap, wOut: blocks * 9 * tap}
-	if !c.own.byC { // oneDNN's layout has the blocks the other way round
+	if !c.own.byC { // oneDNN's layout has input and output blocks exchanged
 		t.wOut, t.wIn = 9*tap, int64(c.inShape(0)[1]/channels)*9*tap
 	}
 	return c.winogradProduct(1, w, c.inShape(1), c.outShape(0), t)
 }
 
-// winogradWeight gives the weight, input i, packed, or where oneDNN is there in its
+// winogradWeight returns the weight, input i: packed for the kernels in C, else in oneDNN's
 // layout tag.
 func (c *compiler) winogradWeight(i int, p packing, tag int32) (mem, error) {
 	if c.own.byC {
@@ -135,8 +134,8 @@ func (c *compiler) winogradWeight(i int, p packing, tag int32) (mem, error) {
 	return c.in(i, d)
 }
 
-// winogradProduct convolves input i, of shape x, with the weight w into output 0, of
-// shape y. The task holds the strides of the weight.
+// winogradProduct appends the convolution of input i, of shape x, with weight w to output 0,
+// of shape y. wt holds the strides of the weight.
 func (c *compiler) winogradProduct(i int, w mem, x, y kernel.Shape, wt winogradWeightsTask) error {
 	xm, ym, err := c.inAndOut(i, 0)
 	if err != nil {
@@ -155,12 +154,12 @@ func (c *compiler) winogradProduct(i int, w mem, x, y kernel.Shape, wt winogradW
 		t.transformed = positions * t.position
 		t.threadScratch = t.transformed
 	case c.own.lanes < channels:
-		// The products take the place of what those of the position before were made
-		// from: what they are made from themselves is still read.
+		// The products of a position overwrite the transformed tiles of the position before,
+		// which are no longer needed. They must not overwrite their own, which are still read.
 		t.padded += product
 		t.transformed = -product
 	default:
-		t.transformed = 0 // the products take the place of what they are made from
+		t.transformed = 0 // the products overwrite the transformed tiles
 	}
 	t.threadScratch += t.padded + positions*product
 	scratch, err := c.padded(padKey{c.own.winograd, x[1], x[2], x[3], t.threadScratch})
@@ -244,7 +243,7 @@ func (c *compiler) winogradGradWeight(k kernel.Conv) error {
 	return nil
 }
 
-// outAs gives output i in float32 in oneDNN's layout tag.
+// outAs returns output i as float32 in oneDNN's layout tag.
 func (c *compiler) outAs(i int, tag int32) (mem, error) {
 	d, err := c.d.desc(c.outShape(i), f32, tag)
 	if err != nil {
@@ -255,12 +254,12 @@ func (c *compiler) outAs(i int, tag int32) (mem, error) {
 
 const (
 	winogradName     = "own:winograd"
-	transformedBytes = 512 << 10 // of x and dy, where an image is no more
-	groupTiles       = 64        // at least, for sums that come from memory
-	chunkBytes       = 9 << 20   // of sums, which alone would fill the cache
+	transformedBytes = 512 << 10 // size of a group's transformed tiles of x and dy, if several images fit
+	groupTiles       = 64        // least tiles of a group, because sums are read from memory for each
+	chunkBytes       = 9 << 20   // size of a chunk's sums above which a thread has one chunk: they would fill the cache
 )
 
-// newWinograd gives what the tasks of a convolution of x to y share.
+// newWinograd returns a task with the fields that depend only on the shapes x and y.
 func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
 	size := int64(4)
 	if c.dtype == bf16 {
@@ -276,10 +275,10 @@ func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
 // tileCount is the number of tiles of an image of y.
 func tileCount(y kernel.Shape) int { return (y[2] + 3) / 4 * ((y[3] + 3) / 4) }
 
-// tiles gives, group by group, where each tile of the images taken together
-// begins: int32 byte offsets in a block of the padded images and in a block of
-// y. The last group overlaps the one before, and at an edge the last tile: what
-// lies in both is written twice, the same way round by all.
+// tiles returns the table of the tiles of images that are transformed together, group by
+// group: for each tile two int32 byte offsets, in a block of the padded images and in a block
+// of y. The last group overlaps the one before, and the last tile of a row or column too:
+// pixels in both are written twice, with the same values.
 func (c *compiler) tiles(t *winogradTask, x, y kernel.Shape) (region, error) {
 	tiles, across := tileCount(y), (y[3]+3)/4
 	all := tiles * int(t.group)
@@ -292,8 +291,8 @@ func (c *compiler) tiles(t *winogradTask, x, y kernel.Shape) (region, error) {
 	})
 }
 
-// gradTiles gives where each tile of an image begins in a padded block. Those of
-// an edge hang over it.
+// gradTiles returns the table of the tiles of an image: the offset of each in a padded block.
+// Tiles at the edge reach beyond it.
 func (c *compiler) gradTiles(t *winogradTask, y kernel.Shape) (region, error) {
 	across := (y[3] + 3) / 4
 	return c.table(tableKey{h: y[2], w: y[3]}, tileCount(y), func(i int) [2]int32 {
@@ -301,13 +300,13 @@ func (c *compiler) gradTiles(t *winogradTask, y kernel.Shape) (region, error) {
 	})
 }
 
-// tableKey is what a table depends on.
+// tableKey is everything that a table depends on.
 type tableKey struct {
 	group         int64
 	in, out, h, w int
 }
 
-// table makes a table once.
+// table returns the table of a key with n entries, and makes it the first time.
 func (c *compiler) table(key tableKey, n int, at func(int) [2]int32) (region, error) {
 	if m := c.tables[key]; m != nil {
 		return m, nil
@@ -324,16 +323,16 @@ func (c *compiler) table(key tableKey, n int, at func(int) [2]int32) (region, er
 	return m, nil
 }
 
-// padKey is what the layout of padded images depends on.
+// padKey is everything that the layout of padded images depends on.
 type padKey struct {
 	fn      uintptr
 	c, h, w int
 	size    int64
 }
 
-// padded gives key.size bytes for each thread, into which images are laid out
-// between margins of zeros: windows then need no test for the border.
-// Instructions with one key, what the layout depends on, share them.
+// padded returns key.size bytes for each thread, for images with a margin of zeros, so that
+// windows need no test for the border. Instructions with the same key share the memory,
+// because their margins are in the same places.
 func (c *compiler) padded(key padKey) (region, error) {
 	if m := c.pads[key]; m != nil {
 		return m, nil

@@ -1,5 +1,5 @@
-// The body of winograd32 and winograd16, for which COPY, PUT, NEARER (that
-// prefetches four pixels) and PIXEL (bytes of a block's pixel) are defined.
+// The body of winograd32 and winograd16. Define COPY, PUT, NEARER (prefetches four
+// pixels) and PIXEL (bytes of a pixel of a block) before including it.
 //
 // Frame: 0 scratch of this thread, 8 transformed input, 16 products, 24 first
 // image of y, 32 first tile of the group in the table, 40 groups left, 48 output
@@ -92,7 +92,7 @@ outBlock:
 	MOVQ $36, R15
 
 position:
-	// Meanwhile the pixels of y come nearer, two rows of a tile at a time.
+	// The loop also prefetches the pixels of y, two rows of a tile at a time.
 	CMPQ R15, $4
 	JLE  sums
 	TESTQ $1, R15

@@ -1,8 +1,8 @@
 #include "textflag.h"
 
-// Winograd's convolution F(4x4, 3x3) for AVX-512, called by libgomp as the
-// functions of avx2_amd64.s are: the task, a winogradTask, is in DI. BX, BP and
-// R12 to R15 are the caller's, and no Go stack or memory is used.
+// Winograd's convolution F(4x4, 3x3) for AVX-512. libgomp calls the functions as C
+// functions: the task, a winogradTask, is in DI; BX, BP and R12 to R15 are saved, and
+// no Go stack or memory is used. kernels/winograd.h has the mathematics.
 //
 // The points are 0, infinity, a, -a, b, -b with a = 1/sqrt(2), b = 2a; rows and
 // columns of transformed tiles, and so positions, come in this order:
@@ -127,7 +127,7 @@ GLOBL ·winogradPoints(SB), RODATA, $52
 	NEXT(Z29);                                    \
 	NEXT(Z30)
 
-// TILEENDS and TILEPAIR do so down column c.
+// TILEENDS and TILEPAIR transform column c.
 #define TILEENDS(c, to0, to1) \
 	ENDS(64*c(SI), 64*c(SI)(R9*2), 64*c(SI)(R9*4), to0); \
 	ENDS(64*c(SI)(R9*1), 64*c(SI)(R10*1), 64*c(CX)(R9*4), to1)
@@ -205,7 +205,7 @@ GLOBL ·winogradPoints(SB), RODATA, $52
 	EXPANDPAIRS(Z25, Z26);        \
 	EXPANDPAIRS(Z24, Z27)
 
-// OUTCOLUMN leads column c of the products at CX back, A' M.
+// OUTCOLUMN transforms column c of the products at CX back, A' M.
 #define OUTCOLUMN(c, y0, y1, y2, y3) \
 	VMOVUPS     (2*6+c)*1088(CX), Z28;      \
 	VSUBPS      (3*6+c)*1088(CX), Z28, Z29; \
@@ -224,7 +224,7 @@ GLOBL ·winogradPoints(SB), RODATA, $52
 	VFMADD231PS Z29, Z25, y3;               \
 	VFMADD231PS Z31, Z24, y3
 
-// OUTROW does so with a row of A' M, and stores it as pixels of y at AX.
+// OUTROW transforms a row of A' M back, and stores it as pixels of y at AX.
 #define OUTROW(m0, m1, m2, m3, m4, m5) \
 	VADDPS      m3, m2, Z29;   \
 	VSUBPS      m3, m2, m2;    \
@@ -384,7 +384,7 @@ done:
 	MOVQ 8(SP), R12
 	RET
 
-// GATHER leads row r of the positions at SI back to three columns, U G.
+// GATHER transforms row r of the positions at SI back to three columns, U G.
 #define GATHER(r) \
 	VMOVUPS     (6*r+2)*1024(SI), Z9;       \
 	VSUBPS      (6*r+3)*1024(SI), Z9, Z10;  \
@@ -426,9 +426,8 @@ done:
 
 // func winogradGradSum()
 //
-// Sums the chunks into the first, and leads back from positions to taps: dw =
-// G' U G, for a block of outputs and one of inputs, channel by channel of the
-// inputs.
+// Adds the chunks to the first, and transforms positions back to taps: dw = G' U G, for
+// a block of outputs and a block of inputs, channel by channel of the inputs.
 TEXT ·winogradGradSum(SB), NOSPLIT, $8-0
 	MOVQ BX, 0(SP)
 	MOVQ 40(DI), R9          // from chunk to chunk

@@ -1,5 +1,5 @@
-// Copies R10 blocks of x, at AX, to padded ones at R8, of float32, between the
-// margins, which stay zero. Its labels are its own.
+// Copies R10 blocks of x, at AX, to padded float32 blocks at R8. The margins stay zero.
+// Its labels are used nowhere else.
 
 	MOVQ 112(DI), R9         // row of the padded image
 	LEAQ 64(R8)(R9*1), R8

@@ -1,10 +1,10 @@
-// The body of winogradGradWeight32 and winogradGradWeight16, for which COPY and
-// PIXEL are defined as for the others, and PASSES: two to this power prefetch
-// the pixels of a tile, a line each.
+// The body of winogradGradWeight32 and winogradGradWeight16. Define COPY and PIXEL (as
+// for winograd.h) and PASSES before including it: 2^PASSES passes prefetch the pixels of
+// a tile, one cache line in each.
 //
 // Frame: 0 scratch of this thread, 8 transformed x, 16 transformed dy, 24 first
 // image, 32 end of the group, 40 end of the chunk, 48 sums, 56... saved
-// registers, 96 image in work, 104 and 112 its tiles of x and dy, 120 output
+// registers, 96 current image, 104 and 112 its tiles of x and dy, 120 output
 // block, 128 input block, 136 passes done, 144 tiles of the group, 152
 // first image of the chunk.
 
@@ -152,7 +152,7 @@ outputTile:
 	CMPQ  AX, 32(SP)
 	JLT   image
 
-	// The products. Meanwhile the next group comes nearer: x, then dy.
+	// The products. The loop also prefetches the next group: x, then dy.
 	MOVQ 48(SP), R15         // the sums in work
 	MOVQ $0, 120(SP)
 	MOVQ $0, 136(SP)

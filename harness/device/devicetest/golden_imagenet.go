@@ -27,7 +27,7 @@ var goldenNets = []struct {
 	{name: "resnet-50", all: true},
 	{name: "resnet-50/A", all: true},
 	{name: "resnet-50/C", all: true},
-	{name: "resnet-50/torchvision"},
+	{name: "resnet-50/torchvision", all: true},
 	{name: "resnet-50/A/v1.5", all: true},
 	{name: "resnet-50/C/v1.5", all: true},
 }

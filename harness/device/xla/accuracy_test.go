@@ -1,3 +1,5 @@
+// The gradient's accuracy, compared with float64.
+
 package xla
 
 import (

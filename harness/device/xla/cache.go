@@ -1,3 +1,5 @@
+// Compiled executables, kept in memory, in the cache and in a run's folder.
+
 package xla
 
 import (
@@ -10,19 +12,18 @@ import (
 	"depthlab/harness/disk"
 )
 
-// executable is a program that can be executed, its key (see compile), and its
-// serialised form with a fingerprint, nil and "" where the plugin does not give
-// it away. Two compilations for a GPU may choose other algorithms, as they
-// choose by timing, and even two serialisations of one executable differ in
-// some bytes.
+// executable is a loaded executable with its key (see compile), its serialised form
+// (text) and the fingerprint of that form. text is nil and the fingerprint "" if the
+// plugin cannot serialise. Two compilations for a GPU may differ, since XLA chooses
+// algorithms by timing; even two serialisations of one executable differ in some bytes.
 type executable struct {
 	*pjrt.Executable
 	key, fingerprint string
 	text             []byte
 }
 
-// hold keeps an executable in hand.
-func (d *Device) hold(x *pjrt.Executable, key string, text []byte) *executable {
+// keep adds an executable to those that are loaded.
+func (d *Device) keep(x *pjrt.Executable, key string, text []byte) *executable {
 	e := &executable{x, key, fingerprint(text), text}
 	d.executables = append(d.executables, e)
 	return e
@@ -35,15 +36,15 @@ func fingerprint(text []byte) string {
 	return fmt.Sprintf("%x", sha256.Sum256(text))[:16]
 }
 
-// find gives the executable of a key. The folder of a run comes first, so that
-// it goes on with the algorithms that it began with; then the one in hand, that
-// of the cache and, at last, a new one. Folder and cache, "" for none, hold it
-// from then on.
+// find returns the executable of a key. It looks in the run's folder first, so that a
+// run resumes with the algorithms that it began with; then among the loaded executables
+// and in the cache; last it compiles. It stores the executable in the folder and, if it
+// is new, in the cache. "" means no folder.
 func (d *Device) find(key, folder string, compile func() (*pjrt.Executable, error)) (*executable, error) {
 	if e := d.load(key, folder); e != nil {
 		return e, nil
 	}
-	e := d.inHand(key, "")
+	e := d.loaded(key, "")
 	if e == nil {
 		e = d.load(key, d.cache)
 	}
@@ -54,9 +55,9 @@ func (d *Device) find(key, folder string, compile func() (*pjrt.Executable, erro
 		}
 		text, err := made.Serialize()
 		if err != nil {
-			text = nil // it is compiled again the next time: no reason to stop
+			text = nil // not an error: it is compiled again the next time
 		}
-		e = d.hold(made, key, text)
+		e = d.keep(made, key, text)
 		if d.cache != "" && e.text != nil {
 			_ = disk.Write(file(key, d.cache), e.text)
 		}
@@ -67,8 +68,9 @@ func (d *Device) find(key, folder string, compile func() (*pjrt.Executable, erro
 	return e, disk.Write(file(key, folder), e.text)
 }
 
-// load gives what a folder holds under a key; nil for nothing, or for a file
-// that is not taken: another version of the plugin wrote it, or it is damaged.
+// load returns the executable that a folder holds under a key. It returns nil if there
+// is none, or if the plugin refuses the file: another version of the plugin wrote it, or
+// it is damaged.
 func (d *Device) load(key, folder string) *executable {
 	if folder == "" {
 		return nil
@@ -77,18 +79,19 @@ func (d *Device) load(key, folder string) *executable {
 	if err != nil {
 		return nil
 	}
-	if e := d.inHand(key, fingerprint(text)); e != nil {
+	if e := d.loaded(key, fingerprint(text)); e != nil {
 		return e
 	}
 	x, err := d.client.Load(text)
 	if err != nil {
 		return nil
 	}
-	return d.hold(x, key, text)
+	return d.keep(x, key, text)
 }
 
-// inHand gives the executable of a key, and of a fingerprint unless that is "".
-func (d *Device) inHand(key, fingerprint string) *executable {
+// loaded returns the loaded executable with this key and fingerprint, nil if there is
+// none. "" matches any fingerprint.
+func (d *Device) loaded(key, fingerprint string) *executable {
 	for _, e := range d.executables {
 		if e.key == key && (fingerprint == "" || e.fingerprint == fingerprint) {
 			return e

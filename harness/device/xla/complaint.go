@@ -1,3 +1,5 @@
+// Errors of XLA's compiler: which layer and kernel they are about.
+
 package xla
 
 import (
@@ -8,11 +10,11 @@ import (
 	"strings"
 )
 
-// compileError is XLA's complaint about a text.
+// compileError is an error of XLA's compiler.
 type compileError struct {
-	place  string // the layer and the kernel that it is about; "" where XLA does not say
+	place  string // "LAYER/KERNEL" that the error is about; "" if XLA does not say
 	reason string // one line
-	file   string // where the text is kept; "" where it could not be
+	file   string // holds the StableHLO text; "" if it could not be written
 	err    error
 }
 
@@ -23,16 +25,17 @@ func (e *compileError) Error() string {
 	if layer, kernel, ok := strings.Cut(e.place, "/"); ok {
 		what = fmt.Sprintf("%s of layer %s", kernel, layer)
 	} else if what == "" {
-		what = "it"
+		what = "the program"
 	}
 	s := fmt.Sprintf("XLA cannot compile %s: %s", what, e.reason)
 	if e.file != "" {
-		s += fmt.Sprintf(" (the text is in %s)", e.file)
+		s += fmt.Sprintf(" (the StableHLO text is in %s)", e.file)
 	}
 	return s
 }
 
-// cannotCompile explains a failed compilation, and keeps the text in a file.
+// cannotCompile explains a failed compilation, and writes the StableHLO text to a
+// temporary file.
 func cannotCompile(text string, err error) error {
 	e := &compileError{err: err}
 	e.place, e.reason = complaint(text, err.Error())
@@ -52,10 +55,10 @@ var (
 	inText  = regexp.MustCompile(`loc\("([^"]+)"\)\n`)
 )
 
-// complaint finds in XLA's message what it is about and what is wrong. The
-// verifier gives the place that the text has for an operation, the parser a
-// line, where an operation may begin that ends in a later one, and the compiler
-// its own instructions, with the place among what they know.
+// complaint finds place and reason in an error message of XLA. The verifier names the
+// operation's location, loc("LAYER/KERNEL"). The parser gives a line number; the operation
+// may end on a later line, which has the location. The compiler prints its own
+// instruction, which has the location as op_name.
 func complaint(text, message string) (place, reason string) {
 	reason, _, _ = strings.Cut(strings.TrimSpace(message), "\n")
 	if m := atPlace.FindStringSubmatch(message); m != nil {

@@ -1,3 +1,5 @@
+// Tests that errors of XLA's compiler name layer and kernel.
+
 package xla
 
 import (
@@ -10,9 +12,8 @@ import (
 	"depthlab/harness/device/xla/lower"
 )
 
-// A text that is broken on purpose, in the ways in which the lowering could be
-// wrong: the error is one line that names kernel and layer, and the file that
-// the text is in.
+// Each case breaks the StableHLO text in a way in which the lowering could be wrong. The
+// error is one line that names the kernel, the layer and the file with the text.
 func TestCompileError(t *testing.T) {
 	d := open(t, 0)
 	t.Setenv("TMPDIR", t.TempDir())
@@ -50,7 +51,8 @@ func TestCompileError(t *testing.T) {
 	}
 }
 
-// breakIn finds what an operation of this place writes, -1 if it does not.
+// breakIn is the index in text of what, inside an operation at place; -1 if there is
+// none.
 func breakIn(text, place, what string) int {
 	for at := 0; at < len(text); {
 		i := strings.Index(text[at:], what)

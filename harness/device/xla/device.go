@@ -1,7 +1,7 @@
-// Package xla computes Programs through XLA: each is lowered to StableHLO text
-// (lower), compiled and executed by a PJRT plugin (pjrt) that is opened at run
-// time, for GPUs or, in tests, the CPU. Data set, plan and state live on the
-// device; state is donated from launch to launch.
+// Package xla computes Programs through XLA. Each Program is lowered to StableHLO text
+// (lower); a PJRT plugin (pjrt), opened at run time, compiles and executes it on GPUs or,
+// in tests, on the CPU. The data set and the state stay on the device, and a launch
+// updates the state in place (buffer donation).
 package xla
 
 import (
@@ -23,35 +23,35 @@ import (
 
 const name = lower.Name
 
-// launch is how many steps one launch can hold on a GPU. Longer launches win
-// nothing: the host is idle for all but the first microseconds of each.
+// launch is the number of steps in one launch on a GPU. More steps would not be faster:
+// the host needs only microseconds for each launch.
 const launch = 100
 
-// Device is one device of a plugin, or several that share each step.
+// Device is one device of a plugin, or several that share each step (data parallel).
 type Device struct {
 	plugin      *pjrt.Plugin
 	client      *pjrt.Client
-	build       string // of the plugin: its file's name and bytes
+	build       string // build of the plugin: its file's name and size
 	cache       string // folder of executables; "" for none
 	replicas    int    // devices that share each step; 0 for one
-	steps       int    // of a launch; 0 for no loop: one step
+	steps       int    // steps in a launch; 0 for one step without a loop
 	quick       bool
 	unrolled    int           // see lower.Options
-	executables []*executable // in hand
+	executables []*executable // loaded
 }
 
-// Options of a device.
+// Options are the options of a device.
 type Options struct {
-	// Cache is a folder where compiled programs are kept; "" keeps none.
+	// Cache is the folder where compiled programs are kept; "" to keep none.
 	Cache string
-	// Loop puts a loop of so many steps into each launch; 0 leaves it to the
-	// device: XLA's CPU plugin computes loops badly and gets none.
+	// Loop is the number of steps in each launch's loop. 0 means the default: 100 on
+	// GPUs, and no loop on XLA's CPU plugin, which is slow at loops.
 	Loop int
 	// Devices are the numbers of the plugin's devices that the Device consists of,
 	// counted from 0. Several share each step. nil for the first one. All devices of
 	// XLA's CPU plugin are the same CPU, so only their count matters there.
 	Devices []int
-	// Quick compiles for the CPU in a fifth of the time, to slower code: for tests.
+	// Quick makes the CPU compiler five times faster and its code slower, for tests.
 	Quick bool
 }
 
@@ -78,14 +78,14 @@ func Open(path string, o Options) (*Device, error) {
 	return d, nil
 }
 
-// connect gives a client whose first devices are these; nil for all that the plugin
-// shows.
+// connect returns a client with these devices first, or with all devices that the
+// plugin shows if devices is nil.
 func connect(plugin *pjrt.Plugin, devices []int) (*pjrt.Client, error) {
 	var options []pjrt.Option
 	if isCUDA(plugin.Path) {
-		options = []pjrt.Option{{Name: "preallocate", Value: false}} // several runs may share a card: no process takes all its memory at once
+		options = []pjrt.Option{{Name: "preallocate", Value: false}} // several runs may share a GPU: do not reserve all of its memory
 		if devices != nil {
-			var visible []int64 // on the others no memory is taken
+			var visible []int64 // on other devices the client allocates nothing
 			for _, d := range devices {
 				visible = append(visible, int64(d))
 			}
@@ -100,7 +100,7 @@ func connect(plugin *pjrt.Plugin, devices []int) (*pjrt.Client, error) {
 	if n >= len(devices) {
 		return client, nil
 	}
-	if isCPU(client) && options == nil { // it shows as many as it is asked for
+	if isCPU(client) && options == nil { // XLA's CPU plugin shows as many devices as it is asked for
 		err := client.Close()
 		if err == nil {
 			client, err = plugin.Client(pjrt.Option{Name: "cpu_device_count", Value: int64(len(devices))})
@@ -140,7 +140,7 @@ func load(path string) (*pjrt.Plugin, error) {
 	return plugin, nil
 }
 
-// buildOf tells one plugin from another of the same interface.
+// buildOf identifies the build of a plugin by the name and size of its file.
 func buildOf(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -149,12 +149,12 @@ func buildOf(path string) string {
 	return fmt.Sprint(info.Name(), " ", info.Size())
 }
 
-// withHint adds to a plugin's lack of a library what brings it.
+// withHint adds the command that installs the library that a plugin could not load.
 func withHint(err error) error {
 	var e *pjrt.PluginError
 	if errors.As(err, &e) && e.Missing != "" {
-		return &device.UnsupportedError{Device: name, What: fmt.Sprintf("%s as it is installed (it needs %s)", e.Path, e.Missing),
-			Hint: fmt.Sprintf("python3 -m pip install 'jax[cuda%d]' brings plugin and libraries", max(CUDA(Driver()), 12))}
+		return &device.UnsupportedError{Device: name, What: fmt.Sprintf("%s without the library %s", e.Path, e.Missing),
+			Hint: fmt.Sprintf("python3 -m pip install 'jax[cuda%d]' installs plugin and libraries", max(CUDA(Driver()), 12))}
 	}
 	return err
 }
@@ -183,14 +183,14 @@ func (d *Device) Info() device.Info {
 	}
 }
 
-// Memory gives the bytes of memory that this process may use on the device,
-// and those that it does; 0 where the plugin does not say.
+// Memory returns the bytes of device memory that this process may use, and those that it
+// uses; 0 if the plugin does not say.
 func (d *Device) Memory() (limit, used int64) { return d.client.Memory() }
 
-// Supports knows the kernels that have an emitter.
+// Supports returns an *UnsupportedError for a kernel that has no emitter.
 func (d *Device) Supports(k kernel.Kernel) error { return lower.Supports(k) }
 
-// Close frees executables and disconnects. Sessions must be closed before.
+// Close frees the executables and the client. Close all sessions before it.
 func (d *Device) Close() error {
 	var all []error
 	for _, e := range d.executables {
@@ -200,7 +200,8 @@ func (d *Device) Close() error {
 	return errors.Join(append(all, d.client.Close())...)
 }
 
-// compile gives the executable of a module: made before, kept on disk, or new.
+// compile returns the executable of a module: a loaded one, one from disk, or a new one.
+// Its key is a hash of everything that determines the result of compilation.
 func (d *Device) compile(m *lower.Module, o device.Options) (*executable, error) {
 	options := compileOptions(d.client.Platform, o.Deterministic)
 	if d.quick && d.cpu() {
@@ -209,14 +210,14 @@ func (d *Device) compile(m *lower.Module, o device.Options) (*executable, error)
 	h, text := sha256.New(), m.Text
 	fmt.Fprintf(h, "%v\n%s\n%v\n%s\n", d.Info(), d.build, options, text)
 	if d.cpu() {
-		fmt.Fprintln(h, device.CPU().Flags) // it compiles for the instructions that are here
+		fmt.Fprintln(h, device.CPU().Flags) // the code depends on the CPU's instruction sets
 	}
 	return d.find(fmt.Sprintf("%x", h.Sum(nil)[:16]), o.Folder, func() (*pjrt.Executable, error) {
 		if !d.cpu() {
 			timing.Lock()
 			defer timing.Unlock()
 		}
-		e, err := withKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, m.Replicas, o) })
+		e, err := compileKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, m.Replicas, o) })
 		if err != nil {
 			return nil, cannotCompile(text, err)
 		}
@@ -224,16 +225,16 @@ func (d *Device) compile(m *lower.Module, o device.Options) (*executable, error)
 	})
 }
 
-// timing is held alone while a program is compiled for a GPU, which chooses
-// algorithms by timing them, and shared by launches: several clients may be on
-// one GPU.
+// timing is locked while a program is compiled for a GPU, because XLA then times
+// algorithms. Launches take a read lock, since several clients may share a GPU.
 var timing sync.RWMutex
 
 var unknownOption = regexp.MustCompile(`No such compile option: '(\w+)'`)
 
-// withKnown compiles with the options that a plugin knows: another version may
-// have dropped one. What is to be true, though, must hold.
-func withKnown[T any](options pjrt.CompileOptions, compile func(pjrt.CompileOptions) (T, error)) (T, error) {
+// compileKnown compiles without the options that the plugin does not know, because
+// another version may have dropped them. Only options that are false are left out: an
+// unknown option that is true is an error.
+func compileKnown[T any](options pjrt.CompileOptions, compile func(pjrt.CompileOptions) (T, error)) (T, error) {
 	options = maps.Clone(options)
 	for {
 		x, err := compile(options)
@@ -248,25 +249,25 @@ func withKnown[T any](options pjrt.CompileOptions, compile func(pjrt.CompileOpti
 	}
 }
 
-// quickOptions leave out what takes XLA's CPU compiler long: optimisation, a
-// compiler of its own for each fusion, and parts that are compiled side by side.
+// quickOptions turn off what makes XLA's CPU compiler slow: optimisation, fusion
+// emitters, and splitting code for parallel compilation.
 var quickOptions = pjrt.CompileOptions{
 	"xla_backend_optimization_level":       int64(0),
 	"xla_cpu_use_fusion_emitters":          false,
 	"xla_cpu_parallel_codegen_split_count": int64(1),
 }
 
-// compileOptions are XLA's, by platform.
+// compileOptions are XLA's options for a platform, nil for the defaults.
 func compileOptions(platform string, deterministic bool) pjrt.CompileOptions {
 	if platform != "cuda" {
 		return nil
 	}
 	return pjrt.CompileOptions{
 		"xla_gpu_exclude_nondeterministic_ops": deterministic,
-		// The three matrix products are cuBLAS's: Triton's are chosen by timing,
-		// which a deterministic program is not, and one for an absent GPU cannot be.
+		// cuBLAS computes the three matrix products. Triton's kernels are chosen by
+		// timing, which is impossible for a deterministic program or an absent GPU.
 		"xla_gpu_enable_triton_gemm": false,
-		// What is to be rounded to bfloat16 is: less to write and to read.
+		// Round to bfloat16 wherever the program says so: less memory traffic.
 		"xla_allow_excess_precision": false,
 	}
 }

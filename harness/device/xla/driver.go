@@ -1,3 +1,5 @@
+// The driver's version, as recorded in Info.
+
 package xla
 
 import "strconv"

@@ -1,3 +1,6 @@
+// Forecasts: what XLA compiles a training step to for a GPU that need not be present,
+// and how long it takes at least.
+
 package xla
 
 import (
@@ -17,15 +20,15 @@ import (
 	"depthlab/nets/program"
 )
 
-// GPUs as XLA describes them (GpuTargetConfigProto): their data sheets, as in
-// openxla/xla, xla/backends/gpu/target_config/specs.
+// targets holds XLA's description of each GPU (GpuTargetConfigProto), from openxla/xla,
+// xla/backends/gpu/target_config/specs.
 //
 //go:embed targets/*.txtpb
 var targets embed.FS
 
-// Targets lists the GPUs that Forecast knows.
+// Targets lists the GPUs that NewForecast can compile for.
 func Targets() []string {
-	files, _ := targets.ReadDir("targets") // embedded: it is there
+	files, _ := targets.ReadDir("targets") // embedded: cannot fail
 	var names []string
 	for _, f := range files {
 		names = append(names, strings.TrimSuffix(f.Name(), ".txtpb"))
@@ -33,21 +36,20 @@ func Targets() []string {
 	return names
 }
 
-// Links are the bandwidths of NVLink for each of Targets, in bytes per second and
-// direction (NVIDIA's data sheets give both directions together).
+// Links are the bandwidths of NVLink in each of Targets, in bytes per second in one
+// direction (NVIDIA's data sheets give the sum of both directions).
 var Links = map[string]float64{"a100": 300e9, "h100": 450e9, "b200": 900e9}
 
-// Assumed are the numbers that turn counts into times. 0 takes the data sheet's
-// bandwidth or link.
+// Assumed are the numbers by which counts become times. A bandwidth or link of 0 means
+// that of the data sheet.
 type Assumed struct {
-	Launch    float64 // least time of a kernel, in seconds
+	Launch    float64 // shortest time of a kernel, in seconds
 	Bandwidth float64 // of memory, in bytes per second
-	Link      float64 // between GPUs, in bytes per second and direction
+	Link      float64 // between GPUs, in bytes per second in one direction
 }
 
-// Forecast is what XLA makes of one training step for GPUs that need not be
-// there, and the time that follows from the assumed numbers. With replicas, all numbers
-// are those of one GPU.
+// Forecast is what XLA compiles one training step to, and a lower bound of its time, from
+// the assumed numbers. With replicas, all numbers except Batch are those of one GPU.
 type Forecast struct {
 	Net            string           `json:"net"`
 	Precision      device.Precision `json:"precision"`
@@ -67,16 +69,16 @@ type Forecast struct {
 	Bandwidth      float64          `json:"bandwidth_bytes_per_s"`
 	Launch         float64          `json:"launch_seconds"`   // of a kernel, at least
 	Link           float64          `json:"link_bytes_per_s"` // between GPUs, in one direction
-	Bound          float64          `json:"bound_seconds"`    // sum over kernels of the larger of launch and bytes/bandwidth, or of an all-reduce its own bound
+	Bound          float64          `json:"bound_seconds"`    // sum over kernels of max(Launch, bytes/Bandwidth); an all-reduce counts its own bound if that is larger
 }
 
-// AllReduce is one call of NCCL.
+// AllReduce is one all-reduce of a step (a call of NCCL).
 type AllReduce struct {
-	Bytes   int64   `json:"bytes"`         // of the vector that is summed
+	Bytes   int64   `json:"bytes"`         // size of the vector that is summed
 	Seconds float64 `json:"bound_seconds"` // a ring sends 2 (N-1)/N of the vector over each link
 }
 
-// Kind is the kernels of one kind.
+// Kind is the number of kernels of one kind, their memory traffic and their bound.
 type Kind struct {
 	Kind     string  `json:"kind"`
 	Kernels  int     `json:"kernels"`
@@ -85,10 +87,10 @@ type Kind struct {
 	Seconds  float64 `json:"bound_seconds"`
 }
 
-// Foretell compiles a training program with the CUDA plugin at path for one of
-// Targets, or for as many of it as the program has replicas, as it is trained: many
-// steps a launch, deterministic.
-func Foretell(path, target string, p *program.Program, precision device.Precision, a Assumed) (*Forecast, error) {
+// NewForecast compiles a training program for one of Targets with the CUDA plugin at path,
+// and counts its kernels. The program is compiled as for training: many steps in a
+// launch, deterministic, on as many GPUs as it has replicas. No GPU is needed.
+func NewForecast(path, target string, p *program.Program, precision device.Precision, a Assumed) (*Forecast, error) {
 	config, err := targets.ReadFile("targets/" + target + ".txtpb")
 	if err != nil {
 		return nil, fmt.Errorf("xla: target %q: expected one of %s", target, strings.Join(Targets(), ", "))
@@ -105,7 +107,7 @@ func Foretell(path, target string, p *program.Program, precision device.Precisio
 		return nil, err
 	}
 	start := time.Now()
-	compiled, err := withKnown(compileOptions("cuda", true), func(o pjrt.CompileOptions) (*pjrt.Compiled, error) {
+	compiled, err := compileKnown(compileOptions("cuda", true), func(o pjrt.CompileOptions) (*pjrt.Compiled, error) {
 		return plugin.CompileFor(string(config), module.Text, module.Replicas, o)
 	})
 	if err != nil {
@@ -149,6 +151,7 @@ func Foretell(path, target string, p *program.Program, precision device.Precisio
 	return f, nil
 }
 
+// count adds up the kernels of a step.
 func (f *Forecast) count(kernels []hlo.Kernel) {
 	f.Kernels = len(kernels)
 	f.PerLayer = float64(f.Kernels) / float64(f.ConvLayers)
@@ -159,7 +162,7 @@ func (f *Forecast) count(kernels []hlo.Kernel) {
 		x := &f.Kinds[slices.Index(hlo.Kinds, k.Kind)]
 		t := max(f.Launch, float64(k.Bytes)/f.Bandwidth)
 		if k.Kind == hlo.AllReduce {
-			n, bytes := float64(f.Replicas), k.Bytes/2 // it reads and writes the vector
+			n, bytes := float64(f.Replicas), k.Bytes/2 // k.Bytes counts reading and writing the vector
 			t = max(t, 2*(n-1)/n*float64(bytes)/f.Link)
 			f.AllReduces = append(f.AllReduces, AllReduce{bytes, t})
 		}
@@ -177,7 +180,7 @@ func (f *Forecast) count(kernels []hlo.Kernel) {
 	}
 }
 
-// sheet reads a number of a target's data sheet, in bytes or bytes per second.
+// sheet returns a number of a target's description, in bytes or bytes per second.
 func sheet(config, name string) float64 {
 	v, _ := strconv.ParseFloat(regexp.MustCompile(name + `:\s*(\d+)`).FindStringSubmatch(config)[1], 64)
 	return v

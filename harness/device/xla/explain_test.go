@@ -1,3 +1,5 @@
+// Forecasts by XLA's compiler for GPUs that are not present.
+
 package xla
 
 import (
@@ -12,7 +14,7 @@ import (
 	"depthlab/nets/program"
 )
 
-// cifar and imagenet are what nets are trained on.
+// cifar is the configuration of a net on CIFAR-10, imagenet that on ImageNet.
 func cifar(batch int) compile.Config {
 	return compile.Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5},
@@ -44,7 +46,7 @@ func training(t testing.TB, net string, batch int) *program.Program {
 	return compiled(t, net, nets.Train, cifar(batch))
 }
 
-func foretell(t testing.TB, p *program.Program, target string, precision device.Precision) *Forecast {
+func forecast(t testing.TB, p *program.Program, target string, precision device.Precision) *Forecast {
 	t.Helper()
 	path, err := FindCUDA("", libDir)
 	var no *device.UnsupportedError
@@ -54,7 +56,7 @@ func foretell(t testing.TB, p *program.Program, target string, precision device.
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := Foretell(path, target, p, precision, Assumed{Launch: 3e-6})
+	f, err := NewForecast(path, target, p, precision, Assumed{Launch: 3e-6})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,15 +71,15 @@ func foretell(t testing.TB, p *program.Program, target string, precision device.
 	return f
 }
 
-// What the real compiler makes of the nets for an H100 that is not here. A
-// count that grew costs time on every card: find out why before raising it.
-func TestForetell(t *testing.T) {
+// Numbers of kernels of the nets, compiled for an H100. A larger count costs time on every
+// GPU: find out why before raising it here.
+func TestForecast(t *testing.T) {
 	t.Setenv(EnvPlugin, "") // it may name the CPU plugin
 	for _, c := range []struct {
 		net              string
 		layers, kernels  int
 		temporariesBelow int64 // MiB
-		all              bool  // only where everything is tested
+		all              bool  // only with --all
 	}{
 		{net: "resnet-1202", layers: 1201, kernels: 20644, temporariesBelow: 6000, all: true},
 		{net: "plain-20", layers: 19, kernels: 204, temporariesBelow: 600, all: true},
@@ -90,7 +92,7 @@ func TestForetell(t *testing.T) {
 		if c.all && !testskip.Everything() {
 			continue
 		}
-		f := foretell(t, training(t, c.net, 128), "h100", device.BF16)
+		f := forecast(t, training(t, c.net, 128), "h100", device.BF16)
 		if f.ConvLayers != c.layers || f.Convolutions != 3*c.layers-1 {
 			t.Errorf("%s: %d layers and %d convolutions, want %d and %d", c.net, f.ConvLayers, f.Convolutions, c.layers, 3*c.layers-1)
 		}
@@ -106,16 +108,16 @@ func TestForetell(t *testing.T) {
 	}
 }
 
-// ResNet-152 as the paper trained it, on 8 GPUs of 32 images each: one all-reduce a
-// step, of all gradients. It takes little of the step, so cutting it into pieces that
-// overlap with the backward pass cannot win much.
-func TestForetellReplicas(t *testing.T) {
+// ResNet-152 as in the paper, on 8 GPUs of 32 images each: one all-reduce in a step, of
+// all gradients. It takes a small part of the step, so overlapping parts of it with the
+// backward pass could not save much.
+func TestForecastReplicas(t *testing.T) {
 	t.Setenv(EnvPlugin, "")
 	for _, c := range []struct {
 		net               string
 		replicas, kernels int
 		share             float64 // of the bound
-		all               bool    // only where everything is tested
+		all               bool    // only with --all
 	}{
 		{net: "resnet-8", replicas: 8, kernels: 89, share: 0.02},
 		{net: "resnet-152", replicas: 8, kernels: 1630, share: 0.08, all: true},
@@ -129,7 +131,7 @@ func TestForetellReplicas(t *testing.T) {
 		}
 		cfg.Group, cfg.Replicas = cfg.Batch/c.replicas, c.replicas
 		p := compiled(t, c.net, nets.Train, cfg)
-		f := foretell(t, p, "h100", device.BF16)
+		f := forecast(t, p, "h100", device.BF16)
 		if len(f.AllReduces) != 1 {
 			t.Fatalf("%s: %d all-reduces a step, want 1", c.net, len(f.AllReduces))
 		}
@@ -150,11 +152,11 @@ func TestForetellReplicas(t *testing.T) {
 	}
 }
 
-func TestForetellErrors(t *testing.T) {
-	if _, err := Foretell("nowhere.so", "h1000", training(t, "plain-8", 4), device.BF16, Assumed{}); err == nil {
-		t.Error("a card that does not exist is taken")
+func TestForecastErrors(t *testing.T) {
+	if _, err := NewForecast("nowhere.so", "h1000", training(t, "plain-8", 4), device.BF16, Assumed{}); err == nil {
+		t.Error("no error for an unknown GPU")
 	}
-	if _, err := Foretell("nowhere.so", "h100", training(t, "plain-8", 4), device.BF16, Assumed{}); err == nil {
-		t.Error("a plugin that does not exist is taken")
+	if _, err := NewForecast("nowhere.so", "h100", training(t, "plain-8", 4), device.BF16, Assumed{}); err == nil {
+		t.Error("no error for a missing plugin")
 	}
 }

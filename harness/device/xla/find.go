@@ -1,3 +1,5 @@
+// Finds the PJRT plugin and the NVIDIA driver.
+
 package xla
 
 import (
@@ -19,13 +21,13 @@ import (
 	"depthlab/harness/device"
 )
 
-// EnvPlugin names the plugin to open instead of those that Find knows.
+// EnvPlugin is the environment variable with the path of the plugin to open.
 const EnvPlugin = "DEPTHLAB_PJRT"
 
-// Find gives the path of the plugin to open: the one that is given, else what
-// DEPTHLAB_PJRT names; on a machine with an NVIDIA driver whose GPUs are not Hidden the
-// CUDA plugin of python3's jax_plugins, else the one in libDir/pjrt; and last, the CPU plugin
-// in libDir/pjrt, which is for tests.
+// Find returns the absolute path of the plugin to open. In this order: given, unless it
+// is ""; DEPTHLAB_PJRT; with an NVIDIA driver whose GPUs are not Hidden, the CUDA plugin
+// that python3 finds, or the one in libDir/pjrt; without, the CPU plugin in libDir/pjrt,
+// which is for tests. The error is an *UnsupportedError if there is none.
 func Find(given, libDir string) (string, error) {
 	if given == "" {
 		given = os.Getenv(EnvPlugin)
@@ -34,7 +36,7 @@ func Find(given, libDir string) (string, error) {
 		if err := isPlugin(given); err != nil {
 			return "", err
 		}
-		return filepath.Abs(given) // the plugin looks for its tools beside itself
+		return filepath.Abs(given) // absolute, because the plugin looks for tools in its own folder
 	}
 	if driver := Driver(); driver > 0 && !Hidden() {
 		cuda := CUDA(driver)
@@ -51,20 +53,20 @@ func Find(given, libDir string) (string, error) {
 			}
 			cuda = CUDA(driver)
 		}
-		return "", &device.UnsupportedError{Device: name, What: "this machine as it is (a GPU, and no plugin)",
-			Hint: fmt.Sprintf("pip install 'jax[cuda%d]', or set %s to an xla_cuda_plugin.so", cuda, EnvPlugin)}
+		return "", &device.UnsupportedError{Device: name, What: "a GPU without a PJRT plugin",
+			Hint: fmt.Sprintf("pip install 'jax[cuda%d]', or set %s to the path of an xla_cuda_plugin.so", cuda, EnvPlugin)}
 	}
 	cpu := filepath.Join(libDir, "pjrt", "cpu")
 	if found, _ := fs.Glob(os.DirFS(cpu), "*/*/*.so"); len(found) > 0 {
 		return filepath.Abs(filepath.Join(cpu, found[0]))
 	}
-	return "", &device.UnsupportedError{Device: name, What: "this machine as it is (no GPU driver, and no plugin)",
-		Hint: fmt.Sprintf("./run.sh test fetches XLA's CPU plugin, which is for tests; --plugin or %s name another", EnvPlugin)}
+	return "", &device.UnsupportedError{Device: name, What: "a machine without a GPU driver and without a PJRT plugin",
+		Hint: fmt.Sprintf("./run.sh test downloads XLA's CPU plugin, which is for tests; --plugin or %s choose another", EnvPlugin)}
 }
 
-// fetched lists the folders of CUDA plugins in libDir that a driver for this version of CUDA
-// runs, the newest first, but before all others those that have cuDNN beside the plugin:
-// without it a plugin only compiles.
+// fetched lists the folders of downloaded CUDA plugins in libDir for a driver of this
+// CUDA version, newest first. Those with cuDNN come before those without, which can
+// compile but not execute.
 func fetched(libDir string, cuda int) []string {
 	var whole, rest []string
 	for ; cuda >= 12; cuda-- {
@@ -78,8 +80,9 @@ func fetched(libDir string, cuda int) []string {
 	return append(whole, rest...)
 }
 
-// FindCUDA gives the path of a CUDA plugin, GPU or not, for Foretell: the one
-// that is given, else what DEPTHLAB_PJRT names, else the one in libDir/pjrt.
+// FindCUDA returns the path of a CUDA plugin for NewForecast, which needs no GPU: given,
+// DEPTHLAB_PJRT, or the one in libDir/pjrt. The error is an *UnsupportedError if there is
+// none.
 func FindCUDA(given, libDir string) (string, error) {
 	if given == "" {
 		given = os.Getenv(EnvPlugin)
@@ -93,12 +96,13 @@ func FindCUDA(given, libDir string) (string, error) {
 	path := filepath.Join(libDir, "pjrt", "cuda13", "jax_plugins", "xla_cuda13", "xla_cuda_plugin.so")
 	if _, err := os.Stat(path); err != nil {
 		return "", &device.UnsupportedError{Device: name, What: "compiling for an absent GPU (no " + path + ")",
-			Hint: "./run.sh explain --for fetches XLA's CUDA plugin where python3 has pip"}
+			Hint: "./run.sh explain --for downloads XLA's CUDA plugin if python3 has pip"}
 	}
 	return filepath.Abs(path)
 }
 
-// isPlugin says why the file at path is no PJRT plugin, without loading it.
+// isPlugin returns an error if the file at path is not a PJRT plugin. It does not load
+// it.
 func isPlugin(path string) error {
 	const expected = "expected the path of a PJRT plugin, such as xla_cuda_plugin.so"
 	file, err := elf.Open(path)
@@ -107,7 +111,7 @@ func isPlugin(path string) error {
 	case errors.As(err, &unreadable):
 		return fmt.Errorf("xla: %w; %s", err, expected)
 	case err != nil:
-		return fmt.Errorf("xla: %s is no shared library; %s", path, expected)
+		return fmt.Errorf("xla: %s is not a shared library; %s", path, expected)
 	}
 	defer file.Close()
 	symbols, err := file.DynamicSymbols()
@@ -118,13 +122,14 @@ func isPlugin(path string) error {
 	return nil
 }
 
-// oldestDriver runs CUDA 12, and newDriver CUDA 13 (NVIDIA's release notes).
+// oldestDriver is the first driver for CUDA 12, newDriver the first for CUDA 13 (NVIDIA's
+// release notes).
 const (
 	oldestDriver = 525
 	newDriver    = 580
 )
 
-// CUDA is the version of CUDA that a driver runs: 13, 12 or 0 for none.
+// CUDA is the major version of CUDA that a driver supports: 13, 12, or 0 for none.
 func CUDA(driver int) int {
 	switch {
 	case driver >= newDriver:
@@ -141,8 +146,8 @@ func Hidden() bool {
 	return set && (devices == "" || devices == "NoDevFiles" || strings.HasPrefix(devices, "-"))
 }
 
-// Driver is the major version of the NVIDIA driver, 0 for none. Some containers
-// and WSL do not show the kernel's file: there nvidia-smi asks the driver.
+// Driver is the major version of the NVIDIA driver, 0 for none. It asks nvidia-smi where
+// /proc does not have it (WSL, some containers).
 var Driver = sync.OnceValue(func() int {
 	text, err := os.ReadFile("/proc/driver/nvidia/version")
 	if err != nil {
@@ -174,7 +179,7 @@ func driverVersion(text string) int {
 	return v
 }
 
-// pythonPath lists where python3 looks for packages.
+// pythonPath lists the folders where python3 looks for packages; nil without python3.
 func pythonPath() []string {
 	out, err := exec.Command("python3", "-c", "import sys; print('\\n'.join(sys.path))").Output()
 	if err != nil {
@@ -183,9 +188,9 @@ func pythonPath() []string {
 	return strings.FieldsFunc(string(out), func(c rune) bool { return c == '\n' })
 }
 
-// beside lists libraries of the wheels that lie beside a CUDA plugin. It finds
-// its own, but cuDNN looks for some of these by name only, and not everywhere:
-// so JAX loads them first, too.
+// beside lists the CUDA libraries in the wheels beside a CUDA plugin, to be loaded before
+// it. The plugin finds its own libraries, but cuDNN looks for some by name only. JAX loads
+// them first for the same reason.
 func beside(plugin string) []string {
 	cuda, ok := strings.CutPrefix(filepath.Base(filepath.Dir(plugin)), "xla_cuda")
 	if !ok {

@@ -1,3 +1,5 @@
+// Tests of finding plugins and drivers.
+
 package xla
 
 import (
@@ -52,9 +54,9 @@ func TestAskDriver(t *testing.T) {
 	}
 }
 
-// Where wheels of two CUDA versions lie together, the plugin's are loaded.
+// If wheels of two CUDA versions are installed, those of the plugin's version are loaded.
 func TestBeside(t *testing.T) {
-	root := filepath.Join(t.TempDir(), "[2024] *libs") // which is no pattern
+	root := filepath.Join(t.TempDir(), "[2024] *libs") // must not be read as a glob pattern
 	for _, name := range []string{"cu13/lib/libnvrtc.so.13", "cu13/lib/libcudart.so.13", "cuda_nvrtc/lib/libnvrtc.so.12", "cudnn/lib/libcudnn.so.9"} {
 		path := filepath.Join(root, "nvidia", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -77,7 +79,7 @@ func TestBeside(t *testing.T) {
 		if !slices.Equal(got, full) {
 			t.Errorf("%s: %q, want %q", plugin, got, full)
 		}
-		pjrt.Preload(got) // no libraries: that is no matter
+		pjrt.Preload(got) // the files are empty: ignored
 	}
 }
 
@@ -94,7 +96,7 @@ func TestFind(t *testing.T) {
 	if _, err := FindCUDA("", empty); !errors.As(err, &no) {
 		t.Errorf("FindCUDA in an empty folder: %v; want an UnsupportedError", err)
 	}
-	libs := filepath.Join(t.TempDir(), "[2024] *libs") // which is no pattern
+	libs := filepath.Join(t.TempDir(), "[2024] *libs") // must not be read as a glob pattern
 	plugin := filepath.Join(libs, "pjrt", "cpu", "xla_cpu_pjrt", "lib", "plugin.so")
 	if err := os.MkdirAll(filepath.Dir(plugin), 0o777); err != nil {
 		t.Fatal(err)
@@ -105,9 +107,9 @@ func TestFind(t *testing.T) {
 	if path, err := Find("", libs); path != plugin {
 		t.Errorf("in %s: %q, %v", libs, path, err)
 	}
-	// With a driver a GPU is meant, unless CUDA_VISIBLE_DEVICES hides all of them.
+	// With a driver, a CUDA plugin is wanted, unless CUDA_VISIBLE_DEVICES hides all GPUs.
 	Driver = func() int { return 580 }
-	t.Setenv("PATH", empty) // and no plugin of python3's
+	t.Setenv("PATH", empty) // no python3
 	for devices, hidden := range map[string]bool{"": true, "-1": true, "NoDevFiles": true, "0": false, "2,0": false, "GPU-8932f937": false} {
 		t.Setenv("CUDA_VISIBLE_DEVICES", devices)
 		if path, err := Find("", libs); Hidden() != hidden || hidden && path != plugin || !hidden && !errors.As(err, &no) {
@@ -124,7 +126,7 @@ func TestFind(t *testing.T) {
 	if err := os.WriteFile(file, []byte("no library"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for given, want := range map[string]string{file: "no shared library", empty: "is a directory", os.Args[0]: "no function GetPjrtApi"} {
+	for given, want := range map[string]string{file: "not a shared library", empty: "is a directory", os.Args[0]: "no function GetPjrtApi"} {
 		t.Setenv(EnvPlugin, given)
 		for _, find := range []func(string, string) (string, error){Find, FindCUDA} {
 			for _, option := range []string{"", given} {
@@ -140,8 +142,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// On a GPU with a new driver the plugin that was fetched for an older one does, too, and is
-// taken before one that can only compile.
+// A new driver also supports the plugin that was downloaded for an older one. That is
+// preferred to a plugin without cuDNN, which can only compile.
 func TestFindFetched(t *testing.T) {
 	t.Setenv(EnvPlugin, "")
 	t.Setenv("CUDA_VISIBLE_DEVICES", "0")
@@ -150,7 +152,7 @@ func TestFindFetched(t *testing.T) {
 	t.Cleanup(func() { Driver = driver })
 	for _, c := range []struct {
 		driver int
-		there  string // of the folders, which with cuDNN
+		there  string // folders in libDir; "+cudnn": with cuDNN
 		want   string
 	}{
 		{580, "cuda13+cudnn cuda12+cudnn", "cuda13"},
@@ -182,7 +184,7 @@ func TestFindFetched(t *testing.T) {
 	}
 }
 
-// A library that the plugin lacks is named, with the command that brings it.
+// If a library is missing, the error names it and the command that installs it.
 func TestMissingLibrary(t *testing.T) {
 	var no *device.UnsupportedError
 	err := withHint(&pjrt.PluginError{Path: "/p.so", Problem: "it needs the library libcudnn.so.9", Missing: "libcudnn.so.9"})
@@ -195,8 +197,7 @@ func TestMissingLibrary(t *testing.T) {
 	}
 }
 
-// The CUDA plugin knows the options of a client that has some of the devices: that there
-// is no GPU is all that it minds.
+// The CUDA plugin accepts the options of a client: the only error is that there is no GPU.
 func TestDevicesOfCUDA(t *testing.T) {
 	t.Setenv(EnvPlugin, "")
 	path, err := FindCUDA("", libDir)
@@ -204,11 +205,11 @@ func TestDevicesOfCUDA(t *testing.T) {
 		testskip.Skip(t, "%v", err)
 	}
 	if Driver() > 0 {
-		return // the devices themselves are tried
+		return // other tests open the devices
 	}
 	for _, devices := range [][]int{nil, {0}, {2, 0}} {
 		if _, err := Open(path, Options{Devices: devices}); err == nil || !strings.Contains(err.Error(), "No visible GPU devices") {
-			t.Errorf("devices %v: %v, want no GPU to be the only trouble", devices, err)
+			t.Errorf("devices %v: %v, want only the error that there is no GPU", devices, err)
 		}
 	}
 	if _, err := Count(path); err == nil || !strings.Contains(err.Error(), "No visible GPU devices") {
@@ -216,7 +217,7 @@ func TestDevicesOfCUDA(t *testing.T) {
 	}
 }
 
-// XLA's CPU plugin shows four devices, and more if a step is to be shared by more.
+// XLA's CPU plugin shows four devices by default, and more on request.
 func TestCount(t *testing.T) {
 	path, err := Find("", libDir)
 	if err != nil {

@@ -1,3 +1,6 @@
+// One launch: its arguments, its results, and the search for the first value that is not
+// finite.
+
 package xla
 
 import (
@@ -10,17 +13,17 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// launched is what a replica made of a launch: how many steps were good, all or
-// those before the first whose loss is not finite, and the metrics of these and of
-// that one.
+// launched is the result of a launch on one replica: the number of good steps, which
+// ends before the first step whose loss is not finite, and the metrics of these steps and
+// of that one.
 type launched struct {
 	good    int
 	metrics []device.Metric
 }
 
-// launch runs len(rates) steps, at most the module's, and gives what came of them
-// on each replica.
-func (s *session) launch(m *machine, rows []device.Row, rates []device.Rates) (all []launched, err error) {
+// launch runs len(rates) steps, at most m.module.Steps, and returns the result of each
+// replica.
+func (s *session) launch(m *compiledProgram, rows []device.Row, rates []device.Rates) (all []launched, err error) {
 	args, free, err := s.arguments(m.module, m.state, rows, rates)
 	defer func() { err = errors.Join(err, free()) }()
 	if err != nil {
@@ -52,7 +55,7 @@ func (s *session) launch(m *machine, rows []device.Row, rates []device.Rates) (a
 	return all, nil
 }
 
-// take reads losses, errors and the number of good steps, and frees their buffers.
+// take reads losses, wrong answers and the number of good steps, and frees their buffers.
 func take(m *lower.Module, out []*pjrt.Buffer, steps int) (launched, error) {
 	losses, wrong, count := make([]float32, m.Steps), make([]float32, m.Steps), make([]int32, 1)
 	for i, dst := range [][]byte{rawOf(losses), rawOf(wrong), rawOf(count)} {
@@ -67,7 +70,8 @@ func take(m *lower.Module, out []*pjrt.Buffer, steps int) (launched, error) {
 	return l, nil
 }
 
-// run executes and waits, while no program is being compiled for a GPU.
+// run executes, and waits for the end. It does not run while a program is compiled for a
+// GPU.
 func (e *executable) run(args [][]*pjrt.Buffer) ([][]*pjrt.Buffer, error) {
 	timing.RLock()
 	defer timing.RUnlock()
@@ -84,8 +88,8 @@ func copyRows(dst []int32, rows []device.Row) {
 	}
 }
 
-// arguments puts state and plan on the device of each replica; free destroys the
-// plan's part.
+// arguments copies state, rows and rates to the device of each replica. free destroys the
+// buffers of rows and rates; call it also after an error.
 func (s *session) arguments(m *lower.Module, state []*memory, rows []device.Row, rates []device.Rates) (args [][]*pjrt.Buffer, free func() error, err error) {
 	var plan []*pjrt.Buffer
 	free = func() error { return destroy(plan) }
@@ -115,8 +119,8 @@ func (s *session) arguments(m *lower.Module, state []*memory, rows []device.Row,
 	return args, free, nil
 }
 
-// planOf is a replica's part of a plan: its rows of each step, the rates, and in a
-// loop the number of steps.
+// planOf returns the inputs of a launch for one replica: its rows (steps, batch, 4), the
+// rates (steps, 2) and, for a loop, the number of steps.
 func planOf(m *lower.Module, replica int, rows []device.Row, rates []device.Rates) []kernel.Tensor {
 	r, q := kernel.New(kernel.Int32, m.Steps, m.Batch, 4), kernel.New(kernel.Float32, m.Steps, 2)
 	for step, x := range rates {
@@ -130,9 +134,9 @@ func planOf(m *lower.Module, replica int, rows []device.Row, rates []device.Rate
 	return plan
 }
 
-// nonFinite runs the forward part again and names the first layer whose
-// parameters or outputs are not finite.
-func (s *session) nonFinite(m *machine, rows []device.Row, step int) error {
+// nonFinite runs the forward part of a step again, and returns a *NonFiniteError with the
+// first layer whose parameters or outputs are not finite.
+func (s *session) nonFinite(m *compiledProgram, rows []device.Row, step int) error {
 	e := &device.NonFiniteError{Step: step, Layer: "loss", Instr: "cross entropy"}
 	module, probes, err := lower.Diagnose(m.p, lower.Options{Precision: s.o.Precision, Sequential: s.d.cpu()})
 	if err != nil {
@@ -160,7 +164,7 @@ func (s *session) nonFinite(m *machine, rows []device.Row, step int) error {
 	return e
 }
 
-// look executes a module with one output of n bytes, and reads each replica's.
+// look executes a module with one output of n bytes, and returns each replica's output.
 func look(code *executable, args [][]*pjrt.Buffer, n int) ([][]byte, error) {
 	out, err := code.run(args)
 	if err != nil {
@@ -177,7 +181,7 @@ func look(code *executable, args [][]*pjrt.Buffer, n int) ([][]byte, error) {
 	return all, nil
 }
 
-// firstFault is the first place where a replica has 0, -1 where none has.
+// firstFault is the lowest index at which a replica has 0, -1 if there is none.
 func firstFault(flags [][]byte) int {
 	first := -1
 	for _, list := range flags {

@@ -1,3 +1,6 @@
+// Tests of launches: loops of steps, loops of equal blocks, losses that are not finite, and
+// the cache of executables.
+
 package xla
 
 import (
@@ -15,7 +18,7 @@ import (
 	"depthlab/nets/program"
 )
 
-// small is a session of a tiny net with random weights and images.
+// small opens a session of a tiny net with random weights and generated images.
 func small(t *testing.T, d *Device, net string) (device.Session, device.Programs) {
 	t.Helper()
 	return smallWith(t, d, net, func(*compile.Config) {})
@@ -90,7 +93,7 @@ func smallPlan(first, steps int) device.Launch {
 	return p
 }
 
-// trained runs steps in calls of these sizes, and gives metrics and state.
+// trained calls Train once for each number of steps, and returns metrics and state.
 func trained(t *testing.T, s device.Session, p device.Programs, calls ...int) ([]device.Metric, []float32) {
 	t.Helper()
 	var all []device.Metric
@@ -113,8 +116,8 @@ func trained(t *testing.T, s device.Session, p device.Programs, calls ...int) ([
 	return all, state
 }
 
-// The loop that a GPU runs: many steps in one launch are as many launches, bit
-// for bit, and close to the single steps without a loop.
+// The loop that a GPU runs: many steps in one launch give the same bits as in several
+// launches, and almost the same values as steps without a loop.
 func TestLoop(t *testing.T) {
 	t.Run("one device", func(t *testing.T) { testLoop(t, "resnet-8", 0) })
 	t.Run("two replicas", func(t *testing.T) { testLoop(t, "plain-8", 2) })
@@ -157,14 +160,14 @@ func testLoop(t *testing.T, net string, replicas int) {
 	}
 }
 
-// Equal blocks in loops, inside the loop of steps, give what they give one by
-// one: after a step every tensor to the bound, of its largest element. (Later the
-// rounding of the first step has grown: nets so deep, on so few pixels, do that.)
+// Equal blocks in a loop, inside the loop of steps, compute the same as one by one: after
+// one step, every tensor to within bound times its largest element. (After more steps the
+// difference in rounding has grown, because these nets are deep and the images small.)
 func TestRolled(t *testing.T) {
 	if testskip.Everything() {
 		t.Run("one batch", func(t *testing.T) { testRolled(t, "resnet-38/B", 0, 1e-4) })
 	}
-	t.Run("micro-batches", func(t *testing.T) { testRolled(t, "resnet-26/B", 1, 1e-3) }) // a loop with loops in it; groups of one image round more
+	t.Run("micro-batches", func(t *testing.T) { testRolled(t, "resnet-26/B", 1, 1e-3) }) // nested loops; batch norm over one image rounds more
 }
 
 func testRolled(t *testing.T, net string, micro int, bound float64) {
@@ -217,7 +220,7 @@ func testRolled(t *testing.T, net string, micro int, bound float64) {
 	near("loss of an evaluation", counts[1].Loss, counts[0].Loss, 1e-3*counts[0].Loss)
 }
 
-// A loss that is not finite ends the loop in its step, and changes nothing.
+// A loss that is not finite ends the loop at its step, and the state stays as it was.
 func TestLoopNotFinite(t *testing.T) {
 	d := open(t, 4)
 	good, p := small(t, d, "plain-8")
@@ -254,8 +257,7 @@ func TestLoopNotFinite(t *testing.T) {
 	}
 }
 
-// A compiled program is kept on disk and found again; a damaged file is made
-// anew.
+// A compiled program is kept on disk and found again; a damaged file is replaced.
 func TestCache(t *testing.T) {
 	path, err := Find("", libDir)
 	if err != nil {

@@ -1,3 +1,5 @@
+// Arrays that outlive a step, on the host and on the devices.
+
 package xla
 
 import (
@@ -11,16 +13,16 @@ import (
 	"depthlab/nets/program"
 )
 
-// memory is an array that outlives a step, on the host, the devices or both.
-// The host's copy has the logical order, the devices' are channels-last.
+// memory is an array that outlives a step, on the host, the devices or both. The copy on
+// the host is in logical order (N, C, H, W), those on the devices are channels-last.
 type memory struct {
 	lower.Memory
 	views []view         // the tensors that it holds
-	host  kernel.Tensor  // without Shape where only the devices have it
-	dev   []*pjrt.Buffer // of each replica; nil where only the host has it
+	host  kernel.Tensor  // Shape is nil if only the devices have a copy
+	dev   []*pjrt.Buffer // one for each replica; nil if only the host has a copy
 }
 
-// view is a tensor at an element of a memory.
+// view is a tensor that begins at element at of a memory.
 type view struct {
 	at    int
 	shape kernel.Shape
@@ -39,7 +41,7 @@ func newMemory(p *program.Program, m lower.Memory) *memory {
 
 var types = map[kernel.DType]pjrt.Type{kernel.Float32: pjrt.Float32, kernel.Int32: pjrt.Int32, kernel.Uint8: pjrt.Uint8}
 
-// onDevices gives the copy of each replica, made from the host's if need be.
+// onDevices returns the copy of each replica. It copies from the host if there are none.
 func (m *memory) onDevices(c *pjrt.Client, replicas int) ([]*pjrt.Buffer, error) {
 	if m.dev != nil {
 		return m.dev, nil
@@ -57,12 +59,12 @@ func (m *memory) onDevices(c *pjrt.Client, replicas int) ([]*pjrt.Buffer, error)
 		m.dev = append(m.dev, b)
 	}
 	if !m.Arena.Packed() {
-		m.host = kernel.Tensor{} // the data set need not lie twice
+		m.host = kernel.Tensor{} // do not keep the data set twice
 	}
 	return m.dev, nil
 }
 
-// onHost gives the host's copy, fetched from the first replica if need be.
+// onHost returns the copy on the host. It reads from the first replica if there is none.
 func (m *memory) onHost() (kernel.Tensor, error) {
 	if m.host.Shape != nil {
 		return m.host, nil
@@ -79,14 +81,15 @@ func (m *memory) onHost() (kernel.Tensor, error) {
 	return host, nil
 }
 
-// written says that the host's copy was changed: those of the devices go.
+// written drops the copies on the devices, after the one on the host was changed.
 func (m *memory) written() error {
 	dev := m.dev
 	m.dev = nil
 	return destroy(dev)
 }
 
-// replace takes what a launch wrote on each replica.
+// replace makes dev the copies on the devices, and drops the old ones and that on the
+// host.
 func (m *memory) replace(dev []*pjrt.Buffer) error {
 	old := m.dev
 	m.dev, m.host = dev, kernel.Tensor{}
@@ -101,7 +104,7 @@ func destroy(buffers []*pjrt.Buffer) error {
 	return errors.Join(all...)
 }
 
-// reorder copies src to dst: to the device's order, or back.
+// reorder copies src to dst: from logical order to channels-last if last, else back.
 func (m *memory) reorder(dst, src kernel.Tensor, last bool) {
 	for _, v := range m.views {
 		n := v.shape.Len()
@@ -116,8 +119,8 @@ func (m *memory) reorder(dst, src kernel.Tensor, last bool) {
 	}
 }
 
-// exchange copies (N,C,H,W) to (N,H,W,C), or back; (C,H,W) likewise. What has
-// fewer axes stays as it is.
+// exchange copies (N, C, H, W) to (N, H, W, C) if last, else back; the same for (C, H, W).
+// A tensor with fewer axes keeps its order.
 func exchange[T any](dst, src []T, s kernel.Shape, last bool) {
 	if len(s) < 3 {
 		copy(dst, src)
@@ -145,7 +148,7 @@ func dims(s kernel.Shape) []int64 {
 	return d
 }
 
-// raw is the memory of a tensor.
+// raw returns the bytes of a tensor, without copying.
 func raw(t kernel.Tensor) []byte {
 	switch {
 	case t.F32 != nil:
@@ -155,7 +158,7 @@ func raw(t kernel.Tensor) []byte {
 	case t.U8 != nil:
 		return t.U8
 	}
-	panic(fmt.Sprintf("xla: a tensor %v without elements", t.Shape))
+	panic(fmt.Sprintf("xla: the tensor of shape %v has no elements", t.Shape))
 }
 
 func rawOf[T any](s []T) []byte {

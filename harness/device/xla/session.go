@@ -1,3 +1,5 @@
+// Sessions: programs that share their state on the devices.
+
 package xla
 
 import (
@@ -15,23 +17,23 @@ type session struct {
 	o        device.Options
 	info     device.Info
 	programs device.Programs
-	machines []*machine
+	compiled []*compiledProgram
 	memories map[string]*memory
-	failed   error // what ended the session
+	failed   error // nil while the session is usable
 }
 
-// machine is a program with its executable and state.
-type machine struct {
+// compiledProgram is a program with its executable and state.
+type compiledProgram struct {
 	p      *program.Program
 	module *lower.Module
 	code   *executable
 	state  []*memory
-	rows   kernel.Tensor // of the last step, for Read: the first replica's
-	rates  kernel.Tensor
+	rows   kernel.Tensor // (batch, 4): rows of the first replica in the last step, for Read
+	rates  kernel.Tensor // (2): rates of the last step, for Read
 }
 
-// batch is the number of rows of a step, of all replicas together.
-func (m *machine) batch() int { return m.module.Batch * m.module.Replicas }
+// batch is the number of rows in a step, of all replicas together.
+func (m *compiledProgram) batch() int { return m.module.Batch * m.module.Replicas }
 
 // Open lowers and compiles the programs.
 func (d *Device) Open(p device.Programs, o device.Options) (device.Session, error) {
@@ -43,7 +45,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 		s.o.Precision = device.FP32
 	}
 	if s.o.Precision == device.TF32 && d.cpu() {
-		return nil, &device.UnsupportedError{Device: name, What: "precision tf32 on a CPU", Hint: "it is for NVIDIA GPUs: use fp32, or bf16"}
+		return nil, &device.UnsupportedError{Device: name, What: "precision tf32 on a CPU", Hint: "tf32 needs an NVIDIA GPU: use fp32 or bf16"}
 	}
 	if n := p.Replicas(); n > len(d.client.Devices) {
 		return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("%d replicas on %d devices", n, len(d.client.Devices)), Hint: "each replica needs a device of its own"}
@@ -54,25 +56,25 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 		if err != nil {
 			return nil, err
 		}
-		m := &machine{p: q, module: module, rows: kernel.New(kernel.Int32, module.Batch, 4), rates: kernel.New(kernel.Float32, 2)}
+		m := &compiledProgram{p: q, module: module, rows: kernel.New(kernel.Int32, module.Batch, 4), rates: kernel.New(kernel.Float32, 2)}
 		if m.state, err = s.state(q, module.State); err != nil {
 			return nil, err
 		}
 		if m.code, err = d.compile(module, o); err != nil {
 			return nil, fmt.Errorf("xla: program %s: %w", q.Name, s.explain(err))
 		}
-		s.machines = append(s.machines, m)
+		s.compiled = append(s.compiled, m)
 	}
 	return s, nil
 }
 
-// state gives the memories of a module, which programs share by name.
+// state returns the memories of a module. Programs share memories of the same name.
 func (s *session) state(p *program.Program, list []lower.Memory) ([]*memory, error) {
 	var all []*memory
 	for _, m := range list {
 		key := m.Name
 		if !m.Arena.Packed() {
-			key += m.Shape.String() // "input" of another batch is another
+			key += m.Shape.String() // "input" of programs with different batches is not shared
 		}
 		x := s.memories[key]
 		if x == nil {
@@ -80,7 +82,7 @@ func (s *session) state(p *program.Program, list []lower.Memory) ([]*memory, err
 			s.memories[key] = x
 		}
 		if !x.Shape.Equal(m.Shape) {
-			return nil, fmt.Errorf("xla: programs disagree on the %s arena", m.Name)
+			return nil, fmt.Errorf("xla: the %s arena has shape %v in one program and %v in another", m.Name, x.Shape, m.Shape)
 		}
 		all = append(all, x)
 	}
@@ -89,11 +91,11 @@ func (s *session) state(p *program.Program, list []lower.Memory) ([]*memory, err
 
 func (s *session) Info() device.Info { return s.info }
 
-// Choices are the fingerprints of what the programs were compiled to. On a CPU
-// nothing is chosen by timing.
+// Choices are the fingerprints of the executables. On a CPU there are none: nothing is
+// chosen by timing.
 func (s *session) Choices() []device.Choice {
 	var all []device.Choice
-	for _, m := range s.machines {
+	for _, m := range s.compiled {
 		if !s.d.cpu() && m.code.fingerprint != "" {
 			all = append(all, device.Choice{Key: m.p.Name, Value: m.code.fingerprint})
 		}
@@ -112,12 +114,12 @@ func (s *session) Close() error {
 	return errors.Join(all...)
 }
 
-// find gives the memory that holds a buffer, and where in it.
+// find returns the memory that holds the named buffer, and where in it.
 func (s *session) find(name string) (*memory, view, error) {
 	if s.failed != nil {
 		return nil, view{}, s.failed
 	}
-	for _, m := range s.machines {
+	for _, m := range s.compiled {
 		id, ok := m.p.Lookup(name)
 		if !ok {
 			continue
@@ -125,7 +127,7 @@ func (s *session) find(name string) (*memory, view, error) {
 		b := &m.p.Buffers[id]
 		switch {
 		case b.Arena == program.Work:
-			return nil, view{}, fmt.Errorf("xla: buffer %s is work space, its content does not outlive the step", name)
+			return nil, view{}, fmt.Errorf("xla: buffer %s cannot be read or written: it is in the work arena, which is reused within a step", name)
 		case id == m.p.Rows:
 			return &memory{Memory: lower.Memory{Type: b.Type}, host: m.rows}, view{0, b.Shape}, nil
 		case id == m.p.Rates:
@@ -142,10 +144,10 @@ func (s *session) find(name string) (*memory, view, error) {
 		}
 		return x[0], at, nil
 	}
-	return nil, view{}, fmt.Errorf("xla: no buffer is called %s", name)
+	return nil, view{}, fmt.Errorf("xla: no program of the session has a buffer %q", name)
 }
 
-// tensor gives a view of the host's copy.
+// tensor returns a view of the copy on the host.
 func (m *memory) tensor(v view) (kernel.Tensor, error) {
 	t, err := m.onHost()
 	n := v.shape.Len()
@@ -163,11 +165,11 @@ func (s *session) Write(name string, src any) error {
 	if err != nil {
 		return err
 	}
-	if n := s.machines[0].p.Devices(); n > 1 && !m.Arena.Packed() && device.Len(src) == n*v.shape.Len() {
-		return s.divided(m, n, src)
+	if n := s.compiled[0].p.Devices(); n > 1 && !m.Arena.Packed() && device.Len(src) == n*v.shape.Len() {
+		return s.writeDivided(m, n, src)
 	}
 	if m.host.Shape == nil && v.shape.Equal(m.Shape) {
-		m.host = kernel.New(m.Type, m.Shape...) // what is replaced whole need not be fetched
+		m.host = kernel.New(m.Type, m.Shape...) // all of it is replaced: do not read it from the device first
 	}
 	t, err := m.tensor(v)
 	if err != nil {
@@ -191,11 +193,13 @@ func (s *session) Read(name string, dst any) error {
 	return device.Copy(name, t, dst, false)
 }
 
-func (s *session) machine(p *program.Program, what string) (*machine, error) {
+// lookup returns the compiled form of p. what completes the error if there is none: "to
+// train".
+func (s *session) lookup(p *program.Program, what string) (*compiledProgram, error) {
 	if s.failed != nil {
 		return nil, s.failed
 	}
-	for _, m := range s.machines {
+	for _, m := range s.compiled {
 		if m.p == p && p != nil {
 			return m, nil
 		}
@@ -204,18 +208,18 @@ func (s *session) machine(p *program.Program, what string) (*machine, error) {
 }
 
 func (s *session) Train(plan device.Launch, metrics []device.Metric) error {
-	m, err := s.machine(s.programs.Train, "train")
+	m, err := s.lookup(s.programs.Train, "train")
 	if err != nil {
 		return err
 	}
 	if len(metrics) != len(plan.Rates) {
-		return fmt.Errorf("xla: %d metrics for %d steps", len(metrics), len(plan.Rates))
+		return fmt.Errorf("xla: %d metrics for %d steps, expected one for each step", len(metrics), len(plan.Rates))
 	}
 	return s.steps(m, plan, metrics)
 }
 
 func (s *session) Calibrate(plan device.Launch) error {
-	m, err := s.machine(s.programs.Calibrate, "calibrate")
+	m, err := s.lookup(s.programs.Calibrate, "calibrate")
 	if err != nil {
 		return err
 	}
@@ -225,12 +229,12 @@ func (s *session) Calibrate(plan device.Launch) error {
 	return nil
 }
 
-// steps runs a plan in launches, and says where a loss that is not finite came
-// from.
-func (s *session) steps(m *machine, plan device.Launch, metrics []device.Metric) error {
+// steps runs a plan in launches. If a loss is not finite, the error is a *NonFiniteError
+// with the layer that caused it.
+func (s *session) steps(m *compiledProgram, plan device.Launch, metrics []device.Metric) error {
 	batch := m.batch()
 	if len(plan.Rows) != batch*len(plan.Rates) {
-		return fmt.Errorf("xla: a plan of %d rows for %d steps of %d images", len(plan.Rows), len(plan.Rates), batch)
+		return fmt.Errorf("xla: %d rows for %d steps of %d images, expected %d", len(plan.Rows), len(plan.Rates), batch, batch*len(plan.Rates))
 	}
 	if err := m.checkRows(plan.Rows); err != nil {
 		return err
@@ -242,7 +246,7 @@ func (s *session) steps(m *machine, plan device.Launch, metrics []device.Metric)
 		if err != nil {
 			return s.fail(err)
 		}
-		first := all[0] // as all have, since they add up
+		first := all[0] // loss and errors are all-reduced: every replica has the same
 		copy(metrics[at:], first.metrics)
 		if good := first.good; good < n {
 			return s.nonFinite(m, rows[good*batch:][:batch], plan.First+at+good)
@@ -254,13 +258,13 @@ func (s *session) steps(m *machine, plan device.Launch, metrics []device.Metric)
 
 func (s *session) Eval(rows []device.Row) (device.Counts, error) {
 	var c device.Counts
-	m, err := s.machine(s.programs.Eval, "evaluate")
+	m, err := s.lookup(s.programs.Eval, "evaluate")
 	if err != nil {
 		return c, err
 	}
 	batch := m.batch()
 	if len(rows)%batch != 0 {
-		return c, fmt.Errorf("xla: %d rows to evaluate are no multiple of the batch of %d", len(rows), batch)
+		return c, fmt.Errorf("xla: %d rows to evaluate, expected a multiple of the batch of %d", len(rows), batch)
 	}
 	if err := m.checkRows(rows); err != nil {
 		return c, err
@@ -272,7 +276,7 @@ func (s *session) Eval(rows []device.Row) (device.Counts, error) {
 			return c, s.fail(err)
 		}
 		for _, l := range all {
-			n = min(n, l.good+1) // a loss that is not finite is a result here; after it the loop stops
+			n = min(n, l.good+1) // the loop stops after a loss that is not finite; in an evaluation that loss counts
 		}
 		for i := range n {
 			for r, l := range all {
@@ -297,8 +301,8 @@ func filled(rows []device.Row) (images int) {
 	return images
 }
 
-// checkRows holds rows against the data set and the padding.
-func (m *machine) checkRows(rows []device.Row) error {
+// checkRows returns an error if a row's image or crop is out of range.
+func (m *compiledProgram) checkRows(rows []device.Row) error {
 	var images kernel.Shape
 	var top, left int32
 	for _, c := range m.p.Code {
@@ -312,10 +316,10 @@ func (m *machine) checkRows(rows []device.Row) error {
 	}
 	for i, r := range rows {
 		if r[0] < -1 || int(r[0]) >= images[0] {
-			return fmt.Errorf("xla: row %d asks for image %d of %d", i, r[0], images[0])
+			return fmt.Errorf("xla: row %d: image %d, expected -1 to %d", i, r[0], images[0]-1)
 		}
 		if r[1] < 0 || r[1] > top || r[2] < 0 || r[2] > left {
-			return fmt.Errorf("xla: row %d crops at (%d, %d), which is outside the padded image", i, r[1], r[2])
+			return fmt.Errorf("xla: row %d: crop at (%d, %d), expected at most (%d, %d), which is within the padded image", i, r[1], r[2], top, left)
 		}
 	}
 	return nil

@@ -1,3 +1,5 @@
+// Batches that are copied to the devices during a launch (staging).
+
 package xla
 
 import (
@@ -11,21 +13,22 @@ import (
 	"depthlab/nets/program"
 )
 
-// staged is a batch on the devices, a part of it on each replica's.
+// staged is a batch on the devices, divided among the replicas.
 type staged struct{ images, labels []*pjrt.Buffer }
 
 func (b *staged) Free() error { return errors.Join(destroy(b.images), destroy(b.labels)) }
 
-// ChannelsLast: see lower.Held.
+// ChannelsLast reports that staged images must be channels-last (see lower.Held).
 func (s *session) ChannelsLast() bool { return true }
 
-// Stage does not touch what launches do: PJRT takes buffers from any thread.
+// Stage may be called during a launch: it shares no state with it, and PJRT is thread
+// safe.
 func (s *session) Stage(images []uint8, labels []int32) (device.Staged, error) {
-	p := s.machines[0].p
+	p := s.compiled[0].p
 	b := &staged{}
 	var err error
-	if b.images, err = s.deal(p, p.Images, images); err == nil {
-		b.labels, err = s.deal(p, p.Labels, rawOf(labels))
+	if b.images, err = s.distribute(p, p.Images, images); err == nil {
+		b.labels, err = s.distribute(p, p.Labels, rawOf(labels))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("xla: %w", s.explain(err)), b.Free())
@@ -33,11 +36,11 @@ func (s *session) Stage(images []uint8, labels []int32) (device.Staged, error) {
 	return b, nil
 }
 
-// deal copies a part of the bytes to each replica, for a buffer as it is held.
-func (s *session) deal(p *program.Program, id program.BufID, bytes []byte) (all []*pjrt.Buffer, err error) {
+// distribute copies to each replica its part of the bytes of a buffer.
+func (s *session) distribute(p *program.Program, id program.BufID, bytes []byte) (all []*pjrt.Buffer, err error) {
 	b, n := &p.Buffers[id], p.Devices()
 	if int64(len(bytes)) != int64(n)*b.Bytes() {
-		return nil, fmt.Errorf("%s: %d bytes, want %d", b.Name, len(bytes), int64(n)*b.Bytes())
+		return nil, fmt.Errorf("%s: %d bytes, expected %d", b.Name, len(bytes), int64(n)*b.Bytes())
 	}
 	for r := range n {
 		part := device.Part(bytes, r, n).([]uint8)
@@ -64,8 +67,9 @@ func (s *session) Use(x device.Staged) error {
 	return nil
 }
 
-// divided is Write of a slice that is as long as the buffers of all replicas together.
-func (s *session) divided(m *memory, replicas int, src any) error {
+// writeDivided writes a slice that is as long as the buffers of all replicas together: to
+// each replica its part.
+func (s *session) writeDivided(m *memory, replicas int, src any) error {
 	if err := m.written(); err != nil {
 		return err
 	}

@@ -1,5 +1,7 @@
 //go:build nightly
 
+// The nightly forecasts of all programs of the study.
+
 package xla
 
 import (
@@ -11,14 +13,14 @@ import (
 	"depthlab/nets/compile"
 )
 
-// Every program of the study, and the largest of ImageNet: every convolution is
-// a cuDNN call, and what it needs fits in the card's memory. For three cards, in
-// two precisions, it takes an hour: -timeout 0.
-func TestForetellStudy(t *testing.T) {
+// Every program of the study, and the largest of ImageNet: every convolution is a cuDNN
+// call, and the temporaries fit in the GPU's memory. For three GPUs in two precisions it
+// takes an hour: -timeout 0.
+func TestForecastStudy(t *testing.T) {
 	t.Setenv(EnvPlugin, "")
 	try := func(net string, m nets.Mode, c compile.Config, target string, p device.Precision) {
 		t.Run(fmt.Sprintf("%s/%s/%s/%s", target, p, net, m), func(t *testing.T) {
-			f := foretell(t, compiled(t, net, m, c), target, p)
+			f := forecast(t, compiled(t, net, m, c), target, p)
 			config, err := targets.ReadFile("targets/" + target + ".txtpb")
 			if memory := sheet(string(config), "device_memory_size"); err != nil || float64(f.Temporaries) > memory {
 				t.Errorf("%d MiB of temporaries, %.0f MiB of memory (%v)", f.Temporaries>>20, memory/(1<<20), err)

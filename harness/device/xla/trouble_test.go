@@ -1,3 +1,5 @@
+// Tests of error messages, and of which executable is used.
+
 package xla
 
 import (
@@ -11,18 +13,18 @@ import (
 	"depthlab/harness/device/xla/pjrt"
 )
 
-// What CUDA and XLA say is turned into what to do.
+// Errors of CUDA and XLA become advice.
 func TestNoClient(t *testing.T) {
 	for words, want := range map[string]string{
-		"INTERNAL: no supported devices found: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH: system has unsupported display driver / cuda driver combination": "restart of the machine",
+		"INTERNAL: no supported devices found: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH: system has unsupported display driver / cuda driver combination": "restart the machine",
 		"CUDA driver version is insufficient for CUDA runtime version":                                                                             "driver is too old",
-		"CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image is available for execution on the device":                                                   "card is too old",
+		"CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image is available for execution on the device":                                                   "GPU is too old",
 		"CUDA_ERROR_UNSUPPORTED_PTX_VERSION: the provided PTX was compiled with an unsupported toolchain":                                          "driver is too old",
-		"RESOURCE_EXHAUSTED: CUDA_ERROR_OUT_OF_MEMORY":                                                                                             "memory is taken",
+		"RESOURCE_EXHAUSTED: CUDA_ERROR_OUT_OF_MEMORY":                                                                                             "memory is in use",
 		"FAILED_PRECONDITION: DNN library initialization failed":                                                                                   "cuDNN is missing",
 		"No visible GPU devices.":                                  "CUDA_VISIBLE_DEVICES",
 		"CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected": "CUDA_VISIBLE_DEVICES",
-		"something else":                                           "of this plugin's kind",
+		"something else":                                           "that the plugin is for",
 	} {
 		cause := errors.New(words)
 		err := noClient(cause)
@@ -32,7 +34,7 @@ func TestNoClient(t *testing.T) {
 	}
 }
 
-// A lack of memory, a lost device and other failures are told apart.
+// Out of memory, a lost device and other failures are distinguished.
 func TestExplain(t *testing.T) {
 	s := &session{d: open(t, 0)}
 	for _, c := range []struct {
@@ -63,13 +65,13 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// An option that a plugin does not know is left out, unless it must hold.
+// An option that the plugin does not know is left out if it is false.
 func TestUnknownOption(t *testing.T) {
 	d := open(t, 0)
 	const text = "module @m {\n  func.func @main(%a: tensor<3xf32>) -> tensor<3xf32> {\n    return %a : tensor<3xf32>\n  }\n}\n"
 	for _, must := range []bool{false, true} {
 		options := pjrt.CompileOptions{"xla_no_such_option": must, "xla_nor_this": false, "xla_allow_excess_precision": false}
-		e, err := withKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, 1, o) })
+		e, err := compileKnown(options, func(o pjrt.CompileOptions) (*pjrt.Executable, error) { return d.client.Compile(text, 1, o) })
 		if err == nil {
 			err = e.Destroy()
 		}
@@ -82,8 +84,8 @@ func TestUnknownOption(t *testing.T) {
 	}
 }
 
-// A run's folder keeps its executables, and with them the algorithms that were
-// chosen, whatever becomes of the cache.
+// A run's folder keeps its executables, and so the algorithms that were chosen by timing,
+// whatever happens to the cache.
 func TestKept(t *testing.T) {
 	d := open(t, 0)
 	d.cache = t.TempDir()
@@ -112,10 +114,10 @@ func TestKept(t *testing.T) {
 	first := find(run).fingerprint
 	forget()
 	if e := find(""); e.fingerprint != first || compiled != 1 {
-		t.Errorf("from the cache comes %q after %d compilations, want %q and 1", e.fingerprint, compiled, first)
+		t.Errorf("the cache gives %q after %d compilations, want %q and 1", e.fingerprint, compiled, first)
 	}
 	if e := find(other); e.fingerprint != first || compiled != 1 {
-		t.Errorf("the one in hand is %q after %d compilations, want %q and 1", e.fingerprint, compiled, first)
+		t.Errorf("the loaded executable is %q after %d compilations, want %q and 1", e.fingerprint, compiled, first)
 	}
 	for _, dir := range []string{d.cache, run, other} {
 		if files, _ := os.ReadDir(dir); len(files) != 1 || filepath.Ext(files[0].Name()) != ".pjrt" {
@@ -129,7 +131,7 @@ func TestKept(t *testing.T) {
 		t.Fatalf("without cache and folder, %q after %d compilations", second, compiled)
 	}
 	if e := find(run); e.fingerprint != first || compiled != 2 {
-		t.Errorf("the run goes on with %q after %d compilations, it began with %q", e.fingerprint, compiled, first)
+		t.Errorf("the run resumes with %q after %d compilations, it began with %q", e.fingerprint, compiled, first)
 	}
 	if a, b := find(run), find(run); a != b {
 		t.Error("an executable is loaded twice")
@@ -138,6 +140,6 @@ func TestKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e := find(run); e.fingerprint != second || compiled != 2 {
-		t.Errorf("in place of a damaged one comes %q after %d compilations, want %q and 2", e.fingerprint, compiled, second)
+		t.Errorf("a damaged file is replaced by %q after %d compilations, want %q and 2", e.fingerprint, compiled, second)
 	}
 }

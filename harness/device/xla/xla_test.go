@@ -1,3 +1,5 @@
+// The conformance suite, on XLA's CPU plugin.
+
 package xla
 
 import (
@@ -12,8 +14,8 @@ import (
 
 const libDir = "../../../.lib"
 
-// open gives the device on XLA's CPU plugin, or skips. A loop of so many steps
-// is put into each launch, 0 for none.
+// open opens the device on XLA's CPU plugin, or skips the test. Each launch is a loop of
+// loop steps; 0 for no loop.
 func open(t testing.TB, loop int) *Device {
 	t.Helper()
 	return openWith(t, Options{Loop: loop, Quick: true})
@@ -37,8 +39,7 @@ func openWith(t testing.TB, o Options) *Device {
 	return d
 }
 
-// inBF16 is a device that is tried in bfloat16 too: XLA's CPU plugin computes
-// in it, if slowly.
+// inBF16 makes the suite test bfloat16, too, which XLA's CPU plugin computes, but slowly.
 type inBF16 struct{ device.Device }
 
 func (d inBF16) Info() device.Info {
@@ -47,8 +48,8 @@ func (d inBF16) Info() device.Info {
 	return i
 }
 
-// Close is left to the test's end: the suite starts the device anew for each
-// precision.
+// Close does nothing: the suite opens the device for each precision, and the test closes
+// it at its end.
 func (d inBF16) Close() error { return nil }
 
 func TestDevice(t *testing.T) {
@@ -57,7 +58,7 @@ func TestDevice(t *testing.T) {
 	devicetest.Golden(t, start)
 }
 
-// A CPU would compute in fp32 and not say so.
+// XLA's CPU plugin would silently compute in fp32.
 func TestNoTF32(t *testing.T) {
 	var no *device.UnsupportedError
 	_, err := open(t, 0).Open(device.Programs{Eval: &program.Program{}}, device.Options{Precision: device.TF32})
@@ -66,7 +67,7 @@ func TestNoTF32(t *testing.T) {
 	}
 }
 
-// Without a GPU the suite runs on XLA's CPU plugin, which is said.
+// Without a GPU the suite runs on XLA's CPU plugin, and the summary of the tests says so.
 func TestGPU(t *testing.T) {
 	if Driver() == 0 {
 		testskip.Hardware(t, testskip.GPU)

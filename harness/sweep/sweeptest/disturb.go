@@ -1,4 +1,4 @@
-// Ways to disturb a sweep: it is stopped, killed, or its device is wrong.
+// Disturbances of a sweep: signals, kills, and wrong devices.
 
 package sweeptest
 
@@ -17,8 +17,7 @@ import (
 	"depthlab/harness/disk"
 )
 
-// StopAfter is a context that ends once it was asked n times: the process is told to
-// stop somewhere between its events.
+// StopAfter is a context that ends after n calls of Err, as if a signal came between two events.
 func StopAfter(n int) context.Context {
 	s := &stopping{Context: context.Background()}
 	s.left.Store(int64(n))
@@ -38,11 +37,11 @@ func (s *stopping) Err() error {
 }
 
 const (
-	EnvDir  = "DEPTHLAB_TEST_DIR"     // where a process of Process puts its results
-	envKill = "DEPTHLAB_TEST_KILL_AT" // the file operation that it is killed in, counted from 1
+	EnvDir  = "DEPTHLAB_TEST_DIR"     // results folder of a process started by Process
+	envKill = "DEPTHLAB_TEST_KILL_AT" // the file operation in which it is killed, counted from 1
 )
 
-// Mortal counts this process's file operations and kills it in that of envKill.
+// Mortal counts the file operations of this process, and kills it in the one of envKill.
 func Mortal() (ops *int) {
 	killAt, _ := strconv.Atoi(os.Getenv(envKill))
 	ops = new(int)
@@ -53,7 +52,7 @@ func Mortal() (ops *int) {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
-		if *ops == killAt { // a write: killed when half of it is done
+		if *ops == killAt { // a write: kill the process after half of it
 			dying = true
 			return bytes / 2, errors.New("about to be killed")
 		}
@@ -62,8 +61,8 @@ func Mortal() (ops *int) {
 	return ops
 }
 
-// Process starts a test of this program as a process of its own, with EnvDir set, to be
-// killed at a file operation (0 for none) if it calls Mortal. out is complete after Wait.
+// Process starts a test of this program as another process, with EnvDir set. If the test calls
+// Mortal, the process is killed at file operation killAt (0 for none). out is complete after Wait.
 func Process(t *testing.T, test, dir string, killAt int) (cmd *exec.Cmd, out *bytes.Buffer) {
 	t.Helper()
 	cmd, out = exec.Command(os.Args[0], "-test.run=^"+test+"$"), new(bytes.Buffer)
@@ -75,19 +74,18 @@ func Process(t *testing.T, test, dir string, killAt int) (cmd *exec.Cmd, out *by
 	return cmd, out
 }
 
-// Killed says whether a process ended by being killed.
+// Killed reports whether a process ended with SIGKILL.
 func Killed(err error) bool {
 	var exit *exec.ExitError
 	return errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
 }
 
-// Faulty is a device whose sessions change what they read, or compute, of one
-// buffer.
+// Faulty is a device that multiplies one buffer by Scale, after each launch or when it is read.
 type Faulty struct {
 	device.Device
 	Buffer string
-	Scale  float32 // of its values
-	OnRead bool
+	Scale  float32
+	OnRead bool // when it is read
 }
 
 type faultySession struct {

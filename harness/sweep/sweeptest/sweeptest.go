@@ -1,5 +1,5 @@
-// Package sweeptest is small questions for tests, the ways to run and to disturb them,
-// and what must come out.
+// Package sweeptest has small questions for tests, ways to run and disturb them, and checks of
+// their results.
 package sweeptest
 
 import (
@@ -19,14 +19,13 @@ import (
 	"depthlab/harness/data"
 	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
-	"depthlab/harness/device/ref"
 	"depthlab/harness/model"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 )
 
-// Question is small enough for the plain Go device: two nets, a few steps.
+// Question is small enough for ref: two nets, a few steps.
 const Question = `
 question: Does it run?
 pairs: {depths: [8]}
@@ -42,7 +41,7 @@ save: 3 steps
 precision: fp32
 `
 
-// New is the sweep of a question, on preview data, with its results in dir.
+// New returns the sweep of a question, on preview data, with its results in dir.
 func New(t *testing.T, text, dir string, dev device.Device, precision string) *sweep.Sweep {
 	t.Helper()
 	q, err := experiments.Parse("test.yaml", []byte(text))
@@ -97,8 +96,8 @@ func Recorded(dir string) (all []*record.RunRecord, err error) {
 	return all, nil
 }
 
-// Interrupted runs the sweeps that begin gives, all of one folder, each stopped
-// in another place than the one before, until one comes to its end.
+// Interrupted runs sweeps that begin returns, all on one folder, each interrupted at another place,
+// until one ends. It returns the number of interruptions.
 func Interrupted(t *testing.T, begin func() *sweep.Sweep) (stops int) {
 	t.Helper()
 	for n := 1; ; n = n%23 + 4 {
@@ -115,8 +114,8 @@ func Interrupted(t *testing.T, begin func() *sweep.Sweep) (stops int) {
 	}
 }
 
-// Outcome is what must be the same however often a sweep was interrupted: the
-// weights, and the records but for time and speed.
+// Outcome returns what must be the same however often a sweep was interrupted: weights, and records
+// without times and speeds.
 func Outcome(t *testing.T, dir string) map[string]any {
 	t.Helper()
 	out := map[string]any{}
@@ -148,7 +147,7 @@ func Outcome(t *testing.T, dir string) map[string]any {
 	return out
 }
 
-// Small is a question whose nets train in a blink: on images of 4x4.
+// Small is a question with small nets on images of 4x4, which train quickly.
 const Small = `
 question: Does it survive?
 pairs: {depths: [8]}
@@ -164,15 +163,15 @@ save: 2 steps
 precision: fp32
 `
 
-// NewSmall is the sweep of Small with ref, on noise.
+// NewSmall returns the sweep of Small on noise, with the device Fast.
 func NewSmall(t *testing.T, dir string) *sweep.Sweep {
 	t.Helper()
-	s := New(t, Small, dir, ref.New(), "")
+	s := New(t, Small, dir, Fast(), "")
 	s.Data = datatest.Noise()
 	return s
 }
 
-// Undisturbed is the outcome of small without any fault.
+// Undisturbed is the outcome of Small without interruptions.
 func Undisturbed(t *testing.T) map[string]any {
 	t.Helper()
 	dir := t.TempDir()
@@ -186,14 +185,14 @@ func Undisturbed(t *testing.T) map[string]any {
 	return want
 }
 
-// Same wants the outcome of an undisturbed sweep in dir, and nothing left over
-// but others.
+// Same fails unless dir has the outcome want, and no other files than those of runs, the list of
+// runs and others.
 func Same(t *testing.T, dir string, want map[string]any, others ...string) {
 	t.Helper()
 	got := Outcome(t, dir)
 	for key := range want {
 		if !reflect.DeepEqual(got[key], want[key]) {
-			t.Errorf("%s differs from the undisturbed sweep's", key)
+			t.Errorf("%s differs from the uninterrupted sweep's", key)
 		}
 	}
 	var files []string
@@ -221,7 +220,7 @@ func Same(t *testing.T, dir string, want map[string]any, others ...string) {
 	}
 }
 
-// Warnings are those in the record of a run.
+// Warnings lists the warnings in the record of a run.
 func Warnings(t *testing.T, dir, id string) []string {
 	t.Helper()
 	rec, err := record.Read(At(dir, id).Record())

@@ -1,50 +1,48 @@
-// Sums of products as they are defined: convolutions of any size and stride, their
-// gradients, and products of matrices.
+// Direct convolutions of any size and stride, their gradients, and matrix products.
 //
 // A convolution with S x S taps, stride s and p zeros around x is
 //
 //	y[o][i][j] = sum over c, k, l of  w[o][c][k][l] x[c][s i + k - p][s j + l - p]
 //
-// so a pixel of y is a product of the weights, a matrix (inputs and taps) x outputs,
-// with the window of x that begins at its corner. In a block of V channels the
-// pixels of a row lie side by side, each with its V channels. So the window's part
-// in one row of one block is a run of S V numbers that lie together, and the
-// weights of a run lie in the same order, 16 outputs for each number:
+// so a pixel of y is the product of the weights, a matrix (inputs and taps) x outputs,
+// with a window of x. In a block of V channels the pixels of a row are contiguous,
+// each with its V channels. So the part of the window in one row of one block is a
+// run of S V contiguous numbers. The weights of a run are in the same order, with 16
+// outputs for each number. No window is copied, unlike im2col:
 //
 //	x:  row  s i - p      . . [ c0..c7 | c0..c7 | c0..c7 ] . .    a run: S = 3, V = 8
 //	    row  s i - p + 1  . . [ c0..c7 | c0..c7 | c0..c7 ] . .
 //	    row  s i - p + 2  . . [ c0..c7 | c0..c7 | c0..c7 ] . .
 //	w:  [16 outputs][block of inputs][k][l][V inputs][16 outputs]
 //
-// A table says where the window of each pixel begins and where the pixel lies in y,
-// so that stride, size and the shape of images do not matter to the loops. The
-// first convolution has 3 channels in planes: they are laid side by side first,
-// and a run has S 3 numbers.
+// A table holds the offset of each pixel's window in x and of the pixel in y, so that
+// the loops do not depend on stride, size and shape of images. The first convolution
+// has 3 channels in planes: they are interleaved first, and a run has S 3 numbers.
 //
-// The gradient by x of stride s: a pixel of dx meets those taps alone that are a
-// multiple of s away from it, and these are the same for all pixels whose row and
-// whose column leave the same remainders. So it is s s convolutions of dy, each
-// with a part of the taps, in reverse order, and stride 1:
+// The input gradient with stride s: only the taps that are a multiple of s away reach
+// a pixel of dx, and these are the same for all pixels whose row and column have the
+// same remainders modulo s. So it is s s convolutions of dy with stride 1, each with
+// some of the taps, in reverse order:
 //
 //	columns of dx, S = 3, s = 2, p = 1    0    1    2    3    4
 //	taps that reach them                  1   2,0   1   2,0   1
 //
-// The gradient by the weight is a product of matrices over the pixels: of numbers
-// of a run, in the order above, and outputs,
+// The weight gradient is a matrix product over the pixels, of the numbers of a run,
+// in the order above, and the outputs:
 //
 //	dw[number][o] = sum over images and pixels of  x[corner + number] dy[o][pixel]
 //
-// Images are cut into chunks, each with sums of its own, added in their order by
-// sumRows (flat.c): no bit depends on which thread took which chunk.
+// Images are divided into chunks, each with its own sums, which sumRows (flat.c) adds
+// in their order. So no bit depends on which thread computes which chunk.
 //
-// The error is that of a sum, number after number in float32 with one rounding
-// each: about sqrt(n) roundings for n products.
+// The error is that of a sequential sum in float32 with one rounding for each
+// product: about sqrt(n) roundings for n products.
 #include "vec.h"
 
-typedef struct directPart { // a convolution of some of the taps
-	int64_t weights, table;  // where they begin: bytes of w, pixels of the table
-	int64_t pixels;          // of a band of y
-	int64_t from, rows, run; // of a window: its first byte from the corner, rows of it, numbers in a row
+typedef struct directPart { // a convolution with some of the taps
+	int64_t weights, table;  // offsets: in w (bytes), in the table (pixels)
+	int64_t pixels;          // pixels of y in a whole piece
+	int64_t from, rows, run; // window: offset from the corner in bytes, rows, numbers in a row
 } directPart;
 
 typedef struct directTask { // see direct.go
@@ -53,22 +51,22 @@ typedef struct directTask { // see direct.go
 	const int32_t (*table)[2];
 	char *scratch;
 	int64_t threadScratch;
-	int64_t images, group, bands, bandRows, rows; // y: images of a piece, rows of one, rows of an image
-	int64_t xImage, xRow, xBlock, yImage, yRow, yBlock;       // bytes; x as the windows see it
-	int64_t blocks, outBlocks;                                // of inputs that lie together, of 16 outputs
-	int64_t together;                                         // blocks that are gone through with all outputs
-	int64_t step;                                             // from a number of a run to the next
-	int64_t planes, plane;                                    // of x that become neighbours; bytes of a pixel of one
-	int64_t height, line, width, skip, pixel, before, stride; // rows and bytes of a row of x as it comes; pixels that are laid, every skip-th
-	int64_t laidRows, laidRow;                                // 0 if x stays where it is
+	int64_t images, group, bands, bandRows, rows;             // group: images of a piece; bandRows: its rows; rows: of an image of y
+	int64_t xImage, xRow, xBlock, yImage, yRow, yBlock;       // strides in bytes; those of x after it is laid out
+	int64_t blocks, outBlocks;                                // blocks of inputs; blocks of 16 outputs
+	int64_t together;                                         // input blocks that are computed for all outputs before the next ones
+	int64_t step;                                             // stride between the numbers of a run
+	int64_t planes, plane;                                    // planes of x that are interleaved; bytes of a pixel of one
+	int64_t height, line, width, skip, pixel, before, stride; // x before it is laid out: rows, bytes of a row; width pixels, every skip-th, are laid out
+	int64_t laidRows, laidRow;                                // rows of a laid out band, and bytes of each; 0 if x is read in place
 	int64_t chunk;
 	int64_t parts;
 	directPart part[4];
 } directTask;
 
-enum { NUMBERS = V == 16 ? 12 : 6 }; // of a run that are multiplied together for the weight's gradient, at most
+enum { NUMBERS = V == 16 ? 12 : 6 }; // most numbers of a run that are multiplied together for the weight gradient
 
-// row copies row i of x, or zeros beyond its edges, with zeros on both sides.
+// row lays out row i of x, or zeros if it is outside of x, with padding on both sides.
 INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 	int64_t left = t->before * t->pixel, end = left + t->width * t->pixel, c = 0;
 	if (i < 0 || i >= t->height)
@@ -89,7 +87,7 @@ INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 		*(float *)(to + c) = 0;
 }
 
-// piece is a band of rows of an image, or a few images, fewer at the end.
+// piece is a band of rows of an image, or a few images; fewer at the end.
 typedef struct piece {
 	int64_t image, images, first, rows;
 } piece;
@@ -99,11 +97,11 @@ INLINE piece cut(const directTask *t, int64_t image, int64_t end, int64_t first)
 	return (piece){image, images < t->group ? images : t->group, first, rows < t->bandRows ? rows : t->bandRows};
 }
 
-// share gives how many of the pixels of a whole piece one has.
+// share returns the number of pixels of piece c, if a whole piece has pixels.
 INLINE int64_t share(const directTask *t, piece c, int64_t pixels) { return pixels * c.images / t->group * c.rows / t->bandRows; }
 
-// lay copies the rows that a piece needs, with a margin of zeros, and gives where
-// they lie then. Without a margin they stay where they are.
+// lay lays out the rows that a piece needs, with padding, and returns their address. If
+// nothing must be laid out, it returns their address in x.
 INLINE const char *lay(const directTask *t, piece c, char *to) {
 	int64_t block = t->height * t->line * t->planes, rows = t->laidRows - (t->bandRows - c.rows) * t->stride;
 	const char *x = t->x + c.image * t->blocks * block;
@@ -115,8 +113,8 @@ INLINE const char *lay(const directTask *t, piece c, char *to) {
 	return to;
 }
 
-// window adds the products of ROWS pixels with 16 outputs, over some blocks, to y.
-// Meanwhile what the next pixels, ahead, will read comes nearer.
+// window adds to y the products of ROWS pixels with 16 outputs, over some blocks. It
+// prefetches what the next pixels (ahead) will read.
 INLINE void window(const directTask *t, const directPart *p, int64_t blocks, const char *x, const char *w, char *y, int fresh, const int32_t (*table)[2], const int32_t (*ahead)[2]) {
 	vec sum[ROWS][OUT];
 	int64_t corner[ROWS];
@@ -146,9 +144,10 @@ INLINE void window(const directTask *t, const directPart *p, int64_t blocks, con
 			put(y + table[i][1] + o * t->yBlock, sum[i][o]);
 }
 
-// convolve adds to all outputs of a part what the blocks from b on give, ROWS pixels
-// at a time. The last pixels, if they are fewer, are taken with some before them, and
-// with all blocks at the end: what is written twice is the same.
+// convolve adds the products of the blocks from b on to all outputs of a part, ROWS pixels
+// at a time. If fewer than ROWS pixels are left at the end, it computes the last ROWS
+// pixels again, with all blocks, in the pass over the last blocks. Pixels that are written
+// twice get the same values.
 INLINE void convolve(const directTask *t, const directPart *p, int64_t pixels, int64_t b, const char *x, char *y) {
 	const int32_t(*table)[2] = t->table + p->table;
 	int64_t blocks = t->blocks - b < t->together ? t->blocks - b : t->together;
@@ -168,7 +167,7 @@ INLINE void convolve(const directTask *t, const directPart *p, int64_t pixels, i
 	}
 }
 
-// direct convolves, piece by piece.
+// direct computes a convolution, piece by piece.
 void direct(directTask *t) {
 	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
@@ -177,12 +176,12 @@ void direct(directTask *t) {
 		char *y = t->y + c.image * t->yImage + c.first * t->yRow;
 		for (int64_t b = 0; b < t->blocks; b += t->together)
 			for (int64_t i = 0; i < t->parts; i++)
-				if (b == 0 || t->part[i].rows) // no tap at all: zeros, once
+				if (b == 0 || t->part[i].rows) // a part without taps writes zeros, once
 					convolve(t, &t->part[i], share(t, c, t->part[i].pixels), b, x + t->part[i].from, y);
 	}
 }
 
-// products adds the products of n numbers with 16 outputs over the pixels.
+// products adds to sums the products of n numbers with 16 outputs, over the pixels.
 INLINE void products(int n, const directTask *t, const char *x, const char *dy, int64_t pixels, char *sums, int fresh) {
 	vec s[NUMBERS][OUT];
 	UNROLL for (int i = 0; i < n; i++)
@@ -205,8 +204,8 @@ INLINE void products(int n, const directTask *t, const char *x, const char *dy, 
 			put(sums + i * 4 * OUTS + o * PIXEL, s[i][o]);
 }
 
-// runs does so for all numbers of all runs, in groups of at most NUMBERS that
-// differ in size by one at most: from 3 on for runs of 3 and more.
+// runs calls products for all numbers of all runs, in groups of at most NUMBERS whose sizes
+// differ by at most one. Runs have at least 3 numbers, and so have the groups.
 INLINE void runs(const directTask *t, const char *x, const char *dy, int64_t pixels, char *sums, int fresh) {
 	int64_t run = t->part->run, groups = (run + NUMBERS - 1) / NUMBERS;
 	for (int64_t b = 0; b < t->blocks; b++)
@@ -222,8 +221,8 @@ INLINE void runs(const directTask *t, const char *x, const char *dy, int64_t pix
 		}
 }
 
-// directGradWeight makes the sums of each chunk, w: [16 outputs][block][row of the
-// window][number of the run][16 outputs].
+// directGradWeight computes the sums of each chunk, w: [block of 16 outputs][block][row of
+// the window][number of the run][16 outputs].
 void directGradWeight(directTask *t) {
 	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
 	int64_t weights = t->blocks * t->part->rows * t->part->run * 4 * OUTS;

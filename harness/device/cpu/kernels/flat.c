@@ -1,21 +1,21 @@
-// Numbers in a row, whatever they are: sums of several rows, and the update of the
-// parameters. And what the CPU could do: products from registers alone.
+// Elementwise kernels on flat arrays: the sum of several rows, and the update of the
+// parameters. And the CPU's peak: multiply-adds on registers.
 //
-// Sums are taken from the first row to the last. The update is gradient descent
-// with momentum (nets/kernel, SGD), with the learning rate r, the momentum m and
-// the decay d; v is what is kept from step to step:
+// Rows are added from the first to the last. The update is gradient descent with
+// momentum (nets/kernel, SGD), with learning rate r, momentum m, weight decay d and
+// velocity v:
 //
-//	the authors' (Caffe's)        v = m v + r (g + d w)      w = w - v
-//	PyTorch's                     v = m v + (g + d w)        w = w - r v
-//	Nesterov's, in its form       v = m v + (g + d w)        w = w - r ((g + d w) + m v)
+//	Caffe (the authors)     v = m v + r (g + d w)      w = w - v
+//	PyTorch                 v = m v + (g + d w)        w = w - r v
+//	Nesterov (PyTorch)      v = m v + (g + d w)        w = w - r ((g + d w) + m v)
 //
-// Every product and every sum is rounded, as in the definition: the same bits.
+// Every product and every sum is rounded as in the definition, so the bits are equal.
 #include "vec.h"
 
 typedef struct flatTask { // see flat.go
 	int64_t next, count; // pieces of PIECE bytes
 	char *to, *from;
-	int64_t bytes, rows, row; // bytes of a row; rows, and bytes from one to the next
+	int64_t bytes, rows, row; // bytes of a row, number of rows, stride between rows
 } flatTask;
 
 typedef struct sgdTask { // see flat.go
@@ -33,13 +33,13 @@ typedef struct peakTask { // see peak.go
 
 enum { PIECE = 16 << 10, CHAINS = 12, PRODUCTS = 100000 * CHAINS };
 
-// PIECES goes through the vectors of the pieces that this thread takes: i is where
-// one begins, and left the bytes from there on.
+// PIECES loops over the vectors of the pieces that this thread takes. i is the offset of
+// a vector, left the number of bytes from there to the end of the row.
 #define PIECES                                                                       \
 	for (int64_t n, i; i = (n = take(&t->next)) * PIECE, n < t->count;)              \
 		for (int64_t end = i + PIECE, left; i < end && (left = t->bytes - i) > 0; i += PIXEL)
 
-// from reads a vector, or the fewer numbers that are left; into writes them.
+// from reads a vector, or fewer numbers at the end of the row; into writes them.
 INLINE vec from(const char *p, int64_t left) {
 	if (left >= PIXEL)
 		return at(p);
@@ -57,7 +57,7 @@ INLINE void into(char *p, vec v, int64_t left) {
 			((float *)p)[c] = v[c];
 }
 
-// sumRows adds up rows. The sum may take the place of the first.
+// sumRows sums rows. The result may overwrite the first row.
 void sumRows(flatTask *t) {
 	PIECES {
 		vec s = from(t->from + i, left);
@@ -80,8 +80,7 @@ void sgd(sgdTask *t) {
 	}
 }
 
-// peak multiplies and adds in CHAINS registers, which is enough to hide the time of
-// one product.
+// peak computes multiply-adds in CHAINS registers, enough to hide their latency.
 void peak(peakTask *t) {
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
 		vec s[CHAINS] = {}, x = all(1.0f / (n + 2));

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Turns the C kernels into Go assembly: generate.py FOLDER, the one of package cpu.
-With a second word, WIDE, those for AVX2 have vectors of 16, each in two registers: a
-test of what AVX-512 would compute.
+"""Compiles the kernels in C to Go assembly: generate.py FOLDER [WIDE].
 
-Needs clang-19, lld-19 and llvm-19 (apt-get install clang-19 lld-19 llvm-19). For
-each kind of CPU it writes FOLDER/kernels_CPU.s, the functions as data, and
-FOLDER/kernels_CPU.go, their addresses and the offsets of the tasks' fields, which
-the Go compiler compares with those of its structs.
+FOLDER is the folder of package cpu. With WIDE, the kernels for AVX2 have vectors of 16
+floats, each in two registers, for a test of the sources with the vectors of AVX-512.
 
-A kernel is compiled and linked at address 0, with the constants that it reads
-right after it. What would not run anywhere in memory, on any stack, without a C
-library, is refused.
+Needs clang-19, lld-19 and llvm-19 (apt-get install clang-19 lld-19 llvm-19). For each CPU
+it writes FOLDER/kernels_CPU.s, the functions as data, and FOLDER/kernels_CPU.go, their
+addresses and the offsets of the tasks' fields, which the Go compiler compares with the
+fields of its structs.
+
+A kernel is compiled and linked at address 0, followed by its constants. It is refused if
+it depends on its address, needs too much stack or a C library.
 """
 import pathlib, re, struct, subprocess, sys, tempfile
 
@@ -19,11 +19,11 @@ COMMON = """-O3 -ffreestanding -fno-builtin -fno-stack-protector -fno-asynchrono
 	-fno-math-errno -ffp-contract=off -fno-slp-vectorize -fno-jump-tables -fno-ident -fstack-usage -Wall -Werror""".split()
 X86 = "--target=x86_64-linux-gnu -mno-red-zone -mprfchw -mfma".split()
 ARM = "--target=aarch64-linux-gnu -mno-outline-atomics -mcmodel=tiny -ffixed-x18 -ffixed-x28".split()  # 28: Go's g
-TARGETS = {  # the CPU, as Go calls it: bits of a vector, flags
+TARGETS = {  # GOARCH: bits of a vector, flags
 	"amd64": ("256", [*X86, "-mavx2"]),
 	"arm64": ("128", ARM),
 }
-KERNELS = {  # file: its functions
+KERNELS = {  # file: functions
 	"winograd.c": ["winograd", "winogradWeights"],
 	"gradweight.c": ["winogradGradWeight", "winogradGradSum"],
 	"direct.c": ["direct", "directGradWeight"],
@@ -31,15 +31,15 @@ KERNELS = {  # file: its functions
 	"pool.c": ["maxPool", "maxPoolGrad", "avgPool", "avgPoolGrad"],
 	"flat.c": ["sumRows", "sgd", "peak"],
 }
-STRUCTS = 10  # that Go and C share
-STACK = 3500  # bytes of a kernel, at most: call_*.s finds room for 4096
+STRUCTS = 10  # number of structs that Go and C share
+STACK = 3500  # most bytes of stack of a kernel: call_*.s reserves 4096
 
-# Relative to where they stand: the code may lie at any multiple of ALIGN.
+# Relocations that do not depend on the address, if that is a multiple of ALIGN.
 RELATIVE = {
 	*"R_X86_64_PC32 R_X86_64_PLT32".split(),
 	*"R_AARCH64_LD_PREL_LO19 R_AARCH64_ADR_PREL_LO21 R_AARCH64_CALL26 R_AARCH64_JUMP26".split(),
 }
-ALIGN = {"amd64": 32, "arm64": 16}  # of functions, by Go's linker
+ALIGN = {"amd64": 32, "arm64": 16}  # alignment of functions by Go's linker
 
 SCRIPT = """SECTIONS {
 	. = 0;
@@ -59,7 +59,7 @@ def refuse(reason, if_):
 
 
 def kernel(tmp, source, name, flags, arch):
-	"""Gives the machine code and constants of a function, and its stack in bytes."""
+	"""Returns the machine code and constants of a function, and its stack in bytes."""
 	obj, elf, raw = tmp / "k.o", tmp / "k.elf", tmp / "k.bin"
 	run("clang-19", *COMMON, *flags, "-ffunction-sections", "-c", HERE / source, "-o", obj)
 	(tmp / "script").write_text(SCRIPT % name)
@@ -78,7 +78,7 @@ def kernel(tmp, source, name, flags, arch):
 
 
 def text(name, code, stack, arch):
-	"""Writes a function as data, 32 bytes a line."""
+	"""Returns a function as data in Go assembly, 32 bytes in a line."""
 	code += bytes(-len(code) % 8)
 	eight = "QUAD" if arch == "amd64" else "DWORD"
 	words = [f"{eight} $0x{w:016x}" for w, in struct.iter_unpack("<Q", code)]
@@ -87,24 +87,24 @@ def text(name, code, stack, arch):
 
 
 def tasks(flags):
-	"""Gives the structs of all kernels: {name: ([(field, offset), ...], size)}."""
+	"""Returns the structs of all kernels: {name: ([(offset, field), ...], size)}."""
 	structs = {}
 	for source in KERNELS:
 		dump = run("clang-19", *flags, "-ffreestanding", "-fsyntax-only", "-Xclang", "-fdump-record-layouts-complete", HERE / source)
 		for name, body, size in re.findall(r" 0 \| struct (\w+(?:Task|Part))\n((?:.*\n)+?) +\| \[sizeof=(\d+)", dump):
 			structs[name] = re.findall(r"^ +(\d+) \|.* (\w+)$", body, re.M), size
-	refuse("clang writes the layout of structs in another form", len(structs) != STRUCTS)
+	refuse(f"found {len(structs)} structs in clang's output, expected {STRUCTS}", len(structs) != STRUCTS)
 	return structs
 
 
 def go(head, bits, names, structs):
-	"""Writes the declarations, and what the Go compiler checks."""
+	"""Returns the Go file: declarations, addresses, and checks of the structs."""
 	lines = [head, "", "package cpu", "", 'import "unsafe"', ""]
 	lines += [f"func {name}{bits}()" for name in names]
-	lines += ["", "// Their addresses."]
+	lines += ["", "// Addresses of the functions."]
 	lines += [f"var at{name}{bits} uintptr" for name in names]
 	lines += ["", f"var kernels{bits} = kernels{{", *(f"\t{name}: at{name}{bits}," for name in names), "}"]
-	lines += ["", "// Where they find the fields of their tasks. A difference is an index out of range."]
+	lines += ["", "// Offsets of the fields of tasks in C. Another offset in Go is an index out of range, which the", "// compiler reports."]
 	for name, (fields, size) in structs.items():
 		lines += ["", f"var _ = [1]int{{}}[unsafe.Sizeof({name}{{}})-{size}]"]
 		lines += [f"var _ = [1]int{{}}[unsafe.Offsetof({name}{{}}.{field})-{offset}]" for offset, field in fields]

@@ -1,29 +1,29 @@
-// The gradient of Winograd's convolution by its weight, dw = G' [ sum over the
-// tiles of (B' d B) * (A dy A') ] G; winograd.h has the mathematics.
+// The weight gradient of Winograd's convolution, dw = G' [ sum over the tiles of
+// (B' d B) * (A dy A') ] G; winograd.h has the mathematics.
 //
-// The images are cut into chunks, which have sums of their own and are added in
-// their order, so that it does not matter which thread computes which. Tiles of an
-// edge hang over it, where x and dy are padded with zeros. The transformed tiles
-// of a few images lie as
+// The images are divided into chunks, each with its own sums, which are added in
+// their order, so that no bit depends on which thread computes which chunk. Tiles at
+// the edge reach into the padding of x and dy. The layout of the transformed tiles of
+// a few images is
 //
 //	[position 36][block][tile][V channels]
 //
-// and are multiplied as matrices (inputs x tiles) (tiles x outputs), 16 inputs by 16
-// outputs. The sums, of a chunk, lie as
+// and they are multiplied as matrices (inputs x tiles) (tiles x outputs), 16 inputs by
+// 16 outputs. The layout of the sums of a chunk is
 //
 //	[16 outputs][16 inputs][position 36][16 inputs][16 outputs]
 #include "winograd.h"
 
-typedef struct winogradSumTask { // see winograd.go; blocks of 16 inputs and 16 outputs
+typedef struct winogradSumTask { // see winograd.go; a piece is 16 inputs and 16 outputs
 	int64_t next, count, chunks;
 	char *u, *dw;
 	int64_t chunk, inBlocks;
 } winogradSumTask;
 
 enum {
-	INS = 16,              // inputs that are multiplied together, as many as outputs
-	ROW = 4 * OUTS,        // bytes of the sums of an input
-	SUMS = 36 * INS * ROW, // of 16 inputs and 16 outputs
+	INS = 16,              // inputs that are multiplied together
+	ROW = 4 * OUTS,        // bytes of the sums of one input
+	SUMS = 36 * INS * ROW, // bytes of the sums of 16 inputs and 16 outputs
 };
 
 // expand is A y for one column of a tile of dy.
@@ -53,8 +53,8 @@ INLINE void expandTile(const char *p, int64_t row, char *to, int64_t position) {
 	}
 }
 
-// ahead gives what a pass over tiles is to fetch of the images from image on, a line
-// a tile: x, then dy, then nothing, with a step of 0.
+// ahead returns the address from which a pass over tiles prefetches the next images, one
+// cache line for each tile: x in the first passes, then dy, then nothing (a step of 0).
 INLINE const char *ahead(const winogradTask *t, int64_t image, int64_t tiles, int64_t pass, int64_t *step) {
 	int64_t passesX = t->inBlocks * V, passesY = t->outBlocks * OUTS;
 	*step = pass < passesX + passesY ? LINE : 0;
@@ -63,8 +63,8 @@ INLINE const char *ahead(const winogradTask *t, int64_t image, int64_t tiles, in
 	return t->y + image * t->yImage + (pass - passesX) * tiles * *step;
 }
 
-// products adds the products of tiles to the sums of n inputs from first on, n x OUT
-// sums, which stay in registers. Meanwhile what is at next comes nearer.
+// products adds the products of tiles to the sums of n inputs from first on; these n x OUT
+// sums stay in registers. It prefetches from next on.
 INLINE void products(int first, int n, const char *x, const char *dy, int64_t tileRow, int64_t tiles, char *sums, int fresh, const char *next, int64_t step) {
 	vec s[ROWS][OUT];
 	sums += first * ROW;
@@ -86,7 +86,7 @@ INLINE void products(int first, int n, const char *x, const char *dy, int64_t ti
 			put(sums + i * ROW + o * PIXEL, s[i][o]);
 }
 
-// transform lays out the images from begin up to end, and transforms their tiles.
+// transform lays out images [begin, end) with padding, and transforms their tiles.
 INLINE void transform(const winogradTask *t, int64_t begin, int64_t end, char *paddedX, char *paddedY, char *tx, char *ty) {
 	int64_t yBlocks = t->outBlocks * OUT;
 	for (int64_t image = begin; image < end; image++, tx += t->groups * PIXEL, ty += t->groups * PIXEL) {
@@ -101,7 +101,7 @@ INLINE void transform(const winogradTask *t, int64_t begin, int64_t end, char *p
 	}
 }
 
-// winogradGradWeight makes the sums of each chunk.
+// winogradGradWeight computes the sums of each chunk.
 void winogradGradWeight(winogradTask *t) {
 	char *paddedX = t->scratch + t->threadScratch * take(&t->threads), *paddedY = paddedX + t->padded;
 	char *tx = paddedY + t->paddedGradient, *ty = tx + t->transformed;
@@ -129,7 +129,7 @@ void winogradGradWeight(winogradTask *t) {
 	}
 }
 
-// gather is G' m for one column: of six points, three taps.
+// gather is G' m for one column: from six points to three taps.
 INLINE void gather(const vec m[6], vec w[3]) {
 	vec p = m[2] + m[3], q = m[2] - m[3], r = m[4] + m[5], s = m[4] - m[5];
 	w[0] = fma(r, all(1.f / 6), fma(p, all(-2.f / 3), m[0]));
@@ -137,7 +137,7 @@ INLINE void gather(const vec m[6], vec w[3]) {
 	w[2] = fma(r, all(1.f / 3), fma(p, all(-1.f / 3), m[1]));
 }
 
-// addChunks adds the sums of all chunks to those of the first, at u.
+// addChunks adds the sums of all chunks to those of the first chunk, at u.
 INLINE void addChunks(const winogradSumTask *t, char *u) {
 	for (int64_t i = 0; i < SUMS; i += 4 * PIXEL) {
 		vec s[4];
@@ -151,14 +151,14 @@ INLINE void addChunks(const winogradSumTask *t, char *u) {
 	}
 }
 
-// winogradGradSum adds the chunks and leads back from positions to taps. dw has
-// the layout of the weights, see winogradWeights.
+// winogradGradSum adds the chunks and transforms positions back to taps. dw has the layout
+// of the weights, see winogradWeights.
 void winogradGradSum(winogradSumTask *t) {
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
 		char *u = t->u + n * SUMS;
 		addChunks(t, u);
-		int64_t ins = t->inBlocks / OUT, out = n / ins, in = n % ins * OUT; // of 16, of V
-		for (int i = 0; i < INS * OUT; i++) { // an input, and V outputs
+		int64_t ins = t->inBlocks / OUT, out = n / ins, in = n % ins * OUT; // out: block of 16 outputs; in: block of V inputs
+		for (int i = 0; i < INS * OUT; i++) { // one input and V outputs
 			char *dw = t->dw + (out * t->inBlocks + in + i % INS / V) * 9 * V * ROW + i % V * ROW + i / INS * PIXEL;
 			const char *m = u + i % INS * ROW + i / INS * PIXEL;
 			vec z[3][6];

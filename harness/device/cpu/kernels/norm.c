@@ -1,7 +1,7 @@
-// Batch norm (Ioffe & Szegedy 2015) in two passes over the images, with the
-// addition of the shortcut, the rectifier and their gradients in the same passes.
+// Batch norm (Ioffe & Szegedy 2015) in two passes over the images, fused with the
+// addition of the shortcut, the rectifier and their gradients.
 //
-// Forward, a channel c with mean m and variance v over a group of images:
+// Forward, for a channel with mean m and variance v over a group of images:
 //
 //	y = max(floor, (x - m) scale/sqrt(v + eps) + shift [+ add])
 //
@@ -10,15 +10,16 @@
 //
 //	dx = scale/sqrt(v + eps) (dy - g/n - (x - m) h/(n (v + eps)))
 //
-// The first pass of each direction sums over the pixels of one image, in float32;
-// Go adds the images in float64, in their order, and makes coefficients of each
-// group: so no sum depends on which thread took which image. The second pass
-// applies them. The sums are taken from the difference to the first pixel of the
-// image, so that little cancels where the mean is large beside the deviation.
+// The first pass of each direction sums over the pixels of each image, in float32. Go
+// adds the sums of the images in float64, in their order, and computes coefficients for
+// each group; so no sum depends on which thread computes which image. The second pass
+// applies the coefficients. The forward sums are of differences to the first pixel of
+// the image (shifted data), to avoid cancellation if the mean is large compared with the
+// standard deviation.
 //
-// sums has two vectors and coefficients a few for each image or group, and block.
-// Four sums are kept to hide the time of an addition; the last pixels, fewer than
-// four, are added to the first of them.
+// sums has two vectors for each image and block, coefficients a few for each group and
+// block. Four partial sums hide the latency of additions; the last pixels, fewer than
+// four, are added to the first partial sum.
 #include "vec.h"
 
 typedef struct normTask { // see fused.go
@@ -32,17 +33,17 @@ typedef struct normTask { // see fused.go
 	float inverse, floor;
 } normTask;
 
-// most is the larger one, and b if one is not a number: NaN passes a rectifier.
+// most is the maximum, and b if a or b is NaN, so that NaN passes a rectifier.
 INLINE vec most(vec a, vec b) { return (vec)(((mask)(a > b) & (mask)a) | (~(mask)(a > b) & (mask)b)); }
 
-// where gives x where y is above 0, else 0.
+// where is x where y is above 0, else 0.
 INLINE vec where(vec y, vec x) { return (vec)((mask)(y > all(0)) & (mask)x); }
 
 INLINE vec sum4(const vec s[4]) { return (s[0] + s[1]) + (s[2] + s[3]); }
 
-// IMAGES goes through the blocks, b, of the images, n, that this thread takes; off
-// is where a block begins. PIXELS does something at each of its pixels, AT, four at
-// a time; k is the number of the sum.
+// IMAGES loops over the images n that this thread takes, and their blocks b; off is the
+// offset of a block. PIXELS loops over the pixels of a block, four at a time; AT is the
+// offset of a pixel, and k the index of the partial sum.
 #define IMAGES                                        \
 	for (int64_t n; (n = take(&t->next)) < t->count;) \
 		for (int64_t b = 0, off = n * t->image; b < t->blocks; b++, off += t->block)
@@ -55,7 +56,7 @@ INLINE vec sum4(const vec s[4]) { return (s[0] + s[1]) + (s[2] + s[3]); }
 	}
 #define AT (i + k * pixel)
 
-// coefficients gives those of block b of image n, count vectors a block.
+// coefficients returns the coefficients of block b of image n, count vectors.
 INLINE const char *coefficients(const normTask *t, int64_t n, int64_t b, int count) {
 	return t->coefficients + (n / t->group * t->blocks + b) * count * PIXEL;
 }
@@ -67,7 +68,8 @@ INLINE void keep(const normTask *t, int64_t n, int64_t b, vec first, vec second)
 	put(to + PIXEL, second);
 }
 
-// normStatistics gives each image's mean, and sum of squares about it.
+// normStatistics computes the mean of each image, and the sum of squared deviations from
+// it.
 void normStatistics(normTask *t) {
 	IMAGES {
 		const char *x = t->x;
@@ -82,7 +84,7 @@ void normStatistics(normTask *t) {
 	}
 }
 
-// apply: coefficients are mean, scale and shift.
+// apply is normApply. The coefficients are mean, scale and shift.
 INLINE void apply(normTask *t, int shortcut) {
 	IMAGES {
 		const char *c = coefficients(t, n, b, 3), *x = t->x, *add = t->add;
@@ -100,6 +102,7 @@ INLINE void apply(normTask *t, int shortcut) {
 // normApply: y = max(floor, (x - mean) scale + shift [+ add]).
 void normApply(normTask *t) { t->add ? apply(t, 1) : apply(t, 0); }
 
+// gradSums is normGradSums, with or without its optional operands.
 INLINE void gradSums(normTask *t, int parts, int rectified, int store) {
 	IMAGES {
 		const char *x = t->x, *y = t->y, *dy = t->dy, *add = t->add;
@@ -120,9 +123,9 @@ INLINE void gradSums(normTask *t, int parts, int rectified, int store) {
 	}
 }
 
-// normGradSums gives each image's sums of dy and dy (x - mean). dy comes as a sum
-// if there is a second part of it, add; it is 0 where y, if there is one, is not
-// above 0; dadd, if there is one, becomes what is left of it.
+// normGradSums computes, for each image, the sums of d and of d (x - mean). d is dy, plus
+// add if there is one, and 0 where y, if there is one, is not above 0. d is written to dadd
+// if there is one.
 void normGradSums(normTask *t) {
 	if (t->add)
 		t->y ? t->dadd ? gradSums(t, 1, 1, 1) : gradSums(t, 1, 1, 0) : t->dadd ? gradSums(t, 1, 0, 1) : gradSums(t, 1, 0, 0);
@@ -130,7 +133,7 @@ void normGradSums(normTask *t) {
 		t->y ? t->dadd ? gradSums(t, 0, 1, 1) : gradSums(t, 0, 1, 0) : t->dadd ? gradSums(t, 0, 0, 1) : gradSums(t, 0, 0, 0);
 }
 
-// gradApply: coefficients are mean, scale, shift and slope.
+// gradApply is normGradApply. The coefficients are mean, scale, shift and slope.
 INLINE void gradApply(normTask *t, int rectified) {
 	IMAGES {
 		const char *c = coefficients(t, n, b, 4), *x = t->x, *y = t->y, *dy = t->dy;
@@ -145,6 +148,6 @@ INLINE void gradApply(normTask *t, int rectified) {
 	}
 }
 
-// normGradApply: dx = dy scale + shift + (x - mean) slope, dy where y, if there is
-// one, is above 0.
+// normGradApply: dx = d scale + shift + (x - mean) slope, where d is dy, and 0 where y, if
+// there is one, is not above 0.
 void normGradApply(normTask *t) { t->y ? gradApply(t, 1) : gradApply(t, 0); }

@@ -1,33 +1,33 @@
-// Pooling: the largest value of each window, the average of an image, and their
-// gradients.
+// Max pooling, global average pooling, and their gradients.
 //
-// A window of S x S pixels, of which the first begins B pixels before the image:
+// Max pooling with windows of S x S pixels, stride s; the first begins B pixels before
+// the image:
 //
 //	y[i][j] = max over k, l of  x[s i + k - B][s j + l - B]      inside the image
 //
-// Of equal values the first in row order is taken; a NaN is above all, and of
-// several the last is taken, which shows in the gradient alone:
+// Of equal values the first in row order counts. NaN is larger than all numbers, and of
+// several NaN the last counts; this matters to the gradient only:
 //
 //	dx[p] = sum of dy[i][j] over the windows whose largest value is x[p]
 //
-// It is found again from x. Windows may overlap, so a thread takes whole images,
-// and adds up the windows in row order. The average is the sum over the pixels,
-// times 1/n; its gradient dy / n everywhere.
+// The gradient finds the largest value again from x. Windows may overlap, so a thread
+// takes whole images, and adds the windows in row order. The average is the sum over the
+// pixels times 1/n; its gradient is dy/n everywhere.
 //
-//	x:  . . . . .     windows of 3 x 3, two pixels apart, B = 1:
-//	    . a . b .     a is the middle of one and no part of another,
-//	    . . . . .     b likewise, what lies between them is part of both
+//	x:  . . . . .     windows of 3 x 3, stride 2, B = 1:
+//	    . a . b .     a is the centre of one window and in no other,
+//	    . . . . .     b too; the pixel between them is in both windows
 #include "vec.h"
 
 typedef struct poolTask { // see pool.go
 	int64_t next, count; // images
-	char *x, *y, *dx;    // y: or dy
+	char *x, *y, *dx;    // y is dy for gradients
 	int64_t blocks, height, width, rows, columns;
 	int64_t size, stride, before;
 	float inverse; // 1 / pixels, of the average
 } poolTask;
 
-typedef struct span { // of a window within the image
+typedef struct span { // rows or columns of a window inside the image
 	int64_t from, to;
 } span;
 
@@ -38,8 +38,8 @@ INLINE span inside(const poolTask *t, int64_t i, int64_t length) {
 
 INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
-// largest gives the largest values of a window of a block, and the numbers of the
-// pixels where they are.
+// largest returns the largest values of a window of a block, and in place the indices of
+// their pixels.
 INLINE vec largest(const poolTask *t, const char *x, span rows, span columns, mask *place) {
 	int64_t first = rows.from * t->width + columns.from;
 	vec value = at(x + first * PIXEL);

@@ -1,12 +1,13 @@
-// Vectors of V floats, and all that differs from one CPU to another.
+// Vectors of V floats, and everything that depends on the CPU.
 //
 // A kernel is a C function that takes a task: a struct that Go fills in. Every
-// thread of the team calls the function with the same task and takes pieces of
-// the work from a counter in it until none is left. Which thread computes a piece
-// changes no bit of it, so results do not depend on the number of threads.
+// thread of the team calls the function with the same task, and takes pieces of
+// the work from a counter in the task until none is left. The bits of a piece do
+// not depend on the thread that computes it, so results do not depend on the
+// number of threads.
 //
-// Activations lie in blocks of V channels. An image of 16 channels, 3 pixels wide
-// and 2 high, with V = 8:
+// Activations are stored in blocks of V channels. An image of 16 channels, 3 pixels
+// wide and 2 high, with V = 8:
 //
 //	block 0, channels 0..7          block 1, channels 8..15
 //	+--------+--------+--------+    +--------+--------+--------+
@@ -16,16 +17,15 @@
 //	|  1,0   |  1,1   |  1,2   |    |  1,0   |  1,1   |  1,2   |    channels
 //	+--------+--------+--------+    +--------+--------+--------+
 //
-// Rows follow each other, then blocks, then images. All lengths and strides in the
+// Rows follow each other, then blocks, then images. All lengths and strides in
 // tasks are in bytes.
 //
-// Only the rounding that is written here takes place: the compiler may not join a
-// product and a sum by itself (-ffp-contract=off), and fma rounds once on every
-// CPU. So the width of the vectors changes no bit either, except where a sum runs
-// over the channels of a vector, which no kernel does.
+// Rounding is as written here: the compiler may not fuse a product and a sum
+// (-ffp-contract=off), and fma rounds once on every CPU. No kernel sums over the
+// channels of a vector, so the bits do not depend on the width of vectors either.
 #include <stdint.h>
 
-#if defined __AVX512F__ || defined WIDE // a test: two vectors of AVX2 for each
+#if defined __AVX512F__ || defined WIDE // WIDE: for a test, two AVX2 registers for each vector
 enum { V = 16, ROWS = 16 }; // floats of a vector, channels of a block; rows of sums in registers
 #elif defined __AVX2__
 enum { V = 8, ROWS = 6 };
@@ -33,13 +33,13 @@ enum { V = 8, ROWS = 6 };
 enum { V = 4, ROWS = 6 };
 #endif
 enum {
-	OUTS = 16,      // outputs of a convolution that are computed together,
-	OUT = OUTS / V, // in this many vectors
+	OUTS = 16,      // output channels of a convolution that are computed together
+	OUT = OUTS / V, // vectors of OUTS channels
 	PIXEL = 4 * V,  // bytes of a pixel of a block
-	// 16 rows of a product of matrices are taken 16 at a time, or 6 + 5 + 5: ROWS up
-	// to WHOLE, then one fewer.
+	// 16 rows of a matrix product are computed 16 at a time, or as 6 + 5 + 5: ROWS at
+	// a time up to row WHOLE, then ROWS - 1.
 	WHOLE = 16 - (ROWS - 16 % ROWS) % ROWS * (ROWS - 1),
-	LINE = 64, // bytes of a line of the cache, and of 16 outputs
+	LINE = 64, // bytes of a cache line, and of 16 outputs
 };
 
 typedef float vec __attribute__((vector_size(4 * V), aligned(4), may_alias));
@@ -54,5 +54,5 @@ INLINE void put(void *p, vec v) { *(vec *)p = v; }
 INLINE vec fma(vec a, vec b, vec c) { return __builtin_elementwise_fma(a, b, c); } // a b + c, rounded once
 INLINE vec fnma(vec a, vec b, vec c) { return __builtin_elementwise_fma(-a, b, c); } // c - a b
 
-// take gives the next number of a counter that the threads share.
+// take returns the next number of a counter that the threads share.
 INLINE int64_t take(int64_t *n) { return __atomic_fetch_add(n, 1, __ATOMIC_RELAXED); }

@@ -1,15 +1,15 @@
-// Winograd's convolution and the transform of its weights; winograd.h has the
+// Winograd's convolution, and the transform of its weights. winograd.h has the
 // mathematics.
 #include "winograd.h"
 
-typedef struct winogradWeightsTask { // see winograd.go; pieces of V inputs and 16 outputs
+typedef struct winogradWeightsTask { // see winograd.go; a piece is V inputs and 16 outputs
 	int64_t next, count, inBlocks;
 	char *w, *u;
 	int64_t wOut, wIn, uOut;
 	int64_t tap, position, uIn;
 } winogradWeightsTask;
 
-// back is A' m for one column: of six points, four pixels.
+// back is A' m for one column: from six points to four pixels.
 INLINE void back(const vec m[6], vec y[4]) {
 	vec p = m[2] + m[3], q = (m[2] - m[3]) * all(A), r = m[4] + m[5], s = (m[4] - m[5]) * all(B);
 	y[0] = m[0] + p + r;
@@ -37,8 +37,8 @@ INLINE void untile(const char *m, char *y, int64_t row) {
 	}
 }
 
-// multiply multiplies n tiles, with all their inputs at one position, by the
-// weights u of 16 outputs. n x OUT sums stay in registers.
+// multiply multiplies n tiles, all inputs at one position, by the weights u of 16
+// outputs. The n x OUT sums stay in registers.
 INLINE void multiply(int n, const char *x, const char *u, int64_t inBlocks, char *to) {
 	vec sum[ROWS][OUT] = {};
 	for (; inBlocks > 0; inBlocks--, x += (GROUP - 1) * PIXEL)
@@ -56,7 +56,7 @@ INLINE void multiply(int n, const char *x, const char *u, int64_t inBlocks, char
 			put(to + t * 4 * OUTS + o * PIXEL, sum[t][o]);
 }
 
-// multiplyGroup does so for the GROUP tiles.
+// multiplyGroup calls multiply for the GROUP tiles of a group.
 INLINE void multiplyGroup(const char *x, const char *u, int64_t inBlocks, char *to) {
 	for (int i = 0; i < WHOLE; i += ROWS)
 		multiply(ROWS, x + i * PIXEL, u, inBlocks, to + i * 4 * OUTS);
@@ -64,7 +64,7 @@ INLINE void multiplyGroup(const char *x, const char *u, int64_t inBlocks, char *
 		multiply(ROWS - 1, x + i * PIXEL, u, inBlocks, to + i * 4 * OUTS);
 }
 
-// nearer fetches the pixels of y that tiles from up to to will write.
+// nearer prefetches the pixels of y that tiles [from, to) will write.
 INLINE void nearer(const winogradTask *t, const char *y, const int32_t (*table)[2], int from, int to) {
 	for (int i = from; i < to; i++)
 		for (int k = 0; k < OUT; k++)
@@ -73,8 +73,9 @@ INLINE void nearer(const winogradTask *t, const char *y, const int32_t (*table)[
 					__builtin_prefetch(y + k * t->yBlock + table[i][1] + r * t->yRow + j, 1);
 }
 
-// winograd convolves. A thread takes a few images, whose tiles fill groups; the
-// last images may have been taken before: what is written twice is the same.
+// winograd computes a convolution. A thread takes a few images at a time, whose tiles fill
+// groups. The last piece may overlap the one before; its images are written twice, with the
+// same values.
 void winograd(winogradTask *t) {
 	char *padded = t->scratch + t->threadScratch * take(&t->threads);
 	char *transformed = padded + t->padded, *products = transformed + t->transformed;
@@ -115,8 +116,8 @@ INLINE void weight(const vec w[3], vec u[6]) {
 	PAIR(f, w[1], all(B / 6), u[4], u[5]);
 }
 
-// winogradWeights is G w G'. w holds blocks of 16 outputs and V inputs: tap by tap,
-// input by input, 16 outputs.
+// winogradWeights is G w G'. The layout of w in a block of 16 outputs and V inputs is
+// [tap 9][V inputs][16 outputs].
 void winogradWeights(winogradWeightsTask *t) {
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
 		int64_t out = n / t->inBlocks, in = n % t->inBlocks;

@@ -1,24 +1,24 @@
-// Winograd's convolution F(4x4, 3x3): the mathematics, and what winograd.c and
-// gradweight.c share.
+// Winograd's convolution F(4x4, 3x3): the mathematics, and the functions that winograd.c
+// and gradweight.c share.
 //
 // Reference: A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural
 // Networks", arXiv:1509.09308, 2015.
 //
-// A direct convolution makes 4x4 pixels of y from 6x6 pixels of x and 3x3 weights
-// with 144 products for each pair of an input and an output channel. Convolution
-// is a product of polynomials, and a polynomial is known by its values at enough
-// points. So the tile d of x and the weights w are taken to values at six points
-// in each direction, multiplied there, 36 products, and led back:
+// A direct convolution computes 4x4 pixels of y from 6x6 pixels of x and 3x3 weights
+// with 144 products for each pair of an input and an output channel. Convolution is a
+// product of polynomials, and a polynomial is determined by its values at enough
+// points. So the tile d of x and the weights w are transformed to values at six points
+// in each direction, multiplied there (36 products), and transformed back:
 //
-//	y = A' [ (G w G') * (B' d B) ] A        * element by element, ' transposed
+//	y = A' [ (G w G') * (B' d B) ] A        * is elementwise, ' is transposed
 //
 // The transforms of x and y cost additions for each channel, not for each pair of
-// channels; the 36 products, summed over the input channels, are 36 products of
-// matrices (tiles x inputs) (inputs x outputs), where nearly all the time goes.
+// channels. The products, summed over the input channels, are 36 matrix products
+// (tiles x inputs) (inputs x outputs), which take nearly all of the time.
 //
-// The points are 0, infinity, a, -a, b, -b with a = 1/sqrt(2), b = sqrt(2). Rows
-// and columns of transformed tiles come in this order, and position 6 i + j is row
-// i, column j.
+// The points are 0, infinity, a, -a, b, -b with a = 1/sqrt(2), b = sqrt(2). Rows and
+// columns of transformed tiles are in this order, and position 6 i + j is row i, column
+// j.
 //
 //	B' = 1   .   -5/2  .    1   .      A = 1   .   .    .      G = 1     .       .
 //	     .   1   .     -5/2 .   1          .   .   .    1          .     .       1
@@ -27,23 +27,24 @@
 //	     .   -a  -1/2  b    1   .          1   b   2    2b         1/6   b/6     1/3
 //	     .   a   -1/2  -b   1   .          1   -b  2    -2b        1/6   -b/6    1/3
 //
-// The rows of a point and its negative differ in the sign of their odd powers
-// alone, so each pair costs one even and one odd sum.
+// The rows of a point and its negative differ only in the sign of their odd powers, so
+// each pair costs one even and one odd sum.
 //
-// The gradient of the loss by x is the same convolution, of dy with the weights
-// turned round and inputs and outputs exchanged. The gradient by w follows from
-// the formula above, summed over all tiles of all images:
+// The input gradient is the same convolution, of dy with reversed weights and with
+// inputs and outputs exchanged. The weight gradient follows from the formula above,
+// summed over all tiles of all images:
 //
 //	dw = G' [ sum of (B' d B) * (A dy A') ] G
 //
-// The error. Direct sums round after each product. Here the transforms add and
-// subtract numbers of the size of x, multiplied by up to 5/2 a row, and A' weighs
-// the results with up to 2b; what cancels leaves its rounding behind. The size of
-// the entries grows with the distance of the points from 1: with 0, +-1, +-2 of
-// the paper the error is 4.7 times that of direct sums in float32, with points
-// that lie at equal ratios about 1, as these, 2.3 times. All is float32 here.
+// The error. A direct convolution rounds after each product. Here the transforms add
+// and subtract numbers of the size of x, multiplied by up to 5/2 in each row, and A'
+// multiplies the results by up to 2b. Where large numbers cancel, their rounding errors
+// remain. The entries are larger the further the points are from 1: with the points 0,
+// +-1, +-2 of Lavin and Gray the error is 4.7 times that of a direct convolution in
+// float32, with these, whose ratios to 1 are equal, 2.3 times. Everything is float32
+// here.
 //
-// Tiles overlap by two pixels in x and not at all in y:
+// Tiles overlap by two pixels in x and do not overlap in y:
 //
 //	x, with a margin of zeros         y
 //	+-----------------+               +---------+---------+
@@ -53,13 +54,13 @@
 //	+--------|--------+        |
 //	         +-----------------+
 //
-// At the right and lower edge of y the last tile is moved back and overlaps the
-// one before. The transformed tiles of a group, GROUP of them, lie as
+// At the right and lower edge of y the last tile is moved back and overlaps the one
+// before. The layout of the transformed tiles of a group is
 //
-//	[position 36][input block][tile of the group][V inputs]
+//	[position 36][input block][tile of the group, GROUP][V inputs]
 //
-// with LINE bytes between positions so that they do not fall on the same lines of
-// the cache. The transformed weights lie in the order of their use:
+// with LINE bytes between positions, so that they do not map to the same cache sets. The
+// transformed weights are in the order of their use:
 //
 //	[16 outputs][position 36][input][16 outputs]
 #include "vec.h"
@@ -68,8 +69,8 @@
 #define B 1.41421356237309504880f
 
 enum {
-	GROUP = 16,                         // tiles that are multiplied at a time
-	POSITION = GROUP * 4 * OUTS + LINE, // bytes from position to position of the products
+	GROUP = 16,                         // tiles that are multiplied together
+	POSITION = GROUP * 4 * OUTS + LINE, // stride in bytes between positions of the products
 };
 
 typedef struct winogradTask { // see winograd.go
@@ -88,7 +89,7 @@ typedef struct winogradTask { // see winograd.go
 	int64_t chunk, tileRow, gradientPosition, paddedGradient;
 } winogradTask;
 
-// PAIR gives e + r o and e - r o: the values at the points r and -r.
+// PAIR sets plus = e + r o and minus = e - r o: the values at the points r and -r.
 #define PAIR(e, o, r, plus, minus)  \
 	({                              \
 		vec e_ = (e), o_ = (o);     \
@@ -123,8 +124,8 @@ INLINE void tile(const char *p, int64_t row, char *to, int64_t position) {
 	}
 }
 
-// lay copies blocks of images into padded ones, between margins that stay zero:
-// no tile needs a test for the border.
+// lay copies blocks of images into padded ones. The margins stay zero, so that tiles need
+// no test for the border.
 INLINE void lay(const winogradTask *t, const char *from, char *to, int64_t blocks) {
 	for (to += t->padRow + PIXEL; blocks > 0; blocks--, to += t->padBlock)
 		for (int64_t i = 0; i < t->rows; i++)

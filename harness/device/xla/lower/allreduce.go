@@ -1,4 +1,4 @@
-// Sums over replicas.
+// Emitter of all-reduce: sums over replicas.
 
 package lower
 
@@ -9,9 +9,9 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// allReduce sums vectors over the replicas. They are joined into one vector first:
-// gradients are joined anyway, so on a GPU a step has one kernel more than on one device,
-// the call of NCCL. (With an operand each, XLA joins and cuts them itself, in 7 kernels.)
+// allReduce sums vectors over the replicas. It concatenates them first. The gradients are
+// one vector anyway, so on a GPU the step has only one more kernel than on one device: the
+// call of NCCL. (With several operands, XLA concatenates and slices in 7 kernels.)
 func (e *emitter) allReduce(k kernel.AllReduce, in []value) []value {
 	x := e.concat(0, in...)
 	ids := make([]string, k.Replicas)

@@ -1,15 +1,17 @@
+// Packed arenas: which value holds which elements, as the step proceeds.
+
 package lower
 
 import "sort"
 
-// arena is the content of a packed arena as the step goes on: one vector at
-// first, then pieces that instructions wrote into it, in order.
+// arena is the content of a packed arena of n elements at some point of the step: one
+// vector at first, then pieces, one for each write, sorted by position.
 type arena struct {
 	n      int
 	pieces []piece
 }
 
-// piece is elements [at, at+n) of an arena: those of v from element from on.
+// piece is elements [at, at+n) of an arena. They are the elements of v that begin at from.
 type piece struct {
 	at, n int
 	v     value
@@ -21,13 +23,13 @@ func newArena(v value) *arena {
 	return &arena{n, []piece{{0, n, v, 0}}}
 }
 
-// part is the piece's share of [at, at+n).
+// part returns the part of the piece that lies in [at, at+n); false if it is empty.
 func (p piece) part(at, n int) (piece, bool) {
 	lo, hi := max(at, p.at), min(at+n, p.at+p.n)
 	return piece{lo, hi - lo, p.v, p.from + lo - p.at}, lo < hi
 }
 
-// read gives elements from at on, in this shape.
+// read returns a value of this shape, from element at on.
 func (a *arena) read(b *text, at int, dims ...int) value {
 	n := length(dims)
 	var vs []value
@@ -48,8 +50,8 @@ func (a *arena) read(b *text, at int, dims ...int) value {
 	return b.reshape(b.concat(0, vs...), dims...)
 }
 
-// span gives the piece that holds n elements from at on, put together if there
-// is no such piece.
+// span returns a piece that holds elements [at, at+n). It concatenates pieces if no single
+// one does.
 func (a *arena) span(b *text, at, n int) piece {
 	for _, p := range a.pieces {
 		if p.at <= at && at+n <= p.at+p.n {
@@ -59,7 +61,7 @@ func (a *arena) span(b *text, at, n int) piece {
 	return piece{at, n, a.read(b, at, n), 0}
 }
 
-// write replaces the elements from at on by those of v.
+// write replaces the elements from at on with those of v.
 func (a *arena) write(at int, v value) {
 	n := length(v.dims)
 	pieces := []piece{{at, n, v, 0}}

@@ -1,3 +1,5 @@
+// The module that finds the first layer with a value that is not finite.
+
 package lower
 
 import (
@@ -5,14 +7,13 @@ import (
 	"depthlab/nets/program"
 )
 
-// Probe is one thing that Diagnose looks at: an output of an instruction, or a
-// parameter that it reads.
+// Probe is one value that Diagnose checks: an output of an instruction, or a parameter
+// that it reads.
 type Probe struct{ Layer, Instr string }
 
-// Diagnose writes the forward parts of a Program as a module that tells where a
-// value that is not finite came from: main takes State, rows (1,N,4) and rates
-// (1,2), uses up nothing, and gives one boolean for each probe, true where all
-// is finite.
+// Diagnose writes the forward part of a Program as a module that finds where a value that
+// is not finite came from. Its main takes State, rows (1, N, 4) and rates (1, 2), donates
+// nothing, and returns one boolean for each probe: true if all its elements are finite.
 func Diagnose(p *program.Program, o Options) (*Module, []Probe, error) {
 	o.Steps = 0
 	e, m, ids, err := begin(p, o)
@@ -24,9 +25,9 @@ func Diagnose(p *program.Program, o Options) (*Module, []Probe, error) {
 	m.bind(e, ids, state, e.reshape(rows, m.Batch, 4), e.reshape(rates, 2))
 	var probes []Probe
 	var flags []value
-	look := func(v value, what Probe) {
-		fine := e.line(i1, v.dims, "is_finite %s : (%s) -> %s", v.name, v.typ(), tensor(i1, v.dims))
-		all := e.reduce("and", fine, axes(v)...)
+	check := func(v value, what Probe) {
+		finite := e.line(i1, v.dims, "is_finite %s : (%s) -> %s", v.name, v.typ(), tensor(i1, v.dims))
+		all := e.reduce("and", finite, axes(v)...)
 		probes, flags = append(probes, what), append(flags, e.reshape(all, 1))
 	}
 	for i := range p.Code {
@@ -36,13 +37,13 @@ func Diagnose(p *program.Program, o Options) (*Module, []Probe, error) {
 		}
 		for _, id := range c.In {
 			if b := &p.Buffers[id]; b.Arena == program.Param {
-				look(e.get(id), Probe{c.Layer, "parameter " + b.Name})
+				check(e.get(id), Probe{c.Layer, "parameter " + b.Name})
 			}
 		}
 		e.instr(c)
 		for _, id := range c.Out {
 			if b := &p.Buffers[id]; b.Type == kernel.Float32 {
-				look(e.get(id), Probe{c.Layer, c.Kernel.String()})
+				check(e.get(id), Probe{c.Layer, c.Kernel.String()})
 			}
 		}
 	}
@@ -50,7 +51,7 @@ func Diagnose(p *program.Program, o Options) (*Module, []Probe, error) {
 	return m, probes, nil
 }
 
-// axes are all of a value's.
+// axes lists all axes of a value.
 func axes(v value) []int {
 	all := make([]int, len(v.dims))
 	for i := range all {

@@ -1,3 +1,5 @@
+// Emitters of the net's end: average pooling, linear layer, softmax and cross-entropy.
+
 package lower
 
 import "depthlab/nets/kernel"
@@ -9,23 +11,23 @@ func (e *emitter) avgPool(in []value) []value {
 
 func (e *emitter) avgPoolGrad(k kernel.AvgPoolGrad, in []value) []value {
 	dy := e.times(in[0], 1/float64(k.H*k.W))
-	return []value{e.spread(dy, []int{dy.dims[0], k.H, k.W, dy.dims[1]}, 0, 3)}
+	return []value{e.broadcast(dy, []int{dy.dims[0], k.H, k.W, dy.dims[1]}, 0, 3)}
 }
 
 func (e *emitter) linear(in []value) []value {
 	y := e.dot(in[0], in[1], 1, 1)
-	return []value{e.add(y, e.spread(in[2], y.dims, 1))}
+	return []value{e.add(y, e.broadcast(in[2], y.dims, 1))}
 }
 
-// softmax gives exp(logit - largest) (N,K), its sums (N) and the largest (N).
+// softmax returns exp(logit - largest) (N, K), its sums (N) and the largest logits (N).
 func (e *emitter) softmax(logits value) (exp, sum, largest value) {
 	largest = e.reduce("maximum", logits, 1)
-	exp = e.same("exponential", e.sub(logits, e.spread(largest, logits.dims, 0)))
+	exp = e.elementwise("exponential", e.sub(logits, e.broadcast(largest, logits.dims, 0)))
 	return exp, e.reduce("add", exp, 1), largest
 }
 
-// images counts the slots that hold one, at least 1, and says which do: (N).
-// Of a batch that is cut it counts all images, of.
+// images returns the number of slots that hold an image, at least 1, and which do (N). If
+// the batch is cut into micro-batches, the number is that of the whole batch (of).
 func (e *emitter) images(label value, of int) (count, holds value) {
 	holds = e.compare("GE", label, e.constant(0, i32, label.dims...))
 	if of > 0 {
@@ -40,21 +42,21 @@ func (e *emitter) crossEntropy(k kernel.CrossEntropy, in []value) []value {
 	_, sum, largest := e.softmax(logits)
 	count, holds := e.images(label, k.Of)
 	class := e.iota(i32, 1, logits.dims...)
-	wanted := e.spread(label, logits.dims, 0)
+	wanted := e.broadcast(label, logits.dims, 0)
 	zero := e.constant(0, f32, label.dims...)
 	own := e.reduce("add", e.pick(e.compare("EQ", class, wanted), logits, e.constant(0, f32, logits.dims...)), 1)
 	target := own
 	if s := k.Smoothing; s > 0 {
-		mean := e.same("divide", e.reduce("add", logits, 1), e.constant(float64(logits.dims[1]), f32, label.dims...))
+		mean := e.elementwise("divide", e.reduce("add", logits, 1), e.constant(float64(logits.dims[1]), f32, label.dims...))
 		target = e.add(e.mul(own, e.constant(1-s, f32, label.dims...)), e.mul(mean, e.constant(s, f32, label.dims...)))
 	}
-	each := e.sub(e.add(e.same("log", sum), largest), target)
-	loss := e.same("divide", e.reduce("add", e.pick(holds, each, zero), 0), count)
-	// Another class wins if its logit is larger, or as large and it comes first.
-	ownAll := e.spread(own, logits.dims, 0)
-	first := e.same("and", e.compare("EQ", logits, ownAll), e.compare("LT", class, wanted))
-	beaten := e.reduce("or", e.same("or", e.compare("GT", logits, ownAll), first), 1)
-	wrong := e.reduce("add", e.convert(e.same("and", beaten, holds), f32), 0)
+	each := e.sub(e.add(e.elementwise("log", sum), largest), target)
+	loss := e.elementwise("divide", e.reduce("add", e.pick(holds, each, zero), 0), count)
+	// An answer is wrong if another class has a larger logit, or the same and a lower index.
+	ownAll := e.broadcast(own, logits.dims, 0)
+	first := e.elementwise("and", e.compare("EQ", logits, ownAll), e.compare("LT", class, wanted))
+	beaten := e.reduce("or", e.elementwise("or", e.compare("GT", logits, ownAll), first), 1)
+	wrong := e.reduce("add", e.convert(e.elementwise("and", beaten, holds), f32), 0)
 	return []value{e.reshape(loss, 1), e.reshape(wrong, 1)}
 }
 
@@ -62,12 +64,12 @@ func (e *emitter) crossEntropyGrad(k kernel.CrossEntropyGrad, in []value) []valu
 	logits, label := in[0], in[1]
 	exp, sum, _ := e.softmax(logits)
 	count, holds := e.images(label, k.Of)
-	p := e.same("divide", exp, e.spread(sum, logits.dims, 0))
-	own := e.compare("EQ", e.iota(i32, 1, logits.dims...), e.spread(label, logits.dims, 0))
+	p := e.elementwise("divide", exp, e.broadcast(sum, logits.dims, 0))
+	own := e.compare("EQ", e.iota(i32, 1, logits.dims...), e.broadcast(label, logits.dims, 0))
 	target := e.convert(own, f32)
 	if s := k.Smoothing; s > 0 {
 		target = e.add(e.mul(target, e.constant(1-s, f32, logits.dims...)), e.constant(s/float64(logits.dims[1]), f32, logits.dims...))
 	}
-	d := e.same("divide", e.sub(p, target), e.spread(count, logits.dims))
-	return []value{e.pick(e.spread(holds, logits.dims, 0), d, e.constant(0, f32, logits.dims...))}
+	d := e.elementwise("divide", e.sub(p, target), e.broadcast(count, logits.dims))
+	return []value{e.pick(e.broadcast(holds, logits.dims, 0), d, e.constant(0, f32, logits.dims...))}
 }

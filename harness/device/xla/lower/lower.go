@@ -1,10 +1,10 @@
-// Package lower writes a Program as StableHLO text, the input of XLA: one short
-// emitter a kernel, in the files named as those of nets/kernel.
+// Package lower writes a Program as StableHLO text, the input of XLA: one short emitter for
+// each kernel, in files named like those of nets/kernel.
 //
-// What has four axes is held channels-last, images (N,H,W,C) and weights
-// (O,H,W,I) alike; so is what has three: (H,W,C). The packed arenas are one
-// vector each. Work is float32, or bfloat16 for activations where the precision
-// says so. Reference: the StableHLO specification, github.com/openxla/stablehlo.
+// Tensors with four axes are channels-last, images (N, H, W, C) and weights (O, H, W, I);
+// those with three, too: (H, W, C). Each packed arena is one vector. Work is float32, except
+// that activations are bfloat16 if the precision is bf16. Reference: the StableHLO
+// specification, github.com/openxla/stablehlo.
 package lower
 
 import (
@@ -17,62 +17,57 @@ import (
 	"depthlab/nets/program"
 )
 
-// Name is the device's, in errors.
+// Name is the name of the device, for errors.
 const Name = "xla"
 
-// Unrolled is the most instructions of a Program that are written one by one,
-// unless Options say else: some 290 layers. XLA's time for n instructions grows
-// as n at first, then as n*n (110, 218 and 434 layers for an H100: 23, 47 and 132
-// seconds of one core; 1202 in loops: 11), but each turn of a loop must copy
-// what is to be kept (1202 layers: 17.2 kernels a convolution layer; 110 layers
-// one by one: 9.6).
+// Unrolled is the default of Options.Unrolled: some 290 layers. The compile time of n
+// instructions grows as n at first, then as n*n: for an H100, 110, 218 and 434 layers take
+// 23, 47 and 132 seconds of one core, 1202 layers in loops 11. But each iteration of a loop
+// must copy what is kept: 1202 layers in loops have 17.2 kernels for each convolution layer,
+// 110 layers without loops 9.6.
 const Unrolled = 2000
 
-// Options of a lowering.
+// Options are the options of a lowering.
 type Options struct {
 	Precision device.Precision // "" means FP32
-	// Steps is how many steps one launch can do: with 0 exactly one, else any
-	// number up to Steps, in a loop.
+	// Steps is the largest number of steps in a launch. 0 means one step without a loop.
 	Steps int
-	// Unrolled is the most instructions of a Program that are written one by
-	// one, micro-batches but the first two left out; of a longer one, the equal
-	// blocks that follow each other become loops. 0 means the constant Unrolled.
+	// Unrolled is the largest number of instructions that are written one by one, counting
+	// only the first two micro-batches. In a longer Program, consecutive equal blocks become
+	// loops. 0 means the constant Unrolled.
 	Unrolled int
-	// Sequential says that XLA adds the elements of a sum one after the other,
-	// as it does on a CPU: the sums of batch norms are cut into pieces then, as
-	// float32 loses digits in the long ones (a gradient was 5 times as far from
-	// float64).
+	// Sequential says that XLA sums elements one after the other, as it does on a CPU. Then
+	// the sums of batch norm are computed in pieces, because float32 loses digits in long
+	// sums (the error of a gradient was 5 times as large).
 	Sequential bool
 }
 
-// Module is a Program as text. Its function main takes State, then rows
-// (Steps,N,4), rates (Steps,2) and, with a loop, the number of steps (); it
-// gives the first Written of State again, whose arguments it uses up, then
-// losses (Steps), errors (Steps) and how many steps were good (). A step whose
-// loss is not finite changes no parameters, momenta or statistics, and is
-// the last. Of a Program on several replicas, that is each one's.
+// Module is a Program as text. Its function main takes State, then rows (Steps, N, 4), rates
+// (Steps, 2) and, with a loop, the number of steps (). It returns the first Written arrays
+// of State, whose arguments are donated, then losses (Steps), wrong answers (Steps) and the
+// number of good steps (). A step whose loss is not finite changes no parameters, optimizer
+// state or statistics, and is the last. With replicas, all of this is for each one.
 type Module struct {
-	Text    string
-	State   []Memory
-	Written int
-	Batch   int // rows a step, of a replica
-	Steps   int // 1 without a loop
-	Loop    bool
-	// Replicas is how many devices execute it together, at least 1.
-	Replicas int
-	head     []string // of main
+	Text     string
+	State    []Memory
+	Written  int
+	Batch    int // rows in a step, for each replica
+	Steps    int // 1 without a loop
+	Loop     bool
+	Replicas int      // devices that execute it together; at least 1
+	head     []string // parameters of main
 }
 
-// Memory is an array that outlives the step: a packed arena, by the name of
-// the arena, or an input or metric, by its own.
+// Memory is an array that outlives the step: a packed arena, with the arena's name, or a
+// buffer of Input or Metric, with its own name.
 type Memory struct {
 	Name  string
 	Arena program.Arena
 	Type  kernel.DType
-	Shape kernel.Shape // as in the Program; as it is held, see Held
+	Shape kernel.Shape // logical, as in the Program; Held gives the shape on the device
 }
 
-// Held is the shape in which a device holds a buffer of shape s.
+// Held is the shape on the device (channels-last) of a buffer of logical shape s.
 func Held(s kernel.Shape) kernel.Shape {
 	switch len(s) {
 	case 4:
@@ -89,19 +84,19 @@ var elems = map[kernel.DType]elem{kernel.Float32: f32, kernel.Int32: i32, kernel
 type emitter struct {
 	text
 	p          *program.Program
-	code       []program.Instr // the Program's, in an order that suits loops
-	loops      []*loop         // in code, in their order
+	code       []program.Instr // of the Program, reordered if there are loops
+	loops      []*loop         // in code, in its order
 	bf16       bool
-	sequential bool                     // see Options
-	precision  string                   // of convolutions
-	values     map[program.BufID]value  // of what is not packed
-	arenas     map[program.Arena]*arena // of what is
-	rolled     map[program.BufID]turn   // what a loop wrote
-	parts      *parts                   // micro-batches in a loop; nil for none
-	part       *value                   // the number of its turn, in it
+	sequential bool                         // see Options
+	precision  string                       // of convolutions
+	values     map[program.BufID]value      // of buffers that are not packed
+	arenas     map[program.Arena]*arena     // packed arenas
+	looped     map[program.BufID]loopOutput // buffers that a loop wrote
+	micro      *microLoop                   // loop over micro-batches; nil if there is none
+	microIndex *value                       // iteration of micro; nil outside of it
 }
 
-// Supports returns nil or an *device.UnsupportedError.
+// Supports returns a *device.UnsupportedError if k has no emitter.
 func Supports(k kernel.Kernel) error {
 	switch k.(type) {
 	case kernel.Conv, kernel.ConvGradInput, kernel.ConvGradWeight,
@@ -112,14 +107,14 @@ func Supports(k kernel.Kernel) error {
 		kernel.ReLU, kernel.ReLUGrad, kernel.Scale, kernel.Gate, kernel.GateGrad:
 		return nil
 	}
-	if k, ok := k.(kernel.Optimizer); ok && optimizes(k) {
+	if k, ok := k.(kernel.Optimizer); ok && hasOptimizer(k) {
 		return nil
 	}
 	return &device.UnsupportedError{Device: Name, What: "the operation " + k.String(), Hint: "the device ref computes every operation"}
 }
 
-// kernel writes one instruction's operation. Operands and results are as held,
-// but of any float type.
+// kernel writes the operations of one kernel. Operands and results have the shapes of Held,
+// and any float type.
 func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 	switch k := k.(type) {
 	case kernel.Conv:
@@ -181,31 +176,32 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 	case kernel.Optimizer:
 		return e.optimizer(k, in)
 	}
-	panic("lower: kernel without emitter") // Lower asks Supports first
+	panic("lower: no emitter for kernel " + k.String()) // Lower calls Supports first
 }
 
-// half is the operand of a convolution: bfloat16 where the precision says so.
-func (e *emitter) half(x value) value {
+// convOperand converts an operand of a convolution to bfloat16 if the precision is bf16,
+// else to float32.
+func (e *emitter) convOperand(x value) value {
 	if e.bf16 {
 		return e.convert(x, bf16)
 	}
 	return e.convert(x, f32)
 }
 
-// get gives the value of a buffer, as held.
+// get returns the value of a buffer, in the shape of Held.
 func (e *emitter) get(id program.BufID) value {
 	b := &e.p.Buffers[id]
 	if a, ok := e.arenas[b.Arena]; ok {
 		return a.read(&e.text, int(b.Offset/4), Held(b.Shape)...)
 	}
-	if t, ok := e.rolled[id]; ok {
+	if t, ok := e.looped[id]; ok {
 		return t.value(e)
 	}
 	return e.values[id]
 }
 
-// elem is the type that a buffer is held in: activations are bfloat16 where
-// the precision says so.
+// elem is the element type of a buffer on the device: bfloat16 for activations if the
+// precision is bf16, else the buffer's own.
 func (e *emitter) elem(b *program.Buffer) elem {
 	if e.bf16 && b.Arena == program.Work && len(b.Shape) == 4 {
 		return bf16
@@ -213,7 +209,7 @@ func (e *emitter) elem(b *program.Buffer) elem {
 	return elems[b.Type]
 }
 
-// set stores it, in the buffer's own type.
+// set makes v, converted to the buffer's type, the value of a buffer.
 func (e *emitter) set(id program.BufID, v value) {
 	b := &e.p.Buffers[id]
 	v = e.convert(v, e.elem(b))
@@ -232,12 +228,13 @@ func (e *emitter) instr(c *program.Instr) {
 		in[i] = e.get(id)
 	}
 	k := c.Kernel
-	if b, ok := k.(kernel.Batch); ok && e.part != nil {
-		first := e.add(e.mul(*e.part, e.constant(float64(b.Images), i32)), e.constant(float64(b.First), i32))
+	if b, ok := k.(kernel.Batch); ok && e.microIndex != nil {
+		first := e.add(e.mul(*e.microIndex, e.constant(float64(b.Images), i32)), e.constant(float64(b.First), i32))
 		in[kernel.BatchRows] = e.rows(in[kernel.BatchRows], first, b.Images)
 		k = kernel.Batch{H: b.H, W: b.W, Pad: b.Pad}
 	} else if ok && b.First > 0 {
-		// Not before the micro-batch before is over, and its activations forgotten.
+		// Do not begin before the gradients of the previous micro-batch are complete, so that
+		// the memory of its activations is free.
 		if e.p.Grads != program.None {
 			in[kernel.BatchRows] = e.after(in[kernel.BatchRows], e.get(e.p.Grads))
 		}
@@ -248,8 +245,7 @@ func (e *emitter) instr(c *program.Instr) {
 	e.place = ""
 }
 
-// instrs writes a stretch of the code, equal blocks as loops. No loop crosses
-// its ends.
+// instrs writes instructions [from, to), equal blocks as loops. No loop may cross the ends.
 func (e *emitter) instrs(from, to int) {
 	for i := from; i < to; i++ {
 		at := slices.IndexFunc(e.loops, func(l *loop) bool { return l.at == i })
@@ -262,7 +258,8 @@ func (e *emitter) instrs(from, to int) {
 	}
 }
 
-// Lower writes a Program as text. What it lacks is an *device.UnsupportedError.
+// Lower writes a Program as text. The error is a *device.UnsupportedError if a kernel has no
+// emitter, or if the precision is not supported.
 func Lower(p *program.Program, o Options) (*Module, error) {
 	e, m, ids, err := begin(p, o)
 	if err != nil {
@@ -279,9 +276,10 @@ func Lower(p *program.Program, o Options) (*Module, error) {
 	return m, nil
 }
 
-// begin checks what is asked for and lists the module's state.
+// begin checks options and kernels, finds loops, and lists the module's state. ids are as
+// in memories.
 func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, error) {
-	e := &emitter{p: p, code: p.Code, sequential: o.Sequential, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}, rolled: map[program.BufID]turn{}}
+	e := &emitter{p: p, code: p.Code, sequential: o.Sequential, values: map[program.BufID]value{}, arenas: map[program.Arena]*arena{}, looped: map[program.BufID]loopOutput{}}
 	switch o.Precision {
 	case "", device.FP32:
 		e.precision = "HIGHEST"
@@ -300,16 +298,16 @@ func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, e
 	if o.Unrolled == 0 {
 		o.Unrolled = Unrolled
 	}
-	e.parts = findParts(p, p.Code)
+	e.micro = findMicroLoop(p, p.Code)
 	written := len(p.Code)
-	if l := e.parts; l != nil {
+	if l := e.micro; l != nil {
 		written -= l.period * (l.count - 1)
 	}
 	if written > o.Unrolled {
-		if l := e.parts; l != nil {
-			e.loops = findRepeats(p, e.code, l.at+l.period) // the other turns are not written
+		if l := e.micro; l != nil {
+			e.loops = findRepeats(p, e.code, l.at+l.period) // only the first iteration of l is written
 		} else {
-			e.code = early(p)
+			e.code = averagesEarly(p)
 			e.loops = findRepeats(p, e.code, len(e.code))
 		}
 	}
@@ -318,8 +316,8 @@ func begin(p *program.Program, o Options) (*emitter, *Module, []program.BufID, e
 	return e, m, ids, err
 }
 
-// memories lists what the step reads and writes, the written first, and gives
-// for each the buffer that it is (-1 for an arena).
+// memories sets m.State to the arrays that the step reads and writes, those that it writes
+// first, and returns the buffer of each (-1 for an arena).
 func (m *Module) memories(p *program.Program) (ids []program.BufID, err error) {
 	type use struct {
 		Memory
@@ -344,7 +342,7 @@ func (m *Module) memories(p *program.Program) (ids []program.BufID, err error) {
 		at[u.Name].written = at[u.Name].written || write
 	}
 	if p.Loss == program.None || p.Wrong == program.None || p.Rows == program.None {
-		return nil, fmt.Errorf("xla: program %s has no loss, no count of wrong images or no rows", p.Name)
+		return nil, fmt.Errorf("xla: program %s: a buffer for the loss, the wrong answers or the rows is missing", p.Name)
 	}
 	touch(p.Loss, false)
 	touch(p.Wrong, false)
@@ -376,8 +374,8 @@ func (m *Module) memories(p *program.Program) (ids []program.BufID, err error) {
 	return ids, nil
 }
 
-// argument adds a parameter of main; the one that becomes result donated (-1:
-// none) is used up.
+// argument adds a parameter of main. donated is the result that reuses its memory, -1 for
+// none.
 func (m *Module) argument(name string, t elem, dims []int, donated int) value {
 	v := value{"%" + name, t, dims}
 	s := v.name + ": " + v.typ()
@@ -388,7 +386,7 @@ func (m *Module) argument(name string, t elem, dims []int, donated int) value {
 	return v
 }
 
-// arguments adds state and plan.
+// arguments adds the parameters of main for state, rows and rates.
 func (m *Module) arguments(e *emitter) (state []value, rows, rates value) {
 	for i, x := range m.State {
 		donated := -1
@@ -400,7 +398,7 @@ func (m *Module) arguments(e *emitter) (state []value, rows, rates value) {
 	return state, m.argument("rows", i32, []int{m.Steps, m.Batch, 4}, -1), m.argument("rates", f32, []int{m.Steps, 2}, -1)
 }
 
-// finish puts head, body and results together.
+// finish sets m.Text from head, body and results.
 func (m *Module) finish(e *emitter, results []value) {
 	types := join(results, value.typ)
 	attributes := ""
@@ -411,7 +409,7 @@ func (m *Module) finish(e *emitter, results []value) {
 		attributes, strings.Join(m.head, ", "), types, e.String(), join(results, func(v value) string { return v.name }), types)
 }
 
-// bind makes state and plan the values of their buffers.
+// bind makes state, rows and rates the values of their buffers.
 func (m *Module) bind(e *emitter, ids []program.BufID, state []value, rows, rates value) {
 	for i, x := range m.State {
 		if x.Arena.Packed() {
@@ -426,12 +424,12 @@ func (m *Module) bind(e *emitter, ids []program.BufID, state []value, rows, rate
 	}
 }
 
-// step writes the step itself: from state, rows (N,4) and rates (2), to the
-// written state, loss (1), wrong (1) and whether the loss is finite ().
+// step writes one step, from state, rows (N, 4) and rates (2). It returns the written state,
+// the loss (1), the wrong answers (1) and whether the loss is finite ().
 func (m *Module) step(e *emitter, ids []program.BufID, state []value, rows, rates value) (next []value, loss, wrong, ok value) {
 	m.bind(e, ids, state, rows, rates)
 	at := 0
-	if l := e.parts; l != nil {
+	if l := e.micro; l != nil {
 		e.instrs(at, l.at)
 		e.microBatches(l)
 		at = l.at + l.period*l.count
@@ -447,7 +445,7 @@ func (m *Module) step(e *emitter, ids []program.BufID, state []value, rows, rate
 			next = append(next, e.arenas[x.Arena].read(&e.text, 0, x.Shape...))
 		case x.Arena.Packed():
 			v := e.arenas[x.Arena].read(&e.text, 0, x.Shape...)
-			next = append(next, e.pick(e.spread(ok, v.dims), v, state[i]))
+			next = append(next, e.pick(e.broadcast(ok, v.dims), v, state[i]))
 		default:
 			next = append(next, e.values[ids[i]])
 		}
@@ -456,13 +454,13 @@ func (m *Module) step(e *emitter, ids []program.BufID, state []value, rows, rate
 	return next, loss, wrong, ok
 }
 
-// loop writes steps in a row: while i < steps and the last loss was finite.
+// loop writes the loop over steps: while i < steps and the last loss was finite.
 func (m *Module) loop(e *emitter, ids []program.BufID, state []value, rows, rates, steps value) []value {
 	one := e.constant(1, i32)
 	none := e.constant(0, f32, m.Steps)
 	carried := append([]value{e.constant(0, i32), e.constant(1, i1), none, none}, state[:m.Written]...)
 	out := e.while(carried, func(in []value) value {
-		return e.same("and", e.compare("LT", in[0], steps), in[1])
+		return e.elementwise("and", e.compare("LT", in[0], steps), in[1])
 	}, func(in []value) []value {
 		i := in[0]
 		all := append(slices.Clone(in[4:]), state[m.Written:]...)

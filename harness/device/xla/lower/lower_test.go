@@ -1,3 +1,5 @@
+// Tests of the lowered text: golden files, loops, micro-batches, replicas, precision.
+
 package lower
 
 import (
@@ -35,7 +37,7 @@ func compiled(t testing.TB, net string, m nets.Mode, group int) *program.Program
 	return p
 }
 
-// The golden texts hold the lowering to what it did: read the diff.
+// Golden texts show every change of the lowering: read the diff.
 func TestText(t *testing.T) {
 	for _, c := range []struct {
 		file, net string
@@ -56,7 +58,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// Of a batch that is cut two micro-batches are written, however many there are.
+// Two micro-batches are written, however many there are.
 func TestMicroBatches(t *testing.T) {
 	a, err := nets.ParseArch("resnet-8")
 	if err != nil {
@@ -109,7 +111,7 @@ func TestReplicas(t *testing.T) {
 			t.Errorf("%s on %d replicas: %d all-reduces, %d replicas of %d images", c.mode, c.replicas, n, m.Replicas, m.Batch)
 		}
 		if got := strings.Contains(m.Text, "mhlo.num_replicas"); got != (c.replicas > 1) {
-			t.Errorf("%s on %d replicas: the module says so: %v", c.mode, c.replicas, got)
+			t.Errorf("%s on %d replicas: the module has num_replicas: %v", c.mode, c.replicas, got)
 		}
 		elements := (p.Bytes[program.Grad]+p.Bytes[program.Stat])/4 + 2
 		if sum := "[[0, 1, 2, 3]]> : tensor<1x4xi64>"; c.want == 1 && (!strings.Contains(m.Text, sum) || !strings.Contains(m.Text, fmt.Sprintf("}) : (tensor<%dxf32>)", elements))) {
@@ -118,9 +120,9 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// Equal blocks become loops: all of a stage on the way there, but for a first
-// one that is not like the others, and on the way back one less, as its input
-// is not the loop's.
+// Equal blocks become loops: in the forward pass all blocks of a stage, except a first one
+// that differs from the others; in the backward pass one less, because its input is not
+// from the loop.
 func TestRepeats(t *testing.T) {
 	type found struct {
 		layer                  string
@@ -144,7 +146,7 @@ func TestRepeats(t *testing.T) {
 		{"resnet-152", nets.Eval, []found{{"layer2.1.conv1", 6, 7, 0}, {"layer3.1.conv1", 6, 35, 0}}},
 	} {
 		p := compiled(t, c.net, c.mode, 0)
-		code := early(p)
+		code := averagesEarly(p)
 		if len(code) != len(p.Code) {
 			t.Fatalf("%s: %d instructions of %d", c.net, len(code), len(p.Code))
 		}
@@ -158,7 +160,7 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
-// What is compiled in bearable time one by one is: loops cost kernels.
+// Only very deep nets become loops, because loops cost kernels.
 func TestUnrolled(t *testing.T) {
 	for net, loops := range map[string]int{"resnet-110": 0, "resnet-164/bottleneck": 0, "resnet-1202": 6} {
 		m, err := Lower(compiled(t, net, nets.Train, 0), Options{})
@@ -171,8 +173,8 @@ func TestUnrolled(t *testing.T) {
 	}
 }
 
-// Diagnose looks at all that the forward part makes, and at the parameters that
-// it reads, in order.
+// Diagnose checks all that the forward part computes, and the parameters that it reads, in
+// order.
 func TestDiagnose(t *testing.T) {
 	m, probes, err := Diagnose(compiled(t, "plain-8", nets.Train, 0), Options{})
 	if err != nil {
@@ -190,10 +192,10 @@ func TestDiagnose(t *testing.T) {
 		}
 	}
 	if m.Written != 0 || strings.Contains(m.Text, "aliasing") || strings.Contains(m.Text, "grad") {
-		t.Error("a diagnosis writes state or goes back")
+		t.Error("the module writes state or computes gradients")
 	}
 	if flags := fmt.Sprintf("-> (tensor<%dxi1>)", len(probes)); !strings.Contains(m.Text, flags) {
-		t.Errorf("the module does not give %s", flags)
+		t.Errorf("the module does not return %s", flags)
 	}
 }
 
@@ -214,8 +216,8 @@ func golden(t *testing.T, name, text string) {
 	}
 }
 
-// Three kinds of work are bfloat16, and nothing else: activations, weights as
-// operands, and their gradients. The state is float32 in each precision.
+// In bf16 the operands and results of convolutions are bfloat16: activations, weights and
+// their gradients. The state is float32 in every precision.
 func TestPrecision(t *testing.T) {
 	p := compiled(t, "resnet-8", nets.Train, 0)
 	for precision, operand := range map[device.Precision]string{device.FP32: "xf32>", device.TF32: "xf32>", device.BF16: "xbf16>"} {
@@ -233,7 +235,7 @@ func TestPrecision(t *testing.T) {
 				t.Errorf("%s: operands and result are not all %s in %s", precision, operand, line)
 			}
 			if strings.Contains(line, "HIGHEST") != (precision == device.FP32) {
-				t.Errorf("%s: the precision of %s", precision, line)
+				t.Errorf("%s: wrong precision in %s", precision, line)
 			}
 		}
 		if want := 3*7 - 1; convolutions != want {
@@ -264,7 +266,7 @@ type alien struct{ kernel.Kernel }
 
 func (alien) String() string { return "alien" }
 
-// Pieces of an arena, written and read at will, against a plain list.
+// Writing and reading pieces of an arena.
 func TestArena(t *testing.T) {
 	var b text
 	whole := value{"%s", f32, []int{10}}

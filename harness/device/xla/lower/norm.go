@@ -1,13 +1,15 @@
+// Emitters of batch norm, its gradient and the running statistics.
+
 package lower
 
 import "depthlab/nets/kernel"
 
-// grouped is x (N,H,W,C) in float32 as (G,N/G,H,W,C), with what the batch
-// norms need of its extents.
+// grouped is x (N, H, W, C) as float32 (G, N/G, H, W, C): G groups of images that share
+// batch norm statistics.
 type grouped struct {
 	value
 	groups, c int
-	count     float64 // elements behind each mean
+	count     float64 // elements of each mean
 }
 
 func (e *emitter) group(x value, group int) grouped {
@@ -19,13 +21,14 @@ func (e *emitter) group(x value, group int) grouped {
 	return grouped{e.reshape(e.convert(x, f32), dims...), n / group, x.dims[3], float64(group * x.dims[1] * x.dims[2])}
 }
 
-// like spreads statistics (G,C) over the group's images.
-func (e *emitter) like(g grouped, stat value) value { return e.spread(stat, g.dims, 0, 4) }
+// perGroup broadcasts statistics (G, C) to the shape of g.
+func (e *emitter) perGroup(g grouped, stat value) value { return e.broadcast(stat, g.dims, 0, 4) }
 
-// channel spreads a vector (C) over the group's images.
-func (e *emitter) channel(g grouped, v value) value { return e.spread(v, g.dims, 4) }
+// perChannel broadcasts a vector (C) to the shape of g.
+func (e *emitter) perChannel(g grouped, v value) value { return e.broadcast(v, g.dims, 4) }
 
-// groupSums adds over the images and pixels of each group: (G,C) twice.
+// groupSums sums x and y over the images and pixels of each group. Both results are
+// (G, C).
 func (e *emitter) groupSums(x, y value) (value, value) {
 	if e.sequential && pixels(x)%pieces == 0 {
 		return e.pieceSums(x, y)
@@ -33,21 +36,22 @@ func (e *emitter) groupSums(x, y value) (value, value) {
 	return e.sums(x, y, 1, 2, 3)
 }
 
-// pixels of the images of a group (G,N/G,H,W,C).
+// pixels is the number of pixels in a group of x (G, N/G, H, W, C).
 func pixels(x value) int { return x.dims[1] * x.dims[2] * x.dims[3] }
 
-// first is the first pixel of each group (G,C).
+// first returns the first pixel of each group (G, C).
 func (e *emitter) first(x grouped) value {
 	one := e.slice(x.value, []int{0, 0, 0, 0, 0}, []int{x.groups, 1, 1, 1, x.c}, []int{1, 1, 1, 1, 1})
 	return e.reshape(one, x.groups, x.c)
 }
 
-// pieces of a group, and the most pixels of a piece: see shortSums.
+// pieces is the number of pieces of a group that pieceSums sums first, and pieceMost the
+// largest number of pixels of a piece: see shortSums.
 const pieces, pieceMost = 32, 1024
 
-// shortSums are groupSums for vectors that follow. XLA adds in two kernels and
-// fuses the second with nothing after it. Where few pieces keep the first quick,
-// their sum is written as plain additions, which become part of what follows.
+// shortSums computes groupSums, with one kernel less on a GPU. XLA sums in two kernels, and
+// does not fuse the second with what follows. If the pieces are short enough for the first
+// kernel to be fast, their sums are added by plain additions, which XLA does fuse.
 func (e *emitter) shortSums(x, y value) (value, value) {
 	if n := pixels(x); n%pieces > 0 || n/pieces > pieceMost {
 		return e.groupSums(x, y)
@@ -55,7 +59,7 @@ func (e *emitter) shortSums(x, y value) (value, value) {
 	return e.pieceSums(x, y)
 }
 
-// pieceSums are groupSums, of pieces first.
+// pieceSums computes groupSums as pairwise sums of the sums of pieces.
 func (e *emitter) pieceSums(x, y value) (value, value) {
 	g, n, c := x.dims[0], pixels(x), x.dims[4]
 	x, y = e.sums(e.reshape(x, g, pieces, n/pieces, c), e.reshape(y, g, pieces, n/pieces, c), 2)
@@ -65,7 +69,7 @@ func (e *emitter) pieceSums(x, y value) (value, value) {
 	return e.reshape(x, g, c), e.reshape(y, g, c)
 }
 
-// halves adds the two halves of x (G,2n,C).
+// halves adds the two halves of x (G, 2n, C).
 func (e *emitter) halves(x value, n int) value {
 	g, c, one := x.dims[0], x.dims[2], []int{1, 1, 1}
 	return e.add(e.slice(x, []int{0, 0, 0}, []int{g, n, c}, one), e.slice(x, []int{0, n, 0}, []int{g, 2 * n, c}, one))
@@ -73,37 +77,37 @@ func (e *emitter) halves(x value, n int) value {
 
 // inverse is 1/sqrt(variance + eps).
 func (e *emitter) inverse(variance value, eps float32) value {
-	return e.same("rsqrt", e.add(variance, e.constant(float64(eps), f32, variance.dims...)))
+	return e.elementwise("rsqrt", e.add(variance, e.constant(float64(eps), f32, variance.dims...)))
 }
 
-// batchNorm takes mean and variance from one pass, E(d*d) - E(d)*E(d) in
-// float32, where d is the distance from the first pixel: of x itself, whose mean
-// may be many deviations from zero, the difference would leave few digits (Chan,
-// Golub and LeVeque 1983: shifted data). Statistics, scale and shift are folded
-// into y = x*a + b with vectors a and b: then a layer's forward pass is four or
-// five kernels on a GPU (convolution, sums in one or two stages, a and b, y).
+// batchNorm computes mean and variance in one pass: the variance is E(d*d) - E(d)*E(d) in
+// float32, where d is x minus the first pixel of the group (shifted data: Chan, Golub and
+// LeVeque 1983). Without the shift the difference would lose digits if the mean is many
+// standard deviations from zero. y = x*a + b, where the vectors a and b combine statistics,
+// scale and shift. So the forward pass of a layer is four or five kernels on a GPU:
+// convolution, sums in one or two stages, a and b, y.
 func (e *emitter) batchNorm(k kernel.BatchNorm, in []value) []value {
 	x := e.group(in[0], k.Group)
 	first := e.first(x)
-	d := e.sub(x.value, e.like(x, first))
+	d := e.sub(x.value, e.perGroup(x, first))
 	sum, squares := e.shortSums(d, e.mul(d, d))
 	off, square := e.times(sum, 1/x.count), e.times(squares, 1/x.count)
 	mean, zero := e.add(first, off), e.constant(0, f32, off.dims...)
 	variance := e.max(e.sub(square, e.mul(off, off)), zero)
-	scale := e.mul(e.inverse(variance, k.Eps), e.spread(in[1], mean.dims, 1))
-	shift := e.sub(e.spread(in[2], mean.dims, 1), e.mul(mean, scale))
-	y := e.add(e.mul(x.value, e.like(x, scale)), e.like(x, shift))
+	scale := e.mul(e.inverse(variance, k.Eps), e.broadcast(in[1], mean.dims, 1))
+	shift := e.sub(e.broadcast(in[2], mean.dims, 1), e.mul(mean, scale))
+	y := e.add(e.mul(x.value, e.perGroup(x, scale)), e.perGroup(x, shift))
 	return []value{e.finish(y, k.Add, k.ReLU, in[0].dims, in[3:]), mean, variance}
 }
 
 func (e *emitter) batchNormInfer(k kernel.BatchNormInfer, in []value) []value {
 	x := e.group(in[0], 0)
 	scale := e.mul(e.inverse(in[4], k.Eps), in[1])
-	y := e.add(e.mul(e.sub(x.value, e.channel(x, in[3])), e.channel(x, scale)), e.channel(x, in[2]))
+	y := e.add(e.mul(e.sub(x.value, e.perChannel(x, in[3])), e.perChannel(x, scale)), e.perChannel(x, in[2]))
 	return []value{e.finish(y, k.Add, k.ReLU, in[0].dims, in[5:])}
 }
 
-// finish adds the shortcut and rectifies.
+// finish reshapes y to dims, adds the shortcut if add, and applies the rectifier if relu.
 func (e *emitter) finish(y value, add, relu bool, dims []int, shortcut []value) value {
 	y = e.reshape(y, dims...)
 	if add {
@@ -116,7 +120,7 @@ func (e *emitter) finish(y value, add, relu bool, dims []int, shortcut []value) 
 }
 
 func (e *emitter) batchNormGrad(k kernel.BatchNormGrad, in []value) []value {
-	x, scale, mean, variance := e.group(in[0], k.Group), in[1], e.hold(in[2]), in[3]
+	x, scale, mean, variance := e.group(in[0], k.Group), in[1], e.barrier(in[2]), in[3]
 	d := e.convert(in[len(in)-1], f32)
 	if k.ReLU {
 		zero := e.constant(0, f32, d.dims...)
@@ -124,10 +128,10 @@ func (e *emitter) batchNormGrad(k kernel.BatchNormGrad, in []value) []value {
 	}
 	dg := e.reshape(d, x.dims...)
 	inv := e.inverse(variance, k.Eps)
-	xhat := e.mul(e.sub(x.value, e.like(x, mean)), e.like(x, inv))
+	xhat := e.mul(e.sub(x.value, e.perGroup(x, mean)), e.perGroup(x, inv))
 	shift, slope := e.groupSums(dg, e.mul(dg, xhat))
-	dx := e.sub(e.sub(dg, e.like(x, e.times(shift, 1/x.count))), e.mul(xhat, e.like(x, e.times(slope, 1/x.count))))
-	dx = e.mul(dx, e.like(x, e.mul(inv, e.spread(scale, inv.dims, 1))))
+	dx := e.sub(e.sub(dg, e.perGroup(x, e.times(shift, 1/x.count))), e.mul(xhat, e.perGroup(x, e.times(slope, 1/x.count))))
+	dx = e.mul(dx, e.perGroup(x, e.mul(inv, e.broadcast(scale, inv.dims, 1))))
 	out := []value{e.reshape(dx, in[0].dims...), e.reduce("add", slope, 0), e.reduce("add", shift, 0)}
 	if k.Add {
 		out = append(out, d)
@@ -151,9 +155,9 @@ func (e *emitter) movingAverage(k kernel.MovingAverage, in []value) []value {
 		}
 		batch, running := e.concat(0, parts...), []value{mean, variance}[i]
 		average := e.times(e.reduce("add", batch, 0), factor/float64(batch.dims[0]))
-		moved := e.add(e.mul(e.spread(keep, running.dims), running), e.mul(e.spread(share, running.dims), average))
+		moved := e.add(e.mul(e.broadcast(keep, running.dims), running), e.mul(e.broadcast(share, running.dims), average))
 		if k.Replicas > 0 {
-			moved = e.same("divide", moved, e.constant(float64(k.Replicas), f32, running.dims...))
+			moved = e.elementwise("divide", moved, e.constant(float64(k.Replicas), f32, running.dims...))
 		}
 		out = append(out, moved)
 	}

@@ -1,3 +1,5 @@
+// Emitters of optimizers.
+
 package lower
 
 import (
@@ -6,8 +8,8 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// optimizes reports whether there is an emitter for an optimizer.
-func optimizes(k kernel.Optimizer) bool {
+// hasOptimizer reports whether there is an emitter for optimizer k.
+func hasOptimizer(k kernel.Optimizer) bool {
 	switch k.(type) {
 	case kernel.SGD, kernel.Adam:
 		return true
@@ -17,7 +19,7 @@ func optimizes(k kernel.Optimizer) bool {
 
 func (e *emitter) optimizer(k kernel.Optimizer, in []value) []value {
 	w, g, state, rates := kernel.OptimizerOperands(in)
-	rate := e.spread(e.reshape(e.slice(rates, []int{0}, []int{1}, []int{1})), w.dims)
+	rate := e.broadcast(e.reshape(e.slice(rates, []int{0}, []int{1}, []int{1})), w.dims)
 	switch k := k.(type) {
 	case kernel.SGD:
 		return e.sgd(k, w, g, state[0], rate)
@@ -56,14 +58,14 @@ func (e *emitter) adam(k kernel.Adam, w, g value, state []value, rate value) []v
 	}
 	m = e.add(e.times(m, k.Beta1), e.times(g, 1-k.Beta1))
 	v = e.add(e.times(v, k.Beta2), e.times(e.mul(g, g), 1-k.Beta2))
-	root := e.same("sqrt", e.same("divide", v, e.grown(k.Beta2, step, v.dims)))
-	mean := e.same("divide", m, e.grown(k.Beta1, step, m.dims))
-	return []value{e.sub(w, e.same("divide", e.mul(rate, mean), e.add(root, e.constant(k.Eps, f32, v.dims...)))), m, v, step}
+	root := e.elementwise("sqrt", e.elementwise("divide", v, e.oneMinusPower(k.Beta2, step, v.dims)))
+	mean := e.elementwise("divide", m, e.oneMinusPower(k.Beta1, step, m.dims))
+	return []value{e.sub(w, e.elementwise("divide", e.mul(rate, mean), e.add(root, e.constant(k.Eps, f32, v.dims...)))), m, v, step}
 }
 
-// grown is 1 - beta^step, spread over dims. As the power is near 1 at first, it is
-// not taken itself: its difference from 1 would be rounding.
-func (e *emitter) grown(beta float64, step value, dims []int) value {
-	share := e.times(e.same("exponential_minus_one", e.times(step, math.Log(beta))), -1)
-	return e.spread(e.reshape(share), dims)
+// oneMinusPower returns 1 - beta^step, broadcast to dims, as -expm1(step*log(beta)): in the
+// first steps the power is near 1, and the difference would lose digits.
+func (e *emitter) oneMinusPower(beta float64, step value, dims []int) value {
+	share := e.times(e.elementwise("exponential_minus_one", e.times(step, math.Log(beta))), -1)
+	return e.broadcast(e.reshape(share), dims)
 }

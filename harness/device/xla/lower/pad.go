@@ -1,3 +1,5 @@
+// Emitters of Pad, the parameter-free shortcut (option A), and its gradient.
+
 package lower
 
 import "depthlab/nets/kernel"

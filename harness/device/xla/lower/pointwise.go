@@ -1,3 +1,5 @@
+// Elementwise kernels: rectifier, constant factor, gate.
+
 package lower
 
 import "depthlab/nets/kernel"
@@ -14,11 +16,11 @@ func (e *emitter) reluGrad(in []value) []value {
 
 // factor is what a gate multiplies by: sigmoid of z + bias, or of its negative.
 func (e *emitter) factor(k kernel.Gate, z, bias value) value {
-	t := e.add(e.convert(z, f32), e.spread(bias, z.dims, 3))
+	t := e.add(e.convert(z, f32), e.broadcast(bias, z.dims, 3))
 	if k.Carry {
-		t = e.same("negate", t)
+		t = e.elementwise("negate", t)
 	}
-	return e.same("logistic", t)
+	return e.elementwise("logistic", t)
 }
 
 func (e *emitter) gate(k kernel.Gate, in []value) []value {
@@ -31,7 +33,7 @@ func (e *emitter) gateGrad(k kernel.GateGrad, in []value) []value {
 	dx := e.mul(d, g)
 	slope := e.mul(e.mul(dx, e.convert(in[0], f32)), e.sub(e.constant(1, f32, g.dims...), g))
 	if k.Carry {
-		slope = e.same("negate", slope)
+		slope = e.elementwise("negate", slope)
 	}
 	return []value{dx, slope, e.reduce("add", slope, 0, 1, 2)}
 }

@@ -1,3 +1,5 @@
+// Finds the equal blocks of deep nets, which become loops.
+
 package lower
 
 import (
@@ -7,45 +9,47 @@ import (
 	"depthlab/nets/program"
 )
 
-// loop is a stretch of a Program that repeats itself, as the equal blocks of a
-// deep net do, there and back: count turns of period instructions, from at on.
-// The instructions of two turns are alike, and the places of their buffers
-// advance evenly, so that one turn, written with the turn's number, does all.
+// loop is a repeated part of a Program, such as the equal blocks of a deep net, forward or
+// backward: count iterations of period instructions, from at on. The instructions of any
+// two iterations are equal, and the positions of their buffers advance by constant steps,
+// so that one iteration, written with a variable index, computes all of them.
 type loop struct {
 	at, period, count int
-	in                [][]operand // of each instruction of a turn
-	carried           []operand   // what a turn takes from the one before it, each once
-	stacked           []port      // what is read after the loop, and so kept of each turn
-	chunks            []chunk     // what turns write to packed arenas
+	in                [][]operand // for each instruction of an iteration
+	carried           []operand   // what an iteration reads from the one before it, each once
+	stacked           []port      // what is read after the loop, and so kept of each iteration
+	chunks            []chunk     // what iterations write to packed arenas
 
-	final, stacks map[port]value // when written: of the last turn, of all (count, ...)
+	// Set when the loop is written: outputs of the last iteration, and of all (count, ...).
+	final, stacks map[port]value
 }
 
-// port is an output of a turn: the out-th of its instr-th instruction.
+// port is an output of an iteration: the out-th of its instr-th instruction.
 type port struct{ instr, out int }
 
-// operand says where turn k finds an operand.
+// operand says where iteration k finds an operand.
 type operand struct {
 	from source
-	id   program.BufID // in turn 0
-	port port          // of this turn, the one before or loop
-	loop *loop         // saved: turn at + k*step of this earlier loop
+	id   program.BufID // in iteration 0
+	port port          // inside: of this iteration; carried: of the one before; saved: of loop
+	loop *loop         // saved: of iteration at + k*step of this earlier loop
 	at   int           // packed: element at + k*step of the arena
 	step int
 }
 
+// source is where an operand was written.
 type source uint8
 
 const (
-	outside source = iota // the same buffer for every turn
-	inside                // written in the turn itself
-	carried               // written in the turn before; id in turn 0
+	outside source = iota // the same buffer for every iteration
+	inside                // written in the same iteration
+	carried               // written in the iteration before; iteration 0 reads id
 	saved                 // written in an earlier loop
 	packed                // in an arena
 )
 
-// chunk is what turn k writes to elements [at + k*step, ... + |step|) of an
-// arena: ports, one behind the other.
+// chunk is what iteration k writes to elements [at + k*step, at + k*step + n) of an arena:
+// its ports, one after the other. n is |step|.
 type chunk struct {
 	arena    program.Arena
 	at, step int
@@ -53,7 +57,8 @@ type chunk struct {
 	ports    []port
 }
 
-// fewest turns are worth a loop; longest is the most instructions of a turn.
+// fewest is the smallest number of iterations of a loop, longest the largest number of
+// instructions in an iteration.
 const (
 	fewest  = 4
 	longest = 64
@@ -63,11 +68,11 @@ const (
 type repeats struct {
 	p      *program.Program
 	code   []program.Instr
-	writer map[program.BufID]port // of what is in Work: instr is an index of code
+	writer map[program.BufID]port // of buffers in Work; instr is an index into code
 	loops  []*loop
 }
 
-// findRepeats looks for loops that begin before the to-th instruction.
+// findRepeats finds the loops that begin before instruction to, the longest at each place.
 func findRepeats(p *program.Program, code []program.Instr, to int) []*loop {
 	r := &repeats{p: p, code: code, writer: map[program.BufID]port{}}
 	for i := range code {
@@ -89,7 +94,7 @@ func findRepeats(p *program.Program, code []program.Instr, to int) []*loop {
 			i++
 			continue
 		}
-		// A turn may begin anywhere in a block: best where little is carried.
+		// An iteration may begin anywhere in a block. Choose where it carries least.
 		for later := i + 1; later < i+best.period; later++ {
 			if l := r.match(later, best.period); l != nil && l.count == best.count && len(l.carried) < len(best.carried) {
 				best = l
@@ -102,12 +107,11 @@ func findRepeats(p *program.Program, code []program.Instr, to int) []*loop {
 	return r.loops
 }
 
-// place is where a buffer is: pos is what may advance from turn to turn, what
-// else there is may not.
+// place is where a buffer is. Only pos may change from one iteration to the next.
 type place struct {
 	arena program.Arena
-	other int
-	pos   int
+	other int // Work: the output of the instruction; unpacked arenas: the buffer
+	pos   int // Work: the instruction; packed arenas: the element
 }
 
 func (r *repeats) place(id program.BufID) place {
@@ -122,8 +126,8 @@ func (r *repeats) place(id program.BufID) place {
 	return place{b.Arena, int(id), 0}
 }
 
-// match gives the loop of this period that begins at an instruction, nil if
-// there is none.
+// match returns the loop of this period that begins at an instruction, nil if there is
+// none.
 func (r *repeats) match(at, period int) *loop {
 	l := &loop{at: at, period: period, count: 1}
 	for l.count < len(r.code) && r.alike(l, l.count) {
@@ -147,8 +151,8 @@ func (r *repeats) match(at, period int) *loop {
 	return l
 }
 
-// alike reports whether turn k does what turn 0 does, with every buffer k
-// times as far from turn 0's as turn 1's is.
+// alike reports whether iteration k equals iteration 0, with the position of every buffer
+// advanced by k times the step from iteration 0 to iteration 1.
 func (r *repeats) alike(l *loop, k int) bool {
 	if l.at+(k+1)*l.period > len(r.code) {
 		return false
@@ -158,18 +162,18 @@ func (r *repeats) alike(l *loop, k int) bool {
 		if c.Kernel != first.Kernel || len(c.In) != len(first.In) || len(c.Out) != len(first.Out) {
 			return false
 		}
-		even := func(a, b, id program.BufID) bool {
+		regular := func(a, b, id program.BufID) bool {
 			x, y, z := r.place(a), r.place(b), r.place(id)
 			x.pos += k * (y.pos - x.pos)
 			return z == x && r.p.Buffers[id].Shape.Equal(r.p.Buffers[a].Shape)
 		}
 		for n := range c.In {
-			if !even(first.In[n], second.In[n], c.In[n]) {
+			if !regular(first.In[n], second.In[n], c.In[n]) {
 				return false
 			}
 		}
 		for n := range c.Out {
-			if !even(first.Out[n], second.Out[n], c.Out[n]) {
+			if !regular(first.Out[n], second.Out[n], c.Out[n]) {
 				return false
 			}
 		}
@@ -177,8 +181,8 @@ func (r *repeats) alike(l *loop, k int) bool {
 	return true
 }
 
-// operand says where turns find operand n of their instruction i, and how many
-// turns, from the first on, find it there.
+// operand says where iterations find operand n of their instruction i, and how many
+// iterations, from the first on, find it there.
 func (r *repeats) operand(l *loop, i, n int) (operand, int) {
 	id := r.code[l.at+i].In[n]
 	x, y := r.place(id), r.place(r.code[l.at+l.period+i].In[n])
@@ -186,7 +190,7 @@ func (r *repeats) operand(l *loop, i, n int) (operand, int) {
 	switch {
 	case o.step == 0:
 		if x.arena == program.Work && x.pos >= l.at {
-			return o, 0 // what turn 0 wrote
+			return o, 0 // written by iteration 0, and read by all
 		}
 		return o, l.count
 	case x.arena != program.Work:
@@ -199,7 +203,7 @@ func (r *repeats) operand(l *loop, i, n int) (operand, int) {
 		o.from, o.port = carried, port{x.pos - l.at + l.period, x.other}
 		return o, l.count
 	}
-	o.from, o.loop = saved, r.around(x.pos)
+	o.from, o.loop = saved, r.loopOf(x.pos)
 	if o.loop == nil || o.step%o.loop.period != 0 {
 		return o, 0
 	}
@@ -212,8 +216,8 @@ func (r *repeats) operand(l *loop, i, n int) (operand, int) {
 	return o, count
 }
 
-// around gives the loop that an instruction is in, nil if it is in none.
-func (r *repeats) around(instr int) *loop {
+// loopOf returns the loop that an instruction is in, nil if it is in none.
+func (r *repeats) loopOf(instr int) *loop {
 	for _, l := range r.loops {
 		if l.at <= instr && instr < l.at+l.period*l.count {
 			return l
@@ -222,9 +226,9 @@ func (r *repeats) around(instr int) *loop {
 	return nil
 }
 
-// writes lists what the turns of a loop write to arenas, and reports whether a
-// loop can do that: turns side by side, without a gap, nothing that another
-// instruction of the loop reads.
+// writes sets l.chunks to what the iterations of a loop write to arenas, and reports
+// whether a loop can do that: iterations must write side by side, without gaps, and nothing
+// that another instruction of the loop reads.
 func (r *repeats) writes(l *loop) bool {
 	for i := range l.period {
 		for n, id := range r.code[l.at+i].Out {
@@ -260,13 +264,13 @@ func (r *repeats) writes(l *loop) bool {
 		}
 	}
 	written := map[program.BufID]int{}
-	turns := r.code[l.at:][:l.period*l.count]
-	for i, c := range turns {
+	all := r.code[l.at:][:l.period*l.count]
+	for i, c := range all {
 		for _, id := range c.Out {
 			written[id] = i
 		}
 	}
-	for i, c := range turns {
+	for i, c := range all {
 		for _, id := range c.In {
 			if w, ok := written[id]; ok && w != i && r.p.Buffers[id].Arena != program.Work {
 				return false
@@ -276,8 +280,8 @@ func (r *repeats) writes(l *loop) bool {
 	return true
 }
 
-// stack finds what loops must keep of each turn: whatever is read after them,
-// but for what their last turn hands on.
+// stack sets what loops must keep of each iteration: everything that is read after the
+// loop, except what the last iteration carries on.
 func (r *repeats) stack() {
 	keep := func(l *loop, p port) {
 		if !slices.Contains(l.stacked, p) {
@@ -286,15 +290,15 @@ func (r *repeats) stack() {
 	}
 	read := func(id program.BufID) {
 		w, ok := r.writer[id]
-		if l := r.around(w.instr); ok && l != nil {
-			turn, p := l.turn(w)
-			if turn != l.count-1 || !l.carries(p) {
+		if l := r.loopOf(w.instr); ok && l != nil {
+			iteration, p := l.iteration(w)
+			if iteration != l.count-1 || !l.carries(p) {
 				keep(l, p)
 			}
 		}
 	}
 	for i := range r.code {
-		l := r.around(i)
+		l := r.loopOf(i)
 		if l == nil {
 			for _, id := range r.code[i].In {
 				read(id)
@@ -302,7 +306,7 @@ func (r *repeats) stack() {
 			continue
 		}
 		if i >= l.at+l.period {
-			continue // as in the first turn
+			continue // the same as in the first iteration
 		}
 		for _, o := range l.in[i-l.at] {
 			switch o.from {
@@ -315,8 +319,8 @@ func (r *repeats) stack() {
 	}
 }
 
-// turn gives the turn and port of an output of the list.
-func (l *loop) turn(w port) (int, port) {
+// iteration returns the iteration and the port in it of an output of the whole code.
+func (l *loop) iteration(w port) (int, port) {
 	return (w.instr - l.at) / l.period, port{(w.instr - l.at) % l.period, w.out}
 }
 
@@ -324,15 +328,15 @@ func (l *loop) carries(p port) bool {
 	return slices.ContainsFunc(l.carried, func(o operand) bool { return o.port == p })
 }
 
-// early gives the instructions of a Program with the moving averages of batch
-// norm behind what they average, so that they are in the loops too: nothing
-// else of a step with batch statistics reads or writes the running ones.
-func early(p *program.Program) []program.Instr {
-	behind := map[program.BufID]program.Instr{}
+// averagesEarly returns the instructions of a Program with each MovingAverage directly
+// after the batch norm whose statistics it averages, so that it is in the loop, too. This
+// changes no result: nothing else in a training step reads or writes running statistics.
+func averagesEarly(p *program.Program) []program.Instr {
+	after := map[program.BufID]program.Instr{} // by the last variance that it averages
 	for _, c := range p.Code {
 		if _, ok := c.Kernel.(kernel.MovingAverage); ok {
 			batches, _, _, _ := kernel.AverageOperands(c.In)
-			behind[batches[len(batches)-1]] = c // the last variance
+			after[batches[len(batches)-1]] = c
 		}
 	}
 	var code []program.Instr
@@ -342,7 +346,7 @@ func early(p *program.Program) []program.Instr {
 		}
 		code = append(code, c)
 		for _, id := range c.Out {
-			if m, ok := behind[id]; ok {
+			if m, ok := after[id]; ok {
 				code = append(code, m)
 			}
 		}

@@ -1,3 +1,5 @@
+// Writes equal blocks as a loop.
+
 package lower
 
 import (
@@ -7,21 +9,21 @@ import (
 	"depthlab/nets/program"
 )
 
-// roll writes a loop: one turn in a while. A turn hands on the number of the
-// next, what that takes from it, and stacks that it has added its row to: of
-// activations one each, of all the small vectors one together (a row is a
-// kernel on a GPU, however short), and one of each chunk that goes to an arena.
+// roll writes a loop: one iteration inside a while. The loop carries the index, what an
+// iteration reads from the one before it, and stacks to which each iteration writes a row:
+// one for each kept activation, one for all small vectors together (writing a row is a
+// kernel on a GPU, however short it is), and one for each chunk of an arena.
 func (e *emitter) roll(l *loop) {
 	code := e.code
 	start := []value{e.constant(0, i32)}
 	for _, o := range l.carried {
 		start = append(start, e.get(o.id))
 	}
-	var images []port
+	var activations []port
 	vectors := chunk{step: 1}
 	for _, p := range l.stacked {
 		if s := e.output(l, p).Shape; len(s) == 4 {
-			images = append(images, p)
+			activations = append(activations, p)
 		} else {
 			vectors.ports, vectors.n = append(vectors.ports, p), vectors.n+s.Len()
 		}
@@ -31,13 +33,13 @@ func (e *emitter) roll(l *loop) {
 		chunks = append([]chunk{vectors}, chunks...)
 	}
 	empty := func(t elem, dims ...int) { start = append(start, e.constant(0, t, append([]int{l.count}, dims...)...)) }
-	for _, p := range images {
+	for _, p := range activations {
 		empty(e.elem(e.output(l, p)), Held(e.output(l, p).Shape)...)
 	}
 	for _, c := range chunks {
 		empty(f32, c.n)
 	}
-	// Arenas are read as they were before the loop: see repeats.writes.
+	// The loop reads arenas as they were before it: repeats.writes makes sure of that.
 	views := map[operand]piece{}
 	for i := range l.in {
 		for _, o := range l.in[i] {
@@ -86,10 +88,10 @@ func (e *emitter) roll(l *loop) {
 			next = append(next, out[o.port.instr][o.port.out])
 		}
 		in = in[len(l.carried):]
-		for n, p := range images {
+		for n, p := range activations {
 			next = append(next, e.setRow(in[n], k, out[p.instr][p.out]))
 		}
-		in = in[len(images):]
+		in = in[len(activations):]
 		for n, c := range chunks {
 			at := k
 			if c.step < 0 {
@@ -110,10 +112,10 @@ func (e *emitter) roll(l *loop) {
 		l.final[o.port] = result[n]
 	}
 	result = result[len(l.carried):]
-	for n, p := range images {
+	for n, p := range activations {
 		l.stacks[p] = result[n]
 	}
-	result = result[len(images):]
+	result = result[len(activations):]
 	at := 0
 	for _, p := range vectors.ports {
 		s := e.output(l, p).Shape
@@ -128,26 +130,26 @@ func (e *emitter) roll(l *loop) {
 	for k := range l.count {
 		for i := range l.period {
 			for n, id := range code[l.at+k*l.period+i].Out {
-				e.rolled[id] = turn{l, k, port{i, n}}
+				e.looped[id] = loopOutput{l, k, port{i, n}}
 			}
 		}
 	}
 }
 
-// output is the buffer of a port in turn 0.
+// output is the buffer of a port in iteration 0.
 func (e *emitter) output(l *loop, p port) *program.Buffer {
 	return &e.p.Buffers[e.code[l.at+p.instr].Out[p.out]]
 }
 
-// turn is where a buffer is that a loop wrote.
-type turn struct {
+// loopOutput is where to find a buffer that a loop wrote: a port of iteration k.
+type loopOutput struct {
 	*loop
 	k    int
 	port port
 }
 
-// value gives it, after the loop.
-func (t turn) value(e *emitter) value {
+// value returns the buffer's value, after the loop.
+func (t loopOutput) value(e *emitter) value {
 	if v, ok := t.final[t.port]; ok && t.k == t.count-1 {
 		return v
 	}

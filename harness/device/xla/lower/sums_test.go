@@ -1,3 +1,5 @@
+// Tests of how batch norm sums.
+
 package lower
 
 import (
@@ -9,8 +11,8 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// Where elements are added one after the other, no batch norm adds up a whole
-// group of images at once, neither forward nor back.
+// If XLA sums sequentially, no batch norm sums a whole group of images in one reduction,
+// neither forward nor backward.
 func TestSequentialSums(t *testing.T) {
 	a, err := nets.ParseArch("plain-8")
 	if err != nil {

@@ -1,3 +1,5 @@
+// StableHLO text: one method for each operation.
+
 package lower
 
 import (
@@ -64,12 +66,12 @@ func join[T any](vs []T, f func(T) string) string {
 	return strings.Join(s, ", ")
 }
 
-// text is a function body under construction: one operation a line, each with
-// the place that it came from, which XLA carries into what it compiles.
+// text is the body of a function: one operation on each line, with its location, which XLA
+// repeats in errors and in the compiled program.
 type text struct {
 	strings.Builder
-	next  int
-	place string // of the instruction being written: "layer1.0.conv1/conv 3x3 s1 p1 ->16"
+	next  int    // number of the next value
+	place string // location of the instruction being written: "layer1.0.conv1/conv 3x3 s1 p1 ->16"
 }
 
 // line writes one operation with one result.
@@ -81,6 +83,7 @@ func (b *text) line(t elem, dims []int, format string, args ...any) value {
 	return v
 }
 
+// end writes the location and ends the line.
 func (b *text) end() {
 	if b.place != "" {
 		fmt.Fprintf(b, " loc(%q)", b.place)
@@ -88,7 +91,7 @@ func (b *text) end() {
 	b.WriteByte('\n')
 }
 
-// constant is a scalar spread over dims.
+// constant is a tensor of shape dims whose elements are all v.
 func (b *text) constant(v float64, t elem, dims ...int) value {
 	s := strconv.FormatInt(int64(v), 10)
 	switch {
@@ -105,20 +108,20 @@ func (b *text) constant(v float64, t elem, dims ...int) value {
 	return b.line(t, dims, "constant dense<%s> : %s", s, tensor(t, dims))
 }
 
-// same is an operation whose operands and result are all of one type.
-func (b *text) same(op string, vs ...value) value {
+// elementwise is an operation whose operands and result have the same type.
+func (b *text) elementwise(op string, vs ...value) value {
 	return b.line(vs[0].elem, vs[0].dims, "%s %s : %s", op, join(vs, func(v value) string { return v.name }), vs[0].typ())
 }
 
-func (b *text) add(x, y value) value { return b.same("add", x, y) }
-func (b *text) sub(x, y value) value { return b.same("subtract", x, y) }
-func (b *text) mul(x, y value) value { return b.same("multiply", x, y) }
-func (b *text) max(x, y value) value { return b.same("maximum", x, y) }
+func (b *text) add(x, y value) value { return b.elementwise("add", x, y) }
+func (b *text) sub(x, y value) value { return b.elementwise("subtract", x, y) }
+func (b *text) mul(x, y value) value { return b.elementwise("multiply", x, y) }
+func (b *text) max(x, y value) value { return b.elementwise("maximum", x, y) }
 
 // times multiplies by a constant.
 func (b *text) times(x value, c float64) value { return b.mul(x, b.constant(c, x.elem, x.dims...)) }
 
-// compare gives booleans: EQ, NE, LT, LE, GT, GE.
+// compare compares elements. how is EQ, NE, LT, LE, GT or GE.
 func (b *text) compare(how string, x, y value) value {
 	kind := "SIGNED"
 	if x.elem == f32 || x.elem == bf16 {
@@ -127,7 +130,7 @@ func (b *text) compare(how string, x, y value) value {
 	return b.line(i1, x.dims, "compare %s, %s, %s, %s : (%s, %s) -> %s", how, x.name, y.name, kind, x.typ(), y.typ(), tensor(i1, x.dims))
 }
 
-// pick is x where p holds, else y.
+// pick is StableHLO's select: x where p is true, else y.
 func (b *text) pick(p, x, y value) value {
 	return b.line(x.elem, x.dims, "select %s, %s, %s : %s, %s", p.name, x.name, y.name, p.typ(), x.typ())
 }
@@ -146,15 +149,15 @@ func (b *text) reshape(x value, dims ...int) value {
 	return b.line(x.elem, dims, "reshape %s : (%s) -> %s", x.name, x.typ(), tensor(x.elem, dims))
 }
 
-// flat is x as a vector.
+// flat reshapes x to a vector.
 func (b *text) flat(x value) value { return b.reshape(x, length(x.dims)) }
 
-// spread broadcasts: axis i of x becomes axis axes[i] of the result.
-func (b *text) spread(x value, dims []int, axes ...int) value {
+// broadcast is broadcast_in_dim: axis i of x becomes axis axes[i] of the result.
+func (b *text) broadcast(x value, dims []int, axes ...int) value {
 	return b.line(x.elem, dims, "broadcast_in_dim %s, dims = %s : (%s) -> %s", x.name, list(axes), x.typ(), tensor(x.elem, dims))
 }
 
-// slice takes [from, to) of each axis, every step-th.
+// slice takes elements [from, to) of each axis, every step-th.
 func (b *text) slice(x value, from, to, step []int) value {
 	dims, parts := make([]int, len(from)), make([]string, len(from))
 	for i := range from {
@@ -164,17 +167,17 @@ func (b *text) slice(x value, from, to, step []int) value {
 	return b.line(x.elem, dims, "slice %s [%s] : (%s) -> %s", x.name, strings.Join(parts, ", "), x.typ(), tensor(x.elem, dims))
 }
 
-// row is x[i], for a number i of the program.
+// row is x[i], for a scalar i of the program.
 func (b *text) row(x, i value) value { return b.reshape(b.rows(x, i, 1), x.dims[1:]...) }
 
-// rows are n of x, from x[i] on.
+// rows is x[i : i+n].
 func (b *text) rows(x, i value, n int) value {
 	at, sizes := b.first(x, i), append([]int{n}, x.dims[1:]...)
 	return b.line(x.elem, sizes, "dynamic_slice %s, %s, sizes = %s : (%s%s) -> %s",
 		x.name, strings.Join(at, ", "), list(sizes), x.typ(), strings.Repeat(", tensor<i32>", len(at)), tensor(x.elem, sizes))
 }
 
-// setRow is x with v for x[i].
+// setRow is x with x[i] replaced by v.
 func (b *text) setRow(x, i, v value) value {
 	at := b.first(x, i)
 	v = b.reshape(v, append([]int{1}, x.dims[1:]...)...)
@@ -182,7 +185,7 @@ func (b *text) setRow(x, i, v value) value {
 		x.name, v.name, strings.Join(at, ", "), x.typ(), v.typ(), strings.Repeat(", tensor<i32>", len(at)), x.typ())
 }
 
-// first names the place of x[i].
+// first names the start indices of x[i].
 func (b *text) first(x, i value) []string {
 	at := []string{i.name}
 	if len(x.dims) > 1 {
@@ -194,13 +197,13 @@ func (b *text) first(x, i value) []string {
 	return at
 }
 
-// window is n elements of a vector, from a number of the program on.
+// window is x[at : at+n] of a vector, for a scalar at of the program.
 func (b *text) window(x, at value, n int) value {
 	return b.line(x.elem, []int{n}, "dynamic_slice %s, %s, sizes = [%d] : (%s, tensor<i32>) -> %s",
 		x.name, at.name, n, x.typ(), tensor(x.elem, []int{n}))
 }
 
-// while carries values as long as cond holds of them.
+// while repeats body, which returns the next values, as long as cond is true.
 func (b *text) while(start []value, cond func(in []value) value, body func(in []value) []value) []value {
 	name := fmt.Sprintf("%%%d", b.next)
 	b.next++
@@ -220,12 +223,13 @@ func (b *text) while(start []value, cond func(in []value) value, body func(in []
 	return out
 }
 
-// hold is x, computed once: what is made from it does not compute it again.
-func (b *text) hold(x value) value {
+// barrier is x behind an optimization barrier: it is computed once, and not again inside
+// the fusions that use it.
+func (b *text) barrier(x value) value {
 	return b.line(x.elem, x.dims, "optimization_barrier %s : %s", x.name, x.typ())
 }
 
-// after is x, but not before y is there: what is made from it waits.
+// after is x, available only when y is, so that what uses it waits for y.
 func (b *text) after(x, y value) value {
 	name := fmt.Sprintf("%%%d", b.next)
 	b.next++
@@ -239,7 +243,7 @@ func (b *text) column(x value, i int) value {
 	return b.reshape(b.slice(x, []int{0, i}, []int{x.dims[0], i + 1}, []int{1, 1}), x.dims[0])
 }
 
-// pad puts zeros around, and between elements.
+// pad adds zeros before (low), after (high) and between the elements of each axis.
 func (b *text) pad(x value, low, high, between []int) value {
 	return b.padWith(0, x, low, high, between)
 }
@@ -270,7 +274,7 @@ func (b *text) iota(t elem, axis int, dims ...int) value {
 	return b.line(t, dims, "iota dim = %d : %s", axis, tensor(t, dims))
 }
 
-// reduce folds axes with add, maximum, and, or.
+// reduce reduces axes with op: add, maximum, and, or.
 func (b *text) reduce(op string, x value, axes ...int) value {
 	var dims []int
 	for i, d := range x.dims {
@@ -290,8 +294,8 @@ func (b *text) reduce(op string, x value, axes ...int) value {
 		x.name, start.name, op, list(axes), x.typ(), start.typ(), tensor(x.elem, dims))
 }
 
-// sums adds x and y, which are alike, over the same axes at once: one pass, where
-// two reductions end in a kernel each.
+// sums adds up x and y, which have the same type, over the same axes in one reduction. Two
+// reductions would be two kernels.
 func (b *text) sums(x, y value, axes ...int) (value, value) {
 	var dims []int
 	for i, d := range x.dims {
@@ -311,15 +315,15 @@ func (b *text) sums(x, y value, axes ...int) (value, value) {
 	return value{result + "#0", x.elem, dims}, value{result + "#1", x.elem, dims}
 }
 
-// dot contracts an axis of two matrices, in float32.
+// dot is the matrix product that contracts axisX of x with axisY of y, in float32.
 func (b *text) dot(x, y value, axisX, axisY int) value {
 	dims := []int{x.dims[1-axisX], y.dims[1-axisY]}
 	return b.line(f32, dims, "dot_general %s, %s, contracting_dims = [%d] x [%d], precision = [HIGHEST, HIGHEST] : (%s, %s) -> %s",
 		x.name, y.name, axisX, axisY, x.typ(), y.typ(), tensor(f32, dims))
 }
 
-// gather takes one slice of x for each index vector (the last axis of at, one
-// entry for each of x's leading axes); out of range, it takes the nearest.
+// gather takes one slice of x for each index vector. The last axis of at holds the vectors,
+// with one entry for each leading axis of x. An index out of range is clamped.
 func (b *text) gather(x, at value) value {
 	n, batch := at.dims[len(at.dims)-1], len(at.dims)-1
 	rest := x.dims[n:]

@@ -1,3 +1,5 @@
+// Micro-batches as a loop.
+
 package lower
 
 import (
@@ -7,16 +9,17 @@ import (
 	"depthlab/nets/program"
 )
 
-// parts are the micro-batches of a batch that is cut, but for the first: they
-// do alike, and are written as a loop. So XLA compiles two of them, however
-// many there are, and their activations are never there together.
-type parts struct {
-	at, period, count int    // instructions of each turn, from at on
-	kept              []port // what the update reads of each turn
+// microLoop is the loop over the micro-batches after the first, which have the same
+// instructions. With the loop XLA compiles two micro-batches, however many there are, and
+// the activations of only one are in memory.
+type microLoop struct {
+	at, period, count int    // count iterations of period instructions, from at on
+	kept              []port // outputs of each iteration that the update reads
 }
 
-// findParts gives nil where fewer than two micro-batches do alike.
-func findParts(p *program.Program, code []program.Instr) *parts {
+// findMicroLoop returns nil if there are fewer than three micro-batches, or if the
+// instructions of those after the first differ.
+func findMicroLoop(p *program.Program, code []program.Instr) *microLoop {
 	var begin []int
 	for i := range code {
 		if k, ok := code[i].Kernel.(kernel.Batch); ok && k.Images > 0 {
@@ -26,13 +29,14 @@ func findParts(p *program.Program, code []program.Instr) *parts {
 	if len(begin) < 3 {
 		return nil
 	}
-	l := &parts{at: begin[1], period: begin[2] - begin[1], count: len(begin) - 1}
+	l := &microLoop{at: begin[1], period: begin[2] - begin[1], count: len(begin) - 1}
 	end := l.at + l.period*l.count
 	if end > len(code) {
 		return nil
 	}
-	// Work is written once: where, in the turns, and of each turn alike.
-	writer := map[program.BufID]int{} // turn*period + instruction, and output
+	// A buffer of Work is written once. writer is the index of the instruction, counted
+	// from l.at, output the index of the output.
+	writer := map[program.BufID]int{}
 	output := map[program.BufID]int{}
 	for i := range l.period * l.count {
 		for n, id := range code[l.at+i].Out {
@@ -41,28 +45,28 @@ func findParts(p *program.Program, code []program.Instr) *parts {
 			}
 		}
 	}
-	alike := func(first, id program.BufID, turn int) bool {
+	same := func(first, id program.BufID, iteration int) bool {
 		x, inside := writer[first]
 		y, too := writer[id]
-		return inside == too && (!inside && first == id || inside && y == x+turn*l.period && output[first] == output[id])
+		return inside == too && (!inside && first == id || inside && y == x+iteration*l.period && output[first] == output[id])
 	}
 	for i := l.period; i < l.period*l.count; i++ {
-		turn, first, c := i/l.period, &code[l.at+i%l.period], &code[l.at+i]
+		iteration, first, c := i/l.period, &code[l.at+i%l.period], &code[l.at+i]
 		k := first.Kernel
 		if b, ok := k.(kernel.Batch); ok {
-			b.First += turn * b.Images
+			b.First += iteration * b.Images
 			k = b
 		}
 		if c.Kernel != k || len(c.In) != len(first.In) || len(c.Out) != len(first.Out) {
 			return nil
 		}
 		for n := range c.In {
-			if !alike(first.In[n], c.In[n], turn) {
+			if !same(first.In[n], c.In[n], iteration) {
 				return nil
 			}
 		}
 		for n := range c.Out {
-			if !alike(first.Out[n], c.Out[n], turn) {
+			if !same(first.Out[n], c.Out[n], iteration) {
 				return nil
 			}
 		}
@@ -79,14 +83,13 @@ func findParts(p *program.Program, code []program.Instr) *parts {
 	return l
 }
 
-// microBatches writes the loop. A turn takes what the one before has written
-// that outlives it: gradients, metrics, the batch itself; and stacks what is
-// kept of each.
-func (e *emitter) microBatches(l *parts) {
-	turn := e.code[l.at:][:l.period]
+// microBatches writes the loop. The loop carries what outlives an iteration (gradients,
+// metrics, the batch), and stacks of the outputs that are kept of each.
+func (e *emitter) microBatches(l *microLoop) {
+	first := e.code[l.at:][:l.period] // instructions of the first iteration
 	var ids []program.BufID
 	var arenas []program.Arena
-	for _, c := range turn {
+	for _, c := range first {
 		for _, id := range c.Out {
 			switch a := e.p.Buffers[id].Arena; {
 			case a == program.Work:
@@ -118,7 +121,7 @@ func (e *emitter) microBatches(l *parts) {
 	}
 	start := carried(e.constant(0, i32))
 	for _, p := range l.kept {
-		b := &e.p.Buffers[turn[p.instr].Out[p.out]]
+		b := &e.p.Buffers[first[p.instr].Out[p.out]]
 		start = append(start, e.constant(0, e.elem(b), append([]int{l.count}, Held(b.Shape)...)...))
 	}
 	result := e.while(start, func(in []value) value {
@@ -126,13 +129,13 @@ func (e *emitter) microBatches(l *parts) {
 	}, func(in []value) []value {
 		k := in[0]
 		stacks := take(in[1:])
-		e.part = &k
+		e.microIndex = &k
 		e.instrs(l.at, l.at+l.period)
-		e.part = nil
+		e.microIndex = nil
 		e.place = "turns of micro-batches"
 		next := carried(e.add(k, e.constant(1, i32)))
 		for i, p := range l.kept {
-			next = append(next, e.setRow(stacks[i], k, e.get(turn[p.instr].Out[p.out])))
+			next = append(next, e.setRow(stacks[i], k, e.get(first[p.instr].Out[p.out])))
 		}
 		e.place = ""
 		return next
@@ -141,7 +144,7 @@ func (e *emitter) microBatches(l *parts) {
 		p := l.kept[i]
 		for k := range l.count {
 			id := e.code[l.at+k*l.period+p.instr].Out[p.out]
-			delete(e.rolled, id)
+			delete(e.looped, id)
 			e.values[id] = e.row(stack, e.constant(float64(k), i32))
 		}
 	}

@@ -1,0 +1,88 @@
+// Kept weights: the best of a run, and those of every so many steps.
+
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"depthlab/experiments"
+	"depthlab/harness/disk"
+)
+
+// KeptKind says why weights are kept.
+type KeptKind string
+
+const (
+	Best  KeptKind = "best" // of the test with the lowest error
+	Every KeptKind = "step" // of every so many steps
+)
+
+// File is the file of weights that were kept after a step: kept/best-step7800.safetensors.
+func (kind KeptKind) File(f Folder, step int) string {
+	name := fmt.Sprintf("step%d.safetensors", step)
+	if kind == Best {
+		name = "best-" + name
+	}
+	return filepath.Join(keptDir(f), name)
+}
+
+func keptDir(f Folder) string { return filepath.Join(string(f), "kept") }
+
+// Steps lists the steps whose weights are kept for a reason, in ascending order.
+func (kind KeptKind) Steps(f Folder) (steps []int) {
+	entries, _ := os.ReadDir(keptDir(f))
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".safetensors")
+		name, best := strings.CutPrefix(name, "best-")
+		number, isStep := strings.CutPrefix(name, "step")
+		if step, err := strconv.Atoi(number); ok && isStep && err == nil && best == (kind == Best) {
+			steps = append(steps, step)
+		}
+	}
+	slices.Sort(steps)
+	return steps
+}
+
+// Lacks says which of the weights to keep a finished run does not have; "" for none: it was
+// trained before they were asked for.
+func Lacks(f Folder, run experiments.Run) string {
+	var lacks []string
+	if run.Keep.Best && len(Best.Steps(f)) == 0 {
+		lacks = append(lacks, "the best weights")
+	}
+	if every := run.Keep.Every; every > 0 && run.Schedule.Stop > run.From+every && len(Every.Steps(f)) == 0 {
+		lacks = append(lacks, fmt.Sprintf("weights of every %d steps", every))
+	}
+	return strings.Join(lacks, " and ")
+}
+
+// Remove removes the weights kept after steps for which gone is true.
+func (kind KeptKind) Remove(f Folder, gone func(step int) bool) error {
+	var errs []error
+	for _, step := range kind.Steps(f) {
+		if gone(step) {
+			errs = append(errs, os.Remove(kind.File(f, step)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// copyKept copies the kept weights of a run.
+func copyKept(from, to Folder) error {
+	entries, err := os.ReadDir(keptDir(from))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err, disk.MakeDir(keptDir(to))}
+	for _, e := range entries {
+		errs = append(errs, copyFile(filepath.Join(keptDir(from), e.Name()), filepath.Join(keptDir(to), e.Name())))
+	}
+	return errors.Join(errs...)
+}
