@@ -150,7 +150,7 @@ func (d *decoder) images(s *Spec) {
 }
 
 // own counts the user's own images, for set and for what s leaves out: train is all of
-// them. Where there is no test set of its own, a tenth of the images is held out. It says
+// them. Where there is no test set of its own, a tenth as many images are held out. It says
 // no where that is wrong.
 func (d *decoder) own(s *Spec, set *dataset.Set) bool {
 	set.Train = cmp.Or(s.Train+s.Validation, uncounted)
@@ -168,11 +168,12 @@ func (d *decoder) own(s *Spec, set *dataset.Set) bool {
 	}
 	set.Train, set.Test = train, test
 	if test == 0 && s.Validation == 0 {
+		tenth := max(1, cmp.Or(s.Train, train)/10)
 		if d.written("validation") {
-			d.add(d.place("validation"), "there is no test set, so some images have to be held out", fmt.Sprintf("write validation: %d, or leave it out", max(1, train/10)))
+			d.add(d.place("validation"), "there is no test set, so some images have to be held out", fmt.Sprintf("write validation: %d, or leave it out", tenth))
 			return false
 		}
-		s.Validation = max(1, train/10)
+		s.Validation = tenth
 	}
 	if s.Train == 0 {
 		s.Train = max(0, train-s.Validation)

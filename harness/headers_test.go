@@ -13,7 +13,7 @@ import (
 // headed lists the folders whose files have such a line.
 var headed = []string{"harness", "nets", "nets/compile", "nets/kernel", "nets/ops", "nets/program",
 	"harness/state", "harness/lock", "harness/disk", "harness/limits", "harness/testskip",
-	"harness/record", "harness/store", "harness/slurm", "harness/data", "harness/data/photo",
+	"harness/record", "harness/store", "harness/slurm", "harness/pages", "harness/cmd/lab", "harness/data", "harness/data/photo",
 	"plots",
 	"harness/device", "harness/device/cpu", "harness/device/ref", "harness/device/devicetest",
 	"harness/device/xla", "harness/device/xla/hlo", "harness/device/xla/lower", "harness/device/xla/pjrt",

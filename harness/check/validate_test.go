@@ -26,7 +26,7 @@ func TestValidate(t *testing.T) {
 	want := sweeptest.Undisturbed(t)
 	dir := t.TempDir()
 	s := sweeptest.NewSmall(t, dir)
-	s.Device = check.Validating{Device: ref.New(), Every: 2}
+	s.Device = check.Validating{Device: s.Device, Every: 2}
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,3 +1,5 @@
+// bench --accuracy: the rounding error of gradients, against float64.
+
 package main
 
 import (
@@ -17,11 +19,11 @@ import (
 
 const accuracyNets = "plain-20,resnet-20,resnet-56"
 
-// benchAccuracy prints how far gradients are from float64's, net by net, and
-// fails where one of ours is too far.
+// benchAccuracy prints the relative error of each net's gradient against float64. The error is
+// of the nets where one of our devices exceeds the limit.
 func benchAccuracy(ctx context.Context, c *call, flags deviceFlags, archs []nets.Arch, torch string) (err error) {
 	if torch == "" {
-		return usage("--accuracy: --against-torch is missing: a Python with PyTorch, which computes the gradient in float64")
+		return usage("--accuracy: --against-torch is missing; expected a Python with PyTorch, which computes the gradient in float64")
 	}
 	if p := *flags.precision; p != "" && p != string(device.FP32) {
 		return usage("--accuracy --precision %s: only fp32 is measured", p)
@@ -70,7 +72,7 @@ func printAccuracy(r bench.AccuracyResult) {
 	}
 }
 
-// accuracyDevices opens the device of the flags; for auto all that are here.
+// accuracyDevices opens the device of the flags; for auto all that this machine has.
 func accuracyDevices(m machine.Machine, flags deviceFlags) ([]device.Device, error) {
 	if *flags.name != "auto" {
 		dev, err := flags.open(m, nil)
@@ -83,7 +85,7 @@ func accuracyDevices(m machine.Machine, flags deviceFlags) ([]device.Device, err
 	for _, k := range machine.Devices {
 		dev, _, err := m.Open(k.Name)
 		if err != nil {
-			say("%s is left out: %v", k.Name, err)
+			say("device %s is not measured: %v", k.Name, err)
 			continue
 		}
 		all = append(all, dev)

@@ -1,3 +1,5 @@
+// The command bench: the speed of training steps, and of the photo loader.
+
 package main
 
 import (
@@ -20,29 +22,30 @@ import (
 	"depthlab/nets"
 )
 
-const benchHelp = `What is measured: whole training steps on random images that lie on the device,
-of 32x32 pixels for CIFAR nets and 224x224 for ImageNet nets: choosing and
-augmenting the batch, forward, backward, update, loss and error. Ours and the
-others take turns in one run, each warm; medians over the rounds are printed.
-Starting and compiling are not in them.
+const benchHelp = `Measures whole training steps on random images in the device's memory, of 32x32
+pixels for CIFAR nets and 224x224 for ImageNet nets: choosing and augmenting the
+batch, forward, backward, update, loss and error. Ours and the others are timed in
+turn in one run, each after a warm-up; medians over the rounds are printed.
+Start and compilation are not included.
 
-  torch     PyTorch eager: channels_last; autocast for bf16. The ratio is ours to it.
-  compiled  the same under torch.compile(mode="max-autotune"), on a GPU with CUDA graphs
+  torch     PyTorch eager: channels_last; autocast for bf16. The ratio is our speed over its speed.
+  compiled  the same with torch.compile(mode="max-autotune"), on a GPU with CUDA graphs
   jax       a JAX step; on a GPU all steps of a round are one jitted loop
-  us/layer  microseconds per layer of convolution and step
+  us/layer  microseconds of a step per convolutional layer
   jobs      images/s of all nets together when so many are trained at a time
 
-On a CPU the kinds of instructions follow, each with its share of the peak that was
-measured here: multiply-adds from registers, and the sum of rows that no cache holds.
-A convolution is counted as it is defined; Winograd's takes a quarter of that. Where
-ours keeps to AVX2 (DEPTHLAB_CPU=avx2, or a CPU without AVX-512), so do the others.
+On a CPU the kinds of instructions follow, each with its share of the measured peak:
+multiply-adds on registers for arithmetic, the sum of rows larger than every cache for
+memory. The operations of a convolution are counted by its definition, of which Winograd
+needs a quarter. Where ours is limited to AVX2 (DEPTHLAB_CPU=avx2, or a CPU without
+AVX-512), the others are limited to it, too.
 
 With --accuracy: the gradient of one training step in fp32 (the paper's recipe
-on CIFAR-10, seed 0 at its start, first batch of 128) against the same step in
-float64, which PyTorch computes: the norm of the difference over the norm, all
+on CIFAR-10, seed 0, initial weights, first batch of 128) against the same step
+in float64 by PyTorch: the norm of the difference over the norm, of all
 parameters together; beside it PyTorch's float32 with mkldnn and without
-(native). Every device that is here is measured, unless --device names one. The
-command fails where ours is more than 3 times PyTorch's worse one.
+(native). Every device of this machine is measured, unless --device names one.
+The command fails if our error is more than 3 times the larger one of PyTorch's.
 `
 
 const timedNets = "resnet-20,resnet-56"
@@ -51,15 +54,15 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	flags := c.deviceFlags()
 	c.dataOption()
 	c.jsonOption()
-	list := c.String("net", "", "nets, with commas between; without it "+timedNets+", and for --accuracy "+accuracyNets)
-	batch := c.Int("batch", 0, "images a step; 0 for 128, and 32 for ImageNet nets")
+	list := c.String("net", "", "nets, separated by commas (default "+timedNets+", for --accuracy "+accuracyNets+")")
+	batch := c.Int("batch", 0, "images a step; 0: 128, and 32 for ImageNet nets")
 	torch := c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us")
-	compiled := c.Bool("compiled", false, "PyTorch compiled, too: takes minutes to compile; on a GPU it always is")
+	compiled := c.Bool("compiled", false, "time compiled PyTorch, too, which takes minutes to compile; on a GPU it is always timed")
 	jax := c.String("against-jax", "", "a Python with JAX, to be timed in turn with us")
 	jobs := c.Int("jobs", 1, "nets to train at a time, for one more measurement (xla)")
-	rounds := c.Int("rounds", 7, "of ours and theirs in turn; medians are printed")
-	accuracy := c.Bool("accuracy", false, "measure the gradient's rounding error in place of speed: --data names CIFAR-10's folder, --against-torch a Python with PyTorch and numpy")
-	loader := c.Bool("loader", false, "time how photos become training crops instead; --data names ImageNet's folder, --against-torch a Python with torchvision, too")
+	rounds := c.Int("rounds", 7, "rounds, in each of which ours and the others are timed; medians are printed")
+	accuracy := c.Bool("accuracy", false, "measure the gradient's rounding error instead of speed: --data names CIFAR-10's folder, --against-torch a Python with PyTorch and numpy")
+	loader := c.Bool("loader", false, "time the photo loader instead, which decodes photos and cuts training crops; --data names ImageNet's folder, --against-torch a Python with torchvision, too")
 	c.about(benchHelp)
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
@@ -71,7 +74,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	if *loader {
-		if err := c.refuse("--loader times photos on their way to crops, and no net", "device", "plugin", "precision", "threads", "net", "batch", "compiled", "against-jax", "jobs"); err != nil {
+		if err := c.refuse("--loader times the photo loader, and no net", "device", "plugin", "precision", "threads", "net", "batch", "compiled", "against-jax", "jobs"); err != nil {
 			return err
 		}
 		return benchLoader(ctx, c, *rounds, *torch)
@@ -113,7 +116,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 		precisions = []device.Precision{flags.settle(info)}
 	}
 	if !info.Bfloat16 && len(precisions) == 2 {
-		say("bf16 is left out: this CPU does not compute in it natively")
+		say("bf16 is not timed: this CPU has no instructions for it")
 		precisions = precisions[:1]
 	}
 	if !c.json {
@@ -144,7 +147,8 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	return nil
 }
 
-// executable refuses the path of a program that is none; "" names none.
+// executable returns a usageError if the path that an option names is not a program's; "" is
+// no path, and no error.
 func executable(option, path string) error {
 	if path == "" {
 		return nil

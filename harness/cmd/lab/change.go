@@ -1,4 +1,4 @@
-// What the command line changes of a question: --set, --only, --name.
+// Changes of a question on the command line: --set, --only, --name.
 
 package main
 
@@ -14,7 +14,7 @@ import (
 // texts are the values of an option that may be given several times.
 type texts struct {
 	all   *[]string
-	comma string // that parts several values in one; "" for none
+	comma string // separator of several values in one text; "" for none
 }
 
 func (t texts) Set(s string) error {
@@ -27,24 +27,24 @@ func (t texts) Set(s string) error {
 }
 
 func (t texts) String() string {
-	if t.all == nil { // package flag asks an empty one
+	if t.all == nil { // package flag calls String of the zero value
 		return ""
 	}
 	return strings.Join(*t.all, " ")
 }
 
-// changeOptions change the question.
+// changeOptions registers the options that change the question.
 func (c *call) changeOptions() {
 	c.Var(texts{&c.changes.Set, ""}, "set", "`KEY=VALUE`: a key of the file, such as --set optimizer.rate=0.05, --set seeds=0..4 or --set \"schedule.stop=2000 steps\"; wins over file and profile, and may be given several times")
-	c.Var(texts{&c.changes.Only, ","}, "only", "`NETS` of the question, with commas between; the others are left out")
-	c.StringVar(&c.changes.Name, "name", "", "what the folder of the results is called behind the profile and a +, in place of what --set and --only say")
+	c.Var(texts{&c.changes.Only, ","}, "only", "train only these `NETS` of the question, separated by commas")
+	c.StringVar(&c.changes.Name, "name", "", "name of the results' folder, after the profile and a +, instead of one made from --set and --only")
 }
 
-// reader reads questions that may name runs of the store and files of weights.
+// reader returns a reader of questions that may name runs of the store and files of weights.
 func (c *call) reader() experiments.Reader {
 	st := c.machine().Store()
 	type asked struct{ file, net, data string }
-	sums := map[asked]string{} // of files that fit
+	sums := map[asked]string{} // SHA-256 of files whose tensors fit the net
 	type count struct {
 		train, test int
 		known       bool
@@ -82,7 +82,7 @@ func (c *call) reader() experiments.Reader {
 	}
 }
 
-// load reads a question as the command line changes it.
+// load reads a question and applies the changes of the command line.
 func (c *call) load(file string) (*experiments.Question, error) {
 	q, err := c.reader().Load(file)
 	if err != nil {
@@ -94,7 +94,8 @@ func (c *call) load(file string) (*experiments.Question, error) {
 	return q.Change(c.changes)
 }
 
-// fitting are the plans of a question that the changes fit. The error is why they fit none.
+// fitting returns the plans of a question to which the changes can be applied. If there is
+// none, the error says why.
 func fitting(q *experiments.Question) (plans []*experiments.Plan, err error) {
 	for _, p := range q.Plans {
 		if p.Wrong == nil {
@@ -107,12 +108,12 @@ func fitting(q *experiments.Question) (plans []*experiments.Plan, err error) {
 	return plans, err
 }
 
-// asked is the profile and what the command line changes of it.
+// asked returns the profile's name and the changes of the command line, as text.
 func (q question) asked() string {
 	return strings.Join(append([]string{q.plan.Profile}, q.plan.Changes...), " ")
 }
 
-// changeWords are the options that make such changes.
+// changeWords returns the command line options that make the changes.
 func changeWords(c experiments.Changes) (words []string) {
 	for _, s := range c.Set {
 		words = append(words, "--set", s)

@@ -31,8 +31,8 @@ profiles:
   two: {like: one, seeds: 0..1}
 `
 
-// A question that the command line changes has results of its own, trains only
-// what no question has trained, and is drawn and asked again as it was changed.
+// A question that the command line changes has its own folder of results, trains only runs that
+// the store does not have, and can be drawn and run again from that folder.
 func TestChanged(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "q.yaml"), 0, changeable)
@@ -67,7 +67,7 @@ func TestChanged(t *testing.T) {
 	}
 	exists("q/one+optimizer.rate=0.1+only=plain-8/training_curves.png")
 
-	// The same run again, of a sweep; the other is new.
+	// A sweep of two runs, one of which is finished already.
 	_, said = run(0, "run", "q.yaml", device, "--only=plain-8", "--set", "vary.optimizer.rate=[0.1, 0.02]", "--name", "rates")
 	if n := runs(); n != 2 || !strings.Contains(said, "1 of 2 runs were finished before") {
 		t.Errorf("%d runs: %s", n, said)
@@ -78,7 +78,7 @@ func TestChanged(t *testing.T) {
 		t.Error(out)
 	}
 
-	// Drawn again, by the file and by what was kept of the question.
+	// Drawn again, from the file and from question.yaml.
 	figure := filepath.Join(dir, "results", "q", "one+rates", "final_error_vs_value.png")
 	asked := filepath.Join("results", "q", "one+rates", "question.yaml")
 	for _, args := range [][]string{
@@ -95,7 +95,7 @@ func TestChanged(t *testing.T) {
 		t.Error(out)
 	}
 
-	// What is asked of the kept question, and changed, lies beside it.
+	// The results of a changed question.yaml are in a folder beside it.
 	out, _ = run(0, "plan", asked, device, "--set", "log=2 steps", "--json")
 	var plan struct {
 		Changes []string
@@ -112,11 +112,11 @@ func TestChanged(t *testing.T) {
 		t.Errorf("want %s in\n%s", want, out)
 	}
 
-	// A rate at the top that has no effect is said.
+	// A rate at the top of the file that has no effect is reported.
 	if out, _ = run(0, "plan", "q.yaml", device); !strings.Contains(out, "overrides what stands at the top of q.yaml: optimizer.rate: 0.3 (here 0.05)") {
 		t.Error(out)
 	}
-	// A finished run goes on, and its weights are what another net begins with.
+	// A finished run continues, and its weights are the initial weights of another net.
 	all, _, err := store.Store(filepath.Join(dir, "results")).All()
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,7 @@
 //go:build linux
 
+// Output of C libraries: it goes to a log file instead of the terminal.
+
 package main
 
 import (
@@ -12,9 +14,10 @@ import (
 	"depthlab/harness/machine"
 )
 
-// divert sends what C libraries print to a log file, once: descriptor 2 becomes
-// the file, and what this program says goes on to the terminal. Where the file
-// cannot be written, as in another user's checkout, all goes to the terminal.
+// divert redirects the output of C libraries to .cache/xla/log.txt: descriptor 2 becomes the
+// file, and os.Stderr a copy of the terminal's descriptor, for this program's messages. Later
+// calls do nothing. If the file cannot be written, as in another user's checkout, everything
+// goes to the terminal.
 func divert(m machine.Machine) (err error) {
 	if diverted {
 		return nil
@@ -23,7 +26,7 @@ func divert(m machine.Machine) (err error) {
 	path := filepath.Join(m.Cache("xla"), "log.txt")
 	log, err := createIn(path)
 	if err != nil {
-		say("what XLA's libraries print comes to the terminal, as their log cannot be written: %v", err)
+		say("messages of XLA's libraries go to the terminal, because their log cannot be written: %v", err)
 		return nil
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
@@ -39,7 +42,7 @@ func divert(m machine.Machine) (err error) {
 	return debug.SetCrashOutput(os.Stderr, debug.CrashOptions{})
 }
 
-// createIn makes a file, and its folder if need be.
+// createIn creates a file, and its folder if it does not exist.
 func createIn(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, err

@@ -1,5 +1,7 @@
 //go:build !linux
 
+// On systems other than Linux the output of C libraries is left alone.
+
 package main
 
 import "depthlab/harness/machine"

@@ -1,5 +1,7 @@
 //go:build linux
 
+// Tests of where the output of C libraries goes.
+
 package main
 
 import (
@@ -10,8 +12,7 @@ import (
 	"depthlab/harness/machine"
 )
 
-// A log that cannot be written is no reason to fail: doctor, for one, has other
-// things to say.
+// A log that cannot be written is no error: doctor, for example, can do without it.
 func TestDivertWithoutItsLog(t *testing.T) {
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, ".cache"), nil, 0o666); err != nil { // no folder can be made there
@@ -24,6 +25,6 @@ func TestDivertWithoutItsLog(t *testing.T) {
 		t.Error(err)
 	}
 	if os.Stderr != before {
-		t.Error("the terminal was left")
+		t.Error("standard error is no longer the terminal")
 	}
 }

@@ -17,15 +17,15 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// cluster is a Slurm of its own: controller, two nodes n1 and n2 that are both this
-// machine, authentication. It needs no root.
+// cluster is a Slurm for the tests: a controller, two nodes n1 and n2 that are both this
+// machine, and authentication. It needs no root.
 type cluster struct {
 	t     *testing.T
 	dir   string
 	nodes map[string]*exec.Cmd // the daemon of each
 }
 
-// cred_expire is how long a requeued job waits; else two minutes.
+// cred_expire limits how long a requeued job waits, two minutes by default.
 const slurmConf = `
 ClusterName=test
 SlurmctldHost=HOST(127.0.0.1)
@@ -55,7 +55,7 @@ NodeName=n2 NodeHostname=HOST NodeAddr=127.0.0.1 Port=PORT2 CPUs=8 RealMemory=80
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 `
 
-// startCluster starts Slurm, until the test ends, and makes it the one of this process.
+// startCluster starts Slurm until the end of the test, and makes its commands use it.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
@@ -64,7 +64,7 @@ func startCluster(t *testing.T) *cluster {
 			testskip.Skip(t, "no Slurm here: %v (Debian's packages slurm-wlm and munge)", err)
 		}
 	}
-	dir, err := os.MkdirTemp("", "slurm") // short, for the path of a socket
+	dir, err := os.MkdirTemp("", "slurm") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,11 +161,11 @@ func (c *cluster) node(name string) {
 	c.nodes[name] = c.daemon("slurmd", "-D", "-N", name, "-f", filepath.Join(c.dir, "slurm.conf"))
 }
 
-// reset is what a node looks like that lost its power and came back: all processes of a job
-// are gone, of which one is given, and Slurm finds the node down, as it does after a while.
+// reset simulates a node that lost its power and came back: it kills all processes of a job, of
+// which pid is one, and makes Slurm set the node down, which it otherwise does after a while.
 func (c *cluster) reset(name string, pid int) {
 	c.t.Helper()
-	chain := []int{pid} // up to Slurm's process that began the job
+	chain := []int{pid} // and its ancestors, up to Slurm's process that started the job
 	for above := parent(c.t, pid); above > 1 && above != os.Getpid() && above != c.nodes[name].Process.Pid; above = parent(c.t, above) {
 		chain = append(chain, above)
 	}
@@ -183,19 +183,19 @@ func (c *cluster) reset(name string, pid int) {
 	}
 }
 
-// until waits for something to come true.
+// until waits until holds returns true.
 func (c *cluster) until(what string, holds func() bool) { waitFor(c.t, what, holds) }
 
 func waitFor(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for began := time.Now(); !holds(); time.Sleep(200 * time.Millisecond) {
 		if time.Since(began) > 5*time.Minute {
-			t.Fatalf("waited for %s in vain", what)
+			t.Fatalf("waited too long for %s", what)
 		}
 	}
 }
 
-// parent is the process that began another.
+// parent returns the process ID of a process's parent.
 func parent(t *testing.T, pid int) (above int) {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -1,3 +1,5 @@
+// The parts of gpu-check that run devicetest's tests inside this program.
+
 package main
 
 import (
@@ -15,13 +17,14 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// conformance runs tests of devicetest as "go test" would, printing to standard
-// output, and exits. What begins after the time is over is skipped.
+// conformance returns a part of gpu-check that runs the tests of devicetest as "go test -v"
+// with the flags would, prints their log to standard output, and exits the process. Tests that
+// would begin after ctx's deadline are skipped.
 func conformance(flags ...string) func(context.Context, checkFlags, machine.Machine, device.Device) (string, *bench.Result, error) {
 	return func(ctx context.Context, _ checkFlags, _ machine.Machine, dev device.Device) (string, *bench.Result, error) {
 		devicetest.End, _ = ctx.Deadline()
 		os.Args = append([]string{os.Args[0], "-test.v"}, flags...)
-		os.Unsetenv(testskip.All) // there is little time
+		os.Unsetenv(testskip.All) // the short tests: the time is limited
 		start := func(testing.TB) device.Device { return borrowed{dev} }
 		precisions := []device.Precision{device.FP32}
 		if dev.Info().Bfloat16 {
@@ -35,12 +38,13 @@ func conformance(flags ...string) func(context.Context, checkFlags, machine.Mach
 	}
 }
 
-// borrowed is a device that stays open.
+// borrowed is a device that Close does not close.
 type borrowed struct{ device.Device }
 
 func (borrowed) Close() error { return nil }
 
-// summarise counts the tests of a log of "go test -v" that hold no others.
+// summarise counts passed and skipped tests in a log of "go test -v", without the tests that
+// have subtests. The error names the failed tests, or says that the log is incomplete.
 func summarise(log string) (string, error) {
 	passed, skipped := 0, 0
 	var failed []string
@@ -67,7 +71,7 @@ func summarise(log string) (string, error) {
 	case len(failed) > 0:
 		return "", fmt.Errorf("%s; failed: %s", text, strings.Join(failed, ", "))
 	case !ended || passed == 0:
-		return "", fmt.Errorf("%s; it did not come to its end", text)
+		return "", fmt.Errorf("%s; the tests did not run to the end", text)
 	}
 	return text, nil
 }

@@ -1,3 +1,5 @@
+// Tests of commands that take --device, on each device.
+
 package main
 
 import (
@@ -15,16 +17,16 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// quickXLA makes XLA's CPU compiler as quick in processes as xla.Options.Quick does, unless
-// everything is tested.
+// quickXLA sets XLA_FLAGS so that processes compile as quickly as with xla.Options.Quick, unless
+// all tests run.
 func quickXLA(t *testing.T) {
 	if !testskip.Everything() && xla.Driver() == 0 {
 		t.Setenv("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1")
 	}
 }
 
-// What takes --device does the same on each: a question is trained, its weights
-// evaluated, steps written, and speed measured; and doctor tries the device.
+// Commands with --device on each device: training, eval, step and bench, whose results are
+// compared with ref's; and doctor.
 func TestDevices(t *testing.T) {
 	libs, err := filepath.Abs("../../../.lib")
 	if err != nil {

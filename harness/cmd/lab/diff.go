@@ -34,20 +34,20 @@ func diffRuns(_ context.Context, c *call) error {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{"differences": append([]store.Difference{}, all...)})
 	}
 	if len(all) == 0 {
-		fmt.Println("no difference, but for dates and times")
+		fmt.Println("no differences except dates and times")
 		return nil
 	}
 	printDifferences("", all)
 	return nil
 }
 
-// isQuestion says whether a path is the folder of a question.
+// isQuestion reports whether a path is a question's folder of results.
 func isQuestion(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir() && store.IsQuestion(store.View(path))
 }
 
-// printDifferences prints a line for each, names in a column.
+// printDifferences prints a line for each difference, with aligned names.
 func printDifferences(indent string, all []store.Difference) {
 	width := 0
 	for _, d := range all {
@@ -90,7 +90,7 @@ func (c *call) diffQuestions(a, b store.View) error {
 		case d.A == "":
 			note = "only in the second"
 		case len(d.Differences) == 0:
-			note = "none at all"
+			note = "no difference"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", d.ID, change(d, "train_error"), change(d, "test_error"), note)
 	}
@@ -99,8 +99,8 @@ func (c *call) diffQuestions(a, b store.View) error {
 		var rest []store.Difference
 		for _, x := range d.Differences {
 			if !slices.Contains(shared, x) && !slices.Contains(results, x.Name) {
-				if x.Name == "sessions" { // a page of text
-					x.A, x.B = "(versions and devices of one)", "(of the other; diff of the two runs shows them)"
+				if x.Name == "sessions" { // its text is long
+					x.A, x.B = "(versions and devices)", "(others; diff of the two runs shows them)"
 				}
 				rest = append(rest, x)
 			}
@@ -113,10 +113,10 @@ func (c *call) diffQuestions(a, b store.View) error {
 	return nil
 }
 
-// results are the differences in what came out.
+// results are the names of the differences that are results.
 var results = []string{"train_error", "full_train_error", "test_error", "best_test_error", "step"}
 
-// change is how an error differs, as in the tables; "" where it does not.
+// change writes how an error differs, "6.80 % -> 6.75 %"; "" if it does not.
 func change(d store.RunDifference, name string) string {
 	for _, x := range d.Differences {
 		if x.Name == name {
@@ -126,7 +126,7 @@ func change(d store.RunDifference, name string) string {
 	return ""
 }
 
-// rounded writes a number of a difference with two decimals; "-" for none.
+// rounded formats a number of a difference as percent with two decimals; "-" if there is none.
 func rounded(text string) string {
 	var x float64
 	if _, err := fmt.Sscan(text, &x); err != nil {

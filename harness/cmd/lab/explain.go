@@ -1,3 +1,5 @@
+// The command explain: the layers of a net, its training Program, and a forecast for a GPU.
+
 package main
 
 import (
@@ -19,16 +21,16 @@ import (
 func explain(_ context.Context, c *call) error {
 	net := c.String("net", "", "the net, such as resnet-20 or resnet-56/B")
 	batch := c.Int("batch", 128, "images a step")
-	micro := c.Int("micro-batch", 0, "images of the batch that go through the net at a time, a divisor of it; 0: all")
+	micro := c.Int("micro-batch", 0, "images of a micro-batch, a divisor of the batch; 0: the whole batch")
 	replicas := c.Int("replicas", 1, "GPUs that share the batch; each has batch norm statistics of its own images")
 	size := c.Int("size", 32, "pixels on a side of an image; 224 for ImageNet")
 	classes := c.Int("classes", 10, "1000 for ImageNet")
-	stablehlo := c.Bool("stablehlo", false, "print the program as the text that XLA compiles")
-	target := c.String("for", "", "compile for a GPU that need not be here, and count: h100, a100 or b200")
-	precision := c.String("precision", "", "fp32, tf32 or bf16 (with --for, bf16 unless told otherwise)")
+	stablehlo := c.Bool("stablehlo", false, "print the program as StableHLO, the text that XLA compiles")
+	target := c.String("for", "", "compile for a GPU, which this machine need not have, and count kernels and bytes: h100, a100 or b200")
+	precision := c.String("precision", "", "fp32, tf32 or bf16 (with --for: bf16 by default)")
 	launch := c.Float64("launch", 3, "with --for: the least time of a kernel, in microseconds")
-	bandwidth := c.Float64("bandwidth", 0, "with --for: of memory, in GB/s (else the data sheet's)")
-	link := c.Float64("link", 0, "with --for and --replicas: bandwidth between GPUs in one direction, in GB/s (else NVLink's)")
+	bandwidth := c.Float64("bandwidth", 0, "with --for: memory bandwidth in GB/s (default: the data sheet's)")
+	link := c.Float64("link", 0, "with --for and --replicas: bandwidth between GPUs in one direction, in GB/s (default: NVLink's)")
 	c.pluginOption()
 	c.jsonOption()
 	if _, err := c.files(0, "no file"); err != nil {
@@ -66,7 +68,7 @@ func explain(_ context.Context, c *call) error {
 	}
 	switch {
 	case *target != "":
-		err = c.refuse("--for counts what a GPU launches, and prints no program", "stablehlo")
+		err = c.refuse("--for counts a GPU's kernels, and prints no program; leave one of the two out", "stablehlo")
 	case *stablehlo:
 		err = c.refuse("only --for reads it", "plugin", "launch", "bandwidth", "link", "json")
 	default:
@@ -146,5 +148,5 @@ func forecast(f *xla.Forecast) {
 		fmt.Printf("All-reduce of %.2f MiB (gradients, running statistics, loss, errors): at least %.3f ms, %.1f %% of the bound, over links of %.0f GB/s.\n",
 			float64(r.Bytes)/(1<<20), 1e3*r.Seconds, 100*r.Seconds/f.Bound, f.Link/1e9)
 	}
-	fmt.Printf("At least: each kernel takes the longer of %g us and its bytes at %.0f GB/s; caches are not counted.\n", 1e6*f.Launch, f.Bandwidth/1e9)
+	fmt.Printf("At least: each kernel takes the longer of %g us and its bytes at %.0f GB/s; caches are not modelled.\n", 1e6*f.Launch, f.Bandwidth/1e9)
 }

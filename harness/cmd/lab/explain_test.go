@@ -1,3 +1,5 @@
+// Tests of explain.
+
 package main
 
 import (
@@ -10,7 +12,7 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// What the CUDA plugin makes of a net, as one line of JSON.
+// explain --for --json prints one line of JSON about the compiled net.
 func TestExplainJSON(t *testing.T) {
 	libs, err := filepath.Abs("../../../.lib")
 	if err != nil {

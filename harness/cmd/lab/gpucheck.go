@@ -1,3 +1,5 @@
+// The command gpu-check: correctness and speed of a device, with a report.
+
 package main
 
 import (
@@ -26,10 +28,10 @@ import (
 	"depthlab/harness/model"
 )
 
-const gpuCheckHelp = `Every part runs in a process of its own, so that one that crashes or hangs
-takes no other with it, and has a share of the time; what it leaves goes to the
-parts behind it. The folder gets report.md, results.jsonl with a line for each
-part, and log/ with what each part said.
+const gpuCheckHelp = `Every part runs in a process of its own, so that a crash or a hang does not
+affect the others. Each has a share of the time; time that it does not use goes
+to the later parts. The folder gets report.md, results.jsonl with a line for
+each part, and log/ with the output of each part.
 `
 
 // checkFlags are the options of gpu-check.
@@ -39,7 +41,7 @@ type checkFlags struct {
 	batch, jobs                *int
 }
 
-// gpuCheck shows all that a device must, and writes a report.
+// gpuCheck runs all parts and writes a report, or with --part runs one part.
 func gpuCheck(ctx context.Context, c *call) error {
 	c.pluginOption()
 	c.dataOption()
@@ -47,19 +49,19 @@ func gpuCheck(ctx context.Context, c *call) error {
 	f := checkFlags{
 		deviceFlags: deviceFlags{
 			name: c.String("device", machine.Devices[0].Name, oneOf(machine.DeviceNames())), precision: new(string), threads: new(int), // all precisions
-			devices: c.String("devices", "", "of xla: the devices to check, by their numbers (0,2); without it all GPUs that the plugin shows"), replicas: &one,
+			devices: c.String("devices", "", "of xla: the devices to check, by their numbers (0,2) (default: all GPUs that the plugin lists)"), replicas: &one,
 		},
 		net:   c.String("net", "resnet-20", "the net to check with"),
 		nets:  c.String("bench-net", "resnet-20,resnet-56", "the nets to time"),
 		batch: c.Int("batch", 128, "images a step"),
 		jobs:  c.Int("jobs", 4, "nets to train at a time, for the benchmark's last number"),
 		torch: c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us"),
-		jax:   c.String("against-jax", "", "a Python with JAX, likewise"),
+		jax:   c.String("against-jax", "", "a Python with JAX, to be timed in turn with us"),
 		out:   c.String("out", "gpu-check", "folder for the report"),
 	}
-	minutes := c.Float64("minutes", 9, "for all parts together")
-	part := c.String("part", "", "run this part alone, and print what came out as JSON")
-	seconds := c.Float64("seconds", 60, "for that part")
+	minutes := c.Float64("minutes", 9, "time of all parts together")
+	part := c.String("part", "", "run only this part, and print its result as JSON")
+	seconds := c.Float64("seconds", 60, "with --part: its time")
 	c.about(gpuCheckHelp)
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
@@ -88,23 +90,27 @@ func gpuCheck(ctx context.Context, c *call) error {
 	}
 	i := slices.IndexFunc(parts, func(p checkPart) bool { return p.Name == *part })
 	if i < 0 {
-		return usage("--part %q: there is no such part", *part)
+		var names []string
+		for _, p := range parts {
+			names = append(names, p.Name)
+		}
+		return usage("--part %q: expected one of %s", *part, strings.Join(names, ", "))
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(*seconds*float64(time.Second)))
 	defer cancel()
 	return f.one(ctx, m, parts[i])
 }
 
-// outcome is what came out of a part.
+// outcome is the result of a part.
 type outcome struct {
 	Part    string        `json:"part"`
 	Status  string        `json:"status"` // "passed", "failed", "skipped"
 	Seconds float64       `json:"seconds"`
-	Text    string        `json:"text"`            // what was shown, or why not
-	Bench   *bench.Result `json:"bench,omitempty"` // of the parts that time
+	Text    string        `json:"text"`            // what the part found, or why it failed or was skipped
+	Bench   *bench.Result `json:"bench,omitempty"` // only of benchmarks
 }
 
-// set takes what a part gave: an error that says Unsupported skips it.
+// set sets Status and Text from what a part returned: an UnsupportedError means "skipped".
 func (o *outcome) set(text string, err error) {
 	var no *device.UnsupportedError
 	switch {
@@ -120,12 +126,12 @@ func (o *outcome) set(text string, err error) {
 // checkPart is a part of gpu-check.
 type checkPart struct {
 	Name  string
-	Share float64 // of the time, beside the others'
+	Share float64 // of the time, relative to the other parts
 	run   func(ctx context.Context, f checkFlags, m machine.Machine, dev device.Device) (string, *bench.Result, error)
-	read  func(printed string) (string, error) // for what is no JSON
+	read  func(printed string) (string, error) // reads the part's output; nil if that is JSON
 }
 
-// parts lists them in the order in which they run.
+// parts lists the parts in the order in which they run.
 func (f checkFlags) parts() []checkPart {
 	all := []checkPart{{Name: "device", Share: 0.5, run: describe}}
 	add := func(name string, once bool, run func(f checkFlags, m machine.Machine, c *check.Checked) (string, error)) {
@@ -156,7 +162,7 @@ func (f checkFlags) parts() []checkPart {
 // one runs a part in this process.
 func (f checkFlags) one(ctx context.Context, m machine.Machine, p checkPart) (err error) {
 	o := outcome{Part: p.Name}
-	diverted = true // standard error is the part's log
+	diverted = true // standard error is the part's log already
 	places, err := f.places(m)
 	var dev device.Device
 	if err == nil {
@@ -201,7 +207,7 @@ func (f checkFlags) all(ctx context.Context, c *call, parts []checkPart, limit t
 			o.Text = "out of time"
 		default:
 			say("%s ...", p.Name)
-			// A part whose programs take long to compile may take from the others.
+			// A part whose programs take long to compile may use time of the later parts.
 			most := min(3*share, time.Until(end))
 			o = child(ctx, self, append(slices.Clone(c.rest), "--part", p.Name, "--seconds", fmt.Sprint(0.9*share.Seconds())), p, *f.out, most)
 			say("  %s after %.1f s: %s", o.Status, o.Seconds, o.Text)
@@ -225,12 +231,12 @@ func (f checkFlags) all(ctx context.Context, c *call, parts []checkPart, limit t
 		return fmt.Errorf("%d of %d parts failed", failed, len(done))
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted: the parts that were left are not in the report (%w)", ctx.Err())
+		return fmt.Errorf("interrupted: the remaining parts were skipped (%w)", ctx.Err())
 	}
 	return nil
 }
 
-// child runs a part as a process, for so long at most.
+// child runs a part as a process of its own, for at most the given time.
 func child(ctx context.Context, self string, args []string, p checkPart, out string, most time.Duration) outcome {
 	o := outcome{Part: p.Name, Status: "failed"}
 	log, err := os.Create(filepath.Join(out, "log", strings.NewReplacer(" ", "_", "/", "_").Replace(p.Name)+".txt"))
@@ -249,20 +255,20 @@ func child(ctx context.Context, self string, args []string, p checkPart, out str
 	o.Seconds = time.Since(start).Seconds()
 	seconds := o.Seconds
 	text := bytes.TrimSpace(said.Bytes())
-	switch { // what came out is the last line
+	switch { // the result is the last line of the output
 	case p.read != nil && len(text) > 0:
 		o.set(p.read(string(text)))
 	case json.Unmarshal(text[bytes.LastIndexByte(text, '\n')+1:], &o) == nil:
 		o.Seconds = seconds
 	case ctx.Err() != nil:
-		o.Text = fmt.Sprintf("it was not done after %.0f s", most.Seconds())
+		o.Text = fmt.Sprintf("not finished after %.0f s", most.Seconds())
 	default:
-		o.Text = fmt.Sprintf("it ended without a result (%v); %s has its last words", cmp.Or(err, errors.New("exit status 0")), log.Name())
+		o.Text = fmt.Sprintf("ended without a result (%v); its output is in %s", cmp.Or(err, errors.New("exit status 0")), log.Name())
 	}
 	return o
 }
 
-// writeReport writes both forms of the report.
+// writeReport writes results.jsonl and report.md into dir.
 func writeReport(dir string, all []outcome) error {
 	var lines, md bytes.Buffer
 	fmt.Fprintf(&md, "# gpu-check\n\nlab %s, %s\n\n| part | | seconds | |\n|---|---|---:|---|\n", version, time.Now().UTC().Format(time.RFC3339))
@@ -285,7 +291,7 @@ func writeReport(dir string, all []outcome) error {
 	return errors.Join(disk.Write(filepath.Join(dir, "results.jsonl"), lines.Bytes()), disk.Write(filepath.Join(dir, "report.md"), md.Bytes()))
 }
 
-// describe says what device and data are here.
+// describe lists the device, its library and driver, memory in use, and the data.
 func describe(_ context.Context, f checkFlags, m machine.Machine, dev device.Device) (string, *bench.Result, error) {
 	info := dev.Info()
 	lines := []string{info.Name + " " + info.Library, info.Hardware}
@@ -307,15 +313,15 @@ func describe(_ context.Context, f checkFlags, m machine.Machine, dev device.Dev
 	return strings.Join(append(lines, src.Title), "\n"), nil, nil
 }
 
-// checkQuestion is what is trained: the paper's recipe.
+// checkQuestion is the question of the nets that are trained, with the paper's recipe.
 const checkQuestion = `
 question: Does this device compute what it should?
 nets: [%s]
 data: %s
 `
 
-// check tries the device on a real net, in every precision that it has or, once
-// set, in fp32 alone.
+// check runs a check on the device with a real net, in every precision that the device has,
+// or if once is set in fp32 only. It returns a line for each precision.
 func (f checkFlags) check(m machine.Machine, dev device.Device, run func(*check.Checked) (string, error), once bool) (string, error) {
 	src, name, err := checkData(m)
 	if err != nil {
@@ -360,7 +366,7 @@ func (f checkFlags) every(m machine.Machine, c *check.Checked) (_ string, err er
 	return c.Each(all)
 }
 
-// together trains a net on all devices together.
+// together trains a net on all devices as replicas (data parallel).
 func (f checkFlags) together(m machine.Machine, c *check.Checked) (_ string, err error) {
 	places, err := f.places(m)
 	if err != nil {
@@ -400,8 +406,8 @@ func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Devi
 	if err != nil {
 		return "", nil, err
 	}
-	r.Parts = nil // oneDNN's, of no interest here
-	text := fmt.Sprintf("%.0f images/s, %.1f us a layer and step", r.ImagesPerS, r.UsPerLayer)
+	r.Parts = nil // kinds of instructions, only of a CPU
+	text := fmt.Sprintf("%.0f images/s, %.1f us per step and convolutional layer", r.ImagesPerS, r.UsPerLayer)
 	if r.Jobs > 1 {
 		text += fmt.Sprintf("; %.0f images/s with %d at a time", r.JobsImages, r.Jobs)
 	}
@@ -411,7 +417,8 @@ func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Devi
 	return text, &r, nil
 }
 
-// checkData is CIFAR-10 where it is, else generated images.
+// checkData returns CIFAR-10 if this machine has it, else generated images, and the name of
+// the data set.
 func checkData(m machine.Machine) (*data.Source, string, error) {
 	if _, err := m.Data("cifar10").Whole(); err == nil {
 		src, err := load(context.Background(), m, "cifar10", data.FolderOptions{})

@@ -1,3 +1,5 @@
+// Tests of gpu-check, and of where the output of C libraries goes.
+
 package main
 
 import (
@@ -14,7 +16,7 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// A part's process may say what came out, die, or hang: the others go on.
+// A part's process may print its result, fail or crash: child returns an outcome all the same.
 func TestChild(t *testing.T) {
 	for _, c := range []struct {
 		script       string
@@ -48,7 +50,7 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// The report says which plugin was opened.
+// The report names the plugin that was opened.
 func TestDescribe(t *testing.T) {
 	libs, err := filepath.Abs("../../../.lib")
 	if err != nil {
@@ -70,8 +72,7 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// The rehearsal of what gpu-check tries on several GPUs, on four devices of XLA's CPU
-// plugin.
+// The parts of gpu-check for several GPUs, on four devices of XLA's CPU plugin.
 func TestRehearsal(t *testing.T) {
 	quickXLA(t)
 	libs, err := filepath.Abs("../../../.lib")
@@ -82,7 +83,7 @@ func TestRehearsal(t *testing.T) {
 	if err != nil {
 		testskip.Skip(t, "%v", err)
 	}
-	root := t.TempDir() // with one cache: what is compiled once is the same everywhere
+	root := t.TempDir() // its cache of compiled programs is shared, so that all devices run the same ones
 	for part, want := range map[string]string{
 		"every device":     "plain-8, fp32, on 4 devices at the same time: |the same bits",
 		"devices together": "plain-8, fp32, batch 16 on 4 devices: 12 losses|the same bits when resumed",
@@ -104,8 +105,8 @@ func TestRehearsal(t *testing.T) {
 	}
 }
 
-// What C libraries say goes to a file of its own, but for a part of gpu-check,
-// which has a log.
+// The output of C libraries goes to its own log file, except in a part of gpu-check, which has a
+// log for all output.
 func TestDivert(t *testing.T) {
 	for command, want := range map[string]bool{"doctor": true, "gpu-check --part device": false} {
 		root := t.TempDir()
@@ -154,13 +155,12 @@ FAIL
 	}
 }
 
-// The report has every part, whatever came of it, and the exit status tells of
-// a failure.
+// The report lists every part, whatever its result, and the exit code is not 0 if a part failed.
 func TestGPUCheck(t *testing.T) {
 	for _, c := range []struct {
 		args   []string
 		status string // of the first part
-		others string // of those behind it, where they are all alike
+		others string // of the other parts, if all have the same; else ""
 	}{
 		{[]string{"--device", "xla"}, "failed", "skipped"}, // no plugin is found
 		{[]string{"--device", "ref", "--minutes", "0.1"}, "passed", ""},

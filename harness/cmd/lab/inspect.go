@@ -1,3 +1,5 @@
+// The commands doctor, data, eval, export and step.
+
 package main
 
 import (
@@ -22,8 +24,9 @@ import (
 	"depthlab/nets"
 )
 
-// doctor tells what is here and how to mend what is not. It tells all of it, and
-// then ends as other commands do where something was named that is not there.
+// doctor prints the devices, libraries and data that were found, and what to do about missing
+// ones. It prints all of them before it returns an error for those that an option or an
+// environment variable named and that were not found.
 func doctor(_ context.Context, c *call) error {
 	c.pluginOption()
 	c.dataOption()
@@ -45,12 +48,12 @@ func doctor(_ context.Context, c *call) error {
 	}
 	broken = slices.DeleteFunc(append(broken, doctorData(m)...), func(err error) bool { return !machine.Promised(err) })
 	if len(broken) > 0 {
-		return fmt.Errorf("what was named is not there:\n%w", errors.Join(broken...))
+		return fmt.Errorf("named by an option or variable, but not usable:\n%w", errors.Join(broken...))
 	}
 	return nil
 }
 
-// doctorDevices tells of devices, and gives the errors of those that are missing.
+// doctorDevices prints the devices, and returns the errors of those that are missing.
 func doctorDevices(m machine.Machine) (missing []error) {
 	for _, k := range machine.Devices {
 		name := k.Name
@@ -81,7 +84,7 @@ func doctorDevices(m machine.Machine) (missing []error) {
 	return missing
 }
 
-// doctorData tells of data sets, and gives the errors of those that are missing.
+// doctorData prints the data sets, and returns the errors of those that are missing.
 func doctorData(m machine.Machine) (missing []error) {
 	for _, name := range dataset.InFiles() {
 		said, err := doctorSet(m, name)
@@ -94,7 +97,7 @@ func doctorData(m machine.Machine) (missing []error) {
 	return missing
 }
 
-// doctorSet says what there is of a data set. Photos are not looked into.
+// doctorSet describes a data set on this machine. Photos are not opened.
 func doctorSet(m machine.Machine, name string) (string, error) {
 	if dataset.Of(name).Photos {
 		dir, err := m.Data(name).Find()
@@ -117,12 +120,15 @@ func doctorSet(m machine.Machine, name string) (string, error) {
 
 func fetchData(ctx context.Context, c *call) error {
 	sets := data.Fetchable()
-	c.StringVar(&c.dataDir, "data", "", "folder to download into (else "+dataHomes(sets)+")")
+	c.StringVar(&c.dataDir, "data", "", "folder to download into (default: "+dataHomes(sets)+")")
 	files, err := c.files(1, strings.Join(sets, " or "))
 	if err != nil {
 		return err
 	}
 	name := files[0]
+	if s := dataset.Of(name); s.Files != "" && !slices.Contains(sets, name) {
+		return usage("data %s: it is not downloaded; --data DIR or $%s names a folder that has %s", name, s.Env, s.Files)
+	}
 	if !slices.Contains(sets, name) {
 		return usage("data %q: only %s can be downloaded", name, strings.Join(sets, " and "))
 	}
@@ -137,7 +143,7 @@ func fetchData(ctx context.Context, c *call) error {
 	return nil
 }
 
-// fetch downloads a data set to where it is looked for.
+// fetch downloads a data set into the folder in which commands look for it.
 func (c *call) fetch(ctx context.Context, name string) error {
 	access, err := data.Of(name)
 	if err != nil {
@@ -180,14 +186,14 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	c.jsonOption()
 	o := weights.EvalOptions{}
 	c.StringVar(&o.Net, "net", "", "the net, such as resnet-20")
-	c.StringVar(&o.Weights, "weights", "", "safetensors file, names as in PyTorch")
+	c.StringVar(&o.Weights, "weights", "", "safetensors file with PyTorch's names of tensors")
 	c.StringVar(&o.Set, "set", "test", "test or train")
 	c.IntVar(&o.Batch, "batch", 128, "images at a time")
-	pad := c.String("shortcut-pad", "", "zero channels of shortcut A: trailing or split")
-	mean := c.String("mean", "", "of each channel, of pixels scaled to [0, 1]: 0.485,0.456,0.406")
-	std := c.String("std", "", "likewise")
-	name := c.String("set-name", "", strings.Join(dataset.Names(), ", ")+"; without it the weights' own, else what --data has, else cifar10")
-	c.StringVar(&o.Crops, "crops", "1", "of a photo: 1, 10 or multi (all of it, scores averaged over five scales)")
+	pad := c.String("shortcut-pad", "", "where shortcut A has its zero channels: trailing or split")
+	mean := c.String("mean", "", "mean of each channel, of pixels scaled to [0, 1]: 0.485,0.456,0.406")
+	std := c.String("std", "", "standard deviation of each channel, likewise")
+	name := c.String("set-name", "", "data set: "+strings.Join(dataset.Names(), ", ")+" (default: the weights' own, else the one in --data, else cifar10)")
+	c.StringVar(&o.Crops, "crops", "1", "crops of a photo: 1, 10 or multi (the whole photo, scores averaged over five scales)")
 	c.StringVar(&o.Scores, "scores", "", "safetensors file to write the scores of photos to")
 	more := c.detailOptions()
 	files, err := c.operands()
@@ -195,7 +201,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	if *more.images == "" && len(files) > 0 {
-		return usage("eval: expected no file, got %q; pictures come behind --images", strings.Join(files, " "))
+		return usage("eval: expected no file, got %q; pictures come after --images", strings.Join(files, " "))
 	}
 	a, err := arch(o.Net)
 	if err != nil {
@@ -214,7 +220,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 		return usage("--shortcut-pad %q: expected trailing or split", *pad)
 	}
 	if o.Weights == "" {
-		return usage("--weights is missing")
+		return usage("--weights is missing: a safetensors file, such as results/runs/RUN/weights.safetensors")
 	}
 	if o.Set != "test" && o.Set != "train" {
 		return usage("--set %q: expected test or train", o.Set)
@@ -255,10 +261,10 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 		*name = "cifar10"
 	}
 	if c.dataDir != "" && dataset.Of(*name).Made() {
-		return usage("--data %s: the weights are tested on %s, which reads no folder; --set-name says on which data, or leave --data out", c.dataDir, *name)
+		return usage("--data %s: the weights are tested on %s, which is generated; choose other data with --set-name, or leave --data out", c.dataDir, *name)
 	}
 	if weights.ChosenBy(o.Weights) == o.Set {
-		say("warning: these weights were kept as the best on the %s set, so their error on it is no fair number", o.Set)
+		say("warning: these weights were chosen as the best on the %s set, so their error on it is biased downwards", o.Set)
 	}
 	dev, err := flags.open(m, nil)
 	if err != nil {
@@ -269,12 +275,12 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	endAtOnce(ctx) // photos looked into are kept; what follows is not
+	endAtOnce(ctx) // the index of photos is saved; what follows saves nothing
 	if o.Set == "test" && src.Test.N == 0 {
-		return usage("--set test: %s has no test set; --set train tests on all its images, those that were trained on too", src.Title)
+		return usage("--set test: %s has no test set; --set train tests on all its images, including those of training", src.Title)
 	}
 	if src.Test.Photos == nil && (o.Crops != "1" || o.Scores != "") {
-		return usage("--crops and --scores are about photos, and %s has none", src.Title)
+		return usage("--crops and --scores: only for photos, and %s has none; leave them out", src.Title)
 	}
 	o.Precision = flags.settle(dev.Info())
 	if *more.byClass != "" || *more.predictions != "" {
@@ -310,7 +316,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 }
 
 func exportWeights(_ context.Context, c *call) error {
-	from := c.String("weights", "", "a file of weights that training wrote")
+	from := c.String("weights", "", "a file of weights that training wrote: results/runs/RUN/weights.safetensors")
 	to := c.String("out", "", "the safetensors file to write")
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
@@ -333,20 +339,20 @@ func exportWeights(_ context.Context, c *call) error {
 	return nil
 }
 
-// channels reads three numbers; nil for an empty text.
+// channels parses three numbers, one for each channel; "" returns nil.
 func channels(flag, text string) ([]float32, error) {
 	if text == "" {
 		return nil, nil
 	}
 	parts := strings.Split(text, ",")
 	if len(parts) != 3 {
-		return nil, usage("--%s %q: expected three numbers with commas between", flag, text)
+		return nil, usage("--%s %q: expected three numbers, separated by commas", flag, text)
 	}
 	var out []float32
 	for _, p := range parts {
 		v, err := strconv.ParseFloat(strings.TrimSpace(p), 32)
 		if err != nil || v != v || v > 1e6 || v < -1e6 {
-			return nil, usage("--%s %q: %q is no number", flag, text, p)
+			return nil, usage("--%s %q: expected a number of at most 1e6, got %q", flag, text, p)
 		}
 		out = append(out, float32(v))
 	}
@@ -358,10 +364,10 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	c.dataOption()
 	c.profileOption(firstMet)
 	c.changeOptions()
-	net := c.String("net", "", "any net by name, in the file or not")
-	seed := c.Uint64("seed", 0, "of weights and plan")
-	steps := c.Int("steps", 3, "how many")
-	out := c.String("out", "", "folder to write step-000001.safetensors and on to")
+	net := c.String("net", "", "any net by name, also one that is not in the file")
+	seed := c.Uint64("seed", 0, "seed of the initial weights and of the order of the images")
+	steps := c.Int("steps", 3, "number of steps")
+	out := c.String("out", "", "folder to write step-000001.safetensors and so on to")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err

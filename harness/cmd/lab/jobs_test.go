@@ -1,4 +1,4 @@
-// What status says of Slurm's jobs.
+// Tests of the state of Slurm's jobs in status.
 
 package main
 
@@ -23,15 +23,15 @@ func TestAddJobs(t *testing.T) {
 		"waits for the array":                {store.Status{State: store.Waiting}, []slurm.Job{job("17_0", "RUNNING"), job("17_1", "PENDING")}, "17_0 RUNNING node3 2", ""},
 		"its job failed, another is there":   {store.Status{State: store.Interrupted, Job: "17_0"}, []slurm.Job{job("17_0", "FAILED"), job("17_1", "RUNNING")}, "17_1 RUNNING node3 2", ""},
 		"its node died, another is there":    {store.Status{State: store.Silent, Job: "17_0"}, []slurm.Job{job("17_0", "NODE_FAIL"), job("17_1", "RUNNING")}, "17_1 RUNNING node3 2", "job 17_0 is NODE_FAIL; another task takes the run over"},
-		"cancelled":                          {store.Status{State: store.Interrupted, Job: "17_0"}, []slurm.Job{job("17_0", "CANCELLED")}, "17_0 CANCELLED node3 2", "job 17_0 is CANCELLED, and no other is left"},
-		"forgotten":                          {store.Status{State: store.Silent, Job: "17_0"}, nil, "17_0   0", "Slurm has lost job 17_0"},
+		"cancelled":                          {store.Status{State: store.Interrupted, Job: "17_0"}, []slurm.Job{job("17_0", "CANCELLED")}, "17_0 CANCELLED node3 2", "job 17_0 is CANCELLED, and no other job is left"},
+		"forgotten":                          {store.Status{State: store.Silent, Job: "17_0"}, nil, "17_0   0", "Slurm does not know job 17_0"},
 		"waits, and the array is cancelled":  {store.Status{State: store.Waiting}, []slurm.Job{job("17_9", "CANCELLED"), job("17_10", "CANCELLED")}, "17_10 CANCELLED node3 2", "job 17_10 is CANCELLED"},
-		"waits, and the array is forgotten":  {store.Status{State: store.Waiting}, nil, "   0", "job 17, which was to train it, is with Slurm no more"},
+		"waits, and the array is forgotten":  {store.Status{State: store.Waiting}, nil, "   0", "Slurm does not know job 17 any more, which was to train it"},
 		"unlaunched":                         {store.Status{State: store.Waiting}, []slurm.Job{{ID: "17_0", State: "FAILED", Node: "node3", Reason: "JobLaunchFailure"}}, "17_0 FAILED node3 0", "could not be launched on node3"},
 		"finished":                           {store.Status{State: store.Finished, Job: "17_0"}, []slurm.Job{job("17_0", "COMPLETED")}, "17_0   0", ""},
 		"trained by hand, after that":        {store.Status{State: store.Training}, []slurm.Job{job("17_0", "CANCELLED")}, "   0", ""},
 		"failed for a reason of its own":     {store.Status{State: store.Failed, Job: "17_0", Why: "NaN"}, []slurm.Job{job("17_0", "COMPLETED")}, "17_0   0", "NaN"},
-		"of another question's array, known": {store.Status{State: store.Waiting}, []slurm.Job{job("18_0", "RUNNING")}, "   0", "job 17, which was to train it"},
+		"of another question's array, known": {store.Status{State: store.Waiting}, []slurm.Job{job("18_0", "RUNNING")}, "   0", "job 17 any more, which was to train it"},
 	} {
 		jobs := map[string]slurm.Job{}
 		for _, j := range c.jobs {
@@ -46,7 +46,8 @@ func TestAddJobs(t *testing.T) {
 	}
 }
 
-// While somebody trains other runs by hand, nobody is told to submit again.
+// While a process outside Slurm trains other runs of the question, status does not advise to
+// submit again.
 func TestAddJobsByHand(t *testing.T) {
 	runs := []store.Status{{State: store.Training}, {State: store.Waiting}}
 	addJobs(runs, nil, []string{"17"})

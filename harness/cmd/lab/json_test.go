@@ -25,7 +25,7 @@ import (
 	"depthlab/harness/store"
 )
 
-// printed is what each command prints, by the headings of json.md.
+// printed has the type of each command's JSON, by the headings of json.md.
 var printed = map[string]any{
 	"runs":               struct{ Runs []runLine }{},
 	"status":             map[string][]store.Status{},
@@ -52,7 +52,7 @@ var printed = map[string]any{
 	"record.jsonl":     record.Event{},
 }
 
-// paths lists the keys of a type's JSON: "runs[].id". The keys of a map are any.
+// paths lists the keys of a type's JSON: "runs[].id". The key of a map is "*".
 func paths(t reflect.Type, name string) []string {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
@@ -91,7 +91,7 @@ var (
 	keyLine = regexp.MustCompile("^\\| `([^`]+)` \\| \\S")
 )
 
-// described reads json.md: the keys under each heading.
+// described reads the keys under each heading of json.md.
 func described(t *testing.T) map[string][]string {
 	t.Helper()
 	f, err := os.Open("json.md")
@@ -132,7 +132,7 @@ func TestJSONIsDescribed(t *testing.T) {
 	}
 }
 
-// keys lists the keys of a value as json.md names them.
+// keys lists the keys of a JSON value in the form of json.md.
 func keys(v any, name string, all map[string]bool) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -149,8 +149,7 @@ func keys(v any, name string, all map[string]bool) {
 	}
 }
 
-// What is printed is one JSON value and nothing else, as jq wants it, with no key that
-// json.md lacks.
+// Each command prints one JSON value and nothing else, without keys that json.md lacks.
 func TestJSONIsWhatIsDescribed(t *testing.T) {
 	root := t.TempDir()
 	published, err := filepath.Abs("../../../results/published")
@@ -201,12 +200,12 @@ func TestJSONIsWhatIsDescribed(t *testing.T) {
 	}
 }
 
-// fits says whether a key is one that json.md names, where * stands for any.
+// fits reports whether json.md has a key, where * stands for any name.
 func fits(known, key string) bool {
 	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(known), `\*`, ".*") + "$").MatchString(key)
 }
 
-// runs sorts as it is told, the unknown last.
+// runs sorts by --sort, with unknown values last.
 func TestRunsAreSorted(t *testing.T) {
 	root := t.TempDir()
 	published, err := filepath.Abs("../../../results/published")

@@ -1,3 +1,5 @@
+// Tests of what plan says about records of older versions.
+
 package main
 
 import (
@@ -10,8 +12,8 @@ import (
 	"depthlab/harness/store"
 )
 
-// Plan says what a record of an older version lacks of what figures draw, and whether
-// that can be had without training again.
+// plan says which of the figures' curves an older version's record lacks, and whether they can
+// be added without training again.
 func TestLacking(t *testing.T) {
 	f := store.Folder(t.TempDir())
 	q := question{plan: &experiments.Plan{Runs: []experiments.Run{{ID: "a", Net: "plain-8"}}}, folders: map[string]store.Folder{"a": f}}
@@ -29,7 +31,7 @@ func TestLacking(t *testing.T) {
 		}
 	}
 	check("", "training_curves")
-	check("will be added from its weights", "layer_responses")
+	check("will be computed from its weights and added", "layer_responses")
 	check("unless ./run.sh rm "+f.Name(), "gradient_norms")
 	if err := os.Remove(f.Weights()); err != nil {
 		t.Fatal(err)

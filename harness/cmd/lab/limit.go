@@ -13,7 +13,7 @@ import (
 	"depthlab/harness/slurm"
 )
 
-// timeUp is the cause that a context ended: the time is up.
+// timeUp is the cause of a context that ended because the time was up.
 type timeUp struct{ limit string }
 
 func (t timeUp) Error() string { return "the time is up: " + t.limit }
@@ -22,16 +22,16 @@ func (t timeUp) Error() string { return "the time is up: " + t.limit }
 // sysexits.h, "try again later".
 const codeTimeUp = 75
 
-// inTime ends ctx when the limit is over (0 for none), or when the Slurm job of this process
-// is about to. A task, which goes back into the queue when it is warned, refuses a job that
-// is too short for anything but warnings.
+// inTime returns a context that ends after limit (0 for none), or shortly before the Slurm job
+// of this process ends. A task is requeued when Slurm warns it, so a job that is too short for
+// a task is a usageError.
 func inTime(ctx context.Context, limit time.Duration, task bool) (context.Context, context.CancelFunc, error) {
 	until, reason := limit, fmt.Sprintf("--time %v", limit)
 	if job := slurm.This().ID; job != "" {
 		left, whole, limited, err := slurm.Left(ctx, os.Getenv("SLURM_JOB_ID"))
 		switch {
 		case err != nil:
-			say("warning: when job %s ends is not known (%v); it ends by Slurm's signals alone", job, err)
+			say("warning: the end of job %s is not known (%v); training is saved only when Slurm sends a signal", job, err)
 		case limited && task && whole < shortest:
 			return nil, nil, tooShort("Slurm job "+job, whole)
 		case limited && (until == 0 || left-slurm.Warning/2 < until):
@@ -49,13 +49,13 @@ func inTime(ctx context.Context, limit time.Duration, task bool) (context.Contex
 // shortest is the shortest time limit of a task.
 const shortest = 2 * slurm.Warning
 
-// tooShort refuses the time limit of a task.
+// tooShort is the error for a task's time limit below shortest.
 func tooShort(what string, limit time.Duration) error {
-	return usage("%s: a time limit of %v; a task needs %v at least, since it is warned %v before the end and would go back into the queue again and again: ask for more, such as -- --time=1:00:00",
+	return usage("%s: a time limit of %v; a task needs at least %v, because Slurm warns it %v before the end and it would be requeued again and again: ask for more, such as -- --time=1:00:00",
 		what, limit, shortest, slurm.Warning)
 }
 
-// inTimeError is err as the command's error: it ended because the time was up, if so.
+// inTimeError returns the timeUp of ctx if err is an interruption that it caused, else err.
 func inTimeError(ctx context.Context, err error) error {
 	up, ok := context.Cause(ctx).(timeUp)
 	if ok && (errors.Is(err, harness.ErrInterrupted) || errors.Is(err, context.Canceled)) {
@@ -64,7 +64,8 @@ func inTimeError(ctx context.Context, err error) error {
 	return err
 }
 
-// batchJob names the batch job that this process is part of; "" for none.
+// batchJob returns the variable that names the batch job of this process, "PBS_JOBID=7"; "" if
+// there is none.
 func batchJob() string {
 	for _, variable := range []string{"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID"} {
 		if id := os.Getenv(variable); id != "" {
@@ -74,9 +75,10 @@ func batchJob() string {
 	return ""
 }
 
-// unasked refuses, in a batch job, a profile that was not named and is not the question's
-// first: nobody is there to see that it is a smaller one.
-func (c *call) unasked(q question, reasons []string) error {
+// checkFallback returns an error if a batch job would run another profile than the question's
+// first without --profile: nobody would see in time that it is a smaller one. The reasons say
+// why the earlier profiles cannot run.
+func (c *call) checkFallback(q question, reasons []string) error {
 	job := batchJob()
 	if job == "" || c.profile != "" || len(reasons) == 0 {
 		return nil
@@ -85,6 +87,6 @@ func (c *call) unasked(q question, reasons []string) error {
 	for _, line := range reasons {
 		text += "\n  " + line
 	}
-	return usage("profile %s would run here, and a batch job (%s) does not take another than the first unasked: add --profile %s, or mend what is missing (./run.sh prepare FILE.yaml fetches libraries where there is a network):%s",
+	return usage("profile %s would run here, but a batch job (%s) takes another profile than the first only if it is named: add --profile %s, or provide what is missing (./run.sh prepare FILE.yaml fetches libraries on a machine with a network):%s",
 		q.plan.Profile, job, q.plan.Profile, text)
 }

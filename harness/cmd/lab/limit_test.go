@@ -13,7 +13,7 @@ import (
 	"depthlab/harness"
 )
 
-// slurmSays puts commands of Slurm on the PATH that answer so, and makes this process a task.
+// slurmSays puts a fake Slurm on the PATH, and makes this process a task.
 func slurmSays(t *testing.T, commands map[string]string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -29,7 +29,7 @@ func slurmSays(t *testing.T, commands map[string]string) (dir string) {
 
 func TestInTime(t *testing.T) {
 	for name, c := range map[string]struct {
-		squeue string // its answer; "" outside Slurm
+		squeue string // script of the fake squeue; "" outside Slurm
 		limit  time.Duration
 		task   bool
 		ends   bool   // within a few seconds
@@ -43,7 +43,7 @@ func TestInTime(t *testing.T) {
 		"the job has time":              {"echo 30:00 1:00:00", 0, true, false, ""},
 		"a job without limit":           {"echo UNLIMITED UNLIMITED", 0, true, false, ""},
 		"a clock that is an hour wrong": {"echo INVALID 1:00:00", 0, true, false, ""},
-		"too short for a task":          {"echo 3:00 3:00", 0, true, false, "Slurm job 17_2: a time limit of 3m0s; a task needs 4m0s at least"},
+		"too short for a task":          {"echo 3:00 3:00", 0, true, false, "Slurm job 17_2: a time limit of 3m0s; a task needs at least 4m0s"},
 		"short, by hand":                {"echo 3:00 3:00", 0, false, false, ""},
 		"squeue does not say":           {"exit 1", 0, true, false, ""},
 	} {
@@ -86,14 +86,15 @@ func TestInTime(t *testing.T) {
 	}
 }
 
-// With --time training saves when the time is up, ends with exit code 75, and goes on.
+// With --time training saves when the time is up and ends with exit code 75; the same command
+// resumes it.
 func TestTimeUp(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "plain-8", "2")
 	step := 0
 	for _, limit := range []string{"4s", "6s"} {
 		cmd, _, say := lab(dir, file, "--device", "ref", "--time", limit)
-		if got := code(cmd.Run()); got != 75 || !strings.Contains(say.String(), "the time is up: --time "+limit+"; stopped and saved, the same command goes on from here") {
+		if got := code(cmd.Run()); got != 75 || !strings.Contains(say.String(), "the time is up: --time "+limit+"; stopped and saved, the same command resumes from here") {
 			t.Errorf("exit code %d, said:\n%s", got, say)
 		}
 		before := step
@@ -103,7 +104,7 @@ func TestTimeUp(t *testing.T) {
 	}
 }
 
-// In a batch job another profile than the first is not taken unasked.
+// A batch job takes another profile than the first only with --profile.
 func TestUnasked(t *testing.T) {
 	root := t.TempDir()
 	file := filepath.Join(root, "fast.yaml")
@@ -114,7 +115,7 @@ func TestUnasked(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{file}, "PBS_JOBID=7", 2, "a batch job (PBS_JOBID=7) does not take another than the first unasked: add --profile slow"},
+		{[]string{file}, "PBS_JOBID=7", 2, "a batch job (PBS_JOBID=7) takes another profile than the first only if it is named: add --profile slow"},
 		{[]string{file, "--profile", "slow", "--time", "1ms"}, "PBS_JOBID=7", 75, "the time is up"},
 		{[]string{file, "--time", "1ms"}, "X=1", 75, "the time is up"},
 		{[]string{file, "--time", "-1s"}, "X=1", 2, "--time -1s: expected a time such as 55m"},

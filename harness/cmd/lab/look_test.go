@@ -1,3 +1,5 @@
+// Tests of commands that only read results: status, runs, show, diff, plan.
+
 package main
 
 import (
@@ -14,8 +16,8 @@ import (
 	"depthlab/harness/store"
 )
 
-// What only looks, at the published results and at a folder as a killed, a
-// failed and a finished run leave it.
+// Commands that only read, on the published results and on folders of a killed, a failed and a
+// finished run.
 func TestLook(t *testing.T) {
 	published, err := filepath.Abs("../../../results/published/plain_vs_res/preview-seeds")
 	if err != nil {
@@ -33,7 +35,7 @@ func TestLook(t *testing.T) {
 		}
 		return filepath.Join(published, id)
 	}
-	dir := filepath.Join(t.TempDir(), "[2024]*thesis") // which is no pattern
+	dir := filepath.Join(t.TempDir(), "[2024]*thesis") // not to be read as a pattern
 	start := `{"kind":"start","start":{"id":"ID","net":"plain-8","depth":8,"seed":0,"steps":20,"batch":4}}` + "\n"
 	// put writes the list of a question's runs, and their records.
 	put := func(results, question string, runs map[string]string) {
@@ -57,14 +59,14 @@ func TestLook(t *testing.T) {
 		"c": `{"kind":"train","step":20,"error":5}` + "\n" + `{"kind":"end","step":20}` + "\n",
 		"d": "nonsense\n",
 	})
-	// A disk of its own for results, with links to it, in a circle and to nowhere.
+	// Results on another disk, with links to them, a cycle of links, and a link to nothing.
 	linked := filepath.Join(t.TempDir(), "linked")
 	for link, to := range map[string]string{linked: filepath.Join(dir, "results"), filepath.Join(dir, "results", "q", "again"): "..", filepath.Join(dir, "results", "gone"): "nowhere"} {
 		if err := os.Symlink(to, link); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// Beside whole results some whose question cannot be read.
+	// Complete results, and others whose question cannot be read.
 	damaged := filepath.Join(t.TempDir(), "results")
 	put(damaged, "a", map[string]string{"a": ""})
 	put(damaged, "b", map[string]string{"c": ""})
@@ -104,7 +106,7 @@ func TestLook(t *testing.T) {
 		{"status " + dir, 0, []string{"interrupted", "10/20", "50.00 %", "60.00 %", "20s", "failed", "finished", "20/20", "b: NaN first in layer conv1", "d: ", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
 		{"status --json " + dir, 0, []string{`"id":"a"`, `"state":"interrupted"`, `"id":"b"`, `"why":"NaN`, `"id":"c"`, `"state":"finished"`}},
 		{"status " + dir + "/nothing", 1, []string{"nothing", "no such"}},
-		{"status " + filepath.Dir(dir) + "/" + filepath.Base(dir) + "/results/q/default/runs.json", 1, []string{"holds no results"}},
+		{"status " + filepath.Dir(dir) + "/" + filepath.Base(dir) + "/results/q/default/runs.json", 1, []string{"has no results"}},
 		{"status", 0, []string{"results/q/default", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
 		{"status --json", 0, []string{`"state":"interrupted"`}},
 		{"status a b", 2, []string{"expected one folder"}},
@@ -133,8 +135,7 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// A plan says that its estimate is rough, unless it is measured now; it keeps
-// nothing.
+// plan says that its estimate is rough, unless --measure is given; it writes no files.
 func TestPlan(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, dir, "plain-8", "8")

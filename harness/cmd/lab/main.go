@@ -22,46 +22,46 @@ import (
 // version is set by run.sh: git's description of the working tree.
 var version = "unknown"
 
-// command is one word of the command line.
+// command is a command of lab.
 type command struct {
 	name, args, about string
 	run               func(ctx context.Context, c *call) error
-	saves             bool // after a signal it saves and ends by itself; others end at once
+	saves             bool // after a signal it saves, then ends; others end at once
 }
 
 var commands []command
 
-func init() { // a variable would refer to itself through help
+func init() { // as a variable's initial value it would be an initialization cycle, through help
 	commands = []command{
 		{"run", "FILE.yaml", "train what is missing, then plot (the word run may be left out)", runQuestion, true},
-		{"plan", "FILE.yaml", "what would run here, how long and how large; trains nothing", planQuestion, true},
-		{"prepare", "FILE.yaml", "fetch and check all that the question needs; then the folder runs it without a network", prepareQuestion, true},
+		{"plan", "FILE.yaml", "estimate time, memory and disk of each run on this machine; trains nothing", planQuestion, true},
+		{"prepare", "FILE.yaml", "fetch and check all that the question needs, so that the folder can run it without a network", prepareQuestion, true},
 		{"submit", "FILE.yaml [-- SBATCH OPTIONS]", "train on a cluster: an array of Slurm jobs that share the runs, and one that plots", submitQuestion, false},
 		{"plot", "FILE.yaml", "draw figures and tables again, from the records alone", plotQuestion, true},
-		{"status", "[DIR]", "where every run stands whose results lie in or under a folder (results/), while others train or not", status, false},
-		{"watch", "[DIR]", "the pages of questions in the browser, live while runs train here or elsewhere (results/)", watch, false},
-		{"runs", "", "list the runs in the store: what, where used, size, when", listRuns, false},
+		{"status", "[DIR]", "how far each run is whose results are in or under a folder (default results/); also while it trains", status, false},
+		{"watch", "[DIR]", "serve the pages of questions for the browser, live while runs train here or elsewhere (default results/)", watch, false},
+		{"runs", "", "list the runs in the store: state, errors, size, age, and the questions that use them", listRuns, false},
 		{"rm", "RUN", "remove a run from the store, by the name that runs lists", removeRun, false},
-		{"gc", "", "remove the runs that no question names; shows them first, and asks", collectRuns, false},
-		{"import", "DIR", "copy the runs of a question's folder (results/NAME/PROFILE) into the store, or with --into another", importRuns, false},
-		{"pack", "DIR -o FILE.zip", "the results of a question (results/NAME/PROFILE) in one file, to be sent to somebody", packResults, false},
-		{"unpack", "FILE.zip", "bring packed results into the store, checked, and draw them", unpackResults, true},
-		{"show", "FIGURE", "what a figure (PNG, SVG) or the tables beside it were made from", showOrigin, false},
-		{"diff", "A B", "what differs between two runs (results/runs/RUN), or run by run between two questions (results/NAME/PROFILE)", diffRuns, false},
-		{"doctor", "", "devices, libraries and data found, and what to do about what is missing", doctor, false},
-		{"data", strings.Join(data.Fetchable(), "|"), "download a data set into the project's data folder, resumed and checked", fetchData, true},
-		{"explain", "--net NET", "the layers of a net and its training Program; with --for, what a GPU would launch for it", explain, false},
+		{"gc", "", "remove the runs that no question uses; lists them first, and asks", collectRuns, false},
+		{"import", "DIR", "copy the runs of a question's folder (results/NAME/PROFILE) into the store, or with --into into another", importRuns, false},
+		{"pack", "DIR -o FILE.zip", "pack the results of a question (results/NAME/PROFILE) into one file, to be sent to somebody", packResults, false},
+		{"unpack", "FILE.zip", "check packed results, copy them into the store, and draw them", unpackResults, true},
+		{"show", "FIGURE", "print what a figure (PNG, SVG) or a table was made from", showOrigin, false},
+		{"diff", "A B", "print what differs between two runs (results/runs/RUN), or run by run between two questions (results/NAME/PROFILE)", diffRuns, false},
+		{"doctor", "", "list the devices, libraries and data on this machine, and what to do about missing ones", doctor, false},
+		{"data", strings.Join(data.Fetchable(), "|"), "download a data set into the project's data folder; resumes, and verifies the files", fetchData, true},
+		{"explain", "--net NET", "print the layers of a net and its training Program; with --for, the kernels that a GPU would launch", explain, false},
 		{"eval", "--net NET --weights FILE", "test weights on a data set", evalWeights, true},
-		{"export", "--weights FILE --out FILE", "write weights as PyTorch's load_state_dict takes them", exportWeights, false},
-		{"step", "FILE.yaml --net NET --out DIR", "write what the first training steps see and do, tensor by tensor", stepNet, true},
+		{"export", "--weights FILE --out FILE", "convert weights for PyTorch's load_state_dict", exportWeights, false},
+		{"step", "FILE.yaml --net NET --out DIR", "write the tensors of the first training steps: images, gradients, weights", stepNet, true},
 		{"bench", "", "time training steps, beside PyTorch (--against-torch) and JAX (--against-jax)", benchNets, true},
-		{"gpu-check", "", "all that a device must show, in 9 minutes: devicetest, real nets against ref, resumed; speed; writes a report", gpuCheck, true},
-		{"schema", "", "the JSON Schema of question files", schema, false},
+		{"gpu-check", "", "check a device in 9 minutes: devicetest, real nets against ref, resuming, speed; writes a report", gpuCheck, true},
+		{"schema", "", "print the JSON Schema of question files", schema, false},
 	}
 }
 
-// call is a command's command line. Options that several commands read are
-// registered by those that do, so that the others refuse them.
+// call is the command line of a command. Options are registered by the commands that read
+// them, so that the others reject them.
 type call struct {
 	*flag.FlagSet
 	help    func()
@@ -70,11 +70,11 @@ type call struct {
 	profile string // --profile
 	changes experiments.Changes
 	json    bool     // --json
-	gpus    bool     // there will be GPUs where the question is run
-	rest    []string // the command line, to be parsed by files
+	gpus    bool     // the question will run on a machine with GPUs
+	rest    []string // arguments, which files and operands parse
 }
 
-// usageError is bad input of the user's: exit code 2.
+// usageError is an error of the user's input: exit code 2.
 type usageError struct{ error }
 
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
@@ -86,7 +86,7 @@ func main() {
 	os.Exit(code)
 }
 
-// exitCode says what became of the command, and gives the process's exit code.
+// exitCode prints the command's error, and returns the exit code of the process.
 func exitCode(ctx context.Context, err error) int {
 	var complaints *experiments.Complaints
 	var use usageError
@@ -96,10 +96,10 @@ func exitCode(ctx context.Context, err error) int {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.As(err, &up):
-		say("lab: %v; stopped and saved, the same command goes on from here", up)
+		say("lab: %v; stopped and saved, the same command resumes from here", up)
 		return codeTimeUp
 	case errors.Is(err, harness.ErrInterrupted):
-		say("lab: stopped and saved; the same command goes on from here")
+		say("lab: stopped and saved; the same command resumes from here")
 		return signalCode(ctx)
 	case errors.Is(err, context.Canceled):
 		say("lab: %v", err)
@@ -141,18 +141,18 @@ func dispatch(ctx context.Context, args []string) error {
 }
 
 func help(w io.Writer) {
-	fmt.Fprint(w, "lab trains plain and residual nets of growing depth and draws what came out.\n\n")
+	fmt.Fprint(w, "lab trains plain and residual nets of growing depth, and draws figures and tables of the results.\n\n")
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-38s %s\n", c.name+" "+c.args, c.about)
 	}
 	fmt.Fprint(w, "\nlab COMMAND --help lists the options of a command.\n")
 }
 
-// newCall has no options yet. The command line is parsed by files, so that
-// options may stand before and behind file names.
+// newCall returns a call without options. The arguments are parsed by files or operands, which
+// accept options before and after file names.
 func newCall(cmd command, args []string) *call {
 	c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError), rest: args}
-	c.SetOutput(io.Discard) // errors are told once, by main
+	c.SetOutput(io.Discard) // main prints the error
 	c.Usage = func() {}
 	c.help = func() {
 		fmt.Fprintf(os.Stdout, "lab %s %s\n%s\n\n", cmd.name, cmd.args, cmd.about)
@@ -162,7 +162,7 @@ func newCall(cmd command, args []string) *call {
 	return c
 }
 
-// about adds to what --help says.
+// about adds a text to --help.
 func (c *call) about(text string) {
 	help := c.help
 	c.help = func() {
@@ -171,12 +171,12 @@ func (c *call) about(text string) {
 	}
 }
 
-// dataOption names the folder of a data set.
+// dataOption registers --data, the folder of a data set.
 func (c *call) dataOption() {
-	c.StringVar(&c.dataDir, "data", "", "folder of the data set: CIFAR's binary files, or ImageNet's train and val (else "+dataHomes(dataset.InFiles())+")")
+	c.StringVar(&c.dataDir, "data", "", "folder of the data set: CIFAR's files or archive, ImageNet's train and val, or your own images (default: "+dataHomes(dataset.InFiles())+")")
 }
 
-// dataHomes says where data sets are looked for, and put, that --data does not name.
+// dataHomes describes where data sets are looked for, and downloaded to, without --data.
 func dataHomes(names []string) string {
 	var all []string
 	for _, name := range names {
@@ -185,28 +185,28 @@ func dataHomes(names []string) string {
 	return strings.Join(all, "; ")
 }
 
-// pluginOption names a PJRT plugin.
+// pluginOption registers --plugin, the path of a PJRT plugin.
 func (c *call) pluginOption() {
-	c.StringVar(&c.plugin, "plugin", "", "PJRT plugin of the device xla: a shared library (else $DEPTHLAB_PJRT, else what is found)")
+	c.StringVar(&c.plugin, "plugin", "", "PJRT plugin of the device xla: a shared library (default: $DEPTHLAB_PJRT, else the one that is found)")
 }
 
-func (c *call) profileOption(without string) {
-	c.StringVar(&c.profile, "profile", "", "profile of the question; without it "+without)
+func (c *call) profileOption(byDefault string) {
+	c.StringVar(&c.profile, "profile", "", "profile of the question (default: "+byDefault+")")
 }
 
 func (c *call) jsonOption() {
 	c.BoolVar(&c.json, "json", false, "print JSON on standard output, and nothing else there")
 }
 
-// machine is where things lie, as the options say.
+// machine returns this machine with the data folder and the plugin of the options.
 func (c *call) machine() machine.Machine {
 	m := machine.New(c.dataDir)
 	m.Plugin, m.Say = c.plugin, say
 	return m
 }
 
-// files parses the command line and gives what is no option, of which there
-// must be n.
+// files parses the arguments and returns those that are not options. There must be n; what
+// describes them for the error.
 func (c *call) files(n int, what string) ([]string, error) {
 	files, err := c.operands()
 	if err == nil && len(files) != n {
@@ -215,7 +215,7 @@ func (c *call) files(n int, what string) ([]string, error) {
 	return files, err
 }
 
-// operands parses the command line and gives what is no option.
+// operands parses the arguments and returns those that are not options.
 func (c *call) operands() (files []string, err error) {
 	args := c.rest
 	for {
@@ -239,7 +239,7 @@ func (c *call) operands() (files []string, err error) {
 	return files, err
 }
 
-// wrongOption adds to what package flag says which options there are.
+// wrongOption adds the command's options to an error of package flag.
 func (c *call) wrongOption(err error) error {
 	problem := err.Error()
 	if name, unknown := strings.CutPrefix(problem, "flag provided but not defined: -"); unknown {
@@ -250,7 +250,7 @@ func (c *call) wrongOption(err error) error {
 	return usage("%s: %s; expected some of %s", c.Name(), problem, strings.Join(names, ", "))
 }
 
-// refuse refuses those of the options that were given, for a reason.
+// refuse returns a usageError with the reason if one of the options was given.
 func (c *call) refuse(reason string, options ...string) (err error) {
 	c.Visit(func(f *flag.Flag) {
 		if slices.Contains(options, f.Name) {
@@ -260,13 +260,13 @@ func (c *call) refuse(reason string, options ...string) (err error) {
 	return err
 }
 
-// indexed shows how far an index of photos is.
+// indexed returns a function that prints how many photos have been indexed.
 func indexed() func(done, total int) {
 	last := time.Now()
 	return func(done, total int) {
 		if time.Since(last) > time.Second || done == total {
 			last = time.Now()
-			fmt.Fprintf(messages, "\rlooked into %d of %d photos", done, total)
+			fmt.Fprintf(messages, "\rindexed %d of %d photos", done, total)
 		}
 		if done == total {
 			fmt.Fprintln(messages)
@@ -274,7 +274,7 @@ func indexed() func(done, total int) {
 	}
 }
 
-// load reads a data set and passes on what is unusual about it.
+// load reads a data set and prints the warning that it may have.
 func load(ctx context.Context, m machine.Machine, name string, photos data.FolderOptions) (*data.Source, error) {
 	photos.Progress = indexed()
 	src, err := m.Data(name).Load(ctx, photos)

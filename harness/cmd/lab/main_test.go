@@ -1,3 +1,5 @@
+// Helpers of the tests: the test binary as the program itself, in a project folder of its own.
+
 package main
 
 import (
@@ -15,14 +17,14 @@ import (
 	"depthlab/harness/store"
 )
 
-// The test's binary is also the program itself.
+// TestMain makes the test binary the program itself if LAB_TEST_MAIN is set.
 func TestMain(m *testing.M) {
 	if os.Getenv("LAB_TEST_MAIN") != "" {
 		main()
 		os.Exit(0)
 	}
-	// What nohup or a script's "&" made this process ignore is not for the
-	// programs that it starts: tests send it to them.
+	// Tests send signals to the programs that they start, which must not inherit signals that
+	// this process ignores, because of nohup or a script's "&".
 	for _, s := range endings {
 		if signal.Ignored(s) {
 			signal.Notify(make(chan os.Signal, 1), s)
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// lab is the program as a process, with a project folder of its own.
+// lab returns the program as a process that uses root as its project folder.
 func lab(root string, args ...string) (cmd *exec.Cmd, out, say *bytes.Buffer) {
 	cmd, out, say = exec.Command(os.Args[0], args...), new(bytes.Buffer), new(bytes.Buffer)
 	cmd.Env = append(os.Environ(), "LAB_TEST_MAIN=1", "DEPTHLAB_ROOT="+root)
@@ -64,7 +66,8 @@ func write(t *testing.T, dir, net, batch string) (file string) {
 	return file
 }
 
-// stored is the folder of a net's run, once it is there.
+// stored returns the folder of a net's run in the store, or a path of no folder if it does not
+// exist yet.
 func stored(t *testing.T, dir, name string) store.Folder {
 	t.Helper()
 	found, err := fs.Glob(os.DirFS(dir), "results/runs/"+name+"-*")
@@ -77,7 +80,7 @@ func stored(t *testing.T, dir, name string) store.Folder {
 	return store.Folder(filepath.Join(dir, found[0]))
 }
 
-// begun waits until the record of a net's run has more than so many lines.
+// begun waits until the record of a net's run has more than the given number of lines.
 func begun(t *testing.T, dir, name string, lines int) {
 	t.Helper()
 	for range 6000 {

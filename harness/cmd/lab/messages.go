@@ -1,3 +1,5 @@
+// Messages to the user: a queue before standard error.
+
 package main
 
 import (
@@ -8,19 +10,18 @@ import (
 	"time"
 )
 
-// messages is standard error for what the program tells its user. Everything
-// goes through it, so that lines stay in order.
+// messages writes to standard error. All messages go through it, so that they stay in order.
 var messages = newOutlet(4096)
 
-// outlet is a queue before standard error. A message that cannot be written is
-// dropped: a reader that is gone, or stopped (a pager, a stalled connection),
-// neither ends nor holds up training.
+// outlet is a queue before standard error. When the queue is full, messages are dropped, so that
+// a reader of the pipe that has closed it or does not read (a pager, a stalled connection)
+// neither ends nor delays training.
 type outlet struct{ queue chan message }
 
 type message struct {
 	to   *os.File
 	text []byte
-	done chan struct{} // closed when all before it is written; else nil
+	done chan struct{} // of flush: closed when the earlier messages are written; else nil
 }
 
 func newOutlet(most int) *outlet {
@@ -31,7 +32,7 @@ func newOutlet(most int) *outlet {
 				close(m.done)
 				continue
 			}
-			m.to.Write(m.text) // the log file has it
+			m.to.Write(m.text) // an error is ignored: the log file has the message, too
 		}
 	}()
 	return o
@@ -46,10 +47,10 @@ func (o *outlet) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// Fd is the descriptor behind the queue.
+// Fd returns the file descriptor behind the queue.
 func (o *outlet) Fd() uintptr { return os.Stderr.Fd() }
 
-// flush waits until everything is written; once ctx ended, for a second at most.
+// flush waits until all messages are written; after the end of ctx, at most a second.
 func (o *outlet) flush(ctx context.Context) {
 	done := make(chan struct{})
 	go func() { o.queue <- message{done: done} }()
@@ -64,6 +65,5 @@ func (o *outlet) flush(ctx context.Context) {
 	}
 }
 
-// say prints a line to the user, on standard error so that standard output
-// holds results only.
+// say prints a line to standard error. Standard output is for results.
 func say(format string, args ...any) { fmt.Fprintf(messages, format+"\n", args...) }

@@ -1,4 +1,4 @@
-// The options of run, which submit passes on.
+// The options that run and submit share.
 
 package main
 
@@ -21,13 +21,14 @@ func (c *call) runOptions() runOptions {
 	c.dataOption()
 	c.profileOption(firstMet)
 	c.changeOptions()
-	o.board = c.Bool("tensorboard", false, "write event files for TensorBoard, too, in tensorboard/ beside the results")
-	o.every = c.Int("validate", 0, "compare every N-th step with the plain Go device; slow, 0 for never")
-	o.jobs = c.Int("jobs", 0, "runs to train at a time on each device (xla); 0 measures on a GPU whether 2 or 4 are worth it, and is 1 elsewhere")
-	o.limit = c.Duration("time", 0, "save and end after so long, such as 55m, with exit code 75; in a Slurm job that is done a minute before its time limit, too")
+	o.board = c.Bool("tensorboard", false, "also write event files for TensorBoard, in tensorboard/ beside the results")
+	o.every = c.Int("validate", 0, "compare every N-th step with the device ref, which is slow; 0: never")
+	o.jobs = c.Int("jobs", 0, "runs to train at a time on each device (xla); 0: on a GPU 1, 2 or 4, whichever is measured to be fastest, elsewhere 1")
+	o.limit = c.Duration("time", 0, "save and end after this time, such as 55m, with exit code 75; in a Slurm job also a minute before the job's time limit")
 	return o
 }
 
+// check returns a usageError for values that no device of this machine supports.
 func (o runOptions) check(m machine.Machine) error {
 	if *o.jobs < 0 {
 		return usage("--jobs %d: expected a number of runs", *o.jobs)

@@ -1,3 +1,5 @@
+// The command show: what a figure or table was made from.
+
 package main
 
 import (
@@ -17,7 +19,7 @@ import (
 // showOrigin prints what a figure was made from.
 func showOrigin(_ context.Context, c *call) error {
 	c.jsonOption()
-	files, err := c.files(1, "one figure or table")
+	files, err := c.files(1, "one figure or table, such as results/NAME/PROFILE/table.md")
 	if err != nil {
 		return err
 	}

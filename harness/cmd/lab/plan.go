@@ -1,3 +1,5 @@
+// The command plan: estimates of time, memory and disk for each run.
+
 package main
 
 import (
@@ -22,7 +24,7 @@ import (
 	"depthlab/harness/sweep"
 )
 
-// measuring is how long plan --measure takes at most.
+// measuring is the longest time of plan --measure.
 const measuring = 10 * time.Second
 
 func planQuestion(ctx context.Context, c *call) (err error) {
@@ -31,7 +33,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	c.profileOption(firstMet)
 	c.changeOptions()
 	c.jsonOption()
-	measure := c.Bool("measure", false, "time some steps of the nets now, 10 s in all, for this plan alone")
+	measure := c.Bool("measure", false, "time some steps of the nets now, at most 10 s in all; only for this plan")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -131,7 +133,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	return nil
 }
 
-// done says how far a run of the plan is in the store already; "" for nowhere.
+// done describes how far a run of the plan is in the store; "" if the store does not have it.
 func (q question) done(id string) string {
 	f := q.folders[id]
 	p, err := store.ReadProvenance(f)
@@ -149,8 +151,8 @@ func (q question) done(id string) string {
 	return fmt.Sprintf("%s at step %d of %d%s", s.State, s.Step, s.Steps, trained)
 }
 
-// lacking says what figures draw and a finished run does not have, and whether it can be
-// had.
+// lacking describes the measurements that the figures need and a finished run lacks, and whether
+// they can be added; "" for none.
 func (q question) lacking(id string) (text string) {
 	f := q.folders[id]
 	rec, err := record.Read(f.Record())
@@ -160,24 +162,24 @@ func (q question) lacking(id string) (text string) {
 	_, missing := os.Stat(f.Weights())
 	for _, m := range measure.Lacking(rec, q.plan) {
 		if missing == nil {
-			text += fmt.Sprintf("; %s will be added from its weights (%s)", m.Name, m.Cost(q.run(id), q.plan))
+			text += fmt.Sprintf("; its record lacks %s, which will be computed from its weights and added (%s)", m.Name, m.Cost(q.run(id), q.plan))
 		} else {
-			text += fmt.Sprintf("; its weights are missing, so that %s cannot be added: %s is drawn without it", m.Name, strings.Join(m.Figures, ", "))
+			text += fmt.Sprintf("; its record lacks %s, and its weights are missing: %s is drawn without it", m.Name, strings.Join(m.Figures, ", "))
 		}
 	}
 	if sweep.LacksGradients(rec, q.plan.Figures) {
-		text += fmt.Sprintf("; it did not record gradients, which weights do not tell: their figure is drawn without it, unless ./run.sh rm %s lets it be trained again", f.Name())
+		text += fmt.Sprintf("; its record lacks gradients, which weights cannot replace: their figure is drawn without it, unless ./run.sh rm %s removes it, so that it is trained again", f.Name())
 	}
 	return text
 }
 
-// run is a run of the plan.
+// run returns the run of the plan with an ID that exists.
 func (q question) run(id string) experiments.Run {
 	i := slices.IndexFunc(q.plan.Runs, func(r experiments.Run) bool { return r.ID == id })
 	return q.plan.Runs[i]
 }
 
-// measured says what is measured of a run once it is trained; "" for nothing.
+// measured describes the measurements of a run after its training; "" for none.
 func (q question) measured(id string) (text string) {
 	for _, m := range measure.All {
 		if m.Asked(q.plan) && m.Name != "responses" { // which training records
@@ -187,8 +189,8 @@ func (q question) measured(id string) (text string) {
 	return text
 }
 
-// speeds gives the device and how fast nets train on it: timed now, or by the
-// records of this machine. It settles the precision of the plan's runs.
+// speeds returns the device and the speeds of nets on it: timed now if measure is set, else from
+// the records of this machine. It sets the precision of the plan's runs.
 func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFlags, p machine.Place, measure bool) (info device.Info, speeds []predict.Speed, err error) {
 	run := q.plan.Runs[0]
 	k, err := m.Kind(*flags.name)

@@ -1,5 +1,7 @@
 //go:build nightly
 
+// Tests of plan --measure against real runs.
+
 package main
 
 import (
@@ -30,9 +32,8 @@ evaluate: EVERY steps
 precision: PRECISION
 `
 
-// What plan --measure says of time and memory is what happens, within 30 %: the
-// median of three tries, each in a folder of its own. It looks at the clock, and
-// wants a machine that does nothing else.
+// The time and memory of plan --measure are within 30 % of a real run's, by the median of three
+// tries, each in its own folder. The test measures time: nothing else may run on the machine.
 func TestPlanHolds(t *testing.T) {
 	libs, err := filepath.Abs("../../../.lib")
 	if err != nil {
@@ -59,7 +60,7 @@ func TestPlanHolds(t *testing.T) {
 				cmd, out, say := lab(dir, "plan", "--measure", "--json", "--device", c.device, file)
 				began := time.Now()
 				if err := cmd.Run(); err != nil {
-					testskip.Skip(t, "%v: %s", err, say) // bf16 where it is not native
+					testskip.Skip(t, "%v: %s", err, say) // bf16 on a CPU without it
 				}
 				measured := time.Since(began)
 				var plan struct{ Runs []predict.Estimate }

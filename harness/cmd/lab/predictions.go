@@ -1,4 +1,4 @@
-// What eval tells beyond the error: of classes, of each image, of one's own pictures.
+// Details of eval: errors by class, predictions of each image, pictures of the user.
 
 package main
 
@@ -22,29 +22,29 @@ import (
 	"depthlab/plots"
 )
 
-// detail are the options of eval that ask for more than the error.
+// detail holds the options of eval for more than the error.
 type detail struct{ byClass, predictions, images *string }
 
 func (c *call) detailOptions() detail {
 	return detail{
 		c.String("by-class", "", "folder to write the errors of each class and the confusion matrix into (CSV, PNG and SVG)"),
-		c.String("predictions", "", "CSV file to write: of each image its label, what the net says and how sure it is"),
-		c.String("images", "", "pictures of your own, JPEG or PNG, in place of a data set; more of them may follow: prints the five likeliest classes of each"),
+		c.String("predictions", "", "CSV file to write: of each image the label, the predicted class and its softmax probability"),
+		c.String("images", "", "a picture of yours, JPEG or PNG, instead of a data set; more files may follow: prints the five likeliest classes of each"),
 	}
 }
 
-// classResult is what eval tells of a class.
+// classResult is the error of a class.
 type classResult struct {
 	Class      int     `json:"class"`
 	Name       string  `json:"name,omitempty"`
 	Images     int     `json:"images"`
-	Error      float64 `json:"error"`                     // percent of them that are taken for another class
-	Mistaken   string  `json:"mistaken_for,omitempty"`    // the class that most of those are taken for
-	MistakenBy int     `json:"mistaken_images,omitempty"` // how many
+	Error      float64 `json:"error"`                     // percent of the images that are misclassified
+	Mistaken   string  `json:"mistaken_for,omitempty"`    // the class most often predicted instead
+	MistakenBy int     `json:"mistaken_images,omitempty"` // how often
 }
 
-// classNames are those of so many classes: the data set's, or else those given; nil if
-// neither are so many.
+// classNames returns the names of the given number of classes: those of the data set, else
+// given; nil if neither has that number.
 func classNames(set string, given []string, classes int) []string {
 	for _, names := range [][]string{dataset.ClassNames(set), given} {
 		if len(names) == classes {
@@ -54,7 +54,7 @@ func classNames(set string, given []string, classes int) []string {
 	return nil
 }
 
-// named is a class by its name, else its number.
+// named returns the name of a class, else its number.
 func named(names []string, class int) string {
 	if class < len(names) && names[class] != "" {
 		return names[class]
@@ -87,7 +87,7 @@ func byClass(p *weights.Predictions, names []string) (all []classResult) {
 	return all
 }
 
-// write writes the files that were asked for.
+// write writes the files of --predictions and --by-class.
 func (d detail) write(r weights.EvalResult, p *weights.Predictions, names []string) error {
 	if *d.predictions != "" {
 		if err := disk.WriteFunc(*d.predictions, func(w io.Writer) error { return writePredictions(w, p, names) }); err != nil {
@@ -103,10 +103,11 @@ func (d detail) write(r weights.EvalResult, p *weights.Predictions, names []stri
 	return errors.Join(
 		disk.WriteFunc(filepath.Join(dir, "classes.csv"), func(w io.Writer) error { return writeClasses(w, byClass(p, names)) }),
 		disk.WriteFunc(filepath.Join(dir, "confusion.csv"), func(w io.Writer) error { return writeConfusion(w, counts, names) }),
-		plots.DrawConfusion(dir, "What "+r.Net+" takes for what", notes, names, counts))
+		plots.DrawConfusion(dir, "Confusion matrix of "+r.Net, notes, names, counts))
 }
 
-// writePredictions writes a line for each image.
+// writePredictions writes a CSV line for each image; an image that could not be read has no
+// prediction.
 func writePredictions(to io.Writer, p *weights.Predictions, names []string) error {
 	w := csv.NewWriter(to)
 	w.Write([]string{"image", "file", "label", "label_name", "predicted", "predicted_name", "correct", "share", "label_share"})
@@ -138,7 +139,7 @@ func writeClasses(to io.Writer, all []classResult) error {
 	return w.Error()
 }
 
-// writeConfusion writes a line for each class, a column for each that it was taken for.
+// writeConfusion writes counts as CSV, a line for each class and a column for each predicted one.
 func writeConfusion(to io.Writer, counts [][]int, names []string) error {
 	w := csv.NewWriter(to)
 	head := []string{"class"}
@@ -157,7 +158,7 @@ func writeConfusion(to io.Writer, counts [][]int, names []string) error {
 	return w.Error()
 }
 
-// printClasses prints the classes, those with most errors first.
+// printClasses prints the classes, those with the highest errors first.
 func printClasses(all []classResult) {
 	const most = 30
 	all = slices.Clone(all)
@@ -171,7 +172,7 @@ func printClasses(all []classResult) {
 		return 0
 	})
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "class\timages\terror\ttaken most for")
+	fmt.Fprintln(w, "class\timages\terror\tmost often taken for")
 	for _, r := range all[:min(len(all), most)] {
 		name := r.Name
 		if name == "" {
@@ -185,11 +186,11 @@ func printClasses(all []classResult) {
 	}
 	w.Flush()
 	if more := len(all) - most; more > 0 {
-		fmt.Printf("and %d classes with fewer errors, in classes.csv\n", more)
+		fmt.Printf("and %d classes with lower errors, in classes.csv\n", more)
 	}
 }
 
-// pictureResult is what eval tells of a picture.
+// pictureResult holds the likeliest classes of a picture.
 type pictureResult struct {
 	File string       `json:"file"`
 	Top  []likelihood `json:"top"`
@@ -201,9 +202,10 @@ type likelihood struct {
 	Share float64 `json:"share"` // of the softmax
 }
 
-// evalPictures tells what a net says of pictures.
+// evalPictures prints the likeliest classes of pictures. set is the data set whose class names
+// apply.
 func (c *call) evalPictures(o weights.EvalOptions, flags deviceFlags, files []string, set string) (err error) {
-	if err := c.refuse("--images are tested in place of a data set", "data", "set", "crops", "scores", "by-class", "predictions", "batch"); err != nil {
+	if err := c.refuse("--images is tested instead of a data set", "data", "set", "crops", "scores", "by-class", "predictions", "batch"); err != nil {
 		return err
 	}
 	m := c.machine()

@@ -1,4 +1,4 @@
-// Tests of what eval tells of classes, images and pictures, as it is typed.
+// Tests of eval's details: classes, images, pictures.
 
 package main
 
@@ -39,7 +39,7 @@ func TestEvalTells(t *testing.T) {
 		ByClass []classResult `json:"by_class"`
 	}
 	said := do(0, append(eval, "--by-class", classes, "--predictions", list)...)
-	if !strings.Contains(said, "taken most for") || !strings.Contains(said, "confusion.png") {
+	if !strings.Contains(said, "most often taken for") || !strings.Contains(said, "confusion.png") {
 		t.Errorf("it says\n%s", said)
 	}
 	if err := json.Unmarshal([]byte(do(0, append(eval, "--by-class", classes, "--json")...)), &r); err != nil {
@@ -65,7 +65,7 @@ func TestEvalTells(t *testing.T) {
 	if len(r.ByClass) != 10 || images != r.Images || r.Images == 0 || wrong < r.Error/100*float64(images)-0.5 || wrong > r.Error/100*float64(images)+0.5 {
 		t.Errorf("%d classes, %d of %d images, %v wrong; the error is %v", len(r.ByClass), images, r.Images, wrong, r.Error)
 	}
-	// A figure of ours is a picture, too.
+	// Any PNG is a picture, such as a figure.
 	picture := filepath.Join(classes, "confusion.png")
 	if said := do(0, append(eval, "--images", picture, picture)...); strings.Count(said, "confusion.png") != 2 || strings.Count(said, " %  ") != 10 {
 		t.Errorf("of pictures it says\n%s", said)

@@ -1,4 +1,4 @@
-// The command prepare: all that a question needs, fetched and checked where there is a network.
+// The command prepare: fetches and checks all that a question needs.
 
 package main
 
@@ -19,9 +19,9 @@ import (
 func prepareQuestion(ctx context.Context, c *call) error {
 	flags := c.deviceFlags()
 	c.dataOption()
-	c.profileOption(firstMet + "; the data set of one that is named is downloaded, if it can be")
+	c.profileOption(firstMet + "; the data set of a profile that is named is downloaded if that is possible")
 	c.changeOptions()
-	c.about("run.sh has fetched the libraries before. For machines with a GPU that this one has not:\nDEPTHLAB_DRIVER=550 ./run.sh prepare FILE.yaml, with the version of their NVIDIA driver (nvidia-smi shows it).\n")
+	c.about("run.sh fetches the libraries before. To prepare for machines with NVIDIA GPUs on one without:\nDEPTHLAB_DRIVER=550 ./run.sh prepare FILE.yaml, with the version of their driver (nvidia-smi shows it).\n")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -31,15 +31,15 @@ func prepareQuestion(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	say("All is here: this folder, copied too, needs no network for ./run.sh %s --profile %s", files[0], q.plan.Profile)
+	say("Ready: this folder, and any copy of it, needs no network for ./run.sh %s --profile %s", files[0], q.plan.Profile)
 	return nil
 }
 
-// prepare checks that what a question needs is here, and says where. It settles where the
-// plan's runs lie.
+// prepare checks that this machine has what a question needs, and prints where. It sets the
+// folders of the plan's runs in the store.
 func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q question, info device.Info, err error) {
 	if names := os.Getenv("DEPTHLAB_NOT_FETCHED"); names != "" { // run.sh says so
-		return q, info, fmt.Errorf("could not be fetched, as said above: %s; --no-download does without", names)
+		return q, info, fmt.Errorf("could not be fetched, for the reason above: %s; to continue without, add --no-download", names)
 	}
 	if err := c.fetchNeeded(ctx, file); err != nil {
 		return q, info, err
@@ -69,7 +69,7 @@ func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q q
 	if err := q.place(src.Checksum, info, *flags.precision); err != nil {
 		return q, info, err
 	}
-	where := "made by the program"
+	where := "generated"
 	if !dataset.Of(set).Made() {
 		if where, err = m.Data(set).Find(); err != nil {
 			return q, info, err
@@ -82,12 +82,12 @@ func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q q
 	return q, info, nil
 }
 
-// prepared is the device that the question will be run on. A GPU that is elsewhere is not
+// prepared returns the device that will run the question. A GPU of another machine is not
 // opened.
 func (c *call) prepared(m machine.Machine, flags deviceFlags) (device.Info, error) {
 	if _, here := m.Have(); c.gpus && here["gpu"] != nil && slices.Contains([]string{"auto", "xla"}, *flags.name) {
 		if found, _ := fs.Glob(os.DirFS(m.LibDir()), "pjrt/cuda*/nvidia/cudnn"); len(found) == 0 && m.Plugin == "" {
-			say("warning: there is no CUDA plugin with its libraries in %s: the machines with the GPUs need one of their own, as JAX installs it", m.LibDir())
+			say("warning: %s has no CUDA plugin with its libraries: the machines with the GPUs need one of their own, such as JAX's", m.LibDir())
 		}
 		return device.Info{Name: "xla", GPU: true, Bfloat16: true}, nil
 	}
@@ -98,7 +98,8 @@ func (c *call) prepared(m machine.Machine, flags deviceFlags) (device.Info, erro
 	return dev.Info(), dev.Close()
 }
 
-// fetchNeeded downloads the data set of a profile that was named, where it is missing.
+// fetchNeeded downloads the data set of the profile that --profile names, if this machine lacks
+// it and it can be downloaded.
 func (c *call) fetchNeeded(ctx context.Context, file string) error {
 	loaded, err := c.load(file)
 	if err != nil || c.profile == "" {
@@ -110,7 +111,7 @@ func (c *call) fetchNeeded(ctx context.Context, file string) error {
 	}
 	set := plan.Runs[0].Data
 	if !slices.Contains(data.Fetchable(), set) {
-		return nil // choose tells of what cannot be fetched
+		return nil // choose reports data that is missing
 	}
 	if _, err := c.machine().Data(set).Whole(); err == nil {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// Prepare says what is there, and fails if something is missing that run.sh or the
-// program itself should have fetched.
+// prepare prints what it found, and fails if something is missing that run.sh or the program
+// itself should have fetched.
 func TestPrepare(t *testing.T) {
 	root := t.TempDir()
 	put(t, filepath.Join(root, "any.yaml"), 0, asked+"data: preview\ntrain: 64\nbatch: 2\ninput: {pad: 2}\n")
@@ -27,11 +27,11 @@ func TestPrepare(t *testing.T) {
 		code int
 		says []string
 	}{
-		{[]string{"any.yaml", "--device", "ref"}, "", 0, []string{"device   ref", "data     preview set, 20000 + 2000 images, made by the program", "All is here", "./run.sh any.yaml --profile default"}},
-		{[]string{"any.yaml", "--device", "ref"}, "DEPTHLAB_NOT_FETCHED=oneDNN (39 MB)", 1, []string{"could not be fetched, as said above: oneDNN (39 MB)"}},
+		{[]string{"any.yaml", "--device", "ref"}, "", 0, []string{"device   ref", "data     preview set, 20000 + 2000 images, generated", "Ready: ", "./run.sh any.yaml --profile default"}},
+		{[]string{"any.yaml", "--device", "ref"}, "DEPTHLAB_NOT_FETCHED=oneDNN (39 MB)", 1, []string{"could not be fetched, for the reason above: oneDNN (39 MB)"}},
 		{[]string{"gpu.yaml", "--device", "ref"}, "", 0, []string{"not gpu: needs a GPU", "--profile slow"}},
 		{[]string{"gpu.yaml", "--profile", "gpu", "--device", "ref"}, "", 2, []string{"gpu: needs a GPU, none was found"}},
-		{[]string{"gpu.yaml"}, "DEPTHLAB_DRIVER=550", 0, []string{"warning: there is no CUDA plugin", "--profile gpu"}},
+		{[]string{"gpu.yaml"}, "DEPTHLAB_DRIVER=550", 0, []string{".lib has no CUDA plugin", "--profile gpu"}},
 		{[]string{"photos.yaml", "--device", "ref"}, "", 2, []string{"ImageNet"}},
 		{[]string{"any.yaml", "--profile", "none"}, "", 2, []string{`no profile "none"`}},
 	} {
@@ -49,7 +49,7 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
-// What is prepared, and copied, runs where there is no network.
+// A copy of a prepared folder runs without a network.
 func TestOffline(t *testing.T) {
 	if !testskip.Everything() {
 		testskip.Skip(t, "trains without a network")
@@ -58,7 +58,7 @@ func TestOffline(t *testing.T) {
 		testskip.Skip(t, "no network namespaces here: %v: %s", err, out)
 	}
 	root, file := project(t, 10, "[0]")
-	if code, _, said := start(t, root, "prepare", file); code != 0 || !strings.Contains(said, "All is here") {
+	if code, _, said := start(t, root, "prepare", file); code != 0 || !strings.Contains(said, "Ready: ") {
 		t.Fatalf("prepare: exit code %d\n%s", code, said)
 	}
 	copied := filepath.Join(t.TempDir(), "copied")

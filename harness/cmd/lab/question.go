@@ -1,3 +1,5 @@
+// The commands run, plot and schema, and the options that choose a device.
+
 package main
 
 import (
@@ -30,18 +32,19 @@ import (
 	"depthlab/plots"
 )
 
-// question is a file and the profile of it that runs here.
+// question is a question and the profile that was chosen.
 type question struct {
 	*experiments.Question
 	plan *experiments.Plan
 	view store.View // results/NAME/PROFILE
 
-	folders map[string]store.Folder // of the plan's runs, by ID; nil until place
+	folders map[string]store.Folder // folders of the plan's runs, by run ID; nil before place
 }
 
-// choose loads a question and its profile; missing says why not the ones
-// before it. Only what is plainly absent is a reason for another profile: what
-// was named, and is not what it should be, ends the command.
+// choose loads a question and chooses its profile: the one that --profile names, else the first
+// whose needs this machine meets. missing holds the unmet needs of the profiles before it.
+// Something that an option or a variable names and that is not usable is an error, not a
+// reason for another profile.
 func (c *call) choose(file string) (q question, missing []experiments.Missing, err error) {
 	if q.Question, err = c.load(file); err != nil {
 		return q, nil, err
@@ -72,16 +75,16 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 		for _, x := range missing {
 			others += "; not " + x.String()
 		}
-		return q, nil, usage("--data %s: profile %s makes its images itself (data: %s) and would not read it%s; leave --data out, or choose another with --profile",
+		return q, nil, usage("--data %s: the images of profile %s are generated (data: %s), and it would not read the folder%s; leave --data out, or choose another profile with --profile",
 			c.dataDir, q.plan.Profile, set, others)
 	}
 	q.view, err = c.view(file, q.plan)
 	return q, missing, err
 }
 
-// view is the folder of a plan's results. A question.yaml that lies in such a folder
-// is asked again there, or beside it where the command line changes it. Two files of
-// one name cannot share a folder.
+// view returns the folder of a plan's results. The results of a question.yaml in such a folder
+// go to the same folder, or with changes of the command line to one beside it. Two different
+// files of the same name cannot share a folder: the second one is a usageError.
 func (c *call) view(file string, p *experiments.Plan) (store.View, error) {
 	own := store.View(filepath.Dir(file))
 	if _, runs, err := own.Read(); filepath.Base(file) == filepath.Base(own.Question()) && err == nil && len(runs) > 0 {
@@ -90,20 +93,20 @@ func (c *call) view(file string, p *experiments.Plan) (store.View, error) {
 	v := c.machine().Store().View(p.Name, p.Folder)
 	other, _, err := v.Read()
 	if err != nil || other == "" {
-		return v, nil // a damaged list is written anew
+		return v, nil // a damaged list is overwritten
 	}
 	theirs, err := os.Stat(other)
 	if err != nil {
 		return v, nil // it was moved or removed
 	}
 	if ours, err := os.Stat(file); err == nil && !os.SameFile(ours, theirs) {
-		return v, usage("%s: the results of %s lie in %s already; give one of the two files another name (runs that both have are trained once all the same)", file, other, v)
+		return v, usage("%s: %[3]s has the results of another file, %[2]s; rename one of the two files (runs that both ask for are trained only once all the same)", file, other, v)
 	}
 	return v, nil
 }
 
-// reasons tells why not other profiles, and of data where they were looked for
-// and how to get them.
+// reasons returns lines that say why the earlier profiles were not chosen, and for data where it
+// was looked for and how to get it.
 func (c *call) reasons(missing []experiments.Missing) (lines []string) {
 	for _, x := range missing {
 		lines = append(lines, "not "+x.String())
@@ -117,10 +120,10 @@ func (c *call) reasons(missing []experiments.Missing) (lines []string) {
 	return lines
 }
 
-// firstMet is which profile is taken where none is named.
+// firstMet describes the profile that is chosen without --profile.
 const firstMet = "the first whose needs are met"
 
-// needs are what is missing, each once.
+// needs lists the missing needs, each once.
 func needs(missing []experiments.Missing) (all []string) {
 	for _, x := range missing {
 		if !slices.Contains(all, x.Need) {
@@ -130,17 +133,18 @@ func needs(missing []experiments.Missing) (all []string) {
 	return all
 }
 
-// diverted says that what C libraries print goes to a log already.
+// diverted says that the output of C libraries goes to a log already.
 var diverted bool
 
-// settled says that the number of threads is, and that the new name of a device was told.
-var settled bool
+// threadsSet says that the number of threads was set already, and the message about a device's
+// old name printed.
+var threadsSet bool
 
 // deviceFlags are the options of commands that compute.
 type deviceFlags struct {
 	name, precision *string
 	threads         *int
-	devices         *string // nil where a command uses the first device alone
+	devices         *string // nil for a command that uses only the first device
 	replicas        *int
 }
 
@@ -148,20 +152,20 @@ func (c *call) deviceFlags() deviceFlags {
 	c.pluginOption()
 	return deviceFlags{
 		name:      c.String("device", "auto", oneOf(machine.DeviceNames())),
-		precision: c.String("precision", "", "fp32, tf32 (xla) or bf16, in place of the file's"),
-		threads:   c.Int("threads", 0, "threads that compute; 0 for all that affinity and CPU quota allow, or $OMP_NUM_THREADS"),
+		precision: c.String("precision", "", "fp32, tf32 (xla) or bf16, instead of the file's"),
+		threads:   c.Int("threads", 0, "threads that compute; 0: $OMP_NUM_THREADS, else all that affinity and CPU quota allow"),
 	}
 }
 
 // placeFlags are deviceFlags of commands that can use several devices.
 func (c *call) placeFlags() deviceFlags {
 	d := c.deviceFlags()
-	d.devices = c.String("devices", "", "of xla: the devices to use, by their numbers (0,2); without it all GPUs that the plugin shows, a run on each")
+	d.devices = c.String("devices", "", "of xla: the devices to use, by their numbers (0,2) (default: all GPUs that the plugin lists, with a run on each)")
 	d.replicas = c.Int("replicas", 1, "devices that share each step of a run (data parallel)")
 	return d
 }
 
-// places gives the places where runs are trained at the same time, after the options.
+// places returns the places of the options, on each of which a run is trained at the same time.
 func (d deviceFlags) places(m machine.Machine) ([]machine.Place, error) {
 	if d.devices == nil {
 		return []machine.Place{nil}, nil
@@ -174,7 +178,7 @@ func (d deviceFlags) places(m machine.Machine) ([]machine.Place, error) {
 		for _, word := range strings.Split(*d.devices, ",") {
 			n, err := strconv.Atoi(strings.TrimSpace(word))
 			if err != nil {
-				return nil, usage("--devices %s: expected numbers with commas between them, such as 0,2", *d.devices)
+				return nil, usage("--devices %s: expected numbers separated by commas, such as 0,2", *d.devices)
 			}
 			chosen = append(chosen, n)
 		}
@@ -192,7 +196,7 @@ func (d deviceFlags) places(m machine.Machine) ([]machine.Place, error) {
 	return places, err
 }
 
-// share refuses replicas that cannot share a batch of one of the plan's runs.
+// share returns a usageError if the replicas cannot share the batch of one of the plan's runs.
 func (d deviceFlags) share(p *experiments.Plan) error {
 	for _, run := range p.Runs {
 		if err := model.Share(run, *d.replicas); err != nil {
@@ -202,13 +206,13 @@ func (d deviceFlags) share(p *experiments.Plan) error {
 	return nil
 }
 
-// oneOf lists words as a sentence does: "a, b or c".
+// oneOf joins words as "a, b or c".
 func oneOf(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// devicesThat names the devices of which something is true.
+// devicesThat lists the names of the devices for which is returns true.
 func devicesThat(is func(k machine.Kind) bool) string {
 	var names []string
 	for _, k := range machine.Devices {
@@ -219,7 +223,8 @@ func devicesThat(is func(k machine.Kind) bool) string {
 	return strings.Join(names, ", ")
 }
 
-// check refuses what no device can meet, before anything is done.
+// check returns a usageError for options that the device does not support, and sets the number
+// of threads. It does not open the device.
 func (d deviceFlags) check(m machine.Machine) error {
 	k, err := m.Kind(*d.name)
 	switch {
@@ -228,14 +233,14 @@ func (d deviceFlags) check(m machine.Machine) error {
 	case err != nil:
 		return usage("--%w", err)
 	}
-	if !settled {
+	if !threadsSet {
 		if slices.Contains(k.Old, *d.name) {
-			say("the device %s is called %s now", *d.name, k.Name)
+			say("the device %s is now called %s", *d.name, k.Name)
 		}
 		if err := m.UseThreads(*d.threads); err != nil {
 			return err
 		}
-		settled = true
+		threadsSet = true
 	}
 	if *d.threads > 0 && k.Plugin {
 		return usage("--threads %d: the device %s chooses its threads itself; leave it out", *d.threads, k.Name)
@@ -246,7 +251,7 @@ func (d deviceFlags) check(m machine.Machine) error {
 	if !k.Plugin {
 		if m.Plugin != "" {
 			only := devicesThat(func(k machine.Kind) bool { return k.Plugin })
-			return usage("--plugin %s: only the device %s reads it, and --device is %s; add --device %[2]s, or leave --plugin out", m.Plugin, only, *d.name)
+			return usage("--plugin %s: only the device %s uses it, and --device is %s; add --device %[2]s, or leave --plugin out", m.Plugin, only, *d.name)
 		}
 		return nil
 	}
@@ -256,8 +261,8 @@ func (d deviceFlags) check(m machine.Machine) error {
 	return nil
 }
 
-// open opens the device. One that was asked for by name, and cannot be had, is
-// an error of the command line.
+// open opens the device at a place. If --device names it and it cannot be opened, the error is
+// a usageError.
 func (d deviceFlags) open(m machine.Machine, p machine.Place) (device.Device, error) {
 	if err := d.check(m); err != nil {
 		return nil, err
@@ -283,7 +288,7 @@ func (d deviceFlags) open(m machine.Machine, p machine.Place) (device.Device, er
 	return dev, nil
 }
 
-// divert keeps what the device's libraries print from the terminal.
+// divert redirects the output of the device's libraries to a log, if they print.
 func (d deviceFlags) divert(m machine.Machine) error {
 	if k, _ := m.Kind(*d.name); !k.Prints {
 		return nil
@@ -291,8 +296,7 @@ func (d deviceFlags) divert(m machine.Machine) error {
 	return divert(m)
 }
 
-// settle is the precision that was asked for on the command line, and fp32
-// where none was.
+// settle returns the precision of --precision, fp32 by default, resolved for the device.
 func (d deviceFlags) settle(info device.Info) device.Precision {
 	var run experiments.Run
 	run.Precision = string(device.FP32)
@@ -300,16 +304,16 @@ func (d deviceFlags) settle(info device.Info) device.Precision {
 	return device.Precision(run.Precision)
 }
 
-// computes refuses a precision that a device does not compute in here.
+// computes returns a usageError if a device of this machine does not support a precision.
 func computes(info device.Info, precision string) error {
 	can := machine.Precisions(info)
 	if slices.Contains(can, device.Precision(precision)) {
 		return nil
 	}
-	return usage("precision %s: the device %s on %s computes in %s; leave it out, or say auto", precision, info.Name, info.Hardware, strings.Trim(fmt.Sprint(can), "[]"))
+	return usage("precision %s: the device %s on %s computes in %s; choose one of these or auto, or leave it out", precision, info.Name, info.Hardware, strings.Trim(fmt.Sprint(can), "[]"))
 }
 
-// openAll opens a device n times over, for as many runs at a time.
+// openAll opens the device n times, for n runs at a time.
 func (d deviceFlags) openAll(m machine.Machine, n int) (all []device.Device, err error) {
 	if err := d.several(m, n); err != nil {
 		return nil, err
@@ -324,15 +328,14 @@ func (d deviceFlags) openAll(m machine.Machine, n int) (all []device.Device, err
 	return all, nil
 }
 
-// several refuses more than one run at a time where they would be in each
-// other's way.
+// several returns a usageError if n runs at a time are not possible on the device.
 func (d deviceFlags) several(m machine.Machine, n int) error {
 	if err := d.check(m); err != nil {
 		return err
 	}
 	if k, _ := m.Kind(*d.name); n > 1 && !k.Several {
 		only := devicesThat(func(k machine.Kind) bool { return k.Several })
-		return usage("--jobs %d: only the device %s trains several nets at a time; on the others a single one uses all CPUs", n, only)
+		return usage("--jobs %d: only the device %s trains several nets at a time; on the others one net uses all CPUs", n, only)
 	}
 	return nil
 }
@@ -345,8 +348,7 @@ func closeAll(devices []device.Device) error {
 	return errors.Join(all...)
 }
 
-// open gives the device and the data that the plan's runs need, and settles
-// their precision.
+// open opens the device and loads the data of the plan's runs, and places the runs.
 func (q *question) open(ctx context.Context, m machine.Machine, flags deviceFlags, p machine.Place) (device.Device, *data.Source, error) {
 	dev, err := flags.open(m, p)
 	if err != nil {
@@ -362,8 +364,8 @@ func (q *question) open(ctx context.Context, m machine.Machine, flags deviceFlag
 	return dev, src, nil
 }
 
-// place settles the precision of the plan's runs and where each lies in the store.
-// That the device does not compute in it is no matter for runs that are finished.
+// place sets the precision of the plan's runs and their folders in the store. The device need
+// not support the precision of runs that are finished; computable checks the others.
 func (q *question) place(checksum string, info device.Info, precision string) error {
 	if precision != "" && precision != "auto" {
 		if err := computes(info, precision); err != nil {
@@ -374,12 +376,12 @@ func (q *question) place(checksum string, info device.Info, precision string) er
 	return nil
 }
 
-// computable refuses runs that are not finished in a precision that the device does
-// not compute in.
+// computable returns a usageError if the device does not support the precision of a run that the
+// store does not have.
 func (q question) computable(info device.Info) error {
 	for _, run := range q.plan.Runs {
 		if found, err := q.folders[run.ID].Find(); err == nil && found != store.Nothing {
-			continue // or begun elsewhere, to be left alone here
+			continue // finished, or begun on another machine: the sweep decides about it
 		}
 		if err := computes(info, run.Precision); err != nil {
 			return err
@@ -390,7 +392,7 @@ func (q question) computable(info device.Info) error {
 
 func runQuestion(ctx context.Context, c *call) (err error) {
 	o := c.runOptions()
-	task := c.Bool("task", false, "be a task of a batch job, as submit starts them: leave runs that other processes train to them, and draw nothing")
+	task := c.Bool("task", false, "run as a task of a batch job, which submit starts: skip runs that other processes train, and draw nothing")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
@@ -409,7 +411,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	reasons := c.reasons(missing)
-	if err := c.unasked(q, reasons); err != nil {
+	if err := c.checkFallback(q, reasons); err != nil {
 		return err
 	}
 	if err := o.device.share(q.plan); err != nil {
@@ -473,19 +475,19 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	return errors.Join(trained, q.draw(ctx))
 }
 
-// takeOver brings runs of the layout before the store into it, once.
+// takeOver copies runs of a folder from before there was a store into the store, once.
 func takeOver(v store.View) error {
 	if !store.Former(v) {
 		return nil
 	}
 	n, err := store.Import(string(v), v.Store(), false, say)
 	if n > 0 {
-		say("%d runs in %s were copied into the store, %s; its runs/, weights/ and checkpoints/ are not read any more", n, v, v.Store().Runs())
+		say("%d runs in %s were copied into the store, %s; the folder's runs/, weights/ and checkpoints/ are not read any more", n, v, v.Store().Runs())
 	}
 	return err
 }
 
-// write keeps the question as it was asked, with every default.
+// write writes question.yaml: the question with its changes and all defaults.
 func (q question) write(ctx context.Context) error {
 	text, err := q.Resolved(q.plan.Profile)
 	if err != nil {
@@ -494,8 +496,8 @@ func (q question) write(ctx context.Context) error {
 	return q.view.Alone(ctx, func() error { return disk.Write(q.view.Question(), text) })
 }
 
-// recorded reads what the plan's runs recorded, each as this question sees it. A run
-// whose files are damaged is said, and left out.
+// recorded reads the records of the plan's runs, with names and caveats of this question. A run
+// whose files are damaged is skipped with a message.
 func (q question) recorded() (records []*record.RunRecord, origins []store.OriginRun, err error) {
 	_, entries, err := q.view.Read()
 	if err != nil {
@@ -515,12 +517,12 @@ func (q question) recorded() (records []*record.RunRecord, origins []store.Origi
 			continue
 		}
 		if err != nil {
-			say("%s is left out: %v", run.ID, err)
+			say("%s is not drawn: %v", run.ID, err)
 			continue
 		}
-		made, _ := store.ReadProvenance(f) // a damaged one is the origin's to tell
+		made, _ := store.ReadProvenance(f) // store.OriginOf reports a damaged one
 		if rec.Start, err = seen(q.plan, run, made, rec.Start); err != nil {
-			say("%s is left out: %v", run.ID, err)
+			say("%s is not drawn: %v", run.ID, err)
 			continue
 		}
 		records, origins = append(records, rec), append(origins, store.OriginOf(f, rec))
@@ -528,14 +530,14 @@ func (q question) recorded() (records []*record.RunRecord, origins []store.Origi
 	return records, origins, nil
 }
 
-// draw makes figures and tables of what the plan's runs recorded.
+// draw draws figures and tables from the records of the plan's runs.
 func (q question) draw(ctx context.Context) error {
 	records, origins, err := q.recorded()
 	if err != nil {
 		return err
 	}
 	if len(records) == 0 {
-		return fmt.Errorf("%s holds no records to draw; ./run.sh %s trains the nets", q.view, q.File)
+		return fmt.Errorf("%s has no records to draw; ./run.sh %s trains the nets", q.view, q.File)
 	}
 	resolved, err := q.Resolved(q.plan.Profile)
 	if err != nil {
@@ -606,7 +608,7 @@ func plotQuestion(ctx context.Context, c *call) error {
 		return usage("--data %s: plot draws from records, and looks for data only to count your own images; leave it out", c.dataDir)
 	}
 	drawn := 0
-	for _, p := range plans { // on whatever machine they were made
+	for _, p := range plans { // also those whose needs this machine does not meet
 		v, err := c.view(files[0], p)
 		if err != nil {
 			return err

@@ -1,4 +1,5 @@
-// The store of runs: listed, cleaned, filled from elsewhere.
+// The commands runs, rm, gc and import: the store of runs.
+
 package main
 
 import (
@@ -19,7 +20,7 @@ import (
 	"depthlab/harness/store"
 )
 
-// runLine is what runs tells of a run.
+// runLine describes a run in the output of runs.
 type runLine struct {
 	Run  string `json:"run"` // its name in the store
 	Data string `json:"data,omitempty"`
@@ -29,13 +30,13 @@ type runLine struct {
 	Used      []string `json:"used_by"` // questions, as QUESTION/PROFILE
 }
 
-// listed describes every run of a store. The error is of what cannot be read; the
-// rest is described all the same.
+// listed describes every run of a store. The error is of runs that cannot be read; the others
+// are returned all the same.
 func listed(st store.Store) ([]runLine, error) {
 	folders, strays, err := st.All()
 	errs := []error{err}
 	for _, path := range strays {
-		say("%s is no run's folder, and is left out", path)
+		say("%s is not the folder of a run, and is not listed", path)
 	}
 	used, err := st.Used()
 	errs = append(errs, err)
@@ -56,7 +57,7 @@ func listed(st store.Store) ([]runLine, error) {
 
 func listRuns(_ context.Context, c *call) error {
 	c.jsonOption()
-	sort := c.String("sort", "run", "run, test_error, train_error, bytes or seen")
+	sort := c.String("sort", "run", "key to sort by: run, test_error, train_error, bytes or seen")
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func listRuns(_ context.Context, c *call) error {
 	return unread
 }
 
-// lowest compares errors; an unknown one comes last.
+// lowest compares errors, with unknown ones (nil) last.
 func lowest(a, b *float64) int {
 	switch {
 	case a == nil && b == nil:
@@ -144,7 +145,7 @@ func collectRuns(_ context.Context, c *call) error {
 	}
 	all, err := listed(c.machine().Store())
 	if err != nil {
-		return fmt.Errorf("nothing was removed, as it is not known which runs are in use: %w", err)
+		return fmt.Errorf("nothing was removed, because it is not known which runs are in use: %w", err)
 	}
 	var unused []runLine
 	var size int64
@@ -180,8 +181,8 @@ func collectRuns(_ context.Context, c *call) error {
 }
 
 func importRuns(_ context.Context, c *call) error {
-	finished := c.Bool("finished", false, "only runs that are finished, as for publishing")
-	into := c.String("into", "", "results folder to copy into, in place of the project's")
+	finished := c.Bool("finished", false, "copy only finished runs, such as for publishing")
+	into := c.String("into", "", "results folder to copy into, instead of the project's")
 	files, err := c.files(1, "one folder of a question, such as results/NAME/PROFILE")
 	if err != nil {
 		return err
@@ -192,7 +193,7 @@ func importRuns(_ context.Context, c *call) error {
 	}
 	v := store.View(files[0])
 	if _, listed, err := v.Read(); err != nil || len(listed) == 0 && !store.Former(v) {
-		return usage("import %s: no runs there (%v); expected a folder such as results/NAME/PROFILE, of this layout or of the one before", files[0], err)
+		return usage("import %s: no runs there (%v); expected a folder such as results/NAME/PROFILE, of this or the former layout", files[0], err)
 	}
 	n, err := store.Import(files[0], st, *finished, say)
 	if err != nil {

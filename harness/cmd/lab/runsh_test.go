@@ -1,3 +1,5 @@
+// Tests of run.sh, with a fake go and pip.
+
 package main
 
 import (
@@ -22,8 +24,8 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// fakeGo counts its builds, notes the environment of each, and takes the file
-// "program" for what it makes.
+// fakeGo is a "go" that counts its builds, writes their environment to a file, and copies the
+// file "program" as the result.
 const fakeGo = `#!/bin/sh
 case $1 in
 env) echo ${GOFAKE:-go1.25.1} ;;
@@ -38,8 +40,8 @@ build)
 esac
 `
 
-// checkout is a folder with run.sh, a few files in place of the program's, and
-// a "go" that makes a program of the script given.
+// checkout creates a folder with run.sh, a few files instead of the sources, and a fake "go"
+// that builds the given script.
 func checkout(t *testing.T, program string) (root, tools string) {
 	t.Helper()
 	root = filepath.Join(t.TempDir(), "a [checkout]")
@@ -65,14 +67,14 @@ func runnable(t *testing.T, dir string, names ...string) {
 	}
 }
 
-// tool puts a script beside the fake "go".
+// tool writes an executable script into a folder of the PATH.
 func tool(t *testing.T, tools, name, text string) {
 	t.Helper()
 	put(t, filepath.Join(tools, name), 0, text)
 	runnable(t, tools, name)
 }
 
-// runsh runs the script with these folders as the PATH.
+// runsh runs run.sh with the given folders as the PATH.
 func runsh(root string, env []string, path ...string) (status int, said string) {
 	return starts(exec.Command("bash", filepath.Join(root, "run.sh"), "version"), env, path...)
 }
@@ -83,7 +85,7 @@ func starts(cmd *exec.Cmd, env []string, path ...string) (status int, said strin
 	return code(err), string(text)
 }
 
-// builds is how often the fake "go" has built.
+// builds returns how often the fake "go" has built.
 func builds(t *testing.T, root string) int {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "builds"))
@@ -93,7 +95,7 @@ func builds(t *testing.T, root string) int {
 	return strings.Count(string(text), "built")
 }
 
-// labOf is where run.sh puts the program.
+// labOf returns the path of the program that run.sh has built.
 func labOf(t *testing.T, root string) string {
 	t.Helper()
 	found, _ := filepath.Glob(filepath.Join(strings.NewReplacer("[", "\\[").Replace(root), ".bin", "*", "lab"))
@@ -103,8 +105,7 @@ func labOf(t *testing.T, root string) string {
 	return found[0]
 }
 
-// applets is a folder with the tools of BusyBox, and the system's for those that
-// it was built without.
+// applets creates a folder with the tools of BusyBox, and the system's tools that it lacks.
 func applets(t *testing.T, busybox string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -120,8 +121,8 @@ func applets(t *testing.T, busybox string) (dir string) {
 	return dir
 }
 
-// run.sh builds what has changed, and nothing else; what is built needs no Go.
-// It does so with BusyBox's tools, too.
+// run.sh builds only if a source has changed; without changes it needs no Go. The same with
+// BusyBox's tools.
 func TestRunShBuilds(t *testing.T) {
 	paths := map[string]string{"system": "/usr/bin:/bin"}
 	if path, err := exec.LookPath("busybox"); err == nil {
@@ -233,8 +234,7 @@ func TestRunShFindsItself(t *testing.T) {
 	}
 }
 
-// What is built depends on the project alone. Proxies, caches and the toolchain
-// are the user's.
+// The build depends only on the project. Proxies, caches and the toolchain are the user's.
 func TestRunShEnvironment(t *testing.T) {
 	root, tools := checkout(t, "#!/bin/sh\n")
 	theirs := []string{"GOPROXY=https://proxy.example", "GOCACHE=/c", "GOMODCACHE=/m", "GOTOOLCHAIN=local"}
@@ -255,8 +255,8 @@ func TestRunShEnvironment(t *testing.T) {
 	}
 }
 
-// A program that is built runs without Go, in a copy, without git; machines of
-// several kinds share a folder. What changed is built, or refused.
+// A built program runs without Go, in a copy, without git; machines of several kinds share a
+// folder. After a change it is built again, or that is an error.
 func TestRunShElsewhere(t *testing.T) {
 	root, tools := checkout(t, "#!/bin/sh\necho it runs\n")
 	other := t.TempDir()
@@ -297,8 +297,8 @@ func TestRunShElsewhere(t *testing.T) {
 	step("and no program of before", moved, 1, 4, "Go is missing")
 }
 
-// The short test does without the compiler for GPUs. --all fetches it and asks for
-// everything. What tests lacked is said at the end.
+// The short test does not need the compiler for GPUs; --all fetches it and runs all tests. What
+// tests lacked is printed at the end.
 func TestRunShTest(t *testing.T) {
 	if runtime.GOOS+runtime.GOARCH != "linuxamd64" {
 		testskip.Skip(t, "wheels are for Linux on x86-64")
@@ -334,7 +334,7 @@ esac
 	}
 }
 
-// fakePip is a python3 with a pip that brings a library, slowly, or cannot.
+// fakePip is a python3 with a pip that fetches a library, slowly, or fails.
 const fakePip = `#!/bin/sh
 case "$*" in
 *--version) ;;
@@ -352,7 +352,7 @@ esac
 
 var together = flag.Int("together", 1, "rounds of TestRunShTogether")
 
-// Several first starts at once prepare once, and all of them run.
+// Of several first starts at once, one prepares the folder, and all run.
 func TestRunShTogether(t *testing.T) {
 	starts := 6
 	if !testskip.Everything() {
@@ -388,7 +388,7 @@ func TestRunShTogether(t *testing.T) {
 	}
 }
 
-// newerThanMac are what bash 3.2 and the BSD tools of macOS lack, by an example.
+// newerThanMac has patterns of what bash 3.2 and the BSD tools of macOS lack, by an example.
 var newerThanMac = map[string]string{
 	"mapfile -t a <b":     `\b(mapfile|readarray|coproc)\b`,
 	"${x,,}":              `\$\{\w+(\[[^]]*\])?(,|\^)`,
@@ -415,7 +415,7 @@ var newerThanMac = map[string]string{
 	"ln -sr a b":          `\bln -\w*r`,
 }
 
-// run.sh keeps to what macOS has, too.
+// run.sh uses nothing that macOS lacks.
 func TestRunShOnMac(t *testing.T) {
 	script := strings.Split(readText(t, "../../../run.sh"), "\n")
 	for example, pattern := range newerThanMac {
@@ -431,7 +431,7 @@ func TestRunShOnMac(t *testing.T) {
 	}
 }
 
-// What a start left that was killed does not hold up the next one.
+// The lock of a killed start does not block the next one.
 func TestRunShLeftLock(t *testing.T) {
 	root, tools := checkout(t, "#!/bin/sh\n")
 	gone := exec.Command("true")
@@ -448,8 +448,8 @@ func TestRunShLeftLock(t *testing.T) {
 	}
 }
 
-// Without a network a start tries once, says so on a line, and the next one does not
-// wait again; prepare does.
+// Without a network a start tries once to fetch, and prints one line; the next start does not
+// try again, but prepare does.
 func TestRunShOffline(t *testing.T) {
 	if runtime.GOOS+runtime.GOARCH != "linuxamd64" {
 		testskip.Skip(t, "wheels are for Linux on x86-64")
@@ -478,7 +478,7 @@ func TestRunShOffline(t *testing.T) {
 	}
 }
 
-// run.sh takes GPUs that are hidden for absent, and prepares for those that a job asks for.
+// run.sh takes hidden GPUs as absent, and prepares for those that a job asks for.
 func TestRunShGPU(t *testing.T) {
 	if runtime.GOOS+runtime.GOARCH != "linuxamd64" {
 		testskip.Skip(t, "wheels are for Linux on x86-64")

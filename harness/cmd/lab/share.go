@@ -1,4 +1,4 @@
-// The commands pack and unpack: results that are sent to somebody.
+// The commands pack and unpack: the results of a question in one file.
 
 package main
 
@@ -14,8 +14,8 @@ import (
 )
 
 func packResults(_ context.Context, c *call) error {
-	out := c.String("o", "", "the zip file to write; it must not be there yet")
-	weights := c.Bool("weights", false, "the trained weights, too")
+	out := c.String("o", "", "the zip file to write, which must not exist yet")
+	weights := c.Bool("weights", false, "pack the trained weights, too")
 	files, err := c.files(1, "one folder of a question, such as results/NAME/PROFILE")
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func packResults(_ context.Context, c *call) error {
 	}
 	n, err := store.Pack(v, *out, *weights, say)
 	if errors.Is(err, fs.ErrExist) {
-		return usage("-o %s: is there already; choose another name, or remove it", *out)
+		return usage("-o %s: the file exists already; choose another name, or remove it", *out)
 	}
 	if errors.Is(err, store.ErrNoWeights) {
 		return usage("--weights: %v; leave it out to pack what there is", err)
@@ -41,11 +41,11 @@ func packResults(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	say("%s: %d runs, %.1f MiB; ./run.sh unpack brings them into a results folder", *out, n, float64(info.Size())/(1<<20))
+	say("%s: %d runs, %.1f MiB; ./run.sh unpack copies them into a results folder", *out, n, float64(info.Size())/(1<<20))
 	return nil
 }
 
-// viewAt is the folder of a question that is named on the command line.
+// viewAt returns dir as a question's folder of results, or a usageError if it is not one.
 func viewAt(c *call, dir string) (store.View, error) {
 	v := store.View(dir)
 	if _, listed, err := v.Read(); err != nil || len(listed) == 0 {
@@ -55,7 +55,7 @@ func viewAt(c *call, dir string) (store.View, error) {
 }
 
 func unpackResults(ctx context.Context, c *call) error {
-	into := c.String("into", "", "results folder to unpack into, in place of the project's")
+	into := c.String("into", "", "results folder to unpack into, instead of the project's")
 	files, err := c.files(1, "one zip file that pack wrote")
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func unpackResults(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	say("%d runs came into %s", n, st.Runs())
+	say("%d runs copied into %s", n, st.Runs())
 	q, err := experiments.Load(v.Question())
 	if err != nil {
 		return err

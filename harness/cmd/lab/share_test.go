@@ -1,4 +1,4 @@
-// Tests of pack, unpack and diff of questions, as they are typed.
+// Tests of pack, unpack and diff of questions, as processes.
 
 package main
 
@@ -29,14 +29,14 @@ func TestShare(t *testing.T) {
 		{"pack " + theirs, 2, []string{"-o is missing", "plain_vs_res.zip"}},
 		{"pack " + root + " -o " + file, 2, []string{"no runs there", "results/NAME/PROFILE"}},
 		{"pack " + theirs + " -o " + file, 0, []string{"4 runs", "unpack"}},
-		{"pack " + theirs + " -o " + file, 2, []string{"is there already"}},
+		{"pack " + theirs + " -o " + file, 2, []string{"exists already"}},
 		{"pack --weights " + theirs + " -o " + file + "2", 2, []string{"--weights: plain-20-seed0-6fb9cb9a87e6 has no weights here", "leave it out"}},
 		{"unpack " + text, 2, []string{"text.zip", "no zip file", "nothing was unpacked"}},
 		{"unpack " + file + "3", 2, []string{"no such file"}},
-		{"unpack " + file, 0, []string{"4 runs came into", "| plain-56", "report.html"}},
-		{"unpack " + file, 0, []string{"0 runs came into", "report.html"}},
+		{"unpack " + file, 0, []string{"4 runs copied into", "| plain-56", "report.html"}},
+		{"unpack " + file, 0, []string{"0 runs copied into", "report.html"}},
 		{"plot " + own + "/question.yaml", 0, []string{"| plain-56", "curves"}},
-		{"diff " + theirs + " " + own, 0, []string{"plain-20-seed0", "none at all"}},
+		{"diff " + theirs + " " + own, 0, []string{"plain-20-seed0", "no difference"}},
 		{"diff " + theirs + " " + published + "/plain_vs_res/preview-seeds", 0, []string{"in all runs that both have:", "run.optimizer.rate", "0.1 -> 0.05", "16.93 % -> 0.56 %", "only in the first", "only in the second"}},
 		{"diff " + theirs + " " + published + "/runs/plain-20-seed0-6fb9cb9a87e6", 2, []string{"one is a question and the other is not"}},
 		{"runs", 0, []string{"plain-20-seed0-6fb9cb9a87e6", "plain_vs_res/cifar10-cpu"}},

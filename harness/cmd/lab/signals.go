@@ -1,3 +1,5 @@
+// Signals: the first one stops training after the current step, the second one at once.
+
 package main
 
 import (
@@ -8,23 +10,22 @@ import (
 	"time"
 )
 
-// endings are the signals that ask a process to end: from a terminal, timeout,
-// a batch system (TERM, USR1, USR2, and XCPU every second), or an alarm set
-// before exec.
+// endings are the signals that ask a process to end: from a terminal, from timeout, from a batch
+// system (TERM, USR1, USR2, and XCPU every second), or from an alarm that was set before exec.
 var endings = []os.Signal{
 	syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT,
 	syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGXCPU, syscall.SIGALRM,
 }
 
-// stopped is the cause that a context ended: a signal came.
+// stopped is the cause of a context that a signal ended.
 type stopped struct{ signal syscall.Signal }
 
 func (s stopped) Error() string { return "stopped by a signal: " + s.signal.String() }
 
-// interruptible gives a context that ends with the first signal of endings, so
-// that the step under way is finished and saved. A second demand of a person
-// ends the process at once. What was ignored at the start stays so: HUP under
-// nohup, INT of a script's background job.
+// interruptible returns a context that the first signal of endings cancels, so that the current
+// step is finished and saved. A second INT or TERM, at least a second after the first one, ends
+// the process at once. Signals that are ignored at the start stay ignored: HUP under nohup, INT
+// in a script's background job.
 func interruptible() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 16)
@@ -45,11 +46,12 @@ func interruptible() context.Context {
 	return ctx
 }
 
-// demands tells a second INT or TERM that a person sends from a repeated first
-// one: timeout sends its signal to its child and to the child's group, and a
-// terminal's Ctrl-C may arrive through a parent, too.
+// demands distinguishes a second INT or TERM that a person sends from copies of the first one:
+// timeout sends its signal to its child and to the child's group, and a terminal's Ctrl-C may
+// arrive through a parent, too.
 type demands struct{ first time.Time }
 
+// again reports whether s, which arrives at time now, is a second demand.
 func (d *demands) again(s os.Signal, now time.Time) bool {
 	if s != syscall.SIGINT && s != syscall.SIGTERM {
 		return false
@@ -60,8 +62,8 @@ func (d *demands) again(s os.Signal, now time.Time) bool {
 	return now.Sub(d.first) >= time.Second
 }
 
-// signalCode is the exit code for what ended ctx: as a shell has it for a signal, 128 and
-// its number; codeTimeUp for time; 0 where nothing did.
+// signalCode returns the exit code for the cause that ended ctx: for a signal 128 plus its
+// number, as in a shell; for a time limit codeTimeUp; 0 if ctx has not ended.
 func signalCode(ctx context.Context) int {
 	switch cause := context.Cause(ctx).(type) {
 	case stopped:
@@ -72,13 +74,12 @@ func signalCode(ctx context.Context) int {
 	return 0
 }
 
-// endAtOnce lets a signal end the process at once where there is nothing to
-// save: from here on, or until stop is called.
+// endAtOnce makes the end of ctx exit the process at once, until stop is called. It is for
+// code that has nothing to save.
 func endAtOnce(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { os.Exit(signalCode(ctx)) })
 }
 
-// outliveReaders keeps a process whose standard output or error is a pipe that
-// nobody reads any more: Go ends it with SIGPIPE unless somebody asked for that
-// signal. Writes then fail, which costs a message.
+// outliveReaders catches SIGPIPE, so that the process continues when the reader of its standard
+// output or error closes the pipe. Writes then fail, and only their text is lost.
 func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }

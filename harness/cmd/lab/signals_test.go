@@ -1,3 +1,5 @@
+// Tests of signals, and of readers that close or stall the pipe.
+
 package main
 
 import (
@@ -27,7 +29,7 @@ var (
 	trialSeed = flag.Uint64("trialseed", 0, "seed of TestSignalTrials; 0: a new one")
 )
 
-// A person's second demand is told from what is sent twice or again and again.
+// A second demand of a person is distinguished from a signal that is sent twice or repeatedly.
 func TestDemands(t *testing.T) {
 	type sent struct {
 		signal os.Signal
@@ -36,7 +38,7 @@ func TestDemands(t *testing.T) {
 	const hangup, interrupt, term, xcpu, usr1 = syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGXCPU, syscall.SIGUSR1
 	for name, c := range map[string]struct {
 		sent []sent
-		ends bool // at the last
+		ends bool // the last signal ends the process
 	}{
 		"once":                         {[]sent{{term, 0}}, false},
 		"timeout sends it twice":       {[]sent{{term, 0}, {term, 0.001}}, false},
@@ -62,7 +64,7 @@ func TestDemands(t *testing.T) {
 	}
 }
 
-// reader is who reads what the program prints, after its first line.
+// reader is what the reader of the program's output does after the first line.
 type reader string
 
 const (
@@ -71,8 +73,8 @@ const (
 	stuck reader = "stuck" // as a pager that nobody scrolls
 )
 
-// begin starts the command with both outputs in one pipe, and returns when its
-// first line came, or none. The function it gives waits for the command's end.
+// begin starts the command with standard output and error in one pipe, and returns after its
+// first line, or at the end of its output. The function that it returns waits for the command.
 func (r reader) begin(t *testing.T, cmd *exec.Cmd) (wait func() (code int, text string)) {
 	t.Helper()
 	in, out, err := os.Pipe()
@@ -84,7 +86,7 @@ func (r reader) begin(t *testing.T, cmd *exec.Cmd) (wait func() (code int, text 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill() })
-	if r == stuck { // our own end stays open: the pipe outlives the reader
+	if r == stuck { // the write end stays open here, so that the pipe is not closed
 		t.Cleanup(func() { out.Close() })
 	} else {
 		out.Close()
@@ -113,10 +115,10 @@ func (r reader) begin(t *testing.T, cmd *exec.Cmd) (wait func() (code int, text 
 	}
 }
 
-// fill leaves a pipe no room.
+// fill fills a pipe, so that the next write blocks.
 func fill(t *testing.T, pipe *os.File) {
 	t.Helper()
-	// A description of its own: O_NONBLOCK must not reach the program's.
+	// A file description of its own: O_NONBLOCK must not apply to the program's.
 	fd, err := syscall.Open(fmt.Sprintf("/proc/self/fd/%d", pipe.Fd()), syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -133,8 +135,8 @@ func fill(t *testing.T, pipe *os.File) {
 	}
 }
 
-// kept checks that a run which was stopped has lost nothing: it is finished, or
-// there is a checkpoint of its last step; and there is no lock.
+// kept checks that a stopped run has lost nothing: it is finished, or it has a checkpoint of its
+// last step; and it is not locked. It returns the last step.
 func kept(t *testing.T, dir, id string) (step int) {
 	t.Helper()
 	f := stored(t, dir, id)
@@ -170,8 +172,8 @@ func noLocks(t *testing.T, dir string) {
 	}
 }
 
-// The first signal, sent once or twice and whoever reads, lets the step end,
-// saves and ends with the shell's code; the same command goes on.
+// After the first signal, sent once or twice, with each kind of reader, the program finishes the
+// step, saves, and exits with the shell's code; the same command resumes.
 func TestSignals(t *testing.T) {
 	for i, s := range endings {
 		if i > 0 && !testskip.Everything() {
@@ -213,8 +215,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// A second signal, a second later, does not wait for the end of a step; sent
-// twice at once it does.
+// After a second signal, a second later, the program does not finish the step; if the signal is
+// sent twice at once it does.
 func TestSecondSignal(t *testing.T) {
 	dir := t.TempDir()
 	cmd, _, say := lab(dir, write(t, dir, "resnet-110", "64"), "--device", "ref")
@@ -242,7 +244,7 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// Under nohup training goes on when the terminal closes.
+// Under nohup training continues when the terminal closes.
 func TestIgnoredHangup(t *testing.T) {
 	dir := t.TempDir()
 	cmd, _, _ := lab(dir, write(t, dir, "plain-8", "2"), "--device", "ref")
@@ -273,7 +275,7 @@ func TestSignalEndsAtOnce(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		var w *os.File // open once the command waits for what is in the file
+		var w *os.File // opened when the command reads the file, a FIFO
 		for i := 0; w == nil && i < 1000; i++ {
 			time.Sleep(10 * time.Millisecond)
 			w, _ = os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
@@ -286,8 +288,8 @@ func TestSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
-// Runs that are stopped at random moments, by timeout and by signals, with all
-// kinds of readers, lose nothing, and end with the bits of one that was not.
+// Runs that timeout and signals stop at random moments, with all kinds of readers, lose nothing,
+// and end with the same bits as an undisturbed run.
 func TestSignalTrials(t *testing.T) {
 	n := *trials
 	if n == 0 {
@@ -303,9 +305,9 @@ func TestSignalTrials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("OMP_NUM_THREADS", "1") // spinning threads are slow beside other work
+	t.Setenv("OMP_NUM_THREADS", "1") // spinning threads are slow on a busy machine
 	const id, stop = "plain-8-seed0", 400
-	begin := func() (dir, file string) { // on cpu where there are kernels for it, else on ref
+	begin := func() (dir, file string) { // on cpu if it has kernels for this machine, else on ref
 		dir = t.TempDir()
 		if err := os.Symlink(libs, filepath.Join(dir, ".lib")); err != nil {
 			t.Fatal(err)
@@ -357,13 +359,13 @@ func TestSignalTrials(t *testing.T) {
 			time.AfterFunc(delay, func() { cmd.Process.Signal(signal) })
 		}
 		switch got, text := wait(); {
-		case got == 0: // it came to its end
+		case got == 0: // it is finished
 			if weights(dir) != want {
 				t.Error("the end differs from an undisturbed run's")
 			}
 			noLocks(t, dir)
 			dir, file = begin()
-		case text == "": // ended before it began
+		case text == "": // the signal came before the program's start
 			kept(t, dir, id)
 		case got == 128+int(signal):
 			kept(t, dir, id)

@@ -1,4 +1,4 @@
-// Questions trained by a real Slurm.
+// Tests of submit and status with a real Slurm.
 
 package main
 
@@ -36,7 +36,8 @@ precision: fp32
 figures: [training_curves]
 `
 
-// project is a folder with run.sh, this program, and a question of so many steps.
+// project creates a folder with run.sh, this program, and a question with the given steps and
+// seeds.
 func project(t *testing.T, steps int, seeds string) (root, file string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -66,8 +67,7 @@ func start(t *testing.T, root string, args ...string) (code int, out, said strin
 
 var submittedJob = regexp.MustCompile(`(?m)^job (\d+): (\d+) tasks|^job (\d+): draws`)
 
-// submit submits the question, and gives the numbers of its array and of the job that
-// follows.
+// submit submits the question, and returns the numbers of its array and of the job that plots.
 func submit(t *testing.T, root, file string, args ...string) (array, plot string) {
 	t.Helper()
 	code, _, said := start(t, root, append([]string{"submit", file, "--device", "cpu"}, args...)...)
@@ -78,7 +78,7 @@ func submit(t *testing.T, root, file string, args ...string) (array, plot string
 	return found[0][1], found[1][3]
 }
 
-// states are what Slurm says of a job's tasks.
+// states returns the states of a job's tasks in Slurm.
 func states(t *testing.T, job string) []string {
 	t.Helper()
 	out, err := exec.Command("squeue", "--noheader", "--array", "--states=all", "--jobs="+job, "--format=%T").CombinedOutput()
@@ -88,7 +88,7 @@ func states(t *testing.T, job string) []string {
 	return strings.Fields(string(out))
 }
 
-// completes waits for the job that follows the array, and wants all of them to end well.
+// completes waits for the job that plots, and checks that it and the tasks completed.
 func completes(t *testing.T, root, array, plot string) {
 	t.Helper()
 	waitFor(t, "job "+plot, func() bool {
@@ -113,7 +113,7 @@ func completes(t *testing.T, root, array, plot string) {
 	}
 }
 
-// weightsOf are the weights of a finished run, and who trained it.
+// weightsOf returns the weights of a finished run, and its provenance.
 func weightsOf(t *testing.T, root, id string) (weights string, sessions []store.Session) {
 	t.Helper()
 	f := stored(t, root, id)
@@ -136,7 +136,7 @@ func TestSlurm(t *testing.T) {
 		t.Fatal(said)
 	}
 	want, _ := weightsOf(t, undisturbed, id)
-	// same wants the bits of the undisturbed run, from at least two sessions.
+	// same checks that a run has the bits of the undisturbed one, after at least two sessions.
 	same := func(t *testing.T, root string) []store.Session {
 		t.Helper()
 		got, sessions := weightsOf(t, root, id)
@@ -161,7 +161,7 @@ func TestSlurm(t *testing.T) {
 		}
 	})
 
-	// A job's memory limit is plan's, too.
+	// plan knows a job's memory limit.
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
 		root, file := project(t, steps, "[0]")
@@ -183,7 +183,7 @@ func TestSlurm(t *testing.T) {
 		}
 	})
 
-	// Of a node without the folder of the results status says so: there is no log.
+	// A node without the folder of the results cannot start a job or write its log: status says so.
 	t.Run("not shared", func(t *testing.T) {
 		t.Parallel()
 		root, file := project(t, steps, "[0]")
@@ -205,7 +205,7 @@ func TestSlurm(t *testing.T) {
 		}
 	})
 
-	// That Slurm warns, half a minute late at most, and takes a task back that ends so.
+	// Slurm warns a task, at most half a minute late, and requeues it when it ends.
 	t.Run("warned", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
@@ -245,7 +245,7 @@ func TestSlurm(t *testing.T) {
 		}
 	})
 
-	// Slurm takes the node away, as for a job of higher priority, and puts the task back itself.
+	// Slurm preempts the task, as for a job of higher priority, and requeues it itself.
 	t.Run("preempted", func(t *testing.T) {
 		t.Parallel()
 		root, file := project(t, steps, "[0]")
@@ -278,7 +278,7 @@ func TestSlurm(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		waitFor(t, "the task to be cancelled", func() bool { return states(t, array)[0] == "CANCELLED" })
-		if _, out, said := start(t, root, "status", "results"); !strings.Contains(out, "job "+array+"_0 is CANCELLED, and no other is left for this run") {
+		if _, out, said := start(t, root, "status", "results"); !strings.Contains(out, "job "+array+"_0 is CANCELLED, and no other job is left for this run") {
 			t.Errorf("status does not say that the job is gone:\n%s%s", out, said)
 		}
 		array, plot := submit(t, root, file)

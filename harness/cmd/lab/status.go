@@ -1,3 +1,5 @@
+// The command status: how far the runs of a folder are.
+
 package main
 
 import (
@@ -15,8 +17,8 @@ import (
 	"depthlab/harness/store"
 )
 
-// status prints where every run stands whose results lie in or under a folder.
-// What cannot be read of one does not hide the others; it comes as the error.
+// status prints the state of every run whose results are in or under a folder. The error is of
+// runs that cannot be read; the others are printed all the same.
 func status(ctx context.Context, c *call) error {
 	c.jsonOption()
 	files, err := c.operands()
@@ -36,7 +38,7 @@ func status(ctx context.Context, c *call) error {
 	}
 	views, err := store.Under(root)
 	if len(views) == 0 && err == nil {
-		return fmt.Errorf("%s holds no results; ./run.sh FILE.yaml makes some, in results/NAME/PROFILE", root)
+		return fmt.Errorf("%s has no results; ./run.sh FILE.yaml trains nets, with results in results/NAME/PROFILE", root)
 	}
 	all := map[store.View][]store.Status{}
 	unread := []error{err}
@@ -48,7 +50,7 @@ func status(ctx context.Context, c *call) error {
 	return errors.Join(append(unread, printStatuses(c, views, all))...)
 }
 
-// printStatuses prints what is known of the runs of each folder.
+// printStatuses prints a table of runs for each folder, or JSON.
 func printStatuses(c *call, views []store.View, all map[store.View][]store.Status) error {
 	if c.json {
 		return json.NewEncoder(os.Stdout).Encode(all)
@@ -63,7 +65,7 @@ func printStatuses(c *call, views []store.View, all map[store.View][]store.Statu
 		}
 		fmt.Fprintln(w)
 		count := map[store.State]int{}
-		notes := map[string][]string{} // runs, by what there is to say of them
+		notes := map[string][]string{} // runs that share a note
 		var order []string
 		for _, s := range all[v] {
 			count[s.State]++

@@ -21,14 +21,14 @@ import (
 	"depthlab/harness/sweep"
 )
 
-const aboutSubmit = `Before "--" stand the options of run, which each task gets; behind it those of sbatch. What sites
-ask for is most often a partition, an account and, where it is needed, a GPU for each task:
+const aboutSubmit = `The options before "--" are those of run, and apply to each task; those after it are sbatch's.
+Most sites need a partition, an account and, for questions that need one, a GPU for each task:
 
   ./run.sh submit FILE.yaml --tasks 4 -- --partition=gpu --account=lab --gpus=1 --time=8:00:00
 
-The tasks share the runs of the question: each takes those that no other has in hand. Before its
-time ends, or when it is preempted, a task saves, goes back into the queue and goes on from there.
-The script lies in results/NAME/PROFILE/slurm/, and the logs do; it is printed by --dry-run.
+The tasks share the runs of the question: each trains runs that no other task trains. Before its
+time ends, or when it is preempted, a task saves and is requeued; later it resumes from there.
+The script and the logs are in results/NAME/PROFILE/slurm/; --dry-run prints the script.
 `
 
 func submitQuestion(ctx context.Context, c *call) error {
@@ -38,10 +38,10 @@ func submitQuestion(ctx context.Context, c *call) error {
 	}
 	c.rest = words
 	o := c.runOptions()
-	tasks := c.Int("tasks", 0, "tasks of the array; 0: one for each run that is not finished, 4 at most")
+	tasks := c.Int("tasks", 0, "tasks of the array; 0: one for each run that is not finished, at most 4")
 	dry := c.Bool("dry-run", false, "print the script, and submit nothing")
 	c.about(aboutSubmit)
-	files, err := c.files(1, "one question file, and the options of sbatch behind --")
+	files, err := c.files(1, "one question file, and the options of sbatch after --")
 	if err != nil {
 		return err
 	}
@@ -81,12 +81,12 @@ func submitQuestion(ctx context.Context, c *call) error {
 		return err
 	}
 	if text := queued(ctx, q.view); text != "" {
-		say("%s: they share the runs with those that are submitted now", text)
+		say("%s: they share the runs with the new tasks", text)
 	}
 	return q.submit(ctx, script, left)
 }
 
-// unfinished is how many runs of the plan are left.
+// unfinished counts the runs of the plan that are not finished.
 func (q question) unfinished() (n int) {
 	for _, run := range q.plan.Runs {
 		if found, err := q.folders[run.ID].Find(); err != nil || found != store.Complete {
@@ -96,7 +96,7 @@ func (q question) unfinished() (n int) {
 	return n
 }
 
-// passedOn are the words of a command line without the options that are submit's own.
+// passedOn returns the words of a command line without submit's own options.
 func passedOn(words []string) (rest []string) {
 	for i := 0; i < len(words); i++ {
 		name, _, valued := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(words[i], "-"), "-"), "=")
@@ -113,8 +113,8 @@ func passedOn(words []string) (rest []string) {
 	return rest
 }
 
-// script is the batch script of the question. What it runs is run.sh, in the folder that it
-// was submitted from, since words may name files there.
+// script returns the batch script of the question. It starts run.sh in the current folder, since
+// words may name files relative to it.
 func (q question) script(c *call, file string, words, options []string, tasks int) (s slurm.Script, err error) {
 	root, err := filepath.Abs(c.machine().Root)
 	if err != nil {
@@ -129,11 +129,11 @@ func (q question) script(c *call, file string, words, options []string, tasks in
 		return s, err
 	}
 	run := filepath.Join(root, "run.sh")
-	if c.profile == "" { // a node may lack what was found here
+	if c.profile == "" { // on a node another profile may be the first whose needs are met
 		words = append(words, "--profile", q.plan.Profile)
 	}
 	if c.gpus && !slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "--device") || strings.HasPrefix(w, "-device") }) {
-		words = append(words, "--device", "xla") // not the CPU, unasked, where the GPU fails
+		words = append(words, "--device", "xla") // otherwise a task would use the CPU if the GPU fails
 	}
 	plot := append([]string{run, "plot", file, "--profile", q.plan.Profile}, changeWords(c.changes)...)
 	return slurm.Script{
@@ -148,11 +148,11 @@ func (q question) script(c *call, file string, words, options []string, tasks in
 	}, nil
 }
 
-// submit writes the script and gives it to Slurm.
+// submit writes the script, submits it, and then the job that draws the figures after it.
 func (q question) submit(ctx context.Context, script slurm.Script, left int) error {
 	path, text := script.Path, []byte(script.Text())
 	err := disk.Create(path, text)
-	for errors.Is(err, fs.ErrExist) { // two within a second
+	for errors.Is(err, fs.ErrExist) { // another submission in the same second
 		time.Sleep(100 * time.Millisecond)
 		script.Path = filepath.Join(filepath.Dir(path), time.Now().UTC().Format("20060102T150405Z")+".sh")
 		path, text = script.Path, []byte(script.Text())
@@ -161,14 +161,14 @@ func (q question) submit(ctx context.Context, script slurm.Script, left int) err
 	if err != nil {
 		return err
 	}
-	slow := func() { say("sbatch takes long; waiting for it") }
+	slow := func() { say("still waiting for sbatch") }
 	now := slurm.Submission{Tasks: script.Tasks, Submitted: store.UTC()}
 	now.Job, err = slurm.Submit(ctx, path, nil, nil, slow)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("%w\nthe script is written; on a machine of the cluster: sbatch %s", err, slurm.Quote([]string{path}))
+		return fmt.Errorf("%w\nthe script is written; on a machine of the cluster run: sbatch %s", err, slurm.Quote([]string{path}))
 	case errors.Is(err, slurm.ErrNoAnswer):
-		return fmt.Errorf("%w; whether Slurm took the job, squeue --me says\nthe script is %s", err, path)
+		return fmt.Errorf("%w; squeue --me shows whether the job was submitted\nthe script is %s", err, path)
 	case err != nil:
 		return fmt.Errorf("%w\nnothing was submitted; the script is %s", err, path)
 	}
@@ -179,14 +179,15 @@ func (q question) submit(ctx context.Context, script slurm.Script, left int) err
 	if now.Plot, err = slurm.Submit(ctx, path, plotOptions(now.Job), []string{"plot"}, slow); err != nil {
 		say("warning: the job that draws the figures was not submitted; ./run.sh plot %s draws them: %v", q.File, err)
 	} else {
-		say("job %s: draws the figures when they have ended", now.Plot)
+		say("job %s: draws the figures after the tasks", now.Plot)
 	}
-	say("script  %s\nlogs    %s\n./run.sh status %s shows how far they are", path, filepath.Join(filepath.Dir(path), now.Job+"_*.log"), q.view)
+	say("script  %s\nlogs    %s\n./run.sh status %s shows how far the runs are", path, filepath.Join(filepath.Dir(path), now.Job+"_*.log"), q.view)
 	return now.Note(path)
 }
 
-// plotOptions make the script the job that follows an array, whatever becomes of that. It
-// asks for the same otherwise, since that is what the site grants.
+// plotOptions returns the options of sbatch that make the script the job that draws the figures
+// after an array of tasks, also if tasks fail. The job asks for the same resources as the tasks,
+// since sites may not grant others.
 func plotOptions(array string) []string {
 	return []string{"--dependency=afterany:" + array, "--array=0", "--output=" + array + "_plot.log", "--time=10"}
 }

@@ -1,4 +1,4 @@
-// Tests of submit with made-up commands of Slurm.
+// Tests of submit with fake commands of Slurm.
 
 package main
 
@@ -14,7 +14,7 @@ import (
 	"depthlab/harness/store"
 )
 
-// submitting runs submit in a project's folder, where Slurm's commands are these scripts.
+// submitting runs submit in a project's folder, with scripts as Slurm's commands.
 func submitting(t *testing.T, root string, commands map[string]string, args ...string) (code int, out, said string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,7 +31,7 @@ func submitting(t *testing.T, root string, commands map[string]string, args ...s
 	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
 }
 
-// asking is a folder with a question of two runs.
+// asking creates a project's folder with a question of two runs.
 func asking(t *testing.T) (root string, view store.View) {
 	t.Helper()
 	root = filepath.Join(t.TempDir(), "it's a [project]")
@@ -39,7 +39,7 @@ func asking(t *testing.T) (root string, view store.View) {
 	return root, store.View(filepath.Join(root, "results/q/default"))
 }
 
-// scripts are the batch scripts in a question's folder.
+// scripts lists the batch scripts in a question's folder.
 func scripts(t *testing.T, v store.View) (paths []string) {
 	t.Helper()
 	entries, err := os.ReadDir(v.Slurm())
@@ -88,16 +88,16 @@ func TestSubmitAnswers(t *testing.T) {
 		code     int
 		says     []string
 		scripts  int
-		noted    string // what is noted of the jobs
+		noted    string // the jobs that are recorded beside the script
 	}{
 		"accepted": {map[string]string{"sbatch": accepts}, nil, 0, []string{"job 17: 2 tasks for 2 runs", "job 18: draws the figures"}, 1, "17 18 2"},
-		"no Slurm": {nil, nil, 1, []string{"sbatch: executable file not found", "on a machine of the cluster: sbatch '"}, 1, ""},
+		"no Slurm": {nil, nil, 1, []string{"sbatch: executable file not found", "on a machine of the cluster run: sbatch '"}, 1, ""},
 		"refused": {map[string]string{"sbatch": "echo 'sbatch: error: Invalid account or account/partition combination specified' >&2; exit 1"}, nil, 1,
 			[]string{"Invalid account or account/partition", "nothing was submitted; the script is "}, 1, ""},
 		"only the plot is refused": {map[string]string{"sbatch": `case "$*" in *afterany*) echo no plots >&2; exit 1 ;; esac; echo 17`}, []string{"--tasks", "1"}, 0,
 			[]string{"job 17: 1 tasks", "warning: the job that draws the figures was not submitted", "no plots"}, 1, "17  1"},
 		"nonsense":  {map[string]string{"sbatch": "echo done"}, nil, 1, []string{"expected the number of a job"}, 1, ""},
-		"too short": {map[string]string{"sbatch": accepts}, []string{"--", "--time=3"}, 2, []string{"a time limit of 3m0s; a task needs 4m0s"}, 0, ""},
+		"too short": {map[string]string{"sbatch": accepts}, []string{"--", "--time=3"}, 2, []string{"a time limit of 3m0s; a task needs at least 4m0s"}, 0, ""},
 		"no time":   {map[string]string{"sbatch": accepts}, []string{"--", "--time=1h"}, 2, []string{`time "1h"`}, 0, ""},
 		"no tasks":  {map[string]string{"sbatch": accepts}, []string{"--tasks", "-1"}, 2, []string{"--tasks -1: expected"}, 0, ""},
 	} {
@@ -126,7 +126,7 @@ func TestSubmitAnswers(t *testing.T) {
 	}
 }
 
-// Who submits what is with Slurm already is told; both share the runs.
+// A second submission of a question says that tasks of it run or are queued already.
 func TestSubmitTwice(t *testing.T) {
 	root, view := asking(t)
 	commands := map[string]string{
@@ -135,7 +135,7 @@ func TestSubmitTwice(t *testing.T) {
 	}
 	for i, want := range []bool{false, true} {
 		code, _, said := submitting(t, root, commands, "q.yaml", "--device", "ref")
-		if told := strings.Contains(said, "with Slurm already (17_1 RUNNING)"); code != 0 || told != want {
+		if told := strings.Contains(said, "run or are queued already (17_1 RUNNING)"); code != 0 || told != want {
 			t.Errorf("submitted %d times: exit code %d, told %v:\n%s", i+1, code, told, said)
 		}
 	}
@@ -144,7 +144,7 @@ func TestSubmitTwice(t *testing.T) {
 	}
 }
 
-// Jobs that ask for GPUs get the profile for GPUs, and the device, from a machine without.
+// Jobs that ask for GPUs get the profile and the device for GPUs, also from a machine without one.
 func TestSubmitGPUs(t *testing.T) {
 	root, _ := asking(t)
 	text := readText(t, filepath.Join(root, "q.yaml"))

@@ -1,4 +1,4 @@
-// The command watch.
+// The command watch: the pages of questions, served for the browser.
 
 package main
 
@@ -19,8 +19,8 @@ import (
 	"depthlab/harness/sweep"
 )
 
-// seen describes a run's record as a question sees it; the error says why the run is not
-// the question's any more.
+// seen returns the start event of a run's record with names and caveats of the question. made is
+// the run's provenance, or nil. The error says why the question no longer asks for this run.
 func seen(p *experiments.Plan, run experiments.Run, made *store.Provenance, st record.Start) (record.Start, error) {
 	if made != nil {
 		if err := sweep.Asks(run, made); err != nil {
@@ -30,10 +30,10 @@ func seen(p *experiments.Plan, run experiments.Run, made *store.Provenance, st r
 	return sweep.Seen(p, run, st), nil
 }
 
-// watch serves the pages of questions while their runs train, here or elsewhere.
+// watch serves the pages of questions, while their runs train on this or another machine.
 func watch(_ context.Context, c *call) error {
-	listen := c.String("listen", "127.0.0.1:6107", "address and port, or a port alone; another address than 127.0.0.1 opens the results to whoever reaches it")
-	c.about("From another machine: ssh -L 6107:127.0.0.1:6107 THIS-MACHINE, and open http://127.0.0.1:6107 there.\n")
+	listen := c.String("listen", "127.0.0.1:6107", "address and port, or only a port; with another address than 127.0.0.1 everyone who can reach it can read the results")
+	c.about("To watch from another machine: run ssh -L 6107:127.0.0.1:6107 THIS-MACHINE there, and open http://127.0.0.1:6107.\n")
 	files, err := c.operands()
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func watch(_ context.Context, c *call) error {
 	}
 	say("%d runs in %s, read in %.1f s", runs, dir, time.Since(began).Seconds())
 	if !own {
-		say("warning: whoever reaches %s can read these results", open.Addr())
+		say("warning: everyone who can reach %s can read these results", open.Addr())
 	}
 	say("watch at http://%s; Ctrl-C ends it", open.Addr())
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, MaxHeaderBytes: 64 << 10}

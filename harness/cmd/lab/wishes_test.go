@@ -1,3 +1,5 @@
+// Tests of the command line: options and paths that cannot be met end the command with exit code 2.
+
 package main
 
 import (
@@ -18,8 +20,8 @@ import (
 	"depthlab/harness/testskip"
 )
 
-// wishing is the program in its project's folder, with the variables of env and
-// no others that name data, libraries or plugins.
+// wishing returns the program in its project's folder, with the variables of env and no others
+// of DEPTHLAB_*.
 func wishing(root string, env []string, args ...string) (cmd *exec.Cmd, out, said *bytes.Buffer) {
 	cmd, out, said = lab(root, args...)
 	cmd.Dir = root
@@ -41,7 +43,7 @@ func put(t *testing.T, path string, size int64, text string) {
 	}
 }
 
-// cifar writes files of CIFAR-10's names and sizes, that is enough for plan.
+// cifar writes empty files of CIFAR-10's names and sizes, which is enough for plan.
 func cifar(t *testing.T, dir string) {
 	t.Helper()
 	for _, name := range []string{"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"} {
@@ -57,9 +59,9 @@ schedule: {at: [], stop: 10 steps, warmup: none}
 evaluate: 10 steps
 `
 
-// What was named, and is not what it should be, ends the command with exit
-// code 2 and what was looked for: no other data, library, device or profile is
-// taken in its place.
+// A path or name that an option or a variable gives, and that is not usable, ends the command
+// with exit code 2 and a message of what was expected. No other data, library, device or
+// profile is used instead.
 func TestWishes(t *testing.T) {
 	root := t.TempDir()
 	in := func(name string) string { return filepath.Join(root, name) }
@@ -82,14 +84,14 @@ func TestWishes(t *testing.T) {
 	put(t, in("made.yaml"), 0, asked+"data: preview\n")
 	put(t, in("grouped.yaml"), 0, strings.Replace(asked, "group: 0", "group: 32", 1)+"data: preview\n")
 	put(t, in("tf32.yaml"), 0, asked+"data: preview\nprecision: tf32\n")
-	elf := os.Args[0] // a program is no plugin
+	elf := os.Args[0] // an ELF file, but not a plugin
 
 	for _, c := range []struct {
 		env, args string
 		code      int
-		want      string // with | between what is told
+		want      string // parts of the output, separated by |
 	}{
-		// Data, for each command that reads them.
+		// Data, with each command that reads it.
 		{"", "plan any.yaml --data none", 2, "--data none: CIFAR-10 not found|none"},
 		{"", "run any.yaml --data none", 2, "--data none: CIFAR-10 not found"},
 		{"", "step any.yaml --net plain-8 --out s --data none", 2, "--data none: CIFAR-10 not found"},
@@ -105,7 +107,7 @@ func TestWishes(t *testing.T) {
 		{"", "doctor --data cifar", 0, "imagenet missing"},
 
 		// A folder of another data set.
-		{"", "plan any.yaml --data photos", 2, "--data photos: profile made makes its images itself|not cifar: needs the files of CIFAR-10"},
+		{"", "plan any.yaml --data photos", 2, "--data photos: the images of profile made are generated|not cifar: needs the files of CIFAR-10"},
 		{"", "run any.yaml --profile cifar --data photos", 2, "CIFAR-10 not found|looked in photos|photos has ImageNet"},
 		{"", "plan photos.yaml --profile photos --data cifar", 2, "ImageNet not found|looked in cifar|cifar has CIFAR-10"},
 		{"", "eval --net plain-8 --weights w --set-name cifar10 --data photos --device ref", 2, "CIFAR-10 not found|photos has ImageNet"},
@@ -128,10 +130,10 @@ func TestWishes(t *testing.T) {
 		{"DEPTHLAB_IMAGENET=photos DEPTHLAB_TURBOJPEG=text.so", "plan photos.yaml", 2, "DEPTHLAB_TURBOJPEG=text.so|libturbojpeg.so.0"},
 		{"DEPTHLAB_TURBOJPEG=text.so", "doctor", 2, "DEPTHLAB_TURBOJPEG=text.so|libturbojpeg.so.0"},
 
-		// Data for a profile that makes its own.
-		{"", "plan photos.yaml --profile made --data photos", 2, "--data photos: profile made makes its images itself|--profile"},
-		{"", "run made.yaml --data cifar", 2, "--data cifar: profile default makes its images itself"},
-		{"", "plan made.yaml --data none", 2, "--data none: profile default makes its images itself"},
+		// Data for a profile of generated images.
+		{"", "plan photos.yaml --profile made --data photos", 2, "--data photos: the images of profile made are generated|--profile"},
+		{"", "run made.yaml --data cifar", 2, "--data cifar: the images of profile default are generated"},
+		{"", "plan made.yaml --data none", 2, "--data none: the images of profile default are generated"},
 		{"", "eval --net plain-8 --weights w --set-name preview --data cifar", 2, "--data cifar"},
 
 		// Libraries and devices.
@@ -150,7 +152,7 @@ func TestWishes(t *testing.T) {
 		{"", "plan made.yaml --threads 100000", 2, "--threads 100000: expected 1 to"},
 		{"", "plan made.yaml --threads -1", 2, "--threads -1: expected 1 to"},
 		{"OMP_NUM_THREADS=100000", "plan made.yaml", 0, "OMP_NUM_THREADS=100000 is reduced to"},
-		{"", "plan made.yaml --device onednn", 0, "the device onednn is called cpu now"},
+		{"", "plan made.yaml --device onednn", 0, "the device onednn is now called cpu"},
 		{"DEPTHLAB_ONEDNN_KERNELS=libary", "bench --net plain-8", 2, "DEPTHLAB_ONEDNN_KERNELS=libary: expected library"},
 		{"DEPTHLAB_ONEDNN_LAYOUT=nchw", "run made.yaml", 2, "DEPTHLAB_ONEDNN_LAYOUT=nchw: expected blocked or nhwc"},
 		{"", "plan made.yaml --device gpu", 2, `--device "gpu": expected one of auto, xla, cpu, ref`},
@@ -164,7 +166,7 @@ func TestWishes(t *testing.T) {
 		{"", "plan made.yaml --device xla --plugin text.so", 2, "--plugin text.so|is not a shared library"},
 		{"", "plan made.yaml --device xla --plugin photos", 2, "--plugin photos|is a directory"},
 		{"", "plan made.yaml --device xla --plugin " + elf, 2, "--plugin " + elf + "|no function GetPjrtApi"},
-		{"", "plan made.yaml --device ref --plugin " + elf, 2, "only the device xla reads it"},
+		{"", "plan made.yaml --device ref --plugin " + elf, 2, "only the device xla uses it"},
 		{"", "gpu-check --plugin none", 2, "--plugin none|PJRT plugin"},
 		{"", "explain --net plain-8 --for h100 --plugin text.so", 2, "--plugin text.so|is not a shared library"},
 		{"DEPTHLAB_PJRT=none", "plan gpu.yaml", 2, "DEPTHLAB_PJRT=none|PJRT plugin"},
@@ -183,13 +185,13 @@ func TestWishes(t *testing.T) {
 		{"", "run made.yaml --device ref --replicas 2", 2, "each of 2 replicas has only 64 of them; possible: groups of"},
 		{"", "plan grouped.yaml --device ref --replicas 4", 0, "device ref"},
 
-		// Programs to be compared with.
+		// Programs to compare with.
 		{"", "bench --net plain-8 --against-torch none/python", 2, "--against-torch none/python"},
 		{"", "bench --net plain-8 --against-jax none/python", 2, "--against-jax none/python"},
 		{"", "bench --loader --against-torch none/python", 2, "--against-torch none/python"},
 		{"", "gpu-check --against-torch none/python", 2, "--against-torch none/python"},
 
-		// Precisions that a device has not.
+		// Precisions that a device does not support.
 		{"", "plan made.yaml --device ref --precision tf32", 2, "precision tf32: the device ref|computes in fp32"},
 		{"", "run made.yaml --device ref --precision bf16", 2, "precision bf16: the device ref"},
 		{"", "eval --net plain-8 --weights w --device ref --precision tf32", 2, "precision tf32: the device ref"},
@@ -201,12 +203,12 @@ func TestWishes(t *testing.T) {
 	} {
 		t.Run(c.env+" "+c.args, func(t *testing.T) {
 			t.Parallel()
-			// Without PATH no plugin of python3's is found.
+			// Without PATH, python3's plugins are not found.
 			cmd, out, said := wishing(root, append(strings.Fields(c.env), "PATH="), strings.Fields(c.args)...)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			slow := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }) // it trains after all
+			slow := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }) // in case it trains
 			err := cmd.Wait()
 			slow.Stop()
 			all := out.String() + said.String()
@@ -225,7 +227,7 @@ func TestWishes(t *testing.T) {
 	}
 }
 
-// An option that a command does not read is refused.
+// An option that a command does not read is an error.
 func TestUnreadOptions(t *testing.T) {
 	root := t.TempDir()
 	put(t, filepath.Join(root, "q.yaml"), 0, asked+"data: preview\n")
@@ -260,7 +262,7 @@ func TestUnreadOptions(t *testing.T) {
 	}
 }
 
-// Who asks for generated images is not told of others.
+// There is no hint about missing data for a question of generated images.
 func TestNoHintUnasked(t *testing.T) {
 	root := t.TempDir()
 	put(t, filepath.Join(root, "q.yaml"), 0, asked+"data: preview\n")
@@ -277,7 +279,7 @@ func TestNoHintUnasked(t *testing.T) {
 	}
 }
 
-// CIFAR-10 is downloaded into the folder that is named.
+// CIFAR-10 is downloaded into the folder of --data.
 func TestDownloadWhere(t *testing.T) {
 	for _, c := range []struct{ env, args, want string }{
 		{"", "", ".data/cifar10"},
@@ -311,7 +313,7 @@ func TestDownloadWhere(t *testing.T) {
 	}
 }
 
-// The precision that is asked for is the one that is computed in.
+// Runs are trained in the precision of --precision.
 func TestSettle(t *testing.T) {
 	gpu, cpu, old := device.Info{GPU: true, Bfloat16: true}, device.Info{Bfloat16: true}, device.Info{}
 	for _, c := range []struct {
@@ -328,7 +330,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// The plugin that is named counts when the profile is chosen, too.
+// The plugin of --plugin counts as a GPU when the profile is chosen.
 func TestPluginForProfile(t *testing.T) {
 	libs, err := filepath.Abs("../../../.lib")
 	if err != nil {
