@@ -1,3 +1,5 @@
+// Emits rectifiers and gates.
+
 package lower
 
 import "depthlab/nets/kernel"
