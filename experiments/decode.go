@@ -1,3 +1,5 @@
+// The decoder: reads YAML values into Go values, and checks them.
+
 package experiments
 
 import (
@@ -127,7 +129,7 @@ func (d *decoder) unknown(name *yaml.Node, path string, names []string) {
 	at := place{name.Line, d.prefix + join(path, shorten(name.Value)), ""}
 	hint := cmp.Or(stray(name.Value), misplaced(name.Value, path, names))
 	if where := onlyIn(name.Value); path == "" && where != "" {
-		hint = name.Value + " stands " + where
+		hint = name.Value + " is allowed only " + where
 	}
 	if _, ofAll := keys[name.Value]; d.inVariant && path == "" && ofAll {
 		hint = name.Value + " is the same for the whole question"
@@ -139,9 +141,9 @@ func (d *decoder) unknown(name *yaml.Node, path string, names []string) {
 func onlyIn(key string) string {
 	switch key {
 	case "question", "profiles":
-		return "at the top of the file, and nowhere else"
+		return "at the top of the file"
 	case "like", "says", "needs", "caveats":
-		return "in a profile of the file, and nowhere else"
+		return "in a profile of the file"
 	}
 	return ""
 }
@@ -272,7 +274,7 @@ func (d *decoder) whole(n *yaml.Node, path string, v reflect.Value) {
 			hint = "without a unit: " + t.amount
 		}
 		if r := asRange(n.Value); r != "" && k.ranged && strings.HasSuffix(path, "]") {
-			hint = "a range stands without brackets: " + r
+			hint = "write a range without brackets: " + r
 		}
 		d.refuse(path, n, fmt.Sprintf("expected a whole number from %.0f to %.0f", k.min, k.max), hint)
 		return
@@ -352,7 +354,7 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
 		}
 		x := list.Index(i).Interface()
 		if j, twice := first[x]; twice {
-			d.refuse(at, element, "stands in this list twice", fmt.Sprintf("the first is %s[%d]", path, j))
+			d.refuse(at, element, "is in this list twice", fmt.Sprintf("the first is %s[%d]", path, j))
 		} else {
 			first[x] = i
 		}

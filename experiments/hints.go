@@ -1,3 +1,5 @@
+// Hints for complaints: what to write instead. A hint is only given if it would be accepted.
+
 package experiments
 
 import (
@@ -11,8 +13,6 @@ import (
 
 	"gopkg.in/yaml.v3"
 )
-
-// A hint that says what to write is only given where that would be accepted.
 
 // wrongWith says what would be wrong with n as the value of path, which has
 // the type t; "" for nothing.

@@ -1,3 +1,5 @@
+// Tests of which keys are part of a run's identity.
+
 package experiments
 
 import (

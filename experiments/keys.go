@@ -1,3 +1,5 @@
+// The table of keys: description and bounds of each, for loading and for the schema.
+
 package experiments
 
 import (

@@ -27,7 +27,7 @@ type Question struct {
 	File  string   // as it was given to Load
 	Text  string   // the question itself
 	Plans []*Plan  // one for each profile, in the order of the file; never empty
-	Old   []string // words of an older version of this program, a sentence each: "q.yaml: onednn is called cpu now"
+	Old   []string // words of an older version of this program, a sentence each: "q.yaml: onednn is now called cpu"
 
 	reader   Reader
 	root     *decoder // what the file says above its profiles
@@ -130,7 +130,7 @@ func (r Reader) Parse(file string, text []byte) (*Question, error) {
 func parseTree(c *collector, text []byte) (root *yaml.Node) {
 	defer func() {
 		if r := recover(); r != nil { // the parser is not ours: whatever it trips over is the file's fault
-			c.add(place{}, fmt.Sprintf("is no YAML: %v", r), "")
+			c.add(place{}, fmt.Sprintf("is not valid YAML: %v", r), "")
 			root = nil
 		}
 	}()
@@ -148,7 +148,7 @@ func parseTree(c *collector, text []byte) (root *yaml.Node) {
 		return nil
 	}
 	if err := in.Decode(&next); err == nil {
-		c.add(place{line: next.Line}, "expected one document, and here a second begins", "remove the line ---")
+		c.add(place{line: next.Line}, "expected one document, but a second one begins here", "remove the line ---")
 	} else if err != io.EOF {
 		c.notYAML(text, err)
 	}
@@ -188,7 +188,7 @@ func (c *collector) notYAML(text []byte, err error) {
 	case strings.Contains(err.Error(), "cannot start any token"):
 		hint = "indent with spaces, not tabs, and put quotes around texts with special characters"
 	}
-	c.add(at, "is no YAML: "+yamlLine.ReplaceAllString(err.Error(), ""), hint)
+	c.add(at, "is not valid YAML: "+yamlLine.ReplaceAllString(err.Error(), ""), hint)
 }
 
 // checkForm complains of what no question may contain anywhere. A key that
@@ -208,7 +208,7 @@ func (c *collector) checkForm(n *yaml.Node, path string) {
 	case "!!null", "!!bool", "!!str", "!!int", "!!float", "!!timestamp", "!!map", "!!seq", "!!merge":
 	default:
 		at.value = shorten(n.Tag)
-		c.add(at, "tags of its own are not allowed", "leave the tag out")
+		c.add(at, "YAML tags are not allowed", "leave the tag out")
 	}
 	switch n.Kind {
 	case yaml.SequenceNode:
@@ -235,7 +235,7 @@ func (c *collector) checkKeys(n *yaml.Node, path string) {
 		case name.Anchor != "":
 			c.checkForm(name, full)
 		case twice:
-			c.add(place{name.Line, full, written(value)}, "the key stands here a second time", fmt.Sprintf("it was first given in line %d", line))
+			c.add(place{name.Line, full, written(value)}, "the key is given a second time", fmt.Sprintf("it was first given in line %d", line))
 			c.checkForm(value, full)
 		default:
 			lines[name.Value] = name.Line

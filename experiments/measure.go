@@ -114,6 +114,6 @@ func (d *decoder) measurable(plan *Plan, s *Spec) {
 		}
 	}
 	if dataset.Of(s.Data).Photos && asked("gradient_correlation", s.Figures) && d.sound("data") {
-		d.add(d.place("figures", "data"), "gradient_correlation is for images that lie on the device, and photos do not", "leave the figure out")
+		d.add(d.place("figures", "data"), "gradient_correlation is for images in the device's memory, and photos are not", "leave the figure out")
 	}
 }

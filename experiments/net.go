@@ -1,3 +1,5 @@
+// Names and depths of nets in a question.
+
 package experiments
 
 import (

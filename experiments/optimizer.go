@@ -1,3 +1,5 @@
+// Optimizer: SGD with momentum or Adam.
+
 package experiments
 
 import "fmt"
@@ -27,7 +29,7 @@ func (o *Optimizer) settle(written map[string]bool) (problem, hint string) {
 	paper := paperTraining().Optimizer
 	switch {
 	case !o.Adam() && (written["betas"] || written["eps"]):
-		return "betas and eps are about adam and adamw", "write form: adam, or leave them out"
+		return "betas and eps are only for adam and adamw", "write form: adam, or leave them out"
 	case !o.Adam():
 		if o.Betas != nil && !written["momentum"] {
 			o.Momentum = paper.Momentum

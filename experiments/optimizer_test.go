@@ -1,3 +1,5 @@
+// Tests of optimizers, label smoothing and schedules.
+
 package experiments
 
 import (

@@ -27,7 +27,7 @@ func (q *Question) Overridden(p *Plan) string {
 	if len(all) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("profile %s overrides what stands at the top of %s: %s; --set wins over both", p.Profile, q.File, strings.Join(all, ", "))
+	return fmt.Sprintf("profile %s overrides values at the top of %s: %s; --set wins over both", p.Profile, q.File, strings.Join(all, ", "))
 }
 
 // override is a key with two values, as the file writes them.

@@ -74,7 +74,7 @@ func TestOwnComplaints(t *testing.T) {
 		"too many":           {counted(1000, 200), "train: 1001\n", "train: 1001: 1001 images to train on and 0 to hold out are more than the 1000 of folder"},
 		"few":                {counted(100, 200), "input: {size: 32}\n", `data: "folder": a batch of 128 is more than the 100 training images (write a smaller batch, such as batch: 32)`},
 		"damaged":            {bad, "", `data: "folder": pets has one class (expected more)`},
-		"two ways":           {counted(1000, 200), "input: {size: 32, crop: 24}\n", "input.crop: 24: is about photos out of which squares are cut, and input.size brings all images to one size"},
+		"two ways":           {counted(1000, 200), "input: {size: 32, crop: 24}\n", "input.crop: 24: is for photos that crops are cut from, and input.size resizes all images to one size"},
 		"padded photos":      {counted(1000, 200), "input: {pad: 4}\n", "input.pad: 4: photos are not padded"},
 		"wide pad":           {counted(1000, 200), "input: {size: 16, pad: 12}\n", "input.pad: 12: expected at most 8, half of the side"},
 		"other data":         {Reader{}, "", ""},
@@ -85,7 +85,7 @@ func TestOwnComplaints(t *testing.T) {
 			text = strings.Replace(text, "nets: [resnet-8]\n", "", 1)
 		}
 		if name == "other data" {
-			text, c.says = "question: Mine?\nnets: [resnet-8]\ninput: {size: 32}\n", "input.size: 32: is about own images, and the data is cifar10 (say data: folder, or leave it out)"
+			text, c.says = "question: Mine?\nnets: [resnet-8]\ninput: {size: 32}\n", "input.size: 32: is for own images, and the data is cifar10 (write data: folder, or leave it out)"
 		}
 		if _, err := c.reader.Parse("q.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)

@@ -1,3 +1,5 @@
+// Profiles: a question for different machines; Plan and Choose.
+
 package experiments
 
 import (
@@ -48,7 +50,7 @@ func (m Missing) String() string {
 	case "gpu":
 		what = "a GPU, none was found"
 	case "cpu":
-		what = "a CPU with AVX2 and FMA, or an ARM of 64 bits, this is none"
+		what = "a CPU with AVX2 and FMA, or a 64-bit ARM CPU, and this one is neither"
 	}
 	return m.Profile + ": needs " + what
 }
@@ -80,7 +82,7 @@ func (q *Question) Choose(have map[string]bool, name string) (plan *Plan, missin
 		}
 		return nil, missing, fmt.Errorf("%s: no profile can run on this machine: %s", q.File, strings.Join(reasons, "; "))
 	}
-	err = fmt.Errorf("%s has no profile %q, but %s", q.File, name, strings.Join(names, ", "))
+	err = fmt.Errorf("%s has no profile %q; it has %s", q.File, name, strings.Join(names, ", "))
 	if hint := didYouMean(name, names); hint != "" {
 		err = fmt.Errorf("%w (%s)", err, hint)
 	}
@@ -125,7 +127,7 @@ func (d *decoder) profiles(n *yaml.Node, target *profiles) {
 		name, body := n.Content[i], n.Content[i+1]
 		at := place{line: name.Line, path: "profiles." + shorten(name.Value)}
 		if !profileName.MatchString(name.Value) {
-			d.add(at, "expected a name of small letters, digits, - and _", cmp.Or(stray(name.Value), "it becomes the name of a folder"))
+			d.add(at, "expected a name of lower-case letters, digits, - and _", cmp.Or(stray(name.Value), "it becomes the name of a folder"))
 		}
 		if body.Kind != yaml.MappingNode {
 			at.value = written(body)
@@ -158,10 +160,10 @@ func (c *collector) lineage(p profileNode, all profiles) profiles {
 		i := slices.IndexFunc(all, func(other profileNode) bool { return other.name == n.Value })
 		switch {
 		case n.Kind != yaml.ScalarNode || i < 0:
-			c.add(at, "expected another profile of this file", cmp.Or(didYouMean(n.Value, names), "there are "+strings.Join(names, ", ")))
+			c.add(at, "expected another profile of this file", cmp.Or(didYouMean(n.Value, names), "one of "+strings.Join(names, ", ")))
 			return nil
 		case slices.Contains(through, n.Value):
-			c.add(at, "is like itself: "+strings.Join(append([]string{n.Value}, through...), ", "), "one of them has to say all by itself")
+			c.add(at, "is like itself: "+strings.Join(append([]string{n.Value}, through...), ", "), "one of them must not use like")
 			return nil
 		}
 		p = all[i]
@@ -206,7 +208,7 @@ func (p profileNode) plan(q *Question, d *decoder, change Changes) *Plan {
 	}
 	d.change(&spec, change)
 	if spec.Continue != nil {
-		d.goOn(plan, &spec.Spec, q.reader.Trained)
+		d.continueRuns(plan, &spec.Spec, q.reader.Trained)
 	} else {
 		d.begin(plan, &spec.Spec)
 	}
@@ -241,7 +243,7 @@ func (d *decoder) needs(plan *Plan, spec profileSpec) {
 	}
 	for _, need := range plan.Needs {
 		if dataset.Of(need).Name != "" && need != spec.Data && d.sound("data", "needs") {
-			d.add(d.place("needs"), "needs "+need+", but its data is "+spec.Data, "leave "+need+" out, or say data: "+need)
+			d.add(d.place("needs"), "needs "+need+", but its data is "+spec.Data, "leave "+need+" out, or write data: "+need)
 		}
 	}
 }

@@ -1,3 +1,5 @@
+// Resolving a Spec into a Recipe: times in steps, defaults, contradictions.
+
 package experiments
 
 import (
@@ -38,7 +40,7 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	}
 	if s.BatchNorm.Statistics == "moving" {
 		if d.written("batch_norm.batches") && d.sound("batch_norm.statistics", "batch_norm.batches") {
-			d.add(d.place("batch_norm.batches"), "is about averaged statistics, and these are moving averages", "leave it out, or write statistics: averaged")
+			d.add(d.place("batch_norm.batches"), "is for averaged statistics, and these are moving averages", "leave it out, or write statistics: averaged")
 		}
 		s.BatchNorm.Batches = 0
 	}
@@ -49,15 +51,15 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	}
 	if g := s.BatchNorm.Group; g > 0 && s.Batch%g != 0 && d.sound("batch_norm.group", "batch") {
 		d.add(d.place("batch_norm.group", "batch"), fmt.Sprintf("groups of %d images do not divide a batch of %d", g, s.Batch),
-			"batch_norm.group is a divisor of batch, or 0 for the whole batch")
+			"batch_norm.group must be a divisor of batch, or 0 for the whole batch")
 	}
 	if m := s.Micro; m > 0 && d.sound("micro_batch", "batch", "batch_norm.group") {
 		switch g := s.BatchNorm.Group; {
 		case s.Batch%m != 0:
-			d.add(d.place("micro_batch", "batch"), fmt.Sprintf("micro-batches of %d images do not divide a batch of %d", m, s.Batch), "micro_batch is a divisor of batch")
+			d.add(d.place("micro_batch", "batch"), fmt.Sprintf("micro-batches of %d images do not divide a batch of %d", m, s.Batch), "micro_batch must be a divisor of batch")
 		case g > 0 && m%g != 0:
 			d.add(d.place("micro_batch", "batch_norm.group"), fmt.Sprintf("micro-batches of %d images split groups of %d, which share the statistics of batch norm", m, g),
-				"micro_batch is a multiple of batch_norm.group")
+				"micro_batch must be a multiple of batch_norm.group")
 		}
 	}
 	r.Schedule = d.schedule(s)
@@ -71,7 +73,7 @@ func (d *decoder) resolve(s *Spec) Recipe {
 			path, every = "log", r.LogEvery
 		}
 		if p.Patience > 0 && p.Patience < every && d.sound(path) {
-			d.add(d.place("schedule.plateau.patience", path), fmt.Sprintf("a patience of %d steps, but the error is known every %d steps only", p.Patience, every), "patience is at least as long as "+path)
+			d.add(d.place("schedule.plateau.patience", path), fmt.Sprintf("a patience of %d steps, but the error is computed only every %d steps", p.Patience, every), "patience must be at least as long as "+path)
 		}
 	}
 	return r
@@ -82,13 +84,13 @@ func (d *decoder) resolve(s *Spec) Recipe {
 func (d *decoder) photos(s *Spec) {
 	in := &s.Input
 	if in.Size > 0 && !dataset.Of(s.Data).Own() && d.sound("data", "input.size") {
-		d.add(d.place("input.size"), "is about own images, and the data is "+s.Data, "say data: folder, or leave it out")
+		d.add(d.place("input.size"), "is for own images, and the data is "+s.Data, "write data: folder, or leave it out")
 		return
 	}
 	if !cropped(s.Data, *in) {
-		why, hint := "is about photos, and the data is "+s.Data, "say data: imagenet, or leave it out"
+		why, hint := "is for photos, and the data is "+s.Data, "write data: imagenet, or leave it out"
 		if in.Size > 0 {
-			why, hint = "is about photos out of which squares are cut, and input.size brings all images to one size", "leave one of the two out"
+			why, hint = "is for photos that crops are cut from, and input.size resizes all images to one size", "leave one of the two out"
 		}
 		for _, path := range []string{"input.crop", "input.scale", "input.colour"} {
 			if d.written(path) && d.sound("data", path) {
@@ -216,9 +218,9 @@ func (d *decoder) schedule(s *Spec) Schedule {
 			switch {
 			case n == 0:
 			case i > 0 && out.At[i-1] > 0 && n <= out.At[i-1]:
-				d.add(d.place(path, "schedule.at"), fmt.Sprintf("drops the rate at %d steps, not after the drop before it, at %d steps", n, out.At[i-1]), "times of schedule.at increase")
+				d.add(d.place(path, "schedule.at"), fmt.Sprintf("drops the rate at %d steps, not after the drop before it, at %d steps", n, out.At[i-1]), "the times of schedule.at must increase")
 			case out.Stop > 0 && n >= out.Stop:
-				d.add(d.place(path, "schedule.at", "schedule.stop"), fmt.Sprintf("drops the rate at %d steps, but training stops at %d steps", n, out.Stop), "schedule.at lies before schedule.stop")
+				d.add(d.place(path, "schedule.at", "schedule.stop"), fmt.Sprintf("drops the rate at %d steps, but training stops at %d steps", n, out.Stop), "schedule.at must be before schedule.stop")
 			}
 			out.At = append(out.At, n)
 		}
@@ -274,7 +276,7 @@ func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
 		}
 	}
 	if w.Rate > s.Optimizer.Rate && d.sound(path+".rate", "optimizer.rate") {
-		d.add(d.place(path+".rate", path, "optimizer.rate"), fmt.Sprintf("a warm-up at rate %g lies above optimizer.rate, %g", w.Rate, s.Optimizer.Rate), "")
+		d.add(d.place(path+".rate", path, "optimizer.rate"), fmt.Sprintf("a warm-up at rate %g is above optimizer.rate, %g", w.Rate, s.Optimizer.Rate), "")
 	}
 	return out
 }

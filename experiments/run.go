@@ -1,3 +1,5 @@
+// Run and Recipe: what is trained, with every value resolved.
+
 package experiments
 
 // Run is one net to be trained with one seed, everything resolved: all times

@@ -1,3 +1,5 @@
+// The runs of a plan: their order, IDs and hashes; the resolved question as YAML.
+
 package experiments
 
 import (

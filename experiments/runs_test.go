@@ -1,3 +1,5 @@
+// Tests of times, profiles, runs, variants, caveats and hashes.
+
 package experiments
 
 import (
@@ -60,9 +62,9 @@ func TestChoose(t *testing.T) {
 	const (
 		noGPU   = "cifar10: needs a GPU, none was found"
 		noData  = "cifar10: needs the files of CIFAR-10, none were found"
-		cpuLib  = "cifar10-cpu: needs a CPU with AVX2 and FMA, or an ARM of 64 bits, this is none"
+		cpuLib  = "cifar10-cpu: needs a CPU with AVX2 and FMA, or a 64-bit ARM CPU, and this one is neither"
 		cpuData = "cifar10-cpu: needs the files of CIFAR-10, none were found"
-		preLib  = "preview: needs a CPU with AVX2 and FMA, or an ARM of 64 bits, this is none"
+		preLib  = "preview: needs a CPU with AVX2 and FMA, or a 64-bit ARM CPU, and this one is neither"
 	)
 	cases := []struct {
 		have    string
@@ -90,7 +92,7 @@ func TestChoose(t *testing.T) {
 		t.Error(plan, missing, err)
 	}
 	_, _, err = q.Choose(nil, "previw")
-	if err == nil || err.Error() != `plain_vs_res.yaml has no profile "previw", but cifar10, cifar10-cpu, preview, tiny, cifar10-cpu-full, cifar100, cifar100-cpu, preview-seeds (did you mean preview?)` {
+	if err == nil || err.Error() != `plain_vs_res.yaml has no profile "previw"; it has cifar10, cifar10-cpu, preview, tiny, cifar10-cpu-full, cifar100, cifar100-cpu, preview-seeds (did you mean preview?)` {
 		t.Error(err)
 	}
 	bare, err := Parse("bare.yaml", []byte("question: Bare?\nnets: [resnet-20]\n"))
@@ -469,7 +471,7 @@ func TestOldNeeds(t *testing.T) {
 			t.Errorf("profile %s needs %q, want %q", q.Plans[i].Profile, q.Plans[i].Needs, want)
 		}
 	}
-	if want := []string{"q.yaml: onednn is called cpu now"}; !slices.Equal(q.Old, want) {
+	if want := []string{"q.yaml: onednn is now called cpu"}; !slices.Equal(q.Old, want) {
 		t.Errorf("said %q, want %q", q.Old, want)
 	}
 }

@@ -1,3 +1,5 @@
+// The JSON Schema of question files.
+
 package experiments
 
 import (

@@ -1,3 +1,5 @@
+// Tests of the JSON Schema, and that every key is described.
+
 package experiments
 
 import (

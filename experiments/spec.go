@@ -1,3 +1,5 @@
+// Spec: what a question file may contain, with the paper's recipe as the default.
+
 package experiments
 
 import (

@@ -1,3 +1,5 @@
+// Times and percentages of a question file: "32000 steps", "82 epochs", "80 %".
+
 package experiments
 
 import (
@@ -67,7 +69,7 @@ func parseTime(s string) (t Time, problem, hint string) {
 		case len(strings.TrimLeft(m[1], "0")) > 12 && !strings.Contains(m[1], "."):
 			return t, fmt.Sprintf("expected at most %d steps", maxSteps), ""
 		}
-		return t, "expected at most 12 digits before the point and 6 behind it", ""
+		return t, "expected at most 12 digits before the point and 6 after it", ""
 	}
 	end := strings.IndexFunc(s, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
 	t = Time{amount: s[:end], epochs: strings.Contains(s, "epoch")}
