@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// good is a file with nothing wrong; the cases below change one thing of it.
+// good is a valid file; the cases below change one part of it.
 const good = `question: Does it load?
 pairs: {depths: [20, 32]}
 batch: 128
@@ -34,8 +34,7 @@ func TestGood(t *testing.T) {
 	}
 }
 
-// TestComplaints changes the good file and wants exactly the complaints named,
-// each as it is printed.
+// TestComplaints changes the good file, and checks the complaints exactly as they are printed.
 func TestComplaints(t *testing.T) {
 	const like = "expected a time with its unit, such as 32000 steps or 82 epochs"
 	cases := []struct {
@@ -241,14 +240,14 @@ func TestComplaints(t *testing.T) {
 	}
 }
 
-// TestPlainTexts takes texts as they are, whatever characters they have.
+// TestPlainTexts checks that texts may have any characters.
 func TestPlainTexts(t *testing.T) {
 	for _, title := range []string{"Vraiment\u00a0?", "Deeper – worse?", "深い"} {
 		q, err := Parse("q.yaml", []byte(strings.Replace(good, "Does it load?", title, 1)))
 		if err != nil || q.Text != title {
 			t.Errorf("%q: %v", title, err)
 		}
-		// They are not blamed for what has another reason.
+		// There is no hint about them if the error has another reason.
 		_, err = Parse("q.yaml", []byte("question: "+title+" # "+title+"\nnets: [\n"))
 		if err == nil || err.Error() != "q.yaml:2: is not valid YAML: did not find expected node content" {
 			t.Errorf("%q: %v", title, err)
@@ -270,7 +269,7 @@ profiles:
 	}
 }
 
-// TestNoQuestion is about files that are none at all.
+// TestNoQuestion tests files that are not questions at all.
 func TestNoQuestion(t *testing.T) {
 	cases := []struct{ name, text, want string }{
 		{"empty", "", "q.yaml: is empty"},
@@ -341,7 +340,7 @@ func TestCommitted(t *testing.T) {
 				t.Errorf("%s, %s: %d runs, says %q", file, p.Profile, len(p.Runs), p.Says)
 			}
 		}
-		// Those behind tiny, which runs everywhere, run only when they are asked for.
+		// Profiles after tiny, which runs everywhere, run only with --profile.
 		want := []string{"cifar10", "cifar10-cpu", "preview", "tiny"}
 		if strings.HasPrefix(file, "imagenet") {
 			want = []string{"imagenet", "preview", "tiny"}
@@ -355,7 +354,7 @@ func TestCommitted(t *testing.T) {
 	}
 }
 
-// TestResolved reads what Resolved writes, and wants the same runs.
+// TestResolved reads the file of Resolved, and expects the same runs.
 func TestResolved(t *testing.T) {
 	for _, file := range committed(t) {
 		q, err := Load(file)
@@ -378,7 +377,7 @@ func TestResolved(t *testing.T) {
 	}
 }
 
-// What is made to take all memory or time is refused with little of both.
+// Files that are made to use up memory or time are rejected with little of both.
 func TestBombs(t *testing.T) {
 	lines := func(format string, n int) string {
 		var b strings.Builder
@@ -425,7 +424,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// The name of a file becomes the name of a folder: not of one above.
+// The name of a file becomes the name of a folder, which must not be a parent folder.
 func TestNameOfFile(t *testing.T) {
 	for file, good := range map[string]bool{
 		"q.yaml": true, "../q.yaml": true, "my question.yml": true,
@@ -438,7 +437,7 @@ func TestNameOfFile(t *testing.T) {
 	}
 }
 
-// FuzzLoad wants complaints or a question, never a panic.
+// FuzzLoad expects complaints or a question, never a panic.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(good))
 	for _, seed := range []string{

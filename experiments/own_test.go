@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// counted is a reader where own images lie: so many to train and to test on.
+// counted returns a reader that finds own images, with the given numbers.
 func counted(train, test int) Reader {
 	return Reader{Count: func(string) (int, int, bool, error) { return train, test, true, nil }}
 }
 
 const ownQuestion = "question: Mine?\nnets: [resnet-8]\ndata: folder\n"
 
-// Own images are counted where they lie. Without a test set a tenth is held out. The
-// recipe is CIFAR's where all images are brought to one size, else ImageNet's.
+// Own images are counted. Without a test set a tenth is held out. The recipe is CIFAR's if all
+// images are resized to one size, else ImageNet's.
 func TestOwnImages(t *testing.T) {
 	for name, c := range map[string]struct {
 		reader            Reader
@@ -53,7 +53,7 @@ func TestOwnImages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Where the images are not, the question with its defaults is the same one.
+		// On a machine without the images the resolved question has the same runs.
 		if again, err := Parse("q.yaml", text); err != nil || c.train > 0 && again.Plans[0].Runs[0].Hash() != r.Hash() {
 			t.Errorf("%s: with its defaults: %v\n%s", name, err, text)
 		}
@@ -93,7 +93,7 @@ func TestOwnComplaints(t *testing.T) {
 	}
 }
 
-// The example of README.md can be asked.
+// The example of README.md is a valid question.
 func TestOwnExample(t *testing.T) {
 	text, err := os.ReadFile("../harness/data/README.md")
 	if err != nil {

@@ -11,10 +11,9 @@ import (
 	"depthlab/experiments/dataset"
 )
 
-// place returns where the first of the paths stands that the file says
-// anything about; what the command line says goes first, and then what is
-// written in the profile at hand. A default stands where the mapping it is
-// missing from begins.
+// place returns the position of the first of the paths that has a value: first of those on the
+// command line, then of those in the current profile, then of all. If all values are defaults, it
+// is the beginning of the mapping that lacks them.
 func (d *decoder) place(paths ...string) place {
 	for _, near := range []func(path string) bool{
 		onCommandLine,
@@ -30,8 +29,8 @@ func (d *decoder) place(paths ...string) place {
 	return place{line: d.line, path: d.prefix + paths[0]}
 }
 
-// resolve converts the times of s to steps, in s too, and complains of what
-// contradicts each other. The warm-up is that of the deep nets.
+// resolve converts a Spec to a Recipe, with times in steps, in s, too, and adds complaints about
+// contradictions. The warm-up is that of the deep nets.
 func (d *decoder) resolve(s *Spec) Recipe {
 	d.photos(s)
 	d.images(s)
@@ -79,8 +78,8 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	return r
 }
 
-// photos fills in the paper's recipe for photos where the file says nothing
-// (sections 3.4 and 4.1), and complains of what does not fit the data.
+// photos fills in the paper's recipe for photos (sections 3.4 and 4.1) for keys that the file
+// lacks, and adds complaints about keys that do not fit the data.
 func (d *decoder) photos(s *Spec) {
 	in := &s.Input
 	if in.Size > 0 && !dataset.Of(s.Data).Own() && d.sound("data", "input.size") {
@@ -127,7 +126,7 @@ func (d *decoder) photos(s *Spec) {
 	}
 }
 
-// images complains of parts of the training set that do not fit it.
+// images adds complaints about train, validation, batch and pad if they do not fit the data set.
 func (d *decoder) images(s *Spec) {
 	if !d.sound("data", "train", "validation", "batch") {
 		return
@@ -151,9 +150,8 @@ func (d *decoder) images(s *Spec) {
 	}
 }
 
-// own counts the user's own images, for set and for what s leaves out: train is all of
-// them. Where there is no test set of its own, a tenth of the images is held out. It says
-// no where that is wrong.
+// own counts the user's own images, into set, and fills in train and validation if s lacks them:
+// all images, and without a test set a tenth of them held out. It returns false after a complaint.
 func (d *decoder) own(s *Spec, set *dataset.Set) bool {
 	set.Train = cmp.Or(s.Train+s.Validation, uncounted)
 	if d.count == nil {
@@ -182,15 +180,15 @@ func (d *decoder) own(s *Spec, set *dataset.Set) bool {
 	return true
 }
 
-// steps converts the time at path, in place. It returns 0 when that cannot be
-// relied on.
+// steps converts the time at path to steps, in t, too. It returns 0 after a complaint about the
+// time or about a value that it depends on.
 func (d *decoder) steps(s *Spec, path string, t *Time) int {
 	if !d.sound(path) {
 		return 0
 	}
 	images := trainImages(s.Data, s.Train, s.Validation)
 	if t.epochs && (images < 1 || !d.sound("data", "train", "validation", "batch")) {
-		return 0 // complained of before
+		return 0 // there is a complaint already
 	}
 	n, err := t.Steps(images, s.Batch)
 	if err != nil {
@@ -202,8 +200,7 @@ func (d *decoder) steps(s *Spec, path string, t *Time) int {
 	return n
 }
 
-// schedule converts the schedule and complains of times that contradict each
-// other.
+// schedule converts the schedule, and adds complaints about times that contradict each other.
 func (d *decoder) schedule(s *Spec) Schedule {
 	out := Schedule{Divide: s.Schedule.Divide, At: []int{}}
 	if s.Schedule.Form != "steps" {
@@ -233,7 +230,7 @@ func (d *decoder) schedule(s *Spec) Schedule {
 		d.add(d.place("optimizer.rate", "schedule.divide"), fmt.Sprintf("the rate becomes 0 in float32 when it has been divided by %g %d times", s.Schedule.Divide, len(out.At)), "")
 	}
 	if w := s.Schedule.Warmup; w != nil && w.Rate > s.Optimizer.Rate && !d.written("schedule.warmup") {
-		s.Schedule.Warmup = nil // the default is for higher rates
+		s.Schedule.Warmup = nil // the default warm-up is for higher rates
 	}
 	if s.Schedule.Warmup != nil {
 		out.Warmup = d.warmupSteps(s, out)
@@ -253,7 +250,7 @@ func (d *decoder) plateauSteps(s *Spec, stop int) *Plateau {
 	return out
 }
 
-// warmupSteps converts the warm-up of a schedule that is converted otherwise.
+// warmupSteps converts the warm-up of a schedule whose other times are converted.
 func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
 	const path = "schedule.warmup"
 	w := *s.Schedule.Warmup
@@ -281,9 +278,8 @@ func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
 	return out
 }
 
-// interval converts the time between two of something. It is no longer than the
-// schedule, which stops at stop steps: what is done now and then is done at the
-// end in any case.
+// interval converts the time between two tests, log entries or checkpoints, limited to stop, the
+// length of the schedule: each is also done at the end.
 func (d *decoder) interval(s *Spec, path string, t *Time, stop int) int {
 	n := d.steps(s, path, t)
 	if stop == 0 || n <= stop {
@@ -293,7 +289,7 @@ func (d *decoder) interval(s *Spec, path string, t *Time, stop int) int {
 	return stop
 }
 
-// written says whether the file says anything about path.
+// written reports whether path has a value in the file or on the command line.
 func (d *decoder) written(path string) bool {
 	_, ok := d.from[path]
 	return ok

@@ -24,7 +24,7 @@ func TestSchemaIsCurrent(t *testing.T) {
 	}
 }
 
-// TestKeys wants every field of a file described, and nothing else.
+// TestKeys checks that the table of keys describes every field of a file, and nothing else.
 func TestKeys(t *testing.T) {
 	fields := map[string]bool{}
 	var walk func(reflect.Type, string)
