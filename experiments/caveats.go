@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"depthlab/experiments/dataset"
+	"depthlab/nets"
 )
 
 // Paper reports whether the run is trained as the paper trained its nets, and returns the
@@ -32,7 +33,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	say(IsFile(r.Init), "begun with trained weights")
 	say(arch.ImageNet() && !photos, "nets for ImageNet on small images")
 	say(!arch.ImageNet() && photos, "nets for small images on photos")
-	say(arch.Preact, "pre-activation (He et al. 2016)")
+	caveats = append(caveats, blockCaveats(arch)...)
 	say(arch.Bottleneck && !arch.ImageNet(), "bottlenecks in a CIFAR net")
 	say(r.Train > 0 && r.Train < set.Train, "%s training images", thousands(r.TrainImages()))
 	say(r.Validation > 0, "tested on %s held-out training images", thousands(r.Validation))
@@ -66,6 +67,28 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	}
 	say(r.Precision == "bf16" || r.Precision == "tf32", "%s", r.Precision)
 	return len(caveats) == 0, caveats
+}
+
+// blockCaveats lists how the blocks of a net differ from those of the paper of 2015, and our
+// choices where the paper of 2016, which describes them, says nothing.
+func blockCaveats(a nets.Arch) (out []string) {
+	order := map[nets.Order]string{
+		nets.BNAfterAdd: "batch norm after the addition", nets.ReLUBeforeAdd: "rectifier before the addition",
+		nets.ReLUPreact: "rectifiers alone before the convolutions", nets.Preact: "pre-activation",
+	}[a.Order]
+	if order != "" {
+		out = append(out, order+" (He et al. 2016)")
+	}
+	if a.Shortcut == 'A' && (a.Order == nets.Preact || a.Order == nets.ReLUPreact) {
+		out = append(out, "our choice: shortcut A pads what the first activation gives")
+	}
+	if a.Weights != (nets.Weights{}) {
+		out = append(out, "weighted shortcuts (He et al. 2016)")
+	}
+	if a.Weights.Gate != nets.NoGate {
+		out = append(out, "our choice: no batch norm in gates")
+	}
+	return out
 }
 
 // photoCaveats lists how a schedule differs from the paper's for ImageNet: up to

@@ -141,7 +141,7 @@ var keys = map[string]key{
 	"gradient_correlation.seed":   {min: 0, max: 1 << 31, says: "Seed of the scalar nets and of the line's direction."},
 
 	"landscape":        {says: "The loss around the weights of trained nets, in two random directions, filter-normalised (Li et al. 2018): in each filter a direction has the filter's norm, in batch norm and biases it is 0. With the trained statistics of batch norm, in fp32."},
-	"landscape.grid":   {min: 3, max: 255, check: checkGrid, says: "Points of the grid on a side, an odd number. That paper's: 51."},
+	"landscape.grid":   {min: 3, max: 201, check: checkGrid, says: "Points of the grid on a side, an odd number. That paper's: 51."},
 	"landscape.span":   {min: 0, above: true, max: 10, says: "Length of the grid on each side of the trained net, in norms of the direction. That paper's: 1."},
 	"landscape.images": {min: 0, max: 1e7, says: "Training images, without augmentation, chosen with a fixed seed; 0: all, as in that paper."},
 	"landscape.seed":   {min: 0, max: 1 << 31, says: "Seed of the two directions. That paper's: 123."},

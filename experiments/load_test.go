@@ -77,6 +77,16 @@ func TestComplaints(t *testing.T) {
 		{"one figure", "batch: 128", "figures: training_curve", []string{`q.yaml:3: figures: "training_curve": expected a list`}},
 		{"list for a number", "batch: 128", "batch: [128]", []string{"q.yaml:3: batch: a list of 1: expected a whole number from 1 to 65536"}},
 
+		{"grid without a middle", "batch: 128", "landscape: {grid: 20}", []string{"q.yaml:3: landscape.grid: 20: expected an odd number, for a point in the middle (such as 21)"}},
+		{"unknown option of a measurement", "batch: 128", "lesion: {draw: 3}", []string{"q.yaml:3: lesion.draw: unknown key (did you mean draws?)"}},
+		{"option as a text", "batch: 128", "lesion: {draws: many}", []string{`q.yaml:3: lesion.draws: "many": expected a whole number from 1 to 1000`}},
+		{"line without a length", "batch: 128", "gradient_correlation: {span: 0}", []string{"q.yaml:3: gradient_correlation.span: 0: expected a number above 0 to 100"}},
+		{"more draws than a record holds", "batch: 128", "figures: [lesion]\nlesion: {most: 100, draws: 600}", []string{"q.yaml:4: lesion.draws: 600: 600 draws for each of 100 numbers of blocks are more than 50000"}},
+		{"lesions of plain bottlenecks", "batch: 128", "figures: [lesion]\nnets: [plain-29/bottleneck]", []string{
+			"q.yaml:3: figures: a list of 1: lesion deletes blocks, and plain-29/bottleneck has bottlenecks without shortcuts, which no identity can replace (leave the net or the figure out)"}},
+		{"lines through photos", "batch: 128", "batch: 128\nfigures: [gradient_correlation]\ndata: imagenet", []string{
+			"q.yaml:4: figures: a list of 1: gradient_correlation is for images in the device's memory, and photos are not (leave the figure out)",
+			"q.yaml:10: profiles.big.needs: a list of 2: needs cifar10, but its data is imagenet (leave cifar10 out, or write data: cifar10)"}},
 		{"bare number", "stop: 640 steps", "stop: 640", []string{"q.yaml:5: schedule.stop: 640: " + like + " (a bare number could be either: write 640 steps or 640 epochs)"}},
 		{"misspelt unit", "stop: 640 steps", "stop: 640 stesp", []string{`q.yaml:5: schedule.stop: "640 stesp": ` + like + " (did you mean 640 steps?)"}},
 		{"iterations", "stop: 640 steps", "stop: 640 iterations", []string{`q.yaml:5: schedule.stop: "640 iterations": ` + like + " (write 640 steps)"}},
@@ -369,6 +379,9 @@ func TestResolved(t *testing.T) {
 			again, err := Parse(file, text)
 			if err != nil {
 				t.Fatalf("%v\n%s", err, text)
+			}
+			for _, p := range append(again.Plans, p) {
+				p.spec.Vary = nil // its places in the file; p.Varied has what it says
 			}
 			if len(again.Plans) != 1 || !reflect.DeepEqual(again.Plans[0], p) {
 				t.Errorf("%s, %s:\n%+v\nwas\n%+v\n%s", file, p.Profile, again.Plans[0], p, text)

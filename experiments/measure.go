@@ -93,6 +93,9 @@ func (m Measurements) Options() map[string]map[string]float64 {
 	return all
 }
 
+// mostDraws is the largest number of errors of draws, which a record has in one line.
+const mostDraws = 50_000
+
 // checkGrid checks that a grid has a point in its middle, where the trained net is.
 func checkGrid(s string) (problem, hint string) {
 	if n, err := strconv.Atoi(s); err == nil && n%2 == 0 {
@@ -113,6 +116,9 @@ func (d *decoder) measurable(plan *Plan, s *Spec) {
 			d.add(d.place("figures"), "lesion deletes blocks, and "+err.Error(), "leave the net or the figure out")
 			told = append(told, run.Net)
 		}
+	}
+	if draws := s.Lesion.Most * s.Lesion.Draws; draws > mostDraws && asked("lesion", s.Figures) && d.sound("lesion.most", "lesion.draws") {
+		d.add(d.place("lesion.draws", "lesion.most"), fmt.Sprintf("%d draws for each of %d numbers of blocks are more than %d", s.Lesion.Draws, s.Lesion.Most, mostDraws), "")
 	}
 	if dataset.Of(s.Data).Photos && asked("gradient_correlation", s.Figures) && d.sound("data") {
 		d.add(d.place("figures", "data"), "gradient_correlation is for images in the device's memory, and photos are not", "leave the figure out")

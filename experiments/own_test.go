@@ -30,7 +30,7 @@ func TestOwnImages(t *testing.T) {
 		"with a test set":    {counted(1000, 200), "input: {size: 32}\n", 1000, 0, 8, 128, 0, 4},
 		"without":            {counted(1000, 0), "input: {size: 32}\n", 900, 100, 7, 128, 0, 4},
 		"what is held out":   {counted(1000, 0), "input: {size: 32}\nvalidation: 300\n", 700, 300, 5, 128, 0, 4},
-		"a part":             {counted(1000, 0), "input: {size: 32}\ntrain: 256\n", 256, 100, 2, 128, 0, 4},
+		"a part":             {counted(1000, 0), "input: {size: 32}\ntrain: 256\n", 256, 25, 2, 128, 0, 4},
 		"photos":             {counted(1000, 200), "batch: 50\n", 1000, 0, 20, 50, 224, 0},
 		"photos, not small":  {counted(1000, 200), "", 1000, 0, 4, 256, 224, 0},
 		"elsewhere":          {Reader{}, "input: {size: 32}\n", 0, 0, 78, 128, 0, 4},

@@ -151,7 +151,7 @@ func (d *decoder) images(s *Spec) {
 }
 
 // own counts the user's own images, into set, and fills in train and validation if s lacks them:
-// all images, and without a test set a tenth of them held out. It returns false after a complaint.
+// all images, and without a test set a tenth as many held out. It returns false after a complaint.
 func (d *decoder) own(s *Spec, set *dataset.Set) bool {
 	set.Train = cmp.Or(s.Train+s.Validation, uncounted)
 	if d.count == nil {
@@ -168,11 +168,12 @@ func (d *decoder) own(s *Spec, set *dataset.Set) bool {
 	}
 	set.Train, set.Test = train, test
 	if test == 0 && s.Validation == 0 {
+		tenth := max(1, cmp.Or(s.Train, train)/10)
 		if d.written("validation") {
-			d.add(d.place("validation"), "there is no test set, so some images have to be held out", fmt.Sprintf("write validation: %d, or leave it out", max(1, train/10)))
+			d.add(d.place("validation"), "there is no test set, so some images have to be held out", fmt.Sprintf("write validation: %d, or leave it out", tenth))
 			return false
 		}
-		s.Validation = max(1, train/10)
+		s.Validation = tenth
 	}
 	if s.Train == 0 {
 		s.Train = max(0, train-s.Validation)

@@ -17,12 +17,53 @@ type Arch struct {
 	Residual   bool            // whether the blocks have shortcuts
 	Bottleneck bool            // blocks of 1x1, 3x3 and 1x1 convolutions (paper Figure 5) instead of two 3x3
 	Single     bool            // residual nets: blocks of one 3x3 convolution instead of two (paper section 3.2)
-	Preact     bool            // residual CIFAR nets: batch norm and rectifier before each convolution (He et al. 2016)
+	Order      Order           // residual CIFAR nets: where a block's last activations are
 	Shortcut   byte            // residual nets: 'A', 'B' or 'C' (paper section 4.1, Table 3)
 	Where      kernel.PadWhere // position of the zero channels of shortcut A
 	V15        bool            // bottlenecks: stride on the 3x3 convolution, as in torchvision, instead of the first 1x1
 	PoolPad    bool            // ImageNet nets: max-pool padded by 1, as in PyTorch, instead of 0, as in Caffe
+	Weights    Weights         // residual nets: factors of shortcut and branch
 }
+
+// Order is where the activations of a block are (He et al. 2016, "Identity Mappings",
+// Figure 4).
+type Order uint8
+
+const (
+	Original      Order = iota // (a) relu(x + bn(conv(...)))
+	BNAfterAdd                 // (b) relu(bn(x + conv(...)))
+	ReLUBeforeAdd              // (c) x + relu(bn(conv(...)))
+	ReLUPreact                 // (d) x + bn(conv(... relu(x)))
+	Preact                     // (e) x + conv(... relu(bn(x))), full pre-activation
+)
+
+// orders are the variants of a name.
+var orders = []string{"", "bn-after-add", "relu-before-add", "relu-preact", "preact"}
+
+func (o Order) String() string { return orders[o] }
+
+// Weights are the factors that shortcut and branch are multiplied by before the addition
+// (He et al. 2016, Table 1). The zero value is the sum of the two as they are.
+type Weights struct {
+	Shortcut float32 // constant factor of the shortcut; 0 for none
+	Branch   float32 // constant factor of the branch; 0 for none
+	Gate     Gate
+	Start    float32 // bias of the gates before training
+}
+
+// Gate says what is multiplied by gates g(x) = sigmoid(conv(x) + bias), where the
+// convolution is 1x1.
+type Gate uint8
+
+const (
+	NoGate    Gate = iota
+	Exclusive      // the shortcut by 1 - g, the branch by g
+	OnlySide       // the shortcut by 1 - g
+)
+
+var gates = []string{"", "exclusive", "shortcut"}
+
+func (g Gate) String() string { return gates[g] }
 
 // imagenet lists the blocks of each stage of the ImageNet nets (paper Table 1). These
 // depths always mean these nets, whatever the data set.
@@ -79,7 +120,10 @@ func (a Arch) layers() int {
 //	split        zero channels of shortcut A on both sides of the copied ones
 //	single       residual nets: blocks of one layer, twice as many; depths 3n+2
 //	bottleneck   CIFAR nets: blocks are bottlenecks; depths 9n+2
-//	preact       residual CIFAR nets: full pre-activation (He et al. 2016, "Identity Mappings")
+//	preact, relu-preact, relu-before-add, bn-after-add
+//	             residual CIFAR nets: another order of activations (Order)
+//	scale=0.5, branch-scale=0.5, gate=exclusive, gate=shortcut, gate-bias=-6
+//	             residual nets: factors of shortcut and branch (Weights)
 //	v1.5         bottlenecks: stride on the 3x3 convolution
 //	pool-pad1    ImageNet nets: PyTorch's padding of the max-pool
 //	torchvision  residual ImageNet nets as in torchvision: B, pool-pad1 and v1.5
@@ -125,8 +169,15 @@ func parseArch(parts []string) (a Arch, err error) {
 			}
 			a.Shortcut = v[0]
 		case v == "bottleneck", v == "single":
-		case v == "preact":
-			a.Preact = true
+		case slices.Contains(orders[1:], v):
+			if a.Order != Original {
+				return a, fmt.Errorf("variant %q is a second order of activations, after %s", v, a.Order)
+			}
+			a.Order = Order(slices.Index(orders, v))
+		case strings.Contains(v, "="):
+			if err := a.Weights.parse(v); err != nil {
+				return a, err
+			}
 		case v == "split":
 			a.Where = kernel.Split
 		case v == "v1.5":
@@ -139,13 +190,55 @@ func parseArch(parts []string) (a Arch, err error) {
 			}
 			a = a.torchvision()
 		default:
-			return a, fmt.Errorf("variant %q is unknown; want A, B, C, split, single, bottleneck, preact, v1.5, pool-pad1 or torchvision", v)
+			return a, fmt.Errorf("variant %q is unknown; want A, B, C, split, single, bottleneck, preact, relu-preact, relu-before-add, bn-after-add, scale=0.5, branch-scale=0.5, gate=exclusive, gate=shortcut, gate-bias=-6, v1.5, pool-pad1 or torchvision", v)
 		}
 	}
 	if a.Residual && a.Shortcut == 0 {
 		a.Shortcut = a.usual()
 	}
 	return a, a.check()
+}
+
+// parse reads a variant with a value: "scale=0.5".
+func (w *Weights) parse(variant string) error {
+	name, value, _ := strings.Cut(variant, "=")
+	number := func(target *float32, lo, hi float64) error {
+		x, err := strconv.ParseFloat(value, 32)
+		if err != nil || strconv.FormatFloat(x, 'g', -1, 32) != value || !(x >= lo && x <= hi) {
+			return fmt.Errorf("%s: %q is not a number from %g to %g, such as 0.5", name, value, lo, hi)
+		}
+		if *target != 0 {
+			return fmt.Errorf("variant %q is a second %s", variant, name)
+		}
+		*target = float32(x)
+		return nil
+	}
+	const least, most = 1e-3, 100
+	switch name {
+	case "scale", "branch-scale":
+		switch {
+		case value == "1":
+			return fmt.Errorf("%s changes nothing; leave it out", variant)
+		case variant == "scale=0":
+			return fmt.Errorf("a net whose shortcuts are multiplied by 0 is a plain net; write plain in place of resnet")
+		case name == "scale":
+			return number(&w.Shortcut, least, most)
+		}
+		return number(&w.Branch, least, most)
+	case "gate":
+		g := slices.Index(gates, value)
+		switch {
+		case g < 1:
+			return fmt.Errorf("gate: %q is unknown; want gate=exclusive or gate=shortcut", value)
+		case w.Gate != NoGate:
+			return fmt.Errorf("variant %q is a second gate, after %s", variant, w.Gate)
+		}
+		w.Gate = Gate(g)
+		return nil
+	case "gate-bias":
+		return number(&w.Start, -most, most)
+	}
+	return fmt.Errorf("variant %q is unknown; with a value there are scale, branch-scale, gate and gate-bias", variant)
 }
 
 // usual is the shortcut of the paper's residual net of this kind: B for bottlenecks, else
@@ -170,10 +263,18 @@ func (a Arch) check() error {
 		return fmt.Errorf("single puts a shortcut around every layer, and a plain net has none")
 	case a.Single && a.Bottleneck:
 		return fmt.Errorf("single puts a shortcut around every layer, and bottlenecks are blocks of three")
-	case a.Preact && !a.Residual:
-		return fmt.Errorf("preact is about what is added to a shortcut, and a plain net has none")
-	case a.Preact && a.ImageNet():
-		return fmt.Errorf("preact is for CIFAR nets, such as resnet-110/preact, and %s always mean the ImageNet nets", imagenetDepths)
+	case a.Order != Original && !a.Residual:
+		return fmt.Errorf("%s is about what is added to a shortcut, and a plain net has none", a.Order)
+	case a.Order != Original && a.ImageNet():
+		return fmt.Errorf("%s is for CIFAR nets, such as resnet-110/%[1]s, and %s always mean the ImageNet nets", a.Order, imagenetDepths)
+	case a.Weights != Weights{} && !a.Residual:
+		return fmt.Errorf("%s is about shortcuts, and a plain net has none", a.Weights.variants()[0])
+	case a.Weights != Weights{} && a.Order != Original:
+		return fmt.Errorf("%s is for blocks that end with a rectifier, and with %s they do not", a.Weights.variants()[0], a.Order)
+	case a.Weights.Start != 0 && a.Weights.Gate == NoGate:
+		return fmt.Errorf("gate-bias is about gates, and there are none; add gate=exclusive or gate=shortcut")
+	case a.Weights.Gate != NoGate && (a.Weights.Shortcut != 0 || a.Weights.Branch != 0):
+		return fmt.Errorf("gates and constant factors exclude each other; leave out gate or scale")
 	case a.Where == kernel.Split && !a.Residual:
 		return fmt.Errorf("split is about the zero channels of shortcut A, and a plain net has no shortcuts")
 	case a.Where == kernel.Split && a.Shortcut != 'A':
@@ -254,7 +355,8 @@ func (a Arch) String() string {
 		{a.Bottleneck && !a.ImageNet(), "bottleneck"},
 		{a.Residual && a.Shortcut != a.usual(), string(rune(a.Shortcut))},
 		{a.Single, "single"},
-		{a.Preact, "preact"},
+		{a.Order != Original, a.Order.String()},
+		{a.Weights != Weights{}, strings.Join(a.Weights.variants(), "/")},
 		{a.Where == kernel.Split, "split"},
 		{a.V15, "v1.5"},
 		{a.PoolPad, "pool-pad1"},
@@ -264,4 +366,20 @@ func (a Arch) String() string {
 		}
 	}
 	return s
+}
+
+// variants are the parts of a net's name for these weights.
+func (w Weights) variants() (all []string) {
+	number := func(name string, x float32) {
+		if x != 0 {
+			all = append(all, name+"="+strconv.FormatFloat(float64(x), 'g', -1, 32))
+		}
+	}
+	number("scale", w.Shortcut)
+	number("branch-scale", w.Branch)
+	if w.Gate != NoGate {
+		all = append(all, "gate="+w.Gate.String())
+	}
+	number("gate-bias", w.Start)
+	return all
 }

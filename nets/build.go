@@ -60,10 +60,11 @@ func (k Kind) IsWeight() bool { return k == ConvWeight || k == LinearWeight }
 
 // Param is a learned leaf of the graph.
 type Param struct {
-	Name string // as PyTorch names it: "layer1.0.conv1.weight"
-	Kind Kind
-	Node *G.Node
-	Grad *G.Node // mode Train only
+	Name  string // as PyTorch names it: "layer1.0.conv1.weight"
+	Kind  Kind
+	Start float32 // of a Bias: its values before training
+	Node  *G.Node
+	Grad  *G.Node // mode Train only
 }
 
 // Norm is one batch norm of the net. Mean and Variance are nil except in mode Eval:
@@ -104,15 +105,18 @@ func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 				stride = 2
 			}
 			path := fmt.Sprintf("layer%d.%d.", stage+1, i)
-			if a.Preact {
+			if a.Order == Preact {
 				x = b.preact(a, path, x, width<<stage, stride, i == 0)
 			} else {
-				x = b.block(a, path, x, width<<stage, stride)
+				x = b.block(a, path, x, width<<stage, stride, i == 0)
 			}
 		}
 	}
-	if a.Preact {
+	switch a.Order {
+	case Preact:
 		x = b.norm("bn", x, nil, true)
+	case ReLUPreact:
+		x = b.apply(kernel.ReLU{}, "relu", x)
 	}
 	x = b.apply(kernel.AvgPool{}, "avgpool", x)
 	g.Logits = b.linear("fc", x, c.Classes)
@@ -141,11 +145,14 @@ type builder struct {
 
 // stem makes the layers before the first block: the 7x7 convolution and max-pool of
 // Table 1, or the 3x3 convolution of section 4.2. ImageNet nets on small images use
-// the 3x3 convolution, too. With pre-activation the stem has no batch norm: the first
-// block begins with one.
+// the 3x3 convolution, too. With pre-activation the stem has no batch norm, or no
+// rectifier: the first block begins with it.
 func (b *builder) stem(a Arch, x *G.Node, width int) *G.Node {
-	if a.Preact {
+	switch a.Order {
+	case Preact:
 		return b.conv("conv1", x, width, 3, 1)
+	case ReLUPreact:
+		return b.convNorm("conv1", "bn1", x, width, 3, 1, nil, false)
 	}
 	if !a.ImageNet() || b.cfg.shorter() <= smallImage {
 		return b.convNorm("conv1", "bn1", x, width, 3, 1, nil, true)
@@ -158,43 +165,81 @@ func (b *builder) stem(a Arch, x *G.Node, width int) *G.Node {
 	return b.apply(pool, "maxpool", x)
 }
 
-// block makes one block. In residual nets it has a shortcut.
-func (b *builder) block(a Arch, path string, x *G.Node, width, stride int) *G.Node {
+// layer is a convolution of a block.
+type layer struct{ out, size, stride int }
+
+// block lists the convolutions of a block: two of 3x3 (paper Figure 2), one of 3x3, in
+// which the paper saw no advantage (section 3.2), or a bottleneck, whose 1x1 convolutions
+// reduce the channels to a quarter and restore them (Figure 5).
+func (a Arch) block(width, stride int) []layer {
 	switch {
+	case a.Bottleneck && a.V15:
+		return []layer{{width, 1, 1}, {width, 3, stride}, {4 * width, 1, 1}}
 	case a.Bottleneck:
-		return b.bottleneck(a, path, x, width, stride)
+		return []layer{{width, 1, stride}, {width, 3, 1}, {4 * width, 1, 1}}
 	case a.Single:
-		return b.single(a, path, x, width, stride)
+		return []layer{{width, 3, stride}}
 	}
-	return b.basic(a, path, x, width, stride)
+	return []layer{{width, 3, stride}, {width, 3, 1}}
 }
 
-// basic is two 3x3 convolutions (paper Figure 2):
-// relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)).
-func (b *builder) basic(a Arch, path string, x *G.Node, width, stride int) *G.Node {
-	y := b.convNorm(path+"conv1", path+"bn1", x, width, 3, stride, nil, true)
-	add := b.shortcut(a, path, x, width, stride)
-	return b.convNorm(path+"conv2", path+"bn2", y, width, 3, 1, add, true)
-}
-
-// single is one 3x3 convolution: relu(bn(conv(x)) + shortcut(x)). The paper saw no
-// advantage in it (section 3.2).
-func (b *builder) single(a Arch, path string, x *G.Node, width, stride int) *G.Node {
-	add := b.shortcut(a, path, x, width, stride)
-	return b.convNorm(path+"conv1", path+"bn1", x, width, 3, stride, add, true)
-}
-
-// bottleneck is a 1x1 convolution that reduces the channels to a quarter, a 3x3
-// convolution, and a 1x1 convolution that restores them (paper Figure 5).
-func (b *builder) bottleneck(a Arch, path string, x *G.Node, width, stride int) *G.Node {
-	first, second := stride, 1
-	if a.V15 {
-		first, second = 1, stride
+// block makes one block: relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)), or with other
+// activations at its end. In plain nets it has no shortcut. With ReLUPreact the shortcut
+// of a stage's first block starts after the block's first rectifier, as in preact.
+func (b *builder) block(a Arch, path string, x *G.Node, width, stride int, first bool) *G.Node {
+	layers := a.block(width, stride)
+	last := len(layers) - 1
+	y := x
+	if a.Order == ReLUPreact {
+		y = b.apply(kernel.ReLU{}, path+"relu", x)
+		if first || a.Shortcut == 'C' {
+			x = y
+		}
 	}
-	y := b.convNorm(path+"conv1", path+"bn1", x, width, 1, first, nil, true)
-	y = b.convNorm(path+"conv2", path+"bn2", y, width, 3, second, nil, true)
-	add := b.shortcut(a, path, x, 4*width, stride)
-	return b.convNorm(path+"conv3", path+"bn3", y, 4*width, 1, 1, add, true)
+	for i, l := range layers[:last] {
+		y = b.convNorm(fmt.Sprintf("%sconv%d", path, i+1), fmt.Sprintf("%sbn%d", path, i+1), y, l.out, l.size, l.stride, nil, true)
+	}
+	end := layers[last]
+	side := b.shortcut(a, path, x, end.out, stride)
+	y = b.conv(fmt.Sprintf("%sconv%d", path, last+1), y, end.out, end.size, end.stride)
+	norm := fmt.Sprintf("%sbn%d", path, last+1)
+	switch a.Order {
+	case BNAfterAdd:
+		return b.norm(norm, b.apply(kernel.Add{}, path+"add", y, side), nil, true)
+	case ReLUBeforeAdd:
+		return b.apply(kernel.Add{}, path+"add", b.norm(norm, y, nil, true), side)
+	case ReLUPreact:
+		return b.norm(norm, y, side, false)
+	}
+	return b.weighted(a, path, norm, x, y, side, stride)
+}
+
+// weighted ends a block: relu(bn(y) + side), the two multiplied by the factors of
+// a.Weights. Gates are computed from x by a 1x1 convolution with bias and without batch
+// norm, with the block's stride.
+func (b *builder) weighted(a Arch, path, norm string, x, y, side *G.Node, stride int) *G.Node {
+	if b.err != nil {
+		return nil
+	}
+	var z, bias *G.Node // of the gates
+	switch w := a.Weights; {
+	case w.Gate != NoGate:
+		out := y.Shape()[1]
+		z = b.conv(path+"gate", x, out, 1, stride)
+		bias = b.bias(path+"gate.bias", out, w.Start)
+		side = b.apply(kernel.Gate{Carry: true}, path+"gate", side, z, bias)
+	case w.Shortcut != 0:
+		side = b.apply(kernel.Scale{By: w.Shortcut}, path+"scale", side)
+	}
+	switch w := a.Weights; {
+	case w.Gate == Exclusive:
+		y = b.apply(kernel.Gate{}, path+"gate", b.norm(norm, y, nil, false), z, bias)
+	case w.Branch != 0:
+		y = b.apply(kernel.Scale{By: w.Branch}, path+"branch_scale", b.norm(norm, y, nil, false))
+	default:
+		return b.norm(norm, y, side, true)
+	}
+	return b.apply(kernel.ReLU{}, path+"relu", b.apply(kernel.Add{}, path+"add", y, side))
 }
 
 // preact is a block with full pre-activation (He et al. 2016, "Identity Mappings in
@@ -208,16 +253,7 @@ func (b *builder) preact(a Arch, path string, x *G.Node, width, stride int, firs
 	if b.err != nil {
 		return nil
 	}
-	type layer struct{ out, size, stride int }
-	layers := []layer{{width, 3, stride}, {width, 3, 1}}
-	switch {
-	case a.Bottleneck && a.V15:
-		layers = []layer{{width, 1, 1}, {width, 3, stride}, {4 * width, 1, 1}}
-	case a.Bottleneck:
-		layers = []layer{{width, 1, stride}, {width, 3, 1}, {4 * width, 1, 1}}
-	case a.Single:
-		layers = layers[:1]
-	}
+	layers := a.block(width, stride)
 	out := layers[len(layers)-1].out
 	y, side := x, x
 	for i, l := range layers {
@@ -244,13 +280,13 @@ func (b *builder) side(a Arch, path string, x *G.Node, out, stride int) *G.Node 
 }
 
 // shortcut is nil in plain nets. In residual nets it is side, with a batch norm after a
-// projection.
+// projection, unless a batch norm follows the addition.
 func (b *builder) shortcut(a Arch, path string, x *G.Node, out, stride int) *G.Node {
 	if b.err != nil || !a.Residual {
 		return nil
 	}
 	y := b.side(a, path, x, out, stride)
-	if b.err != nil || a.same(x, out, stride) || a.Shortcut == 'A' {
+	if b.err != nil || a.same(x, out, stride) || a.Shortcut == 'A' || a.Order == BNAfterAdd {
 		return y
 	}
 	return b.norm(path+"downsample.1", y, nil, false)
@@ -304,12 +340,19 @@ func (b *builder) linear(name string, x *G.Node, out int) *G.Node {
 		return nil
 	}
 	w := b.param(name+".weight", LinearWeight, out, x.Shape()[1])
-	return b.apply(kernel.Linear{Out: out}, name, x, w, b.param(name+".bias", Bias, out))
+	return b.apply(kernel.Linear{Out: out}, name, x, w, b.bias(name+".bias", out, 0))
 }
 
 func (b *builder) param(name string, kind Kind, shape ...int) *G.Node {
 	n := b.leaf(name, shape...)
 	b.g.Params = append(b.g.Params, &Param{Name: name, Kind: kind, Node: n})
+	return n
+}
+
+// bias makes a bias whose values before training are start.
+func (b *builder) bias(name string, channels int, start float32) *G.Node {
+	n := b.param(name, Bias, channels)
+	b.g.Params[len(b.g.Params)-1].Start = start
 	return n
 }
 

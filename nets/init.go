@@ -11,7 +11,7 @@ import (
 // Init returns the initial value of a parameter. It depends only on the seed and the
 // parameter's name. Weights of convolutions are normal with variance 2/fan (He et al.
 // 2015, "Delving Deep into Rectifiers", equations 10 and 14). fan is the fan-in, or with
-// fanOut the fan-out. Scales start at 1, shifts and biases at 0.
+// fanOut the fan-out. Scales start at 1, shifts at 0, biases at p.Start.
 //
 // The paper does not say how to initialise the classifier. No rectifier follows it. With
 // variance 2/fan the logits of deep residual nets are so large that some nets never get
@@ -24,6 +24,10 @@ func Init(p *Param, seed uint64, fanOut bool) []float32 {
 	case Scale:
 		for i := range w {
 			w[i] = 1
+		}
+	case Bias:
+		for i := range w {
+			w[i] = p.Start
 		}
 	case ConvWeight, LinearWeight:
 		variance := 2 / float64(len(w)/shape[0])

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"depthlab/nets/kernel"
+	"depthlab/nets/ops"
 )
 
 var cifar = Config{Batch: 128, Channels: 3, Size: 32, Classes: 10, Eps: 1e-5}
@@ -138,23 +139,139 @@ func TestCountBottlenecks(t *testing.T) {
 	}
 }
 
-// Pre-activation nets have as many parameters as He et al. 2016 say (1.7M in both), and
-// exactly the sum over their layers (a projection has no batch norm, the last sum has
-// one). Their multiply-adds are those of the nets without pre-activation, projections
-// included.
+// Pre-activation nets have exactly the sum over their layers (a projection has no batch
+// norm, the last sum has one). Their multiply-adds are those of the nets without pre-activation, projections
+// included. The other orders of activations have the same parts; where the addition
+// comes before the batch norm, a projection has none of its own.
 func TestCountPreact(t *testing.T) {
+	cifar100 := cifar
+	cifar100.Classes = 100
 	for _, c := range []struct {
 		name         string
 		params, macs int64
+		of100        int64 // parameters for 100 classes
 	}{
-		{"resnet-110/preact", 1727962, 252887680},
-		{"resnet-164/bottleneck/preact", 1703258, 244500992},
-		{"resnet-1001/bottleneck/preact", 10327706, 1487849984},
+		{"resnet-110", 1727962, 252887680, 1733812},
+		{"resnet-110/preact", 1727962, 252887680, 1733812},
+		{"resnet-110/relu-preact", 1727962, 252887680, 1733812},
+		{"resnet-110/relu-before-add", 1727962, 252887680, 1733812},
+		{"resnet-110/bn-after-add", 1727962, 252887680, 1733812},
+		{"resnet-164/bottleneck", 1704154, 244500992, 1727284},
+		{"resnet-164/bottleneck/preact", 1703258, 244500992, 1726388},
+		{"resnet-164/bottleneck/relu-preact", 1704154, 244500992, 1727284},
+		{"resnet-164/bottleneck/relu-before-add", 1704154, 244500992, 1727284},
+		{"resnet-164/bottleneck/bn-after-add", 1703258, 244500992, 1726388},
+		{"resnet-1001/bottleneck/preact", 10327706, 1487849984, 10350836},
 	} {
 		params, macs, err := Count(parse(t, c.name), cifar)
 		if err != nil || params != c.params || macs != c.macs {
 			t.Errorf("%s: %d parameters and %d multiply-adds, want %d and %d (%v)", c.name, params, macs, c.params, c.macs, err)
 		}
+		if params, _, err := Count(parse(t, c.name), cifar100); err != nil || params != c.of100 {
+			t.Errorf("%s for 100 classes: %d parameters, want %d (%v)", c.name, params, c.of100, err)
+		}
+	}
+}
+
+// Pre-activation nets have as many parameters as He et al. 2016 say (1.7M, 1.7M, 10.2M).
+// These are those of convolutions and classifier, without batch norms.
+func TestCountWithoutNorms(t *testing.T) {
+	for _, c := range []struct {
+		name, published string
+		want            int
+	}{{"resnet-110/preact", "1.7M", 1719866}, {"resnet-164/bottleneck/preact", "1.7M", 1679034}, {"resnet-1001/bottleneck/preact", "10.2M", 10178490}} {
+		params, _, err := parse(t, c.name).Leaves(cifar)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, p := range params {
+			if p.Kind != Scale && p.Kind != Shift {
+				got += p.Node.Shape().TotalSize()
+			}
+		}
+		if million := fmt.Sprintf("%.1fM", float64(got)/1e6); got != c.want || million != c.published {
+			t.Errorf("%s: %d parameters, want %d, which are %s", c.name, got, c.want, c.published)
+		}
+	}
+}
+
+// Constant factors have no parameters. A gate has a 1x1 convolution from the block's
+// input to its output, and a bias.
+func TestCountWeighted(t *testing.T) {
+	const plain, n = 1727962, 18
+	gates := int64(n*16*16 + 16*32 + (n-1)*32*32 + 32*64 + (n-1)*64*64 + n*(16+32+64))
+	for name, want := range map[string]int64{
+		"resnet-110/scale=0.5": plain, "resnet-110/scale=0.5/branch-scale=0.5": plain,
+		"resnet-110/gate=exclusive": plain + gates, "resnet-110/gate=shortcut/gate-bias=-6": plain + gates,
+	} {
+		if params, _, err := Count(parse(t, name), cifar); err != nil || params != want {
+			t.Errorf("%s: %d parameters, want %d (%v)", name, params, want, err)
+		}
+	}
+}
+
+// The last operations of a block, and of the net, for each order of activations and each
+// kind of factors.
+func TestBlockEnds(t *testing.T) {
+	for name, want := range map[string]string{
+		"resnet-8":                          "conv batchnorm+relu | conv batchnorm+relu conv batchnorm+add+relu",
+		"resnet-8/bn-after-add":             "conv batchnorm+relu | conv batchnorm+relu conv add batchnorm+relu",
+		"resnet-8/relu-before-add":          "conv batchnorm+relu | conv batchnorm+relu conv batchnorm+relu add",
+		"resnet-8/relu-preact":              "conv batchnorm | relu conv batchnorm+relu conv batchnorm+add | relu",
+		"resnet-8/preact":                   "conv | batchnorm+relu conv batchnorm+relu conv add | batchnorm+relu",
+		"resnet-8/scale=0.5":                "conv batchnorm+relu | conv batchnorm+relu conv scale batchnorm+add+relu",
+		"resnet-8/branch-scale=0.5":         "conv batchnorm+relu | conv batchnorm+relu conv batchnorm scale add relu",
+		"resnet-8/scale=0.5/branch-scale=2": "conv batchnorm+relu | conv batchnorm+relu conv scale batchnorm scale add relu",
+		"resnet-8/gate=shortcut":            "conv batchnorm+relu | conv batchnorm+relu conv conv gate batchnorm+add+relu",
+		"resnet-8/gate=exclusive":           "conv batchnorm+relu | conv batchnorm+relu conv conv gate batchnorm gate add relu",
+		"resnet-11/bottleneck/relu-preact":  "conv batchnorm | relu conv batchnorm+relu conv batchnorm+relu conv batchnorm conv batchnorm+add | relu",
+		"resnet-11/bottleneck/bn-after-add": "conv batchnorm+relu | conv batchnorm+relu conv batchnorm+relu conv conv add batchnorm+relu",
+		"resnet-11/bottleneck":              "conv batchnorm+relu | conv batchnorm+relu conv batchnorm+relu conv batchnorm conv batchnorm+add+relu",
+		"resnet-5/single/relu-before-add":   "conv batchnorm+relu | conv batchnorm+relu add",
+	} {
+		var stem, block, end []string
+		g := build(t, name, Train)
+		for _, n := range g.Expr.AllNodes() {
+			op, ok := n.Op().(*ops.Op)
+			if !ok || n.ID() >= g.Loss.ID() || op.Output > 0 {
+				continue
+			}
+			word, _, _ := strings.Cut(op.Kernel.String(), " ")
+			if k, ok := op.Kernel.(kernel.BatchNorm); ok {
+				word += map[bool]string{true: "+add"}[k.Add] + map[bool]string{true: "+relu"}[k.ReLU]
+			}
+			switch {
+			case strings.HasPrefix(op.Layer, "layer1.0."):
+				block = append(block, word)
+			case op.Layer == "conv1" || op.Layer == "bn1":
+				stem = append(stem, word)
+			case op.Layer == "bn" || op.Layer == "relu":
+				end = append(end, word)
+			}
+		}
+		got := strings.Join(stem, " ") + " | " + strings.Join(block, " ")
+		if end != nil {
+			got += " | " + strings.Join(end, " ")
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// The bias of gates starts at the value in the net's name, that of the classifier at 0.
+func TestGateBias(t *testing.T) {
+	g := build(t, "resnet-8/gate=exclusive/gate-bias=-6", Train)
+	for name, want := range map[string]float32{"layer2.0.gate.bias": -6, "fc.bias": 0} {
+		for _, v := range Init(find(t, g, name), 1, false) {
+			if v != want {
+				t.Errorf("%s starts as %g, want %g", name, v, want)
+			}
+		}
+	}
+	if find(t, g, "layer2.0.gate.weight").Grad == nil || find(t, g, "layer2.0.gate.bias").Grad == nil {
+		t.Error("a gate is not trained")
 	}
 }
 
@@ -213,8 +330,15 @@ func TestParseArch(t *testing.T) {
 		{"resnet-164", Arch{Depth: 164, Residual: true, Shortcut: 'A'}, "resnet-164"},
 		{"resnet-164/bottleneck", Arch{Depth: 164, Residual: true, Bottleneck: true, Shortcut: 'B'}, "resnet-164/bottleneck"},
 		{"plain-11/bottleneck/v1.5", Arch{Depth: 11, Bottleneck: true, V15: true}, "plain-11/bottleneck/v1.5"},
-		{"resnet-110/preact", Arch{Depth: 110, Residual: true, Preact: true, Shortcut: 'A'}, "resnet-110/preact"},
-		{"resnet-164/preact/bottleneck", Arch{Depth: 164, Residual: true, Bottleneck: true, Preact: true, Shortcut: 'B'}, "resnet-164/bottleneck/preact"},
+		{"resnet-110/preact", Arch{Depth: 110, Residual: true, Order: Preact, Shortcut: 'A'}, "resnet-110/preact"},
+		{"resnet-164/preact/bottleneck", Arch{Depth: 164, Residual: true, Bottleneck: true, Order: Preact, Shortcut: 'B'}, "resnet-164/bottleneck/preact"},
+		{"resnet-110/bn-after-add", Arch{Depth: 110, Residual: true, Order: BNAfterAdd, Shortcut: 'A'}, "resnet-110/bn-after-add"},
+		{"resnet-164/relu-before-add/bottleneck", Arch{Depth: 164, Residual: true, Bottleneck: true, Order: ReLUBeforeAdd, Shortcut: 'B'}, "resnet-164/bottleneck/relu-before-add"},
+		{"resnet-110/relu-preact/C", Arch{Depth: 110, Residual: true, Order: ReLUPreact, Shortcut: 'C'}, "resnet-110/C/relu-preact"},
+		{"resnet-110/branch-scale=0.5/scale=0.5", Arch{Depth: 110, Residual: true, Shortcut: 'A', Weights: Weights{Shortcut: 0.5, Branch: 0.5}}, "resnet-110/scale=0.5/branch-scale=0.5"},
+		{"resnet-110/gate-bias=-6/gate=exclusive", Arch{Depth: 110, Residual: true, Shortcut: 'A', Weights: Weights{Gate: Exclusive, Start: -6}}, "resnet-110/gate=exclusive/gate-bias=-6"},
+		{"resnet-110/gate=shortcut/gate-bias=0", Arch{Depth: 110, Residual: true, Shortcut: 'A', Weights: Weights{Gate: OnlySide}}, "resnet-110/gate=shortcut"},
+		{"resnet-34/scale=0.5", Arch{Depth: 34, Residual: true, Shortcut: 'A', Weights: Weights{Shortcut: 0.5}}, "resnet-34/scale=0.5"},
 		{"resnet-29/A/bottleneck", Arch{Depth: 29, Residual: true, Bottleneck: true, Shortcut: 'A'}, "resnet-29/bottleneck/A"},
 	} {
 		a, err := ParseArch(c.name)
@@ -233,52 +357,76 @@ func TestParseArch(t *testing.T) {
 
 func TestParseArchRefuses(t *testing.T) {
 	for name, hint := range map[string]string{
-		"":                                "such as plain-20",
-		"resnet":                          "want plain-DEPTH or resnet-DEPTH",
-		"vgg-16":                          "want plain-DEPTH or resnet-DEPTH",
-		"ResNet-20":                       "want plain-DEPTH or resnet-DEPTH",
-		" resnet-20":                      "want plain-DEPTH or resnet-DEPTH",
-		"resnet-":                         `depth "" is not a whole number`,
-		"resnet-x":                        `depth "x" is not a whole number`,
-		"resnet-+20":                      "is not a whole number",
-		"resnet-020":                      "is not a whole number",
-		"resnet-20 ":                      "is not a whole number",
-		"resnet-9223372036854775808":      "is not a whole number",
-		"resnet-35":                       "depth 35 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152); the nearest are 34 and 38",
-		"resnet-19":                       "the nearest are 18 and 20",
-		"plain-100":                       "the nearest are 98 and 101",
-		"resnet-35/bottleneck":            "depth 35 of bottlenecks is not 9n+2; the nearest are 29 and 38",
-		"resnet-8/bottleneck":             "the nearest are 11 and 20",
-		"resnet-50/bottleneck":            "always mean the ImageNet nets",
-		"plain-18/bottleneck":             "always mean the ImageNet nets",
-		"plain-20/single":                 "a plain net has none",
-		"resnet-50/single":                "bottlenecks are blocks of three",
-		"resnet-29/bottleneck/single":     "bottlenecks are blocks of three",
-		"resnet-19/single":                "depth 19 of single layers is not 3n+2; the nearest are 17 and 20",
-		"plain-20/preact":                 "a plain net has none",
-		"resnet-50/preact":                "preact is for CIFAR nets, such as resnet-110/preact",
-		"plain-20/split":                  "a plain net has no shortcuts",
-		"resnet-34/v1.5":                  "a net of 34 layers has none",
-		"resnet-20/v1.5":                  "a net of 20 layers has none",
-		"resnet-20/pool-pad1":             "a CIFAR net has none",
-		"resnet-164/bottleneck/pool-pad1": "a CIFAR net has none",
-		"resnet-20/torchvision":           "torchvision means the residual nets of 18, 34, 50, 101 and 152",
-		"plain-18/torchvision":            "torchvision means the residual nets",
-		"resnet-18/B/torchvision":         "must be the only variant",
-		"resnet-50/split":                 "zero channels of shortcut A, and B has none",
-		"resnet-50/v1.5/v1.5":             `"v1.5" is given twice`,
-		"plain-2":                         "the nearest are 8 and 14",
-		"plain--4":                        "the nearest are 8 and 14",
-		"plain-0":                         "the nearest are 8 and 14",
-		"resnet-12008":                    "over 12002",
-		"plain-20/A":                      `a plain net has no shortcuts, so no variant "A"`,
-		"resnet-20/D":                     `variant "D" is unknown; want A, B, C`,
-		"resnet-20/b":                     `variant "b" is unknown; want A, B, C`,
-		"resnet-20/":                      `variant "" is unknown`,
-		"resnet-20/A/B":                   `variant "B" is a second shortcut, after A`,
-		"resnet-20/split/split":           `variant "split" is given twice`,
-		"resnet-20/B/split":               "zero channels of shortcut A, and B has none",
-		"resnet-20/split/C":               "zero channels of shortcut A, and C has none",
+		"":                                        "such as plain-20",
+		"resnet":                                  "want plain-DEPTH or resnet-DEPTH",
+		"vgg-16":                                  "want plain-DEPTH or resnet-DEPTH",
+		"ResNet-20":                               "want plain-DEPTH or resnet-DEPTH",
+		" resnet-20":                              "want plain-DEPTH or resnet-DEPTH",
+		"resnet-":                                 `depth "" is not a whole number`,
+		"resnet-x":                                `depth "x" is not a whole number`,
+		"resnet-+20":                              "is not a whole number",
+		"resnet-020":                              "is not a whole number",
+		"resnet-20 ":                              "is not a whole number",
+		"resnet-9223372036854775808":              "is not a whole number",
+		"resnet-35":                               "depth 35 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152); the nearest are 34 and 38",
+		"resnet-19":                               "the nearest are 18 and 20",
+		"plain-100":                               "the nearest are 98 and 101",
+		"resnet-35/bottleneck":                    "depth 35 of bottlenecks is not 9n+2; the nearest are 29 and 38",
+		"resnet-8/bottleneck":                     "the nearest are 11 and 20",
+		"resnet-50/bottleneck":                    "always mean the ImageNet nets",
+		"plain-18/bottleneck":                     "always mean the ImageNet nets",
+		"plain-20/single":                         "a plain net has none",
+		"resnet-50/single":                        "bottlenecks are blocks of three",
+		"resnet-29/bottleneck/single":             "bottlenecks are blocks of three",
+		"resnet-19/single":                        "depth 19 of single layers is not 3n+2; the nearest are 17 and 20",
+		"plain-20/preact":                         "a plain net has none",
+		"resnet-50/preact":                        "preact is for CIFAR nets, such as resnet-110/preact",
+		"resnet-50/relu-preact":                   "relu-preact is for CIFAR nets, such as resnet-110/relu-preact",
+		"plain-20/bn-after-add":                   "a plain net has none",
+		"resnet-20/preact/bn-after-add":           `"bn-after-add" is a second order of activations, after preact`,
+		"resnet-20/bn-before-add":                 `variant "bn-before-add" is unknown; want A, B, C`,
+		"resnet-20/scale":                         `variant "scale" is unknown`,
+		"resnet-20/scale=":                        `scale: "" is not a number from 0.001 to 100`,
+		"resnet-20/scale=half":                    `scale: "half" is not a number from 0.001 to 100, such as 0.5`,
+		"resnet-20/scale=0.50":                    `scale: "0.50" is not a number`,
+		"resnet-20/scale=NaN":                     `scale: "NaN" is not a number`,
+		"resnet-20/scale=-1":                      `scale: "-1" is not a number`,
+		"resnet-20/scale=0":                       "is a plain net; write plain in place of resnet",
+		"resnet-20/branch-scale=0":                `branch-scale: "0" is not a number`,
+		"resnet-20/scale=1":                       "scale=1 changes nothing",
+		"resnet-20/scale=0.5/scale=0.25":          `"scale=0.25" is a second scale`,
+		"resnet-20/gain=2":                        `"gain=2" is unknown; with a value there are scale, branch-scale, gate and gate-bias`,
+		"plain-20/scale=0.5":                      "scale=0.5 is about shortcuts, and a plain net has none",
+		"plain-20/gate-bias=-1":                   "gate-bias=-1 is about shortcuts",
+		"resnet-20/preact/scale=0.5":              "scale=0.5 is for blocks that end with a rectifier, and with preact they do not",
+		"resnet-20/gate=both":                     `gate: "both" is unknown; want gate=exclusive or gate=shortcut`,
+		"resnet-20/gate=":                         `gate: "" is unknown`,
+		"resnet-20/gate=shortcut/gate=exclusive":  `"gate=exclusive" is a second gate, after shortcut`,
+		"resnet-20/gate-bias=-6":                  "there are none; add gate=exclusive or gate=shortcut",
+		"resnet-20/gate=shortcut/gate-bias=-1000": "is not a number from -100 to 100",
+		"resnet-20/gate=shortcut/scale=0.5":       "exclude each other",
+		"plain-20/split":                          "a plain net has no shortcuts",
+		"resnet-34/v1.5":                          "a net of 34 layers has none",
+		"resnet-20/v1.5":                          "a net of 20 layers has none",
+		"resnet-20/pool-pad1":                     "a CIFAR net has none",
+		"resnet-164/bottleneck/pool-pad1":         "a CIFAR net has none",
+		"resnet-20/torchvision":                   "torchvision means the residual nets of 18, 34, 50, 101 and 152",
+		"plain-18/torchvision":                    "torchvision means the residual nets",
+		"resnet-18/B/torchvision":                 "must be the only variant",
+		"resnet-50/split":                         "zero channels of shortcut A, and B has none",
+		"resnet-50/v1.5/v1.5":                     `"v1.5" is given twice`,
+		"plain-2":                                 "the nearest are 8 and 14",
+		"plain--4":                                "the nearest are 8 and 14",
+		"plain-0":                                 "the nearest are 8 and 14",
+		"resnet-12008":                            "over 12002",
+		"plain-20/A":                              `a plain net has no shortcuts, so no variant "A"`,
+		"resnet-20/D":                             `variant "D" is unknown; want A, B, C`,
+		"resnet-20/b":                             `variant "b" is unknown; want A, B, C`,
+		"resnet-20/":                              `variant "" is unknown`,
+		"resnet-20/A/B":                           `variant "B" is a second shortcut, after A`,
+		"resnet-20/split/split":                   `variant "split" is given twice`,
+		"resnet-20/B/split":                       "zero channels of shortcut A, and B has none",
+		"resnet-20/split/C":                       "zero channels of shortcut A, and C has none",
 	} {
 		_, err := ParseArch(name)
 		if err == nil {

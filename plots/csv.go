@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 
@@ -20,6 +21,9 @@ func commaSeparated(_ Question, nets []*net) []byte {
 	for _, r := range rows(nets) {
 		fields := []string{r.Label(), strconv.Itoa(len(r.done)), strconv.Itoa(r.Steps)}
 		for _, x := range []float64{r.train, r.trainStd, r.full, r.test, r.testStd, r.best, r.paperTrain, r.paperTest} {
+			if x == failed {
+				x = math.NaN() // no number
+			}
 			fields = append(fields, percent(x, ""))
 		}
 		w.Write(fields)

@@ -52,7 +52,11 @@ func landscapeLines1D(title string, nets []*net) (*figure, error) {
 		y.ticks = append(y.ticks, tick{e, strconv.FormatFloat(math.Pow(10, e), 'g', -1, 64)})
 	}
 	x := axis{label: "distance along the direction", min: -span, max: span, ticks: ticks(-span, span, 4, 1)}
-	fig := &figure{title: title, notes: append(notes(nets, leftOut(nets, func(n *net) int { return len(n.open) })), landscapeNote)}
+	note := landscapeNote
+	if hi > y.max {
+		note += fmt.Sprintf(" Losses above %d are cut off.", mostLoss)
+	}
+	fig := &figure{title: title, notes: append(notes(nets, leftOut(nets, func(n *net) int { return len(n.open) })), note)}
 	fig.panels = pair(x, y, all, func(d drawn) (*net, string) { return d.net, d.name }, func(p *panel, ds []drawn) {
 		p.paint = func(f frame) {
 			var labels []label

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"depthlab/harness/record"
+	"depthlab/plots/report"
 )
 
 // measurement is what figures share that draw the same measurement of trained nets.
@@ -51,6 +52,33 @@ func summaries(q Question, nets []*net) (all []summary) {
 		}
 	}
 	return all
+}
+
+// measuredPage are the figures and tables for the browser.
+func measuredPage(q Question, nets []*net) (all []report.Measured, err error) {
+	for _, m := range q.measurements() {
+		s := m.summary(nets)
+		if len(s.rows) == 0 {
+			continue
+		}
+		one := report.Measured{Table: report.Table{Title: s.title, Head: s.head, Rows: s.rows}, Note: s.note}
+		for _, name := range m.figures {
+			if !slices.Contains(q.Figures, name) {
+				continue
+			}
+			fig, err := figures[name](q.Title, nets)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", q.Name, name, err)
+			}
+			svg, err := fig.svg()
+			if err != nil {
+				return nil, err
+			}
+			one.Pictures = append(one.Pictures, report.Picture{Name: name, SVG: svg})
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 // measured is what was measured of the net's finished runs with the question's options, in

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"depthlab/harness/record"
+	"depthlab/plots/report"
 )
 
 // measuredRuns are trained nets with measurements of the shape of real ones.
@@ -175,5 +176,36 @@ func TestQuantile(t *testing.T) {
 		if got := quantile([]float64{1, 2, 3, 4.5, 6}, q); got != want {
 			t.Errorf("quantile %g is %g, want %g", q, got, want)
 		}
+	}
+}
+
+// The page for the browser has the pictures, and a table of each measurement.
+func TestMeasuredPage(t *testing.T) {
+	q, rs := measuredRuns()
+	p, err := new(Reporter).Page(q, rs, func(string) float64 { return 0 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range p.Measured {
+		got = append(got, m.Title)
+		for _, picture := range m.Pictures {
+			got = append(got, picture.Name)
+		}
+	}
+	want := []string{"Errors without blocks, percent", "lesion", "Correlations of gradients", "gradient_correlation", "Loss around the trained nets", "landscape_1d", "landscape_2d"}
+	if !slices.Equal(got, want) {
+		t.Errorf("measured: %q, want %q", got, want)
+	}
+	var page strings.Builder
+	if err := report.Write(&page, p); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(page.String(), `class="picture"`); n != 4 {
+		t.Errorf("%d pictures in the page, want 4", n)
+	}
+	q.Figures = []string{"training_curves"}
+	if p, err := new(Reporter).Page(q, rs, func(string) float64 { return 0 }); err != nil || p.Measured != nil {
+		t.Errorf("a question of curves: %d measurements, %v", len(p.Measured), err)
 	}
 }

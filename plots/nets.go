@@ -15,6 +15,7 @@ import (
 // net is one net of a question, trained with one recipe, with all its seeds.
 type net struct {
 	record.Start                     // of its first seed
+	identity     bool                // its errors of the paper of 2016 are shown (citeIdentity)
 	done         []*record.RunRecord // finished
 	open         []*record.RunRecord // stopped, interrupted or still running
 
@@ -51,6 +52,7 @@ func group(recs []*record.RunRecord) ([]*net, error) {
 			n.open = append(n.open, r)
 		}
 	}
+	citeIdentity(nets)
 	return nets, nil
 }
 

@@ -88,8 +88,9 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 	p.Held = cmp.Or(strings.Join(held, "/"), p.Held)
 	p.Plot.Held = p.Held
 	p.Behind = behind(p.Plot)
-	for _, s := range summaries(q, nets) {
-		p.Behind = append(p.Behind, report.Table{Title: s.title + ". " + s.note, Head: s.head, Rows: s.rows})
+	p.Measured, err = measuredPage(q, nets)
+	if err != nil {
+		return p, err
 	}
 	return p, nil
 }
@@ -116,8 +117,8 @@ func columnsMean(nets []*net) string {
 func answer(n *net) report.Row {
 	r := rows([]*net{n})[0]
 	compared := func(paper, ours, std float64, of func(*record.RunRecord) (float64, bool)) report.Compared {
-		c := report.Compared{Paper: percent(paper, ""), Ours: meanStd(ours, std, " ± ", "")}
-		if d := ours - paper; !math.IsNaN(d) {
+		c := report.Compared{Paper: paperPercent(paper, ""), Ours: meanStd(ours, std, " ± ", "")}
+		if d := ours - paper; !math.IsNaN(d) && paper != failed {
 			c.Difference = strings.Replace(fmt.Sprintf("%+.2f", d), "-", "−", 1)
 			if percent(math.Abs(d), "") == "0.00" {
 				c.Difference = "0.00"

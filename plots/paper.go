@@ -8,6 +8,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,20 +54,82 @@ var paperErrors = map[string]map[string]struct{ train, test float64 }{
 	},
 }
 
+// identityErrors are test errors of He et al. 2016, "Identity Mappings in Deep Residual
+// Networks", Tables 1 to 4, by data set and net, in percent: medians of five runs. It has
+// no training errors. Its gated nets fail with every bias from 0 to -5.
+var identityErrors = map[string]map[string]float64{
+	"cifar10": {
+		"plain-110":                              failed,
+		"resnet-110":                             6.61,
+		"resnet-110/scale=0.5":                   failed,
+		"resnet-110/scale=0.5/branch-scale=0.5":  12.35,
+		"resnet-110/gate=exclusive":              failed,
+		"resnet-110/gate=exclusive/gate-bias=-1": failed,
+		"resnet-110/gate=exclusive/gate-bias=-2": failed,
+		"resnet-110/gate=exclusive/gate-bias=-3": failed,
+		"resnet-110/gate=exclusive/gate-bias=-4": failed,
+		"resnet-110/gate=exclusive/gate-bias=-5": failed,
+		"resnet-110/gate=exclusive/gate-bias=-6": 8.70,
+		"resnet-110/gate=exclusive/gate-bias=-7": 9.81,
+		"resnet-110/gate=shortcut":               12.86,
+		"resnet-110/gate=shortcut/gate-bias=-6":  6.91,
+		"resnet-110/C":                           12.22,
+		"resnet-110/bn-after-add":                8.17,
+		"resnet-110/relu-before-add":             7.84,
+		"resnet-110/relu-preact":                 6.71,
+		"resnet-110/preact":                      6.37,
+		"resnet-164/bottleneck":                  5.93,
+		"resnet-164/bottleneck/bn-after-add":     6.50,
+		"resnet-164/bottleneck/relu-before-add":  6.14,
+		"resnet-164/bottleneck/relu-preact":      5.91,
+		"resnet-164/bottleneck/preact":           5.46,
+		"resnet-1001/bottleneck":                 7.61,
+		"resnet-1001/bottleneck/preact":          4.92,
+	},
+	"cifar100": {
+		"resnet-164/bottleneck":         25.16,
+		"resnet-164/bottleneck/preact":  24.33,
+		"resnet-1001/bottleneck":        27.82,
+		"resnet-1001/bottleneck/preact": 22.71,
+	},
+}
+
+// failed stands for the paper's "fail", an error of over 20 %.
+var failed = math.Inf(1)
+
+// citeIdentity takes the errors of all nets of a question from the paper of 2016 if it
+// has a residual net that the paper of 2015 does not have: that one's error of resnet-110 is the
+// best of five runs, and no number to compare medians with.
+func citeIdentity(nets []*net) {
+	only := func(n *net) bool {
+		_, first := paperErrors[n.paperData()][n.Label()]
+		_, second := identityErrors[n.paperData()][n.Label()]
+		return n.Residual && second && !first
+	}
+	if slices.ContainsFunc(nets, only) {
+		for _, n := range nets {
+			_, n.identity = identityErrors[n.paperData()][n.Label()]
+		}
+	}
+}
+
 // paperData is the paper's data set that the net was trained and tested on, or that its
 // data are a copy of; "" for any other data, such as the user's own photos.
 func (n *net) paperData() string {
 	set := dataset.Of(n.DataSet)
 	whole := fmt.Sprintf("%s, %d classes", set.Title, set.Classes) // a few photos may be unreadable
-	if set.Caveat != "" || set.Photos && n.Data != set.Title && !strings.HasPrefix(n.Data, whole) {
+	if set.Caveat != "" && identityErrors[set.Name] == nil || set.Photos && n.Data != set.Title && !strings.HasPrefix(n.Data, whole) {
 		return ""
 	}
 	return set.Name
 }
 
 // paper returns the paper's final training and test error, in percent, of a net on its
-// data with the paper's recipe; NaN if the paper has none.
+// data with the paper's recipe; NaN if the paper has none, and +Inf if the net failed.
 func (n *net) paper() (train, test float64) {
+	if n.identity {
+		return math.NaN(), identityErrors[n.paperData()][n.Label()]
+	}
 	e, ok := paperErrors[n.paperData()][n.Label()]
 	if !ok {
 		return math.NaN(), math.NaN()
@@ -74,10 +137,40 @@ func (n *net) paper() (train, test float64) {
 	return e.train, e.test
 }
 
-// inPaper reports whether the paper has the net's errors on this data set.
+// inPaper reports whether the paper of 2015 is shown to have the net's errors on this
+// data set.
 func (n *net) inPaper(data string) bool {
 	_, test := n.paper()
-	return n.paperData() == data && !math.IsNaN(test)
+	return n.paperData() == data && !n.identity && !math.IsNaN(test)
+}
+
+// paperSource says where the paper's numbers come from.
+func paperSource(nets []*net) string {
+	var from []string
+	for _, source := range []struct {
+		says  string
+		shown func(*net) bool
+	}{
+		{"He et al. 2015, Table 6 and Figure 6, CIFAR-10, 64,000 steps", func(n *net) bool { return n.inPaper("cifar10") }},
+		{"He et al. 2015, Tables 2 and 3, ImageNet, ten crops of each photo of the validation set; training errors of Figure 4, some 550,000 steps", func(n *net) bool { return n.inPaper("imagenet") }},
+		{"He et al. 2016, \"Identity Mappings in Deep Residual Networks\", Tables 1 to 4, 64,000 steps, medians of five runs", func(n *net) bool { return n.identity }},
+	} {
+		if slices.ContainsFunc(nets, source.shown) {
+			from = append(from, source.says)
+		}
+	}
+	if len(from) == 0 {
+		return "no errors of these nets on these data in He et al. 2015."
+	}
+	return strings.Join(from, "; and ") + "."
+}
+
+// paperPercent formats an error of the paper.
+func paperPercent(x float64, unknown string) string {
+	if x == failed {
+		return "> 20"
+	}
+	return percent(x, unknown)
 }
 
 //go:embed paper/fig7_responses.csv

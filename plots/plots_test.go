@@ -663,6 +663,47 @@ func TestPaperSource(t *testing.T) {
 	}
 }
 
+// A question about nets of the paper of 2016 has that paper's numbers throughout, which
+// are medians; any other has those of 2015. A net that failed has no number.
+func TestPaperOf2016(t *testing.T) {
+	for _, c := range []struct {
+		data, nets string
+		want       []string
+		sources    string
+	}{
+		{"cifar10", "resnet-56 resnet-110", []string{"6.97", "6.43"}, "2015"},
+		{"cifar10", "resnet-56 resnet-110 resnet-110/preact", []string{"6.97", "6.61", "6.37"}, "2015 2016"},
+		{"cifar10", "plain-110 resnet-110 resnet-110/gate=exclusive/gate-bias=-6", []string{"> 20", "6.61", "8.70"}, "2016"},
+		{"cifar10", "plain-110 resnet-110", []string{"–", "6.43"}, "2015"},
+		{"cifar10", "resnet-56/preact", []string{"–"}, ""},
+		{"cifar100", "resnet-110 resnet-164/bottleneck", []string{"–", "25.16"}, "2016"},
+		{"preview", "resnet-110 resnet-110/preact", []string{"–", "–"}, ""},
+	} {
+		var all []*net
+		for _, name := range strings.Fields(c.nets) {
+			n := named(name)
+			n.DataSet, n.Data, n.Residual = c.data, "CIFAR", strings.HasPrefix(name, "resnet")
+			all = append(all, n)
+		}
+		citeIdentity(all)
+		for i, r := range rows(all) {
+			cells := r.cells(" ± ", "–")
+			if got := cells[len(cells)-1]; got != c.want[i] {
+				t.Errorf("%s, %s: %s, want %s", c.nets, r.Label(), got, c.want[i])
+			}
+			if r.paperTest == failed && !strings.HasSuffix(strings.TrimSpace(string(commaSeparated(Question{}, []*net{r.net}))), ",") {
+				t.Errorf("%s: a number in table.csv", r.Label())
+			}
+		}
+		for _, year := range []string{"2015", "2016"} {
+			source := paperSource(all)
+			if want := strings.Contains(c.sources, year); strings.Contains(source, year) != want && !strings.HasPrefix(source, "no errors") {
+				t.Errorf("%s: %s", c.nets, source)
+			}
+		}
+	}
+}
+
 // The paper's numbers are shown beside results on its own data or a copy of them, and
 // beside no others.
 func TestPaperData(t *testing.T) {

@@ -76,23 +76,6 @@ func meaning(nets []*net) string {
 	return s + " Paper: " + paperSource(nets)
 }
 
-// paperSource says where the paper's numbers come from.
-func paperSource(nets []*net) string {
-	var from []string
-	for _, source := range [][2]string{
-		{"cifar10", "Table 6 and Figure 6, CIFAR-10, 64,000 steps"},
-		{"imagenet", "Tables 2 and 3, ImageNet, ten crops of each photo of the validation set; training errors of Figure 4, some 550,000 steps"},
-	} {
-		if slices.ContainsFunc(nets, func(n *net) bool { return n.inPaper(source[0]) }) {
-			from = append(from, source[1])
-		}
-	}
-	if len(from) == 0 {
-		return "no errors of these nets on these data in He et al. 2015."
-	}
-	return "He et al. 2015, " + strings.Join(from, "; and ") + "."
-}
-
 // tableHead names the columns of the tables for people.
 func tableHead(nets []*net) []string {
 	test := testWord(nets)
@@ -104,7 +87,7 @@ func (r row) cells(plusMinus, unknown string) []string {
 		r.Label(), thousands(int(r.Params)), strconv.Itoa(len(r.done)), thousands(r.Steps),
 		meanStd(r.train, r.trainStd, plusMinus, unknown), percent(r.full, unknown),
 		meanStd(r.test, r.testStd, plusMinus, unknown), percent(r.best, unknown),
-		percent(r.paperTrain, unknown), percent(r.paperTest, unknown),
+		percent(r.paperTrain, unknown), paperPercent(r.paperTest, unknown),
 	}
 }
 

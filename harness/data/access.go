@@ -101,7 +101,11 @@ func findPhotos(home string) (string, error) {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("ImageNet not found (looked in %s); %s%s", home, packedHint(home), photosForm)
+	hint := packedHint(home)
+	if hasClasses(home) {
+		hint = "it has folders of images: data: folder reads them; "
+	}
+	return "", fmt.Errorf("ImageNet not found (looked in %s); %s%s", home, hint, photosForm)
 }
 
 func checkPhotos(dir string) error {

@@ -121,8 +121,10 @@ func (p cifarPlace) checkSize(root *os.Root, name string, i int) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s is missing", path)
-	case err != nil: // also for a link that leads out of the folder
-		return fmt.Errorf("%s: %w; the folder must hold the file itself, or be a link as a whole", path, err)
+	case isSystems(err):
+		return err
+	case err != nil:
+		return fmt.Errorf("%s is a link that leads out of the folder; the folder must hold the file itself, or be a link as a whole", path)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file", path)
 	case p.python && (info.Size() < want || info.Size() > 2*want):

@@ -205,8 +205,8 @@ func (f *layout) title(dir string, o FolderOptions, train, test int) string {
 		return fmt.Sprintf("%s, %d classes, %d + %d images", ownTitle(dir), len(f.classes), train, test)
 	case f.tiny:
 		name = "Tiny-ImageNet"
-	case !slices.ContainsFunc(f.classes, isSynset):
-		name = "own photos" // nobody else's classes are called n01440764
+	case slices.ContainsFunc(f.classes, func(class string) bool { return !isSynset(class) }):
+		name = "own photos" // ImageNet's classes are all called like n01440764
 	case len(f.classes) == imagenet.Classes && train == imagenet.Train && test == imagenet.Test:
 		return name
 	}
@@ -236,15 +236,18 @@ func newPhotoSet(dir string, o FolderOptions, classes []string, folders []photoD
 		return s, nil
 	}
 	per := make([]int, len(classes))
+	unusual := map[int32]string{}
 	var spans []span
 	for i, l := range listed {
 		for _, file := range l.Files {
 			c := class(i, file.Name)
-			if file.Broken != "" {
+			switch {
+			case file.Broken != "":
 				s.Photos.Broken[int32(s.N)] = file.Broken
-			} else {
-				per[c]++
+			case file.Unusual != "":
+				unusual[int32(s.N)] = file.Unusual
 			}
+			per[c]++
 			s.Photos.Names = append(s.Photos.Names, filepath.Join(l.Path, file.Name))
 			s.Photos.sums = append(s.Photos.sums, file.Sum)
 			spans = append(spans, span{folders[i].tar, file.Offset, file.Size})
@@ -254,6 +257,18 @@ func newPhotoSet(dir string, o FolderOptions, classes []string, folders []photoD
 	}
 	if slices.ContainsFunc(folders, func(d photoDir) bool { return d.tar != "" }) {
 		s.Photos.spans = spans
+	}
+	for i, why := range unusual {
+		why, err := s.Photos.undecodable(i, why)
+		if err != nil {
+			return s, err
+		}
+		if why != "" {
+			s.Photos.Broken[i] = why
+		}
+	}
+	for i := range s.Photos.Broken {
+		per[s.Labels[i]]--
 	}
 	where := filepath.Join(dir, strings.Split(listed[0].Path, string(filepath.Separator))[0])
 	if n := len(s.Photos.Broken); float64(n) > MostBroken*float64(s.N) {
@@ -269,6 +284,27 @@ func newPhotoSet(dir string, o FolderOptions, classes []string, folders []photoD
 		return s, fmt.Errorf("%s: %d of %d classes have no photo that can be read (.JPEG, .jpg, .png): %s", where, len(empty), len(classes), someOf(empty))
 	}
 	return s, nil
+}
+
+// undecodable says why an unusual photo cannot be decoded by the library that is here; ""
+// if it can.
+func (p *Photos) undecodable(i int32, unusual string) (why string, err error) {
+	if p.Library == nil {
+		return unusual + "; libjpeg-turbo may read it, else convert it to an ordinary JPEG", nil
+	}
+	file, err := p.read(i, nil)
+	if err != nil {
+		return "", cannotRead(p.Dir, []string{failure(p.Names[i], err)})
+	}
+	c, err := photo.NewCutter(p.Library)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	if err := c.Cut(make([]uint8, 3), file, photo.View{Side: 1, W: 1, H: 1}); err != nil {
+		return err.Error() + "; convert it to an ordinary JPEG", nil
+	}
+	return "", nil
 }
 
 // broken lists the unreadable files in order, each with the reason.
@@ -294,11 +330,29 @@ func (p *Photos) Extents() [][2]int {
 			return
 		}
 		defer f.Close()
-		if c, _, err := image.DecodeConfig(f); err == nil && c.Width > 0 && c.Height > 0 {
+		c, _, err := image.DecodeConfig(f)
+		if err != nil { // or an unusual one
+			c.Width, c.Height, _ = p.size(int32(i))
+		}
+		if c.Width > 0 && c.Height > 0 {
 			all[i] = [2]int{c.Width, c.Height}
 		}
 	})
 	return all
+}
+
+// size is the width and height of a photo as the library reads its header.
+func (p *Photos) size(i int32) (w, h int, err error) {
+	file, err := p.read(i, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	c, err := photo.NewCutter(p.Library)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.Close()
+	return c.Size(file)
 }
 
 // photoChecksum is over classes and the files' labels, names and bytes, class by class. It

@@ -161,10 +161,10 @@ func TestBrokenFiles(t *testing.T) {
 	if s.Train.N != 405 || len(s.Train.Photos.Broken) != 4 || s.Train.Photos.Broken[0] != "empty" {
 		t.Errorf("%d photos, broken %v", s.Train.N, s.Train.Photos.Broken)
 	}
-	if why := s.Test.Photos.Broken[404]; why != "unsupported JPEG feature: unknown marker; convert it to an ordinary JPEG" {
+	if why := s.Test.Photos.Broken[404]; why != "unsupported JPEG feature: unknown marker; libjpeg-turbo may read it, else convert it to an ordinary JPEG" {
 		t.Errorf("arithmetic coding: %q", why)
 	}
-	for _, says := range []string{"6 unreadable", "000.JPEG (empty)", "003.JPEG (path escapes", "000.JPEG (not a regular file)", "001.JPEG (image: unknown format)"} {
+	for _, says := range []string{"6 unreadable", "000.JPEG (empty)", "003.JPEG (a link that leads out of its folder", "000.JPEG (not a regular file)", "001.JPEG (image: unknown format)"} {
 		if !strings.Contains(s.Warning, says) {
 			t.Errorf("warning %q, want %q", s.Warning, says)
 		}

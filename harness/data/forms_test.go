@@ -295,6 +295,19 @@ func TestBadTars(t *testing.T) {
 	}
 }
 
+// A data set with a class that ImageNet has not is not called ImageNet.
+func TestTitleOfPhotos(t *testing.T) {
+	for want, classes := range map[string][]string{
+		"ImageNet, 2 classes, 6 + 4 photos":   {"n01440764", "n01494475"},
+		"own photos, 2 classes, 6 + 4 photos": {"n01440764", "tench"},
+		"own photos, 1 classes, 6 + 4 photos": {"1440764"},
+	} {
+		if got := (&layout{classes: classes}).title("x", FolderOptions{}, 6, 4); got != want {
+			t.Errorf("%q is called %q, want %q", classes, got, want)
+		}
+	}
+}
+
 // What can only be read unpacked is recognised, with the command.
 func TestPackedHint(t *testing.T) {
 	for file, says := range map[string]string{

@@ -113,7 +113,11 @@ func readLayout(ctx context.Context, dir string, o FolderOptions) (layout, error
 	}
 	if valPart != "" {
 		val = l.through(l.top(valPart, "val"), func(inner photoDir) bool { return !slices.Contains(f.classes, filepath.Base(inner.Path)) })
-		tops = append(tops, val)
+		if o.own && l.unlabelled(val, &f) {
+			valPart = ""
+		} else {
+			tops = append(tops, val)
+		}
 	}
 	if trainPart == "" {
 		f.classes = val.Folders
@@ -138,7 +142,7 @@ func readLayout(ctx context.Context, dir string, o FolderOptions) (layout, error
 	}
 	f.left.note(&l, tops, slices.Concat(f.train, f.val))
 	if !whole && o.own {
-		f.left.noteUnused(dir, names, trainPart, valPart)
+		f.left.noteUnused(dir, slices.Concat(names.train, names.val), trainPart, valPart)
 	}
 	return f, cmp.Or(ctx.Err(), errors.Join(l.err(), f.left.explain(err)))
 }
@@ -190,6 +194,16 @@ func (f *layout) readVal(l *lister, val photoDir) error {
 		bad = append(bad, fmt.Errorf("%s has %d classes that train does not have: %s", path, len(unknown), someOf(unknown)))
 	}
 	return errors.Join(bad...)
+}
+
+// unlabelled says whether nothing tells the classes of the photos in a val: own images often
+// have a test that is only to be predicted.
+func (l *lister) unlabelled(val photoDir, f *layout) bool {
+	if len(val.Folders) > 0 {
+		return false
+	}
+	_, err := l.groundTruth(val, f)
+	return err != nil
 }
 
 // lister lists the folders of a data set, on disk or in tar files, and collects those that
@@ -335,11 +349,15 @@ func (left leftOut) note(l *lister, tops, classes []photoDir) {
 	}
 }
 
-// noteUnused adds folders that could be val, too.
-func (left leftOut) noteUnused(dir string, names parts, train, val string) {
-	for _, name := range slices.Concat(names.train, names.val) {
+// noteUnused adds folders of such names that are not the parts of the data set.
+func (left leftOut) noteUnused(dir string, names []string, train, val string) {
+	beside := train
+	if val != "" {
+		beside += " and " + val
+	}
+	for _, name := range names {
 		if name != train && name != val && isFolder(dir, name) {
-			left.add("folders beside "+train+" and "+val, name)
+			left.add("folders beside "+beside, name)
 		}
 	}
 }

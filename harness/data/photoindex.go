@@ -55,6 +55,7 @@ type photoFile struct {
 	Offset   int64  `json:",omitempty"` // in the tar file
 	Sum      string // of its bytes: the first half of SHA-256, hex; "" if not read
 	Broken   string `json:",omitempty"` // why it cannot be decoded
+	Unusual  string `json:",omitempty"` // why only libjpeg-turbo may decode it
 }
 
 // openIndex reads the index of a folder. If it is missing or damaged it is built again.
@@ -170,6 +171,9 @@ func (ix *index) eachOf(folder string, files []*photoFile, do func(*os.Root, *ph
 	return failed
 }
 
+// unsupported begins what indexes of earlier versions called broken and this one unusual.
+const unsupported = "unsupported JPEG feature"
+
 // compare lists the photos of a folder. Files that did not change keep what the index
 // knows. fresh are the files that have to be read.
 func (ix *index) compare(folder photoDir) (l *listing, fresh []*photoFile, failed []string) {
@@ -198,7 +202,7 @@ func (ix *index) compare(folder photoDir) (l *listing, fresh []*photoFile, faile
 		old := known[f.Name]
 		switch {
 		case f.Broken != "":
-		case old.Sum != "" && old.Size == f.Size && old.Modified == f.Modified && old.Offset == f.Offset:
+		case old.Sum != "" && old.Size == f.Size && old.Modified == f.Modified && old.Offset == f.Offset && !strings.HasPrefix(old.Broken, unsupported):
 			*f = old
 		default:
 			fresh = append(fresh, f)
@@ -215,7 +219,7 @@ func stat(root *os.Root, f *photoFile) error {
 	case isSystems(err):
 		return err
 	case err != nil:
-		f.Broken = "path escapes from its folder, which can be a link as a whole"
+		f.Broken = "a link that leads out of its folder: link the folder as a whole"
 	case !info.Mode().IsRegular():
 		f.Broken = "not a regular file"
 	case info.Size() == 0:
@@ -274,9 +278,13 @@ func (f *photoFile) examine(file io.ReaderAt) error {
 	if err != nil {
 		return err
 	}
-	if err := sound(file, n); isSystems(err) {
+	f.Broken, f.Unusual = "", ""
+	switch err := sound(file, n); {
+	case isSystems(err):
 		return err
-	} else if err != nil {
+	case errors.As(err, new(jpeg.UnsupportedError)):
+		f.Unusual = err.Error()
+	case err != nil:
 		f.Broken = err.Error()
 	}
 	f.Sum = hex.EncodeToString(h.Sum(nil)[:16])
@@ -293,9 +301,6 @@ func isSystems(err error) bool {
 // sound checks that a file of size bytes has a photo's header and end.
 func sound(file io.ReaderAt, size int64) error {
 	config, format, err := image.DecodeConfig(io.NewSectionReader(file, 0, size))
-	if errors.As(err, new(jpeg.UnsupportedError)) {
-		return fmt.Errorf("%w; convert it to an ordinary JPEG", err)
-	}
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"depthlab/harness/data/photo"
 	"depthlab/harness/testskip"
 )
 
@@ -336,5 +337,34 @@ func TestStatisticsFollow(t *testing.T) {
 	}
 	if _, err := s.Train.PhotoStatistics(Indices(s.Train.N), 37); err == nil || !strings.Contains(err.Error(), photo+" (no such file or directory)") {
 		t.Errorf("statistics without a photo that is gone: %v", err)
+	}
+}
+
+// What only libjpeg-turbo decodes is left out where that is not there, and used where it is,
+// whoever made the index.
+func TestUnusualPhotos(t *testing.T) {
+	dir, o := folder(t, 120), options(t)
+	unusual, err := os.ReadFile(filepath.Join("photo", "testdata", "unusual.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "train/n02/000.JPEG", unusual)
+	without, looked := indexed(t, dir, o)
+	if why := without.Train.Photos.Broken[120]; looked != 720 || why != "unsupported JPEG feature: luma/chroma subsampling ratio; libjpeg-turbo may read it, else convert it to an ordinary JPEG" {
+		t.Errorf("%d looked into; %q", looked, why)
+	}
+	path, err := photo.Find(filepath.Join("..", "..", ".lib"))
+	if err != nil {
+		testskip.Skip(t, "%v", err)
+	}
+	if o.Library, err = photo.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	with, looked := indexed(t, dir, o)
+	if looked != 0 || len(with.Train.Photos.Broken) > 0 || with.Warning != "" || with.Checksum != without.Checksum {
+		t.Errorf("%d looked into; broken %v, warning %q", looked, with.Train.Photos.Broken, with.Warning)
+	}
+	if got := with.Train.Photos.Extents()[120]; got != [2]int{48, 48} {
+		t.Errorf("it has %v pixels", got)
 	}
 }

@@ -131,6 +131,7 @@ func (d DataSet) loadPhotos(ctx context.Context, photos data.FolderOptions) (src
 
 // Outline describes the data set without reading it: its number of images and their shape.
 // Photos are counted if their folder is found, else the data set's own numbers count.
+// photos are options for photos only; Outline sets their cache.
 func (d DataSet) Outline(ctx context.Context, photos data.FolderOptions) (*data.Source, error) {
 	if access, err := data.Of(d.name); err == nil && access.Outline != nil {
 		dir, err := d.Find()
@@ -192,7 +193,7 @@ func (d DataSet) remember(dir, checksum string) {
 	}
 }
 
-// stamp lists name, size and modification time of the files in a folder, or of a single file.
+// stamp lists name, size and modification time of the files in a folder, or of one file.
 func stamp(path string) string {
 	paths := []string{path}
 	entries, _ := os.ReadDir(path)

@@ -24,7 +24,7 @@ func imagesOf(run experiments.Run, src *data.Source) (all Images, err error) {
 		case run.Train == 0 && n != known.Train && src.Train.Photos != nil:
 			return all, fmt.Errorf("%s has %d training photos, %s has %d, which the question uses to count epochs: write train: %d into the question", src.Train.Photos.Dir, n, known.Title, known.Train, n-run.Validation)
 		case src.Train.Size != run.Input.Side(), (src.Train.Photos == nil) != (run.Input.Size > 0):
-			return all, fmt.Errorf("run %s: images of %d pixels, but the question's other runs have %d", run.ID, run.Input.Side(), src.Train.Size)
+			return all, fmt.Errorf("run %s: its images have %d pixels on a side, expected %d as in the question's other runs", run.ID, run.Input.Side(), src.Train.Size)
 		}
 	}
 	train, heldOut, err := data.Split(src.Train.N, run.Train, run.Validation)

@@ -31,7 +31,7 @@ func TestUnreadImages(t *testing.T) {
 		t.Errorf("held out: %+v, %v", all, err)
 	}
 	run.Input.Size = 16
-	if _, err := imagesOf(run, src); err == nil || !strings.Contains(err.Error(), "images of 16 pixels, but the question's other runs have 8") {
+	if _, err := imagesOf(run, src); err == nil || !strings.Contains(err.Error(), "images have 16 pixels on a side, expected 8") {
 		t.Errorf("two sizes: %v", err)
 	}
 	run.Input = experiments.Input{Crop: 8}

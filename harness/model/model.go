@@ -26,7 +26,7 @@ type Model struct {
 	Launch     int   // largest number of steps in one Train call
 	Feed       *Feed // decodes photos; nil if the data set is resident on the device
 	Classes    int
-	ClassNames []string // of photos and own images, by label; nil for none
+	ClassNames []string // of photos and own images, by label; nil for other data sets
 	Layers     Layers
 
 	sampler data.Sampler

@@ -269,7 +269,7 @@ func TestNewsIsWhatIsNew(t *testing.T) {
 	}
 	s := r.server()
 	first := told(t, s, "")
-	if len(first.Plot.Nets) != 3 || len(first.Sections) != 7 || len(first.Names) != 3 {
+	if len(first.Plot.Nets) != 3 || len(first.Sections) != 8 || len(first.Names) != 3 {
 		t.Errorf("at first %d nets and %d sections", len(first.Plot.Nets), len(first.Sections))
 	}
 	if n := told(t, s, first.Now); len(n.Plot.Nets) != 0 || len(n.Sections) != 0 || n.Now != first.Now {

@@ -60,3 +60,56 @@ func TestAmend(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// Measurements are found by their names and options, the latest of equal ones; a resume
+// removes them; one that no reader would take is not written.
+func TestMeasured(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	if err := os.WriteFile(path, []byte(rewritten), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	add := func(draws, value float64) error {
+		return Amend(path, Event{Kind: "measured", Step: 6, Measured: &Measured{
+			Name: "lesion", Options: map[string]float64{"draws": draws}, Values: map[string][]float64{"error": {value}}}})
+	}
+	for _, x := range [][2]float64{{1, 10}, {2, 20}, {1, 30}} {
+		if err := add(x[0], x[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Read(path)
+	if err != nil || !r.Finished() {
+		t.Fatal(r, err)
+	}
+	for draws, want := range map[float64]float64{1: 30, 2: 20} {
+		if m := r.Measured("lesion", map[string]float64{"draws": draws}); m == nil || m.Values["error"][0] != want {
+			t.Errorf("%g draws: %v, want %g", draws, m, want)
+		}
+	}
+	if m := r.Measured("lesion", nil); m.Values["error"][0] != 30 {
+		t.Errorf("whatever the options: %v", m)
+	}
+	if r.Measured("lesion", map[string]float64{"draws": 3}) != nil || r.Measured("landscape", nil) != nil {
+		t.Error("found what was not measured")
+	}
+	before, _ := os.ReadFile(path)
+	large := Event{Kind: "measured", Step: 6, Measured: &Measured{Name: "x", Values: map[string][]float64{"v": make([]float64, maxLine)}}}
+	if err := Amend(path, large); err == nil || !strings.Contains(err.Error(), "over the limit") {
+		t.Errorf("an event of more than a line: %v", err)
+	}
+	if after, _ := os.ReadFile(path); string(after) != string(before) {
+		t.Error("the record is changed")
+	}
+	if err := Truncate(path, 6, false); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(path); strings.Contains(string(text), "measured") {
+		t.Errorf("a resumed run has measurements: %s", text)
+	}
+	if err := os.WriteFile(path, []byte(rewritten+`{"kind":"measured","step":6}`+"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "does not say what was measured") {
+		t.Errorf("a measurement of nothing: %v", err)
+	}
+}

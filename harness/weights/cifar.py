@@ -31,7 +31,8 @@ class Block(nn.Module):
 
     def __init__(self, inside, width, stride, first, c):
         super().__init__()
-        self.preact, self.residual = c["preact"], c["residual"]
+        self.order, self.residual, self.gated = c["order"], c["residual"], c["gate"]
+        self.scale, self.branch_scale = c["scale"], c["branch_scale"]
         if c["bottleneck"]:
             strides = (1, stride) if c["stride_on_3x3"] else (stride, 1)
             layers = [(width, 1, strides[0]), (width, 3, strides[1]), (4 * width, 1, 1)]
@@ -39,32 +40,51 @@ class Block(nn.Module):
             layers = [(width, 3, stride), (width, 3, 1)][:1 if c["single"] else 2]
         self.layers, channels = len(layers), inside
         for i, (out, size, step) in enumerate(layers, 1):
-            setattr(self, f"bn{i}", nn.BatchNorm2d(channels if self.preact else out, eps=c["eps"]))
+            setattr(self, f"bn{i}", nn.BatchNorm2d(channels if self.order == "preact" else out, eps=c["eps"]))
             setattr(self, f"conv{i}", nn.Conv2d(channels, out, size, step, size // 2, bias=False))
             channels = out
         self.out, self.downsample = channels, nn.Identity()
-        self.shared = self.preact and (first or c["shortcut"] == "C")  # the shortcut starts behind the first rectifier
+        self.shared = first or c["shortcut"] == "C"  # with pre-activation: the shortcut starts behind the first rectifier
         same = stride == 1 and inside == channels and c["shortcut"] != "C"
         if self.residual and not same and c["shortcut"] == "A":
             self.downsample = Pad(inside, channels, stride, c["split"])
         elif self.residual and not same:
             project = [nn.Conv2d(inside, channels, 1, stride, bias=False)]
-            self.downsample = nn.Sequential(*project, *([] if self.preact else [nn.BatchNorm2d(channels, eps=c["eps"])]))
+            norm = [] if self.order in ("preact", "bn-after-add") else [nn.BatchNorm2d(channels, eps=c["eps"])]
+            self.downsample = nn.Sequential(*project, *norm)
+        if self.gated:
+            self.gate = nn.Conv2d(inside, channels, 1, stride)
 
     def forward(self, x):
+        if self.order == "preact":
+            return self.preactivated(x)
+        y = x.relu() if self.order == "relu-preact" else x
+        side = y if self.shared else x
+        gate = self.gate(x).sigmoid() if self.gated else None
+        for i in range(1, self.layers):
+            y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y)).relu()
+        y, bn = getattr(self, f"conv{self.layers}")(y), getattr(self, f"bn{self.layers}")
+        side = self.downsample(side) if self.residual else 0
+        if self.order == "bn-after-add":
+            return bn(y + side).relu()
+        y = bn(y)
+        if self.order == "relu-before-add":
+            return y.relu() + side
+        if self.order == "relu-preact":
+            return y + side
+        if self.gated:
+            side = (1 - gate) * side
+        if self.gated == "exclusive":
+            y = gate * y
+        return (self.branch_scale * y + self.scale * side).relu()
+
+    def preactivated(self, x):
         y = side = x
         for i in range(1, self.layers + 1):
-            conv, bn = getattr(self, f"conv{i}"), getattr(self, f"bn{i}")
-            if self.preact:
-                y = bn(y).relu()
-                side = y if i == 1 and self.shared else side
-                y = conv(y)
-            else:
-                y = bn(conv(y))
-                y = y.relu() if i < self.layers else y
-        if self.residual:
-            y = y + self.downsample(side)
-        return y if self.preact else y.relu()
+            y = getattr(self, f"bn{i}")(y).relu()
+            side = y if i == 1 and self.shared else side
+            y = getattr(self, f"conv{i}")(y)
+        return y + self.downsample(side)
 
 
 class Net(nn.Module):
@@ -72,11 +92,11 @@ class Net(nn.Module):
 
     def __init__(self, c=CONFIG):
         super().__init__()
-        self.preact = c["preact"]
+        self.order = c["order"]
         self.register_buffer("mean", torch.zeros(c["channels"], 1, 1), persistent=False)
         self.register_buffer("scale", torch.ones(c["channels"], 1, 1), persistent=False)
         self.conv1 = nn.Conv2d(c["channels"], 16, 3, 1, 1, bias=False)
-        if not self.preact:
+        if self.order != "preact":
             self.bn1 = nn.BatchNorm2d(16, eps=c["eps"])
         inside = 16
         for stage in range(3):
@@ -85,17 +105,21 @@ class Net(nn.Module):
                 layer.append(Block(inside, 16 << stage, 2 if stage > 0 and i == 0 else 1, i == 0, c))
                 inside = layer[-1].out
             setattr(self, f"layer{stage + 1}", nn.Sequential(*layer))
-        if self.preact:
+        if self.order == "preact":
             self.bn = nn.BatchNorm2d(inside, eps=c["eps"])
         self.fc = nn.Linear(inside, c["classes"])
 
     def forward(self, images):
         x = self.conv1((images.to(self.mean.dtype) - self.mean) * self.scale)
-        if not self.preact:
-            x = self.bn1(x).relu()
+        if self.order != "preact":
+            x = self.bn1(x)
+        if "preact" not in self.order:
+            x = x.relu()
         x = self.layer3(self.layer2(self.layer1(x)))
-        if self.preact:
-            x = self.bn(x).relu()
+        if self.order == "preact":
+            x = self.bn(x)
+        if "preact" in self.order:
+            x = x.relu()
         return self.fc(x.mean((2, 3)))
 
 

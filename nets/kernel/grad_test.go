@@ -201,7 +201,7 @@ func TestGradients(t *testing.T) {
 			y := apply(t, c.k, c.in...)
 			dy := random(rand.New(rand.NewPCG(3, 4)), 0, y[0].Shape...)
 			grads := c.grads(t, c.in, y, dy)
-			rectified := false
+			_, rectified := c.k.(ReLU)
 			if bn, ok := c.k.(BatchNorm); ok {
 				rectified = bn.ReLU
 			}

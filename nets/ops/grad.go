@@ -25,6 +25,9 @@ var derivatives = map[string]rule{
 	kind(kernel.BatchNorm{}):    {-1, batchNormGrad},
 	kind(kernel.Pad{}):          {-1, padGrad},
 	kind(kernel.Add{}):          {-1, addGrad},
+	kind(kernel.ReLU{}):         {-1, reluGrad},
+	kind(kernel.Scale{}):        {-1, scaleGrad},
+	kind(kernel.Gate{}):         {-1, gateGrad},
 	kind(kernel.MaxPool{}):      {-1, maxPoolGrad},
 	kind(kernel.AvgPool{}):      {-1, avgPoolGrad},
 	kind(kernel.Linear{}):       {-1, linearGrad},
@@ -90,6 +93,27 @@ func padGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 
 // addGrad passes the gradient on to both operands.
 func addGrad(_ *Op, _ G.Nodes, _, dy *G.Node) (G.Nodes, error) { return G.Nodes{dy, dy}, nil }
+
+func reluGrad(o *Op, _ G.Nodes, y, dy *G.Node) (G.Nodes, error) {
+	g := nodes{layer: o.Layer}
+	g.add(kernel.ReLUGrad{}, 0, y, dy)
+	return g.list, g.err
+}
+
+func scaleGrad(o *Op, _ G.Nodes, _, dy *G.Node) (G.Nodes, error) {
+	g := nodes{layer: o.Layer}
+	g.add(o.Kernel, 0, dy)
+	return g.list, g.err
+}
+
+func gateGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
+	k := o.Kernel.(kernel.Gate)
+	g := nodes{layer: o.Layer}
+	for i := range in {
+		g.add(kernel.GateGrad{Gate: k}, i, in[0], in[1], in[2], dy)
+	}
+	return g.list, g.err
+}
 
 func maxPoolGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	g := nodes{layer: o.Layer}

@@ -30,6 +30,7 @@ type Page struct {
 	Held        string  // name of the held-out error: "test" or "validation"
 	Meaning     string  // meaning of the columns of Answer, and source of the paper's numbers
 	Notes       []Group // other information: unfinished runs, warnings
+	Measured    []Measured
 	Behind      []Table // the numbers of the figures, for people who cannot see them
 	Differences []string
 	Recipe      string // the question with all defaults filled in, as YAML; "" if unknown
@@ -61,6 +62,24 @@ type Table struct {
 	Title string
 	Head  []string
 	Rows  [][]string
+}
+
+// Measured is what was measured of trained nets.
+type Measured struct {
+	Table
+	Note     string
+	Pictures []Picture
+}
+
+// Picture is an SVG.
+type Picture struct {
+	Name string
+	SVG  []byte
+}
+
+// URL holds the whole picture.
+func (p Picture) URL() template.URL {
+	return template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(p.SVG))
 }
 
 // Run is the state of one run, and how it ended.
@@ -292,7 +311,7 @@ func WriteLive(w io.Writer, p Page, news string) error {
 func Sections(p Page) map[string]any {
 	return map[string]any{
 		"head":   Page{Title: p.Title, Name: p.Name, Profile: p.Profile, Says: p.Says, Conditions: p.Conditions, Caveat: p.Caveat},
-		"answer": Page{Answer: p.Answer, Held: p.Held, Meaning: p.Meaning}, "notes": Page{Notes: p.Notes}, "behind": Page{Behind: p.Behind},
+		"answer": Page{Answer: p.Answer, Held: p.Held, Meaning: p.Meaning}, "notes": Page{Notes: p.Notes}, "measured": Page{Measured: p.Measured}, "behind": Page{Behind: p.Behind},
 		"runs": p.Runs, "made": p.Made, "log": p.Log,
 	}
 }

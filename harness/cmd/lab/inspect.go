@@ -126,6 +126,9 @@ func fetchData(ctx context.Context, c *call) error {
 		return err
 	}
 	name := files[0]
+	if s := dataset.Of(name); s.Files != "" && !slices.Contains(sets, name) {
+		return usage("data %s: it is not downloaded; --data DIR or $%s names a folder that has %s", name, s.Env, s.Files)
+	}
 	if !slices.Contains(sets, name) {
 		return usage("data %q: only %s can be downloaded", name, strings.Join(sets, " and "))
 	}

@@ -173,7 +173,7 @@ func (c *call) about(text string) {
 
 // dataOption registers --data, the folder of a data set.
 func (c *call) dataOption() {
-	c.StringVar(&c.dataDir, "data", "", "folder of the data set: CIFAR's binary files, or ImageNet's train and val (default: "+dataHomes(dataset.InFiles())+")")
+	c.StringVar(&c.dataDir, "data", "", "folder of the data set: CIFAR's files or archive, ImageNet's train and val, or your own images (default: "+dataHomes(dataset.InFiles())+")")
 }
 
 // dataHomes describes where data sets are looked for, and downloaded to, without --data.

@@ -65,6 +65,17 @@ func (c *Cutter) Close() {
 	}
 }
 
+// Size is the width and height of a photo, from its header.
+func (c *Cutter) Size(file []byte) (w, h int, err error) {
+	if c.turbo != nil {
+		if w, h, _, ok := c.turbo.open(file); ok {
+			return w, h, nil
+		}
+	}
+	config, _, err := image.DecodeConfig(bytes.NewReader(file))
+	return config.Width, config.Height, err
+}
+
 type rectangle struct{ x, y, w, h int }
 
 // Cut writes the view of a photo to dst, in the cutter's layout.
@@ -108,7 +119,7 @@ func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error
 	}
 	region := c.aim(v, w, h, shrink)
 	w, h = (w+shrink-1)/shrink, (h+shrink-1)/shrink
-	if v.Exact || c.turbo.entire {
+	if v.Exact || c.turbo.entire || mcu == 0 {
 		region = rectangle{0, 0, w, h}
 	} else {
 		// At the edges of the decoded region the library lacks neighbours to interpolate
@@ -121,7 +132,7 @@ func (c *Cutter) cutTurbo(dst []uint8, file []byte, v View, w, h, mcu int) error
 	}
 	c.pixels = grow(c.pixels, c.pixelBytes(region))
 	clear(c.pixels[:4*region.w*region.h]) // a damaged file may leave pixels unwritten; they must not show the previous photo
-	if err := c.turbo.decode(file, shrink, region, c.pixels); err != nil {
+	if err := c.turbo.decode(file, shrink, mcu, region, c.pixels); err != nil {
 		return err
 	}
 	c.resize(dst, region, v)

@@ -131,8 +131,9 @@ func (t *turbo) param(p uintptr) int {
 	return int(int32(v))
 }
 
-// open reads the header of a file. ok is false for files that another decoder must
-// decode: CMYK and unusual ones.
+// open reads the header of a file. mcu is the width of an MCU; 0 for an unusual sampling of
+// the colours, so that only the whole image can be decoded. ok is false for files that
+// another decoder must decode: CMYK and those that the library refuses.
 func (t *turbo) open(file []byte) (width, height, mcu int, ok bool) {
 	// If a stream ends before its image, the call succeeds, and the decompressor keeps
 	// the size and pixels of the previous photo. So each photo gets a new decompressor.
@@ -146,25 +147,30 @@ func (t *turbo) open(file []byte) (width, height, mcu int, ok bool) {
 	r, _, _ := purego.SyscallN(t.header, t.handle, address(file), uintptr(len(file)))
 	runtime.KeepAlive(file)
 	subsampling, colours := t.param(paramSubsampling), t.param(paramColours)
-	if int32(r) != 0 || subsampling < 0 || subsampling >= len(mcuWidth) || colours == csCMYK || colours == csYCCK {
+	if int32(r) != 0 || colours == csCMYK || colours == csYCCK {
 		return 0, 0, 0, false
 	}
-	return t.param(paramWidth), t.param(paramHeight), mcuWidth[subsampling], true
+	if subsampling >= 0 && subsampling < len(mcuWidth) {
+		mcu = mcuWidth[subsampling]
+	}
+	return t.param(paramWidth), t.param(paramHeight), mcu, true
 }
 
 // decode decodes a region of the file that open read last, scaled by 1/shrink (1, 2, 4 or
 // 8), into rows of RGBX. The region's left is a multiple of the MCU's width in the scaled
-// image.
-func (t *turbo) decode(file []byte, shrink int, region rectangle, dst []byte) error {
+// image. Where mcu is 0 the region is the whole image.
+func (t *turbo) decode(file []byte, shrink, mcu int, region rectangle, dst []byte) error {
 	runtime.LockOSThread() // the library keeps the text of a warning for each thread
 	defer runtime.UnlockOSThread()
 	purego.SyscallN(t.scale, t.handle, 1|uintptr(shrink)<<32)
-	r, _, _ := purego.SyscallN(t.crop, t.handle,
-		uintptr(region.x)|uintptr(region.y)<<32, uintptr(region.w)|uintptr(region.h)<<32)
-	if int32(r) != 0 {
-		return errors.New(t.problem())
+	if mcu > 0 {
+		r, _, _ := purego.SyscallN(t.crop, t.handle,
+			uintptr(region.x)|uintptr(region.y)<<32, uintptr(region.w)|uintptr(region.h)<<32)
+		if int32(r) != 0 {
+			return errors.New(t.problem())
+		}
 	}
-	r, _, _ = purego.SyscallN(t.decompress, t.handle, address(file), uintptr(len(file)), address(dst), uintptr(4*region.w), pixelRGBX)
+	r, _, _ := purego.SyscallN(t.decompress, t.handle, address(file), uintptr(len(file)), address(dst), uintptr(4*region.w), pixelRGBX)
 	runtime.KeepAlive(file)
 	runtime.KeepAlive(dst)
 	if int32(r) == 0 {

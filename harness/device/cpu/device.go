@@ -164,7 +164,8 @@ func (d *Device) Supports(k kernel.Kernel) error {
 		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
 		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.MaxPool, kernel.MaxPoolGrad, kernel.AvgPool, kernel.AvgPoolGrad,
 		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
-		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.Optimizer, kernel.Accumulate:
+		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.Optimizer, kernel.Accumulate,
+		kernel.ReLU, kernel.ReLUGrad, kernel.Scale, kernel.Gate, kernel.GateGrad:
 		return nil
 	}
 	return &device.UnsupportedError{Device: name, What: "the operation " + k.String(), Hint: "the device ref computes every operation"}

@@ -27,6 +27,8 @@ func (c *compiler) instruction() error {
 		return c.batchNormInfer(k)
 	case kernel.Add:
 		return c.add()
+	case kernel.ReLU, kernel.ReLUGrad, kernel.Scale:
+		return c.pointwise()
 	case kernel.MaxPool:
 		return c.maxPool(k)
 	case kernel.MaxPoolGrad:

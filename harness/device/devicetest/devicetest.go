@@ -236,7 +236,7 @@ func (n *net) firstValue(p *nets.Param) []float32 {
 	case p.Kind == nets.Scale:
 		add = 1
 	case p.Kind == nets.Bias:
-		times = 0.125
+		add, times = float64(p.Start), 0.125
 	}
 	for i, u := range uniform(n.salt+p.Name, len(w)) {
 		if p.Kind == nets.Shift {

@@ -40,6 +40,12 @@ func Golden(t *testing.T, start func(testing.TB) device.Device) {
 		{net: "resnet-8/split", group: 2, file: "resnet-8_split_g2", salt: "70"},
 		{net: "resnet-8/B/preact", file: "resnet-8_B_preact", salt: "62"},
 		{net: "resnet-8/single/preact", file: "resnet-8_single_preact", salt: "27", all: true},
+		{net: "resnet-14/B/relu-preact", file: "resnet-14_B_relu-preact", salt: "122"},
+		{net: "resnet-8/relu-before-add", file: "resnet-8_relu-before-add", salt: "87", all: true},
+		{net: "resnet-8/B/bn-after-add", file: "resnet-8_B_bn-after-add", salt: "206", all: true},
+		{net: "resnet-8/scale=0.5/branch-scale=2", file: "resnet-8_scales", salt: "170", all: true},
+		{net: "resnet-8/gate=shortcut", file: "resnet-8_gate", salt: "232", all: true},
+		{net: "resnet-8/B/gate=exclusive/gate-bias=1", file: "resnet-8_exclusive", salt: "237"},
 	} {
 		if c.all && !testskip.Everything() {
 			continue

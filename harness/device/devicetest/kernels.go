@@ -140,6 +140,16 @@ func singles(t testing.TB) []single {
 			add(kernel.MaxPoolGrad{MaxPool: k}, x, y[0])
 		}
 	}
+	for _, x := range []kernel.Shape{{3, 5, 7, 5}, {6, 16, 9, 8}} {
+		c := kernel.Shape{x[1]}
+		add(kernel.ReLU{}, x)
+		add(kernel.ReLUGrad{}, x, x)
+		add(kernel.Scale{By: 0.3}, x)
+		for _, k := range []kernel.Gate{{}, {Carry: true}} {
+			add(k, x, x, c)
+			add(kernel.GateGrad{Gate: k}, x, x, c, x)
+		}
+	}
 	add(kernel.AvgPool{}, kernel.Shape{3, 5, 7, 5})
 	add(kernel.AvgPoolGrad{H: 7, W: 5}, kernel.Shape{3, 5})
 	add(kernel.Linear{Out: 7}, kernel.Shape{3, 5}, kernel.Shape{7, 5}, kernel.Shape{7})
@@ -181,8 +191,8 @@ func bound(k kernel.Kernel, p device.Precision) float64 {
 	switch k.(type) {
 	case kernel.MaxPool:
 		return 0 // copies values that are exact in bfloat16
-	case kernel.Pad, kernel.PadGrad, kernel.AvgPoolGrad:
-		// Copies, and one division.
+	case kernel.Pad, kernel.PadGrad, kernel.AvgPoolGrad, kernel.ReLU, kernel.ReLUGrad, kernel.Scale:
+		// Copies, and one product.
 		if p == device.BF16 {
 			return 2 * ulp16
 		}
@@ -275,7 +285,7 @@ func newTiny(t testing.TB, c single, work bool) *tiny {
 		}
 	case kernel.Optimizer, kernel.MovingAverage:
 		taken[len(c.in)-1], phase = "rates", program.Update
-	case kernel.ConvGradInput, kernel.ConvGradWeight, kernel.BatchNormGrad, kernel.PadGrad, kernel.MaxPoolGrad, kernel.AvgPoolGrad, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.CrossEntropyGrad:
+	case kernel.ConvGradInput, kernel.ConvGradWeight, kernel.BatchNormGrad, kernel.PadGrad, kernel.MaxPoolGrad, kernel.AvgPoolGrad, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias, kernel.CrossEntropyGrad, kernel.ReLUGrad, kernel.GateGrad:
 		phase = program.Backward
 	}
 	if x.rows == nil {

@@ -73,6 +73,11 @@ var wholeNets = []struct {
 	{name: "resnet-8/single", batch: 6, size: 8, width: 8, salt: "1", all: true},
 	{name: "resnet-8/preact", batch: 8, group: 4, size: 8, width: 8, salt: "91", all: true},
 	{name: "resnet-11/bottleneck/preact", batch: 3, size: 8, width: 8, salt: "8"},
+	{name: "resnet-8/relu-preact", batch: 6, group: 2, size: 8, width: 8, salt: "55", all: true},
+	{name: "resnet-8/bn-after-add", batch: 6, size: 8, width: 8, salt: "21", all: true},
+	{name: "resnet-8/relu-before-add", batch: 6, size: 8, width: 8, salt: "14", all: true},
+	{name: "resnet-8/scale=0.5/branch-scale=0.5", batch: 8, group: 4, size: 8, width: 8, salt: "33", all: true},
+	{name: "resnet-8/B/gate=exclusive/gate-bias=-1", batch: 6, size: 8, width: 8, salt: "81", all: true},
 }
 
 // probe is a batch norm with rectifier that also records how near to 0 its input of the
@@ -94,6 +99,19 @@ func (p probe) Ref(out, in []kernel.Tensor) {
 	}
 }
 
+// probeReLU is the same for a rectifier alone.
+type probeReLU struct {
+	kernel.ReLU
+	nearest *float64
+}
+
+func (p probeReLU) Ref(out, in []kernel.Tensor) {
+	p.ReLU.Ref(out, in)
+	for _, v := range in[0].F32 {
+		*p.nearest = min(*p.nearest, math.Abs(float64(v)))
+	}
+}
+
 const margin = 3e-5
 
 // probed is the net with probes in its training program, for ref. The result's pointer is
@@ -103,8 +121,13 @@ func (n *net) probed() (*net, *float64) {
 	p := *n.programs.Train
 	p.Code = append([]program.Instr(nil), p.Code...)
 	for i := range p.Code {
-		if k, ok := p.Code[i].Kernel.(kernel.BatchNorm); ok && k.ReLU {
-			p.Code[i].Kernel = probe{k, &nearest}
+		switch k := p.Code[i].Kernel.(type) {
+		case kernel.BatchNorm:
+			if k.ReLU {
+				p.Code[i].Kernel = probe{k, &nearest}
+			}
+		case kernel.ReLU:
+			p.Code[i].Kernel = probeReLU{k, &nearest}
 		}
 	}
 	q := *n

@@ -2,7 +2,7 @@
 """Golden vectors from PyTorch, in float64: losses, gradients, weights.
 
     python3 golden.py          # torch 2.11.0; writes NAME.safetensors beside itself
-    python3 golden.py search   # looks for salts, and writes nothing
+    python3 golden.py search [NAME...]   # looks for salts, and writes nothing
 
 Weights, images, labels and plan are a hash of salt, name and index that
 golden.go computes too, to the same bits, so the files hold outputs only:
@@ -17,8 +17,8 @@ A tensor of more than 100 elements is given by 64 of them, those at
 7919 i modulo its length.
 
 The nets are written here from the paper, not after ours: He et al. 2015,
-section 4.2, shortcuts of section 4.1; pre-activation from He et al. 2016, Figure 4e
-and appendix. SGD is Caffe's: v = 0.9 v + rate (g +
+section 4.2, shortcuts of section 4.1; orders of activations and weighted shortcuts from
+He et al. 2016, Figure 4, Table 1 and appendix. SGD is Caffe's: v = 0.9 v + rate (g +
 1e-4 w); w -= v, on all parameters.
 
 Salts are chosen so that in all steps no rectifier is nearer to its kink than
@@ -32,14 +32,20 @@ import torch.nn.functional as F
 
 BATCH, SIZE, IMAGES, PAD, MARGIN = 4, 8, 24, 2, 3e-5
 RATES = [0.05] * 5 + [0.005] * 5  # the drop is where Caffe's momentum differs from PyTorch's
-NETS = {  # file: depth, shortcut, split, group, convolutions of a block with pre-activation (0: without), salt
-    "plain-8": (8, "", False, 0, 0, "74"),
-    "resnet-8": (8, "A", False, 0, 0, "159"),
-    "resnet-8_B": (8, "B", False, 0, 0, "282"),
-    "resnet-8_C": (8, "C", False, 0, 0, "176"),
-    "resnet-8_split_g2": (8, "A", True, 2, 0, "70"),
-    "resnet-8_B_preact": (8, "B", False, 0, 2, "62"),
-    "resnet-8_single_preact": (8, "A", False, 0, 1, "27"),
+NETS = {  # file: depth, shortcut, split, group, convolutions of a block with pre-activation (0: without), other variants, salt
+    "plain-8": (8, "", False, 0, 0, "", "74"),
+    "resnet-8": (8, "A", False, 0, 0, "", "159"),
+    "resnet-8_B": (8, "B", False, 0, 0, "", "282"),
+    "resnet-8_C": (8, "C", False, 0, 0, "", "176"),
+    "resnet-8_split_g2": (8, "A", True, 2, 0, "", "70"),
+    "resnet-8_B_preact": (8, "B", False, 0, 2, "", "62"),
+    "resnet-8_single_preact": (8, "A", False, 0, 1, "", "27"),
+    "resnet-14_B_relu-preact": (14, "B", False, 0, 0, "relu-preact", "122"),
+    "resnet-8_relu-before-add": (8, "A", False, 0, 0, "relu-before-add", "87"),
+    "resnet-8_B_bn-after-add": (8, "B", False, 0, 0, "bn-after-add", "206"),
+    "resnet-8_scales": (8, "A", False, 0, 0, "scale=0.5/branch-scale=2", "170"),
+    "resnet-8_gate": (8, "A", False, 0, 0, "gate=shortcut", "232"),
+    "resnet-8_exclusive": (8, "B", False, 0, 0, "gate=exclusive/gate-bias=1", "237"),
 }
 AWAY = 0  # of batch norm's shifts from 0, up and down in turn
 torch.set_default_dtype(torch.float64)
@@ -68,14 +74,14 @@ def uniform(name, n):
     return (hashes(name, n) >> np.uint64(8)).astype(np.float64) / 2.0**23 - 1
 
 
-def param(name, *shape):
+def param(name, *shape, start=0):
     u = uniform(name, math.prod(shape))
     if len(shape) > 1:  # He et al. 2015b as a uniform distribution: variance 2 / fan-in
         w = u * math.sqrt(6 / math.prod(shape[1:]))
         if AWAY and name == "fc.weight":
             w /= 16  # as the features are large
-    elif name == "fc.bias":
-        w = u * 0.125
+    elif name == "fc.bias" or name.endswith(".gate.bias"):
+        w = start + u * 0.125
     elif name.endswith(".weight"):
         w = 1 + u * 0.25
     else:
@@ -85,14 +91,15 @@ def param(name, *shape):
 
 
 class Net:
-    def __init__(self, depth, shortcut, split=False, group=0, preact=0):
+    def __init__(self, depth, shortcut, split=False, group=0, preact=0, variants=""):
         self.shortcut, self.split, self.group, self.preact = shortcut, split, group, preact
+        self.variants = dict(v.partition("=")[::2] for v in variants.split("/"))
         self.n = (depth - 2) // (3 * (preact or 2))
         self.params, self.stats = {}, {}
 
-    def p(self, name, *shape):
+    def p(self, name, *shape, start=0):
         if name not in self.params:
-            self.params[name] = param(name, *shape)
+            self.params[name] = param(name, *shape, start=start)
         return self.params[name]
 
     def conv(self, x, conv, out, size, stride):
@@ -119,7 +126,8 @@ class Net:
 
     def side(self, x, path, out, stride):
         if self.shortcut == "C" or self.shortcut == "B" and (stride > 1 or x.shape[1] != out):
-            return self.conv_bn(x, path + "downsample.0", path + "downsample.1", out, 1, stride)
+            x = self.conv(x, path + "downsample.0", out, 1, stride)
+            return x if "bn-after-add" in self.variants else self.bn(x, path + "downsample.1")
         zeros = out - x.shape[1]
         before = zeros // 2 if self.split else 0
         return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, before, zeros - before))
@@ -147,16 +155,35 @@ class Net:
         return F.linear(x, self.p("fc.weight", 10, x.shape[1]), self.p("fc.bias", 10))
 
     def activated(self, x):
-        x = relu(self.conv_bn(x, "conv1", "bn1", 16, 3, 1))
+        v = self.variants
+        x = self.conv_bn(x, "conv1", "bn1", 16, 3, 1)
+        if "relu-preact" not in v:
+            x = relu(x)
         for stage, out in enumerate((16, 32, 64)):
             for i in range(self.n):
                 path, stride = f"layer{stage + 1}.{i}.", 2 if stage and not i else 1
-                y = relu(self.conv_bn(x, path + "conv1", path + "bn1", out, 3, stride))
-                y = self.conv_bn(y, path + "conv2", path + "bn2", out, 3, 1)
-                if self.shortcut:
-                    y = y + self.side(x, path, out, stride)
-                x = relu(y)
-        return x
+                y = relu(x) if "relu-preact" in v else x
+                if not i:
+                    x = y
+                y = relu(self.conv_bn(y, path + "conv1", path + "bn1", out, 3, stride))
+                y = self.conv(y, path + "conv2", out, 3, 1)
+                side = self.side(x, path, out, stride) if self.shortcut else 0
+                if "bn-after-add" in v:
+                    y, side = self.bn(y + side, path + "bn2"), 0
+                else:
+                    y = self.bn(y, path + "bn2")
+                if "relu-before-add" in v:
+                    y = relu(y)
+                if "gate" in v:
+                    bias = self.p(path + "gate.bias", out, start=float(v.get("gate-bias", 0)))
+                    g = torch.sigmoid(self.conv(x, path + "gate", out, 1, stride) + bias[:, None, None])
+                    side = (1 - g) * side
+                    if v["gate"] == "exclusive":
+                        y = g * y
+                x = float(v.get("branch-scale", 1)) * y + float(v.get("scale", 1)) * side
+                if "relu-before-add" not in v and "relu-preact" not in v:
+                    x = relu(x)
+        return relu(x) if "relu-preact" in v else x
 
 
 EPS = float(np.float32(1e-5))
@@ -224,16 +251,19 @@ def save(path, tensors):
         f.write(struct.pack("<Q", len(text)) + text + data)
 
 
-def compute(depth, shortcut, split, group, preact, with_salt):
+def compute(*net):
     global salt, nearest
-    salt, nearest = with_salt, math.inf
-    return run(Net(depth, shortcut, split, group, preact))
+    *net, salt = net
+    nearest = math.inf
+    return run(Net(*net))
 
 
 if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))
     for name, net in NETS.items():
-        if sys.argv[1:] == ["search"]:
+        if sys.argv[1:2] == ["search"]:
+            if sys.argv[2:] and name not in sys.argv:
+                continue
             best = (0, "")
             for i in range(400):
                 compute(*net[:-1], str(i))

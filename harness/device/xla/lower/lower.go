@@ -103,7 +103,8 @@ func Supports(k kernel.Kernel) error {
 		kernel.BatchNorm, kernel.BatchNormGrad, kernel.BatchNormInfer, kernel.MovingAverage,
 		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.AvgPool, kernel.AvgPoolGrad, kernel.MaxPool, kernel.MaxPoolGrad,
 		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
-		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.Accumulate, kernel.AllReduce:
+		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.Accumulate, kernel.AllReduce,
+		kernel.ReLU, kernel.ReLUGrad, kernel.Scale, kernel.Gate, kernel.GateGrad:
 		return nil
 	}
 	if k, ok := k.(kernel.Optimizer); ok && hasOptimizer(k) {
@@ -140,6 +141,16 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 		return e.allReduce(k, in)
 	case kernel.Add:
 		return []value{e.add(e.convert(in[0], f32), e.convert(in[1], f32))}
+	case kernel.ReLU:
+		return e.relu(in)
+	case kernel.ReLUGrad:
+		return e.reluGrad(in)
+	case kernel.Scale:
+		return []value{e.times(e.convert(in[0], f32), float64(k.By))}
+	case kernel.Gate:
+		return e.gate(k, in)
+	case kernel.GateGrad:
+		return e.gateGrad(k, in)
 	case kernel.MaxPool:
 		return e.maxPool(k, in)
 	case kernel.MaxPoolGrad:
