@@ -70,7 +70,7 @@ func (s *Sweep) measure(ctx context.Context, run experiments.Run, dev device.Dev
 		case errors.Is(err, harness.ErrInterrupted), errors.As(err, &lost), errors.As(err, &bad):
 			return err
 		case err != nil:
-			s.say("%s is left out of %s: %v", run.ID, strings.Join(m.Figures, " and "), err)
+			s.say("%s is drawn without %s: %v", strings.Join(m.Figures, ", "), run.ID, err)
 		}
 	}
 	return nil
