@@ -1,3 +1,5 @@
+// Tests of the options of measurements.
+
 package experiments
 
 import (
@@ -5,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestMeasurements wants the options of what the figures of a profile draw, and no others,
-// in the plan and in the resolved file; and no run to change with them.
+// TestMeasurements checks that the plan and the resolved file have the options of the measurements
+// that the profile's figures draw, and no others; and that options do not change the runs.
 func TestMeasurements(t *testing.T) {
 	const text = good + `  measured: {data: preview, schedule: {at: [], stop: 500 steps}, figures: [landscape_2d, lesion], lesion: {draws: 3}}
   other: {like: measured, lesion: {draws: 4}, figures: [lesion]}
