@@ -47,3 +47,29 @@ func TestMeasurements(t *testing.T) {
 		}
 	}
 }
+
+// TestMeasuredRuns wants the questions about trained nets to have the recipes of
+// plain_vs_res.yaml: a net that this has trained is only measured.
+func TestMeasuredRuns(t *testing.T) {
+	trained := load(t, "plain_vs_res.yaml")
+	for _, file := range []string{"lesion.yaml", "gradient_correlation.yaml", "landscape.yaml"} {
+		for _, profile := range []string{"cifar10", "cifar10-cpu", "cifar10-cpu-full", "preview"} {
+			hashes := map[string]string{}
+			for _, run := range choose(t, trained, profile).Runs {
+				hashes[run.ID] = run.Hash()
+			}
+			same := 0
+			for _, run := range choose(t, load(t, file), profile).Runs {
+				if hash, known := hashes[run.ID]; known {
+					same++
+					if run.Hash() != hash {
+						t.Errorf("%s, %s: %s is another run", file, profile, run.ID)
+					}
+				}
+			}
+			if same < 4 {
+				t.Errorf("%s, %s: %d of its runs are those of plain_vs_res.yaml", file, profile, same)
+			}
+		}
+	}
+}

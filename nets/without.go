@@ -16,7 +16,7 @@ type Block struct {
 	// block changes size or channels, and no shortcut leads around it.
 	//
 	// In a residual net the branch is dropped and the shortcut stays as it is: what the
-	// branch ends with, its last batch norm or with pre-activation its last convolution,
+	// branch ends with, its last batch norm or, if it has none there, its last convolution,
 	// becomes 0 (Veit et al. 2016, arXiv:1605.06431). In a plain net the block becomes the
 	// identity.
 	Without map[string][]float32

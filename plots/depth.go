@@ -54,7 +54,7 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 				p := point{place(n), mean(xs), slices.Min(xs), slices.Max(xs)}
 				t.points = append(t.points, p)
 				most = max(most, p.hi)
-				if e := k.paper(n); paper && !math.IsNaN(e) {
+				if e := k.paper(n); paper && !math.IsNaN(e) && e != failed {
 					t.paper = append(t.paper, point{step: place(n), mean: e})
 					most = max(most, e)
 				}

@@ -70,11 +70,7 @@ func (s *Sweep) measure(ctx context.Context, run experiments.Run, dev device.Dev
 		case errors.Is(err, harness.ErrInterrupted), errors.As(err, &lost), errors.As(err, &bad):
 			return err
 		case err != nil:
-			are := "is"
-			if len(m.Figures) > 1 {
-				are = "are"
-			}
-			s.say("%s %s drawn without %s: %v", strings.Join(m.Figures, " and "), are, run.ID, err)
+			s.say("%s is drawn without %s: %v", strings.Join(m.Figures, ", "), run.ID, err)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-// Emits rectifiers and gates.
+// Elementwise kernels: rectifier, constant factor, gate.
 
 package lower
 
