@@ -20,7 +20,7 @@ var headed = []string{"harness", "nets", "nets/compile", "nets/kernel", "nets/op
 	"plots/report", "plots/report/browser",
 	"harness/model", "harness/train", "harness/sweep", "harness/sweep/sweeptest", "harness/weights", "harness/machine",
 	"harness/predict", "harness/check", "harness/bench", "harness/data/datatest",
-	"experiments", "experiments/dataset"}
+	"experiments", "experiments/dataset", "harness/measure"}
 
 func TestHeaders(t *testing.T) {
 	for _, dir := range headed {

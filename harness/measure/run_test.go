@@ -27,8 +27,8 @@ import (
 	"depthlab/nets"
 )
 
-// opened opens a net of sweeptest.Small's recipe, with weights and statistics that depend
-// on their names alone.
+// opened opens a net of sweeptest.Small's recipe, with weights and statistics that depend only on
+// their names.
 func opened(t *testing.T, net string, src *data.Source, dev device.Device) *model.Model {
 	t.Helper()
 	q, err := experiments.Parse("test.yaml", []byte(strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: ["+net+"]", 1)))
@@ -74,7 +74,7 @@ func opened(t *testing.T, net string, src *data.Source, dev device.Device) *mode
 	return m
 }
 
-// near says whether two lists of logits are the same but for roundings.
+// near reports whether two lists of logits are equal up to rounding.
 func near(got, want []float64) bool {
 	if len(got) != len(want) || len(got) == 0 {
 		return false
@@ -87,8 +87,8 @@ func near(got, want []float64) bool {
 	return true
 }
 
-// A net of two blocks a stage without the second ones computes what the shallower net of
-// one block a stage does, on every device; with other blocks on ref.
+// On every device a net of two blocks a stage, without the second ones, computes the same as the
+// net of one block a stage; nets with other blocks are tried on ref.
 func TestDeletedBlocks(t *testing.T) {
 	src := datatest.Noise()
 	for name, dev := range sweeptest.Devices(t) {
@@ -192,7 +192,7 @@ func TestDeletedBranch(t *testing.T) {
 	}
 }
 
-// At t on the line the net sees images that are brighter by t.
+// The images at t on the line are brighter by t.
 func TestLineMoves(t *testing.T) {
 	src, brighter := datatest.Noise(), datatest.Noise()
 	for _, set := range []*data.Set{&src.Test, &brighter.Test} {
@@ -239,8 +239,8 @@ func run(t *testing.T, s *sweep.Sweep) {
 	}
 }
 
-// A run is measured once it is trained, and not again; what its tests measured comes out
-// where nothing is changed. With other options it is measured once more.
+// A run is measured once, after its training; without a change of the net the errors are those of
+// its tests. With other options it is measured again.
 func TestMeasured(t *testing.T) {
 	dir := t.TempDir()
 	s := small(t, dir)
@@ -300,7 +300,7 @@ func TestMeasured(t *testing.T) {
 	}
 }
 
-// The middle of the landscape is the trained net.
+// The centre of the landscape is the trained net.
 func TestLandscapeMiddle(t *testing.T) {
 	dir := t.TempDir()
 	s := small(t, dir, "images: 8}", "images: 0}") // all of the training set
@@ -315,8 +315,7 @@ func TestLandscapeMiddle(t *testing.T) {
 	}
 }
 
-// A measurement that is interrupted anywhere goes on from what was computed, and gives the
-// same record.
+// A measurement that is interrupted anywhere resumes, and has the same record.
 func TestInterruptedMeasurement(t *testing.T) {
 	trained := t.TempDir()
 	plain := small(t, trained)
