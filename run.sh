@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Depthlab. Usage: ./run.sh experiments/plain_vs_res.yaml, or ./run.sh --help
-# Needs bash and Go; builds the program, fetches the libraries that it needs once, runs.
+# Builds the program, fetches the libraries that it needs, once, and runs it. Needs bash and Go.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
-# Only the project decides what is built; proxies, caches and the toolchain are the user's.
+# The build does not depend on the user's variables, except proxies, caches and the toolchain.
 unset CDPATH GOOS GOARCH GOFLAGS GOEXPERIMENT
 export GOWORK=off CGO_ENABLED=0
 self=${BASH_SOURCE[0]}
@@ -28,16 +28,16 @@ need_go() {
 	fi
 }
 
-# once HAS COMMAND ...: runs COMMAND unless HAS holds, while no other start of
-# run.sh in this folder does, on this machine or on another that shares it. The
-# lock is a folder. Its holder changes the file in it every few seconds; one that
-# does not is dead.
+# once HAS COMMAND ...: runs COMMAND unless HAS succeeds, under a lock: no other start of run.sh
+# in this folder runs one at the same time, on this machine or on another that shares the folder.
+# The lock is a folder. Its holder changes the file in it every few seconds; if the file does not
+# change for a minute, the holder is dead.
 once() {
 	local has=$1 lock=$here/.bin/lock words beat seen="" since=$SECONDS told="" misses=0
 	shift
 	words=$(mkdir -p "$here/.bin" 2>&1) || { echo "run.sh: $words" >&2; exit 1; }
 	until words=$(mkdir "$lock" 2>&1); do
-		if [ ! -e "$lock" ]; then # another gave it back, or it cannot be made
+		if [ ! -e "$lock" ]; then # it was released just now, or cannot be created
 			misses=$((misses + 1))
 			[ $misses -lt 10 ] || { echo "run.sh: $words" >&2; exit 1; }
 			continue
@@ -73,30 +73,30 @@ release() {
 	rm -rf "$here/.bin/lock"
 }
 
-# dead BEAT: that process was on this machine, and is not any more.
+# dead BEAT: the process was on this machine, and has ended.
 dead() {
 	[[ $1 =~ ^process\ ([0-9]+)\ on\ (.*),\ [0-9]+$ ]] && [ "${BASH_REMATCH[2]}" = "$(uname -n)" ] && ! kill -0 "${BASH_REMATCH[1]}" 2>/dev/null
 }
 
 build() {
 	version=unknown
-	local git=(git -c "safe.directory=$here" -C "$here") # of another user's checkout, too
+	local git=(git -c "safe.directory=$here" -C "$here") # also in another user's checkout
 	if "${git[@]}" rev-parse --git-dir >/dev/null 2>&1; then
 		version=$("${git[@]}" describe --always --dirty 2>/dev/null || echo unknown)
 	fi
-	# What the program is made of, by the sum of each file: go build would find
-	# out by itself, but takes longer for that, and needs Go. Questions are no part.
+	# The checksum of all sources. go build would detect changes itself, but takes longer, and
+	# needs Go. Questions are not part of the program.
 	sources=$(cd "$here" && find experiments harness nets plots go.mod go.sum -type f ! -name '*.yaml' -exec cksum {} + 2>/dev/null | LC_ALL=C sort | cksum) || sources="unknown $$"
 	built && return
 	if [ -x "$bin/lab" ] && [ ! -w "$bin" ]; then
-		echo "run.sh: the sources changed since $bin/lab was built, and you may not write there: who built it has to start run.sh once, or make a copy of the folder of your own" >&2
+		echo "run.sh: the sources changed since $bin/lab was built, and you may not write there: its owner has to start run.sh once, or copy the folder and use the copy" >&2
 		exit 1
 	fi
 	once built compile
 }
 
-# The program is of these sources. That it calls itself another version is mended
-# where it can be: a copy need not have git's files, nor a batch node git or Go.
+# built: the program was built from these sources. If only its version differs, it is built again
+# where that is possible: a copy may lack git's files, and a batch node git or Go.
 built() {
 	[ -x "$bin/lab" ] || return 1
 	case $(cat "$bin/made" 2>/dev/null) in
@@ -113,7 +113,7 @@ compile() {
 	rm -f "$bin/made"
 	if ! (cd "$here" && go build -buildvcs=false -ldflags "-X main.version=$version" -o "$bin/lab.new" ./harness/cmd/lab) >"$bin/build.txt" 2>&1; then
 		head -n 12 "$bin/build.txt" >&2
-		echo "run.sh: the program could not be built. Where Go could not fetch its modules: on a machine with a network ./run.sh prepare FILE.yaml does all that needs one, and the folder, copied too, then works without." >&2
+		echo "run.sh: the program could not be built. If Go could not fetch its modules: run ./run.sh prepare FILE.yaml on a machine with a network; then the folder, and any copy of it, needs no network." >&2
 		exit 1
 	fi
 	mv -f "$bin/lab.new" "$bin/lab"
@@ -121,23 +121,23 @@ compile() {
 	mv -f "$bin/made.new" "$bin/made"
 }
 
-# The program opens libraries, and so is started by glibc's loader.
+# The program opens shared libraries, so that glibc's loader has to start it.
 start() {
 	shopt -s execfail
 	exec "$bin/lab" "$@" || {
-		echo "run.sh: $bin/lab does not start on this machine, $(uname -sm). It needs the loader of glibc, on x86-64 /lib64/ld-linux-x86-64.so.2: Debian, Ubuntu, Fedora and their like have it, Alpine has not. If it was built for another machine, remove .bin and run this again." >&2
+		echo "run.sh: $bin/lab does not start on this machine, $(uname -sm). It needs the loader of glibc, on x86-64 /lib64/ld-linux-x86-64.so.2: Debian, Ubuntu, Fedora and similar systems have it, Alpine does not. If it was built for another machine, remove .bin and run this again." >&2
 		exit 126
 	}
 }
 
-# want HAS NAME FOLDER REQUIREMENTS OPTIONS: fetches a library unless HAS holds.
+# want HAS NAME FOLDER REQUIREMENTS OPTIONS: fetches a library unless HAS succeeds.
 want() {
 	"$1" && return
 	if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v python3 >/dev/null || ! python3 -m pip --version >/dev/null 2>&1; then
-		return # lab says what it costs and how to mend it
+		return # lab says what is slower without it, and what to do
 	fi
 	if [ -n "${no_download:-}" ]; then
-		echo "run.sh: $2 is missing, and --no-download forbids to fetch it" >&2
+		echo "run.sh: $2 is missing, and is not fetched because of --no-download" >&2
 	elif [ ! -w "$here" ]; then
 		echo "run.sh: $2 is missing, and $here is not writable for you" >&2
 	else
@@ -145,8 +145,8 @@ want() {
 	fi
 }
 
-# fetch NAME FOLDER REQUIREMENTS OPTIONS: wheels from PyPI, pinned by hash,
-# unpacked side by side into .lib/FOLDER, which is whole or absent.
+# fetch NAME FOLDER REQUIREMENTS OPTIONS: downloads wheels from PyPI, pinned by hash, and unpacks
+# them into .lib/FOLDER, which is complete or absent.
 fetch() {
 	local name=$1 to=$here/.lib/$2 wheels=$here/.lib/wheels/$2 words=$here/.lib/pip.txt tmp
 	if [ -z "${preparing:-}" ] && [ -n "$(find "$here/.lib/unreachable" -mmin -60 2>/dev/null)" ]; then
@@ -157,24 +157,24 @@ fetch() {
 	mkdir -p "$wheels" "$(dirname "$to")"
 	tmp=$(mktemp -d "$here/.lib/fetch.XXXXXX")
 	mkdir "$tmp/whole"
-	# What an interrupted fetch brought stays in .lib/wheels and is not fetched again.
+	# Wheels of an interrupted fetch stay in .lib/wheels and are not downloaded again.
 	if PIP_DEFAULT_TIMEOUT=${PIP_DEFAULT_TIMEOUT:-15} PIP_RETRIES=${PIP_RETRIES:-1} \
 		python3 -m pip download --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --find-links "$wheels" -r "$3" -d "$wheels" "${@:4}" >&2 2>"$words" &&
 		unpack "$wheels" "$tmp/whole" 2>>"$words"; then
 		rm -rf "$to"
-		python3 -c 'import os, sys; os.rename(*sys.argv[1:])' "$tmp/whole" "$to" # mv would put it into a folder that is there
+		python3 -c 'import os, sys; os.rename(*sys.argv[1:])' "$tmp/whole" "$to" # mv would move it into an existing folder
 		rm -rf "$wheels" "$here/.lib/unreachable"
 	else
-		echo "run.sh: $name could not be fetched: $(reason "$words") (pip's words are in $words)" >&2
+		echo "run.sh: $name could not be fetched: $(reason "$words") (pip's output is in $words)" >&2
 		touch "$here/.lib/unreachable"
 		export DEPTHLAB_NOT_FETCHED="${DEPTHLAB_NOT_FETCHED:+$DEPTHLAB_NOT_FETCHED, }$name" # for prepare
 	fi
 	rm -rf "$tmp"
 }
 
-# reason FILE: of all that pip said, what matters.
+# reason FILE: the cause of an error in pip's output.
 reason() {
-	grep -q 'connection broken' "$1" && echo "there is no way from here to where pip fetches" && return
+	grep -q 'connection broken' "$1" && echo "pip cannot reach the package index" && return
 	grep . "$1" | tail -n 1
 }
 
@@ -183,15 +183,15 @@ unpack() {
 	for wheel in "$1"/*.whl; do
 		python3 -m zipfile -e "$wheel" "$2" || return 1
 	done
-	# zipfile forgets which files are programs.
+	# zipfile does not restore the permission to execute.
 	find "$2" -path '*/bin/*' -type f -exec chmod +x {} +
 }
 
-# The wheel onednn-cpu-gomp holds one library, libdnnl.so.3; it needs libgomp.
-# Looked for first: $DEPTHLAB_ONEDNN, .lib, and the system's own library.
+# The wheel onednn-cpu-gomp has one library, libdnnl.so.3; it needs libgomp. $DEPTHLAB_ONEDNN, .lib
+# and the system's library have priority.
 onednn() { want has_onednn "oneDNN (39 MB)" onednn "$here/harness/device/cpu/wheels/cpu.txt"; }
 
-# With AVX-512 alone it is of use. Other machines than this one may have that.
+# oneDNN is only faster with AVX-512. When preparing for other machines, they may have that.
 onednn_if_used() {
 	if [ "${DEPTHLAB_ONEDNN_KERNELS:-}" = library ] || [ -n "${preparing:-}" ] ||
 		{ [ "${DEPTHLAB_CPU:-avx512}" = avx512 ] && grep -qs avx512f /proc/cpuinfo; }; then
@@ -205,8 +205,7 @@ has_onednn() {
 		ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 '
 }
 
-# The wheel turbojpeg holds libturbojpeg.so.0 of libjpeg-turbo 3; the library
-# itself needs no Python.
+# The wheel turbojpeg has libturbojpeg.so.0 of libjpeg-turbo 3; the library needs no Python.
 turbojpeg() {
 	want has_turbojpeg "libjpeg-turbo (0.6 MB)" turbojpeg "$here/harness/data/photo/wheels/turbojpeg.txt" --python-version 3.11 --implementation cp --abi cp311 --platform manylinux2014_x86_64
 }
@@ -217,9 +216,8 @@ has_turbojpeg() {
 
 pinned=$here/harness/device/xla/wheels
 
-# driver prints the major version of the NVIDIA driver, 0 for none. Not every
-# container shows the kernel's file. $DEPTHLAB_DRIVER is that of the machines
-# that this one prepares for.
+# driver prints the major version of the NVIDIA driver, 0 for none. Some containers lack the file
+# in /proc. $DEPTHLAB_DRIVER is the version on the machines that this one prepares for.
 driver() {
 	local text
 	if [ -n "${preparing:-}" ] && [ -n "${DEPTHLAB_DRIVER:-}" ]; then
@@ -228,21 +226,21 @@ driver() {
 	fi
 	case ${CUDA_VISIBLE_DEVICES-0} in
 	[0-9]* | GPU-* | MIG-*) ;;
-	*) echo 0 && return ;; # hidden on purpose
+	*) echo 0 && return ;; # the GPUs are hidden on purpose
 	esac
 	text=$({ cat /proc/driver/nvidia/version || echo " $(nvidia-smi --query-gpu=driver_version --format=csv,noheader)"; } 2>/dev/null)
 	[[ $text =~ \ ([0-9]+)\.[0-9]+ ]] && echo "${BASH_REMATCH[1]}" || echo 0
 }
 
-# A plugin of XLA for what is here: an NVIDIA GPU, or for tests the CPU.
+# XLA's plugin for this machine: for an NVIDIA GPU, or for tests on the CPU.
 xla() {
 	local driver
 	driver=$(driver)
 	[ -n "${DEPTHLAB_PJRT:-}" ] && return
 	if [ "$driver" -ge 580 ]; then
-		want has_cuda13 "XLA's CUDA plugin, cuDNN and their like (3.5 GB when unpacked)" pjrt/cuda13 "$pinned/cuda13.txt"
+		want has_cuda13 "XLA's CUDA plugin with cuDNN and other libraries (3.5 GB when unpacked)" pjrt/cuda13 "$pinned/cuda13.txt"
 	elif [ "$driver" -ge 525 ]; then
-		want has_cuda12 "XLA's CUDA plugin, cuDNN and their like (5.2 GB when unpacked)" pjrt/cuda12 "$pinned/cuda12.txt"
+		want has_cuda12 "XLA's CUDA plugin with cuDNN and other libraries (5.2 GB when unpacked)" pjrt/cuda12 "$pinned/cuda12.txt"
 	elif [ "$driver" -eq 0 ]; then # with an older one, lab says what is needed
 		xla_cpu
 	fi
@@ -252,7 +250,7 @@ has_cuda12() { [ -e "$here/.lib/pjrt/cuda12/nvidia/cudnn" ] || has_jax xla_cuda1
 
 has_cuda13() { [ -e "$here/.lib/pjrt/cuda13/nvidia/cudnn" ] || has_cuda12 || has_jax xla_cuda13; }
 
-# has_jax PLUGIN: python3 has it, as JAX installs it.
+# has_jax PLUGIN: python3 has the plugin, as JAX installs it.
 has_jax() {
 	python3 -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("jax_plugins." + sys.argv[1]))' "$1" 2>/dev/null
 }
@@ -261,14 +259,14 @@ xla_cpu() { want has_xla_cpu "XLA's CPU plugin (61 MB)" pjrt/cpu "$pinned/cpu.tx
 
 has_xla_cpu() { [ -d "$here/.lib/pjrt/cpu" ]; }
 
-# What compiles for a GPU that is not there.
+# The compiler for GPUs, which needs no GPU.
 xla_compile() { want has_xla_compile "XLA's CUDA plugin and its compiler (245 MB)" pjrt/cuda13 "$pinned/compile.txt"; }
 
 has_xla_compile() { [ -d "$here/.lib/pjrt/cuda13" ]; }
 
-# Each package, device and promise on few and small nets, in minutes; with --all
-# everything that is checked (harness/testskip/README.md), which needs a compiler
-# for GPUs. Other words on the line are go test's.
+# tests [--all] ...: the short tests, of every package and device with few and small nets, in
+# minutes; with --all all tests (harness/testskip/README.md), which need a compiler for GPUs. Other
+# arguments are go test's.
 tests() {
 	need_go
 	turbojpeg
@@ -295,7 +293,7 @@ tests() {
 	[ -n "${DEPTHLAB_TEST_ALL:-}" ] || echo "this was the short test: ./run.sh test --all leaves nothing out"
 }
 
-# --no-download, anywhere on the line, is for this script alone.
+# --no-download, anywhere on the command line, is an option of this script.
 args=()
 for a in "$@"; do
 	if [ "$a" = --no-download ]; then no_download=1; else args+=("$a"); fi
@@ -312,8 +310,8 @@ test)
 	case ${1:-} in
 	prepare | submit) preparing=1 ;;
 	esac
-	# The machine that jobs are submitted from need not have the GPUs that they ask
-	# for. CUDA 12 runs with all newer drivers, too.
+	# A machine that submits jobs need not have the GPUs that they ask for. CUDA 12 runs with all
+	# newer drivers, too.
 	if [[ ${1:-} == submit && ("$*" == *" -- "*gpu* || "$*" == *" -- "*-G*) && $(driver) -eq 0 ]]; then
 		DEPTHLAB_DRIVER=525
 	fi
@@ -324,7 +322,7 @@ test)
 		;;
 	doctor) onednn_if_used ;;
 	esac
-	# Questions about photos, and what names a folder of them.
+	# Questions about photos, and options for them.
 	if [[ " $* " == *" --crops"* || " $* " == *" --loader"* ]] || { [ $# -gt 0 ] && grep -qs '^ *data: *imagenet' -- "$@"; }; then
 		turbojpeg
 	fi

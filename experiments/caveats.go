@@ -1,3 +1,5 @@
+// Caveats: how a run's recipe differs from the paper's.
+
 package experiments
 
 import (
@@ -9,12 +11,11 @@ import (
 	"depthlab/nets"
 )
 
-// Paper says whether the run is trained as the paper trained its nets, and if
-// not, in a few words each, why not. Where the paper leaves a choice open
-// (what decays, how padding looks, initialisation, statistics at test time)
-// every choice is the paper's. Precision "auto" is judged by nobody here: fill
-// in what the machine chose first. What only the machine knows (its device, a
-// copy of the data) is for the harness to add.
+// Paper reports whether the run is trained as the paper trained its nets, and returns the
+// differences, in a few words each. Where the paper leaves a choice open (parameters that decay,
+// values of the padding, initialisation, statistics at test time) no choice is a difference.
+// Precision "auto" must be resolved first. Caveats of the machine (its device, a copy of the
+// data) are added by the harness.
 func (r Run) Paper() (paper bool, caveats []string) {
 	want := paperSpec()
 	say := func(differs bool, format string, args ...any) {
@@ -68,8 +69,8 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	return len(caveats) == 0, caveats
 }
 
-// blockCaveats says how the blocks of a net differ from those of the paper of 2015, and
-// what we chose where the paper of 2016 that describes them is silent.
+// blockCaveats lists how the blocks of a net differ from those of the paper of 2015, and our
+// choices where the paper of 2016, which describes them, says nothing.
 func blockCaveats(a nets.Arch) (out []string) {
 	order := map[nets.Order]string{
 		nets.BNAfterAdd: "batch norm after the addition", nets.ReLUBeforeAdd: "rectifier before the addition",
@@ -90,8 +91,8 @@ func blockCaveats(a nets.Arch) (out []string) {
 	return out
 }
 
-// photoCaveats says how a schedule differs from the paper's for ImageNet: up to
-// 60 * 10^4 steps, the rate divided by 10 when the error stands still.
+// photoCaveats lists how a schedule differs from the paper's for ImageNet: up to
+// 60 * 10^4 steps, the rate divided by 10 on a plateau of the error.
 func (s Schedule) photoCaveats() []string {
 	out := s.length(600000)
 	switch p := s.Plateau; {
@@ -108,7 +109,7 @@ func (s Schedule) photoCaveats() []string {
 	return out
 }
 
-// length says how long a schedule is beside the paper's.
+// length compares the length of a schedule with stop, the paper's; nil if they are equal.
 func (s Schedule) length(stop int) []string {
 	switch {
 	case s.Stop == stop:
@@ -121,7 +122,7 @@ func (s Schedule) length(stop int) []string {
 	return []string{fmt.Sprintf("schedule lengthened to %s steps", thousands(s.Stop))}
 }
 
-// caveats says how a schedule differs from the paper's for a net of a depth.
+// caveats lists how a schedule differs from the paper's for CIFAR-10 and a net of the depth.
 func (s Schedule) caveats(depth int) []string {
 	const stop, first, second, deep = 64000, 32000, 48000, 110
 	out := s.length(stop)

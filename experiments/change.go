@@ -1,4 +1,4 @@
-// What the command line changes of a question: --set, --only and --name.
+// Changes of a question by the command line: --set, --only and --name.
 
 package experiments
 
@@ -17,29 +17,29 @@ import (
 	"depthlab/nets"
 )
 
-// Changes are made to a question after its file was read. They win over the file
-// and its profiles.
+// Changes are applied to a question after its file was read. They override the file and its
+// profiles.
 type Changes struct {
 	Set  []string // "optimizer.rate=0.05": a key of the file, and its value in YAML
-	Only []string // nets by name: the question's others are left out
-	Name string   // of what is changed, in the folder of results; "" for a name made of the changes
+	Only []string // names of nets: the question's other nets are not trained
+	Name string   // name of the changes in the results' folder; "" for a name made of the changes
 
-	tree *yaml.Node // of Set: one mapping, as a file would have it
+	tree *yaml.Node // Set as one mapping, in the form of a file
 }
 
-// The beginnings of paths of values that do not stand in the file.
+// Prefixes of the paths of values that are not from the file.
 const (
 	setPrefix  = "--set "
 	onlyPrefix = "--only"
 	namePrefix = "--name"
 )
 
-// onCommandLine says whether a path is of the command line.
+// onCommandLine reports whether a path is of the command line.
 func onCommandLine(path string) bool {
 	return strings.HasPrefix(path, setPrefix) || path == onlyPrefix || path == namePrefix
 }
 
-// texts are the changes as the command line has them.
+// texts returns the changes as on the command line: "--set optimizer.rate=0.05".
 func (c Changes) texts() (all []string) {
 	for _, s := range c.Set {
 		all = append(all, setPrefix+s)
@@ -50,15 +50,15 @@ func (c Changes) texts() (all []string) {
 	return all
 }
 
-// Change returns the question with changes in all its profiles. Where they do not
-// fit a profile, its plan is Wrong. The error, a *Complaints, is of changes that
-// fit none.
+// Change returns the question with changes in all its profiles. If they cannot be applied to a
+// profile, its plan has the reason in Wrong. The error, a *Complaints, is of changes that are
+// wrong for every profile.
 func (q *Question) Change(c Changes) (*Question, error) {
 	if len(c.Set) == 0 && len(c.Only) == 0 && c.Name == "" {
 		return q, nil
 	}
 	all := &collector{file: q.File}
-	c.Set = slices.Sorted(slices.Values(c.Set)) // in any order it is the same question
+	c.Set = slices.Sorted(slices.Values(c.Set)) // the question does not depend on their order
 	c.tree = all.settings(c.Set)
 	all.name(c.Name)
 	if err := all.err(); err != nil {
@@ -76,7 +76,7 @@ func (q *Question) Change(c Changes) (*Question, error) {
 	return &changed, nil
 }
 
-// settings makes one mapping of texts such as "optimizer.rate=0.05".
+// settings combines texts such as "optimizer.rate=0.05" in one mapping.
 func (c *collector) settings(texts []string) *yaml.Node {
 	tree := &yaml.Node{Kind: yaml.MappingNode}
 	for _, text := range texts {
@@ -89,7 +89,7 @@ func (c *collector) settings(texts []string) *yaml.Node {
 		}
 		n, err := parseValue(value)
 		if err != nil {
-			c.add(at, "is no YAML: "+err.Error(), "put quotes around special characters")
+			c.add(at, "is not valid YAML: "+err.Error(), "put quotes around special characters")
 			continue
 		}
 		c.checkForm(n, at.path)
@@ -100,10 +100,10 @@ func (c *collector) settings(texts []string) *yaml.Node {
 	return tree
 }
 
-// parseValue reads a single value in YAML.
+// parseValue parses a value in YAML, in one line.
 func parseValue(text string) (n *yaml.Node, err error) {
 	defer func() {
-		if r := recover(); r != nil { // the parser is not ours
+		if r := recover(); r != nil { // yaml.v3 may panic
 			err = fmt.Errorf("%v", r)
 		}
 	}()
@@ -121,7 +121,7 @@ func parseValue(text string) (n *yaml.Node, err error) {
 	return doc.Content[0], nil
 }
 
-// forget drops the lines of nodes that stand in no file.
+// forget clears the line numbers of nodes that are not from a file.
 func forget(n *yaml.Node) {
 	n.Line = 0
 	for _, child := range n.Content {
@@ -129,7 +129,7 @@ func forget(n *yaml.Node) {
 	}
 }
 
-// keysIn parts a path at its points. What vary varies is a key with points.
+// keysIn splits a path at its points. A key of vary is itself a path.
 func keysIn(path string) []string {
 	if first, rest, found := strings.Cut(path, "."); found && first == "vary" {
 		return []string{first, rest}
@@ -137,8 +137,8 @@ func keysIn(path string) []string {
 	return strings.Split(path, ".")
 }
 
-// insert puts a value under its path into a mapping. It says no where something
-// stands there, or on the way there, already.
+// insert adds a value under its path to a mapping. It returns false if the path, or a part of
+// it, has a value already.
 func insert(tree *yaml.Node, path []string, n *yaml.Node) bool {
 	at, key := valueOf(tree, path[0]), scalar(path[0])
 	key.Line = n.Line
@@ -155,7 +155,7 @@ func insert(tree *yaml.Node, path []string, n *yaml.Node) bool {
 	return insert(at, path[1:], n)
 }
 
-// change reads what the command line changes over what d has read.
+// change applies the changes of the command line to spec, after file and profile.
 func (d *decoder) change(spec *profileSpec, c Changes) {
 	if c.tree != nil {
 		set := d.below(setPrefix, 0)
@@ -171,7 +171,7 @@ func (d *decoder) change(spec *profileSpec, c Changes) {
 	}
 }
 
-// only leaves those of a question's nets that are named.
+// only keeps those of a question's nets that are named.
 func (d *decoder) only(s *Spec, names []string) {
 	trained := d.netNames(*s)
 	var wanted []string
@@ -184,7 +184,7 @@ func (d *decoder) only(s *Spec, names []string) {
 		}
 		problem, hint := checkNet(name)
 		if problem == "" {
-			problem = "is none of the question's nets, which are " + strings.Join(trained, ", ")
+			problem = "is not one of the question's nets, which are " + strings.Join(trained, ", ")
 		}
 		if near := didYouMean(name, trained); near != "" {
 			hint = near
@@ -208,7 +208,7 @@ func (d *decoder) only(s *Spec, names []string) {
 
 var givenName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._,=-]{0,59}$`)
 
-// name complains of a name that cannot be part of a folder's.
+// name adds a complaint about a name that cannot be part of a folder's name.
 func (c *collector) name(name string) {
 	if name != "" && !givenName.MatchString(name) {
 		c.add(place{path: namePrefix, value: shorten(name)}, "expected at most 60 letters, digits and . _ , = -, a letter or digit first", "it becomes part of the name of a folder")
@@ -218,9 +218,8 @@ func (c *collector) name(name string) {
 // longestFolder bounds the name of a folder of results, in characters.
 const longestFolder = 120
 
-// folder is the name of the folder for the results of a profile with the changes:
-// "preview+optimizer.rate=0.05". Other changes have another name, as long as they
-// name themselves.
+// folder returns the name of the folder for the results of a profile with the changes:
+// "preview+optimizer.rate=0.05". Without Name, different changes have different names.
 func (c Changes) folder(profile string) string {
 	if c.Name != "" {
 		return profile + "+" + c.Name
@@ -240,9 +239,9 @@ func (c Changes) folder(profile string) string {
 	return name[:min(len(name), longestFolder-len(tail))] + tail
 }
 
-// safeName writes a setting in characters that every file system and shell takes.
-// It is exact where no other setting that makes sense is written so: brackets and
-// braces, and blanks behind commas, can be left out.
+// safeName writes a setting in characters that are safe in every file system and shell. exact
+// says that no other sensible setting has the same name: brackets, braces, and blanks after
+// commas can be dropped.
 func safeName(text string) (safe string, exact bool) {
 	exact = true
 	for _, r := range strings.NewReplacer("[", "", "]", "", "{", "", "}", "", ": ", "=", ", ", ",", "/", "_", " ", "_", "%", "percent").Replace(text) {

@@ -1,4 +1,4 @@
-// Tests of what the command line changes, of profiles that are like others, and of sweeps.
+// Tests of changes by the command line, of profiles with like, and of sweeps.
 
 package experiments
 
@@ -29,7 +29,7 @@ func parse(t *testing.T, text string) *Question {
 	return q
 }
 
-// changed is the plan of a profile with changes.
+// changed returns the question with changes, and the plan of a profile.
 func changed(t *testing.T, text, profile string, c Changes) (*Question, *Plan, error) {
 	t.Helper()
 	q, err := parse(t, text).Change(c)
@@ -40,8 +40,8 @@ func changed(t *testing.T, text, profile string, c Changes) (*Question, *Plan, e
 	return q, p, err
 }
 
-// What is set wins over file and profile, trains what a file with these values
-// would train, and is read again from the file that Resolved writes.
+// --set overrides file and profile, and gives the runs of a file with these values, also when
+// the file of Resolved is read.
 func TestSet(t *testing.T) {
 	q, p, err := changed(t, changeable, "small", Changes{Set: []string{
 		"seeds=0..2", "optimizer.form=adam", "optimizer.rate=0.001", "schedule.stop=2000 steps", "schedule.warmup={rate: 0.0001, for: 10 steps, from_depth: 0}", "log=20 steps",
@@ -66,7 +66,7 @@ func TestSet(t *testing.T) {
 	}
 }
 
-// Another data set takes the place of the one that the profile needs.
+// With another data set the profile no longer needs its own one.
 func TestSetData(t *testing.T) {
 	_, p, err := changed(t, changeable, "big", Changes{Set: []string{"data=preview"}})
 	if err != nil || !reflect.DeepEqual(p.Needs, []string{"gpu"}) || p.Runs[0].Data != "preview" {
@@ -74,8 +74,7 @@ func TestSetData(t *testing.T) {
 	}
 }
 
-// Changes are checked as the file is. Those that do not fit one profile may fit
-// another.
+// Changes are checked like the file. They may be right for one profile and wrong for another.
 func TestWrongChanges(t *testing.T) {
 	for _, c := range []struct {
 		set  string
@@ -91,21 +90,21 @@ func TestWrongChanges(t *testing.T) {
 		{set: "optimizer.rate.high=0.1", want: "--set optimizer.rate: {...}: expected a number above 0 to 1000"},
 		{set: "seeds=3", want: "--set seeds: 3: expected a list (write 0..2 for 3 seeds, or [3] for the one seed 3)"},
 		{set: "schedule.stop=2000", want: "--set schedule.stop: 2000: expected a time with its unit, such as 32000 steps or 82 epochs (a bare number could be either: write 2000 steps or 2000 epochs)"},
-		{set: "schedule.stop=400 steps", want: `--set schedule.stop: "400 steps": drops the rate at 480 steps, but training stops at 400 steps (schedule.at lies before schedule.stop)`},
+		{set: "schedule.stop=400 steps", want: `--set schedule.stop: "400 steps": drops the rate at 480 steps, but training stops at 400 steps (schedule.at must be before schedule.stop)`},
 		{set: "batch=100000", want: "--set batch: 100000: expected a whole number from 1 to 65536"},
-		{set: "input.crop=32", want: "--set input.crop: 32: is about photos, and the data is preview (say data: imagenet, or leave it out)"},
-		{set: "question=Why?", want: "--set question: unknown key (question stands at the top of the file, and nowhere else)"},
-		{set: "like=big", want: "--set like: unknown key (like stands in a profile of the file, and nowhere else)"},
+		{set: "input.crop=32", want: "--set input.crop: 32: is for photos, and the data is preview (write data: imagenet, or leave it out)"},
+		{set: "question=Why?", want: "--set question: unknown key (question is allowed only at the top of the file)"},
+		{set: "like=big", want: "--set like: unknown key (like is allowed only in a profile of the file)"},
 		{set: "optimizer.rate", want: "--set optimizer.rate: expected KEY=VALUE (such as --set optimizer.rate=0.05)"},
 		{set: "=0.1", want: "--set : expected KEY=VALUE (such as --set optimizer.rate=0.05)"},
-		{set: "seeds=[0", want: "--set seeds: [0: is no YAML: did not find expected ',' or ']' (put quotes around special characters)"},
-		{set: "seeds=*a", want: "--set seeds: *a: is no YAML: unknown anchor 'a' referenced (put quotes around special characters)"},
+		{set: "seeds=[0", want: "--set seeds: [0: is not valid YAML: did not find expected ',' or ']' (put quotes around special characters)"},
+		{set: "seeds=*a", want: "--set seeds: *a: is not valid YAML: unknown anchor 'a' referenced (put quotes around special characters)"},
 		{set: "seeds=&a [0]", want: "--set seeds: &a: anchors, aliases and merge keys are not allowed (write the value out)"},
-		{set: "seeds=0\nbatch: 1", want: "--set seeds: 0 batch: 1: is no YAML: expected one line (put quotes around special characters)"},
+		{set: "seeds=0\nbatch: 1", want: "--set seeds: 0 batch: 1: is not valid YAML: expected one line (put quotes around special characters)"},
 		{set: "batch=32;batch=64", want: "--set batch: 64: is set twice (leave one of the two out)"},
 		{set: "optimizer={rate: 0.1};optimizer.rate=0.1", want: "--set optimizer: {rate: 0.1}: is set twice (leave one of the two out)"},
 		{only: "resnet-23", want: `--only: "resnet-23": depth 23 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152) (did you mean resnet-20?)`},
-		{only: "resnet-44", want: `--only: "resnet-44": is none of the question's nets, which are plain-20, resnet-20, plain-32, resnet-32 (did you mean resnet-20?)`},
+		{only: "resnet-44", want: `--only: "resnet-44": is not one of the question's nets, which are plain-20, resnet-20, plain-32, resnet-32 (did you mean resnet-20?)`},
 		{only: "lenet", want: `--only: "lenet": want plain-DEPTH or resnet-DEPTH, such as plain-20 or resnet-56/B`},
 		{name: "a/b", want: `--name: a/b: expected at most 60 letters, digits and . _ , = -, a letter or digit first (it becomes part of the name of a folder)`},
 		{name: "..", want: `--name: ..: expected at most 60 letters, digits and . _ , = -, a letter or digit first (it becomes part of the name of a folder)`},
@@ -146,8 +145,8 @@ func TestOnly(t *testing.T) {
 	}
 }
 
-// The folder of results says what was changed, in characters that are safe
-// everywhere, and differs where the changes do.
+// The name of the results' folder has the changes in it, in safe characters, and is different for
+// different changes.
 func TestFolder(t *testing.T) {
 	for _, c := range []struct {
 		change Changes
@@ -179,9 +178,9 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// A rate at the top that a profile replaces is said, if it is not the paper's.
+// A rate at the top that a profile overrides is reported, if it is not the paper's.
 func TestOverridden(t *testing.T) {
-	const want = "profile small overrides what stands at the top of q.yaml: optimizer.rate: 0.2 (here 0.05), schedule.stop: 640 steps (here 500 steps); --set wins over both"
+	const want = "profile small overrides values at the top of q.yaml: optimizer.rate: 0.2 (here 0.05), schedule.stop: 640 steps (here 500 steps); --set wins over both"
 	q := parse(t, changeable)
 	if got := q.Overridden(choose(t, q, "small")); got != want {
 		t.Error(got)
@@ -207,7 +206,7 @@ func TestOverridden(t *testing.T) {
 	}
 }
 
-// A profile says all that the one says which it is like, and its own over it.
+// A profile with like has the values of the other profile, and its own values override them.
 func TestLike(t *testing.T) {
 	const text = `question: Alike?
 nets: [resnet-8]
@@ -232,11 +231,11 @@ profiles:
 	}
 	for _, c := range []struct{ old, new, want string }{
 		{"like: parent", "like: parnt", `q.yaml:5: profiles.child.like: "parnt": expected another profile of this file (did you mean parent?)`},
-		{"like: parent", "like: child", `q.yaml:5: profiles.child.like: "child": is like itself: child, child (one of them has to say all by itself)`},
-		{"grand: {", "grand: {like: child, ", `q.yaml:7: profiles.grand.like: "child": is like itself: child, grand, parent, child (one of them has to say all by itself)`},
-		{"like: parent", "like: [parent]", `q.yaml:5: profiles.child.like: a list of 1: expected another profile of this file (there are parent, grand, alone)`},
+		{"like: parent", "like: child", `q.yaml:5: profiles.child.like: "child": is like itself: child, child (one of them must not use like)`},
+		{"grand: {", "grand: {like: child, ", `q.yaml:7: profiles.grand.like: "child": is like itself: child, grand, parent, child (one of them must not use like)`},
+		{"like: parent", "like: [parent]", `q.yaml:5: profiles.child.like: a list of 1: expected another profile of this file (one of parent, grand, alone)`},
 		{"batch: 64", "batch: 0", `q.yaml:6: profiles.parent.batch: 0: expected a whole number from 1 to 65536`},
-		{"seeds: [7]", "like: child", `q.yaml:3: like: unknown key (like stands in a profile of the file, and nowhere else)`},
+		{"seeds: [7]", "like: child", `q.yaml:3: like: unknown key (like is allowed only in a profile of the file)`},
 	} {
 		_, err := Parse("q.yaml", []byte(strings.Replace(text, c.old, c.new, 1)))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -245,7 +244,7 @@ profiles:
 	}
 }
 
-// Profiles of the first question that were written out once are what they were.
+// A profile with like has the same runs as one that is written out.
 func TestSeedsOfPreview(t *testing.T) {
 	q := load(t, "plain_vs_res.yaml")
 	one, many := choose(t, q, "preview"), choose(t, q, "preview-seeds")
@@ -254,8 +253,7 @@ func TestSeedsOfPreview(t *testing.T) {
 	}
 }
 
-// Every combination of values is trained, and nothing else; each is the run of a
-// file that has those values.
+// vary trains every combination of values; each is the same run as in a file with these values.
 func TestVary(t *testing.T) {
 	const text = `question: Which rate?
 nets: [plain-8, resnet-8]
@@ -298,7 +296,7 @@ vary: {optimizer.rate: [0.1, 3e-2], schedule.at: [[100 steps], [200 steps, 300 s
 	if again := parse(t, string(resolved)).Plans[0]; !reflect.DeepEqual(again.Runs, p.Runs) || !reflect.DeepEqual(again.Varied, p.Varied) {
 		t.Errorf("%s", resolved)
 	}
-	// On the command line it is one setting.
+	// vary on the command line.
 	base := strings.Replace(text, "vary:", "#", 1)
 	_, set, err := changed(t, base, "default", Changes{Set: []string{"vary.optimizer.rate=[0.1, 0.03]"}})
 	if err != nil || len(set.Runs) != 8 || set.Folder != "default+vary.optimizer.rate=0.1,0.03" {
@@ -315,12 +313,12 @@ func TestWrongVary(t *testing.T) {
 		{"{optimizer.rat: [0.1]}", "q.yaml:5: vary.optimizer.rat: unknown key (did you mean rate?)"},
 		{"{seeds: [1, 2]}", "q.yaml:5: vary.seeds: unknown key (seeds is the same for the whole question)"},
 		{"{optimizer.rate: [0.1, high]}", `q.yaml:5: vary.optimizer.rate: "high": expected a number above 0 to 1000`},
-		{"{optimizer.rate: [0.1, 1e-1]}", `q.yaml:5: vary.optimizer.rate[1]: 1e-1: stands in this list twice (the first is vary.optimizer.rate[0])`},
+		{"{optimizer.rate: [0.1, 1e-1]}", `q.yaml:5: vary.optimizer.rate[1]: 1e-1: is in this list twice (the first is vary.optimizer.rate[0])`},
 		{"{optimizer: [{rate: 0.1}]}", "q.yaml:5: vary.optimizer[0]: {...}: expected a value, or a list of values (write variants for what takes more than that)"},
-		{"{schedule.stop: [50 steps]}", `q.yaml:5: vary.schedule.stop: "50 steps": drops the rate at 100 steps, but training stops at 50 steps (schedule.at lies before schedule.stop)`},
+		{"{schedule.stop: [50 steps]}", `q.yaml:5: vary.schedule.stop: "50 steps": drops the rate at 100 steps, but training stops at 50 steps (schedule.at must be before schedule.stop)`},
 		{"{batch: [64], log: [10 steps, 20 steps]}", `q.yaml:5: vary: batch 64 log 20 steps: trains every net as the question itself does, or a variant before it (change something, or leave it out)`},
-		{"{}\nfigures: [final_error_vs_value]", "q.yaml:6: figures: a list of 1: final_error_vs_value shows what vary varies, and nothing is varied (write vary: {optimizer.rate: [0.1, 0.03]}; the figure comes with it)"},
-		{"{batch: [64]}\nvariants: [{name: ab, batch: 32}]", "q.yaml:5: vary: {...}: vary and variants contradict each other (write one of the two; variants: [] and vary: {} take back what stands above)"},
+		{"{}\nfigures: [final_error_vs_value]", "q.yaml:6: figures: a list of 1: final_error_vs_value draws errors over the values of vary, which is missing (write vary: {optimizer.rate: [0.1, 0.03]}; the figure comes with it)"},
+		{"{batch: [64]}\nvariants: [{name: ab, batch: 32}]", "q.yaml:5: vary: {...}: vary and variants contradict each other (write one of the two; variants: [] and vary: {} remove those of the top of the file)"},
 	} {
 		_, err := Parse("q.yaml", []byte(strings.Replace(text, "X", c.vary, 1)))
 		if err == nil || err.Error() != c.want {

@@ -1,3 +1,5 @@
+// Complaints: the errors in a question file, with line, value and hint.
+
 package experiments
 
 import (
@@ -8,20 +10,20 @@ import (
 	"unicode"
 )
 
-// maxComplaints bounds what is shown of a file that is wrong everywhere.
+// maxComplaints is the largest number of complaints that are printed.
 const maxComplaints = 100
 
-// Complaint is one thing that is wrong with a question's file.
+// Complaint is an error in a question file.
 type Complaint struct {
 	File    string // "" for a value of the command line
-	Line    int    // from 1; 0 where the file as a whole is meant
+	Line    int    // from 1; 0 for the whole file
 	Path    string // "profiles.preview.schedule.at[1]"; "" for the whole file
-	Value   string // as written, shortened; "" where there is none
+	Value   string // as written, shortened; "" if there is none
 	Problem string // what was expected
 	Hint    string // what to do about it; may be empty
 }
 
-// String is "FILE:LINE: PATH: VALUE: PROBLEM (HINT)", without what is empty.
+// String returns "FILE:LINE: PATH: VALUE: PROBLEM (HINT)", without empty parts.
 func (c Complaint) String() string {
 	where := c.File
 	if c.Line > 0 {
@@ -35,11 +37,10 @@ func (c Complaint) String() string {
 	return text
 }
 
-// Complaints is the error of Load and Parse: everything wrong with the file,
-// in the order of its lines.
+// Complaints is the error of Load and Parse: all errors in the file, in the order of its lines.
 type Complaints struct {
 	List  []Complaint
-	More  int   // how many were left off after the first hundred
+	More  int   // number of complaints after the first hundred, which List lacks
 	cause error // of a file that could not be read
 }
 
@@ -54,38 +55,39 @@ func (c *Complaints) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap gives the reason why a file could not be read, so that
-// errors.Is(err, fs.ErrNotExist) works.
+// Unwrap returns the error of reading the file, or nil, so that errors.Is(err, fs.ErrNotExist)
+// works.
 func (c *Complaints) Unwrap() error { return c.cause }
 
-// collector gathers complaints about one file, each once.
+// collector collects the complaints about one file, each once.
 type collector struct {
 	file string
 	list []Complaint
 	seen map[Complaint]bool
-	old  []string // what was understood of an older version, a sentence each
+	old  []string // messages about words of older versions
 }
 
-// renamed gives what a word of before is called now, and notes it.
+// renamed returns the current name of a word of older versions, with a message in c.old; other
+// words it returns unchanged.
 func (c *collector) renamed(s string, k key) string {
 	now, old := k.old[s]
 	if !old {
 		return s
 	}
-	if said := fmt.Sprintf("%s: %s is called %s now", c.file, s, now); !slices.Contains(c.old, said) {
+	if said := fmt.Sprintf("%s: %s is now called %s", c.file, s, now); !slices.Contains(c.old, said) {
 		c.old = append(c.old, said)
 	}
 	return now
 }
 
-// place is where a value stands in the file. Line 0: nowhere, it is a default.
+// place is the position of a value in the file. Line 0: not in the file, it is a default.
 type place struct {
 	line  int
 	path  string
 	value string
 }
 
-// full says that more complaints would help nobody.
+// full reports whether there are so many complaints that more are dropped.
 func (c *collector) full() bool { return len(c.list) >= 10*maxComplaints }
 
 func (c *collector) add(at place, problem, hint string) {
@@ -119,7 +121,7 @@ func (c *collector) err() error {
 	return all
 }
 
-// shorten makes one readable line of at most 60 characters of a value.
+// shorten returns a value as one printable line of at most 60 characters.
 func shorten(s string) string {
 	const longest = 60
 	var b strings.Builder
@@ -136,8 +138,7 @@ func shorten(s string) string {
 	return b.String()
 }
 
-// didYouMean returns `did you mean X?` for the option nearest to word, or ""
-// when none is near.
+// didYouMean returns `did you mean X?` for the option nearest to word, or "" if none is near.
 func didYouMean(word string, options []string) string {
 	if near := nearest(word, options); near != "" {
 		return "did you mean " + near + "?"
@@ -145,8 +146,8 @@ func didYouMean(word string, options []string) string {
 	return ""
 }
 
-// nearest returns the option that can be made of word with the fewest typing
-// mistakes, at most a third of its letters; "" when there is none.
+// nearest returns the option with the smallest edit distance from word, at most a third of its
+// letters; "" if there is none.
 func nearest(word string, options []string) string {
 	word = strings.ToLower(strings.NewReplacer("-", "_", " ", "_").Replace(word))
 	if len(word) > 40 {
@@ -162,8 +163,8 @@ func nearest(word string, options []string) string {
 	return best
 }
 
-// mistakes counts the letters to add, drop, replace or swap with their
-// neighbour to make b of a (optimal string alignment distance).
+// mistakes returns the edit distance of a and b: the letters to add, drop, replace or swap with
+// their neighbour (optimal string alignment distance).
 func mistakes(a, b string) int {
 	d := make([][]int, len(a)+1)
 	for i := range d {

@@ -1,4 +1,4 @@
-// Runs that go on from a finished run of the store.
+// continue: runs that continue finished runs of the store.
 
 package experiments
 
@@ -14,18 +14,17 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// ContinueSpec asks for more steps of finished runs. Nets, seeds, data and recipe
-// are those of the runs.
+// ContinueSpec asks for more steps of finished runs, with their nets, seeds, data and recipe.
 type ContinueSpec struct {
 	Run  runNames `json:"run"` // names of folders in the store
 	For  Time     `json:"for"`
-	Rate float64  `json:"rate,omitempty"` // 0: the rate that each run ended with
+	Rate float64  `json:"rate,omitempty"` // 0: the last rate of each run
 }
 
 // runNames are the names of one run or of several.
 type runNames []string
 
-// MarshalJSON writes a single name as such.
+// MarshalJSON writes a single name as a string, several as a list.
 func (r runNames) MarshalJSON() ([]byte, error) {
 	if len(r) == 1 {
 		return json.Marshal(r[0])
@@ -35,7 +34,7 @@ func (r runNames) MarshalJSON() ([]byte, error) {
 
 const continueForm = "such as {run: resnet-20-seed0-3fa9c1d2e4b5, for: 16000 steps, rate: 0.001}"
 
-// continuation reads a mapping over what was said before.
+// continuation reads a mapping; keys that it lacks keep their values in target.
 func (d *decoder) continuation(n *yaml.Node, path string, target **ContinueSpec) {
 	var c ContinueSpec
 	if *target != nil {
@@ -48,20 +47,20 @@ func (d *decoder) continuation(n *yaml.Node, path string, target **ContinueSpec)
 	*target = &c
 }
 
-// besideContinue are the keys that may stand beside continue: those of no recipe.
+// besideContinue are the keys that are allowed beside continue: those outside the recipe.
 var besideContinue = []string{"question", "profiles", "like", "says", "needs", "caveats", "continue", "log", "evaluate", "save", "keep", "figures", "lesion", "gradient_correlation", "landscape"}
 
-// goOn makes the plan's runs those that go on from the runs that s names.
-func (d *decoder) goOn(plan *Plan, s *Spec, trained func(name string) (Trained, error)) {
+// continueRuns sets the plan's runs to continuations of the runs that s names.
+func (d *decoder) continueRuns(plan *Plan, s *Spec, trained func(name string) (Trained, error)) {
 	if !d.soundBelow("continue") {
 		return
 	}
 	whole := d.place("continue")
 	for _, key := range slices.Sorted(maps.Keys(d.from)) {
 		at := d.from[key]
-		asked := onCommandLine(at.path) || !onCommandLine(whole.path) // the command line's continue takes the place of the file's recipe
+		asked := onCommandLine(at.path) || !onCommandLine(whole.path) // continue on the command line replaces the file's recipe
 		if asked && !strings.ContainsAny(key, ".[") && !slices.Contains(besideContinue, key) {
-			d.add(at, "stands beside continue, which takes nets, seeds, data and recipe from its runs", "leave it out; continue.rate is the rate of the new steps")
+			d.add(at, "is not allowed beside continue, which takes nets, seeds, data and recipe from its runs", "leave it out; continue.rate is the rate of the new steps")
 		}
 	}
 	if trained == nil {
@@ -94,13 +93,13 @@ func (d *decoder) goOn(plan *Plan, s *Spec, trained func(name string) (Trained, 
 	}
 	for path, t := range map[string]*Time{"log": &s.Log, "evaluate": &s.Evaluate, "save": &s.Save} {
 		if !d.written(path) {
-			*t = Time{} // as each run has it
+			*t = Time{} // each run keeps its own
 		}
 	}
 }
 
-// continued is the run that goes on from a finished one, the parent: with its
-// recipe and a constant rate. Its steps are counted on from the parent's.
+// continued returns the run that continues a finished one, the parent, with its recipe and a
+// constant rate. Its steps are counted from the parent's last.
 func (d *decoder) continued(s *Spec, at place, name string, parent Trained) Run {
 	run := parent.Run
 	run.Variant, run.Extend = "", ""
@@ -112,9 +111,9 @@ func (d *decoder) continued(s *Spec, at place, name string, parent Trained) Run 
 		run.Optimizer.Rate = parent.Run.Optimizer.Rate / math.Pow(last.Divide, float64(len(last.At)))
 		switch {
 		case last.Plateau != nil:
-			d.add(d.place("continue"), "expected rate: that of "+name+" fell when its error stood still", continueForm)
+			d.add(d.place("continue"), "expected rate: the last rate of "+name+" depends on a plateau of its error", continueForm)
 		case last.Smooth():
-			d.add(d.place("continue"), "expected rate: that of "+name+" fell to 0", continueForm)
+			d.add(d.place("continue"), "expected rate: the rate of "+name+" fell to 0", continueForm)
 		}
 	}
 	more, err := s.Continue.For.Steps(run.TrainImages(), run.Batch)
@@ -142,7 +141,7 @@ func (d *decoder) continued(s *Spec, at place, name string, parent Trained) Run 
 	return run
 }
 
-// continuedText writes a question that goes on from runs, as Resolved does.
+// continuedText returns the resolved question of a plan that continues runs, for Resolved.
 func (q *Question) continuedText(plan *Plan) any {
 	s := plan.spec
 	return struct {

@@ -1,4 +1,4 @@
-// Tests of questions that go on from runs, begin with weights, or keep them.
+// Tests of questions that continue runs, begin with trained weights, or keep weights.
 
 package experiments
 
@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// finished is a store of the runs of two questions.
+// finished returns a reader with the finished runs of two questions.
 func finished(t *testing.T) Reader {
 	t.Helper()
 	runs := map[string]Run{}
@@ -32,8 +32,8 @@ func finished(t *testing.T) Reader {
 
 const going = "question: On?\ncontinue: {run: plain-8-seed3-0123456789ab, for: 2 epochs}\n"
 
-// A run that goes on has the recipe of the one it continues, its steps counted on,
-// and the rate that it ended with or another.
+// A run with continue has the recipe of the run that it continues, its steps counted from that
+// run's last, and that run's last rate or another.
 func TestContinue(t *testing.T) {
 	r := finished(t)
 	q, err := r.Parse("q.yaml", []byte(going))
@@ -54,15 +54,15 @@ func TestContinue(t *testing.T) {
 	}
 	if other := want; true {
 		if other.Continue = "elsewhere"; other.Hash() != want.Hash() {
-			t.Error("what the run is called that it goes on from is part of the hash")
+			t.Error("the name of the run that it continues is part of the hash")
 		}
 		if other.Weights = "others"; other.Hash() == want.Hash() {
-			t.Error("the weights that it begins with are no part of the hash")
+			t.Error("the initial weights are not part of the hash")
 		}
 	}
 
-	// Of several runs, with keys beside them, as the command line asks for it, whose
-	// continue takes the place of the file's recipe.
+	// Several runs, with other keys, on the command line, whose continue replaces the file's
+	// recipe.
 	q, err = r.Parse("q.yaml", []byte("question: On?\npairs: {depths: [20]}\nevaluate: 2 epochs\nprofiles: {a: {needs: [cpu, cifar10]}}\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -104,8 +104,8 @@ func TestWrongContinue(t *testing.T) {
 		{"2 epochs", "1000000000 steps", `q.yaml:2: continue.for: "1000000000 steps": expected at most 1000000000 steps in all`},
 		{"2 epochs", "2 epochs, rate: 0", `q.yaml:2: continue.rate: 0: expected a number above 0 to 1000`},
 		{"for:", "fro:", `q.yaml:2: continue.fro: unknown key (did you mean for?)`},
-		{"plain-8-seed3", "still-plain-8-seed0", "q.yaml:2: continue: {...}: expected rate: that of still-plain-8-seed0-0123456789ab fell when its error stood still (" + continueForm + ")"},
-		{"continue:", "batch: 64\ncontinue:", "q.yaml:2: batch: 64: stands beside continue, which takes nets, seeds, data and recipe from its runs (leave it out; continue.rate is the rate of the new steps)"},
+		{"plain-8-seed3", "still-plain-8-seed0", "q.yaml:2: continue: {...}: expected rate: the last rate of still-plain-8-seed0-0123456789ab depends on a plateau of its error (" + continueForm + ")"},
+		{"continue:", "batch: 64\ncontinue:", "q.yaml:2: batch: 64: is not allowed beside continue, which takes nets, seeds, data and recipe from its runs (leave it out; continue.rate is the rate of the new steps)"},
 		{"plain-8-seed3-0123456789ab, for: 2 epochs", "[plain-8-seed3-0123456789ab, still-plain-8-seed0-0123456789ab], for: 2 epochs, rate: 0.1",
 			"q.yaml:2: continue.run[1]: still-plain-8-seed0-0123456789ab: was trained on cifar10, and plain-8-seed3-0123456789ab on preview (ask for each in a question of its own)"},
 	} {
@@ -126,7 +126,7 @@ func TestWrongContinue(t *testing.T) {
 		want   string
 	}{
 		{Changes{Only: []string{"plain-8"}}, "--only: chooses among the nets of a question, and this one continues runs (leave it out, or name the runs in continue.run)"},
-		{Changes{Set: []string{"optimizer.rate=0.1"}}, "--set optimizer: {...}: stands beside continue, which takes nets, seeds, data and recipe from its runs (leave it out; continue.rate is the rate of the new steps)"},
+		{Changes{Set: []string{"optimizer.rate=0.1"}}, "--set optimizer: {...}: is not allowed beside continue, which takes nets, seeds, data and recipe from its runs (leave it out; continue.rate is the rate of the new steps)"},
 	} {
 		changed, err := q.Change(c.change)
 		if err != nil || changed.Plans[0].Wrong == nil || changed.Plans[0].Wrong.Error() != c.want {
@@ -135,8 +135,8 @@ func TestWrongContinue(t *testing.T) {
 	}
 }
 
-// A file of weights to begin with is looked at for each net, and its sum, not its
-// name, is part of the run.
+// A file of initial weights is checked for each net, and its SHA-256, not its name, is part of the
+// run's identity.
 func TestInitFile(t *testing.T) {
 	const text = "question: Finer?\nnets: [plain-8, resnet-8]\ndata: preview\ninit: a.safetensors\nvariants: [{name: anew, init: fan_in}]\n"
 	reader := func(sum string) Reader {
@@ -200,7 +200,7 @@ func TestKeep(t *testing.T) {
 		"[last, bets]":                         `q.yaml:6: keep[1]: "bets": expected last, best, or such as every 8000 steps (did you mean best?)`,
 		"[last, every 8000]":                   `q.yaml:6: keep[1]: "every 8000": expected a time with its unit, such as 32000 steps or 82 epochs (a bare number could be either: write 8000 steps or 8000 epochs)`,
 		"[last, every 2 steps, every 3 steps]": `q.yaml:6: keep[2]: "every 3 steps": is a second interval (write one)`,
-		"[last, last]":                         `q.yaml:6: keep[1]: "last": stands in this list twice (the first is keep[0])`,
+		"[last, last]":                         `q.yaml:6: keep[1]: "last": is in this list twice (the first is keep[0])`,
 	} {
 		if _, err := Parse("q.yaml", []byte(strings.Replace(text, "X", keep, 1))); err == nil || err.Error() != want {
 			t.Errorf("%s: got\n%v\nwant\n%s", keep, err, want)

@@ -1,3 +1,5 @@
+// The decoder: reads YAML values into Go values, and checks them.
+
 package experiments
 
 import (
@@ -13,42 +15,42 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// decoder reads the values of a YAML tree over those already in a Go value:
-// mappings are merged key by key, lists and single values are replaced whole.
-// A value that is wrong is complained of, marked as bad, and not taken over.
+// decoder reads the values of a YAML tree into a Go value that has values already: mappings are
+// merged key by key, lists and scalars are replaced. For a wrong value it adds a complaint, marks
+// its path in bad, and does not store it.
 type decoder struct {
 	*collector
 	weights   func(file string, run Run) (sum string, err error)
 	count     func(data string) (train, test int, known bool, err error)
 	prefix    string // "profiles.preview." inside a profile
-	line      int    // where what is read begins
+	line      int    // first line of the mapping
 	inVariant bool
 	isOnly    bool             // --only left nets out
-	from      map[string]place // where each value was written, by its path without prefix
-	bad       map[string]bool  // paths that were complained of
+	from      map[string]place // position of each value, by its path without prefix
+	bad       map[string]bool  // paths with complaints
 }
 
-// below returns a decoder for a mapping that replaces some of what d has read,
-// a profile or a variant.
+// below returns a decoder for a mapping that overrides some of the values that d has read: a
+// profile or a variant.
 func (d *decoder) below(prefix string, line int) *decoder {
 	return &decoder{collector: d.collector, weights: d.weights, count: d.count, prefix: prefix, line: line, isOnly: d.isOnly, from: maps.Clone(d.from), bad: maps.Clone(d.bad)}
 }
 
-// note records where the value of path stands.
+// note records the position of the value of path.
 func (d *decoder) note(path string, n *yaml.Node) place {
 	at := place{n.Line, d.prefix + path, written(n)}
 	d.from[path] = at
 	return at
 }
 
-// refuse complains of the value at path.
+// refuse adds a complaint about the value at path, and marks the path as bad.
 func (d *decoder) refuse(path string, n *yaml.Node, problem, hint string) {
 	d.add(d.note(path, n), problem, hint)
 	d.bad[path] = true
 }
 
-// sound says whether what the file says at each path can be relied on: it was
-// read without complaint, or is a default that no misspelt key was meant for.
+// sound reports whether the values at all paths are valid: each was read without a complaint, or
+// is a default, and no misspelt key may have been meant for it.
 func (d *decoder) sound(paths ...string) bool {
 	for _, path := range paths {
 		if d.bad[path] {
@@ -66,7 +68,7 @@ func (d *decoder) sound(paths ...string) bool {
 	return true
 }
 
-// soundBelow says whether nothing in the mapping at path was complained of.
+// soundBelow reports whether there is no complaint about the mapping at path or a value in it.
 func (d *decoder) soundBelow(path string) bool {
 	for bad := range d.bad {
 		if bad == path || strings.HasPrefix(bad, path+".") {
@@ -83,7 +85,7 @@ type field struct {
 	typ   reflect.Type
 }
 
-// fieldsOf lists the keys of a struct, those of embedded ones in their place.
+// fieldsOf lists the keys of a struct, including those of embedded structs.
 func fieldsOf(t reflect.Type) []field {
 	var fields []field
 	for _, f := range reflect.VisibleFields(t) {
@@ -118,7 +120,7 @@ func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
 	}
 }
 
-// unknown complains of a key that the mapping at path does not have.
+// unknown adds a complaint about a key that the mapping at path does not have.
 func (d *decoder) unknown(name *yaml.Node, path string, names []string) {
 	d.bad[path] = true
 	if d.full() {
@@ -127,7 +129,7 @@ func (d *decoder) unknown(name *yaml.Node, path string, names []string) {
 	at := place{name.Line, d.prefix + join(path, shorten(name.Value)), ""}
 	hint := cmp.Or(stray(name.Value), misplaced(name.Value, path, names))
 	if where := onlyIn(name.Value); path == "" && where != "" {
-		hint = name.Value + " stands " + where
+		hint = name.Value + " is allowed only " + where
 	}
 	if _, ofAll := keys[name.Value]; d.inVariant && path == "" && ofAll {
 		hint = name.Value + " is the same for the whole question"
@@ -135,18 +137,19 @@ func (d *decoder) unknown(name *yaml.Node, path string, names []string) {
 	d.add(at, "unknown key", hint)
 }
 
-// onlyIn says where a key stands that stands nowhere else; "" for others.
+// onlyIn says where a key is allowed that is allowed in one place only; "" for others.
 func onlyIn(key string) string {
 	switch key {
 	case "question", "profiles":
-		return "at the top of the file, and nowhere else"
+		return "at the top of the file"
 	case "like", "says", "needs", "caveats":
-		return "in a profile of the file, and nowhere else"
+		return "in a profile of the file"
 	}
 	return ""
 }
 
-// value reads n into v, whose type decides what n may be.
+// value reads n into v, whose type decides what n may be. A value with unusual characters, such
+// as a no-break space, that would be right without them gets a complaint about these.
 func (d *decoder) value(n *yaml.Node, path string, v reflect.Value) {
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
 		d.refuse(path, n, "expected a value", "leave the key out for the default")
@@ -162,10 +165,10 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value) {
 	d.read(n, path, v)
 }
 
-// read is value for a value that is there.
+// read reads n, which is not null, into v.
 func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 	if v.Kind() != reflect.Struct {
-		delete(d.bad, path) // what this value replaces
+		delete(d.bad, path) // a complaint about the replaced value no longer matters
 	}
 	switch target := v.Addr().Interface().(type) {
 	case *profiles:
@@ -237,7 +240,8 @@ func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 	}
 }
 
-// text hands a single value to set, as it is written.
+// text calls set with the text of a scalar, and adds a complaint if set returns a problem. like
+// describes the expected value.
 func (d *decoder) text(n *yaml.Node, path, like string, set func(string) (problem, hint string)) {
 	if n.Kind != yaml.ScalarNode {
 		d.refuse(path, n, "expected "+like, "")
@@ -272,7 +276,7 @@ func (d *decoder) whole(n *yaml.Node, path string, v reflect.Value) {
 			hint = "without a unit: " + t.amount
 		}
 		if r := asRange(n.Value); r != "" && k.ranged && strings.HasSuffix(path, "]") {
-			hint = "a range stands without brackets: " + r
+			hint = "write a range without brackets: " + r
 		}
 		d.refuse(path, n, fmt.Sprintf("expected a whole number from %.0f to %.0f", k.min, k.max), hint)
 		return
@@ -306,7 +310,7 @@ func (d *decoder) number(n *yaml.Node, path string, v reflect.Value) {
 	v.SetFloat(x)
 }
 
-// bounds says which numbers a key may hold.
+// bounds describes the numbers that a key allows: "above 0 to 1000".
 func (k key) bounds() string {
 	from, to := "from", "to"
 	if k.above {
@@ -318,10 +322,10 @@ func (k key) bounds() string {
 	return fmt.Sprintf("%s %g %s %g", from, k.min, to, k.max)
 }
 
-// list reads n into the slice v, whole or not at all.
+// list reads n into the slice v. If an element is wrong, v stays as it is.
 func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
 	if keyOf(path).ranged {
-		list, problem, hint := spelled(n)
+		list, problem, hint := expandRange(n)
 		if problem != "" {
 			d.refuse(path, n, problem, hint)
 			return
@@ -352,7 +356,7 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
 		}
 		x := list.Index(i).Interface()
 		if j, twice := first[x]; twice {
-			d.refuse(at, element, "stands in this list twice", fmt.Sprintf("the first is %s[%d]", path, j))
+			d.refuse(at, element, "is in this list twice", fmt.Sprintf("the first is %s[%d]", path, j))
 		} else {
 			first[x] = i
 		}
@@ -397,7 +401,7 @@ func (d *decoder) warmup(n *yaml.Node, path string, target **WarmupSpec) {
 	*target = &w
 }
 
-// plateau reads a mapping over what was said of a plateau before.
+// plateau reads a mapping; keys that it lacks keep their values in target, or the defaults.
 func (d *decoder) plateau(n *yaml.Node, path string, target **PlateauSpec) {
 	p := PlateauSpec{Of: "test_error", Divide: 10}
 	if *target != nil {
@@ -410,13 +414,14 @@ func (d *decoder) plateau(n *yaml.Node, path string, target **PlateauSpec) {
 	*target = &p
 }
 
-// settler is a mapping some of whose keys replace others: what is written now
-// replaces what was said before. It complains of what contradicts each other.
+// settler is a mapping in which some keys exclude others: a key in the newest mapping resets
+// those that it excludes. settle gets the keys of that mapping, and returns a problem if they
+// contradict each other.
 type settler interface {
 	settle(written map[string]bool) (problem, hint string)
 }
 
-// keysOf are the keys of a mapping, as a file has it.
+// keysOf returns the set of a mapping's keys.
 func keysOf(n *yaml.Node) map[string]bool {
 	written := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -425,7 +430,7 @@ func keysOf(n *yaml.Node) map[string]bool {
 	return written
 }
 
-// settle lets the newest of at, plateau and a form without drops replace the others.
+// settle keeps the newest of at, plateau and a form without drops, and resets the others.
 func (s *ScheduleSpec) settle(written map[string]bool) (problem, hint string) {
 	drops, smooth := written["at"] && len(s.At) > 0, s.Form != "steps"
 	switch {
@@ -443,8 +448,8 @@ func (s *ScheduleSpec) settle(written map[string]bool) (problem, hint string) {
 	return "", ""
 }
 
-// checkText complains of a text that is empty, too long, of several lines, or
-// none of the words that k allows.
+// checkText checks that a text is not empty, not too long, of one line, and one of the words that
+// k allows.
 func checkText(s string, k key) (problem, hint string) {
 	switch {
 	case k.orFile && IsFile(s):
@@ -466,7 +471,7 @@ func checkText(s string, k key) (problem, hint string) {
 	return "", ""
 }
 
-// keyOf returns the key at path, which may be that of an element.
+// keyOf returns the key at path; for an element's path, that of its list.
 func keyOf(path string) key {
 	path, _, _ = strings.Cut(path, "[")
 	return keys[path]
@@ -479,7 +484,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// written is the value of n as a complaint shows it.
+// written returns the value of n in the form of complaints.
 func written(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:

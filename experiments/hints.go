@@ -1,3 +1,5 @@
+// Hints for complaints: what to write instead. A hint is only given if it would be accepted.
+
 package experiments
 
 import (
@@ -12,10 +14,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// A hint that says what to write is only given where that would be accepted.
-
-// wrongWith says what would be wrong with n as the value of path, which has
-// the type t; "" for nothing.
+// wrongWith returns the problem of n as the value of path, which has the type t; "" if it is
+// valid.
 func wrongWith(path string, n *yaml.Node, t reflect.Type) string {
 	c := &collector{}
 	trial := &decoder{collector: c, from: map[string]place{}, bad: map[string]bool{}}
@@ -26,11 +26,11 @@ func wrongWith(path string, n *yaml.Node, t reflect.Type) string {
 	return ""
 }
 
-// scalar is a single value as it would be written without quotes.
+// scalar returns a scalar node without quotes.
 func scalar(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Value: s} }
 
-// acceptsList says whether the elements, with commas between, would do as the
-// list at path, of type t.
+// acceptsList reports whether the elements, separated by commas, are valid as the list at path,
+// of type t.
 func acceptsList(path, elements string, t reflect.Type) bool {
 	var doc yaml.Node
 	err := yaml.Unmarshal([]byte("["+elements+"]"), &doc)
@@ -62,10 +62,10 @@ func listHint(path, s string, t reflect.Type) string {
 	return ""
 }
 
-// otherRange are ways in which ranges are written elsewhere.
+// otherRange matches other notations of ranges: 0-4, 0:4, 0 to 4.
 var otherRange = regexp.MustCompile(`^([0-9]{1,9})\s*(?:-|\.{2,3}|:|to)\s*([0-9]{1,9})$`)
 
-// asRange writes what s means as a range, such as 0-4, as we do; "" for none.
+// asRange converts another notation of a range, such as 0-4, to ours, 0..4; "" if s is none.
 func asRange(s string) string {
 	m := otherRange.FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
@@ -74,8 +74,8 @@ func asRange(s string) string {
 	return m[1] + ".." + m[2]
 }
 
-// timeHint says what a number with another unit than steps and epochs, or with
-// none, would be as a time.
+// timeHint returns the hint for a time with another unit than steps and epochs, or without one;
+// "" if there is none.
 func timeHint(number, unit string) string {
 	words, units := "write ", []string{"steps"}
 	switch unit = strings.ToLower(unit); unit {
@@ -108,7 +108,7 @@ func timeHint(number, unit string) string {
 	return words + strings.Join(possible, " or ")
 }
 
-// plausible says whether a time can be right for some batch.
+// plausible reports whether a time is valid for some batch.
 func (t Time) plausible() bool {
 	if t.epochs {
 		return strings.Trim(t.amount, "0.") != ""
@@ -117,8 +117,8 @@ func (t Time) plausible() bool {
 	return err == nil
 }
 
-// plain replaces characters that look like those of the keyboard, or like
-// nothing, and are others: they come from web pages and word processors.
+// plain replaces characters that look like ASCII ones and drops invisible ones. They come from
+// web pages and word processors.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < unicode.MaxASCII {
@@ -138,8 +138,7 @@ func plain(s string) string {
 	}, s)
 }
 
-// stray says which character of s plain replaces first, and what to write; ""
-// where there is none.
+// stray returns a hint about the first character of s that plain replaces; "" if there is none.
 func stray(s string) string {
 	for _, r := range s {
 		write := plain(string(r))
@@ -159,8 +158,8 @@ func stray(s string) string {
 	return ""
 }
 
-// strayLine names the line with such a character that is nearest to the one at
-// which the parser gave up; comments may hold what they like.
+// strayLine returns a hint about the line with such a character that is nearest to the line at
+// which the parser failed. Comments may have any characters.
 func strayLine(text []byte, gaveUp int) (hint string) {
 	var doc yaml.Node
 	if yaml.Unmarshal([]byte(plain(string(text))), &doc) != nil {

@@ -1,3 +1,5 @@
+// Tests of which keys are part of a run's identity.
+
 package experiments
 
 import (
@@ -5,8 +7,8 @@ import (
 	"testing"
 )
 
-// What the schema says of a key's part in a run's identity is true: a file with
-// another value of the key trains a run of another hash, or of the same.
+// The schema says of each key whether it is part of a run's identity: then a file with another
+// value of the key has a run with another hash, else with the same.
 func TestIdentity(t *testing.T) {
 	const file = "question: Same?\nnets: [plain-8]\n"
 	hash := func(text string) string {
@@ -28,7 +30,7 @@ func TestIdentity(t *testing.T) {
 		if strings.HasPrefix(line, "pairs") { // the pair stands first
 			same = hash("question: Same?\npairs: {depths: [8]}\n"+"nets: [plain-14]\n") == hash(file)
 		}
-		if told := strings.HasPrefix(identity(key), " (No part"); told != same {
+		if told := strings.HasPrefix(identity(key), " (Not part"); told != same {
 			t.Errorf("%s: the schema says that it is no part of a run's identity: %v; the hash stays: %v", key, told, same)
 		}
 	}

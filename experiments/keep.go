@@ -1,4 +1,4 @@
-// Weights: files to begin with, and those to keep.
+// init and keep: files of initial weights, and the weights to keep of a run.
 
 package experiments
 
@@ -13,11 +13,11 @@ const (
 	weightsPattern = `\.safetensors$`
 )
 
-// IsFile says whether an Init is a file of weights.
+// IsFile reports whether an Init is the path of a file of weights.
 func IsFile(init string) bool { return strings.HasSuffix(init, weightsEnding) }
 
-// initial is the SHA-256 of the weights that a run begins with; "" where that is no
-// file. It complains of a file that does not fit at the place where it is named.
+// initial returns the SHA-256 of the file of weights that a run begins with; "" if there is none.
+// It adds a complaint, at the given place, about a file that does not fit the net.
 func (d *decoder) initial(run Run, at place) string {
 	if !IsFile(run.Init) || d.weights == nil || !d.sound("init", "data") {
 		return ""
@@ -36,7 +36,7 @@ const (
 	keepEvery = "every "
 )
 
-// checkKeep complains of what is neither last nor best nor such as every 8000 steps.
+// checkKeep checks an element of keep: last, best, or such as "every 8000 steps".
 func checkKeep(s string) (problem, hint string) {
 	if s == keepLast || s == keepBest {
 		return "", ""
@@ -48,7 +48,7 @@ func checkKeep(s string) (problem, hint string) {
 	return "expected last, best, or such as every 8000 steps", didYouMean(s, []string{keepLast, keepBest})
 }
 
-// keep converts what is kept of a run's weights, in s too.
+// keep converts the list keep of s, whose times become steps in s, too.
 func (d *decoder) keep(s *Spec) (k Keep) {
 	if s.Keep == nil || !d.sound("keep") {
 		return k

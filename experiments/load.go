@@ -24,26 +24,25 @@ const maxFile = 128 << 10
 // Question is a loaded file.
 type Question struct {
 	Name  string   // of the file, without folder and ending: "plain_vs_res"
-	File  string   // as it was given to Load
+	File  string   // the path that was given to Load
 	Text  string   // the question itself
 	Plans []*Plan  // one for each profile, in the order of the file; never empty
-	Old   []string // words of an older version of this program, a sentence each: "q.yaml: onednn is called cpu now"
+	Old   []string // messages about words of older versions: "q.yaml: onednn is now called cpu"
 
 	reader   Reader
-	root     *decoder // what the file says above its profiles
-	base     Spec     // the same
+	root     *decoder // of the file's keys outside its profiles
+	base     Spec     // their values
 	profiles profiles
 
 	overridden map[string][]override // by profile
 }
 
-// Reader reads questions. What it is given looks up what a question names that lies
-// outside of its file, and refuses what does not fit, with a hint behind a semicolon;
-// it may be nil where no question names any.
+// Reader reads questions. Its functions look up what a question names outside its file. Their
+// errors become complaints, "PROBLEM; HINT".
 type Reader struct {
-	Trained func(run string) (Trained, error)                          // a finished run, by the name of its folder in the store
-	Weights func(file string, run Run) (sum string, err error)         // SHA-256 of a file of weights that the run begins with; nil: they are not looked at
-	Count   func(data string) (train, test int, known bool, err error) // the user's own images, where they are; nil: they are nowhere
+	Trained func(run string) (Trained, error)                          // a finished run, by the name of its folder in the store; nil: questions with continue are errors
+	Weights func(file string, run Run) (sum string, err error)         // SHA-256 of a file of initial weights that fits the run's net; nil: files are not checked
+	Count   func(data string) (train, test int, known bool, err error) // numbers of the user's own images, if they are found; nil: they are not looked for
 }
 
 // Trained is a finished run.
@@ -58,8 +57,8 @@ func Load(path string) (*Question, error) { return Reader{}.Load(path) }
 // Parse reads a question that names no runs from the text of its file.
 func Parse(file string, text []byte) (*Question, error) { return Reader{}.Parse(file, text) }
 
-// Load reads the question in the file at path. The error is a *Complaints,
-// with everything that is wrong with the file.
+// Load reads the question in the file at path. The error is a *Complaints, with all errors in
+// the file.
 func (r Reader) Load(path string) (*Question, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -82,8 +81,8 @@ func unreadable(path string, err error) error {
 	return &Complaints{List: []Complaint{{File: path, Problem: "cannot be read: " + reason.Error()}}, cause: err}
 }
 
-// Parse reads a question from the text of its file. The name of the file is
-// used for complaints, and for the name of the question.
+// Parse reads a question from the text of its file. The path of the file is used for complaints,
+// and for the name of the question. The error is a *Complaints.
 func (r Reader) Parse(file string, text []byte) (*Question, error) {
 	c := &collector{file: file}
 	root := parseTree(c, text)
@@ -124,13 +123,12 @@ func (r Reader) Parse(file string, text []byte) (*Question, error) {
 	return q, nil
 }
 
-// parseTree parses the one document of a file and checks its form: a mapping,
-// without aliases, tags of its own, and keys that stand twice. It returns nil
-// where reading on makes no sense.
+// parseTree parses the document of a file and checks its form: one mapping, without aliases, tags
+// and duplicate keys. It returns nil if the tree cannot be read at all.
 func parseTree(c *collector, text []byte) (root *yaml.Node) {
 	defer func() {
-		if r := recover(); r != nil { // the parser is not ours: whatever it trips over is the file's fault
-			c.add(place{}, fmt.Sprintf("is no YAML: %v", r), "")
+		if r := recover(); r != nil { // yaml.v3 may panic on a damaged file
+			c.add(place{}, fmt.Sprintf("is not valid YAML: %v", r), "")
 			root = nil
 		}
 	}()
@@ -148,7 +146,7 @@ func parseTree(c *collector, text []byte) (root *yaml.Node) {
 		return nil
 	}
 	if err := in.Decode(&next); err == nil {
-		c.add(place{line: next.Line}, "expected one document, and here a second begins", "remove the line ---")
+		c.add(place{line: next.Line}, "expected one document, but a second one begins here", "remove the line ---")
 	} else if err != io.EOF {
 		c.notYAML(text, err)
 	}
@@ -165,7 +163,7 @@ func parseTree(c *collector, text []byte) (root *yaml.Node) {
 	c.checkForm(root, "")
 	for _, one := range c.list[before:] {
 		if one.Problem == noAliases {
-			return nil // what they stand for is not there to be read
+			return nil // the values of aliases are missing from the tree
 		}
 	}
 	return root
@@ -175,7 +173,7 @@ const noAliases = "anchors, aliases and merge keys are not allowed"
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?`)
 
-// notYAML turns an error of the parser into a complaint.
+// notYAML adds an error of the parser as a complaint.
 func (c *collector) notYAML(text []byte, err error) {
 	at := place{}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
@@ -188,11 +186,11 @@ func (c *collector) notYAML(text []byte, err error) {
 	case strings.Contains(err.Error(), "cannot start any token"):
 		hint = "indent with spaces, not tabs, and put quotes around texts with special characters"
 	}
-	c.add(at, "is no YAML: "+yamlLine.ReplaceAllString(err.Error(), ""), hint)
+	c.add(at, "is not valid YAML: "+yamlLine.ReplaceAllString(err.Error(), ""), hint)
 }
 
-// checkForm complains of what no question may contain anywhere. A key that
-// stands twice keeps its first value.
+// checkForm adds complaints about aliases, tags and duplicate keys anywhere in n. A duplicate key
+// keeps its first value.
 func (c *collector) checkForm(n *yaml.Node, path string) {
 	at := place{n.Line, path, ""}
 	if n.Kind == yaml.AliasNode {
@@ -208,7 +206,7 @@ func (c *collector) checkForm(n *yaml.Node, path string) {
 	case "!!null", "!!bool", "!!str", "!!int", "!!float", "!!timestamp", "!!map", "!!seq", "!!merge":
 	default:
 		at.value = shorten(n.Tag)
-		c.add(at, "tags of its own are not allowed", "leave the tag out")
+		c.add(at, "YAML tags are not allowed", "leave the tag out")
 	}
 	switch n.Kind {
 	case yaml.SequenceNode:
@@ -235,7 +233,7 @@ func (c *collector) checkKeys(n *yaml.Node, path string) {
 		case name.Anchor != "":
 			c.checkForm(name, full)
 		case twice:
-			c.add(place{name.Line, full, written(value)}, "the key stands here a second time", fmt.Sprintf("it was first given in line %d", line))
+			c.add(place{name.Line, full, written(value)}, "the key is given a second time", fmt.Sprintf("it was first given in line %d", line))
 			c.checkForm(value, full)
 		default:
 			lines[name.Value] = name.Line

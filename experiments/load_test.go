@@ -1,3 +1,5 @@
+// Tests of loading questions: complaints, damaged files, committed questions, fuzzing.
+
 package experiments
 
 import (
@@ -12,7 +14,7 @@ import (
 	"testing"
 )
 
-// good is a file with nothing wrong; the cases below change one thing of it.
+// good is a valid file; the cases below change one part of it.
 const good = `question: Does it load?
 pairs: {depths: [20, 32]}
 batch: 128
@@ -32,8 +34,7 @@ func TestGood(t *testing.T) {
 	}
 }
 
-// TestComplaints changes the good file and wants exactly the complaints named,
-// each as it is printed.
+// TestComplaints changes the good file, and checks the complaints exactly as they are printed.
 func TestComplaints(t *testing.T) {
 	const like = "expected a time with its unit, such as 32000 steps or 82 epochs"
 	cases := []struct {
@@ -45,10 +46,10 @@ func TestComplaints(t *testing.T) {
 		{"key of another program", "batch: 128", "weight_decay: 0.1", []string{"q.yaml:3: weight_decay: unknown key (did you mean optimizer.decay?)"}},
 		{"unknown key below", "{rate: 0.1, m", "{rat: 0.1, m", []string{"q.yaml:4: optimizer.rat: unknown key (did you mean rate?)"}},
 		{"unknown key in a profile", "data: preview", "dta: preview", []string{"q.yaml:10: profiles.small.dta: unknown key (did you mean data?)"}},
-		{"question in a profile", "data: preview", "question: x", []string{"q.yaml:10: profiles.small.question: unknown key (question stands at the top of the file, and nowhere else)"}},
-		{"duplicate key", "batch: 128", "batch: 128\nbatch: 64", []string{"q.yaml:4: batch: 64: the key stands here a second time (it was first given in line 3)"}},
-		{"duplicate key below", "momentum: 0.9", "rate: 0.9", []string{"q.yaml:4: optimizer.rate: 0.9: the key stands here a second time (it was first given in line 4)"}},
-		{"duplicate profile", "  small:", "  big:", []string{"q.yaml:9: profiles.big: {...}: the key stands here a second time (it was first given in line 8)"}},
+		{"question in a profile", "data: preview", "question: x", []string{"q.yaml:10: profiles.small.question: unknown key (question is allowed only at the top of the file)"}},
+		{"duplicate key", "batch: 128", "batch: 128\nbatch: 64", []string{"q.yaml:4: batch: 64: the key is given a second time (it was first given in line 3)"}},
+		{"duplicate key below", "momentum: 0.9", "rate: 0.9", []string{"q.yaml:4: optimizer.rate: 0.9: the key is given a second time (it was first given in line 4)"}},
+		{"duplicate profile", "  small:", "  big:", []string{"q.yaml:9: profiles.big: {...}: the key is given a second time (it was first given in line 8)"}},
 		{"question missing", "question: Does it load?\n", "", []string{"q.yaml:1: question: is missing (the question in one sentence, such as question: Do deeper plain nets train worse?)"}},
 		{"question empty", "question: Does it load?", `question: ""`, []string{`q.yaml:1: question: "": expected a text, not an empty one`}},
 		{"nothing after a key", "batch: 128", "batch:", []string{"q.yaml:3: batch: nothing: expected a value (leave the key out for the default)"}},
@@ -59,8 +60,8 @@ func TestComplaints(t *testing.T) {
 		{"seeds as a range", "seeds: [0, 1]", "seeds: 0-4", []string{`q.yaml:6: seeds: "0-4": expected a list (write 0..4)`}},
 		{"seeds as a range with words", "seeds: [0, 1]", "seeds: 1 to 3", []string{`q.yaml:6: seeds: "1 to 3": expected a list (write 1..3)`}},
 		{"seeds as a long range", "seeds: [0, 1]", "seeds: 0-99", []string{`q.yaml:6: seeds: "0-99": expected a list (write 0..99)`}},
-		{"seeds as a range in a list", "seeds: [0, 1]", "seeds: [0-2]", []string{`q.yaml:6: seeds[0]: "0-2": expected a whole number from 0 to 9007199254740992 (a range stands without brackets: 0..2)`}},
-		{"seeds as a range with brackets", "seeds: [0, 1]", "seeds: [0..4]", []string{`q.yaml:6: seeds[0]: "0..4": expected a whole number from 0 to 9007199254740992 (a range stands without brackets: 0..4)`}},
+		{"seeds as a range in a list", "seeds: [0, 1]", "seeds: [0-2]", []string{`q.yaml:6: seeds[0]: "0-2": expected a whole number from 0 to 9007199254740992 (write a range without brackets: 0..2)`}},
+		{"seeds as a range with brackets", "seeds: [0, 1]", "seeds: [0..4]", []string{`q.yaml:6: seeds[0]: "0..4": expected a whole number from 0 to 9007199254740992 (write a range without brackets: 0..4)`}},
 		{"range downwards", "seeds: [0, 1]", "seeds: 4..0", []string{`q.yaml:6: seeds: "4..0": expected the smaller number first (write 0..4)`}},
 		{"range that misses its end", "depths: [20, 32]", "depths: 20..54 by 12", []string{`q.yaml:2: pairs.depths: "20..54 by 12": 54 is not reached from 20 in steps of 12 (write 20..44 by 12)`}},
 		{"range in steps of 0", "seeds: [0, 1]", "seeds: 0..4 by 0", []string{`q.yaml:6: seeds: "0..4 by 0": expected steps of at least 1`}},
@@ -84,8 +85,8 @@ func TestComplaints(t *testing.T) {
 		{"lesions of plain bottlenecks", "batch: 128", "figures: [lesion]\nnets: [plain-29/bottleneck]", []string{
 			"q.yaml:3: figures: a list of 1: lesion deletes blocks, and plain-29/bottleneck has bottlenecks without shortcuts, which no identity can replace (leave the net or the figure out)"}},
 		{"lines through photos", "batch: 128", "batch: 128\nfigures: [gradient_correlation]\ndata: imagenet", []string{
-			"q.yaml:4: figures: a list of 1: gradient_correlation is for images that lie on the device, and photos do not (leave the figure out)",
-			"q.yaml:10: profiles.big.needs: a list of 2: needs cifar10, but its data is imagenet (leave cifar10 out, or say data: cifar10)"}},
+			"q.yaml:4: figures: a list of 1: gradient_correlation is for images in the device's memory, and photos are not (leave the figure out)",
+			"q.yaml:10: profiles.big.needs: a list of 2: needs cifar10, but its data is imagenet (leave cifar10 out, or write data: cifar10)"}},
 		{"bare number", "stop: 640 steps", "stop: 640", []string{"q.yaml:5: schedule.stop: 640: " + like + " (a bare number could be either: write 640 steps or 640 epochs)"}},
 		{"misspelt unit", "stop: 640 steps", "stop: 640 stesp", []string{`q.yaml:5: schedule.stop: "640 stesp": ` + like + " (did you mean 640 steps?)"}},
 		{"iterations", "stop: 640 steps", "stop: 640 iterations", []string{`q.yaml:5: schedule.stop: "640 iterations": ` + like + " (write 640 steps)"}},
@@ -97,7 +98,7 @@ func TestComplaints(t *testing.T) {
 		{"too many steps", "stop: 640 steps", "stop: 99999999999 steps", []string{`q.yaml:5: schedule.stop: "99999999999 steps": expected at most 1000000000 steps`}},
 		{"far too many steps", "stop: 640 steps", "stop: 1000000000000 steps", []string{`q.yaml:5: schedule.stop: "1000000000000 steps": expected at most 1000000000 steps`}},
 		{"bare number of far too many", "stop: 640 steps", "stop: 1000000000000", []string{"q.yaml:5: schedule.stop: 1000000000000: " + like}},
-		{"far too fine", "stop: 640 steps", "stop: 1.00000001 epochs", []string{`q.yaml:5: schedule.stop: "1.00000001 epochs": expected at most 12 digits before the point and 6 behind it`}},
+		{"far too fine", "stop: 640 steps", "stop: 1.00000001 epochs", []string{`q.yaml:5: schedule.stop: "1.00000001 epochs": expected at most 12 digits before the point and 6 after it`}},
 		{"half a bare number", "stop: 640 steps", "stop: 640.5", []string{"q.yaml:5: schedule.stop: 640.5: " + like + " (write 640.5 epochs)"}},
 		{"bare zero", "stop: 640 steps", "stop: 0", []string{"q.yaml:5: schedule.stop: 0: " + like}},
 		{"half a thousand", "stop: 640 steps", "stop: 1.5k", []string{`q.yaml:5: schedule.stop: "1.5k": ` + like + " (write 1500 steps)"}},
@@ -112,40 +113,40 @@ func TestComplaints(t *testing.T) {
 		{"percent without sign", "stop: 640 steps", "stop: 640 steps, warmup: {until: 80}", []string{"q.yaml:5: schedule.warmup.until: 80: expected a training error in percent between 0 and 100, such as 80 % (write 80 %)"}},
 		{"percent over 100", "stop: 640 steps", "stop: 640 steps, warmup: {until: 120 %}", []string{`q.yaml:5: schedule.warmup.until: "120 %": expected a training error in percent between 0 and 100, such as 80 %`}},
 
-		{"drops not increasing", "[320 steps, 480 steps]", "[480 steps, 320 steps]", []string{"q.yaml:5: schedule.at[1]: \"320 steps\": drops the rate at 320 steps, not after the drop before it, at 480 steps (times of schedule.at increase)"}},
-		{"drop twice", "[320 steps, 480 steps]", "[320 steps, 320 steps]", []string{"q.yaml:5: schedule.at[1]: \"320 steps\": drops the rate at 320 steps, not after the drop before it, at 320 steps (times of schedule.at increase)"}},
+		{"drops not increasing", "[320 steps, 480 steps]", "[480 steps, 320 steps]", []string{"q.yaml:5: schedule.at[1]: \"320 steps\": drops the rate at 320 steps, not after the drop before it, at 480 steps (the times of schedule.at must increase)"}},
+		{"drop twice", "[320 steps, 480 steps]", "[320 steps, 320 steps]", []string{"q.yaml:5: schedule.at[1]: \"320 steps\": drops the rate at 320 steps, not after the drop before it, at 320 steps (the times of schedule.at must increase)"}},
 		{"variants of what is shared", "seeds: [0, 1]", "variants: [{name: few, seeds: [0]}]", []string{"q.yaml:6: variants[0].seeds: unknown key (seeds is the same for the whole question)"}},
 		{"variant without a name", "seeds: [0, 1]", "variants: [{batch: 64}]", []string{"q.yaml:6: variants[0]: expected a name (such as {name: no warm-up, schedule: {warmup: none}})"}},
-		{"variant's name", "seeds: [0, 1]", "variants: [{name: a/b}]", []string{`q.yaml:6: variants[0].name: "a/b": expected a name of 2 to 40 small letters, digits, spaces, points and - (it becomes part of the names of files)`}},
-		{"variants of one name", "seeds: [0, 1]", "variants: [{name: ab}, {name: ab, batch: 64}]", []string{`q.yaml:6: variants[1].name: "ab": stands in this list twice`}},
+		{"variant's name", "seeds: [0, 1]", "variants: [{name: a/b}]", []string{`q.yaml:6: variants[0].name: "a/b": expected a name of 2 to 40 lower-case letters, digits, spaces, points and - (it becomes part of the names of files)`}},
+		{"variants of one name", "seeds: [0, 1]", "variants: [{name: ab}, {name: ab, batch: 64}]", []string{`q.yaml:6: variants[1].name: "ab": is in this list twice`}},
 		{"variants are a list", "seeds: [0, 1]", "variants: {name: ab}", []string{"q.yaml:6: variants: {...}: expected a list of at most 20 mappings (such as [{name: no warm-up, schedule: {warmup: none}}])"}},
 		{"contradiction in a variant", "seeds: [0, 1]", "variants: [{name: ab, schedule: {stop: 400 steps}}]", []string{
-			`q.yaml:6: variants[0].schedule.stop: "400 steps": drops the rate at 480 steps, but training stops at 400 steps (schedule.at lies before schedule.stop)`}},
+			`q.yaml:6: variants[0].schedule.stop: "400 steps": drops the rate at 480 steps, but training stops at 400 steps (schedule.at must be before schedule.stop)`}},
 		{"extension of a net that is not trained", "seeds: [0, 1]", "nets: [plain-44]\nvariants: [{name: ab, extend: plain-26}]", []string{`q.yaml:7: variants[0].extend: "plain-26": expected a net that the question trains (write it into nets)`}},
 		{"extension by no net", "seeds: [0, 1]", "variants: [{name: ab, extend: plain-32}]", []string{`q.yaml:6: variants[0].extend: "plain-32": none of the nets extends it: resnet-32 does not extend plain-32 (plain nets of two-layer blocks extend one another)`}},
 		{"extension of no net", "seeds: [0, 1]", "variants: [{name: ab, extend: plain-21}]", []string{`q.yaml:6: variants[0].extend: "plain-21": depth 21 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152) (the nearest are 20 and 26)`}},
 		{"drops and a plateau", "at: [320 steps, 480 steps]", "at: [320 steps], plateau: {patience: 450 steps}", []string{"q.yaml:5: schedule: {...}: at and plateau contradict each other (write one of the two)"}},
 		{"plateau without patience", "at: [320 steps, 480 steps]", "plateau: {divide: 5}", []string{"q.yaml:5: schedule.plateau: {...}: expected patience (such as {of: test_error, patience: 10 epochs, divide: 10})"}},
 		{"plateau of nothing", "at: [320 steps, 480 steps]", "plateau: {of: test, patience: 400 steps}", []string{`q.yaml:5: schedule.plateau.of: "test": expected one of test_error, train_error`}},
-		{"impatient", "at: [320 steps, 480 steps]", "plateau: {of: train_error, patience: 40 steps}", []string{`q.yaml:5: schedule.plateau.patience: "40 steps": a patience of 40 steps, but the error is known every 50 steps only (patience is at least as long as log)`}},
+		{"impatient", "at: [320 steps, 480 steps]", "plateau: {of: train_error, patience: 40 steps}", []string{`q.yaml:5: schedule.plateau.patience: "40 steps": a patience of 40 steps, but the error is computed only every 50 steps (patience must be at least as long as log)`}},
 		{"too patient", "at: [320 steps, 480 steps]", "plateau: {patience: 640 steps}", []string{
 			`q.yaml:5: schedule.plateau.patience: "640 steps": a patience of 640 steps, but training stops at 640 steps`,
 			`q.yaml:11: profiles.small.schedule.stop: "500 steps": a patience of 640 steps, but training stops at 500 steps`}},
 		{"drop after stop", "[320 steps, 480 steps]", "[320 steps, 640 steps]", []string{
-			"q.yaml:5: schedule.at[1]: \"640 steps\": drops the rate at 640 steps, but training stops at 640 steps (schedule.at lies before schedule.stop)",
-			"q.yaml:11: profiles.small.schedule.stop: \"500 steps\": drops the rate at 640 steps, but training stops at 500 steps (schedule.at lies before schedule.stop)"}},
+			"q.yaml:5: schedule.at[1]: \"640 steps\": drops the rate at 640 steps, but training stops at 640 steps (schedule.at must be before schedule.stop)",
+			"q.yaml:11: profiles.small.schedule.stop: \"500 steps\": drops the rate at 640 steps, but training stops at 500 steps (schedule.at must be before schedule.stop)"}},
 		{"default drop after stop", "at: [320 steps, 480 steps], ", "", []string{
-			"q.yaml:5: schedule.stop: \"640 steps\": drops the rate at 32000 steps, but training stops at 640 steps (schedule.at lies before schedule.stop)",
-			"q.yaml:5: schedule.stop: \"640 steps\": drops the rate at 48000 steps, but training stops at 640 steps (schedule.at lies before schedule.stop)",
-			"q.yaml:11: profiles.small.schedule.stop: \"500 steps\": drops the rate at 32000 steps, but training stops at 500 steps (schedule.at lies before schedule.stop)",
-			"q.yaml:11: profiles.small.schedule.stop: \"500 steps\": drops the rate at 48000 steps, but training stops at 500 steps (schedule.at lies before schedule.stop)"}},
+			"q.yaml:5: schedule.stop: \"640 steps\": drops the rate at 32000 steps, but training stops at 640 steps (schedule.at must be before schedule.stop)",
+			"q.yaml:5: schedule.stop: \"640 steps\": drops the rate at 48000 steps, but training stops at 640 steps (schedule.at must be before schedule.stop)",
+			"q.yaml:11: profiles.small.schedule.stop: \"500 steps\": drops the rate at 32000 steps, but training stops at 500 steps (schedule.at must be before schedule.stop)",
+			"q.yaml:11: profiles.small.schedule.stop: \"500 steps\": drops the rate at 48000 steps, but training stops at 500 steps (schedule.at must be before schedule.stop)"}},
 		{"until and for", "stop: 640 steps", "stop: 640 steps, warmup: {until: 80 %, for: 4 steps}", []string{"q.yaml:5: schedule.warmup: {...}: until and for contradict each other (write one of the two)"}},
 		{"long warm-up", "stop: 640 steps", "stop: 640 steps, warmup: {for: 320 steps}", []string{"q.yaml:5: schedule.warmup.for: \"320 steps\": a warm-up of 320 steps, but the rate drops at 320 steps"}},
-		{"hot warm-up", "stop: 640 steps", "stop: 640 steps, warmup: {rate: 0.5}", []string{"q.yaml:5: schedule.warmup.rate: 0.5: a warm-up at rate 0.5 lies above optimizer.rate, 0.1"}},
+		{"hot warm-up", "stop: 640 steps", "stop: 640 steps, warmup: {rate: 0.5}", []string{"q.yaml:5: schedule.warmup.rate: 0.5: a warm-up at rate 0.5 is above optimizer.rate, 0.1"}},
 		{"warm-up of a word", "stop: 640 steps", "stop: 640 steps, warmup: off", []string{"q.yaml:5: schedule.warmup: \"off\": expected a mapping such as {rate: 0.01, until: 80 %}, or none"}},
-		{"micro-batch", "batch: 128", "batch: 128\nmicro_batch: 48", []string{"q.yaml:4: micro_batch: 48: micro-batches of 48 images do not divide a batch of 128 (micro_batch is a divisor of batch)"}},
-		{"micro-batch less than a group", "batch: 128", "batch: 128\nmicro_batch: 32", []string{"q.yaml:4: micro_batch: 32: micro-batches of 32 images split groups of 64, which share the statistics of batch norm (micro_batch is a multiple of batch_norm.group)"}},
-		{"group", "batch: 128", "batch: 128\nbatch_norm: {group: 48}", []string{"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group is a divisor of batch, or 0 for the whole batch)"}},
+		{"micro-batch", "batch: 128", "batch: 128\nmicro_batch: 48", []string{"q.yaml:4: micro_batch: 48: micro-batches of 48 images do not divide a batch of 128 (micro_batch must be a divisor of batch)"}},
+		{"micro-batch less than a group", "batch: 128", "batch: 128\nmicro_batch: 32", []string{"q.yaml:4: micro_batch: 32: micro-batches of 32 images split groups of 64, which share the statistics of batch norm (micro_batch must be a multiple of batch_norm.group)"}},
+		{"group", "batch: 128", "batch: 128\nbatch_norm: {group: 48}", []string{"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group must be a divisor of batch, or 0 for the whole batch)"}},
 		{"validation", "batch: 128", "batch: 128\nvalidation: 50000", []string{
 			"q.yaml:4: validation: 50000: 50000 images held out leave nothing of the 50000 of cifar10 to train on (the paper held 5000 out)",
 			"q.yaml:11: profiles.small.data: \"preview\": 50000 images held out leave nothing of the 20000 of preview to train on (the paper held 5000 out)"}},
@@ -153,11 +154,11 @@ func TestComplaints(t *testing.T) {
 		{"too many images", "data: preview", "train: 46000\n    validation: 5000", []string{"q.yaml:10: profiles.small.train: 46000: 46000 images to train on and 5000 to hold out are more than the 50000 of cifar10"}},
 		{"batch above images", "data: preview", "train: 100", []string{"q.yaml:10: profiles.small.train: 100: a batch of 128 is more than the 100 training images (write a smaller batch, such as batch: 32)"}},
 		{"pad", "data: preview", "data: preview\n    input: {pad: 9}", []string{"q.yaml:11: profiles.small.input.pad: 9: expected at most 8, half of the side of an image of preview"}},
-		{"data not needed", "data: preview", "data: preview\n    needs: [cifar10]", []string{"q.yaml:11: profiles.small.needs: a list of 1: needs cifar10, but its data is preview (leave cifar10 out, or say data: cifar10)"}},
+		{"data not needed", "data: preview", "data: preview\n    needs: [cifar10]", []string{"q.yaml:11: profiles.small.needs: a list of 1: needs cifar10, but its data is preview (leave cifar10 out, or write data: cifar10)"}},
 
 		{"depth", "[20, 32]", "[20, 33]", []string{"q.yaml:2: pairs.depths[1]: 33: depth 33 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152) (the nearest are 32 and 34)"}},
 		{"depth zero", "[20, 32]", "[20, 0]", []string{"q.yaml:2: pairs.depths[1]: 0: expected a whole number from 1 to 12002"}},
-		{"depth twice", "[20, 32]", "[20, 20]", []string{"q.yaml:2: pairs.depths[1]: 20: stands in this list twice (the first is pairs.depths[0])"}},
+		{"depth twice", "[20, 32]", "[20, 20]", []string{"q.yaml:2: pairs.depths[1]: 20: is in this list twice (the first is pairs.depths[0])"}},
 		{"net", "batch: 128", "nets: [resent-20]", []string{`q.yaml:3: nets[0]: "resent-20": want plain-DEPTH or resnet-DEPTH, such as plain-20 or resnet-56/B (did you mean resnet-20?)`}},
 		{"misspelt net of no depth", "batch: 128", "nets: [resent-21]", []string{`q.yaml:3: nets[0]: "resent-21": want plain-DEPTH or resnet-DEPTH, such as plain-20 or resnet-56/B`}},
 		{"net's depth", "batch: 128", "nets: [resnet-54]", []string{`q.yaml:3: nets[0]: "resnet-54": depth 54 is neither 6n+2 nor an ImageNet net's (18, 34, 50, 101 and 152) (the nearest are 50 and 56)`}},
@@ -166,11 +167,11 @@ func TestComplaints(t *testing.T) {
 		{"pool that is not there", "batch: 128", "nets: [resnet-18/torchvision]", []string{
 			`q.yaml:3: nets[0]: "resnet-18/torchvision": pool-pad1 is about the max-pool, and on images of up to 48 pixels there is none`,
 			`q.yaml:10: profiles.small.data: "preview": pool-pad1 is about the max-pool, and on images of up to 48 pixels there is none`}},
-		{"net twice", "batch: 128", "nets: [resnet-8, resnet-8]", []string{`q.yaml:3: nets[1]: "resnet-8": stands in this list twice (the first is nets[0])`}},
+		{"net twice", "batch: 128", "nets: [resnet-8, resnet-8]", []string{`q.yaml:3: nets[1]: "resnet-8": is in this list twice (the first is nets[0])`}},
 		{"net by two names", "batch: 128", "nets: [resnet-8, resnet-8/A]", []string{`q.yaml:3: nets[1]: "resnet-8/A": resnet-8 is trained already, by nets[0] (leave it out of one of them)`}},
 		{"net of a pair", "batch: 128", "nets: [resnet-20]", []string{`q.yaml:3: nets[0]: "resnet-20": resnet-20 is trained already, by pairs.depths (leave it out of one of them)`}},
 		{"no net", "pairs: {depths: [20, 32]}", "nets: []", []string{"q.yaml:2: nets: a list of 0: no net to train (write pairs: {depths: [20, 56]}, or nets: [resnet-20])"}},
-		{"seed twice", "[0, 1]", "[1, 1]", []string{"q.yaml:6: seeds[1]: 1: stands in this list twice (the first is seeds[0])"}},
+		{"seed twice", "[0, 1]", "[1, 1]", []string{"q.yaml:6: seeds[1]: 1: is in this list twice (the first is seeds[0])"}},
 		{"no seed", "[0, 1]", "[]", []string{"q.yaml:6: seeds: a list of 0: expected at least one seed (write seeds: [0])"}},
 		{"negative seed", "[0, 1]", "[-1]", []string{"q.yaml:6: seeds[0]: -1: expected a whole number from 0 to 9007199254740992"}},
 
@@ -184,7 +185,7 @@ func TestComplaints(t *testing.T) {
 		{"variant of nothing", "seeds: [0, 1]", "variants: [{name: same, optimizer: {rate: 0.1}}, {name: ab, batch: 64}, {name: cd, batch: 64}]", []string{
 			"q.yaml:6: variants[0]: trains every net as the question itself does, or a variant before it (change something, or leave it out)",
 			"q.yaml:6: variants[2]: trains every net as the question itself does, or a variant before it (change something, or leave it out)"}},
-		{"betas of momentum", "momentum: 0.9", "betas: [0.9, 0.999]", []string{"q.yaml:4: optimizer: {...}: betas and eps are about adam and adamw (write form: adam, or leave them out)"}},
+		{"betas of momentum", "momentum: 0.9", "betas: [0.9, 0.999]", []string{"q.yaml:4: optimizer: {...}: betas and eps are only for adam and adamw (write form: adam, or leave them out)"}},
 		{"momentum of adam", "momentum: 0.9", "momentum: 0.9, form: adam", []string{"q.yaml:4: optimizer: {...}: adam has no momentum (its averages are betas: [0.9, 0.999])"}},
 		{"adam at the rate of SGD", "rate: 0.1, momentum: 0.9", "form: adamw", []string{"q.yaml:4: optimizer: {...}: adamw needs a rate of its own (write rate: 0.001 beside the form)"}},
 		{"one beta", "momentum: 0.9", "form: adam, betas: [0.9]", []string{"q.yaml:4: optimizer: {...}: expected two betas (such as [0.9, 0.999])"}},
@@ -201,20 +202,20 @@ func TestComplaints(t *testing.T) {
 		{"need", "[gpu, cifar10]", "[gpus, cifar10]", []string{`q.yaml:8: profiles.big.needs[0]: "gpus": expected one of gpu, cifar10, cifar100, imagenet, folder, cpu (did you mean gpu?)`}},
 		{"figure", "batch: 128", "figures: [training_curve]", []string{`q.yaml:3: figures[0]: "training_curve": expected one of training_curves, error_by_depth, generalisation_gap, layer_responses, gradient_norms, final_error_vs_value, lesion, gradient_correlation, landscape_1d, landscape_2d (did you mean training_curves?)`}},
 		{"photos' keys", "batch: 128", "input: {crop: 32}", []string{
-			"q.yaml:3: input.crop: 32: is about photos, and the data is cifar10 (say data: imagenet, or leave it out)",
-			"q.yaml:3: input.crop: 32: is about photos, and the data is preview (say data: imagenet, or leave it out)"}},
+			"q.yaml:3: input.crop: 32: is for photos, and the data is cifar10 (write data: imagenet, or leave it out)",
+			"q.yaml:3: input.crop: 32: is for photos, and the data is preview (write data: imagenet, or leave it out)"}},
 		{"padded photos", "data: preview", "data: imagenet\n    input: {pad: 4}", []string{"q.yaml:11: profiles.small.input.pad: 4: photos are not padded: a crop is smaller than the photo (leave it out)"}},
 		{"crop over scale", "data: preview", "data: imagenet\n    input: {scale: [200, 300]}", []string{"q.yaml:11: profiles.small.input.scale: a list of 2: a crop of 224 is larger than a photo whose shorter side has 200 pixels (input.scale is [256, 480] for the paper's crop of 224)"}},
 		{"scale of one", "data: preview", "data: imagenet\n    input: {scale: [256]}", []string{"q.yaml:11: profiles.small.input.scale: a list of 1: expected the least and the most pixels of the shorter side (such as [256, 480])"}},
-		{"need of other data", "{needs: [gpu, cifar10]}", "{needs: [imagenet]}", []string{"q.yaml:8: profiles.big.needs: a list of 1: needs imagenet, but its data is cifar10 (leave imagenet out, or say data: imagenet)"}},
+		{"need of other data", "{needs: [gpu, cifar10]}", "{needs: [imagenet]}", []string{"q.yaml:8: profiles.big.needs: a list of 1: needs imagenet, but its data is cifar10 (leave imagenet out, or write data: imagenet)"}},
 		{"precision", "batch: 128", "precision: fp16", []string{`q.yaml:3: precision: "fp16": expected one of auto, fp32, tf32, bf16`}},
-		{"profile's name", "  big:", "  Big GPU:", []string{"q.yaml:8: profiles.Big GPU: expected a name of small letters, digits, - and _ (it becomes the name of a folder)"}},
+		{"profile's name", "  big:", "  Big GPU:", []string{"q.yaml:8: profiles.Big GPU: expected a name of lower-case letters, digits, - and _ (it becomes the name of a folder)"}},
 		{"profile of nothing", "{needs: [gpu, cifar10]}", "", []string{"q.yaml:8: profiles.big: nothing: expected a mapping of keys to values (a profile that changes nothing is written {needs: []})"}},
 
 		{"alias", "[20, 32]}", "&a [20, 32]}\nnets: *a", []string{"q.yaml:2: pairs.depths: &a: " + noAliases + " (write the value out)", "q.yaml:3: nets: *a: " + noAliases + " (write the value out)"}},
 		{"merge key", "momentum: 0.9", "<<: {momentum: 0.9}", []string{"q.yaml:4: optimizer.<<: " + noAliases + " (write the keys out)"}},
-		{"tag", "batch: 128", "batch: !mine 128", []string{"q.yaml:3: batch: !mine: tags of its own are not allowed (leave the tag out)", "q.yaml:3: batch: 128: expected a whole number from 1 to 65536"}},
-		{"two documents", "profiles:", "---\nprofiles:", []string{"q.yaml:7: expected one document, and here a second begins (remove the line ---)"}},
+		{"tag", "batch: 128", "batch: !mine 128", []string{"q.yaml:3: batch: !mine: YAML tags are not allowed (leave the tag out)", "q.yaml:3: batch: 128: expected a whole number from 1 to 65536"}},
+		{"two documents", "profiles:", "---\nprofiles:", []string{"q.yaml:7: expected one document, but a second one begins here (remove the line ---)"}},
 
 		{"no-break space in a key", "batch: 128", "\u00a0batch: 128", []string{"q.yaml:3:  batch: unknown key (it has a no-break space (U+00A0): write a plain space in its place)"}},
 		{"no-break space in a time", "stop: 640 steps", "stop: 640\u00a0steps", []string{`q.yaml:5: schedule.stop: "640 steps": ` + like + " (it has a no-break space (U+00A0): write a plain space in its place)"}},
@@ -229,7 +230,7 @@ func TestComplaints(t *testing.T) {
 			"q.yaml:4: optimizer.rate: -1: expected a number above 0 to 1000"}},
 		{"a contradiction beside a misspelling", "batch: 128\n", "bach: 128\nbatch_norm: {group: 48}\n", []string{
 			"q.yaml:3: bach: unknown key (did you mean batch?)",
-			"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group is a divisor of batch, or 0 for the whole batch)"}},
+			"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group must be a divisor of batch, or 0 for the whole batch)"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -249,16 +250,16 @@ func TestComplaints(t *testing.T) {
 	}
 }
 
-// TestPlainTexts takes texts as they are, whatever characters they have.
+// TestPlainTexts checks that texts may have any characters.
 func TestPlainTexts(t *testing.T) {
 	for _, title := range []string{"Vraiment\u00a0?", "Deeper – worse?", "深い"} {
 		q, err := Parse("q.yaml", []byte(strings.Replace(good, "Does it load?", title, 1)))
 		if err != nil || q.Text != title {
 			t.Errorf("%q: %v", title, err)
 		}
-		// They are not blamed for what has another reason.
+		// There is no hint about them if the error has another reason.
 		_, err = Parse("q.yaml", []byte("question: "+title+" # "+title+"\nnets: [\n"))
-		if err == nil || err.Error() != "q.yaml:2: is no YAML: did not find expected node content" {
+		if err == nil || err.Error() != "q.yaml:2: is not valid YAML: did not find expected node content" {
 			t.Errorf("%q: %v", title, err)
 		}
 	}
@@ -278,7 +279,7 @@ profiles:
 	}
 }
 
-// TestNoQuestion is about files that are none at all.
+// TestNoQuestion tests files that are not questions at all.
 func TestNoQuestion(t *testing.T) {
 	cases := []struct{ name, text, want string }{
 		{"empty", "", "q.yaml: is empty"},
@@ -287,14 +288,14 @@ func TestNoQuestion(t *testing.T) {
 		{"text", "hello\n", `q.yaml:1: "hello": expected a mapping`},
 		{"list", "- 1\n", "q.yaml:1: a list of 1: expected a mapping"},
 		{"broken", "question: [\n", "q.yaml:"},
-		{"tab", "pairs:\n\tdepths: [20]\n", "is no YAML: found character that cannot start any token (indent with spaces"},
-		{"no text", "question: \xff\xfe\n", "is no YAML"},
+		{"tab", "pairs:\n\tdepths: [20]\n", "is not valid YAML: found character that cannot start any token (indent with spaces"},
+		{"no text", "question: \xff\xfe\n", "is not valid YAML"},
 		{"Latin-1", "question: Fr\xfcher?\n", "(the file is not UTF-8: save it as that)"},
 		{"UTF-16", "q\x00u\x00e\x00s\x00t\x00i\x00o\x00n\x00:\x00", "(the file is not UTF-8: save it as that)"},
 		{"no-break space behind a key", "question: x\npairs:\u00a0{depths: [20]}\nbatch: 1\n", "(line 2: it has a no-break space (U+00A0): write a plain space in its place)"},
 		{"large", strings.Repeat("# filling\n", 200000), "q.yaml: is larger than 128 KiB"},
 		{"exploding", "a: &a [x, x]\nb: &b [*a, *a]\nquestion: *b\n", noAliases},
-		{"unknown alias", "question: *b\n", "is no YAML: unknown anchor 'b' referenced"},
+		{"unknown alias", "question: *b\n", "is not valid YAML: unknown anchor 'b' referenced"},
 		{"deep", strings.Repeat("[", 200000), "q.yaml:"},
 		{"wrong everywhere", "question: x\n" + strings.Repeat("a: 1\n", 3000), "and 900 more"},
 	}
@@ -349,7 +350,7 @@ func TestCommitted(t *testing.T) {
 				t.Errorf("%s, %s: %d runs, says %q", file, p.Profile, len(p.Runs), p.Says)
 			}
 		}
-		// Those behind tiny, which runs everywhere, run only when they are asked for.
+		// Profiles after tiny, which runs everywhere, run only with --profile.
 		want := []string{"cifar10", "cifar10-cpu", "preview", "tiny"}
 		if strings.HasPrefix(file, "imagenet") {
 			want = []string{"imagenet", "preview", "tiny"}
@@ -363,7 +364,7 @@ func TestCommitted(t *testing.T) {
 	}
 }
 
-// TestResolved reads what Resolved writes, and wants the same runs.
+// TestResolved reads the file of Resolved, and expects the same runs.
 func TestResolved(t *testing.T) {
 	for _, file := range committed(t) {
 		q, err := Load(file)
@@ -389,7 +390,7 @@ func TestResolved(t *testing.T) {
 	}
 }
 
-// What is made to take all memory or time is refused with little of both.
+// Files that are made to use up memory or time are rejected with little of both.
 func TestBombs(t *testing.T) {
 	lines := func(format string, n int) string {
 		var b strings.Builder
@@ -436,7 +437,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// The name of a file becomes the name of a folder: not of one above.
+// The name of a file becomes the name of a folder, which must not be a parent folder.
 func TestNameOfFile(t *testing.T) {
 	for file, good := range map[string]bool{
 		"q.yaml": true, "../q.yaml": true, "my question.yml": true,
@@ -449,7 +450,7 @@ func TestNameOfFile(t *testing.T) {
 	}
 }
 
-// FuzzLoad wants complaints or a question, never a panic.
+// FuzzLoad expects complaints or a question, never a panic.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(good))
 	for _, seed := range []string{

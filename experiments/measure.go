@@ -1,4 +1,4 @@
-// What is measured of nets when they are trained, for figures.
+// Measurements of trained nets: lesion, gradient correlation, loss landscape.
 
 package experiments
 
@@ -11,8 +11,8 @@ import (
 	"depthlab/experiments/dataset"
 )
 
-// Measurements are the options of what figures need to know of trained nets beside their
-// curves. A zero value stands for a measurement that no figure draws.
+// Measurements are the options of the measurements of trained nets that figures draw. A zero
+// value stands for a measurement that no figure draws.
 type Measurements struct {
 	Lesion      Lesion      `json:"lesion,omitzero"`
 	Correlation Correlation `json:"gradient_correlation,omitzero"`
@@ -21,18 +21,18 @@ type Measurements struct {
 
 // Lesion deletes blocks of a trained net.
 type Lesion struct {
-	Images int `json:"images"` // of the test set; 0 for all
-	Most   int `json:"most"`   // blocks that are deleted at the same time
-	Draws  int `json:"draws"`  // for each number of blocks
+	Images int `json:"images"` // images of the test set; 0 for all
+	Most   int `json:"most"`   // largest number of blocks deleted at the same time
+	Draws  int `json:"draws"`  // random draws for each number of blocks
 	Seed   int `json:"seed"`   // of the draws
 }
 
 // Correlation compares gradients at neighbouring inputs.
 type Correlation struct {
 	Width  int     `json:"width"`  // units of a layer of the scalar nets
-	Inputs int     `json:"inputs"` // of the scalar nets
-	Draws  int     `json:"draws"`  // scalar nets, each with other weights
-	Points int     `json:"points"` // of the line through an image
+	Inputs int     `json:"inputs"` // number of inputs of the scalar nets
+	Draws  int     `json:"draws"`  // number of scalar nets, with different weights
+	Points int     `json:"points"` // points of the line through an image
 	Span   float64 `json:"span"`   // length of the line on each side of the image, in deviations of a pixel
 	Images int     `json:"images"`
 	Seed   int     `json:"seed"`
@@ -40,13 +40,13 @@ type Correlation struct {
 
 // Landscape is the loss around a trained net.
 type Landscape struct {
-	Grid   int     `json:"grid"` // points on a side
+	Grid   int     `json:"grid"` // points on a side, an odd number
 	Span   float64 `json:"span"` // of the grid on each side of the net, in norms of the net's filters
 	Images int     `json:"images"`
 	Seed   int     `json:"seed"` // of the two directions
 }
 
-// measurements are the usual options: those of the papers, as far as these say.
+// measurements returns the default options: those of the papers, if they state them.
 func measurements() Measurements {
 	return Measurements{
 		Lesion:      Lesion{Most: 20, Draws: 30},
@@ -55,19 +55,19 @@ func measurements() Measurements {
 	}
 }
 
-// drawnBy are the figures that draw a measurement, by its key.
+// drawnBy lists the figures that draw each measurement, by its key.
 var drawnBy = map[string][]string{
 	"lesion":               {"lesion"},
 	"gradient_correlation": {"gradient_correlation"},
 	"landscape":            {"landscape_1d", "landscape_2d"},
 }
 
-// asked says whether a figure draws the measurement.
+// asked reports whether one of the figures draws the measurement.
 func asked(measurement string, figures []string) bool {
 	return slices.ContainsFunc(drawnBy[measurement], func(f string) bool { return slices.Contains(figures, f) })
 }
 
-// only leaves out what no figure draws.
+// only clears the measurements that none of the figures draws.
 func (m *Measurements) only(figures []string) {
 	if !asked("lesion", figures) {
 		m.Lesion = Lesion{}
@@ -80,7 +80,7 @@ func (m *Measurements) only(figures []string) {
 	}
 }
 
-// Options are the options of each measurement that a figure draws, by their keys.
+// Options returns the options of each measurement that a figure draws, by their keys.
 func (m Measurements) Options() map[string]map[string]float64 {
 	all := map[string]map[string]float64{}
 	text, err := json.Marshal(m)
@@ -93,10 +93,10 @@ func (m Measurements) Options() map[string]map[string]float64 {
 	return all
 }
 
-// mostDraws is how many errors of draws a record holds in one line.
+// mostDraws is the largest number of errors of draws, which a record has in one line.
 const mostDraws = 50_000
 
-// checkGrid complains of a grid without a point in its middle, where the trained net is.
+// checkGrid checks that a grid has a point in its middle, where the trained net is.
 func checkGrid(s string) (problem, hint string) {
 	if n, err := strconv.Atoi(s); err == nil && n%2 == 0 {
 		return "expected an odd number, for a point in the middle", fmt.Sprintf("such as %d", n+1)
@@ -104,7 +104,8 @@ func checkGrid(s string) (problem, hint string) {
 	return "", ""
 }
 
-// measurable complains of figures of what the plan's nets do not have.
+// measurable adds complaints about figures of measurements that the plan's nets or data do not
+// allow.
 func (d *decoder) measurable(plan *Plan, s *Spec) {
 	if !d.sound("figures") {
 		return
@@ -120,6 +121,6 @@ func (d *decoder) measurable(plan *Plan, s *Spec) {
 		d.add(d.place("lesion.draws", "lesion.most"), fmt.Sprintf("%d draws for each of %d numbers of blocks are more than %d", s.Lesion.Draws, s.Lesion.Most, mostDraws), "")
 	}
 	if dataset.Of(s.Data).Photos && asked("gradient_correlation", s.Figures) && d.sound("data") {
-		d.add(d.place("figures", "data"), "gradient_correlation is for images that lie on the device, and photos do not", "leave the figure out")
+		d.add(d.place("figures", "data"), "gradient_correlation is for images in the device's memory, and photos are not", "leave the figure out")
 	}
 }

@@ -1,3 +1,5 @@
+// Tests of the options of measurements.
+
 package experiments
 
 import (
@@ -5,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestMeasurements wants the options of what the figures of a profile draw, and no others,
-// in the plan and in the resolved file; and no run to change with them.
+// TestMeasurements checks that the plan and the resolved file have the options of the measurements
+// that the profile's figures draw, and no others; and that options do not change the runs.
 func TestMeasurements(t *testing.T) {
 	const text = good + `  measured: {data: preview, schedule: {at: [], stop: 500 steps}, figures: [landscape_2d, lesion], lesion: {draws: 3}}
   other: {like: measured, lesion: {draws: 4}, figures: [lesion]}
@@ -42,6 +44,32 @@ func TestMeasurements(t *testing.T) {
 		}
 		if _, err := Parse("q.yaml", resolved); err != nil {
 			t.Errorf("%s: the resolved file: %v", profile, err)
+		}
+	}
+}
+
+// TestMeasuredRuns wants the questions about trained nets to have the recipes of
+// plain_vs_res.yaml: a net that this has trained is only measured.
+func TestMeasuredRuns(t *testing.T) {
+	trained := load(t, "plain_vs_res.yaml")
+	for _, file := range []string{"lesion.yaml", "gradient_correlation.yaml", "landscape.yaml"} {
+		for _, profile := range []string{"cifar10", "cifar10-cpu", "cifar10-cpu-full", "preview"} {
+			hashes := map[string]string{}
+			for _, run := range choose(t, trained, profile).Runs {
+				hashes[run.ID] = run.Hash()
+			}
+			same := 0
+			for _, run := range choose(t, load(t, file), profile).Runs {
+				if hash, known := hashes[run.ID]; known {
+					same++
+					if run.Hash() != hash {
+						t.Errorf("%s, %s: %s is another run", file, profile, run.ID)
+					}
+				}
+			}
+			if same < 4 {
+				t.Errorf("%s, %s: %d of its runs are those of plain_vs_res.yaml", file, profile, same)
+			}
 		}
 	}
 }

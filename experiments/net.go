@@ -1,3 +1,5 @@
+// Names and depths of nets in a question.
+
 package experiments
 
 import (
@@ -8,10 +10,10 @@ import (
 	"depthlab/nets"
 )
 
-// maxDepth bounds the depth of a net, as package nets does.
+// maxDepth is the largest depth of a net, the same as in package nets.
 const maxDepth = 12002
 
-// checkNet complains of a name that no net has.
+// checkNet checks that a net has the name.
 func checkNet(name string) (problem, hint string) {
 	if _, err := nets.ParseArch(name); err != nil {
 		problem, hint = split(strings.TrimPrefix(err.Error(), fmt.Sprintf("net %q: ", name)))
@@ -25,7 +27,7 @@ func checkNet(name string) (problem, hint string) {
 	return problem, hint
 }
 
-// checkDepth complains of a depth that no pair of nets has.
+// checkDepth checks that a pair of nets has the depth.
 func checkDepth(s string) (problem, hint string) {
 	depth, err := strconv.Atoi(s)
 	if err == nil {
@@ -37,7 +39,7 @@ func checkDepth(s string) (problem, hint string) {
 	return "", ""
 }
 
-// split parts "PROBLEM; HINT".
+// split splits "PROBLEM; HINT".
 func split(s string) (problem, hint string) {
 	problem, hint, _ = strings.Cut(s, "; ")
 	return problem, hint
@@ -47,7 +49,7 @@ func split(s string) (problem, hint string) {
 func archOf(name string) nets.Arch {
 	arch, err := nets.ParseArch(name)
 	if err != nil {
-		panic("experiments: a net that was not checked")
+		panic("experiments: the name of a net was not checked: " + name)
 	}
 	return arch
 }

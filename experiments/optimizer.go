@@ -1,8 +1,10 @@
+// Optimizer: SGD with momentum or Adam.
+
 package experiments
 
 import "fmt"
 
-// Optimizer is SGD with momentum, or Adam. Which of them is Form:
+// Optimizer is SGD with momentum, or Adam. Form is one of:
 //
 //   - "caffe": v = m v + rate g; w -= v: the authors'
 //   - "pytorch": v = m v + g; w -= rate v (torch.optim.SGD)
@@ -15,19 +17,19 @@ type Optimizer struct {
 	Form     string    `json:"form"`
 	Betas    []float64 `json:"betas,omitempty"` // of Adam: shares of the old averages of the gradient and of its square; else nil
 	Eps      float64   `json:"eps,omitempty"`   // of Adam: added to the root of the latter; else 0
-	Decay    float64   `json:"decay"`           // L2, added to the gradient; of adamw, of the weights themselves, times the rate
-	Decays   string    `json:"decays"`          // "all" parameters or "weights" (of convolutions and fc) only
+	Decay    float64   `json:"decay"`           // L2, added to the gradient; of adamw, subtracted from the weights, times the rate
+	Decays   string    `json:"decays"`          // "all" parameters, or only "weights" (of convolutions and fc)
 }
 
 // Adam reports whether it is one of Adam's forms.
 func (o Optimizer) Adam() bool { return o.Form == "adam" || o.Form == "adamw" }
 
-// settle keeps what belongs to the form.
+// settle resets the values that do not belong to the form, and fills in its defaults.
 func (o *Optimizer) settle(written map[string]bool) (problem, hint string) {
 	paper := paperTraining().Optimizer
 	switch {
 	case !o.Adam() && (written["betas"] || written["eps"]):
-		return "betas and eps are about adam and adamw", "write form: adam, or leave them out"
+		return "betas and eps are only for adam and adamw", "write form: adam, or leave them out"
 	case !o.Adam():
 		if o.Betas != nil && !written["momentum"] {
 			o.Momentum = paper.Momentum
@@ -51,7 +53,7 @@ func (o *Optimizer) settle(written map[string]bool) (problem, hint string) {
 	return "", ""
 }
 
-// caveats says how an optimizer differs from the paper's.
+// caveats lists how an optimizer differs from the paper's.
 func (o Optimizer) caveats(paper Optimizer) (out []string) {
 	say := func(differs bool, format string, args ...any) {
 		if differs {

@@ -1,3 +1,5 @@
+// Tests of optimizers, label smoothing and schedules.
+
 package experiments
 
 import (
@@ -8,8 +10,8 @@ import (
 	"testing"
 )
 
-// A newer form brings what belongs to it and drops what belonged to the older; a
-// resolved question says the same again; the paper's is in none of them.
+// A newer form has its own defaults and drops the values of the older one; a resolved question has
+// the same runs.
 func TestOptimizerForms(t *testing.T) {
 	const file = `question: Which?
 nets: [plain-8]
@@ -51,7 +53,7 @@ profiles:
 	if got := q.Plans[1].Runs[0].Optimizer; !reflect.DeepEqual(got, adam) {
 		t.Errorf("profile: %+v", got)
 	}
-	// Back from Adam to momentum: the paper's, as Adam had none.
+	// From Adam back to momentum: the paper's momentum, because Adam has none.
 	nesterov.Rate, nesterov.Momentum = 0.003, 0.9
 	if got := q.Plans[1].Runs[1].Optimizer; !reflect.DeepEqual(got, nesterov) {
 		t.Errorf("a variant of a profile: %+v", got)
@@ -67,7 +69,7 @@ profiles:
 		}
 		for i, run := range again.Plans[0].Runs {
 			if run.Hash() != p.Runs[i].Hash() {
-				t.Errorf("%s is another run when resolved", run.ID)
+				t.Errorf("%s: the resolved question has another run", run.ID)
 			}
 		}
 	}
@@ -77,7 +79,7 @@ profiles:
 	}
 }
 
-// Label smoothing is another run, and said.
+// Label smoothing is part of a run's identity, and a caveat.
 func TestLabelSmoothing(t *testing.T) {
 	q := parse(t, "question: Smooth?\nnets: [plain-8]\nvary: {label_smoothing: [0, 0.1]}\n")
 	plain, smooth := q.Plans[0].Runs[0], q.Plans[0].Runs[1]
@@ -93,8 +95,8 @@ func TestLabelSmoothing(t *testing.T) {
 	}
 }
 
-// The newest of at, plateau and a form without drops replaces the others, and says
-// what is not the paper's. What does not name a form is the run that it was.
+// The newest of at, plateau and a form without drops replaces the others, and is a caveat. The
+// schedule of a file without form has no form.
 func TestScheduleForms(t *testing.T) {
 	q := parse(t, `question: How does it fall?
 nets: [plain-8]

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Overridden says in a line which keys of the recipe the top of the file gives
-// another value than the paper's, and the plan's profile yet another: who changed
-// them there sees no effect. It is "" where there are none.
+// Overridden returns a message about the keys of the recipe that have another value than the
+// paper's at the top of the file, and that the plan's profile overrides, so that the value at the
+// top has no effect. It is "" if there are none.
 func (q *Question) Overridden(p *Plan) string {
 	var all []string
 	for _, o := range q.overridden[p.Profile] {
@@ -27,14 +27,14 @@ func (q *Question) Overridden(p *Plan) string {
 	if len(all) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("profile %s overrides what stands at the top of %s: %s; --set wins over both", p.Profile, q.File, strings.Join(all, ", "))
+	return fmt.Sprintf("profile %s overrides values at the top of %s: %s; --set wins over both", p.Profile, q.File, strings.Join(all, ", "))
 }
 
-// override is a key with two values, as the file writes them.
+// override is a key with its two values, in the form of the file.
 type override struct{ key, top, profile string }
 
-// overridden compares the recipe at the top of a file, whose keys written lists,
-// with that of a profile.
+// overridden compares the recipe at the top of a file with that of a profile. written has the keys
+// at the top.
 func overridden(top, profile Spec, written map[string]place) (all []override) {
 	paper := paperSpec()
 	if cropped(top.Data, top.Input) {
@@ -45,7 +45,7 @@ func overridden(top, profile Spec, written map[string]place) (all []override) {
 	for path := range written {
 		first, _, _ := strings.Cut(path, ".")
 		if strings.Contains(path, "[") || first == "data" || slices.Contains(noIdentity, first) {
-			continue // a part of a list, or said in other ways
+			continue // an element of a list, or a key that other messages mention
 		}
 		have, want := valueAt(ours, path), valueAt(theirs, path)
 		_, inner := have.(map[string]any)
@@ -57,8 +57,8 @@ func overridden(top, profile Spec, written map[string]place) (all []override) {
 	return all
 }
 
-// photoSchedule is the paper's schedule for ImageNet (section 3.4), which leaves
-// open what standing still is.
+// photoSchedule returns the paper's schedule for ImageNet (section 3.4), with the patience of s,
+// since the paper does not define a plateau.
 func photoSchedule(s ScheduleSpec) ScheduleSpec {
 	s.Stop = Steps(600000)
 	if s.Plateau != nil {
@@ -67,19 +67,19 @@ func photoSchedule(s ScheduleSpec) ScheduleSpec {
 	return s
 }
 
-// treeOf is a Spec as a file would write it: mappings, lists and single values.
+// treeOf converts a Spec to mappings, lists and scalars.
 func treeOf(s Spec) (tree map[string]any) {
 	text, err := json.Marshal(s)
 	if err == nil {
 		err = json.Unmarshal(text, &tree)
 	}
 	if err != nil {
-		panic("experiments: a recipe that is no JSON")
+		panic("experiments: a recipe cannot be written as JSON")
 	}
 	return tree
 }
 
-// valueAt is what stands at a path; nil for nothing.
+// valueAt returns the value at a path; nil if there is none.
 func valueAt(tree map[string]any, path string) any {
 	first, rest, deeper := strings.Cut(path, ".")
 	if !deeper {
@@ -89,7 +89,7 @@ func valueAt(tree map[string]any, path string) any {
 	return valueAt(below, rest)
 }
 
-// asText writes what a file has at a key.
+// asText writes a value in the form of the file.
 func asText(value any) string {
 	switch v := value.(type) {
 	case nil:

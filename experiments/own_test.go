@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// counted is a reader where own images lie: so many to train and to test on.
+// counted returns a reader that finds own images, with the given numbers.
 func counted(train, test int) Reader {
 	return Reader{Count: func(string) (int, int, bool, error) { return train, test, true, nil }}
 }
 
 const ownQuestion = "question: Mine?\nnets: [resnet-8]\ndata: folder\n"
 
-// Own images are counted where they lie. Without a test set a tenth is held out. The
-// recipe is CIFAR's where all images are brought to one size, else ImageNet's.
+// Own images are counted. Without a test set a tenth is held out. The recipe is CIFAR's if all
+// images are resized to one size, else ImageNet's.
 func TestOwnImages(t *testing.T) {
 	for name, c := range map[string]struct {
 		reader            Reader
@@ -53,7 +53,7 @@ func TestOwnImages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Where the images are not, the question with its defaults is the same one.
+		// On a machine without the images the resolved question has the same runs.
 		if again, err := Parse("q.yaml", text); err != nil || c.train > 0 && again.Plans[0].Runs[0].Hash() != r.Hash() {
 			t.Errorf("%s: with its defaults: %v\n%s", name, err, text)
 		}
@@ -74,7 +74,7 @@ func TestOwnComplaints(t *testing.T) {
 		"too many":           {counted(1000, 200), "train: 1001\n", "train: 1001: 1001 images to train on and 0 to hold out are more than the 1000 of folder"},
 		"few":                {counted(100, 200), "input: {size: 32}\n", `data: "folder": a batch of 128 is more than the 100 training images (write a smaller batch, such as batch: 32)`},
 		"damaged":            {bad, "", `data: "folder": pets has one class (expected more)`},
-		"two ways":           {counted(1000, 200), "input: {size: 32, crop: 24}\n", "input.crop: 24: is about photos out of which squares are cut, and input.size brings all images to one size"},
+		"two ways":           {counted(1000, 200), "input: {size: 32, crop: 24}\n", "input.crop: 24: is for photos that crops are cut from, and input.size resizes all images to one size"},
 		"padded photos":      {counted(1000, 200), "input: {pad: 4}\n", "input.pad: 4: photos are not padded"},
 		"wide pad":           {counted(1000, 200), "input: {size: 16, pad: 12}\n", "input.pad: 12: expected at most 8, half of the side"},
 		"other data":         {Reader{}, "", ""},
@@ -85,7 +85,7 @@ func TestOwnComplaints(t *testing.T) {
 			text = strings.Replace(text, "nets: [resnet-8]\n", "", 1)
 		}
 		if name == "other data" {
-			text, c.says = "question: Mine?\nnets: [resnet-8]\ninput: {size: 32}\n", "input.size: 32: is about own images, and the data is cifar10 (say data: folder, or leave it out)"
+			text, c.says = "question: Mine?\nnets: [resnet-8]\ninput: {size: 32}\n", "input.size: 32: is for own images, and the data is cifar10 (write data: folder, or leave it out)"
 		}
 		if _, err := c.reader.Parse("q.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
@@ -93,7 +93,7 @@ func TestOwnComplaints(t *testing.T) {
 	}
 }
 
-// The example of README.md can be asked.
+// The example of README.md is a valid question.
 func TestOwnExample(t *testing.T) {
 	text, err := os.ReadFile("../harness/data/README.md")
 	if err != nil {

@@ -1,3 +1,5 @@
+// Profiles: a question for different machines; Plan and Choose.
+
 package experiments
 
 import (
@@ -13,24 +15,24 @@ import (
 	"depthlab/experiments/dataset"
 )
 
-// maxProfiles bounds the profiles of a file.
+// maxProfiles is the largest number of profiles of a file.
 const maxProfiles = 50
 
-// Plan is a question as one of its profiles asks it, everything resolved.
+// Plan is a profile of a question, with every value resolved.
 type Plan struct {
 	Question     string   // the question itself: the title of figures
 	Name         string   // of the file: "plain_vs_res"
 	Profile      string   // "cifar10-cpu"; "default" in a file without profiles
-	Folder       string   // of its results: the profile, and what the command line changes: "preview+optimizer.rate=0.05"
-	Changes      []string // of the command line, as it has them: "--set optimizer.rate=0.05"
+	Folder       string   // name of the results' folder: the profile and the changes, "preview+optimizer.rate=0.05"
+	Changes      []string // of the command line, in its form: "--set optimizer.rate=0.05"
 	Says         string   // one line for the user; may be empty
-	Needs        []string // of Needs; the profile's, and its data set where that is not made here
-	Caveats      []string // the profile's own; those of a recipe are found by Run.Paper
-	Figures      []string // of Figures
-	Measurements          // that these draw
-	Runs         []Run    // in the order to train them
-	Varied       Varied   // the values that the question asks about
-	Wrong        error    // why the command line's changes do not fit this profile, a *Complaints; nil where they do
+	Needs        []string // words of Needs: those of the profile, and the data set unless it is generated
+	Caveats      []string // of the profile; Run.Paper returns those of a recipe
+	Figures      []string // words of Figures
+	Measurements          // of the figures
+	Runs         []Run    // in the order of training
+	Varied       Varied   // the sweep; zero without vary
+	Wrong        error    // why the command line's changes cannot be applied to this profile, a *Complaints; else nil
 
 	spec   Spec
 	recipe Recipe
@@ -48,19 +50,18 @@ func (m Missing) String() string {
 	case "gpu":
 		what = "a GPU, none was found"
 	case "cpu":
-		what = "a CPU with AVX2 and FMA, or an ARM of 64 bits, this is none"
+		what = "a CPU with AVX2 and FMA, or a 64-bit ARM CPU, and this one is neither"
 	}
 	return m.Profile + ": needs " + what
 }
 
-// MarshalText writes the sentence.
+// MarshalText returns the text of String.
 func (m Missing) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// Choose returns the plan of the profile called name, or, where name is empty,
-// that of the first whose needs are all in have. Missing says why not the
-// profiles before it; with a name, what that profile needs and is not there,
-// which is then the caller's to judge. Fails if there is no such profile, none
-// that can run, or if the command line's changes do not fit the one that can.
+// Choose returns the plan of the profile called name, or if name is "" that of the first profile
+// whose needs are all in have. missing lists the unmet needs of the profiles before it; with a
+// name, those of that profile, which is returned all the same. It is an error if there is no such
+// profile, if none can run, or if the command line's changes cannot be applied to the chosen one.
 func (q *Question) Choose(have map[string]bool, name string) (plan *Plan, missing []Missing, err error) {
 	var names, reasons []string
 	for _, p := range q.Plans {
@@ -80,7 +81,7 @@ func (q *Question) Choose(have map[string]bool, name string) (plan *Plan, missin
 		}
 		return nil, missing, fmt.Errorf("%s: no profile can run on this machine: %s", q.File, strings.Join(reasons, "; "))
 	}
-	err = fmt.Errorf("%s has no profile %q, but %s", q.File, name, strings.Join(names, ", "))
+	err = fmt.Errorf("%s has no profile %q; it has %s", q.File, name, strings.Join(names, ", "))
 	if hint := didYouMean(name, names); hint != "" {
 		err = fmt.Errorf("%w (%s)", err, hint)
 	}
@@ -100,7 +101,7 @@ func (p *Plan) missing(have map[string]bool) (all []Missing) {
 // profiles are the profiles of a file, in its order.
 type profiles []profileNode
 
-// profileNode is a profile that is still to be read over the file's own keys.
+// profileNode is a profile before it is read.
 type profileNode struct {
 	name string
 	line int        // of the name
@@ -111,7 +112,7 @@ var profileName = regexp.MustCompile(profilePattern)
 
 const profilePattern = `^[a-z0-9][a-z0-9_-]{0,39}$`
 
-// profiles reads the names of the profiles and keeps the rest for plan.
+// profiles reads the names of the profiles and keeps their nodes for plan.
 func (d *decoder) profiles(n *yaml.Node, target *profiles) {
 	if n.Kind != yaml.MappingNode || len(n.Content) == 0 {
 		d.refuse("profiles", n, "expected a mapping of names to profiles", "without profiles leave the key out")
@@ -125,7 +126,7 @@ func (d *decoder) profiles(n *yaml.Node, target *profiles) {
 		name, body := n.Content[i], n.Content[i+1]
 		at := place{line: name.Line, path: "profiles." + shorten(name.Value)}
 		if !profileName.MatchString(name.Value) {
-			d.add(at, "expected a name of small letters, digits, - and _", cmp.Or(stray(name.Value), "it becomes the name of a folder"))
+			d.add(at, "expected a name of lower-case letters, digits, - and _", cmp.Or(stray(name.Value), "it becomes the name of a folder"))
 		}
 		if body.Kind != yaml.MappingNode {
 			at.value = written(body)
@@ -136,8 +137,8 @@ func (d *decoder) profiles(n *yaml.Node, target *profiles) {
 	}
 }
 
-// lineage lists the profiles that p is like, directly or through others, the
-// furthest first, and p at the end. It is nil where that cannot be told.
+// lineage lists the profiles that p is like, directly or through others, the furthest first, and
+// p at the end. After a complaint it is nil.
 func (c *collector) lineage(p profileNode, all profiles) profiles {
 	line := profiles{p}
 	for p.body != nil {
@@ -158,10 +159,10 @@ func (c *collector) lineage(p profileNode, all profiles) profiles {
 		i := slices.IndexFunc(all, func(other profileNode) bool { return other.name == n.Value })
 		switch {
 		case n.Kind != yaml.ScalarNode || i < 0:
-			c.add(at, "expected another profile of this file", cmp.Or(didYouMean(n.Value, names), "there are "+strings.Join(names, ", ")))
+			c.add(at, "expected another profile of this file", cmp.Or(didYouMean(n.Value, names), "one of "+strings.Join(names, ", ")))
 			return nil
 		case slices.Contains(through, n.Value):
-			c.add(at, "is like itself: "+strings.Join(append([]string{n.Value}, through...), ", "), "one of them has to say all by itself")
+			c.add(at, "is like itself: "+strings.Join(append([]string{n.Value}, through...), ", "), "one of them must not use like")
 			return nil
 		}
 		p = all[i]
@@ -170,7 +171,7 @@ func (c *collector) lineage(p profileNode, all profiles) profiles {
 	return line
 }
 
-// valueOf is the value of a key in a mapping; nil where it is not there.
+// valueOf returns the value of a key in a mapping; nil if there is none.
 func valueOf(n *yaml.Node, key string) *yaml.Node {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
@@ -180,8 +181,8 @@ func valueOf(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// plan reads the profile over the file's own keys, what the command line
-// changes over both, and resolves it.
+// plan reads the profile, whose values override the file's, applies the changes of the command
+// line, which override both, and resolves the result.
 func (p profileNode) plan(q *Question, d *decoder, change Changes) *Plan {
 	spec := profileSpec{Spec: q.base}
 	line := d.lineage(p, q.profiles)
@@ -206,7 +207,7 @@ func (p profileNode) plan(q *Question, d *decoder, change Changes) *Plan {
 	}
 	d.change(&spec, change)
 	if spec.Continue != nil {
-		d.goOn(plan, &spec.Spec, q.reader.Trained)
+		d.continueRuns(plan, &spec.Spec, q.reader.Trained)
 	} else {
 		d.begin(plan, &spec.Spec)
 	}
@@ -217,23 +218,22 @@ func (p profileNode) plan(q *Question, d *decoder, change Changes) *Plan {
 	return plan
 }
 
-// begin makes the plan's runs those of the nets that s names.
+// begin sets the plan's runs to those of the nets of s.
 func (d *decoder) begin(plan *Plan, s *Spec) {
 	d.valueFigure(s)
 	recipes := d.readVariants(s)
 	plan.recipe = d.resolve(s)
 	plan.Runs = d.runs(*s, plan.recipe, recipes)
-	if len(d.collector.list) == 0 { // what is wrong in a variant was left out of it
+	if len(d.collector.list) == 0 { // a variant lacks its wrong values, and may look like another
 		d.trainedTwice(recipes, plan.Runs)
 	}
 	plan.Varied = varied(s.Vary, recipes)
 }
 
-// needs settles what a plan needs: what its profile says, and its data set
-// where that is not made here.
+// needs sets the needs of a plan: those of its profile, and its data set unless that is generated.
 func (d *decoder) needs(plan *Plan, spec profileSpec) {
 	plan.Needs = append([]string{}, spec.Needs...)
-	if spec.Continue != nil || onCommandLine(d.from["data"].path) { // not the data that the profile is for
+	if spec.Continue != nil || onCommandLine(d.from["data"].path) { // its data is not the profile's
 		plan.Needs = slices.DeleteFunc(plan.Needs, func(need string) bool { return dataset.Of(need).Name != "" })
 	}
 	if !dataset.Of(spec.Data).Made() && !slices.Contains(plan.Needs, spec.Data) {
@@ -241,7 +241,7 @@ func (d *decoder) needs(plan *Plan, spec profileSpec) {
 	}
 	for _, need := range plan.Needs {
 		if dataset.Of(need).Name != "" && need != spec.Data && d.sound("data", "needs") {
-			d.add(d.place("needs"), "needs "+need+", but its data is "+spec.Data, "leave "+need+" out, or say data: "+need)
+			d.add(d.place("needs"), "needs "+need+", but its data is "+spec.Data, "leave "+need+" out, or write data: "+need)
 		}
 	}
 }

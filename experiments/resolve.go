@@ -1,3 +1,5 @@
+// Resolving a Spec into a Recipe: times in steps, defaults, contradictions.
+
 package experiments
 
 import (
@@ -9,10 +11,9 @@ import (
 	"depthlab/experiments/dataset"
 )
 
-// place returns where the first of the paths stands that the file says
-// anything about; what the command line says goes first, and then what is
-// written in the profile at hand. A default stands where the mapping it is
-// missing from begins.
+// place returns the position of the first of the paths that has a value: first of those on the
+// command line, then of those in the current profile, then of all. If all values are defaults, it
+// is the beginning of the mapping that lacks them.
 func (d *decoder) place(paths ...string) place {
 	for _, near := range []func(path string) bool{
 		onCommandLine,
@@ -28,8 +29,8 @@ func (d *decoder) place(paths ...string) place {
 	return place{line: d.line, path: d.prefix + paths[0]}
 }
 
-// resolve converts the times of s to steps, in s too, and complains of what
-// contradicts each other. The warm-up is that of the deep nets.
+// resolve converts a Spec to a Recipe, with times in steps, in s, too, and adds complaints about
+// contradictions. The warm-up is that of the deep nets.
 func (d *decoder) resolve(s *Spec) Recipe {
 	d.photos(s)
 	d.images(s)
@@ -38,7 +39,7 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	}
 	if s.BatchNorm.Statistics == "moving" {
 		if d.written("batch_norm.batches") && d.sound("batch_norm.statistics", "batch_norm.batches") {
-			d.add(d.place("batch_norm.batches"), "is about averaged statistics, and these are moving averages", "leave it out, or write statistics: averaged")
+			d.add(d.place("batch_norm.batches"), "is for averaged statistics, and these are moving averages", "leave it out, or write statistics: averaged")
 		}
 		s.BatchNorm.Batches = 0
 	}
@@ -49,15 +50,15 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	}
 	if g := s.BatchNorm.Group; g > 0 && s.Batch%g != 0 && d.sound("batch_norm.group", "batch") {
 		d.add(d.place("batch_norm.group", "batch"), fmt.Sprintf("groups of %d images do not divide a batch of %d", g, s.Batch),
-			"batch_norm.group is a divisor of batch, or 0 for the whole batch")
+			"batch_norm.group must be a divisor of batch, or 0 for the whole batch")
 	}
 	if m := s.Micro; m > 0 && d.sound("micro_batch", "batch", "batch_norm.group") {
 		switch g := s.BatchNorm.Group; {
 		case s.Batch%m != 0:
-			d.add(d.place("micro_batch", "batch"), fmt.Sprintf("micro-batches of %d images do not divide a batch of %d", m, s.Batch), "micro_batch is a divisor of batch")
+			d.add(d.place("micro_batch", "batch"), fmt.Sprintf("micro-batches of %d images do not divide a batch of %d", m, s.Batch), "micro_batch must be a divisor of batch")
 		case g > 0 && m%g != 0:
 			d.add(d.place("micro_batch", "batch_norm.group"), fmt.Sprintf("micro-batches of %d images split groups of %d, which share the statistics of batch norm", m, g),
-				"micro_batch is a multiple of batch_norm.group")
+				"micro_batch must be a multiple of batch_norm.group")
 		}
 	}
 	r.Schedule = d.schedule(s)
@@ -71,24 +72,24 @@ func (d *decoder) resolve(s *Spec) Recipe {
 			path, every = "log", r.LogEvery
 		}
 		if p.Patience > 0 && p.Patience < every && d.sound(path) {
-			d.add(d.place("schedule.plateau.patience", path), fmt.Sprintf("a patience of %d steps, but the error is known every %d steps only", p.Patience, every), "patience is at least as long as "+path)
+			d.add(d.place("schedule.plateau.patience", path), fmt.Sprintf("a patience of %d steps, but the error is computed only every %d steps", p.Patience, every), "patience must be at least as long as "+path)
 		}
 	}
 	return r
 }
 
-// photos fills in the paper's recipe for photos where the file says nothing
-// (sections 3.4 and 4.1), and complains of what does not fit the data.
+// photos fills in the paper's recipe for photos (sections 3.4 and 4.1) for keys that the file
+// lacks, and adds complaints about keys that do not fit the data.
 func (d *decoder) photos(s *Spec) {
 	in := &s.Input
 	if in.Size > 0 && !dataset.Of(s.Data).Own() && d.sound("data", "input.size") {
-		d.add(d.place("input.size"), "is about own images, and the data is "+s.Data, "say data: folder, or leave it out")
+		d.add(d.place("input.size"), "is for own images, and the data is "+s.Data, "write data: folder, or leave it out")
 		return
 	}
 	if !cropped(s.Data, *in) {
-		why, hint := "is about photos, and the data is "+s.Data, "say data: imagenet, or leave it out"
+		why, hint := "is for photos, and the data is "+s.Data, "write data: imagenet, or leave it out"
 		if in.Size > 0 {
-			why, hint = "is about photos out of which squares are cut, and input.size brings all images to one size", "leave one of the two out"
+			why, hint = "is for photos that crops are cut from, and input.size resizes all images to one size", "leave one of the two out"
 		}
 		for _, path := range []string{"input.crop", "input.scale", "input.colour"} {
 			if d.written(path) && d.sound("data", path) {
@@ -125,7 +126,7 @@ func (d *decoder) photos(s *Spec) {
 	}
 }
 
-// images complains of parts of the training set that do not fit it.
+// images adds complaints about train, validation, batch and pad if they do not fit the data set.
 func (d *decoder) images(s *Spec) {
 	if !d.sound("data", "train", "validation", "batch") {
 		return
@@ -149,9 +150,8 @@ func (d *decoder) images(s *Spec) {
 	}
 }
 
-// own counts the user's own images, for set and for what s leaves out: train is all of
-// them. Where there is no test set of its own, a tenth as many images are held out. It says
-// no where that is wrong.
+// own counts the user's own images, into set, and fills in train and validation if s lacks them:
+// all images, and without a test set a tenth as many held out. It returns false after a complaint.
 func (d *decoder) own(s *Spec, set *dataset.Set) bool {
 	set.Train = cmp.Or(s.Train+s.Validation, uncounted)
 	if d.count == nil {
@@ -181,15 +181,15 @@ func (d *decoder) own(s *Spec, set *dataset.Set) bool {
 	return true
 }
 
-// steps converts the time at path, in place. It returns 0 when that cannot be
-// relied on.
+// steps converts the time at path to steps, in t, too. It returns 0 after a complaint about the
+// time or about a value that it depends on.
 func (d *decoder) steps(s *Spec, path string, t *Time) int {
 	if !d.sound(path) {
 		return 0
 	}
 	images := trainImages(s.Data, s.Train, s.Validation)
 	if t.epochs && (images < 1 || !d.sound("data", "train", "validation", "batch")) {
-		return 0 // complained of before
+		return 0 // there is a complaint already
 	}
 	n, err := t.Steps(images, s.Batch)
 	if err != nil {
@@ -201,8 +201,7 @@ func (d *decoder) steps(s *Spec, path string, t *Time) int {
 	return n
 }
 
-// schedule converts the schedule and complains of times that contradict each
-// other.
+// schedule converts the schedule, and adds complaints about times that contradict each other.
 func (d *decoder) schedule(s *Spec) Schedule {
 	out := Schedule{Divide: s.Schedule.Divide, At: []int{}}
 	if s.Schedule.Form != "steps" {
@@ -217,9 +216,9 @@ func (d *decoder) schedule(s *Spec) Schedule {
 			switch {
 			case n == 0:
 			case i > 0 && out.At[i-1] > 0 && n <= out.At[i-1]:
-				d.add(d.place(path, "schedule.at"), fmt.Sprintf("drops the rate at %d steps, not after the drop before it, at %d steps", n, out.At[i-1]), "times of schedule.at increase")
+				d.add(d.place(path, "schedule.at"), fmt.Sprintf("drops the rate at %d steps, not after the drop before it, at %d steps", n, out.At[i-1]), "the times of schedule.at must increase")
 			case out.Stop > 0 && n >= out.Stop:
-				d.add(d.place(path, "schedule.at", "schedule.stop"), fmt.Sprintf("drops the rate at %d steps, but training stops at %d steps", n, out.Stop), "schedule.at lies before schedule.stop")
+				d.add(d.place(path, "schedule.at", "schedule.stop"), fmt.Sprintf("drops the rate at %d steps, but training stops at %d steps", n, out.Stop), "schedule.at must be before schedule.stop")
 			}
 			out.At = append(out.At, n)
 		}
@@ -232,7 +231,7 @@ func (d *decoder) schedule(s *Spec) Schedule {
 		d.add(d.place("optimizer.rate", "schedule.divide"), fmt.Sprintf("the rate becomes 0 in float32 when it has been divided by %g %d times", s.Schedule.Divide, len(out.At)), "")
 	}
 	if w := s.Schedule.Warmup; w != nil && w.Rate > s.Optimizer.Rate && !d.written("schedule.warmup") {
-		s.Schedule.Warmup = nil // the default is for higher rates
+		s.Schedule.Warmup = nil // the default warm-up is for higher rates
 	}
 	if s.Schedule.Warmup != nil {
 		out.Warmup = d.warmupSteps(s, out)
@@ -252,7 +251,7 @@ func (d *decoder) plateauSteps(s *Spec, stop int) *Plateau {
 	return out
 }
 
-// warmupSteps converts the warm-up of a schedule that is converted otherwise.
+// warmupSteps converts the warm-up of a schedule whose other times are converted.
 func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
 	const path = "schedule.warmup"
 	w := *s.Schedule.Warmup
@@ -275,14 +274,13 @@ func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
 		}
 	}
 	if w.Rate > s.Optimizer.Rate && d.sound(path+".rate", "optimizer.rate") {
-		d.add(d.place(path+".rate", path, "optimizer.rate"), fmt.Sprintf("a warm-up at rate %g lies above optimizer.rate, %g", w.Rate, s.Optimizer.Rate), "")
+		d.add(d.place(path+".rate", path, "optimizer.rate"), fmt.Sprintf("a warm-up at rate %g is above optimizer.rate, %g", w.Rate, s.Optimizer.Rate), "")
 	}
 	return out
 }
 
-// interval converts the time between two of something. It is no longer than the
-// schedule, which stops at stop steps: what is done now and then is done at the
-// end in any case.
+// interval converts the time between two tests, log entries or checkpoints, limited to stop, the
+// length of the schedule: each is also done at the end.
 func (d *decoder) interval(s *Spec, path string, t *Time, stop int) int {
 	n := d.steps(s, path, t)
 	if stop == 0 || n <= stop {
@@ -292,7 +290,7 @@ func (d *decoder) interval(s *Spec, path string, t *Time, stop int) int {
 	return stop
 }
 
-// written says whether the file says anything about path.
+// written reports whether path has a value in the file or on the command line.
 func (d *decoder) written(path string) bool {
 	_, ok := d.from[path]
 	return ok

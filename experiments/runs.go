@@ -1,3 +1,5 @@
+// The runs of a plan: their order, IDs and hashes; the resolved question as YAML.
+
 package experiments
 
 import (
@@ -16,13 +18,13 @@ import (
 	"depthlab/nets"
 )
 
-// maxRuns bounds the runs of a plan.
+// maxRuns is the largest number of runs of a plan.
 const maxRuns = 1000
 
-// runs lists what a plan trains: for each seed the pairs, depth by depth and
-// the plain net first, then the nets; and all of them again with the recipe of
-// each variant. So a sweep that is cut short has whole comparisons. Where the
-// question varies keys, its own recipe is one of the variants, or is not asked for.
+// runs lists the runs of a plan: for each seed the pairs, depth by depth with the plain net first,
+// then the other nets; and all of them again with the recipe of each variant. So an interrupted
+// sweep has complete comparisons. With vary, the question's own recipe is not trained, unless it
+// is one of the combinations.
 func (d *decoder) runs(s Spec, recipe Recipe, variants []variantRecipe) []Run {
 	if !d.sound("pairs.depths", "nets", "seeds") {
 		return nil
@@ -64,8 +66,8 @@ func (d *decoder) runs(s Spec, recipe Recipe, variants []variantRecipe) []Run {
 	return runs
 }
 
-// newRun is a run of a net by its shortest name. Its warm-up is that of the
-// recipe, if it is deep enough.
+// newRun returns the run of a net, by its shortest name. It has the recipe's warm-up if it is deep
+// enough.
 func newRun(net, variant string, seed uint64, w *WarmupSpec, recipe Recipe) Run {
 	run := Run{ID: runID(net, variant, seed), Net: net, Variant: variant, Seed: seed, Recipe: recipe}
 	if w != nil && archOf(net).Depth < w.FromDepth {
@@ -74,10 +76,10 @@ func newRun(net, variant string, seed uint64, w *WarmupSpec, recipe Recipe) Run 
 	return run
 }
 
-// Name is the net and the seed, as a file name has them: "resnet-20_B-seed0".
+// Name returns net and seed as part of a file name: "resnet-20_B-seed0".
 func (r Run) Name() string { return runID(r.Net, "", r.Seed) }
 
-// Source is the ID of the run that the run begins as, extended; "" for none.
+// Source returns the ID of the run that the run extends; "" for none.
 func (r Run) Source() string {
 	if r.Extend == "" {
 		return ""
@@ -85,14 +87,13 @@ func (r Run) Source() string {
 	return runID(r.Extend, "", r.Seed)
 }
 
-// extension says why a net does not extend another; nil where it does.
+// extension returns an error if the deep net is not an extension of the shallow one.
 func extension(deep, shallow string) error {
 	_, err := archOf(deep).Extension(archOf(shallow))
 	return err
 }
 
-// Run returns the run of any net by name, in the plan or not, with the plan's
-// recipe.
+// Run returns a run with the plan's recipe of any net, by name. The plan need not contain it.
 func (p *Plan) Run(net string, seed uint64) (Run, error) {
 	arch, err := nets.ParseArch(net)
 	if err != nil {
@@ -101,8 +102,8 @@ func (p *Plan) Run(net string, seed uint64) (Run, error) {
 	return newRun(arch.String(), "", seed, p.spec.Schedule.Warmup, p.recipe), nil
 }
 
-// netNames lists the nets of the pairs and the others, each by its shortest
-// name, and complains of one that is there twice.
+// netNames lists the nets of the pairs and the other nets by their shortest names, and adds a
+// complaint about a duplicate.
 func (d *decoder) netNames(s Spec) []string {
 	var names []string
 	from := map[string]string{}
@@ -128,9 +129,8 @@ func (d *decoder) netNames(s Spec) []string {
 	return names
 }
 
-// runID names a run: "resnet-20_B-seed0", "resnet-110-no_warm-up-seed0". It
-// never changes for the same net, variant and seed, since it is the name of
-// files.
+// runID returns the ID of a run: "resnet-20_B-seed0", "resnet-110-no_warm-up-seed0". It must never
+// change for the same net, variant and seed, since it is part of file names.
 func runID(net, variant string, seed uint64) string {
 	if variant != "" {
 		variant = "-" + strings.ReplaceAll(variant, " ", "_")
@@ -138,15 +138,14 @@ func runID(net, variant string, seed uint64) string {
 	return strings.ReplaceAll(net, "/", "_") + variant + "-seed" + strconv.FormatUint(seed, 10)
 }
 
-// Hash is the SHA-256 of what determines the run's weights, in hexadecimal digits:
-// net, recipe and seed. What it is called, how often it is tested, logged and saved
-// is no part of that, but where the learning rate waits for an error, how often that
-// error is known is. Where Precision is "auto", fill in what the machine chose before
-// asking. The data and the run that this one extends are for the caller to add.
+// Hash returns the SHA-256 of all that determines the run's weights, in hexadecimal digits: net,
+// recipe and seed. Its ID, and how often it is tested, logged and saved, are not part of it; but
+// if the learning rate depends on an error, the interval of that error is. Precision "auto" must
+// be resolved first. The caller adds the hash of the data and of the run that this one extends.
 func (r Run) Hash() string {
 	s := r.Schedule
 	r.ID, r.Variant, r.SaveEvery, r.Keep = "", "", 0, Keep{}
-	if r.Weights != "" { // they count, and not where they lie
+	if r.Weights != "" { // the weights count, not the name of their run or file
 		r.Continue = ""
 		if IsFile(r.Init) {
 			r.Init = ""
@@ -160,15 +159,14 @@ func (r Run) Hash() string {
 	}
 	text, err := json.Marshal(r)
 	if err != nil {
-		panic("experiments: a run that is no JSON")
+		panic("experiments: a run cannot be written as JSON")
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
 
-// Resolved writes the question as the profile asks it: a file that Load reads
-// to the same runs, with every default filled in, all times in steps, and no
-// other profile.
+// Resolved writes a file with this profile only, all defaults filled in and times in steps. Load
+// reads it to the same runs.
 func (q *Question) Resolved(profile string) ([]byte, error) {
 	plan, _, err := q.Choose(nil, profile)
 	if err != nil {
@@ -190,7 +188,7 @@ func (q *Question) Resolved(profile string) ([]byte, error) {
 	return append([]byte(head), text...), nil
 }
 
-// profileText is what a plan's profile says of itself, as a file has it.
+// profileText returns the keys of a plan's profile that are not part of the Spec.
 func (p *Plan) profileText() map[string]any {
 	return map[string]any{
 		p.Profile: struct {
@@ -201,7 +199,7 @@ func (p *Plan) profileText() map[string]any {
 	}
 }
 
-// asYAML writes v under its JSON names, in the order of its fields.
+// asYAML writes v as YAML, with its JSON names, in the order of its fields.
 func asYAML(v any) ([]byte, error) {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -221,7 +219,7 @@ func asYAML(v any) ([]byte, error) {
 	return out.Bytes(), enc.Close()
 }
 
-// plainStyle drops the braces and quotes of JSON, but for lists.
+// plainStyle drops the braces and quotes of JSON, except the brackets of lists.
 func plainStyle(n *yaml.Node) {
 	n.Style = 0
 	if n.Kind == yaml.SequenceNode {

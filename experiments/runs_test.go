@@ -1,3 +1,5 @@
+// Tests of times, profiles, runs, variants, caveats and hashes.
+
 package experiments
 
 import (
@@ -60,9 +62,9 @@ func TestChoose(t *testing.T) {
 	const (
 		noGPU   = "cifar10: needs a GPU, none was found"
 		noData  = "cifar10: needs the files of CIFAR-10, none were found"
-		cpuLib  = "cifar10-cpu: needs a CPU with AVX2 and FMA, or an ARM of 64 bits, this is none"
+		cpuLib  = "cifar10-cpu: needs a CPU with AVX2 and FMA, or a 64-bit ARM CPU, and this one is neither"
 		cpuData = "cifar10-cpu: needs the files of CIFAR-10, none were found"
-		preLib  = "preview: needs a CPU with AVX2 and FMA, or an ARM of 64 bits, this is none"
+		preLib  = "preview: needs a CPU with AVX2 and FMA, or a 64-bit ARM CPU, and this one is neither"
 	)
 	cases := []struct {
 		have    string
@@ -90,7 +92,7 @@ func TestChoose(t *testing.T) {
 		t.Error(plan, missing, err)
 	}
 	_, _, err = q.Choose(nil, "previw")
-	if err == nil || err.Error() != `plain_vs_res.yaml has no profile "previw", but cifar10, cifar10-cpu, preview, tiny, cifar10-cpu-full, cifar100, cifar100-cpu, preview-seeds (did you mean preview?)` {
+	if err == nil || err.Error() != `plain_vs_res.yaml has no profile "previw"; it has cifar10, cifar10-cpu, preview, tiny, cifar10-cpu-full, cifar100, cifar100-cpu, preview-seeds (did you mean preview?)` {
 		t.Error(err)
 	}
 	bare, err := Parse("bare.yaml", []byte("question: Bare?\nnets: [resnet-20]\n"))
@@ -172,8 +174,8 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// TestRunOfAnyNet wants what the plan has for a net of its own, and its recipe
-// for others.
+// TestRunOfAnyNet checks that Plan.Run returns the plan's run for its own nets, and its recipe for
+// others.
 func TestRunOfAnyNet(t *testing.T) {
 	plan := choose(t, load(t, "plain_vs_res.yaml"), "cifar10")
 	for _, want := range plan.Runs {
@@ -223,8 +225,7 @@ profiles:
 	}
 }
 
-// A quick try needs a shorter schedule and nothing else: what is done now and
-// then is done at the end at least.
+// A shorter schedule needs no other change: intervals are limited to its length.
 func TestIntervalsEndWithTheSchedule(t *testing.T) {
 	q, err := Parse("q.yaml", []byte(`question: Quick?
 nets: [resnet-8]
@@ -246,8 +247,8 @@ profiles:
 	}
 }
 
-// TestDropsReplaceEachOther wants the newer of at and plateau alone, also in
-// the file that Resolved writes.
+// TestDropsReplaceEachOther checks that only the newer of at and plateau remains, also in the file
+// that Resolved writes.
 func TestDropsReplaceEachOther(t *testing.T) {
 	q, err := Parse("q.yaml", []byte(`question: When?
 nets: [resnet-8]
@@ -281,8 +282,8 @@ profiles:
 	}
 }
 
-// TestVariants wants every net with the file's own recipe, under the name that
-// it has without variants, and with what each variant changes of the profile's.
+// TestVariants checks that every net is trained with the file's own recipe, under the same ID as
+// without variants, and with each variant's changes of the profile.
 func TestVariants(t *testing.T) {
 	const text = `question: Which?
 nets: [resnet-8, plain-110]
@@ -330,8 +331,8 @@ profiles:
 	}
 }
 
-// TestExtendRuns wants the deeper plain nets, each behind the net that it
-// begins as.
+// TestExtendRuns checks that the deeper plain nets are extended, each after the net that it begins
+// as.
 func TestExtendRuns(t *testing.T) {
 	q, err := Parse("q.yaml", []byte(`question: Which?
 pairs: {depths: [8, 14]}
@@ -379,7 +380,7 @@ func TestCaveats(t *testing.T) {
 	}
 }
 
-// TestHash holds the hash of a run fixed: checkpoints are found by it.
+// TestHash checks that the hash of a run stays the same: runs in the store are found by it.
 func TestHash(t *testing.T) {
 	run := choose(t, load(t, "plain_vs_res.yaml"), "cifar10").Runs[0]
 	const want = "b5a52c2880c48c84bf325fa3120181f3d39ba8242d759d9aeb6aeb861ddb692a"
@@ -393,17 +394,17 @@ func TestHash(t *testing.T) {
 	}
 	other = run
 	if other.SaveEvery, other.LogEvery, other.EvalEvery, other.ID, other.Variant = 7, 7, 7, "other", "other"; other.Hash() != run.Hash() {
-		t.Error("what changes no weight is part of the hash")
+		t.Error("a value that changes no weight is part of the hash")
 	}
 	other.Schedule.Plateau = &Plateau{Of: "test_error", Patience: 10, Divide: 10}
 	waits := other.Hash()
 	if other.EvalEvery++; other.Hash() == waits {
-		t.Error("the rate waits for test errors, but how often these are known is no part of the hash")
+		t.Error("the rate depends on test errors, but their interval is not part of the hash")
 	}
 	other.Schedule.Plateau, other.Schedule.Warmup = nil, &Warmup{Rate: 0.01, Until: 80}
 	waits = other.Hash()
 	if other.LogEvery++; other.Hash() == waits {
-		t.Error("the warm-up waits for running errors, but how often these are known is no part of the hash")
+		t.Error("the warm-up depends on running errors, but their interval is not part of the hash")
 	}
 	other = run
 	if other.AnyOrder = true; other.Hash() == run.Hash() {
@@ -423,8 +424,8 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// What says nothing of micro-batches has the hash of before there were any; one
-// that does is another run, and is resolved to itself.
+// A run without micro_batch has the same hash as in versions without that key; a run with it is
+// another one, also when it is resolved.
 func TestMicroBatch(t *testing.T) {
 	const text = "question: Small?\nnets: [plain-8]\nbatch: 64\nbatch_norm: {group: 16}\n"
 	parse := func(text string) *Question {
@@ -452,13 +453,13 @@ func TestMicroBatch(t *testing.T) {
 			t.Errorf("%q is resolved to\n%s", c.more, resolved)
 		}
 	}
-	// Statistics of each micro-batch, where no group is said.
+	// With group 0 each micro-batch has its own statistics.
 	if run := parse("question: Small?\nnets: [plain-8]\nbatch: 64\nbatch_norm: {group: 0}\nmicro_batch: 16\n").Plans[0].Runs[0]; run.Micro != 16 || run.BatchNorm.Group != 0 {
 		t.Errorf("%+v", run.Recipe)
 	}
 }
 
-// Words of before are understood, and it is said what they are called now.
+// Words of older versions are accepted, with a message about their current names.
 func TestOldNeeds(t *testing.T) {
 	q, err := Parse("q.yaml", []byte("question: Old?\npairs: {depths: [20]}\nprofiles: {a: {needs: [onednn, cifar10]}, b: {needs: [onednn]}, c: {needs: [cpu]}}\ndata: cifar10\n"))
 	if err != nil {
@@ -469,7 +470,7 @@ func TestOldNeeds(t *testing.T) {
 			t.Errorf("profile %s needs %q, want %q", q.Plans[i].Profile, q.Plans[i].Needs, want)
 		}
 	}
-	if want := []string{"q.yaml: onednn is called cpu now"}; !slices.Equal(q.Old, want) {
+	if want := []string{"q.yaml: onednn is now called cpu"}; !slices.Equal(q.Old, want) {
 		t.Errorf("said %q, want %q", q.Old, want)
 	}
 }

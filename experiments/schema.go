@@ -1,3 +1,5 @@
+// The JSON Schema of question files.
+
 package experiments
 
 import (
@@ -5,9 +7,9 @@ import (
 	"reflect"
 )
 
-// Schema returns a JSON Schema (draft 7) of a question's file, so that editors
-// complete and check it. It knows the keys, their types and bounds; what
-// depends on several keys only Load checks. schema.json is a copy of it.
+// Schema returns the JSON Schema (draft 7) of question files, for editors to complete and check
+// them. It has the keys, their types and bounds; conditions on several keys are checked by Load
+// only. schema.json is a copy of it.
 func Schema() []byte {
 	var defaults map[string]any
 	text, err := json.Marshal(paperSpec())
@@ -15,7 +17,7 @@ func Schema() []byte {
 		err = json.Unmarshal(text, &defaults)
 	}
 	if err != nil {
-		panic("experiments: the paper's recipe is no JSON")
+		panic("experiments: the paper's recipe cannot be written as JSON")
 	}
 	whole := schemaOf(reflect.TypeFor[fileSpec](), "", defaults)
 	whole["$schema"] = "http://json-schema.org/draft-07/schema#"
@@ -26,13 +28,12 @@ func Schema() []byte {
 	whole["definitions"] = map[string]any{"profile": schemaOf(reflect.TypeFor[profileSpec](), "", nil), "variant": one, "vary": varySchema()}
 	out, err := json.MarshalIndent(whole, "", "  ")
 	if err != nil {
-		panic("experiments: the schema is no JSON")
+		panic("experiments: the schema cannot be written as JSON")
 	}
 	return append(out, '\n')
 }
 
-// schemaOf describes a type whose values stand at path. The default may be nil
-// for none.
+// schemaOf returns the schema of the values at path, of type t. byDefault is nil for no default.
 func schemaOf(t reflect.Type, path string, byDefault any) map[string]any {
 	s := typeSchema(t, path, byDefault)
 	if says := keys[path].says; says != "" {
@@ -118,10 +119,10 @@ func typeSchema(t reflect.Type, path string, byDefault any) map[string]any {
 		}
 		return map[string]any{"type": kind, from: k.min, to: k.max}
 	}
-	panic("experiments: a field of a type that the schema cannot say")
+	panic("experiments: the schema has no form for the type of " + path)
 }
 
-// varySchema describes lists of values for each key of the recipe.
+// varySchema returns the schema of vary: a list of values for each key of the recipe.
 func varySchema() map[string]any {
 	properties := map[string]any{}
 	var walk func(t reflect.Type, path string)

@@ -1,3 +1,5 @@
+// Tests of the JSON Schema, and that every key is described.
+
 package experiments
 
 import (
@@ -22,7 +24,7 @@ func TestSchemaIsCurrent(t *testing.T) {
 	}
 }
 
-// TestKeys wants every field of a file described, and nothing else.
+// TestKeys checks that the table of keys describes every field of a file, and nothing else.
 func TestKeys(t *testing.T) {
 	fields := map[string]bool{}
 	var walk func(reflect.Type, string)

@@ -1,4 +1,4 @@
-// Ranges of whole numbers, as a file writes them in place of a list.
+// Ranges of whole numbers in a question file: "0..4", "20..56 by 12".
 
 package experiments
 
@@ -10,15 +10,14 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// rangePattern is a first and a last number, and the step from one to the next
-// where it is not 1: 0..4, 20..56 by 12.
+// rangePattern matches a first and a last number, and a step if it is not 1: 0..4, 20..56 by 12.
 const rangePattern = `^([0-9]{1,15})\.\.([0-9]{1,15})( +by +([0-9]{1,9}))?$`
 
 var rangeForm = regexp.MustCompile(rangePattern)
 
-// spelled is the list that a range stands for, in the range's line. It is nil
-// for a value that is no range; problem says what is wrong with one.
-func spelled(n *yaml.Node) (list *yaml.Node, problem, hint string) {
+// expandRange returns the list of a range's numbers, in the range's line. It is nil for a value
+// that is not a range, or with a problem.
+func expandRange(n *yaml.Node) (list *yaml.Node, problem, hint string) {
 	m := rangeForm.FindStringSubmatch(n.Value)
 	if n.Kind != yaml.ScalarNode || m == nil {
 		return nil, "", ""

@@ -1,3 +1,5 @@
+// Spec: what a question file may contain, with the paper's recipe as the default.
+
 package experiments
 
 import (
@@ -6,10 +8,9 @@ import (
 	"depthlab/experiments/dataset"
 )
 
-// Spec is how the nets of a question are trained, as a file may say it. What a
-// file leaves out is the paper's recipe or its authors' (paperSpec). The names
-// of the keys are the JSON names of the fields; what each may hold is in the
-// table of keys.go.
+// Spec is the part of a question file that says which nets are trained, and how. Keys that a file
+// lacks have the values of the paper or its authors (paperSpec). The names of the keys are the
+// JSON names of the fields; keys.go has their bounds.
 type Spec struct {
 	Pairs    Pairs    `json:"pairs"`
 	Nets     []string `json:"nets"`
@@ -27,7 +28,7 @@ type Spec struct {
 	Measurements
 }
 
-// Training is what the runs of a question may differ in beside net and seed.
+// Training has the keys in which the runs of a question may differ, apart from net and seed.
 type Training struct {
 	Batch         int          `json:"batch"`
 	Micro         int          `json:"micro_batch,omitempty"`
@@ -50,20 +51,18 @@ type Pairs struct {
 	Depths []int `json:"depths"`
 }
 
-// ScheduleSpec is the learning rate over time: of the form "steps" divided by
-// Divide at each time of At, or where Plateau says so; no more training from
-// Stop on.
+// ScheduleSpec is the learning rate over time: with the form "steps" it is divided by Divide at
+// each time of At, or by Plateau. Training ends at Stop.
 type ScheduleSpec struct {
 	Form    string       `json:"form"`
 	Divide  float64      `json:"divide"`
 	At      []Time       `json:"at"`
-	Plateau *PlateauSpec `json:"plateau,omitempty"` // in place of At
+	Plateau *PlateauSpec `json:"plateau,omitempty"` // instead of At; nil for none
 	Stop    Time         `json:"stop"`
 	Warmup  *WarmupSpec  `json:"warmup"` // nil for "none"
 }
 
-// PlateauSpec divides the rate whenever an error has had no new lowest value
-// for as long as Patience.
+// PlateauSpec divides the rate whenever an error has had no new lowest value for Patience.
 type PlateauSpec struct {
 	Of       string  `json:"of"`
 	Patience Time    `json:"patience"`
@@ -79,8 +78,7 @@ type WarmupSpec struct {
 	FromDepth int      `json:"from_depth"`
 }
 
-// MarshalJSON writes a schedule as it stands in a file, where no warm-up is
-// the word none.
+// MarshalJSON writes a schedule in the form of the file, where no warm-up is the word none.
 func (s ScheduleSpec) MarshalJSON() ([]byte, error) {
 	type plain ScheduleSpec
 	if s.Warmup != nil {
@@ -92,26 +90,25 @@ func (s ScheduleSpec) MarshalJSON() ([]byte, error) {
 	}{plain(s), "none"})
 }
 
-// profileSpec is what stands under a profile's name: what it is for, and any
-// part of a Spec.
+// profileSpec has the keys of a profile: its own, and those of a Spec.
 type profileSpec struct {
-	Like    string   `json:"like"` // read by lineage, before all else
+	Like    string   `json:"like"` // lineage reads it first
 	Says    string   `json:"says"`
 	Needs   []string `json:"needs"`
 	Caveats []string `json:"caveats"`
 	Spec
 }
 
-// fileSpec is a whole file. Profiles are read by parse, in their order.
+// fileSpec has the keys of a file.
 type fileSpec struct {
 	Question string `json:"question"`
 	Spec
 	Profiles profiles `json:"profiles"`
 }
 
-// paperSpec is the paper's recipe for CIFAR-10 (section 4.2), and where the
-// paper is silent the authors' (Caffe's momentum and decay, 64 images on each
-// of two GPUs) or a common choice. It trains no net.
+// paperSpec returns the paper's recipe for CIFAR-10 (section 4.2). Where the paper says nothing,
+// the values are the authors' (Caffe's momentum and decay, 64 images on each of two GPUs) or
+// common ones. It has no nets.
 func paperSpec() Spec {
 	return Spec{
 		Data:     "cifar10",
@@ -148,15 +145,14 @@ func paperTraining() Training {
 	}
 }
 
-// forPhotos makes the paper's recipe for CIFAR-10 that for ImageNet (sections
-// 3.4 and 4.1), but for the schedule. Its 256 images lay on eight GPUs.
+// forPhotos changes the paper's recipe for CIFAR-10 to that for ImageNet (sections 3.4 and 4.1),
+// except the schedule. The authors had its 256 images on eight GPUs.
 func (s *Spec) forPhotos() {
 	s.Batch, s.BatchNorm.Group = 256, 32
 	s.Input.Pad, s.Input.Crop, s.Input.Scale, s.Input.Colour = 0, 224, []int{256, 480}, 0.1
 }
 
-// TrainImages returns how many images of a data set a recipe trains on, or 0
-// for a data set that is not known.
+// TrainImages returns the number of images that a recipe trains on; 0 for an unknown data set.
 func (r Recipe) TrainImages() int { return trainImages(r.Data, r.Train, r.Validation) }
 
 func trainImages(data string, train, validation int) int {
@@ -170,10 +166,10 @@ func trainImages(data string, train, validation int) int {
 	return max(0, n-validation)
 }
 
-// uncounted stands for the number of own images where they are not, so that a question
-// about them can be read there. Where they are, they are counted.
+// uncounted is the assumed number of own images on a machine that does not have them, so that a
+// question about them can be read there.
 const uncounted = 10000
 
-// cropped says whether squares are cut out of photos, as for ImageNet. Own images may be
-// brought to one size instead, and are then like CIFAR's.
+// cropped reports whether the net's input is crops of photos, as for ImageNet. Own images may be
+// resized to one size instead, and are then handled like CIFAR's.
 func cropped(data string, in Input) bool { return dataset.Of(data).Photos && in.Size == 0 }

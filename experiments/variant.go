@@ -1,3 +1,5 @@
+// Variants: other recipes for all nets of a question.
+
 package experiments
 
 import (
@@ -13,24 +15,23 @@ import (
 // maxVariants bounds the variants of a question.
 const maxVariants = 20
 
-// variantSpec is another way to train all nets of a question, beside its own.
+// variantSpec is another recipe for all nets of a question, in addition to the question's own.
 type variantSpec struct {
 	Name   string `json:"name"`
 	Extend string `json:"extend,omitempty"`
 	Training
 }
 
-// variants are those of a file or a profile. They are read last, over what the
-// profile at hand says.
+// variants are the variants of a file or a profile. They are read last, after the profile.
 type variants []variant
 
 type variant struct {
-	node *yaml.Node // nil once it is read
-	path string     // where it stands: "profiles.preview.variants[0]"
+	node *yaml.Node // nil after it was read
+	path string     // in the file: "profiles.preview.variants[0]"
 	variantSpec
 }
 
-// MarshalJSON writes a variant that is read.
+// MarshalJSON writes a variant that readVariants has read.
 func (v variant) MarshalJSON() ([]byte, error) { return json.Marshal(v.variantSpec) }
 
 var variantName = regexp.MustCompile(variantPattern)
@@ -50,20 +51,20 @@ func (d *decoder) variants(n *yaml.Node, path string, target *variants) {
 	*target = list
 }
 
-// variantRecipe is a variant that is read and resolved.
+// variantRecipe is a variant after reading and resolving.
 type variantRecipe struct {
 	variantSpec
 	recipe Recipe
 	at     place
-	init   place    // of what it begins with
-	values []string // of the keys of vary; nil for a variant that the file writes itself
+	init   place    // of the key init
+	values []string // of the keys of vary; nil for a variant of the list variants
 }
 
-// readVariants reads the variants over the rest of s, and resolves each.
+// readVariants reads each variant with s as its default, and resolves it.
 func (d *decoder) readVariants(s *Spec) (all []variantRecipe) {
 	if len(s.Vary) > 0 {
 		if len(s.Variants) > 0 {
-			d.add(s.Vary[0].at, "vary and variants contradict each other", "write one of the two; variants: [] and vary: {} take back what stands above")
+			d.add(s.Vary[0].at, "vary and variants contradict each other", "write one of the two; variants: [] and vary: {} remove those of the top of the file")
 			return nil
 		}
 		return d.readVary(s)
@@ -78,7 +79,7 @@ func (d *decoder) readVariants(s *Spec) (all []variantRecipe) {
 		if one.Extend != "" && d.sound("pairs.depths", "nets") {
 			one.Extend = archOf(one.Extend).String()
 			if d.isOnly && !d.extended(*s, one.Extend) {
-				continue // it is about nets that are left out
+				continue // --only left out the nets of this variant
 			}
 			d.extends(in.from["extend"], one.Extend, d.netNames(*s))
 		}
@@ -87,7 +88,7 @@ func (d *decoder) readVariants(s *Spec) (all []variantRecipe) {
 		case one.Name == "" && in.sound("name") && !in.bad[""]:
 			d.add(one.at, "expected a name", "such as {name: no warm-up, schedule: {warmup: none}}")
 		case one.Name != "" && slices.ContainsFunc(read, same):
-			d.add(in.from["name"], "stands in this list twice", "")
+			d.add(in.from["name"], "is in this list twice", "")
 		}
 		own.Training = one.Training
 		one.recipe, one.init = in.resolve(&own), in.place("init")
@@ -99,8 +100,8 @@ func (d *decoder) readVariants(s *Spec) (all []variantRecipe) {
 	return all
 }
 
-// trainedTwice complains of variants that train no net in another way than the
-// question itself or a variant before them.
+// trainedTwice adds complaints about variants whose runs are all the same as those of the
+// question itself or of a variant before them.
 func (d *decoder) trainedTwice(variants []variantRecipe, runs []Run) {
 	seen, used, changes := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, r := range runs {
@@ -122,16 +123,16 @@ func (d *decoder) trainedTwice(variants []variantRecipe, runs []Run) {
 	}
 }
 
-// checkVariant complains of a name that cannot be part of a file's name.
+// checkVariant checks that a variant's name can be part of a file's name.
 func checkVariant(name string) (problem, hint string) {
 	if !variantName.MatchString(name) {
-		return "expected a name of 2 to 40 small letters, digits, spaces, points and -", "it becomes part of the names of files"
+		return "expected a name of 2 to 40 lower-case letters, digits, spaces, points and -", "it becomes part of the names of files"
 	}
 	return "", ""
 }
 
-// extends complains of a net to extend that is not trained, or that none of
-// the nets extends.
+// extends adds a complaint if the net to extend is not trained, or if none of the nets is an
+// extension of it.
 func (d *decoder) extends(at place, shallow string, names []string) {
 	if !slices.Contains(names, shallow) {
 		hint := "write it into nets"
@@ -151,7 +152,7 @@ func (d *decoder) extends(at place, shallow string, names []string) {
 	d.add(at, "none of the nets extends it: "+problem, hint)
 }
 
-// extended says whether one of the nets extends another.
+// extended reports whether one of the nets extends the shallow one.
 func (d *decoder) extended(s Spec, shallow string) bool {
 	return slices.ContainsFunc(d.netNames(s), func(name string) bool { return extension(name, shallow) == nil })
 }

@@ -19,17 +19,17 @@ const (
 	longestVaried   = 80  // characters of a combination's name
 )
 
-// vary are the keys of the recipe that a question varies, in the order of its file.
+// vary holds the keys of the recipe that a question varies, in the order of its file.
 type vary []variedKey
 
 type variedKey struct {
 	key    string // "optimizer.rate"
 	values []*yaml.Node
-	at     place // where vary stands
+	at     place // of vary in the file
 }
 
-// Varied says what a question varies: keys of the recipe and, for each variant by
-// its name, the value that it has of each key.
+// Varied describes the sweep of a question: the varied keys of the recipe and, by the name of each
+// variant, its values of these keys.
 type Varied struct {
 	Keys   []string
 	Values map[string][]string
@@ -61,7 +61,7 @@ func (v vary) MarshalJSON() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// rawJSON writes a value as JSON. A number has one form, whatever the file's is.
+// rawJSON writes a value as JSON. Numbers have a canonical form: 1e-1 and 0.1 are equal.
 func rawJSON(n *yaml.Node) json.RawMessage {
 	if n.Kind == yaml.SequenceNode {
 		var all [][]byte
@@ -80,16 +80,15 @@ func rawJSON(n *yaml.Node) json.RawMessage {
 	}
 	text, err := json.Marshal(n.Value)
 	if err != nil {
-		panic("experiments: a text that is no JSON")
+		panic("experiments: a text cannot be written as JSON")
 	}
 	return text
 }
 
-// numberText writes 0.0001 and 1e-05 so that they are read as the same number.
+// numberText writes a number in its shortest exact form, such as 0.0001 or 1e-05.
 func numberText(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 
-// vary reads the keys and keeps their values for readVary, which reads them over
-// what the profile at hand says.
+// vary reads the keys and keeps their values for readVary, which reads them after the profile.
 func (d *decoder) vary(n *yaml.Node, path string, target *vary) {
 	const such = "such as {optimizer.rate: [0.1, 0.03]}"
 	if n.Kind != yaml.MappingNode {
@@ -114,7 +113,7 @@ func (d *decoder) vary(n *yaml.Node, path string, target *vary) {
 			}
 			first, twice := seen[string(rawJSON(value))]
 			if twice {
-				d.refuse(element, value, "stands in this list twice", fmt.Sprintf("the first is %s[%d]", full, first))
+				d.refuse(element, value, "is in this list twice", fmt.Sprintf("the first is %s[%d]", full, first))
 				return
 			}
 			seen[string(rawJSON(value))] = j
@@ -128,7 +127,7 @@ func (d *decoder) vary(n *yaml.Node, path string, target *vary) {
 	*target = read
 }
 
-// isValue says whether n is a single value, or a list of such.
+// isValue reports whether n is a scalar, or a list of scalars that is not empty.
 func isValue(n *yaml.Node) bool {
 	if n.Kind == yaml.SequenceNode {
 		return len(n.Content) > 0 && !slices.ContainsFunc(n.Content, func(e *yaml.Node) bool { return e.Kind != yaml.ScalarNode })
@@ -136,7 +135,7 @@ func isValue(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null"
 }
 
-// readVary makes a variant of each combination of values.
+// readVary returns a variant for each combination of values.
 func (d *decoder) readVary(s *Spec) (all []variantRecipe) {
 	at := s.Vary[0].at
 	for choice := range combinations(s.Vary) {
@@ -166,8 +165,8 @@ func (d *decoder) readVary(s *Spec) (all []variantRecipe) {
 	return all
 }
 
-// combinations yields every choice of one value for each key, by index; the last
-// key changes first.
+// combinations yields every choice of one value for each key, as indices; the last key varies
+// fastest.
 func combinations(v vary) func(yield func([]int) bool) {
 	return func(yield func([]int) bool) {
 		choice := make([]int, len(v))
@@ -189,7 +188,7 @@ func combinations(v vary) func(yield func([]int) bool) {
 	}
 }
 
-// name is what a combination is called: "rate 0.03 decay 0.0001".
+// name returns the name of a combination: "rate 0.03 decay 0.0001".
 func (v vary) name(choice []int) string {
 	var words []string
 	for i, k := range v {
@@ -208,7 +207,7 @@ func (v vary) name(choice []int) string {
 	return strings.Join(strings.Fields(strings.Map(plain, strings.Join(words, " "))), " ")
 }
 
-// valueText writes a value as people do.
+// valueText writes a value without quotes and brackets; comma separates the elements of a list.
 func valueText(n *yaml.Node, comma string) string {
 	if n.Kind == yaml.SequenceNode {
 		var all []string
@@ -220,8 +219,7 @@ func valueText(n *yaml.Node, comma string) string {
 	return strings.Trim(string(rawJSON(n)), `"`)
 }
 
-// valueFigure adds the figure of what is varied, and complains of it where nothing
-// is.
+// valueFigure adds the figure of a sweep, or a complaint about that figure without a sweep.
 func (d *decoder) valueFigure(s *Spec) {
 	const figure = "final_error_vs_value"
 	asked := slices.Contains(s.Figures, figure)
@@ -229,11 +227,11 @@ func (d *decoder) valueFigure(s *Spec) {
 	case len(s.Vary) > 0 && !asked:
 		s.Figures = append(slices.Clone(s.Figures), figure)
 	case len(s.Vary) == 0 && asked && d.sound("vary", "figures"):
-		d.add(d.place("figures"), figure+" shows what vary varies, and nothing is varied", "write vary: {optimizer.rate: [0.1, 0.03]}; the figure comes with it")
+		d.add(d.place("figures"), figure+" draws errors over the values of vary, which is missing", "write vary: {optimizer.rate: [0.1, 0.03]}; the figure comes with it")
 	}
 }
 
-// varied says what the variants have of the keys that differ.
+// varied returns the values that the variants have of the varied keys.
 func varied(v vary, variants []variantRecipe) (out Varied) {
 	for _, k := range v {
 		out.Keys = append(out.Keys, k.key)

@@ -1,3 +1,5 @@
+// Times and percentages of a question file: "32000 steps", "82 epochs", "80 %".
+
 package experiments
 
 import (
@@ -9,13 +11,13 @@ import (
 	"strings"
 )
 
-// maxSteps bounds every time: a thousand times the longest run of the paper
-// and more, and far from any overflow.
+// maxSteps is the longest time: more than a thousand times the longest run of the paper, and far
+// from any overflow.
 const maxSteps = 1_000_000_000
 
-// Time is a point or a stretch of training as a file says it, always with its
-// unit: "32000 steps", "82 epochs", "1.5 epochs". A step is one mini-batch; an
-// epoch is as many steps as there are mini-batches in the training images.
+// Time is a point or a length of training in the form of the file, with its unit: "32000 steps",
+// "82 epochs", "1.5 epochs". A step is one mini-batch; an epoch has as many steps as the training
+// images have mini-batches.
 type Time struct {
 	amount string // decimal digits, perhaps with a point
 	epochs bool
@@ -38,7 +40,7 @@ func (t Time) String() string {
 	return t.amount + " " + unit
 }
 
-// MarshalJSON writes the time as it stands in a file.
+// MarshalJSON writes the time in the form of the file.
 func (t Time) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
 
 const (
@@ -53,8 +55,8 @@ var (
 	timeUnit   = regexp.MustCompile(`^(steps?|epochs?)$`)
 )
 
-// parseTime reads a time. Where s is none, problem says what was expected and
-// hint what to write.
+// parseTime parses a time. If s is not a time, problem says what was expected, and hint what to
+// write.
 func parseTime(s string) (t Time, problem, hint string) {
 	s = strings.TrimSpace(s)
 	if !timeForm.MatchString(s) {
@@ -67,7 +69,7 @@ func parseTime(s string) (t Time, problem, hint string) {
 		case len(strings.TrimLeft(m[1], "0")) > 12 && !strings.Contains(m[1], "."):
 			return t, fmt.Sprintf("expected at most %d steps", maxSteps), ""
 		}
-		return t, "expected at most 12 digits before the point and 6 behind it", ""
+		return t, "expected at most 12 digits before the point and 6 after it", ""
 	}
 	end := strings.IndexFunc(s, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
 	t = Time{amount: s[:end], epochs: strings.Contains(s, "epoch")}
@@ -77,10 +79,9 @@ func parseTime(s string) (t Time, problem, hint string) {
 	return t, "", ""
 }
 
-// Steps converts the time: E epochs are the nearest whole number to
-// E x images / batch, a half rounded up, computed exactly. images is the
-// number of training images, batch of those in a step; steps need neither. It is an error when
-// nothing is left, or more than 1e9 steps.
+// Steps converts the time to steps: E epochs are E x images / batch, computed exactly and rounded
+// to the nearest whole number, a half up. images is the number of training images, batch that of
+// a mini-batch; a time in steps needs neither. Less than 1 step or more than 1e9 is an error.
 func (t Time) Steps(images, batch int) (int, error) {
 	amount, ok := new(big.Rat).SetString(t.amount)
 	if !ok || (t.epochs && (images < 1 || batch < 1)) {
@@ -100,12 +101,12 @@ func (t Time) Steps(images, batch int) (int, error) {
 	return int(steps.Int64()), nil
 }
 
-// Percent is a share as a file says it, with its sign: "80 %".
+// Percent is a percentage, which a file writes with its sign: "80 %".
 type Percent float64
 
 func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'f', -1, 64) + " %" }
 
-// MarshalJSON writes the share as it stands in a file.
+// MarshalJSON writes the percentage in the form of the file.
 func (p Percent) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
 
 const (
@@ -115,7 +116,7 @@ const (
 
 var percentForm = regexp.MustCompile(percentPattern)
 
-// parsePercent reads a share above 0 and below 100 percent.
+// parsePercent parses a percentage above 0 and below 100.
 func parsePercent(s string) (p Percent, problem, hint string) {
 	s = strings.TrimSpace(s)
 	if bareNumber.MatchString(s) {

@@ -19,7 +19,8 @@ var headed = []string{"harness", "nets", "nets/compile", "nets/kernel", "nets/op
 	"harness/device/xla", "harness/device/xla/hlo", "harness/device/xla/lower", "harness/device/xla/pjrt",
 	"plots/report", "plots/report/browser",
 	"harness/model", "harness/train", "harness/sweep", "harness/sweep/sweeptest", "harness/weights", "harness/machine",
-	"harness/predict", "harness/check", "harness/bench", "harness/data/datatest"}
+	"harness/predict", "harness/check", "harness/bench", "harness/data/datatest",
+	"experiments", "experiments/dataset", "harness/measure"}
 
 func TestHeaders(t *testing.T) {
 	for _, dir := range headed {

@@ -55,7 +55,7 @@ func (a Arch) BlockList(c Config) ([]Block, error) {
 			}
 			conv, norm := fmt.Sprintf("%s.conv%d", b.Name, layers), fmt.Sprintf("%s.bn%d", b.Name, layers)
 			switch {
-			case a.Residual && (a.Order == Preact || a.Order == BNAfterAdd):
+			case a.Residual && (a.Order == Preact || a.Order == BNAfterAdd): // the branch ends with a convolution
 				b.Without = map[string][]float32{conv + ".weight": make([]float32, volume(shape[conv+".weight"]))}
 			case a.Residual:
 				b.Without = map[string][]float32{norm + ".weight": make([]float32, channels[norm]), norm + ".bias": make([]float32, channels[norm])}

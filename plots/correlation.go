@@ -29,90 +29,105 @@ var theories = []struct {
 // scalar nets are noise.
 const leastCorrelation = 1e-3
 
+// correlated is what is drawn of a net: its correlations at some distances, before and
+// after training.
+type correlated struct {
+	entry
+	start, trained profile
+}
+
 // gradientCorrelation draws scalar nets at the start on the left, by the number of layers,
 // and the question's own nets on the right, by the distance of two inputs.
 func gradientCorrelation(title string, nets []*net) (*figure, error) {
 	fs := familiesOf(nets)
 	color := fs.shades(nets)
-	var start, trained []profile
+	var all []correlated
+	var entries []*entry
 	var lags []float64
-	lowest := 0.0
 	for _, n := range nets {
-		ms := n.measured("gradient_correlation")
-		if len(ms) == 0 {
-			continue
-		}
-		lags = ms[0].Values["lag"]
-		l := entry{fs.look(n, color(n)), n.Label()}
-		start = append(start, overSeeds(l, ms, "start"))
-		trained = append(trained, overSeeds(l, ms, "trained"))
-		for _, p := range []profile{start[len(start)-1], trained[len(trained)-1]} {
-			lowest = min(lowest, slices.Min(p.middle))
+		if ms := n.measured("gradient_correlation"); len(ms) > 0 {
+			lags = ms[0].Values["lag"]
+			e := entry{fs.look(n, color(n)), n.Label()}
+			all = append(all, correlated{e, overSeeds(e, ms, "start"), overSeeds(e, ms, "trained")})
 		}
 	}
-	if len(trained) == 0 {
+	if len(all) == 0 {
 		return nil, unmeasured("gradient_correlation")
 	}
-	var entries []*entry
-	for i := range trained {
-		entries = append(entries, &trained[i].entry)
+	for i := range all {
+		entries = append(entries, &all[i].entry)
 	}
 	long := numbered(entries)
-	scalars := scalarNets(nets)
+	return &figure{
+		title:  title,
+		notes:  append(notes(nets, leftOut(nets, func(n *net) int { return len(n.open) })), correlationNote),
+		panels: []*panel{scalarPanel(scalarNets(nets)), linePanel(all, lags)},
+		legend: append([]key{
+			{"trained", straight(gray, testWidth, nil)},
+			{"before training", straight(gray, trainWidth, trainDash)},
+			{"theory (Balduzzi et al. 2017)", straight(black, trainWidth, nil)},
+		}, long...),
+	}, nil
+}
+
+// scalarPanel shows scalar nets and what theory says of them.
+func scalarPanel(scalars []profile) *panel {
 	deepest := 0
 	for _, s := range scalars {
 		deepest = max(deepest, len(s.middle))
 	}
+	x := layerAxis(deepest)
+	x.label = "layers, L"
 	y := axis{label: "correlation of the gradients", min: math.Log10(leastCorrelation), max: 0}
 	for e := y.min; e <= 0; e++ {
 		y.ticks = append(y.ticks, tick{e, strconv.FormatFloat(math.Pow(10, e), 'g', -1, 64)})
 	}
-	x := layerAxis(deepest)
-	x.label = "layers, L"
-	step := lags[0] // between two points of a line
-	far := step * float64(len(lags))
-	fig := &figure{title: title, notes: append(notes(nets, leftOut(nets, func(n *net) int { return len(n.open) })), correlationNote)}
-	fig.panels = []*panel{
-		{heading: "Scalar nets before training", x: x, y: y, right: labelRoom([]string{"residual, batch norm"}), labels: len(scalars) + len(theories), paint: func(f frame) {
-			var labels []label
-			for _, t := range theories {
-				p := profile{entry: entry{look: look{color: black}}}
-				for l := 1; l <= deepest; l++ {
-					p.middle = append(p.middle, logCorrelation(t.of(float64(l))))
-				}
-				f.profile(p, trainWidth, nil)
-				labels = append(labels, f.leaving(p, t.name, gray))
+	p := &panel{heading: "Scalar nets before training", x: x, y: y, right: labelRoom(names(scalars)), labels: len(scalars) + len(theories)}
+	p.paint = func(f frame) {
+		var labels []label
+		for _, t := range theories {
+			p := profile{entry: entry{look: look{color: black}}}
+			for l := 1; l <= deepest; l++ {
+				p.middle = append(p.middle, logCorrelation(t.of(float64(l))))
 			}
-			for _, s := range scalars {
-				f.profile(s, 1.6, s.dash)
-				labels = append(labels, f.leaving(s, s.name, s.color))
+			f.profile(p, trainWidth, nil)
+			labels = append(labels, f.leaving(p, t.name, gray))
+		}
+		for _, s := range scalars {
+			f.profile(s, 1.6, s.dash)
+			labels = append(labels, f.leaving(s, s.name, s.color))
+		}
+		f.labels(labels)
+	}
+	return p
+}
+
+// linePanel shows the question's own nets, at multiples of the first of the distances.
+func linePanel(all []correlated, lags []float64) *panel {
+	step, far, lowest := lags[0], lags[len(lags)-1], 0.0
+	var labels []string
+	for _, c := range all {
+		lowest = min(lowest, slices.Min(c.start.middle), slices.Min(c.trained.middle))
+		labels = append(labels, c.name)
+	}
+	y := axis{min: math.Floor(lowest*5) / 5, max: 1}
+	y.ticks = ticks(y.min, y.max, 6, 1)
+	p := &panel{heading: "Our nets along a line", x: axis{label: "distance of two inputs (deviations of a pixel)", max: far, ticks: ticks(0, far, 5, 1)}, y: y, right: labelRoom(labels), labels: len(labels)}
+	p.paint = func(f frame) {
+		var labels []label
+		for _, c := range all {
+			f.curve(scaled(c.start.points(), step), c.color, trainWidth, trainDash)
+			at := scaled(c.trained.points(), step)
+			if c.trained.lo != nil {
+				f.band(at, fade(c.color, 0.13))
 			}
-			f.labels(labels)
-		}},
-		{heading: "Our nets along a line", x: axis{label: "distance of two inputs (deviations of a pixel)", max: far, ticks: ticks(0, far, 5, 1)},
-			y:     axis{min: min(0, math.Floor(lowest*5)/5), max: 1, ticks: ticks(min(0, math.Floor(lowest*5)/5), 1, 6, 1)},
-			right: labelRoom(names(trained)), labels: len(trained), paint: func(f frame) {
-				var labels []label
-				for i, p := range trained {
-					f.curve(scaled(start[i].points(), step), p.color, trainWidth, trainDash)
-					at := scaled(p.points(), step)
-					if p.lo != nil {
-						f.band(at, fade(p.color, 0.13))
-					}
-					f.curve(at, p.color, testWidth, p.dash)
-					last := at[len(at)-1]
-					labels = append(labels, label{p.name, p.color, vg.Point{X: f.px(last.step), Y: f.py(last.mean)}})
-				}
-				f.labels(labels)
-			}},
+			f.curve(at, c.color, testWidth, c.dash)
+			last := at[len(at)-1]
+			labels = append(labels, label{c.name, c.color, vg.Point{X: f.px(last.step), Y: f.py(last.mean)}})
+		}
+		f.labels(labels)
 	}
-	fig.legend = []key{
-		{"trained", straight(gray, testWidth, nil)},
-		{"before training", straight(gray, trainWidth, trainDash)},
-		{"theory (Balduzzi et al. 2017)", straight(black, trainWidth, nil)},
-	}
-	fig.legend = append(fig.legend, long...)
-	return fig, nil
+	return p
 }
 
 const correlationNote = "Left: means over all pairs of inputs on a grid, and over random scalar nets as in Balduzzi et al. 2017. Right, not in their paper: slopes of the logits at points of lines through test images, with batch norm's running statistics; fp32."

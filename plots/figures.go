@@ -42,8 +42,8 @@ var figures = map[string]func(title string, nets []*net) (*figure, error){
 
 	"lesion":               lesions,
 	"gradient_correlation": gradientCorrelation,
-	"landscape_1d":         landscapeLines1D,
-	"landscape_2d":         landscapeSurface,
+	"landscape_1d":         lossAlongDirections,
+	"landscape_2d":         lossSurface,
 }
 
 // Names lists the names of all figures.

@@ -18,8 +18,8 @@ const mostLoss = 100
 
 const landscapeNote = "Training loss of trained nets whose weights move in random directions, filter-normalised (Li et al. 2018); 1 is as far as the filters are long. Batch norm and biases do not move, its statistics stay; fp32."
 
-// landscapeLines1D draws the loss along the two directions.
-func landscapeLines1D(title string, nets []*net) (*figure, error) {
+// lossAlongDirections draws the loss along the two directions.
+func lossAlongDirections(title string, nets []*net) (*figure, error) {
 	type drawn struct {
 		*net
 		entry
@@ -104,9 +104,9 @@ var lossEdges = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10}
 // is no text on them.
 var lossColors = []rgba{hex(0x0d0887), hex(0x5402a3), hex(0x8b0aa5), hex(0xb93289), hex(0xdb5c68), hex(0xf48849), hex(0xfebd2a), hex(0xf0f921)}
 
-// landscapeSurface draws the loss over both directions, a panel for each net, of its first
+// lossSurface draws the loss over both directions, a panel for each net, of its first
 // seed.
-func landscapeSurface(title string, nets []*net) (*figure, error) {
+func lossSurface(title string, nets []*net) (*figure, error) {
 	fig := &figure{title: title, notes: append(notes(nets, ""), landscapeNote), square: true}
 	for _, n := range nets {
 		ms := n.measured("landscape")

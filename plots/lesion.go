@@ -16,90 +16,112 @@ import (
 	"depthlab/harness/record"
 )
 
+// lesioned is what is drawn of a net.
+type lesioned struct {
+	entry
+	single  profile // the error without each block
+	several profile // without 0, 1, 2, ... blocks at random
+	whole   float64
+	veit    []float64 // published errors without each block; nil for none
+}
+
 // lesions draws the error without each single block on the left, and without several
 // blocks, drawn at random, on the right.
 func lesions(title string, nets []*net) (*figure, error) {
 	fs := familiesOf(nets)
 	color := fs.shades(nets)
-	var single, several []profile
-	var whole []float64
-	deepest, most := 0, 0
-	published := false
+	var all []lesioned
+	var entries []*entry
+	deepest, most := 1, 1
+	published, drawn := false, false // of Veit et al.: errors without one block; without several
 	for _, n := range nets {
 		ms := n.measured("lesion")
 		if len(ms) == 0 {
 			continue
 		}
-		l := entry{fs.look(n, color(n)), n.Label()}
-		one := profile{entry: l}
-		one.layers, one.middle, one.lo, one.hi = byBlock(ms)
-		some := profile{entry: l}
-		some.layers, some.middle, some.lo, some.hi = byNumber(ms)
-		single, several = append(single, one), append(several, some)
-		whole = append(whole, wholeError(ms))
-		deepest, most = max(deepest, slices.Max(one.layers)), max(most, slices.Max(some.layers))
-		published = published || veitOf(n) != nil
+		l := lesioned{entry: entry{fs.look(n, color(n)), n.Label()}, whole: wholeError(ms), veit: veitOf(n)}
+		l.single.layers, l.single.middle, l.single.lo, l.single.hi = byBlock(ms)
+		l.several.layers, l.several.middle, l.several.lo, l.several.hi = byNumber(ms)
+		deepest, most = max(deepest, slices.Max(l.single.layers)), max(most, slices.Max(l.several.layers))
+		published, drawn = published || l.veit != nil, drawn || l.veit != nil && n.Depth == 110
+		all = append(all, l)
 	}
-	if len(single) == 0 {
+	if len(all) == 0 {
 		return nil, unmeasured("lesion")
 	}
-	var entries []*entry
-	for i := range single {
-		entries = append(entries, &single[i].entry)
+	for i := range all {
+		entries = append(entries, &all[i].entry)
 	}
 	long := numbered(entries)
-	for i := range several {
-		several[i].entry = single[i].entry
+	var labels []string
+	for i, l := range all {
+		all[i].single.entry, all[i].several.entry = l.entry, l.entry
+		labels = append(labels, l.name)
 	}
 	y := axis{max: 100, ticks: ticks(0, 100, 5, 1), label: "error (%)"}
-	right := y
-	right.label = ""
-	theirs := fade(gray, 0.75)
-	fig := &figure{title: title, notes: append(notes(nets, leftOut(nets, func(n *net) int { return len(n.open) })), lesionNote)}
-	fig.panels = []*panel{
-		{heading: "One block deleted", x: blockAxis(deepest), y: y, paint: func(f frame) {
-			for _, n := range nets {
-				if v := veitOf(n); v != nil && len(n.measured("lesion")) > 0 {
-					f.profile(profile{entry: entry{look: look{color: theirs}}, middle: v}, trainWidth, trainDash)
-				}
-			}
-			for i, p := range single {
-				f.profile(p, 1.2, p.dash)
-				for _, q := range p.points() {
-					f.dot(vg.Point{X: f.px(q.step), Y: f.py(q.mean)}, 2, p.color)
-				}
-				end := f.px(float64(slices.Max(p.layers)))
-				f.line(fade(p.color, 0.8), 0.7, []vg.Length{1, 2}, vg.Point{X: f.Min.X, Y: f.py(whole[i])}, vg.Point{X: end, Y: f.py(whole[i])})
-			}
-		}},
-		{heading: "Several blocks deleted at random, none the first of a stage", x: axis{label: "number of deleted blocks", max: float64(most), ticks: wholeTicks(most)}, y: right,
-			right: labelRoom(names(several)), labels: len(several), paint: func(f frame) {
-				if published && most > 0 && slices.ContainsFunc(nets, func(n *net) bool { return n.Depth == 110 && veitOf(n) != nil }) {
-					f.profile(veitDraws(most), trainWidth, trainDash)
-				}
-				var labels []label
-				for _, p := range several {
-					f.profile(p, testWidth, p.dash)
-					last := len(p.middle) - 1
-					labels = append(labels, label{p.name, p.color, vg.Point{X: f.px(float64(p.layers[last])), Y: f.py(p.middle[last])}})
-				}
-				f.labels(labels)
-			}},
+	one := &panel{heading: "One block deleted", x: blockAxis(deepest), y: y, paint: func(f frame) { f.singleBlocks(all) }}
+	y.label = ""
+	x := axis{label: "number of deleted blocks", max: float64(most), ticks: wholeTicks(most)}
+	some := &panel{heading: "Several blocks deleted at random, none the first of a stage", x: x, y: y, right: labelRoom(labels), labels: len(labels), paint: func(f frame) {
+		if drawn {
+			f.profile(veitDraws(most), trainWidth, trainDash)
+		}
+		f.severalBlocks(all)
+	}}
+	return &figure{
+		title:  title,
+		notes:  append(notes(nets, leftOut(nets, func(n *net) int { return len(n.open) })), lesionNote),
+		panels: []*panel{one, some},
+		legend: append(lesionLegend(nets, published), long...),
+	}, nil
+}
+
+func (f frame) singleBlocks(all []lesioned) {
+	for _, l := range all {
+		if l.veit != nil {
+			f.profile(profile{entry: entry{look: look{color: veitColor}}, middle: l.veit}, trainWidth, trainDash)
+		}
 	}
-	fig.legend = []key{
+	for _, l := range all {
+		f.profile(l.single, 1.2, l.dash)
+		for _, p := range l.single.points() {
+			f.dot(vg.Point{X: f.px(p.step), Y: f.py(p.mean)}, 2, l.color)
+		}
+		end := f.px(float64(slices.Max(l.single.layers)))
+		f.line(fade(l.color, 0.8), 0.7, wholeDash, vg.Point{X: f.Min.X, Y: f.py(l.whole)}, vg.Point{X: end, Y: f.py(l.whole)})
+	}
+}
+
+func (f frame) severalBlocks(all []lesioned) {
+	var labels []label
+	for _, l := range all {
+		p := l.several
+		f.profile(p, testWidth, l.dash)
+		last := len(p.middle) - 1
+		labels = append(labels, label{l.name, l.color, vg.Point{X: f.px(float64(p.layers[last])), Y: f.py(p.middle[last])}})
+	}
+	f.labels(labels)
+}
+
+var (
+	veitColor = fade(gray, 0.75)
+	wholeDash = []vg.Length{1, 2}
+)
+
+func lesionLegend(nets []*net, published bool) []key {
+	keys := []key{
 		{"error without a block; median of the draws", straight(gray, testWidth, nil)},
 		{"middle half of the draws", band},
-		{"with all blocks", straight(gray, 0.7, []vg.Length{1, 2})},
+		{"with all blocks", straight(gray, 0.7, wholeDash)},
 	}
 	if maxSeeds(nets) > 1 {
-		fig.legend[0].label = "error without a block, mean of " + seedCount(nets) + " seeds; median of the draws"
-		fig.legend[1].label = "lowest to highest seed; middle half of the draws"
+		keys[0].label = "error without a block, mean of " + seedCount(nets) + " seeds; median of the draws"
+		keys[1].label = "lowest to highest seed; middle half of the draws"
 	}
 	if published {
-		fig.legend = append(fig.legend, key{"Veit et al. 2016, pre-activation nets of the same depth", straight(theirs, trainWidth, trainDash)})
+		keys = append(keys, key{"Veit et al. 2016, pre-activation nets of the same depth", straight(veitColor, trainWidth, trainDash)})
 	}
-	fig.legend = append(fig.legend, long...)
-	return fig, nil
+	return keys
 }
 
 const lesionNote = "Trained nets, in tests: residual blocks without their branch, plain ones of two layers replaced by the identity where they keep the size. Statistics of batch norm not re-estimated; fp32."
@@ -206,7 +228,7 @@ func veitOf(n *net) []float64 {
 
 // veitDraws are the published errors without 0 to most blocks of the net of 110 layers.
 func veitDraws(most int) (p profile) {
-	p.color = fade(gray, 0.75)
+	p.color = veitColor
 	for k, e := range append([]float64{veit().whole[110]}, veit().drawn...) {
 		if k <= most {
 			p.layers, p.middle = append(p.layers, k), append(p.middle, e)
@@ -222,47 +244,31 @@ func lesionSummary(nets []*net) summary {
 		head:  []string{"net", "all blocks", "without block 1", "without the first of stages 2, 3", "without one other: median", "lowest to highest", "without 5 at random", "without 10"},
 		note:  lesionNote + " Medians and ranges are over all blocks and seeds; of random draws, over all draws and seeds.",
 	}
-	published := false
+	published := map[int]bool{} // depths
 	for _, n := range nets {
 		ms := n.measured("lesion")
 		if len(ms) == 0 {
 			continue
 		}
-		blocks := 0 // of a stage
-		for _, b := range ms[0].Values["first"] {
-			blocks = max(blocks, int(b))
-		}
-		var others []float64
-		firsts := map[int][]float64{}
+		ours := withoutBlocks{whole: wholeError(ms), firsts: ms[0].Values["first"]}
 		for _, m := range ms {
-			for i, b := range m.Values["block"] {
-				if slices.Contains(m.Values["first"], b) {
-					firsts[int(b)] = append(firsts[int(b)], m.Values["error"][i])
-				} else {
-					others = append(others, m.Values["error"][i])
-				}
-			}
+			ours.block, ours.error = append(ours.block, m.Values["block"]...), append(ours.error, m.Values["error"]...)
 		}
-		_, draws, _, _ := byNumber(ms)
-		s.rows = append(s.rows, lesionRow(n.Label(), wholeError(ms), firsts, ms[0].Values["first"], others, draws))
-		if v := veitOf(n); v != nil {
-			published = true
-			firsts, others = map[int][]float64{}, nil
-			for i, e := range v {
-				if slices.Contains(ms[0].Values["first"], float64(i+1)) {
-					firsts[i+1] = []float64{e}
-				} else {
-					others = append(others, e)
-				}
+		_, ours.drawn, _, _ = byNumber(ms)
+		s.rows = append(s.rows, append([]string{n.Label()}, ours.cells()...))
+		if v := veitOf(n); v != nil && !published[n.Depth] {
+			theirs := withoutBlocks{whole: veit().whole[n.Depth], firsts: ours.firsts, error: v}
+			for i := range v {
+				theirs.block = append(theirs.block, float64(i+1))
 			}
-			var draws []float64
 			if n.Depth == 110 {
-				draws = veitDraws(len(veit().drawn)).middle
+				theirs.drawn = veitDraws(len(veit().drawn)).middle
 			}
-			s.rows = append(s.rows, lesionRow(fmt.Sprintf("Veit et al., %d layers", n.Depth), veit().whole[n.Depth], firsts, ms[0].Values["first"], others, draws))
+			s.rows = append(s.rows, append([]string{fmt.Sprintf("Veit et al., %d layers", n.Depth)}, theirs.cells()...))
+			published[n.Depth] = true
 		}
 	}
-	if published {
+	if len(published) > 0 {
 		s.note += " " + veitSource
 	}
 	return s
@@ -270,36 +276,39 @@ func lesionSummary(nets []*net) summary {
 
 const veitSource = "Published: Veit, Wilber and Belongie 2016 (arXiv:1605.06431), one trained pre-activation net of each depth on CIFAR-10, from the raw results of github.com/gcr/fb.resnet.torch-lesion-study."
 
-func lesionRow(name string, whole float64, firsts map[int][]float64, first []float64, others, draws []float64) []string {
-	row := []string{name, percent(whole, "")}
+// withoutBlocks are the errors of one net, percent.
+type withoutBlocks struct {
+	whole        float64
+	firsts       []float64 // the first blocks of the stages, counted from 1
+	block, error []float64 // a block, of one or several seeds, and the error without it
+	drawn        []float64 // without 0, 1, 2, ... blocks at random
+}
+
+// cells are those of a row of the table, behind the name.
+func (w withoutBlocks) cells() []string {
+	var others []float64
+	first := make([][]float64, len(w.firsts)) // by stage
+	for i, b := range w.block {
+		if stage := slices.Index(w.firsts, b); stage >= 0 {
+			first[stage] = append(first[stage], w.error[i])
+		} else {
+			others = append(others, w.error[i])
+		}
+	}
 	var later []string
-	at := func(b float64) string {
-		if xs := firsts[int(b)]; len(xs) > 0 {
-			return percent(mean(xs), "")
-		}
-		return ""
-	}
-	for _, b := range first[min(1, len(first)):] {
-		if text := at(b); text != "" {
-			later = append(later, text)
+	for _, xs := range first[1:] {
+		if len(xs) > 0 { // a plain net cannot do without these blocks
+			later = append(later, percent(mean(xs), ""))
 		}
 	}
-	one := ""
-	if len(first) > 0 {
-		one = at(first[0])
+	row := []string{percent(w.whole, ""), percent(mean(first[0]), ""), strings.Join(later, ", "), "", "", "", ""}
+	if len(others) > 0 {
+		row[3], row[4] = percent(median(others), ""), percent(slices.Min(others), "")+" to "+percent(slices.Max(others), "")
 	}
-	row = append(row, one, strings.Join(later, ", "))
-	if len(others) == 0 {
-		row = append(row, "", "")
-	} else {
-		row = append(row, percent(median(others), ""), percent(slices.Min(others), "")+" to "+percent(slices.Max(others), ""))
-	}
-	for _, k := range []int{5, 10} {
-		text := ""
-		if k < len(draws) {
-			text = percent(draws[k], "")
+	for i, k := range []int{5, 10} {
+		if k < len(w.drawn) {
+			row[5+i] = percent(w.drawn[k], "")
 		}
-		row = append(row, text)
 	}
 	return row
 }

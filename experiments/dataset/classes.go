@@ -1,11 +1,11 @@
-// The names of classes, for people.
+// The names of classes, of CIFAR-10 and CIFAR-100.
 
 package dataset
 
 import "strings"
 
-// ClassNames are the names of a data set's classes in the order of their labels, as its
-// authors have them; nil where they are not known here.
+// ClassNames returns the authors' names of a data set's classes, in the order of their labels; nil
+// if they are not known here.
 func ClassNames(name string) []string {
 	return strings.Fields(map[string]string{"cifar10": cifar10Classes, "cifar100": cifar100Classes}[name])
 }

@@ -323,3 +323,22 @@ func TestPackedHint(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a tar file holds is listed within its bytes, or refused.
+func FuzzTar(f *testing.F) {
+	inner := tarred(f, entry{name: "n01/a.JPEG", body: []byte("photo")}, entry{name: "../b.png", body: []byte("x")})
+	f.Add(inner)
+	f.Add(tarred(f, entry{name: "n01.tar", body: inner}, entry{name: "n02/", body: nil}))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		var all []tarEntry
+		if err := listTar(context.Background(), bytes.NewReader(file), tarEntry{span: span{Size: int64(len(file))}}, &all); err != nil {
+			return
+		}
+		for _, e := range all {
+			if e.Offset < 512 || e.Size < 0 || e.Offset+e.Size > int64(len(file)) || strings.HasPrefix(e.Name, "..") || path.IsAbs(e.Name) {
+				t.Errorf("%q at byte %d, %d bytes, of a tar file of %d", e.Name, e.Offset, e.Size, len(file))
+			}
+		}
+		tree("x.tar", "x", all)
+	})
+}

@@ -1,4 +1,4 @@
-// How alike gradients are at neighbouring inputs: scalar nets, and the net itself.
+// The correlation of gradients at neighbouring inputs: of scalar nets, and of the net itself.
 
 package measure
 
@@ -21,28 +21,28 @@ func correlationCost(_ experiments.Run, m experiments.Measurements) string {
 	return fmt.Sprintf("%d scalar nets, %s", o.Draws, tests(4*o.Points, o.Images))
 }
 
-// correlation measures how alike the gradients of functions are at two inputs. Its values:
+// correlation computes the correlation of gradients at two inputs. Its values:
 //
-//	"scalar", "scalar_norm"  scalar nets, plain or residual as the net, without and with batch
-//	                         norm: the mean correlation behind 1, 2, ... layers, as many as
+//	"scalar", "scalar_norm"  scalar nets, plain or residual like the net, without and with batch
+//	                         norm: the mean correlation after 1, 2, ... layers, as many as
 //	                         the net has
-//	"lag"                    distances on a line, in deviations of a pixel
+//	"lag"                    distances on a line, in standard deviations of a pixel
 //	"start", "trained"       the net's correlation at these distances, before and after training
 //
-// The scalar nets are the paper's (Balduzzi et al. 2017). The net's own correlation is not
-// in it: along the line x + t u, with an image x and a random direction u, a logit is a
-// function of t, whose slope is taken over the distance nearby. The correlation at a
-// distance is the mean of the products of two slopes, divided by the mean of their squares,
-// over the line and the logits, and then averaged over the images. No mean is taken away,
-// as over random nets it is 0. Batch norm has its running statistics; before training they
-// are averaged over mini-batches at the initial weights.
+// The scalar nets are the paper's (Balduzzi et al. 2017). The paper does not have the correlation
+// of the net itself: along the line x + t u, with an image x and a random direction u, a logit is
+// a function of t, whose slope is computed over the distance nearby. The correlation at a distance
+// is the mean of the products of two slopes, divided by the root of the product of their mean
+// squares, over the line and the logits, and then averaged over the images. No mean is subtracted,
+// because over random nets it is 0. Batch norm has its running statistics; before training they
+// are averaged over mini-batches with the initial weights.
 func correlation(n *net, m experiments.Measurements) (*work, error) {
 	net, err := n.model()
 	if err != nil {
 		return nil, err
 	}
 	if r := n.Device.Info().Replicas; r > 1 {
-		return nil, fmt.Errorf("the logits of %d devices cannot be read; one device (--replicas 1) does it", r)
+		return nil, fmt.Errorf("the logits of %d replicas cannot be read; use one device (--replicas 1)", r)
 	}
 	o := m.Correlation
 	l := newLine(net, n.Data, o)
@@ -93,7 +93,7 @@ func correlation(n *net, m experiments.Measurements) (*work, error) {
 	}, nil
 }
 
-// scalars are the correlations of the i-th scalar net, without and with batch norm.
+// scalars returns the correlations of the i-th scalar net, without and then with batch norm.
 func scalars(n *net, o experiments.Correlation, inputs []float64, i int) (all []float64) {
 	for _, norm := range []bool{false, true} {
 		random := rand.New(rand.NewPCG(uint64(o.Seed)<<32|uint64(i), n.Run.Seed))
@@ -103,14 +103,14 @@ func scalars(n *net, o experiments.Correlation, inputs []float64, i int) (all []
 	return all
 }
 
-// line is a line through each of some images, all in one direction.
+// line has a line through each of some images, all in the same direction.
 type line struct {
 	net     *model.Model
 	rows    []device.Row
-	mean    []float32 // of the preprocessing
-	u       []float64 // direction: a standard deviation of a pixel in root mean square
-	at      []float64
-	step    float64 // between two points, in deviations
+	mean    []float32 // which the preprocessing subtracts
+	u       []float64 // direction; its root mean square is about the standard deviation of a pixel
+	at      []float64 // points on the line, in standard deviations of a pixel
+	step    float64   // distance of two points
 	classes int
 	images  int
 }
@@ -130,7 +130,7 @@ func newLine(net *model.Model, src *data.Source, o experiments.Correlation) *lin
 	return l
 }
 
-// deviation is the standard deviation of the pixels of a set.
+// deviation returns the standard deviation of the pixels of a set.
 func deviation(set *data.Set) float64 {
 	var sum, square float64
 	for _, p := range set.Images {
@@ -141,13 +141,13 @@ func deviation(set *data.Set) float64 {
 	return math.Sqrt(square/n - sum/n*sum/n)
 }
 
-// nearby is the distance of the two points that a slope is taken between, in deviations of
-// a pixel: so near that a deep net is straight between them, and so far that the rounding
-// of float32 does not matter.
+// nearby is the distance of the two points between which a slope is computed, in standard
+// deviations of a pixel: small enough that a deep net is linear between them, and large enough
+// that the rounding of float32 does not matter.
 const nearby = 2e-3
 
-// slopes are those of the logits of all images at the i-th point of the line: (images,
-// classes).
+// slopes returns the slopes of the logits of all images at the i-th point of the line, of shape
+// (images, classes).
 func (l *line) slopes(i int) ([]float64, error) {
 	before, err := l.logits(l.at[i] - nearby/2)
 	if err != nil {
@@ -160,8 +160,8 @@ func (l *line) slopes(i int) ([]float64, error) {
 	return slopes, err
 }
 
-// logits are those of all images at a place on the line: (images, classes). What the net
-// sees is (pixel - mean) * scale, so the images move if the mean does.
+// logits returns the logits of all images at a place on the line, of shape (images, classes). The
+// net's input is (pixel - mean) * scale, so that another mean moves the images.
 func (l *line) logits(t float64) (all []float64, err error) {
 	mean := make([]float32, len(l.mean))
 	for k, m := range l.mean {
@@ -186,12 +186,13 @@ func (l *line) logits(t float64) (all []float64, err error) {
 	return all[:l.images*l.classes], nil
 }
 
-// correlations are those at each distance, from the slopes at each point.
+// correlations returns the correlation at each distance, averaged over the images, from the slopes
+// at each point.
 func (l *line) correlations(slopes [][]float64) (all []float64) {
 	for lag := 1; lag <= len(slopes)/2; lag++ {
 		sum, n := 0.0, 0
 		for image := range l.images {
-			if r := alike(slopes, image*l.classes, l.classes, lag); !math.IsNaN(r) {
+			if r := slopeCorrelation(slopes, image*l.classes, l.classes, lag); !math.IsNaN(r) {
 				sum, n = sum+r, n+1
 			}
 		}
@@ -200,9 +201,9 @@ func (l *line) correlations(slopes [][]float64) (all []float64) {
 	return all
 }
 
-// alike is the correlation of slopes that are lag points apart, over the functions from
-// first on; NaN if there is none.
-func alike(slopes [][]float64, first, functions, lag int) float64 {
+// slopeCorrelation returns the correlation of slopes at points that are lag apart, over the
+// functions from first on; NaN if all slopes are 0.
+func slopeCorrelation(slopes [][]float64, first, functions, lag int) float64 {
 	var both, a, b float64
 	for i := range len(slopes) - lag {
 		for k := first; k < first+functions; k++ {
@@ -213,11 +214,11 @@ func alike(slopes [][]float64, first, functions, lag int) float64 {
 	return both / math.Sqrt(a*b)
 }
 
-// digits is x to six digits.
+// digits rounds x to six significant digits.
 func digits(x float64) float64 {
 	y, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 6, 64), 64)
 	if err != nil {
-		panic(fmt.Sprintf("measure: %v is no number", x))
+		panic(fmt.Sprintf("measure: %v cannot be rounded", x))
 	}
 	return y
 }

@@ -1,4 +1,4 @@
-// What tests in package measure_test see of this package.
+// Unexported functions for tests of package measure_test.
 
 package measure
 
@@ -8,8 +8,8 @@ import (
 	"depthlab/harness/model"
 )
 
-// Logits are those of images at a place on a line whose direction is the same for every
-// pixel: the pixels are larger by t.
+// Logits returns the logits of images on a line whose direction is the same for every pixel: every
+// pixel is larger by t.
 func Logits(m *model.Model, src *data.Source, images int, t float64) ([]float64, error) {
 	l := newLine(m, src, experiments.Correlation{Points: 5, Span: 1, Images: images})
 	for i := range l.u {

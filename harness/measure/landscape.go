@@ -18,7 +18,7 @@ import (
 
 // direction is a random direction for the weights of a net: for each parameter a Gaussian
 // vector, in which each filter (output channel, or row of the classifier) is scaled to the
-// norm of the filter's weights. Scales, shifts and biases do not move, and are not in it.
+// norm of the filter's weights. Scales, shifts and biases stay the same, and are not in it.
 func direction(params []*nets.Param, values map[string][]float32, seed uint64) map[string][]float32 {
 	d := map[string][]float32{}
 	for _, p := range params {
@@ -55,10 +55,10 @@ func norm(v []float32) float64 {
 	return math.Sqrt(sum)
 }
 
-// cosine is that of the angle between two directions.
+// cosine returns the cosine of the angle between two directions.
 func cosine(a, b map[string][]float32) float64 {
 	var ab, aa, bb float64
-	for _, name := range slices.Sorted(maps.Keys(a)) { // a sum in another order is another one
+	for _, name := range slices.Sorted(maps.Keys(a)) { // a sum in another order has other bits
 		for i, x := range a[name] {
 			y := float64(b[name][i])
 			ab, aa, bb = ab+float64(x)*y, aa+float64(x)*float64(x), bb+y*y
@@ -67,7 +67,7 @@ func cosine(a, b map[string][]float32) float64 {
 	return ab / math.Sqrt(aa*bb)
 }
 
-// along are the weights moved by a and b along two directions.
+// along returns the weights, moved by a and b along two directions.
 func along(values, first, second map[string][]float32, a, b float64) map[string][]float32 {
 	moved := map[string][]float32{}
 	for name, u := range first {
@@ -90,10 +90,10 @@ func landscapeCost(run experiments.Run, m experiments.Measurements) string {
 
 // landscape tests the net with moved weights on training images. Its values:
 //
-//	"at"             where the points of a side of the grid are
-//	"loss", "error"  at each point, the first direction running faster; no loss is larger than
+//	"at"             coordinates of the points on a side of the grid
+//	"loss", "error"  at each point, with the first direction varying fastest; a loss is at most
 //	                 the largest float32
-//	"cosine"         between the two directions
+//	"cosine"         cosine of the angle between the two directions
 func landscape(n *net, m experiments.Measurements) (*work, error) {
 	net, err := n.trained()
 	if err != nil {
@@ -126,7 +126,7 @@ func landscape(n *net, m experiments.Measurements) (*work, error) {
 	}, nil
 }
 
-// grid are n points from -span to span, the middle one exactly 0 if n is odd.
+// grid returns n equidistant points from -span to span; the middle one is exactly 0 if n is odd.
 func grid(n int, span float64) []float64 {
 	at := make([]float64, n)
 	for i := range at {

@@ -15,15 +15,15 @@ import (
 	"depthlab/nets"
 )
 
-// lesions are the sets of blocks to delete: none, each one alone, and for each number of
-// blocks some draws without the first blocks of stages.
+// lesions are the sets of blocks to delete: the empty set, each block alone, and for each number of
+// blocks some random draws without the first blocks of stages.
 type lesions struct {
 	blocks []nets.Block
-	single []int   // blocks, counted from 0
-	drawn  [][]int // blocks
+	single []int   // indices of the blocks that can be deleted
+	drawn  [][]int // indices of the blocks of each draw, sorted
 }
 
-// lesionsOf does not depend on the images.
+// lesionsOf returns the sets for a net with the blocks. They depend on the seed of o only.
 func lesionsOf(blocks []nets.Block, o experiments.Lesion) lesions {
 	l := lesions{blocks: blocks}
 	var inner []int
@@ -48,7 +48,7 @@ func lesionsOf(blocks []nets.Block, o experiments.Lesion) lesions {
 
 func (l lesions) points() int { return 1 + len(l.single) + len(l.drawn) }
 
-// blocksOf is the i-th set.
+// blocksOf returns the i-th set.
 func (l lesions) blocksOf(i int) []int {
 	switch {
 	case i == 0:
@@ -59,7 +59,7 @@ func (l lesions) blocksOf(i int) []int {
 	return l.drawn[i-1-len(l.single)]
 }
 
-// without are the values that delete the i-th set.
+// without returns the values of parameters that delete the i-th set.
 func (l lesions) without(i int) map[string][]float32 {
 	all := map[string][]float32{}
 	for _, b := range l.blocksOf(i) {
@@ -84,12 +84,12 @@ func lesionCost(run experiments.Run, m experiments.Measurements) string {
 	return tests(lesionsOf(blocks, m.Lesion).points(), images)
 }
 
-// lesion tests the net without blocks. Its values:
+// lesion tests the net without some of its blocks. Its values:
 //
 //	"whole"                   the error with all blocks, percent
 //	"first"                   the first blocks of the stages, counted from 1
 //	"block", "error"          a block, counted from 1, and the error without it
-//	"deleted", "drawn_error"  of each draw: how many blocks are deleted, and the error
+//	"deleted", "drawn_error"  of each draw: the number of deleted blocks, and the error
 func lesion(n *net, m experiments.Measurements) (*work, error) {
 	net, err := n.trained()
 	if err != nil {

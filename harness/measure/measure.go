@@ -1,7 +1,7 @@
-// Package measure computes what figures need to know of trained nets beside their curves:
-// how a net does without some of its blocks, how alike its gradients are at neighbouring
-// inputs, the loss around it. Nothing is trained. Each measurement is an entry of All; what
-// comes out is an event of the run's record, and figures need nothing else.
+// Package measure computes measurements of trained nets, which some figures draw: the error
+// without some of the blocks (lesion), the correlation of gradients at neighbouring inputs, the
+// loss landscape. Nothing is trained. Each measurement is an entry of All; its result is an event
+// of the run's record, and figures need nothing else.
 package measure
 
 import (
@@ -20,27 +20,26 @@ import (
 	"depthlab/harness/store"
 )
 
-// Measurement is something that trained weights tell: an entry of All.
+// Measurement is a measurement of a trained net, an entry of All.
 type Measurement struct {
 	Name    string   // key of its options in a question
-	Figures []string // that draw it
+	Figures []string // names of the figures that draw it
 
-	kind string                                                       // of its event
+	kind string                                                       // kind of its event
 	cost func(run experiments.Run, m experiments.Measurements) string // "61 tests of 2000 images"
 	// begin prepares the work on one net.
 	begin func(n *net, m experiments.Measurements) (*work, error)
 }
 
-// work is the measurement of one net: points, each some numbers, that are computed in
-// their order, in any number of sessions, and the event that they become.
+// work is a measurement of one net. It is computed in points, in their order, in one or more
+// sessions.
 type work struct {
-	points int
-	point  func(ctx context.Context, i int) ([]float64, error)
-	event  func(points [][]float64) (record.Event, error)
+	points int                                                 // number of points
+	point  func(ctx context.Context, i int) ([]float64, error) // computes the i-th point
+	event  func(points [][]float64) (record.Event, error)      // the event of the record, from all points
 }
 
-// All is the table of measurements. Enter a new one here, and its options in package
-// experiments.
+// All is the table of measurements. Add a new one here, and its options in package experiments.
 var All = []Measurement{
 	{"responses", []string{"layer_responses"}, "responses", responsesCost, responses},
 	{"lesion", []string{"lesion"}, measured, lesionCost, lesion},
@@ -48,11 +47,10 @@ var All = []Measurement{
 	{"landscape", []string{"landscape_1d", "landscape_2d"}, measured, landscapeCost, landscape},
 }
 
-// measured is the kind of event of all measurements but the oldest.
+// measured is the kind of event of all measurements except responses.
 const measured = "measured"
 
-// Lacking are the measurements that the figures of a plan draw, and that the record of a
-// run lacks.
+// Lacking returns the measurements that the figures of a plan draw and the record of a run lacks.
 func Lacking(rec *record.RunRecord, p *experiments.Plan) (all []Measurement) {
 	for _, m := range All {
 		if m.Asked(p) && !m.in(rec, p.Measurements) {
@@ -62,19 +60,19 @@ func Lacking(rec *record.RunRecord, p *experiments.Plan) (all []Measurement) {
 	return all
 }
 
-// Asked says whether a figure of a plan draws the measurement.
+// Asked reports whether a figure of a plan draws the measurement.
 func (m Measurement) Asked(p *experiments.Plan) bool {
 	return slices.ContainsFunc(p.Figures, func(f string) bool { return slices.Contains(m.Figures, f) })
 }
 
-// Cost says what the measurement of a run takes: "61 tests of 2000 images".
+// Cost describes the work of measuring a run: "61 tests of 2000 images".
 func (m Measurement) Cost(run experiments.Run, p *experiments.Plan) string {
 	return m.cost(run, p.Measurements)
 }
 
 func tests(n, images int) string { return fmt.Sprintf("%d tests of %d images", n, images) }
 
-// in says whether a record has the measurement, with these options.
+// in reports whether a record has the measurement with these options.
 func (m Measurement) in(rec *record.RunRecord, o experiments.Measurements) bool {
 	options := o.Options()[m.Name]
 	return slices.ContainsFunc(rec.Events, func(e record.Event) bool {
@@ -82,7 +80,7 @@ func (m Measurement) in(rec *record.RunRecord, o experiments.Measurements) bool 
 	})
 }
 
-// Target is a finished run, and what it is measured with.
+// Target is a finished run to be measured, with its data and a device.
 type Target struct {
 	Run    experiments.Run
 	Folder store.Folder // whose lock is held
@@ -91,12 +89,12 @@ type Target struct {
 	Say    func(format string, args ...any) // one line to the user
 }
 
-// pause is the time between two savings of a measurement that is under way.
+// pause is the time between two savings of an unfinished measurement.
 const pause = 30 * time.Second
 
-// Add computes the measurement of a run and adds it to the run's record. What an earlier
-// call left unfinished is gone on with. The error is harness.ErrInterrupted if ctx ended:
-// what was computed is saved then.
+// Add computes the measurement of a run and adds it to the run's record. It resumes an unfinished
+// measurement of an earlier call. If ctx ends, the points so far are saved, and the error is
+// harness.ErrInterrupted.
 func (m Measurement) Add(ctx context.Context, t Target, o experiments.Measurements) (err error) {
 	n, err := load(t)
 	if err != nil {
@@ -142,7 +140,7 @@ func (m Measurement) Add(ctx context.Context, t Target, o experiments.Measuremen
 	return part.remove()
 }
 
-// values is the event of a measurement.
+// values returns the event of a measurement with these values.
 func values(v map[string][]float64) (record.Event, error) {
 	return record.Event{Measured: &record.Measured{Values: v}}, nil
 }

@@ -16,8 +16,8 @@ import (
 	"depthlab/nets"
 )
 
-// In a direction each filter is as long as the filter of the weights, two directions are
-// nearly at right angles, and scales, shifts and biases do not move.
+// In a direction each filter has the norm of the filter of the weights, two directions are nearly
+// orthogonal, and scales, shifts and biases stay the same.
 func TestDirection(t *testing.T) {
 	arch, err := nets.ParseArch("resnet-20/B")
 	if err != nil {
@@ -74,7 +74,7 @@ func TestGrid(t *testing.T) {
 	}
 }
 
-// Behind one layer with batch norm a unit is active on one side of the mean input. So two
+// After one layer with batch norm a unit is active on one side of the mean input. So two
 // inputs on the same side have correlation 1; on different sides 0 in a plain net, and in
 // a residual one the share of the shortcut, 1 / (1 + 1/s^2), where s is the inputs'
 // standard deviation.
@@ -102,8 +102,8 @@ func TestScalarOneLayer(t *testing.T) {
 }
 
 // Theorem 1 of Balduzzi et al. 2017 says 2^-L for plain nets whose units are active for
-// half of the inputs, and for two inputs together in a quarter of the cases. Inputs that
-// have nothing in common, and batch norm, make it so.
+// half of the inputs, and for two inputs together in a quarter of the cases. That holds for
+// independent inputs with batch norm.
 func TestScalarTheory(t *testing.T) {
 	const inputs, width, layers, draws = 64, 200, 6, 12
 	s := scalar{norm: true, width: width}
@@ -145,7 +145,7 @@ func statistics(xs []float64) (mean, deviation float64) {
 }
 
 func TestMeanCosine(t *testing.T) {
-	rows := mat.NewDense(3, 2, []float64{2, 0, 0, 5, 1, 0}) // at right angles, equal, at right angles
+	rows := mat.NewDense(3, 2, []float64{2, 0, 0, 5, 1, 0}) // orthogonal, equal, orthogonal
 	if got := meanCosine(rows); math.Abs(got-1.0/3) > 1e-12 {
 		t.Error(got)
 	}
@@ -159,13 +159,13 @@ func TestAlike(t *testing.T) {
 		first, functions, lag int
 		want                  float64
 	}{{0, 1, 1, 1}, {0, 1, 3, 1}, {1, 1, 1, -1}, {1, 1, 2, 1}, {1, 2, 1, (1 - 4) / 5.0}, {0, 3, 1, (9 - 4 + 1) / 14.0}} {
-		if got := alike(slopes, c.first, c.functions, c.lag); math.Abs(got-c.want) > 1e-12 {
+		if got := slopeCorrelation(slopes, c.first, c.functions, c.lag); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("functions %d to %d, %d apart: %g, want %g", c.first, c.first+c.functions-1, c.lag, got, c.want)
 		}
 	}
 }
 
-// Draws hold as many different blocks as they should, none of them the first of a stage.
+// Each draw has the right number of different blocks, none of them the first of a stage.
 func TestLesions(t *testing.T) {
 	for net, want := range map[string]struct{ single, most int }{"resnet-20": {9, 6}, "plain-20": {7, 6}, "plain-8": {1, 0}} {
 		arch, err := nets.ParseArch(net)

@@ -17,7 +17,7 @@ import (
 	"depthlab/nets"
 )
 
-// net is a run's net with its trained weights. It is opened when its model is asked for.
+// net is a run's net with its trained weights. The first call of model opens it on the device.
 type net struct {
 	Target
 	arch   nets.Arch
@@ -26,7 +26,7 @@ type net struct {
 	values map[string][]float32 // parameters and running statistics, by name
 
 	opened  *model.Model
-	changed map[string][]float32 // what the device has in place of values
+	changed map[string][]float32 // values on the device that differ from values
 }
 
 // load reads the weights of a run.
@@ -44,8 +44,8 @@ func load(t Target) (*net, error) {
 	return n, err
 }
 
-// calibration are the mini-batches that batch norm's statistics are averaged over in a net
-// that is not trained, if its recipe has moving averages.
+// calibration is the number of mini-batches over which batch norm's statistics are averaged in a
+// net with initial weights, if its recipe has moving averages.
 const calibration = 60
 
 // model opens the net on the device, in fp32, with the initial weights of the run's seed.
@@ -83,7 +83,7 @@ func (n *net) trained() (*model.Model, error) {
 	return m, w.Err
 }
 
-// change gives the trained net some other values, and takes those of the last call back.
+// change sets some values of the trained net on the device, and resets those of the last call.
 func (n *net) change(to map[string][]float32) error {
 	w := model.Writer{Session: n.opened.Session}
 	for name := range n.changed {
@@ -98,7 +98,8 @@ func (n *net) change(to map[string][]float32) error {
 	return w.Err
 }
 
-// test is the loss and the error (percent) of the net on some images.
+// test returns the mean loss and the error (percent) of the net on images. The loss is at most the
+// largest float32.
 func (n *net) test(ctx context.Context, images []int32) (loss, percent float64, err error) {
 	c, err := n.opened.Evaluate(ctx, images)
 	if err != nil {
@@ -111,7 +112,7 @@ func (n *net) test(ctx context.Context, images []int32) (loss, percent float64, 
 	return loss, 100 * float64(c.Wrong) / float64(c.Images), nil
 }
 
-// some chooses images, by a seed of the program's own; 0 means all.
+// some chooses n of the images with a fixed seed; n = 0 means all.
 func some(images []int32, n int) []int32 {
 	if n == 0 || n >= len(images) {
 		return images
@@ -129,8 +130,8 @@ func some(images []int32, n int) []int32 {
 
 func responsesCost(experiments.Run, experiments.Measurements) string { return "no test" }
 
-// responses are the standard deviations of the layers' responses, which every run records
-// at its end; one of an older version did not.
+// responses computes the standard deviations of the layers' responses. Training records them at
+// the end of a run, but older versions did not.
 func responses(n *net, _ experiments.Measurements) (*work, error) {
 	return &work{
 		points: 1,

@@ -1,4 +1,4 @@
-// Measurements that are under way.
+// Files of unfinished measurements.
 
 package measure
 
@@ -13,14 +13,15 @@ import (
 	"depthlab/harness/disk"
 )
 
-// part is the file of a measurement that is under way: the points so far.
+// part is the file of an unfinished measurement: the points so far.
 type part struct {
 	path    string
 	Options map[string]float64 `json:"options"`
 	Points  [][]float64        `json:"points"`
 }
 
-// openPart reads what an earlier session left, if it had the same options.
+// openPart reads the points of an earlier session, if that had the same options and the file is
+// not damaged; else there are no points.
 func openPart(dir, name string, options map[string]float64, points int) (*part, error) {
 	all := func(string) bool { return true }
 	if err := disk.RemoveTemporaries(dir, all); err != nil {
@@ -53,12 +54,11 @@ func (p *part) save() error {
 	return disk.Write(p.path, text)
 }
 
-// remove removes the file when its points are in the record, and the folder if it was the
-// last one.
+// remove removes the file, after its points are in the record, and the folder if it is empty then.
 func (p *part) remove() error {
 	if err := os.Remove(p.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	os.Remove(filepath.Dir(p.path)) // fails if another one is in it
+	os.Remove(filepath.Dir(p.path)) // fails if the folder has other files
 	return nil
 }

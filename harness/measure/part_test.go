@@ -1,4 +1,4 @@
-// Tests of measurements that are under way.
+// Tests of the files of unfinished measurements.
 
 package measure
 
@@ -10,8 +10,8 @@ import (
 	"depthlab/harness/disk"
 )
 
-// What was computed is gone on with if the options are the same; it is forgotten if they
-// are not, or if the file is damaged. Removing leaves no folder.
+// A measurement with the same options resumes from the points of the file; with other options, or
+// if the file is damaged, it begins again. Removing the last file removes the folder.
 func TestPart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "measuring")
 	open := func(draws float64) *part {

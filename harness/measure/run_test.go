@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,8 +27,8 @@ import (
 	"depthlab/nets"
 )
 
-// opened opens a net of sweeptest.Small's recipe, with weights and statistics that depend
-// on their names alone.
+// opened opens a net of sweeptest.Small's recipe, with weights and statistics that depend only on
+// their names.
 func opened(t *testing.T, net string, src *data.Source, dev device.Device) *model.Model {
 	t.Helper()
 	q, err := experiments.Parse("test.yaml", []byte(strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: ["+net+"]", 1)))
@@ -73,7 +74,7 @@ func opened(t *testing.T, net string, src *data.Source, dev device.Device) *mode
 	return m
 }
 
-// near says whether two lists of logits are the same but for roundings.
+// near reports whether two lists of logits are equal up to rounding.
 func near(got, want []float64) bool {
 	if len(got) != len(want) || len(got) == 0 {
 		return false
@@ -86,53 +87,112 @@ func near(got, want []float64) bool {
 	return true
 }
 
-// A net of two blocks a stage without the second ones computes what the shallower net of
-// one block a stage does, on every device.
+// On every device a net of two blocks a stage, without the second ones, computes the same as the
+// net of one block a stage; nets with other blocks are tried on ref.
 func TestDeletedBlocks(t *testing.T) {
 	src := datatest.Noise()
 	for name, dev := range sweeptest.Devices(t) {
-		for _, c := range []struct{ deep, shallow string }{
-			{"resnet-14", "resnet-8"}, {"resnet-14/preact", "resnet-8/preact"}, {"plain-14", "plain-8"},
-		} {
-			shallow, err := measure.Logits(opened(t, c.shallow, src, dev), src, 8, 0)
+		pairs := [][2]string{{"resnet-14", "resnet-8"}, {"resnet-14/preact", "resnet-8/preact"}, {"plain-14", "plain-8"}}
+		if name == "ref" {
+			for _, v := range []string{"/B", "/relu-before-add", "/relu-preact"} {
+				pairs = append(pairs, [2]string{"resnet-14" + v, "resnet-8" + v})
+			}
+			pairs = append(pairs, [2]string{"resnet-20/bottleneck", "resnet-11/bottleneck"})
+		}
+		for _, pair := range pairs {
+			shallow, err := measure.Logits(opened(t, pair[1], src, dev), src, 8, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			deep := opened(t, c.deep, src, dev)
+			deep := opened(t, pair[0], src, dev)
 			whole, err := measure.Logits(deep, src, 8, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if near(whole, shallow) {
-				t.Errorf("%s, %s: the second blocks make no difference", name, c.deep)
+				t.Errorf("%s, %s: the second blocks make no difference", name, pair[0])
 			}
-			arch, _ := nets.ParseArch(c.deep)
-			g := model.Geometry(src)
-			g.Eps = float32(deep.Run.BatchNorm.Eps)
-			blocks, err := arch.BlockList(g)
+			deleteSecond(t, pair[0], deep, src)
+			got, err := measure.Logits(deep, src, 8, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := model.Writer{Session: deep.Session}
-			for _, b := range blocks {
-				if !b.First {
-					for parameter, v := range b.Without {
-						w.Write(parameter, v)
-					}
-				}
-			}
-			got, err := measure.Logits(deep, src, 8, 0)
-			if err := errors.Join(w.Err, err); err != nil {
-				t.Fatal(err)
-			}
 			if !near(got, shallow) {
-				t.Errorf("%s: %s without the second blocks has logits\n%.4g\n%s\n%.4g", name, c.deep, got[:5], c.shallow, shallow[:5])
+				t.Errorf("%s: %s without the second blocks has logits\n%.4g\n%s\n%.4g", name, pair[0], got[:5], pair[1], shallow[:5])
 			}
 		}
 	}
 }
 
-// At t on the line the net sees images that are brighter by t.
+// deleteSecond deletes the second block of each stage.
+func deleteSecond(t *testing.T, net string, m *model.Model, src *data.Source) {
+	t.Helper()
+	arch, err := nets.ParseArch(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := model.Geometry(src)
+	g.Eps = float32(m.Run.BatchNorm.Eps)
+	blocks, err := arch.BlockList(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := model.Writer{Session: m.Session}
+	for _, b := range blocks {
+		if !b.First {
+			for parameter, v := range b.Without {
+				w.Write(parameter, v)
+			}
+		}
+	}
+	if w.Err != nil {
+		t.Fatal(w.Err)
+	}
+}
+
+// Where the shortcut path itself is scaled, gated or normalised, a net without blocks is
+// none of fewer blocks. But what is in a deleted branch makes no difference.
+func TestDeletedBranch(t *testing.T) {
+	src := datatest.Noise()
+	for _, net := range []string{"resnet-14", "resnet-14/preact", "resnet-14/bn-after-add", "resnet-14/relu-before-add", "resnet-14/relu-preact", "resnet-14/scale=0.5/branch-scale=0.5", "resnet-14/gate=exclusive", "resnet-14/gate=shortcut"} {
+		m := opened(t, net, src, ref.New())
+		logits := func() []float64 {
+			t.Helper()
+			all, err := measure.Logits(m, src, 8, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		change := func(value float32) {
+			t.Helper()
+			v := make([]float32, 16*16*9)
+			for i := range v {
+				v[i] = value * float32(i%7-3)
+			}
+			if err := m.Session.Write("layer1.1.conv1.weight", v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change(1)
+		whole := logits()
+		change(-1)
+		if near(logits(), whole) {
+			t.Errorf("%s: the branch makes no difference before it is deleted", net)
+		}
+		deleteSecond(t, net, m, src)
+		without := logits()
+		change(1)
+		if !slices.Equal(logits(), without) {
+			t.Errorf("%s: a deleted branch makes a difference", net)
+		}
+		if near(without, whole) {
+			t.Errorf("%s: deleting blocks makes no difference", net)
+		}
+	}
+}
+
+// The images at t on the line are brighter by t.
 func TestLineMoves(t *testing.T) {
 	src, brighter := datatest.Noise(), datatest.Noise()
 	for _, set := range []*data.Set{&src.Test, &brighter.Test} {
@@ -179,8 +239,8 @@ func run(t *testing.T, s *sweep.Sweep) {
 	}
 }
 
-// A run is measured once it is trained, and not again; what its tests measured comes out
-// where nothing is changed. With other options it is measured once more.
+// A run is measured once, after its training; without a change of the net the errors are those of
+// its tests. With other options it is measured again.
 func TestMeasured(t *testing.T) {
 	dir := t.TempDir()
 	s := small(t, dir)
@@ -240,7 +300,7 @@ func TestMeasured(t *testing.T) {
 	}
 }
 
-// The middle of the landscape is the trained net.
+// The centre of the landscape is the trained net.
 func TestLandscapeMiddle(t *testing.T) {
 	dir := t.TempDir()
 	s := small(t, dir, "images: 8}", "images: 0}") // all of the training set
@@ -255,8 +315,7 @@ func TestLandscapeMiddle(t *testing.T) {
 	}
 }
 
-// A measurement that is interrupted anywhere goes on from what was computed, and gives the
-// same record.
+// A measurement that is interrupted anywhere resumes, and has the same record.
 func TestInterruptedMeasurement(t *testing.T) {
 	trained := t.TempDir()
 	plain := small(t, trained)

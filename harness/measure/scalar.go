@@ -1,4 +1,4 @@
-// Scalar nets at the start of training (Balduzzi et al. 2017, arXiv:1702.08591, section 3).
+// Scalar nets with initial weights (Balduzzi et al. 2017, arXiv:1702.08591, section 3).
 
 package measure
 
@@ -9,23 +9,23 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// scalar is a net from numbers to numbers, f(x) = v . x_L(x), whose layers are random:
+// scalar is a net with one input and one output, f(x) = v . x_L(x), with random weights:
 //
 //	x_1     = w x + b            w and b normal with variance 1
 //	x_{l+1} = W relu(x_l)        plain
 //	x_{l+1} = x_l + W relu(x_l)  residual
 //
 // W is normal with variance 2/N (He et al. 2015). With batch norm each unit of x_l is
-// normalised over the inputs before its rectifier; mean and variance count as constants in
-// the derivative, as in tests.
+// normalised over the inputs before its rectifier; in the derivative, mean and variance are
+// constants, as in tests.
 type scalar struct {
 	residual, norm bool
 	width          int
 }
 
-// correlations are the correlations of the gradients df/dx at two inputs, averaged over
-// all pairs of the inputs, behind each of so many layers. The expectation over the random v
-// is taken exactly: it is the cosine of dx_L/dx at the two inputs.
+// correlations returns, for L = 1 to layers, the correlation of the gradients df/dx of a net of L
+// layers at two inputs, averaged over all pairs of inputs. The expectation over the random v is
+// computed exactly: it is the cosine of the angle between dx_L/dx at the two inputs.
 func (s scalar) correlations(inputs []float64, layers int, random *rand.Rand) []float64 {
 	x, dx := mat.NewDense(len(inputs), s.width, nil), mat.NewDense(len(inputs), s.width, nil)
 	for unit := range s.width {
@@ -38,8 +38,8 @@ func (s scalar) correlations(inputs []float64, layers int, random *rand.Rand) []
 	return s.through(x, dx, layers, random)
 }
 
-// through is correlations from the first layer's values x and derivatives dx on: matrices
-// of a row for each input.
+// through computes correlations from the first layer's values x and derivatives dx, of shape
+// (inputs, width).
 func (s scalar) through(x, dx *mat.Dense, layers int, random *rand.Rand) (all []float64) {
 	for range layers {
 		w := mat.NewDense(s.width, s.width, nil)
@@ -62,7 +62,8 @@ func (s scalar) through(x, dx *mat.Dense, layers int, random *rand.Rand) (all []
 	return all
 }
 
-// activate is the rectifier, behind batch norm if there is one, and its derivative.
+// activate applies the rectifier, after batch norm if there is one, to the values x and the
+// derivatives dx, of shape (inputs, width).
 func (s scalar) activate(x, dx *mat.Dense) (r, dr *mat.Dense) {
 	r, dr = mat.DenseCopyOf(x), mat.DenseCopyOf(dx)
 	inputs, units := x.Dims()
@@ -90,7 +91,7 @@ func (s scalar) activate(x, dx *mat.Dense) (r, dr *mat.Dense) {
 	return r, dr
 }
 
-// meanCosine is the mean cosine of the angle between two rows.
+// meanCosine returns the cosine of the angle between two rows, averaged over all pairs.
 func meanCosine(rows *mat.Dense) float64 {
 	n, width := rows.Dims()
 	sum := make([]float64, width)

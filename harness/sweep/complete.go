@@ -26,7 +26,7 @@ func LacksGradients(rec *record.RunRecord, figures []string) bool {
 }
 
 // settle completes a finished run: it removes files that a process left that was killed at the
-// very end, measures what a figure draws, and writes TensorBoard's file.
+// very end, computes the measurements that figures draw, and writes TensorBoard's file.
 func (s *Sweep) settle(ctx context.Context, run experiments.Run, dev device.Device) error {
 	folder := s.Folders[run.ID]
 	if folder.Locked() { // the lock is the last file that a run removes
@@ -49,10 +49,10 @@ func (s *Sweep) settle(ctx context.Context, run experiments.Run, dev device.Devi
 	return nil
 }
 
-// measure adds to the record of a finished run what figures draw and the record lacks, from the
-// trained weights. The caller holds the run's lock. Fails if the command was interrupted, the
-// device is lost, or nothing can be written. A measurement that is not possible is left out,
-// with a line that says why.
+// measure computes the measurements that figures draw and the record of a finished run lacks, from
+// the trained weights, and adds them to the record. The caller holds the run's lock. It is an error
+// if the command is interrupted, the device is lost, or a file cannot be written. A measurement
+// that fails for another reason is skipped with a message.
 func (s *Sweep) measure(ctx context.Context, run experiments.Run, dev device.Device) error {
 	folder := s.Folders[run.ID]
 	rec, err := record.Read(folder.Record())
@@ -70,7 +70,7 @@ func (s *Sweep) measure(ctx context.Context, run experiments.Run, dev device.Dev
 		case errors.Is(err, harness.ErrInterrupted), errors.As(err, &lost), errors.As(err, &bad):
 			return err
 		case err != nil:
-			s.say("%s is left out of %s: %v", run.ID, strings.Join(m.Figures, " and "), err)
+			s.say("%s is drawn without %s: %v", strings.Join(m.Figures, ", "), run.ID, err)
 		}
 	}
 	return nil

@@ -113,7 +113,7 @@ func TestChanged(t *testing.T) {
 	}
 
 	// A rate at the top of the file that has no effect is reported.
-	if out, _ = run(0, "plan", "q.yaml", device); !strings.Contains(out, "overrides what stands at the top of q.yaml: optimizer.rate: 0.3 (here 0.05)") {
+	if out, _ = run(0, "plan", "q.yaml", device); !strings.Contains(out, "overrides values at the top of q.yaml: optimizer.rate: 0.3 (here 0.05)") {
 		t.Error(out)
 	}
 	// A finished run continues, and its weights are the initial weights of another net.

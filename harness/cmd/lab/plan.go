@@ -164,11 +164,11 @@ func (q question) lacking(id string) (text string) {
 		if missing == nil {
 			text += fmt.Sprintf("; its record lacks %s, which will be computed from its weights and added (%s)", m.Name, m.Cost(q.run(id), q.plan))
 		} else {
-			text += fmt.Sprintf("; its record lacks %s, and its weights are missing: %s is drawn without it", m.Name, strings.Join(m.Figures, ", "))
+			text += fmt.Sprintf("; its record lacks %s, and its weights are missing: the run will be missing in %s", m.Name, strings.Join(m.Figures, " and "))
 		}
 	}
 	if sweep.LacksGradients(rec, q.plan.Figures) {
-		text += fmt.Sprintf("; its record lacks gradients, which weights cannot replace: their figure is drawn without it, unless ./run.sh rm %s removes it, so that it is trained again", f.Name())
+		text += fmt.Sprintf("; its record lacks gradients, which weights cannot replace: the run will be missing in gradient_norms, unless ./run.sh rm %s removes it, so that it is trained again", f.Name())
 	}
 	return text
 }

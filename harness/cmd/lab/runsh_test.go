@@ -464,9 +464,9 @@ func TestRunShOffline(t *testing.T) {
 		tries   int
 		says    string
 	}{
-		{[]string{"run", filepath.Join(root, "photos.yaml")}, "1", 1, "oneDNN (39 MB) could not be fetched: there is no way"},
+		{[]string{"run", filepath.Join(root, "photos.yaml")}, "1", 1, "oneDNN (39 MB) could not be fetched: pip cannot reach the package index"},
 		{[]string{"doctor"}, "1", 1, "fetching failed less than an hour ago; ./run.sh prepare FILE.yaml"},
-		{[]string{"prepare"}, "1", 2, "could not be fetched: there is no way"},
+		{[]string{"prepare"}, "1", 2, "could not be fetched: pip cannot reach the package index"},
 		{[]string{"prepare"}, "", 3, "fetching oneDNN"},
 		{[]string{"doctor"}, "1", 3, ""},
 	} {
