@@ -23,6 +23,7 @@ func TestBlockList(t *testing.T) {
 		{"resnet-20/B", 9, []string{"layer1.0", "layer2.0", "layer3.0"}, nil, []string{"layer1.1.bn2.bias", "layer1.1.bn2.weight"}},
 		{"resnet-20/preact", 9, []string{"layer1.0", "layer2.0", "layer3.0"}, nil, []string{"layer1.1.conv2.weight"}},
 		{"resnet-20/bn-after-add", 9, []string{"layer1.0", "layer2.0", "layer3.0"}, nil, []string{"layer1.1.conv2.weight"}},
+		{"resnet-20/relu-before-add", 9, []string{"layer1.0", "layer2.0", "layer3.0"}, nil, []string{"layer1.1.bn2.bias", "layer1.1.bn2.weight"}},
 		{"resnet-20/relu-preact", 9, []string{"layer1.0", "layer2.0", "layer3.0"}, nil, []string{"layer1.1.bn2.bias", "layer1.1.bn2.weight"}},
 		{"resnet-20/gate=exclusive", 9, []string{"layer1.0", "layer2.0", "layer3.0"}, nil, []string{"layer1.1.bn2.bias", "layer1.1.bn2.weight"}},
 		{"resnet-20/single", 18, []string{"layer1.0", "layer2.0", "layer3.0"}, nil, []string{"layer1.1.bn1.bias", "layer1.1.bn1.weight"}},

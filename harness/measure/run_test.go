@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,47 +88,106 @@ func near(got, want []float64) bool {
 }
 
 // On every device a net of two blocks a stage, without the second ones, computes the same as the
-// net of one block a stage.
+// net of one block a stage; nets with other blocks are tried on ref.
 func TestDeletedBlocks(t *testing.T) {
 	src := datatest.Noise()
 	for name, dev := range sweeptest.Devices(t) {
-		for _, c := range []struct{ deep, shallow string }{
-			{"resnet-14", "resnet-8"}, {"resnet-14/preact", "resnet-8/preact"}, {"plain-14", "plain-8"},
-		} {
-			shallow, err := measure.Logits(opened(t, c.shallow, src, dev), src, 8, 0)
+		pairs := [][2]string{{"resnet-14", "resnet-8"}, {"resnet-14/preact", "resnet-8/preact"}, {"plain-14", "plain-8"}}
+		if name == "ref" {
+			for _, v := range []string{"/B", "/relu-before-add", "/relu-preact"} {
+				pairs = append(pairs, [2]string{"resnet-14" + v, "resnet-8" + v})
+			}
+			pairs = append(pairs, [2]string{"resnet-20/bottleneck", "resnet-11/bottleneck"})
+		}
+		for _, pair := range pairs {
+			shallow, err := measure.Logits(opened(t, pair[1], src, dev), src, 8, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			deep := opened(t, c.deep, src, dev)
+			deep := opened(t, pair[0], src, dev)
 			whole, err := measure.Logits(deep, src, 8, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if near(whole, shallow) {
-				t.Errorf("%s, %s: the second blocks make no difference", name, c.deep)
+				t.Errorf("%s, %s: the second blocks make no difference", name, pair[0])
 			}
-			arch, _ := nets.ParseArch(c.deep)
-			g := model.Geometry(src)
-			g.Eps = float32(deep.Run.BatchNorm.Eps)
-			blocks, err := arch.BlockList(g)
+			deleteSecond(t, pair[0], deep, src)
+			got, err := measure.Logits(deep, src, 8, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := model.Writer{Session: deep.Session}
-			for _, b := range blocks {
-				if !b.First {
-					for parameter, v := range b.Without {
-						w.Write(parameter, v)
-					}
-				}
+			if !near(got, shallow) {
+				t.Errorf("%s: %s without the second blocks has logits\n%.4g\n%s\n%.4g", name, pair[0], got[:5], pair[1], shallow[:5])
 			}
-			got, err := measure.Logits(deep, src, 8, 0)
-			if err := errors.Join(w.Err, err); err != nil {
+		}
+	}
+}
+
+// deleteSecond deletes the second block of each stage.
+func deleteSecond(t *testing.T, net string, m *model.Model, src *data.Source) {
+	t.Helper()
+	arch, err := nets.ParseArch(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := model.Geometry(src)
+	g.Eps = float32(m.Run.BatchNorm.Eps)
+	blocks, err := arch.BlockList(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := model.Writer{Session: m.Session}
+	for _, b := range blocks {
+		if !b.First {
+			for parameter, v := range b.Without {
+				w.Write(parameter, v)
+			}
+		}
+	}
+	if w.Err != nil {
+		t.Fatal(w.Err)
+	}
+}
+
+// Where the shortcut path itself is scaled, gated or normalised, a net without blocks is
+// none of fewer blocks. But what is in a deleted branch makes no difference.
+func TestDeletedBranch(t *testing.T) {
+	src := datatest.Noise()
+	for _, net := range []string{"resnet-14", "resnet-14/preact", "resnet-14/bn-after-add", "resnet-14/relu-before-add", "resnet-14/relu-preact", "resnet-14/scale=0.5/branch-scale=0.5", "resnet-14/gate=exclusive", "resnet-14/gate=shortcut"} {
+		m := opened(t, net, src, ref.New())
+		logits := func() []float64 {
+			t.Helper()
+			all, err := measure.Logits(m, src, 8, 0)
+			if err != nil {
 				t.Fatal(err)
 			}
-			if !near(got, shallow) {
-				t.Errorf("%s: %s without the second blocks has logits\n%.4g\n%s\n%.4g", name, c.deep, got[:5], c.shallow, shallow[:5])
+			return all
+		}
+		change := func(value float32) {
+			t.Helper()
+			v := make([]float32, 16*16*9)
+			for i := range v {
+				v[i] = value * float32(i%7-3)
 			}
+			if err := m.Session.Write("layer1.1.conv1.weight", v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change(1)
+		whole := logits()
+		change(-1)
+		if near(logits(), whole) {
+			t.Errorf("%s: the branch makes no difference before it is deleted", net)
+		}
+		deleteSecond(t, net, m, src)
+		without := logits()
+		change(1)
+		if !slices.Equal(logits(), without) {
+			t.Errorf("%s: a deleted branch makes a difference", net)
+		}
+		if near(without, whole) {
+			t.Errorf("%s: deleting blocks makes no difference", net)
 		}
 	}
 }
