@@ -146,11 +146,11 @@ func (d DataSet) Outline(ctx context.Context, photos data.FolderOptions) (*data.
 	return data.Outline(d.name, photos.Size)
 }
 
-// Count is how many of the user's own images there are here to train and to test on;
-// known is false where there are none here.
+// Count returns the numbers of the user's own training and test images; known is false if this
+// machine does not have them.
 func (d DataSet) Count(ctx context.Context) (train, test int, known bool, err error) {
 	if _, err := d.Whole(); err != nil {
-		return 0, 0, false, nil // whoever needs them says so
+		return 0, 0, false, nil // not an error here: commands that need the images report it
 	}
 	src, err := d.Outline(ctx, data.FolderOptions{Size: dataset.Of(d.name).Size})
 	if err != nil {

@@ -87,7 +87,7 @@ var Devices = []Kind{
 	},
 }
 
-// auto stands for the first device of the table that can be used.
+// auto selects the first device of the table that can be used.
 const auto = "auto"
 
 // DeviceNames lists the values of --device.

@@ -41,12 +41,13 @@ func imagesOf(run experiments.Run, src *data.Source) (all Images, err error) {
 	return Images{src.Train.Sound(train), test, "test"}, nil
 }
 
-// Reading says how photos and own images are read for nets with such an input.
+// Reading returns the options for reading photos and own images for nets with this input.
 func Reading(in experiments.Input) data.FolderOptions {
 	return data.FolderOptions{Size: in.Side(), Whole: in.Size > 0}
 }
 
-// resident is the data set as devices hold it: the training set, followed by the test set.
+// resident returns images and labels in the order of the device's buffers: the training set,
+// followed by the test set.
 func resident(src *data.Source) (images []uint8, labels []int32) {
 	return slices.Concat(src.Train.Images, src.Test.Images), slices.Concat(src.Train.Labels, src.Test.Labels)
 }

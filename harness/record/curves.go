@@ -119,7 +119,7 @@ func (r *RunRecord) FinalTest() (err float64, ok bool) {
 func (r *RunRecord) BestTest() (err float64, ok bool) {
 	for _, p := range r.TestCurve() {
 		if p.Step <= r.Start.From && r.Start.From > 0 {
-			continue // a test of the run that this one goes on from
+			continue // a test of the run that this one continues
 		}
 		if !ok || p.Error < err {
 			err, ok = p.Error, true

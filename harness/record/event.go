@@ -52,7 +52,7 @@ type Start struct {
 	Variant   string   `json:"variant,omitempty"`   // variant of the recipe: "no warm-up"; "" for the question's own recipe
 	Varied    []Value  `json:"varied,omitempty"`    // the keys that the question varies, and the run's values of them
 	Extends   string   `json:"extends,omitempty"`   // ID of the trained run that it begins as, extended by identity layers: "plain-20-seed0"
-	Continues string   `json:"continues,omitempty"` // run that it goes on from, whose curves the record has: name of its folder
+	Continues string   `json:"continues,omitempty"` // run that it continues, whose curves the record includes: name of its folder
 	From      int      `json:"from,omitempty"`      // steps of that run
 	Depth     int      `json:"depth"`
 	Residual  bool     `json:"residual"`

@@ -23,7 +23,7 @@ import (
 
 // Import copies the runs of a question's folder into a store, each atomically, and adds
 // them to the question's view there. The folder itself is not changed, so an older
-// program can go on with it. Import leaves out runs that the store already has, runs that
+// program can still use it. Import leaves out runs that the store already has, runs that
 // a living process trains, and with finished also runs that are not finished. It returns
 // the number of runs copied. say reports each run that was not copied, and why.
 func Import(dir string, into Store, finished bool, say func(format string, args ...any)) (n int, err error) {

@@ -1,4 +1,4 @@
-// Kept weights: the best of a run, and those of every so many steps.
+// Kept weights: the best of a run, and those at regular intervals.
 
 package store
 
@@ -21,10 +21,10 @@ type KeptKind string
 
 const (
 	Best  KeptKind = "best" // of the test with the lowest error
-	Every KeptKind = "step" // of every so many steps
+	Every KeptKind = "step" // at multiples of a number of steps
 )
 
-// File is the file of weights that were kept after a step: kept/best-step7800.safetensors.
+// File returns the path of the weights that were kept after a step: kept/best-step7800.safetensors.
 func (kind KeptKind) File(f Folder, step int) string {
 	name := fmt.Sprintf("step%d.safetensors", step)
 	if kind == Best {
@@ -35,7 +35,7 @@ func (kind KeptKind) File(f Folder, step int) string {
 
 func keptDir(f Folder) string { return filepath.Join(string(f), "kept") }
 
-// Steps lists the steps whose weights are kept for a reason, in ascending order.
+// Steps lists the steps whose weights of this kind are kept, in ascending order.
 func (kind KeptKind) Steps(f Folder) (steps []int) {
 	entries, _ := os.ReadDir(keptDir(f))
 	for _, e := range entries {
@@ -50,8 +50,8 @@ func (kind KeptKind) Steps(f Folder) (steps []int) {
 	return steps
 }
 
-// Lacks says which of the weights to keep a finished run does not have; "" for none: it was
-// trained before they were asked for.
+// Lacks describes the weights that the question keeps and a finished run does not have, because it
+// was trained before the question asked for them; "" if there are none.
 func Lacks(f Folder, run experiments.Run) string {
 	var lacks []string
 	if run.Keep.Best && len(Best.Steps(f)) == 0 {
@@ -63,7 +63,7 @@ func Lacks(f Folder, run experiments.Run) string {
 	return strings.Join(lacks, " and ")
 }
 
-// Remove removes the weights kept after steps for which gone is true.
+// Remove removes the weights of the steps for which gone returns true.
 func (kind KeptKind) Remove(f Folder, gone func(step int) bool) error {
 	var errs []error
 	for _, step := range kind.Steps(f) {

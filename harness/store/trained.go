@@ -1,4 +1,4 @@
-// Finished runs that questions go on from.
+// Finished runs that questions continue.
 
 package store
 
@@ -14,20 +14,20 @@ import (
 	"depthlab/experiments"
 )
 
-// Load reads the question of the view as it was asked last.
+// Load reads the question.yaml of the view.
 func Load(v View) (*experiments.Question, error) {
 	return experiments.Reader{Trained: v.Store().Trained}.Load(v.Question())
 }
 
-// Trained returns a finished run by the name of its folder, for a question that goes on
-// from it. The error says what was expected, with a hint after a semicolon.
+// Trained returns a finished run by the name of its folder, for a question that continues it. The
+// error says what was expected, with a hint after a semicolon.
 func (s Store) Trained(name string) (experiments.Trained, error) {
 	f := s.folder(name)
 	if _, err := os.Stat(string(f)); err != nil || !folderName.MatchString(name) || filepath.Base(name) != name {
-		return experiments.Trained{}, fmt.Errorf("is no run in %s; %s", s.Runs(), s.similar(name))
+		return experiments.Trained{}, fmt.Errorf("is not a run in %s; %s", s.Runs(), s.similar(name))
 	}
 	if status := StatusOf(f, name, 0); status.State != Finished {
-		return experiments.Trained{}, fmt.Errorf("expected a finished run, and this one is %s at step %d of %d; let it finish first", status.State, status.Step, status.Steps)
+		return experiments.Trained{}, fmt.Errorf("expected a finished run, but this one is %s at step %d of %d; let it finish first", status.State, status.Step, status.Steps)
 	}
 	p, err := ReadProvenance(f)
 	if err != nil {
@@ -40,10 +40,10 @@ func (s Store) Trained(name string) (experiments.Trained, error) {
 	return experiments.Trained{Run: p.Run, Weights: sum}, nil
 }
 
-// folder is the folder of the run with a name.
+// folder returns the folder of the run with a name, whether or not it exists.
 func (s Store) folder(name string) Folder { return Folder(filepath.Join(s.Runs(), name)) }
 
-// Parent is the folder of the run that another goes on from; "" if there is none.
+// Parent returns the folder of the run that another one continues; "" if there is none.
 func (s Store) Parent(run experiments.Run) Folder {
 	if run.Continue == "" {
 		return ""
@@ -51,7 +51,7 @@ func (s Store) Parent(run experiments.Run) Folder {
 	return s.folder(run.Continue)
 }
 
-// similar lists runs whose names begin like name, for a hint.
+// similar returns a hint with runs of the same net as name.
 func (s Store) similar(name string) string {
 	const most = 5
 	all, _, _ := s.All()
@@ -68,7 +68,7 @@ func (s Store) similar(name string) string {
 	return "there is " + strings.Join(names, ", ")
 }
 
-// Sum is the SHA-256 of a file, in hexadecimal digits.
+// Sum returns the SHA-256 of a file, in hexadecimal digits.
 func Sum(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

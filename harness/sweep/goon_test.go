@@ -154,11 +154,11 @@ func TestGoOnFromWhat(t *testing.T) {
 	name := s.Folders[s.Plan.Runs[0].ID].Name()
 	st := store.Store(dir)
 	for name, want := range map[string]string{
-		name:                         "expected a finished run, and this one is interrupted at step",
-		"plain-8-seed0-000000000000": "is no run in " + st.Runs() + "; there is " + name,
-		"plain-8":                    "is no run in " + st.Runs() + "; there is " + name,
-		"../runs/" + name:            "is no run in",
-		"":                           "is no run in " + st.Runs() + "; ./run.sh runs lists them",
+		name:                         "expected a finished run, but this one is interrupted at step",
+		"plain-8-seed0-000000000000": "is not a run in " + st.Runs() + "; there is " + name,
+		"plain-8":                    "is not a run in " + st.Runs() + "; there is " + name,
+		"../runs/" + name:            "is not a run in",
+		"":                           "is not a run in " + st.Runs() + "; ./run.sh runs lists them",
 	} {
 		if _, err := st.Trained(name); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", name, err, want)

@@ -142,7 +142,7 @@ func TestChanged(t *testing.T) {
 	}
 
 	for _, c := range []struct{ args, want string }{
-		{"run q.yaml --set continue.for=2epochs --set continue.run=plain-8", "--set continue.run: plain-8: is no run in"},
+		{"run q.yaml --set continue.for=2epochs --set continue.run=plain-8", "--set continue.run: plain-8: is not a run in"},
 		{"plan q.yaml --set continue={run:" + parent.Name() + ",for:2}", "--set continue"},
 		{"run q.yaml --set continue.run=" + parent.Name() + " --set continue.for=1e3", "--set continue.for: 1e3: expected a time"},
 		{"plan q.yaml --set nets=[resnet-14] --set init=" + all[1].Weights(), "does not fit resnet-14: missing layer1.1.conv1.weight"},
