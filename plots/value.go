@@ -174,7 +174,7 @@ func byOthers(nets []*net, key int) (lines []valueLine) {
 		var others []string
 		for i, v := range n.Varied {
 			if i != key && len(valuesAt(nets, i)) > 1 {
-				others = append(others, v.Key[strings.LastIndexByte(v.Key, '.')+1:]+" "+v.Value)
+				others = append(others, v.Key[strings.IndexByte(v.Key, '.')+1:]+" "+v.Value) // "warmup.for 400 steps"
 			}
 		}
 		head.Variant = strings.Join(others, ", ")

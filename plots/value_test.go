@@ -72,4 +72,10 @@ func TestLinesByOthers(t *testing.T) {
 	if got := strings.Join(names, "; "); got != "plain-20 (decay 0.0001); plain-20 (decay 0.001); resnet-20 (decay 0.0001); resnet-20 (decay 0.001)" {
 		t.Error(got)
 	}
+	for _, n := range nets {
+		n.Varied[1].Key = "schedule.warmup.for"
+	}
+	if got := byOthers(nets, 0)[0].name; got != "plain-20 (warmup.for 0.0001)" {
+		t.Error(got)
+	}
 }
