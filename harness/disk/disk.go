@@ -24,7 +24,7 @@ func (e *Error) Error() string {
 	s := fmt.Sprintf("writing %s: %v", e.Path, e.Err)
 	switch {
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
-		s += "; make room on that disk, then the same command goes on"
+		s += "; make room on that disk, then the same command resumes"
 	case errors.Is(e.Err, syscall.EROFS), errors.Is(e.Err, os.ErrPermission):
 		s += "; the folder must be writable for you"
 	case errors.Is(e.Err, os.ErrNotExist):

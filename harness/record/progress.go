@@ -113,7 +113,7 @@ func (p *Progress) Begin(run, of int, rec RunRecord, done int, left func(imagesP
 	p.draw()
 	from := ""
 	if done > 0 {
-		from = fmt.Sprintf(", goes on after step %d", done)
+		from = fmt.Sprintf(", resumes after step %d", done)
 	}
 	p.print(fmt.Sprintf("%s: begins, %d steps%s", r.name(), r.start.Steps, from))
 	return r

@@ -285,7 +285,7 @@ func play(p *Progress) {
 func TestPlainLines(t *testing.T) {
 	var b bytes.Buffer
 	play(&Progress{Every: 4 * time.Second, lines: []io.Writer{&b}})
-	want := `2/8 resnet-20 seed 3: begins, 1000 steps, goes on after step 500
+	want := `2/8 resnet-20 seed 3: begins, 1000 steps, resumes after step 500
 2/8 resnet-20 seed 3: step 700/1000, running error 7.50 %, 6s left, 2m06s for all, loss 0.2500, 6400 images/s, rate 0.1
 2/8 resnet-20 seed 3: step 700, rate is now 0.01
 2/8 resnet-20 seed 3: step 700, test error 9.25 %

@@ -18,7 +18,7 @@ import (
 	"depthlab/harness/store"
 )
 
-// pets makes two classes of n images of 10x10 pixels, which a net tells apart at once.
+// pets writes two classes of n images of 10x10 pixels, which are easy to distinguish.
 func pets(t *testing.T, dir string, n int) {
 	t.Helper()
 	for class, name := range []string{"cat", "dog"} {
@@ -37,8 +37,8 @@ func pets(t *testing.T, dir string, n int) {
 	}
 }
 
-// A net trains on a folder of one's own images with what the question leaves out counted,
-// and the result tells them from the paper's data; the weights know the classes.
+// A net trains on a folder of the user's own images, which are counted; the results say that they
+// are not the paper's data, and the weights have the names of the classes.
 func TestOwnImages(t *testing.T) {
 	root := t.TempDir()
 	images, file := filepath.Join(root, "my pets"), filepath.Join(root, "own.yaml")
@@ -81,8 +81,8 @@ func TestOwnImages(t *testing.T) {
 		t.Errorf("%s, %v", pictures, err)
 	}
 
-	// The same images elsewhere are the same data set. Without them the figures are drawn from
-	// the question with its defaults.
+	// The same images in another folder are the same data set. Without them figures are drawn from
+	// the resolved question.
 	moved := filepath.Join(root, "moved")
 	if err := os.Rename(images, filepath.Join(moved)); err != nil {
 		t.Fatal(err)

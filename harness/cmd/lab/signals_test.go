@@ -198,17 +198,17 @@ func TestSignals(t *testing.T) {
 				if want := 128 + int(s.(syscall.Signal)); got != want {
 					t.Errorf("%s, %d times: exit code %d, want %d:\n%s", c.reader, c.times, got, want, text)
 				}
-				if c.reader == all && !strings.Contains(text, "the same command goes on") {
+				if c.reader == all && !strings.Contains(text, "the same command resumes") {
 					t.Errorf("it did not say so:\n%s", text)
 				}
-				if c.reader == all && step > 0 && !strings.Contains(text, fmt.Sprintf("goes on after step %d", step)) {
-					t.Errorf("did not go on after step %d:\n%s", step, text)
+				if c.reader == all && step > 0 && !strings.Contains(text, fmt.Sprintf("resumes after step %d", step)) {
+					t.Errorf("did not resume after step %d:\n%s", step, text)
 				}
 				if step = kept(t, dir, "plain-8-seed0"); step == 0 || t.Failed() {
 					t.Fatalf("%s, %d times: stopped at step %d", c.reader, c.times, step)
 				}
 			}
-			if log, _ := os.ReadFile(filepath.Join(results, "log.txt")); bytes.Count(log, []byte("goes on after step")) != 3 {
+			if log, _ := os.ReadFile(filepath.Join(results, "log.txt")); bytes.Count(log, []byte("resumes after step")) != 3 {
 				t.Errorf("the log does not have what could not be printed:\n%s", log)
 			}
 		})
