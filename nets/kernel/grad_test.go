@@ -170,7 +170,21 @@ func gradCases() []gradCase {
 	}, gradCase{
 		name: "add", k: Add{}, in: []Tensor{random(r, 0, 2, 3), random(r, 0, 2, 3)},
 		grads: func(t testing.TB, _, _ []Tensor, dy Tensor) []Tensor { return []Tensor{dy, dy} },
+	}, gradCase{
+		name: "relu", k: ReLU{}, in: []Tensor{random(r, 0, 2, 3, 4, 3)},
+		grads: func(t testing.TB, _, y []Tensor, dy Tensor) []Tensor { return apply(t, ReLUGrad{}, y[0], dy) },
+	}, gradCase{
+		name: "scale", k: Scale{0.3}, in: []Tensor{random(r, 0, 2, 3, 4, 3)},
+		grads: func(t testing.TB, _, _ []Tensor, dy Tensor) []Tensor { return apply(t, Scale{0.3}, dy) },
 	})
+	for _, k := range []Gate{{}, {Carry: true}} {
+		cases = append(cases, gradCase{
+			name: k.String(), k: k, in: []Tensor{random(r, 0, 2, 3, 4, 3), random(r, 0, 2, 3, 4, 3), random(r, -1, 3)},
+			grads: func(t testing.TB, in, _ []Tensor, dy Tensor) []Tensor {
+				return apply(t, GateGrad{k}, in[0], in[1], in[2], dy)
+			},
+		})
+	}
 
 	for name, l := range map[string]Tensor{
 		"full": labels(0, 3, 1, 3), "empty slots": labels(-1, 2, -1, 0), "all empty": labels(-1, -1, -1, -1),
