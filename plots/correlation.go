@@ -63,9 +63,9 @@ func gradientCorrelation(title string, nets []*net) (*figure, error) {
 		notes:  append(notes(nets, leftOut(nets, func(n *net) int { return len(n.open) })), correlationNote),
 		panels: []*panel{scalarPanel(scalarNets(nets)), linePanel(all, lags)},
 		legend: append([]key{
-			{"trained", straight(gray, testWidth, nil)},
-			{"before training", straight(gray, trainWidth, trainDash)},
-			{"theory (Balduzzi et al. 2017)", straight(black, trainWidth, nil)},
+			{"right: trained", straight(gray, testWidth, nil)},
+			{"right: before training", straight(gray, trainWidth, trainDash)},
+			{"left: theory (Balduzzi et al. 2017)", straight(black, trainWidth, nil)},
 		}, long...),
 	}, nil
 }
