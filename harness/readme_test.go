@@ -16,7 +16,7 @@ import (
 var explained = []string{
 	"experiments", "harness", "harness/data", "harness/device", "harness/device/cpu", "harness/device/ref",
 	"harness/device/xla", "harness/record", "harness/state", "harness/store", "nets", "nets/kernel", "plots", "results",
-	"harness/model", "harness/train", "harness/sweep", "harness/weights", "harness/machine", "harness/predict", "harness/check", "harness/slurm",
+	"harness/model", "harness/train", "harness/sweep", "harness/weights", "harness/machine", "harness/predict", "harness/check", "harness/slurm", "harness/measure", "harness/cmd/lab",
 }
 
 const screen = 60
