@@ -4,6 +4,7 @@ package predict
 
 import (
 	"fmt"
+	"sync"
 
 	"depthlab/experiments"
 	"depthlab/harness/data"
@@ -34,20 +35,31 @@ type Estimate struct {
 // Estimates returns an estimate of every run of a plan, from speeds of nets on the device.
 // src needs no images, only their number and shape.
 func Estimates(p *experiments.Plan, src *data.Source, info device.Info, speeds []Speed) ([]Estimate, error) {
-	var out []Estimate
-	known := map[string]Estimate{}
-	for _, run := range p.Runs {
+	type result struct {
+		Estimate
+		err error
+	}
+	results, keys := map[string]*result{}, make([]string, len(p.Runs))
+	var all sync.WaitGroup // each estimate compiles a net: on all CPUs
+	for i, run := range p.Runs {
 		same := run // estimates do not depend on the seed
 		same.ID, same.Seed = "", 0
-		key := fmt.Sprintf("%+v", same)
-		e, again := known[key]
-		if !again {
-			var err error
-			if e, err = estimate(run, src, info, speeds); err != nil {
-				return nil, err
-			}
-			known[key] = e
+		keys[i] = fmt.Sprintf("%+v", same)
+		if results[keys[i]] != nil {
+			continue
 		}
+		r := &result{}
+		results[keys[i]] = r
+		all.Go(func() { r.Estimate, r.err = estimate(run, src, info, speeds) })
+	}
+	all.Wait()
+	var out []Estimate
+	for i, run := range p.Runs {
+		r := results[keys[i]]
+		if r.err != nil {
+			return nil, r.err
+		}
+		e := r.Estimate
 		e.ID = run.ID
 		out = append(out, e)
 	}
@@ -63,24 +75,27 @@ func estimate(run experiments.Run, src *data.Source, info device.Info, speeds []
 	if e.Params, e.Macs, err = nets.Count(arch, model.Geometry(src)); err != nil {
 		return e, err
 	}
-	held, _ := model.Held(run, src, info)
-	if !info.GPU {
-		micro, err := model.Fitting(run, src, info, model.Beside(model.Available(), run, src, info, 2)) // 2 copies of the images: in the process and on the device
-		switch {
-		case err != nil:
-			e.Cut = fmt.Sprintf("%s: %v", run.Net, err)
-		case micro != run.Micro:
-			e.Cut = model.CutText(run.Net, run.Batch, micro)
-		}
-		e.Micro, run.Micro = micro, micro
-	}
-	progs, err := model.Compile(run, src, info)
-	if err != nil {
+	if e.Memory, err = model.Footprint(run, src, info); err != nil {
 		return e, err
 	}
-	e.Memory = model.Bytes(progs.Train, run.Precision)
-	if !info.GPU { // the process holds the images, too, for a moment twice
-		e.Memory += 2*int64(held*src.Train.Channels*src.Train.Area()) + 64<<20
+	if !info.GPU {
+		free := model.Beside(model.Available(), run, src, info, 2) // 2 copies of the images: in the process and on the device
+		if free > 0 && e.Memory > free {
+			micro, err := model.Fitting(run, src, info, free)
+			switch {
+			case err != nil:
+				e.Cut = fmt.Sprintf("%s: %v", run.Net, err)
+			case micro != run.Micro:
+				e.Cut = model.CutText(run.Net, run.Batch, micro)
+			}
+			run.Micro = micro
+			if e.Memory, err = model.Footprint(run, src, info); err != nil {
+				return e, err
+			}
+		}
+		e.Micro = run.Micro
+		held, _ := model.Held(run, src, info)
+		e.Memory += 2*int64(held*src.Train.Channels*src.Train.Area()) + 64<<20 // the process holds the images, too, for a moment twice
 	}
 	e.Speed, e.Rough = predict(run, e.Macs, info, speeds)
 	e.Time = effort(run, src) / e.Speed
