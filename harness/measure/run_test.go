@@ -150,8 +150,8 @@ func deleteSecond(t *testing.T, net string, m *model.Model, src *data.Source) {
 	}
 }
 
-// Where the shortcut path itself is scaled, gated or normalised, a net without blocks is
-// none of fewer blocks. But what is in a deleted branch makes no difference.
+// The weights of a deleted branch make no difference. (A net with scaled, gated or normalised
+// shortcuts still has these in a deleted block, so it does not equal a shallower net.)
 func TestDeletedBranch(t *testing.T) {
 	src := datatest.Noise()
 	for _, net := range []string{"resnet-14", "resnet-14/preact", "resnet-14/bn-after-add", "resnet-14/relu-before-add", "resnet-14/relu-preact", "resnet-14/scale=0.5/branch-scale=0.5", "resnet-14/gate=exclusive", "resnet-14/gate=shortcut"} {

@@ -4,6 +4,7 @@ package predict
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 
 	"depthlab/experiments"
@@ -40,7 +41,8 @@ func Estimates(p *experiments.Plan, src *data.Source, info device.Info, speeds [
 		err error
 	}
 	results, keys := map[string]*result{}, make([]string, len(p.Runs))
-	var all sync.WaitGroup // each estimate compiles a net: on all CPUs
+	var all sync.WaitGroup
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0)) // each estimate compiles a net: one on each CPU at a time
 	for i, run := range p.Runs {
 		same := run // estimates do not depend on the seed
 		same.ID, same.Seed = "", 0
@@ -50,7 +52,11 @@ func Estimates(p *experiments.Plan, src *data.Source, info device.Info, speeds [
 		}
 		r := &result{}
 		results[keys[i]] = r
-		all.Go(func() { r.Estimate, r.err = estimate(run, src, info, speeds) })
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			r.Estimate, r.err = estimate(run, src, info, speeds)
+		})
 	}
 	all.Wait()
 	var out []Estimate
