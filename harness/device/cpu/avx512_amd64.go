@@ -22,12 +22,9 @@ func winogradGradSum()
 
 var byHand [16]uintptr // addresses of these functions, set in avx512_amd64.s
 
-// kernels512 are these functions for one type of activations, f32 or bf16.
-func kernels512(dtype int32) kernels {
-	at := byHand[:]
-	if dtype == bf16 {
-		at = byHand[1:]
-	}
+// halves are these functions for bfloat16.
+func halves() kernels {
+	at := byHand[1:]
 	return kernels{
 		winograd: at[0], winogradGradWeight: at[2],
 		normStatistics: at[4], normApply: at[6], normGradSums: at[8], normGradApply: at[10],
@@ -35,6 +32,10 @@ func kernels512(dtype int32) kernels {
 	}
 }
 
-// vectors are the kernels in C, for float32; lanes is the number of floats in their
-// vectors.
-var vectors, lanes = kernels256, 8
+// vectors are the kernels in C for an instruction set, avx512 or avx2.
+func vectors(isa string) own {
+	if isa == avx512 {
+		return own{kernels512, 16, true}
+	}
+	return own{kernels256, 8, true}
+}

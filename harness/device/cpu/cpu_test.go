@@ -61,30 +61,33 @@ func (d inLayout) Open(p device.Programs, o device.Options) (device.Session, err
 	return d.Device.Open(p, o)
 }
 
-// The conformance suite: without oneDNN, then with it where it computes, then by it
-// alone, in its layouts.
+// The conformance suite: without oneDNN, then in bfloat16 with it, then by it alone, in its
+// layouts.
 func TestDevice(t *testing.T) {
-	suite := func(name, layout string, open func(testing.TB) *Device) {
+	suite := func(name, layout string, open func(testing.TB) *Device, precisions ...device.Precision) {
 		t.Run(name, func(t *testing.T) {
 			start := func(t testing.TB) device.Device { return inLayout{open(t), layout} }
-			devicetest.Run(t, start, device.FP32, device.BF16)
-			devicetest.Golden(t, start)
-			devicetest.GoldenImageNet(t, start, 64, 224)
+			devicetest.Run(t, start, precisions...)
+			if precisions[0] == device.FP32 {
+				devicetest.Golden(t, start)
+				devicetest.GoldenImageNet(t, start, 64, 224)
+			}
 		})
 	}
-	suite("own", "", open)
-	if here()[0] == avx512 {
-		suite("avx512", "", openOneDNN)
-	}
+	suite("own", "", open, device.FP32)
+	suite("halves", "", openOneDNN, device.BF16)
 	if !testskip.Everything() {
 		return
 	}
+	suite("halves nhwc", "nhwc", openOneDNN, device.BF16)
 	if here()[0] == avx512 {
-		suite("avx512 nhwc", "nhwc", openOneDNN)
+		t.Setenv(EnvCPU, avx2)
+		suite("avx2", "", open, device.FP32)
+		t.Setenv(EnvCPU, "")
 	}
 	t.Setenv(EnvKernels, "library")
-	suite("library", "blocked", openOneDNN)
-	suite("library nhwc", "nhwc", openOneDNN)
+	suite("library", "blocked", openOneDNN, device.FP32, device.BF16)
+	suite("library nhwc", "nhwc", openOneDNN, device.FP32, device.BF16)
 }
 
 // What the suite tries depends on the CPU: kernels for what this one lacks are not

@@ -1,5 +1,5 @@
-// Package cpu computes Programs on a CPU with kernels of its own and, with AVX-512, with
-// those of the library oneDNN. Activations keep one layout, in float32 or bfloat16, from the
+// Package cpu computes Programs on a CPU with kernels of its own and, in bfloat16, with those
+// of the library oneDNN. Activations keep one layout, in float32 or bfloat16, from the
 // first convolution to the pool. Parameters, optimizer state, statistics and the loss are
 // float32 in plain order. Instructions that take little time are computed by their
 // definitions in Go.
@@ -21,6 +21,7 @@ type Device struct {
 	cpu     processor
 	isa     string // the instruction set whose kernels are used
 	threads int
+	halves  *Device          // computes bfloat16, with oneDNN; nil if it does not, or is this device
 	team    *team            // runs kernels; nil with oneDNN, whose own team runs them
 	lib     *library         // nil without oneDNN
 	thread  *thread          // calls oneDNN; nil without it
@@ -32,8 +33,8 @@ type Device struct {
 }
 
 // Open opens the device with a number of threads, 0 for one on each CPU. library is the path
-// of oneDNN (see Find), "" for none. oneDNN is used with AVX-512, or if EnvKernels is
-// "library": the kernels for other CPUs are faster than oneDNN.
+// of oneDNN (see Find), "" for none. oneDNN is used for bfloat16, if the CPU multiplies it, or
+// for everything if EnvKernels is "library".
 func Open(library string, threads int) (device.Device, error) {
 	if err := Missing(); err != nil {
 		return nil, err
@@ -47,16 +48,32 @@ func Open(library string, threads int) (device.Device, error) {
 		return nil, &device.UnsupportedError{Device: name, What: EnvKernels + "=library without the library oneDNN",
 			Hint: "set " + EnvLibrary + " to the path of a " + soname}
 	}
-	if library == "" || isa != avx512 && !libraryAlone() {
-		d.team = newTeam(threads)
+	if libraryAlone() {
+		if err := d.openLibrary(library); err != nil {
+			return nil, err
+		}
 		return d, nil
 	}
-	d.thread = startThread()
-	if err := d.thread.try(func() error { return d.start(library) }); err != nil {
-		d.thread.stop()
-		return nil, &LibraryError{err}
+	if library != "" && isa == avx512 && d.cpu.bfloat16() {
+		halves := *d
+		halves.descs = map[string]*desc{}
+		if err := halves.openLibrary(library); err != nil {
+			return nil, err
+		}
+		d.halves = &halves
 	}
+	d.team = newTeam(threads)
 	return d, nil
+}
+
+// openLibrary opens oneDNN, on a thread of its own.
+func (d *Device) openLibrary(path string) error {
+	d.thread = startThread()
+	if err := d.thread.try(func() error { return d.start(path) }); err != nil {
+		d.thread.stop()
+		return &LibraryError{err}
+	}
+	return nil
 }
 
 // LibraryError says that a library cannot be opened or used.
@@ -105,8 +122,16 @@ func (d *Device) each(n int, f func(i int)) func() {
 	}
 }
 
-// Info describes the machine; a session adds precision and layout.
+// Info describes the machine; a session adds precision and layout, and has no library if none
+// computes.
 func (d *Device) Info() device.Info {
+	if d.halves != nil {
+		return d.halves.info()
+	}
+	return d.info()
+}
+
+func (d *Device) info() device.Info {
 	i := device.Info{
 		Name:     name,
 		Hardware: d.cpu.Model + ", " + d.uses(),
@@ -123,14 +148,11 @@ func (d *Device) Info() device.Info {
 // Instructions is the instruction set whose kernels are used: "avx512", "avx2", "neon".
 func (d *Device) Instructions() string { return d.isa }
 
-// uses is the widest instruction set in use. Without oneDNN, CPUs with AVX-512 use the
-// kernels for AVX2.
+// uses is the widest instruction set in use.
 func (d *Device) uses() string {
 	switch {
-	case d.isa != avx512:
+	case d.isa != avx512 || d.lib == nil:
 		return d.isa
-	case d.lib == nil:
-		return avx2
 	case d.cpu.amx():
 		return "amx"
 	case d.cpu.Flags["avx512_bf16"]:
@@ -144,10 +166,10 @@ func (d *Device) Remark() string {
 	switch {
 	case d.lib != nil && libraryAlone():
 		return "all kernels are oneDNN's, because " + EnvKernels + "=library; our own are up to twice as fast"
-	case d.lib != nil:
-		return "our own kernels for AVX-512, and oneDNN's for the other instructions"
-	case d.isa == avx512:
-		return "our own kernels for AVX2: without oneDNN there is no bf16, and training is 10 to 50 % slower; ./run.sh downloads oneDNN if python3 has pip"
+	case d.halves != nil:
+		return "our own kernels for avx512; in bf16 oneDNN's, too"
+	case d.isa == avx512 && d.cpu.bfloat16():
+		return "our own kernels for avx512; bf16 needs oneDNN: ./run.sh downloads it if python3 has pip"
 	}
 	return "our own kernels for " + d.isa + "; no library is needed"
 }
@@ -176,6 +198,9 @@ func (d *Device) Close() error {
 	if d.team != nil {
 		d.team.stop()
 		d.team = nil
+	}
+	if d.halves != nil {
+		return d.halves.Close()
 	}
 	if d.thread == nil {
 		return nil

@@ -70,6 +70,15 @@ func (c *compiler) source(s kernel.Shape) source {
 func (s source) together(size int) int64 { return max(1, cacheNumbers/int64(size*size*s.lanes())) }
 func (s source) cached(size int) int64   { return s.pixel * min(s.blocks, s.together(size)) }
 
+// ordered is s in blocks of 8 channels instead of 16, for windows of more than one pixel: then
+// sums have the same order as with vectors of 8. Rows of x are laid out so.
+func (s source) ordered(size int) source {
+	if s.lanes() != channels || size == 1 {
+		return s
+	}
+	return source{s.shape, 2 * s.blocks, s.pixel / 2, 1, s.plane}
+}
+
 // joined is s with up to 16 channels in a block.
 func (s source) joined() source {
 	n := channels / int64(s.lanes())
@@ -87,7 +96,7 @@ type window struct {
 
 // newDirect returns a task for images of x. y has rows rows; a piece is bandRows rows of
 // group images. Table and parts are not set. Rows of x are laid out with padding if the
-// window needs it, if channels come in planes, or if pixels are skipped.
+// window needs it, if blocks differ from those of x, or if pixels are skipped.
 func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows int) directTask {
 	H, W := int64(x.shape[2]), int64(x.shape[3])
 	t := directTask{
@@ -101,7 +110,7 @@ func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows i
 		t.skip, t.stride = t.stride, 1
 		t.width = (W + t.skip - 1) / t.skip
 	}
-	if w.before+w.after > 0 || x.planes > 1 || t.skip > 1 {
+	if w.before+w.after > 0 || x.pixel != x.plane || t.skip > 1 {
 		t.laidRows = (t.bandRows-1)*t.stride + int64(w.size)
 		t.laidRow = (t.width + int64(w.before+w.after)) * x.pixel
 		t.xRow, t.xBlock = t.laidRow, t.laidRows*t.laidRow
@@ -125,7 +134,7 @@ func (c *compiler) directForward(k kernel.Conv) error {
 	if err != nil {
 		return err
 	}
-	src := c.source(x)
+	src := c.source(x).ordered(k.Size)
 	work := work{images: y[0], rows: y[2], columns: y[3], tile: c.own.tileRows(), least: 2 * c.d.threads,
 		rowBytes: int64(min(k.Stride, k.Size)*x[3]/max(1, k.Stride/k.Size)) * src.cached(k.Size), weights: int64(c.inShape(1).Len()) * 4}
 	group, bandRows := work.split()
@@ -299,23 +308,24 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 	columns, beforeColumn, afterColumn := classes(k, x[3], y[3])
 	before, after := max(beforeRow, beforeColumn), max(afterRow, afterColumn)
 	groups := (x[2] + k.Stride - 1) / k.Stride // rows of dx that are computed together
+	src := c.source(y).ordered(k.Size)
 	work := work{images: x[0], rows: groups, columns: max(1, x[3]/k.Stride), tile: c.own.tileRows(), least: 2 * c.d.threads,
-		rowBytes: int64(y[3]) * c.source(y).cached((k.Size+k.Stride-1)/k.Stride), weights: int64(c.inShape(0).Len()) * 4}
+		rowBytes: int64(y[3]) * src.cached((k.Size+k.Stride-1)/k.Stride), weights: int64(c.inShape(0).Len()) * 4}
 	if x[2]%k.Stride != 0 { // some classes have one row less: use whole images
 		work.rows, work.columns = 1, work.columns*max(1, x[2]/k.Stride)
 		work.rowBytes *= int64(y[2])
 	}
 	group, bandRows := work.split()
 	bandRows *= groups / work.rows
-	t := c.newDirect(c.source(y), window{before + after + 1, 1, before, after}, x[0], groups, group, bandRows)
+	t := c.newDirect(src, window{before + after + 1, 1, before, after}, x[0], groups, group, bandRows)
 	t.outBlocks = int64(x[1] / channels)
 	c.yStrides(&t, x, k.Stride)
-	packed, size := weights(k, x[1], c.own.lanes).turned(c.own.lanes), int64(0)
+	packed, size := weights(k, x[1], c.own.lanes).turned(src.lanes()), int64(0)
 	var table [][2]int32
 	var parts []packing
 	for _, r := range rows {
 		for _, col := range columns {
-			p := directPart{table: int64(len(table)), rows: int64(len(r.taps)), run: int64(len(col.taps) * c.own.lanes)}
+			p := directPart{table: int64(len(table)), rows: int64(len(r.taps)), run: int64(len(col.taps) * src.lanes())}
 			if p.rows*p.run == 0 {
 				p.rows, p.run = 0, 0
 			}

@@ -21,6 +21,23 @@ func avgPoolGrad256()
 func sumRows256()
 func sgd256()
 func peak256()
+func winograd512()
+func winogradWeights512()
+func winogradGradWeight512()
+func winogradGradSum512()
+func direct512()
+func directGradWeight512()
+func normStatistics512()
+func normApply512()
+func normGradSums512()
+func normGradApply512()
+func maxPool512()
+func maxPoolGrad512()
+func avgPool512()
+func avgPoolGrad512()
+func sumRows512()
+func sgd512()
+func peak512()
 
 // Addresses of the functions.
 var atwinograd256 uintptr
@@ -40,6 +57,23 @@ var atavgPoolGrad256 uintptr
 var atsumRows256 uintptr
 var atsgd256 uintptr
 var atpeak256 uintptr
+var atwinograd512 uintptr
+var atwinogradWeights512 uintptr
+var atwinogradGradWeight512 uintptr
+var atwinogradGradSum512 uintptr
+var atdirect512 uintptr
+var atdirectGradWeight512 uintptr
+var atnormStatistics512 uintptr
+var atnormApply512 uintptr
+var atnormGradSums512 uintptr
+var atnormGradApply512 uintptr
+var atmaxPool512 uintptr
+var atmaxPoolGrad512 uintptr
+var atavgPool512 uintptr
+var atavgPoolGrad512 uintptr
+var atsumRows512 uintptr
+var atsgd512 uintptr
+var atpeak512 uintptr
 
 var kernels256 = kernels{
 	winograd:           atwinograd256,
@@ -59,6 +93,26 @@ var kernels256 = kernels{
 	sumRows:            atsumRows256,
 	sgd:                atsgd256,
 	peak:               atpeak256,
+}
+
+var kernels512 = kernels{
+	winograd:           atwinograd512,
+	winogradWeights:    atwinogradWeights512,
+	winogradGradWeight: atwinogradGradWeight512,
+	winogradGradSum:    atwinogradGradSum512,
+	direct:             atdirect512,
+	directGradWeight:   atdirectGradWeight512,
+	normStatistics:     atnormStatistics512,
+	normApply:          atnormApply512,
+	normGradSums:       atnormGradSums512,
+	normGradApply:      atnormGradApply512,
+	maxPool:            atmaxPool512,
+	maxPoolGrad:        atmaxPoolGrad512,
+	avgPool:            atavgPool512,
+	avgPoolGrad:        atavgPoolGrad512,
+	sumRows:            atsumRows512,
+	sgd:                atsgd512,
+	peak:               atpeak512,
 }
 
 // Offsets of the fields of tasks in C. Another offset in Go is an index out of range, which the

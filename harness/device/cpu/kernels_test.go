@@ -5,6 +5,7 @@ package cpu
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -100,52 +101,70 @@ func TestWide(t *testing.T) {
 	}
 }
 
-// The kernels in C compute the same bits on any number of threads.
+// The kernels in C compute the same bits on any number of threads, and with AVX-512 as with
+// AVX2.
 func TestThreads(t *testing.T) {
-	const net, batch = "resnet-8", 32
-	arch, err := nets.ParseArch(net)
+	want := trained(t, 1)
+	for _, threads := range []int{2, 4} {
+		equalBits(t, fmt.Sprintf("%d threads", threads), trained(t, threads), want)
+	}
+	if here()[0] != avx512 {
+		return
+	}
+	t.Setenv(EnvCPU, avx2)
+	equalBits(t, avx2, trained(t, 1), want)
+}
+
+// trained gives the parameters after a step, and the loss, of nets with every kind of
+// convolution.
+func trained(t *testing.T, threads int) map[string][]float32 {
+	const batch = 32
+	d, err := Open("", threads)
 	if err != nil {
 		t.Fatal(err)
 	}
-	params, _, err := arch.Leaves(nets.Config{Channels: 3, Size: 32, Classes: 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// trained gives the parameters after one step, and the loss.
-	trained := func(threads int) map[string][]float32 {
-		d, err := Open("", threads)
+	defer d.Close()
+	state := map[string][]float32{}
+	for _, net := range []string{"resnet-8", "resnet-11/bottleneck"} {
+		arch, err := nets.ParseArch(net)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer d.Close()
+		params, _, err := arch.Leaves(nets.Config{Channels: 3, Size: 32, Classes: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
 		s, err := d.Open(device.Programs{Train: compiled(t, net, nets.Train, batch, 32)}, device.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.Close()
 		start(t, s, net)
 		m := make([]device.Metric, 1)
 		if err := s.Train(planOf(1, batch, 0.01), m); err != nil {
 			t.Fatal(err)
 		}
-		state := map[string][]float32{"loss": {m[0].Loss}}
+		state[net+" loss"] = []float32{m[0].Loss}
 		for _, p := range params {
 			x := nets.Init(p, 7, false)
 			if err := s.Read(p.Name, x); err != nil {
 				t.Fatal(err)
 			}
-			state[p.Name] = x
+			state[net+" "+p.Name] = x
 		}
-		return state
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	want := trained(1)
-	for _, threads := range []int{2, 4} {
-		for name, got := range trained(threads) {
-			for i, v := range got {
-				if math.Float32bits(v) != math.Float32bits(want[name][i]) {
-					t.Errorf("%d threads: %s[%d] is %g, with one thread %g", threads, name, i, v, want[name][i])
-					break
-				}
+	return state
+}
+
+// equalBits compares the results of two runs; what names the first.
+func equalBits(t *testing.T, what string, got, want map[string][]float32) {
+	for name, values := range got {
+		for i, v := range values {
+			if math.Float32bits(v) != math.Float32bits(want[name][i]) {
+				t.Errorf("%s: %s[%d] is %g, want %g", what, name, i, v, want[name][i])
+				break
 			}
 		}
 	}

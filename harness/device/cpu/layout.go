@@ -37,11 +37,7 @@ var blockedLayouts = map[int]layout{
 // AMX, whose convolutions have no other; else blocks as wide as a vector, which are fastest.
 // The rules are part of provenance (Info.Layout).
 func (d *Device) chooseLayout(p device.Precision, wanted string) (layout, error) {
-	width := lanes
-	if d.lib != nil && d.isa == avx512 {
-		width = 16
-	}
-	blocked := blockedLayouts[width]
+	blocked := blockedLayouts[vectors(d.isa).lanes]
 	nhwc := layout{name: "nhwc", tag: tagNHWC}
 	switch wanted {
 	case "blocked":

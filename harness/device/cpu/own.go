@@ -2,8 +2,8 @@
 // declared in C and in Go; the Go compiler checks that both are equal (kernels_amd64.go).
 // Every thread of the team calls the kernel with the same task.
 //
-// The kernels for AVX2 and NEON are written in C, in kernels/. kernels/generate.py compiles
-// them to Go assembly, so that building needs no C compiler.
+// The kernels for float32 are written in C, in kernels/. kernels/generate.py compiles them to
+// Go assembly, so that building needs no C compiler.
 
 package cpu
 
@@ -42,21 +42,19 @@ type own struct {
 	byC   bool // compiled from C; then there is a kernel for everything
 }
 
-// own returns the kernels for a layout and a type of activations.
-func (d *Device) own(l layout, dtype int32) own {
+// own returns the kernels for a layout. oneDNN's team runs those for bfloat16.
+func (d *Device) own(l layout) own {
 	switch {
-	case libraryAlone():
-		return own{}
-	case d.lib != nil && d.lib.parallel != 0 && (dtype == f32 || d.cpu.Flags["avx512_bf16"]):
-		k := own{kernels: kernels512(dtype), lanes: 16}
-		if l.block != 16 { // only batch norm supports all layouts
-			k.winograd, k.winogradGradWeight, k.wideGradWeight = 0, 0, 0
-		}
-		return k
-	case d.lib != nil:
+	case d.lib == nil:
+		return vectors(d.isa)
+	case libraryAlone() || d.lib.parallel == 0 || !d.cpu.Flags["avx512_bf16"]:
 		return own{}
 	}
-	return own{vectors, lanes, true}
+	k := own{kernels: halves(), lanes: 16}
+	if l.block != 16 { // only batch norm supports all layouts
+		k.winograd, k.winogradGradWeight, k.wideGradWeight = 0, 0, 0
+	}
+	return k
 }
 
 // pixel is the bytes of a pixel of a block, in float32.
@@ -65,10 +63,11 @@ func (o own) pixel() int64 { return int64(4 * o.lanes) }
 // tap is the bytes of the weights of one tap, for a block of inputs and 16 outputs.
 func (o own) tap() int64 { return o.pixel() * channels }
 
-// tileRows is the number of rows of a matrix product that a kernel keeps in registers.
+// tileRows is the number of rows of a matrix product that a kernel keeps in registers: PIXELS
+// in kernels/direct.c.
 func (o own) tileRows() int {
 	if o.lanes == 16 {
-		return 16
+		return 8
 	}
 	return 6
 }

@@ -17,8 +17,9 @@ const (
 
 // Peak measures the peak of all threads together: flops of multiply-adds on registers, in
 // floating-point operations per second, and the memory bandwidth of adding two arrays, in
-// bytes read and written per second. With AVX-512, flops are those of 256-bit vectors.
+// bytes read and written per second.
 func (d *Device) Peak() (flops, bytes float64, err error) {
+	own := vectors(d.isa)
 	err = d.try(func() error {
 		m, err := allocate(3 * peakRow)
 		if err != nil {
@@ -29,16 +30,16 @@ func (d *Device) Peak() (flops, bytes float64, err error) {
 		pieces := int64(16 * d.threads)
 		products := d.best(func(task region) func() {
 			t := (*peakTask)(task.at(0))
-			run := d.onTeam(vectors.peak, task)
+			run := d.onTeam(own.peak, task)
 			return func() {
 				*t = peakTask{count: pieces, to: at(0)}
 				run()
 			}
 		})
-		flops = 2 * float64(pieces*peakProducts*int64(lanes)) / products
+		flops = 2 * float64(pieces*peakProducts*int64(own.lanes)) / products
 		sum := d.best(func(task region) func() {
 			t := (*flatTask)(task.at(0))
-			run := d.onTeam(vectors.sumRows, task)
+			run := d.onTeam(own.sumRows, task)
 			return func() {
 				*t = flatTask{count: flatPieces(peakRow), to: at(0), from: at(1), bytes: peakRow, rows: 2, row: peakRow}
 				run()

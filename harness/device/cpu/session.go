@@ -41,7 +41,10 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	case device.FP32:
 	case device.BF16:
 		dtype = bf16
-		if !d.Info().Bfloat16 {
+		if d.halves != nil {
+			return d.halves.Open(p, o)
+		}
+		if !d.info().Bfloat16 {
 			return nil, &device.UnsupportedError{Device: name, What: "bf16 on this CPU (" + d.uses() + ")",
 				Hint: "use fp32 or auto: bf16 needs avx512_bf16 or amx_bf16, and the library oneDNN"}
 		}
@@ -61,8 +64,8 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	if d.team == nil && d.thread == nil {
 		return nil, fmt.Errorf("cpu: the device is closed")
 	}
-	s := &Session{d: d, programs: p.All(), named: map[string]*block{}, info: d.Info()}
-	s.info.Precision, s.info.Layout = string(o.Precision), fmt.Sprintf("%s (%s), %s", l.name, l.rule, d.own(l, dtype))
+	s := &Session{d: d, programs: p.All(), named: map[string]*block{}, info: d.info()}
+	s.info.Precision, s.info.Layout = string(o.Precision), fmt.Sprintf("%s (%s), %s", l.name, l.rule, d.own(l))
 	if err := d.try(func() error { return s.open(p, l, dtype, o.Profile) }); err != nil {
 		s.Close()
 		return nil, err

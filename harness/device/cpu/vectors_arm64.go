@@ -2,9 +2,8 @@
 
 package cpu
 
-// vectors are the kernels in C, for float32; lanes is the number of floats in their
-// vectors.
-var vectors, lanes = kernels128, 4
+// vectors are the kernels in C.
+func vectors(string) own { return own{kernels128, 4, true} }
 
-// kernels512 is empty: there is no AVX-512.
-func kernels512(int32) kernels { return kernels{} }
+// halves is empty: there are no kernels for bfloat16.
+func halves() kernels { return kernels{} }

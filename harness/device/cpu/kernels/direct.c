@@ -15,6 +15,9 @@
 //	    row  s i - p + 2  . . [ c0..c7 | c0..c7 | c0..c7 ] . .
 //	w:  [16 outputs][block of inputs][k][l][V inputs][16 outputs]
 //
+// With V = 16 the rows are laid out in half blocks of 8 channels, if S > 1, so that sums have
+// the order of V = 8, and the same bits.
+//
 // A table holds the offset of each pixel's window in x and of the pixel in y, so that
 // the loops do not depend on stride, size and shape of images. The first convolution
 // has 3 channels in planes: they are interleaved first, and a run has S 3 numbers.
@@ -64,7 +67,12 @@ typedef struct directTask { // see direct.go
 	directPart part[4];
 } directTask;
 
-enum { NUMBERS = V == 16 ? 12 : 6 }; // most numbers of a run that are multiplied together for the weight gradient
+enum {
+	PIXELS = V == 16 ? 8 : ROWS,  // pixels whose sums are in registers; each needs an address register, too
+	NUMBERS = V == 16 ? 16 : 6, // most numbers of a run that are multiplied together for the weight gradient
+};
+
+typedef float half __attribute__((vector_size(PIXEL / 2), aligned(4), may_alias));
 
 // row lays out row i of x, or zeros if it is outside of x, with padding on both sides.
 INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
@@ -81,8 +89,13 @@ INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 				*(float *)(to + c) = *(const float *)(x + p * size);
 	else
 		for (int64_t p = 0; p < t->planes && c < end; p++, x += size)
-			for (int64_t j = 0; j < t->width; j++)
-				put(to + c + p * PIXEL + j * t->pixel, at(x + j * step));
+			for (int64_t j = 0; j < t->width; j++) {
+				char *pixel = to + c + p * PIXEL + j * t->pixel;
+				if (V == 16 && t->pixel < PIXEL) // a half of a block
+					*(half *)pixel = *(const half *)(x + j * step);
+				else
+					put(pixel, at(x + j * step));
+			}
 	for (c = end; c < t->laidRow; c += 4)
 		*(float *)(to + c) = 0;
 }
@@ -103,22 +116,25 @@ INLINE int64_t share(const directTask *t, piece c, int64_t pixels) { return pixe
 // lay lays out the rows that a piece needs, with padding, and returns their address. If
 // nothing must be laid out, it returns their address in x.
 INLINE const char *lay(const directTask *t, piece c, char *to) {
-	int64_t block = t->height * t->line * t->planes, rows = t->laidRows - (t->bandRows - c.rows) * t->stride;
-	const char *x = t->x + c.image * t->blocks * block;
+	int64_t rows = t->laidRows - (t->bandRows - c.rows) * t->stride, from = c.image * t->blocks, end = from + c.images * t->blocks;
 	if (!t->laidRow)
-		return x + c.first * t->stride * t->xRow;
-	for (int64_t n = 0; n < c.images * t->blocks; n++, x += block)
+		return t->x + from * t->height * t->line + c.first * t->stride * t->xRow;
+	char *start = to;
+	for (int64_t n = from; n < end; n++, to += t->xBlock) {
+		int64_t bytes = n * t->pixel; // of the first pixels of all blocks before this one
+		const char *x = t->x + bytes / t->plane * t->height * t->line + bytes % t->plane;
 		for (int64_t i = 0; i < rows; i++)
-			row(t, x, (c.first * t->stride + i) * t->skip - t->before, to + n * t->xBlock + i * t->xRow);
-	return to;
+			row(t, x, (c.first * t->stride + i) * t->skip - t->before, to + i * t->xRow);
+	}
+	return start;
 }
 
-// window adds to y the products of ROWS pixels with 16 outputs, over some blocks. It
+// window adds to y the products of PIXELS pixels with 16 outputs, over some blocks. It
 // prefetches what the next pixels (ahead) will read.
 INLINE void window(const directTask *t, const directPart *p, int64_t blocks, const char *x, const char *w, char *y, int fresh, const int32_t (*table)[2], const int32_t (*ahead)[2]) {
-	vec sum[ROWS][OUT];
-	int64_t corner[ROWS];
-	UNROLL for (int i = 0; i < ROWS; i++) {
+	vec sum[PIXELS][OUT];
+	int64_t corner[PIXELS];
+	UNROLL for (int i = 0; i < PIXELS; i++) {
 		corner[i] = table[i][0];
 		UNROLL for (int o = 0; o < OUT; o++)
 			sum[i][o] = fresh ? all(0) : at(y + table[i][1] + o * t->yBlock);
@@ -127,25 +143,25 @@ INLINE void window(const directTask *t, const directPart *p, int64_t blocks, con
 		for (int64_t r = 0; r < p->rows; r++) {
 			const char *number = x + b * t->xBlock + r * t->xRow;
 			if (ahead)
-				for (int i = 0; i < ROWS; i++)
+				for (int i = 0; i < PIXELS; i++)
 					__builtin_prefetch(number + ahead[i][0]);
 #pragma clang loop unroll(disable)
 			for (int64_t k = p->run; k > 0; k--, number += t->step, w += 4 * OUTS) {
 				vec v[OUT];
 				UNROLL for (int o = 0; o < OUT; o++)
 					v[o] = at(w + o * PIXEL);
-				UNROLL for (int i = 0; i < ROWS; i++)
+				UNROLL for (int i = 0; i < PIXELS; i++)
 					UNROLL for (int o = 0; o < OUT; o++)
 						sum[i][o] = fma(all(*(const float *)(number + corner[i])), v[o], sum[i][o]);
 			}
 		}
-	UNROLL for (int i = 0; i < ROWS; i++)
+	UNROLL for (int i = 0; i < PIXELS; i++)
 		UNROLL for (int o = 0; o < OUT; o++)
 			put(y + table[i][1] + o * t->yBlock, sum[i][o]);
 }
 
-// convolve adds the products of the blocks from b on to all outputs of a part, ROWS pixels
-// at a time. If fewer than ROWS pixels are left at the end, it computes the last ROWS
+// convolve adds the products of the blocks from b on to all outputs of a part, PIXELS pixels
+// at a time. If fewer than PIXELS pixels are left at the end, it computes the last PIXELS
 // pixels again, with all blocks, in the pass over the last blocks. Pixels that are written
 // twice get the same values.
 INLINE void convolve(const directTask *t, const directPart *p, int64_t pixels, int64_t b, const char *x, char *y) {
@@ -155,13 +171,13 @@ INLINE void convolve(const directTask *t, const directPart *p, int64_t pixels, i
 	const char *w = t->w + p->weights;
 	for (int64_t o = 0; o < t->outBlocks; o++, y += OUT * t->yBlock, w += t->blocks * weights) {
 		int64_t j = 0, from = b, n = blocks;
-		for (; j < pixels; j += ROWS) {
-			if (j + ROWS > pixels) {
+		for (; j < pixels; j += PIXELS) {
+			if (j + PIXELS > pixels) {
 				if (p->rows && b + blocks < t->blocks)
 					break;
-				j = pixels - ROWS, from = 0, n = t->blocks;
+				j = pixels - PIXELS, from = 0, n = t->blocks;
 			}
-			const int32_t(*ahead)[2] = o == 0 && j + 2 * ROWS <= pixels ? table + j + ROWS : 0;
+			const int32_t(*ahead)[2] = o == 0 && j + 2 * PIXELS <= pixels ? table + j + PIXELS : 0;
 			window(t, p, n, x + from * t->xBlock, w + from * weights, y, from == 0, table + j, ahead);
 		}
 	}

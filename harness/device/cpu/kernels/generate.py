@@ -5,9 +5,9 @@ FOLDER is the folder of package cpu. With WIDE, the kernels for AVX2 have vector
 floats, each in two registers, for a test of the sources with the vectors of AVX-512.
 
 Needs clang-19, lld-19 and llvm-19 (apt-get install clang-19 lld-19 llvm-19). For each CPU
-it writes FOLDER/kernels_CPU.s, the functions as data, and FOLDER/kernels_CPU.go, their
-addresses and the offsets of the tasks' fields, which the Go compiler compares with the
-fields of its structs.
+it writes FOLDER/kernels_CPU.s, the functions as data, for each of its vectors, and
+FOLDER/kernels_CPU.go, their addresses and the offsets of the tasks' fields, which the Go
+compiler compares with the fields of its structs.
 
 A kernel is compiled and linked at address 0, followed by its constants. It is refused if
 it depends on its address, needs too much stack or a C library.
@@ -19,9 +19,10 @@ COMMON = """-O3 -ffreestanding -fno-builtin -fno-stack-protector -fno-asynchrono
 	-fno-math-errno -ffp-contract=off -fno-slp-vectorize -fno-jump-tables -fno-ident -fstack-usage -Wall -Werror""".split()
 X86 = "--target=x86_64-linux-gnu -mno-red-zone -mprfchw -mfma".split()
 ARM = "--target=aarch64-linux-gnu -mno-outline-atomics -mcmodel=tiny -ffixed-x18 -ffixed-x28".split()  # 28: Go's g
-TARGETS = {  # GOARCH: bits of a vector, flags
-	"amd64": ("256", [*X86, "-mavx2"]),
-	"arm64": ("128", ARM),
+AVX512 = "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512".split()
+TARGETS = {  # GOARCH: for each vector the end of the functions' names, and flags
+	"amd64": {"256": [*X86, "-mavx2"], "512": [*X86, *AVX512]},
+	"arm64": {"128": ARM},
 }
 KERNELS = {  # file: functions
 	"winograd.c": ["winograd", "winogradWeights"],
@@ -39,7 +40,7 @@ RELATIVE = {
 	*"R_X86_64_PC32 R_X86_64_PLT32".split(),
 	*"R_AARCH64_LD_PREL_LO19 R_AARCH64_ADR_PREL_LO21 R_AARCH64_CALL26 R_AARCH64_JUMP26".split(),
 }
-ALIGN = {"amd64": 32, "arm64": 16}  # alignment of functions by Go's linker
+ALIGN = {"256": 32, "512": 64, "128": 16}  # alignment of functions: PCALIGN below, else that of Go's linker
 
 SCRIPT = """SECTIONS {
 	. = 0;
@@ -58,16 +59,16 @@ def refuse(reason, if_):
 		sys.exit(f"generate.py: {reason}")
 
 
-def kernel(tmp, source, name, flags, arch):
+def kernel(obj, name, align):
 	"""Returns the machine code and constants of a function, and its stack in bytes."""
-	obj, elf, raw = tmp / "k.o", tmp / "k.elf", tmp / "k.bin"
-	run("clang-19", *COMMON, *flags, "-ffunction-sections", "-c", HERE / source, "-o", obj)
+	tmp = obj.parent
+	elf, raw = tmp / "k.elf", tmp / "k.bin"
 	(tmp / "script").write_text(SCRIPT % name)
 	run("ld.lld-19", "-T", tmp / "script", "--gc-sections", "-e", name, "--orphan-handling=error", obj, "-o", elf)
 	for kind in re.findall(r"^\s+0x\w+ (R_\w+)", run("llvm-readobj-19", "-r", obj), re.M):
 		refuse(f"{name}: {kind} depends on the address", kind not in RELATIVE)
-	for section, align in re.findall(r"^\s*\[ *\d+\] (\S+).* (\d+)$", run("llvm-readelf-19", "-SW", elf), re.M):
-		refuse(f"{name}: constants need {align} bytes", section == ".text" and int(align) > ALIGN[arch])
+	for section, needs in re.findall(r"^\s*\[ *\d+\] (\S+).* (\d+)$", run("llvm-readelf-19", "-SW", elf), re.M):
+		refuse(f"{name}: constants need {needs} bytes", section == ".text" and int(needs) > align)
 	refuse(f"{name} does not come first", not re.search(rf"^0+ T {name}$", run("llvm-nm-19", elf), re.M))
 	calls = re.search(r"\t(call|callq|bl|blr)\t", run("llvm-objdump-19", "-d", "--no-show-raw-insn", elf))
 	refuse(f"{name} calls a function", calls)
@@ -77,12 +78,14 @@ def kernel(tmp, source, name, flags, arch):
 	return raw.read_bytes(), int(size)
 
 
-def text(name, code, stack, arch):
+def text(name, code, stack, arch, align):
 	"""Returns a function as data in Go assembly, 32 bytes in a line."""
 	code += bytes(-len(code) % 8)
 	eight = "QUAD" if arch == "amd64" else "DWORD"
 	words = [f"{eight} $0x{w:016x}" for w, in struct.iter_unpack("<Q", code)]
 	lines = ["\t" + "; ".join(words[i : i + 4]) for i in range(0, len(words), 4)]
+	if align > 32:
+		lines.insert(0, f"\tPCALIGN ${align}")
 	return "\n".join([f"\n// func {name}(): {stack} bytes of stack", f"TEXT ·{name}(SB), NOSPLIT|NOFRAME, $0-0", *lines]) + "\n"
 
 
@@ -97,13 +100,15 @@ def tasks(flags):
 	return structs
 
 
-def go(head, bits, names, structs):
+def go(head, vectors, structs):
 	"""Returns the Go file: declarations, addresses, and checks of the structs."""
+	names = [name for functions in KERNELS.values() for name in functions]
 	lines = [head, "", "package cpu", "", 'import "unsafe"', ""]
-	lines += [f"func {name}{bits}()" for name in names]
+	lines += [f"func {name}{bits}()" for bits in vectors for name in names]
 	lines += ["", "// Addresses of the functions."]
-	lines += [f"var at{name}{bits} uintptr" for name in names]
-	lines += ["", f"var kernels{bits} = kernels{{", *(f"\t{name}: at{name}{bits}," for name in names), "}"]
+	lines += [f"var at{name}{bits} uintptr" for bits in vectors for name in names]
+	for bits in vectors:
+		lines += ["", f"var kernels{bits} = kernels{{", *(f"\t{name}: at{name}{bits}," for name in names), "}"]
 	lines += ["", "// Offsets of the fields of tasks in C. Another offset in Go is an index out of range, which the", "// compiler reports."]
 	for name, (fields, size) in structs.items():
 		lines += ["", f"var _ = [1]int{{}}[unsafe.Sizeof({name}{{}})-{size}]"]
@@ -111,23 +116,30 @@ def go(head, bits, names, structs):
 	return subprocess.run("gofmt", input="\n".join(lines) + "\n", check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def assembly(arch, bits, flags):
+	"""Returns the functions for one kind of vector, and their addresses."""
+	functions, addresses = "", ""
+	for source, names in KERNELS.items():
+		with tempfile.TemporaryDirectory() as tmp:
+			obj = pathlib.Path(tmp) / "k.o"
+			run("clang-19", *COMMON, *flags, "-ffunction-sections", "-c", HERE / source, "-o", obj)
+			for name in names:
+				code, stack = kernel(obj, name, ALIGN[bits])
+				functions += text(name + bits, code, stack, arch, ALIGN[bits])
+				addresses += f"\nDATA ·at{name}{bits}(SB)/8, $·{name}{bits}(SB)\nGLOBL ·at{name}{bits}(SB), RODATA, $8\n"
+				print(f"{name}{bits}: {len(code)} bytes, {stack} of stack")
+	return functions + addresses
+
+
 def main(folder, *defined):
 	version = run("clang-19", "--version").split("\n")[0]
 	head = f"// Code generated by kernels/generate.py with {version}. DO NOT EDIT."
-	for arch, (bits, flags) in TARGETS.items():
-		flags = [*flags, *(f"-D{name}" for name in defined), "-Wno-psabi"]
-		assembly, names = f'{head}\n\n#include "textflag.h"\n', []
-		for source, functions in KERNELS.items():
-			for name in functions:
-				with tempfile.TemporaryDirectory() as tmp:
-					code, stack = kernel(pathlib.Path(tmp), source, name, flags, arch)
-				names.append(name)
-				assembly += text(name + bits, code, stack, arch)
-				print(f"{name}{bits}: {len(code)} bytes, {stack} of stack")
-		for name in names:
-			assembly += f"\nDATA ·at{name}{bits}(SB)/8, $·{name}{bits}(SB)\nGLOBL ·at{name}{bits}(SB), RODATA, $8\n"
-		(folder / f"kernels_{arch}.s").write_text(assembly)
-		(folder / f"kernels_{arch}.go").write_text(go(head, bits, names, tasks(flags)))
+	defined = [*(f"-D{name}" for name in defined), "-Wno-psabi"]
+	for arch, vectors in TARGETS.items():
+		code = [assembly(arch, bits, [*flags, *defined]) for bits, flags in vectors.items()]
+		(folder / f"kernels_{arch}.s").write_text(f'{head}\n\n#include "textflag.h"\n' + "".join(code))
+		structs = tasks([*next(iter(vectors.values())), *defined])
+		(folder / f"kernels_{arch}.go").write_text(go(head, vectors, structs))
 
 
 main(pathlib.Path(sys.argv[1]), *sys.argv[2:])
