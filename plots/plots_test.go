@@ -727,6 +727,7 @@ func TestPaperOf2016(t *testing.T) {
 		{"cifar10", "resnet-56 resnet-110", []string{"6.97", "6.43"}, "2015"},
 		{"cifar10", "resnet-56 resnet-110 resnet-110/preact", []string{"6.97", "6.61", "6.37"}, "2015 2016"},
 		{"cifar10", "plain-110 resnet-110 resnet-110/gate=exclusive/gate-bias=-6", []string{"> 20", "6.61", "8.70"}, "2016"},
+		{"cifar10", "resnet-110 resnet-110/shortcut-dropout=0.5", []string{"6.61", "> 20"}, "2016"},
 		{"cifar10", "plain-110 resnet-110", []string{"–", "6.43"}, "2015"},
 		{"cifar10", "resnet-56/preact", []string{"–"}, ""},
 		{"cifar100", "resnet-110 resnet-164/bottleneck", []string{"–", "25.16"}, "2016"},

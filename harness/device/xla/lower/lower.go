@@ -104,7 +104,7 @@ func Supports(k kernel.Kernel) error {
 		kernel.Pad, kernel.PadGrad, kernel.Add, kernel.AvgPool, kernel.AvgPoolGrad, kernel.MaxPool, kernel.MaxPoolGrad,
 		kernel.Linear, kernel.LinearGradInput, kernel.LinearGradWeight, kernel.LinearGradBias,
 		kernel.CrossEntropy, kernel.CrossEntropyGrad, kernel.Batch, kernel.Accumulate, kernel.AllReduce,
-		kernel.ReLU, kernel.ReLUGrad, kernel.Scale, kernel.Gate, kernel.GateGrad:
+		kernel.ReLU, kernel.ReLUGrad, kernel.Scale, kernel.Gate, kernel.GateGrad, kernel.Dropout:
 		return nil
 	}
 	if k, ok := k.(kernel.Optimizer); ok && hasOptimizer(k) {
@@ -151,6 +151,8 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 		return gate(e, k, in)
 	case kernel.GateGrad:
 		return gateGrad(e, k, in)
+	case kernel.Dropout:
+		return e.dropout(k, in)
 	case kernel.MaxPool:
 		return maxPool(e, k, in)
 	case kernel.MaxPoolGrad:
@@ -231,7 +233,7 @@ func (e *emitter) instr(c *program.Instr) {
 	if b, ok := k.(kernel.Batch); ok && e.microIndex != nil {
 		first := e.add(e.mul(*e.microIndex, e.constant(float64(b.Images), i32)), e.constant(float64(b.First), i32))
 		in[kernel.BatchRows] = e.rows(in[kernel.BatchRows], first, b.Images)
-		k = kernel.Batch{H: b.H, W: b.W, Pad: b.Pad}
+		k = kernel.Batch{H: b.H, W: b.W, Pad: b.Pad, Noise: b.Noise}
 	} else if ok && b.First > 0 {
 		// Do not begin before the gradients of the previous micro-batch are complete, so that
 		// the memory of its activations is free.
