@@ -152,7 +152,7 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 	case kernel.GateGrad:
 		return gateGrad(e, k, in)
 	case kernel.Dropout:
-		return e.dropout(k, in)
+		return dropout(e, k, in)
 	case kernel.MaxPool:
 		return maxPool(e, k, in)
 	case kernel.MaxPoolGrad:
