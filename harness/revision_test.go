@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 2449dd032a403b580e4f85e2"},
-		{"device/cpu", cpu.Revision, "3 6d32f839fc7649a4f3b278fa"},
+		{"device/cpu", cpu.Revision, "3 e9a224dddfd22dafcfebd4c9"},
 		{"device/xla/lower", lower.Revision, "2 764913171813147399f0773c"},
 	} {
 		got, err := fingerprint(c.folder)
