@@ -191,10 +191,10 @@ unpack() {
 # and the system's library have priority.
 onednn() { want has_onednn "oneDNN (39 MB)" onednn "$here/harness/device/cpu/wheels/cpu.txt"; }
 
-# oneDNN is only faster with AVX-512. When preparing for other machines, they may have that.
+# oneDNN is only used in bf16. When preparing for other machines, they may have that.
 onednn_if_used() {
 	if [ "${DEPTHLAB_ONEDNN_KERNELS:-}" = library ] || [ -n "${preparing:-}" ] ||
-		{ [ "${DEPTHLAB_CPU:-avx512}" = avx512 ] && grep -qs avx512f /proc/cpuinfo; }; then
+		{ [ "${DEPTHLAB_CPU:-avx512}" = avx512 ] && grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo; }; then
 		onednn
 	fi
 }

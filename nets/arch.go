@@ -47,6 +47,7 @@ func (o Order) String() string { return orders[o] }
 type Weights struct {
 	Shortcut float32 // constant factor of the shortcut; 0 for none
 	Branch   float32 // constant factor of the branch; 0 for none
+	Dropout  float32 // probability that an element of the shortcut is dropped; 0 for none
 	Gate     Gate
 	Start    float32 // bias of the gates before training
 }
@@ -122,7 +123,7 @@ func (a Arch) layers() int {
 //	bottleneck   CIFAR nets: blocks are bottlenecks; depths 9n+2
 //	preact, relu-preact, relu-before-add, bn-after-add
 //	             residual CIFAR nets: another order of activations (Order)
-//	scale=0.5, branch-scale=0.5, gate=exclusive, gate=shortcut, gate-bias=-6
+//	scale=0.5, branch-scale=0.5, shortcut-dropout=0.5, gate=exclusive, gate=shortcut, gate-bias=-6
 //	             residual nets: factors of shortcut and branch (Weights)
 //	v1.5         bottlenecks: stride on the 3x3 convolution
 //	pool-pad1    ImageNet nets: PyTorch's padding of the max-pool
@@ -190,7 +191,7 @@ func parseArch(parts []string) (a Arch, err error) {
 			}
 			a = a.torchvision()
 		default:
-			return a, fmt.Errorf("variant %q is unknown; want A, B, C, split, single, bottleneck, preact, relu-preact, relu-before-add, bn-after-add, scale=0.5, branch-scale=0.5, gate=exclusive, gate=shortcut, gate-bias=-6, v1.5, pool-pad1 or torchvision", v)
+			return a, fmt.Errorf("variant %q is unknown; want A, B, C, split, single, bottleneck, preact, relu-preact, relu-before-add, bn-after-add, scale=0.5, branch-scale=0.5, shortcut-dropout=0.5, gate=exclusive, gate=shortcut, gate-bias=-6, v1.5, pool-pad1 or torchvision", v)
 		}
 	}
 	if a.Residual && a.Shortcut == 0 {
@@ -235,10 +236,12 @@ func (w *Weights) parse(variant string) error {
 		}
 		w.Gate = Gate(g)
 		return nil
+	case "shortcut-dropout":
+		return number(&w.Dropout, least, 1-least)
 	case "gate-bias":
 		return number(&w.Start, -most, most)
 	}
-	return fmt.Errorf("variant %q is unknown; with a value there are scale, branch-scale, gate and gate-bias", variant)
+	return fmt.Errorf("variant %q is unknown; with a value there are scale, branch-scale, shortcut-dropout, gate and gate-bias", variant)
 }
 
 // usual is the shortcut of the paper's residual net of this kind: B for bottlenecks, else
@@ -272,7 +275,9 @@ func (a Arch) check() error {
 	case a.Weights != Weights{} && a.Order != Original:
 		return fmt.Errorf("%s is for blocks that end with a rectifier, and with %s they do not", a.Weights.variants()[0], a.Order)
 	case a.Weights.Start != 0 && a.Weights.Gate == NoGate:
-		return fmt.Errorf("gate-bias is about gates, and there are none; add gate=exclusive or gate=shortcut")
+		return fmt.Errorf("gate-bias=%g sets the bias of gates, but this net has no gates; add gate=exclusive or gate=shortcut", a.Weights.Start)
+	case a.Weights.Dropout != 0 && (a.Weights.Gate != NoGate || a.Weights.Shortcut != 0):
+		return fmt.Errorf("shortcut-dropout, scale and gate exclude each other: each replaces the identity on the shortcut; leave out all but one")
 	case a.Weights.Gate != NoGate && (a.Weights.Shortcut != 0 || a.Weights.Branch != 0):
 		return fmt.Errorf("gates and constant factors exclude each other; leave out gate or scale")
 	case a.Where == kernel.Split && !a.Residual:
@@ -377,6 +382,7 @@ func (w Weights) variants() (all []string) {
 	}
 	number("scale", w.Shortcut)
 	number("branch-scale", w.Branch)
+	number("shortcut-dropout", w.Dropout)
 	if w.Gate != NoGate {
 		all = append(all, "gate="+w.Gate.String())
 	}

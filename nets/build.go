@@ -81,6 +81,7 @@ type Graph struct {
 	Expr   *G.ExprGraph
 	Input  *G.Node // (N, Channels, rows, columns)
 	Label  *G.Node // int32 (N)
+	Noise  *G.Node // int32 (N), random bits of each image; nil without dropout
 	Logits *G.Node // (N, Classes)
 	Loss   *G.Node // scalar
 	Params []*Param
@@ -94,6 +95,10 @@ func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 	g := b.g
 	g.Input = G.NewTensor(g.Expr, G.Float32, 4, G.WithShape(c.Batch, c.Channels, c.Size, c.Columns()), G.WithName("input"))
 	g.Label = G.NewTensor(g.Expr, tensor.Int32, 1, G.WithShape(c.Batch), G.WithName("label"))
+
+	if a.Weights.Dropout != 0 && m != Eval {
+		g.Noise = G.NewTensor(g.Expr, tensor.Int32, 1, G.WithShape(c.Batch), G.WithName("noise"))
+	}
 
 	stages, width := a.stages()
 	b.err = a.CheckSize(c.shorter())
@@ -137,10 +142,11 @@ func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 // builder builds a graph layer by layer. It keeps the first error, so that the
 // definition of a net reads as a list of layers.
 type builder struct {
-	mode Mode
-	cfg  Config
-	g    *Graph
-	err  error
+	mode     Mode
+	cfg      Config
+	g        *Graph
+	dropouts int // so far
+	err      error
 }
 
 // stem makes the layers before the first block: the 7x7 convolution and max-pool of
@@ -230,6 +236,8 @@ func (b *builder) weighted(a Arch, path, norm string, x, y, side *G.Node, stride
 		side = b.apply(kernel.Gate{Carry: true}, path+"gate", side, z, bias)
 	case w.Shortcut != 0:
 		side = b.apply(kernel.Scale{By: w.Shortcut}, path+"scale", side)
+	case w.Dropout != 0:
+		side = b.dropout(w.Dropout, path+"dropout", side)
 	}
 	switch w := a.Weights; {
 	case w.Gate == Exclusive:
@@ -240,6 +248,17 @@ func (b *builder) weighted(a Arch, path, norm string, x, y, side *G.Node, stride
 		return b.norm(norm, y, side, true)
 	}
 	return b.apply(kernel.ReLU{}, path+"relu", b.apply(kernel.Add{}, path+"add", y, side))
+}
+
+// dropout sets random elements to 0 in training, also where batch norm's statistics are
+// averaged. In tests it multiplies by the probability that an element is kept.
+func (b *builder) dropout(rate float32, layer string, x *G.Node) *G.Node {
+	if b.mode == Eval {
+		return b.apply(kernel.Scale{By: 1 - rate}, layer, x)
+	}
+	k := kernel.Dropout{Rate: rate, Layer: b.dropouts}
+	b.dropouts++
+	return b.apply(k, layer, x, b.g.Noise)
 }
 
 // preact is a block with full pre-activation (He et al. 2016, "Identity Mappings in

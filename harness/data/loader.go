@@ -134,9 +134,9 @@ func (l *Loader) fill(c *photo.Cutter, file []byte, t task) []byte {
 		if err != nil {
 			b.errs[t.slot] = err
 		} else {
-			row := Row{int32(t.slot)}
+			row := Row{int32(t.slot), 0, 0, s.Noise}
 			if s.Flip {
-				row[3] = 1
+				row[3] |= 1
 			}
 			b.Rows[t.slot], b.Labels[t.slot] = row, l.set.Labels[s.Image]
 		}

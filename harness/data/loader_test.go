@@ -33,7 +33,7 @@ func TestShotsOfPlan(t *testing.T) {
 			t.Fatalf("step %d: %d shots of %d images", step, len(got), len(rows))
 		}
 		for i, s := range got {
-			if s.Image != rows[i][0] || s.Flip != (rows[i][3] != 0) {
+			if s.Image != rows[i][0] || s.Flip != (rows[i][3]&1 != 0) || s.Noise != rows[i][3]&^1 {
 				t.Fatalf("step %d, slot %d: %v for %v", step, i, s, rows[i])
 			}
 			v := s.View

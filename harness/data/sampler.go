@@ -6,7 +6,8 @@ package data
 import "fmt"
 
 // Row selects and augments one image: its index in the set, the top and left of the crop
-// in the padded image, and 1 to flip it left-right. Index -1 leaves the slot empty. (The
+// in the padded image, and random bits. The lowest bit is 1 to flip the image left-right;
+// from all of them dropout makes the image's masks. Index -1 leaves the slot empty. (The
 // same type as device.Row.)
 type Row = [4]int32
 
@@ -17,7 +18,7 @@ type Row = [4]int32
 // Sample p of a run, counted from 0, is in slot p mod Batch of step p div Batch. It
 // belongs to epoch p div N and is image p mod N in that epoch's order. The order is a
 // permutation that the Fisher-Yates shuffle draws from (Seed, epoch). Crop and flip are
-// drawn from (Seed, p). So a batch may hold the end of one epoch and the start of the
+// drawn from (Seed, p), and so is the noise of dropout. So a batch may hold the end of one epoch and the start of the
 // next, no image is left out, and every row is a function of (Seed, step, slot).
 //
 // The methods cache the latest orders, so they are not safe for concurrent use.
@@ -65,12 +66,20 @@ func (p *Sampler) Rows(step int, dst []Row) []Row {
 			places := uint64(2*p.Pad + 1)
 			row[1], row[2] = int32(r.below(places)), int32(r.below(places))
 		}
-		if p.Flip {
-			row[3] = int32(r.next() >> 63)
-		}
+		row[3] = rowBits(r.next(), p.Flip)
 		dst = append(dst, row)
 	}
 	return dst
+}
+
+// rowBits makes the random bits of a row from a random number. Its highest bit says whether
+// the image is flipped; the 31 bits below it are the others.
+func rowBits(x uint64, flip bool) int32 {
+	b := int32(x >> 31 &^ 1)
+	if flip {
+		b |= int32(x >> 63)
+	}
+	return b
 }
 
 // orderOf is the order of the images in an epoch.

@@ -76,7 +76,7 @@ func TestRowDependsOnSeedStepSlotAlone(t *testing.T) {
 	// An image's crop and flip do not change the order of the images.
 	still := &Sampler{Seed: 7, N: 1000, Batch: 64}
 	for i, r := range still.Rows(3, nil) {
-		if r != (Row{all[3][i][0], 0, 0, 0}) {
+		if r != (Row{all[3][i][0], 0, 0, r[3] &^ 1}) {
 			t.Fatalf("without augmentation slot %d is %v, with it %v", i, r, all[3][i])
 		}
 	}
@@ -86,7 +86,7 @@ func TestRowDependsOnSeedStepSlotAlone(t *testing.T) {
 func TestSamplerBits(t *testing.T) {
 	p := Sampler{Seed: 0, N: 50000, Batch: 128, Pad: 4, Flip: true}
 	got := slices.Concat(p.Rows(0, nil)[:2], p.Rows(63999, nil)[126:])
-	want := []Row{{30827, 8, 4, 0}, {37509, 4, 6, 0}, {35290, 6, 0, 0}, {25600, 3, 4, 0}}
+	want := []Row{{30827, 8, 4, -90490472}, {37509, 4, 6, 1361761758}, {35290, 6, 0, -639411538}, {25600, 3, 4, 1871416648}}
 	if !slices.Equal(got, want) {
 		t.Errorf("rows are %v, want %v", got, want)
 	}
@@ -98,7 +98,7 @@ func TestCropAndFlipAreUniform(t *testing.T) {
 	var flips, sum int
 	for _, r := range p.Rows(0, nil) {
 		place[r[1]*9+r[2]]++
-		flips += int(r[3])
+		flips += int(r[3] & 1)
 		sum++
 	}
 	chi := 0.0
@@ -110,6 +110,35 @@ func TestCropAndFlipAreUniform(t *testing.T) {
 	}
 	if f := float64(flips) / float64(sum); math.Abs(f-0.5) > 0.012 {
 		t.Errorf("%.3f of the samples are flipped", f)
+	}
+}
+
+// The random bits of rows: each is 1 as often as 0, no two rows have the same, and the
+// flip does not depend on whether the images are cropped. Without flips the lowest is 0.
+func TestNoise(t *testing.T) {
+	const n = 20000
+	p := Sampler{Seed: 3, N: 50, Batch: n, Pad: 4, Flip: true}
+	var ones [32]int
+	seen := map[int32]bool{}
+	for _, r := range p.Rows(0, nil) {
+		seen[r[3]] = true
+		for b := range ones {
+			ones[b] += int(r[3] >> b & 1)
+		}
+	}
+	for b, k := range ones {
+		if deviation := float64(k-n/2) / math.Sqrt(n/4.); math.Abs(deviation) > 4 {
+			t.Errorf("bit %d is 1 in %d of %d rows", b, k, n)
+		}
+	}
+	if n-len(seen) > 3 { // 0.05 pairs are expected
+		t.Errorf("%d rows have %d different bits", n, len(seen))
+	}
+	p.Flip = false
+	for slot, r := range p.Rows(0, nil) {
+		if r[3]&1 != 0 || !seen[r[3]] && !seen[r[3]|1] {
+			t.Fatalf("without flips slot %d has the bits %#x", slot, r[3])
+		}
 	}
 }
 
@@ -200,7 +229,7 @@ func FuzzSampler(f *testing.F) {
 		}
 		seen := map[uint64]map[int32]bool{}
 		for slot, r := range rows {
-			if !slices.Contains(images, r[0]) || r[1] < 0 || r[2] < 0 || int(r[1]) > 2*pad || int(r[2]) > 2*pad || r[3]&^1 != 0 || r[3] == 1 && !flip {
+			if !slices.Contains(images, r[0]) || r[1] < 0 || r[2] < 0 || int(r[1]) > 2*pad || int(r[2]) > 2*pad || r[3]&1 == 1 && !flip {
 				t.Fatalf("row %v", r)
 			}
 			epoch := (uint64(step)*uint64(batch) + uint64(slot)) / uint64(len(images))

@@ -12,6 +12,7 @@ import (
 type Shot struct {
 	Image int32 // -1 marks an empty slot
 	Flip  bool
+	Noise int32 // random bits of dropout; the lowest is not used
 	View  photo.View
 }
 
@@ -41,7 +42,7 @@ func (p *Sampler) Shots(step int, look Look, dst []Shot) []Shot {
 		for c := range shift {
 			v.Shift[c] = int(math.Round(shift[c]))
 		}
-		dst = append(dst, Shot{row[0], row[3] != 0, v})
+		dst = append(dst, Shot{row[0], row[3]&1 != 0, row[3] &^ 1, v})
 	}
 	return dst
 }

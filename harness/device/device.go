@@ -106,7 +106,8 @@ type Options struct {
 type Choice struct{ Key, Value string }
 
 // Row selects and augments one image of the resident data set: its index, the
-// top and left of the crop in the padded image, and 1 to flip it left-right.
+// top and left of the crop in the padded image, and random bits. The lowest bit is 1 to
+// flip the image left-right; from all of them dropout makes the image's masks.
 // Index -1 marks an empty slot: its label is -1 and it adds to no sum.
 type Row = [4]int32
 

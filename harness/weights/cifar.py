@@ -9,7 +9,7 @@ Or from the command line: python FILE.py WEIGHTS. Needs torch, and nothing else.
 import json, struct, sys
 import torch
 from torch import nn
-from torch.nn.functional import pad
+from torch.nn.functional import dropout, pad
 
 CONFIG = {}
 
@@ -32,7 +32,7 @@ class Block(nn.Module):
     def __init__(self, inside, width, stride, first, c):
         super().__init__()
         self.order, self.residual, self.gated = c["order"], c["residual"], c["gate"]
-        self.scale, self.branch_scale = c["scale"], c["branch_scale"]
+        self.scale, self.branch_scale, self.dropout = c["scale"], c["branch_scale"], c["shortcut_dropout"]
         if c["bottleneck"]:
             strides = (1, stride) if c["stride_on_3x3"] else (stride, 1)
             layers = [(width, 1, strides[0]), (width, 3, strides[1]), (4 * width, 1, 1)]
@@ -76,6 +76,8 @@ class Block(nn.Module):
             side = (1 - gate) * side
         if self.gated == "exclusive":
             y = gate * y
+        if self.dropout:  # what is kept is not divided by 1 - dropout, as PyTorch does
+            side = (1 - self.dropout) * dropout(side, self.dropout, self.training)
         return (self.branch_scale * y + self.scale * side).relu()
 
     def preactivated(self, x):

@@ -34,9 +34,9 @@ func classFile(arch nets.Arch, weights string) string {
 // writeClass writes the class of a net to a Python file. It fails if another file is there.
 func writeClass(path string, arch nets.Arch, info *Info, weights string) error {
 	yes := map[bool]string{true: "True", false: "False"}
-	config := fmt.Sprintf("dict(net=%q, blocks=%d, residual=%s, bottleneck=%s, single=%s, order=%q, shortcut=%q, split=%s,\n              stride_on_3x3=%s, scale=%g, branch_scale=%g, gate=%q, channels=%d, classes=%d, eps=%g)",
+	config := fmt.Sprintf("dict(net=%q, blocks=%d, residual=%s, bottleneck=%s, single=%s, order=%q, shortcut=%q, split=%s,\n              stride_on_3x3=%s, scale=%g, branch_scale=%g, shortcut_dropout=%g, gate=%q, channels=%d, classes=%d, eps=%g)",
 		arch, arch.Blocks(), yes[arch.Residual], yes[arch.Bottleneck], yes[arch.Single], arch.Order, strings.Trim(string(arch.Shortcut), "\x00"),
-		yes[arch.Where == kernel.Split], yes[arch.V15], cmp.Or(arch.Weights.Shortcut, 1), cmp.Or(arch.Weights.Branch, 1), arch.Weights.Gate, info.Channels, info.Classes, info.Eps)
+		yes[arch.Where == kernel.Split], yes[arch.V15], cmp.Or(arch.Weights.Shortcut, 1), cmp.Or(arch.Weights.Branch, 1), arch.Weights.Dropout, arch.Weights.Gate, info.Channels, info.Classes, info.Eps)
 	module := strings.TrimSuffix(filepath.Base(path), ".py")
 	text := []byte(strings.NewReplacer("CONFIG = {}", "CONFIG = "+config, "NET", arch.String(), "FILE", module, "WEIGHTS", filepath.Base(weights)).Replace(cifarClass))
 	before, err := os.ReadFile(path)

@@ -22,7 +22,7 @@ var classNets = []string{
 	"plain-8", "plain-11/bottleneck", "resnet-8", "resnet-8/split", "resnet-8/B", "resnet-8/C", "resnet-14", "resnet-5/single", "resnet-11/bottleneck",
 	"resnet-11/A/bottleneck", "resnet-11/bottleneck/v1.5", "resnet-8/preact", "resnet-8/C/preact", "resnet-11/bottleneck/preact",
 	"resnet-11/bottleneck/relu-preact", "resnet-8/relu-before-add", "resnet-8/B/bn-after-add", "resnet-8/scale=0.5/branch-scale=0.25", "resnet-8/gate=shortcut",
-	"resnet-8/B/gate=exclusive/gate-bias=-1",
+	"resnet-8/B/gate=exclusive/gate-bias=-1", "resnet-8/shortcut-dropout=0.25",
 }
 
 // loaded has the files that PyTorch 2.11 loaded, and its scores of an image.

@@ -46,7 +46,7 @@ func TestDump(t *testing.T) {
 	}{
 		{"plain-8", 32, nets.Train}, {"resnet-8", 32, nets.Train}, {"resnet-8/B", 32, nets.Train}, {"resnet-8", 32, nets.Eval}, {"resnet-8", 32, nets.Calibrate},
 		{"resnet-18", 64, nets.Train}, {"resnet-11/bottleneck", 32, nets.Train}, {"resnet-8/preact", 32, nets.Train},
-		{"resnet-8/gate=exclusive", 32, nets.Train},
+		{"resnet-8/gate=exclusive", 32, nets.Train}, {"resnet-8/shortcut-dropout=0.5", 32, nets.Train}, {"resnet-8/shortcut-dropout=0.5", 32, nets.Eval},
 	} {
 		cfg := config(4)
 		cfg.Group, cfg.Size = 2, c.size

@@ -79,6 +79,9 @@ func (l *lowering) inputs() {
 	p.Fill = l.buffer("fill", kernel.Float32, program.Input, c.Channels)
 	p.Input = l.buffer("input", kernel.Float32, program.Input, l.graph.Input.Shape()...)
 	p.Label = l.buffer("label", kernel.Int32, program.Input, l.graph.Label.Shape()...)
+	if l.graph.Noise != nil {
+		p.Noise = l.buffer("noise", kernel.Int32, program.Input, l.graph.Noise.Shape()...)
+	}
 	if l.mode == nets.Eval {
 		p.Logits = l.buffer("logits", kernel.Float32, program.Input, l.images, c.Classes)
 	}
@@ -176,6 +179,9 @@ func (l *lowering) ranges() []string {
 func (l *lowering) leaves() {
 	l.values, l.calls, l.grads = map[*G.Node]program.BufID{}, map[call]int{}, map[*G.Node]string{}
 	l.values[l.graph.Input], l.values[l.graph.Label] = l.p.Input, l.p.Label
+	if l.graph.Noise != nil {
+		l.values[l.graph.Noise] = l.p.Noise
+	}
 	for _, p := range l.graph.Params {
 		l.values[p.Node] = l.id(p.Name)
 		if l.mode == nets.Train {
@@ -226,7 +232,11 @@ func (l *lowering) load() {
 		k.Images = l.cfg.MicroBatch
 		k.First = l.part * k.Images
 	}
-	l.emit(k, "batch", program.Load, []program.BufID{p.Input, p.Label}, in)
+	out := []program.BufID{p.Input, p.Label}
+	if p.Noise != program.None {
+		k.Noise, out = true, append(out, p.Noise)
+	}
+	l.emit(k, "batch", program.Load, out, in)
 }
 
 // nodes lowers the graph in the order in which its nodes were made. That order is

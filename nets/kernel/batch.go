@@ -8,18 +8,21 @@ import "fmt"
 //
 //	images uint8 (D,C,H',W'), labels int32 (D), rows int32 (N,4),
 //	mean (C,H',W'), scale (C), fill (C) -> input (N,C,H,W), label int32 (N)
+//	and, with Noise, noise int32 (N)
 //
-// If the batch is cut into micro-batches, input and label are one micro-batch: Images
-// rows, starting at row First.
+// If the batch is cut into micro-batches, the outputs are one micro-batch: Images rows,
+// starting at row First.
 //
 // A row is the image's index, the top and left of the crop in the image padded by Pad on
-// each side, and 1 to flip it left-right. A pixel inside the image becomes (pixel - mean)
-// * scale, a pixel of the padding fill. Index -1 marks an empty slot: its input is zeros
-// and its label -1.
+// each side, and random bits. If the lowest bit is 1, the image is flipped left-right. All
+// of the bits are the noise, which Dropout makes masks from. A pixel inside the image
+// becomes (pixel - mean) * scale, a pixel of the padding fill. Index -1 marks an empty
+// slot: its input is zeros and its label -1.
 type Batch struct {
 	H, W          int // rows and columns of the crop
 	Pad           int
 	First, Images int // First row and number of rows of a micro-batch; Images 0 means all rows
+	Noise         bool
 }
 
 // The indices of Batch's operands.
@@ -36,6 +39,9 @@ func (k Batch) String() string {
 	s := fmt.Sprintf("batch %dx%d p%d", k.H, k.W, k.Pad)
 	if k.Images > 0 {
 		s += fmt.Sprintf(" rows %d-%d", k.First, k.First+k.Images-1)
+	}
+	if k.Noise {
+		s += " +noise"
 	}
 	return s
 }
@@ -62,11 +68,16 @@ func (k Batch) Shape(in []Shape) ([]Shape, error) {
 		return nil, fmt.Errorf("%s: the crop is larger than the padded image of %v", k, images)
 	}
 	n := k.images(in[2])
-	return []Shape{{n, c, k.H, k.W}, {n}}, nil
+	return []Shape{{n, c, k.H, k.W}, {n}, {n}}[:len(k.Types())], nil
 }
 
-// Types: labels are int32.
-func (k Batch) Types() []DType { return []DType{Float32, Int32} }
+// Types: labels and noise are int32.
+func (k Batch) Types() []DType {
+	if k.Noise {
+		return []DType{Float32, Int32, Int32}
+	}
+	return []DType{Float32, Int32}
+}
 
 func (k Batch) Cost(in []Shape) (flops, bytes int64) {
 	n := int64(k.images(in[2]) * in[0][1] * k.H * k.W)
@@ -82,6 +93,9 @@ func (k Batch) Ref(out, in []Tensor) {
 	x, label := out[0].F32, out[1].I32
 	parallel(len(label), func(n int) {
 		row := rows[n*4:][:4]
+		if k.Noise {
+			out[2].I32[n] = row[3]
+		}
 		if row[0] < 0 {
 			label[n] = -1
 			clear(x[n*C*k.H*k.W:][:C*k.H*k.W])
@@ -95,7 +109,7 @@ func (k Batch) Ref(out, in []Tensor) {
 				dst := x[((n*C+c)*k.H+h)*k.W:][:k.W]
 				for w := range dst {
 					ix := w
-					if row[3] != 0 {
+					if row[3]&1 != 0 {
 						ix = k.W - 1 - w
 					}
 					ix += int(row[2]) - k.Pad

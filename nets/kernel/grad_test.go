@@ -177,6 +177,13 @@ func gradCases() []gradCase {
 		name: "scale", k: Scale{0.3}, in: []Tensor{random(r, 0, 2, 3, 4, 3)},
 		grads: func(t testing.TB, _, _ []Tensor, dy Tensor) []Tensor { return apply(t, Scale{0.3}, dy) },
 	})
+	for _, k := range []Dropout{{Rate: 0.5}, {Rate: 0.2, Layer: 3}} {
+		noise := labels(7, -123456789)
+		cases = append(cases, gradCase{
+			name: k.String(), k: k, in: []Tensor{random(r, 0, 2, 3, 4, 3), noise},
+			grads: func(t testing.TB, _, _ []Tensor, dy Tensor) []Tensor { return apply(t, k, dy, noise) },
+		})
+	}
 	for _, k := range []Gate{{}, {Carry: true}} {
 		cases = append(cases, gradCase{
 			name: k.String(), k: k, in: []Tensor{random(r, 0, 2, 3, 4, 3), random(r, 0, 2, 3, 4, 3), random(r, -1, 3)},

@@ -44,6 +44,7 @@ var good = []struct {
 	{Scale{0.5}, s(ints{2, 4, 7, 6}), s(ints{2, 4, 7, 6})},
 	{Gate{}, s(ints{2, 4, 7, 6}, ints{2, 4, 7, 6}, ints{4}), s(ints{2, 4, 7, 6})},
 	{GateGrad{Gate{Carry: true}}, s(ints{2, 4, 7, 6}, ints{2, 4, 7, 6}, ints{4}, ints{2, 4, 7, 6}), s(ints{2, 4, 7, 6}, ints{2, 4, 7, 6}, ints{4})},
+	{Dropout{0.5, 1}, s(ints{2, 4, 7, 6}, ints{2}), s(ints{2, 4, 7, 6})},
 	{AvgPool{}, s(ints{2, 4, 7, 6}), s(ints{2, 4})},
 	{AvgPoolGrad{7, 6}, s(ints{2, 4}), s(ints{2, 4, 7, 6})},
 	{Linear{10}, s(ints{2, 4}, ints{10, 4}, ints{10}), s(ints{2, 10})},
@@ -57,6 +58,7 @@ var good = []struct {
 	{Accumulate{}, s(ints{9}, ints{9}), s(ints{9})},
 	{AllReduce{2}, s(ints{9}), s(ints{9})},
 	{Batch{H: 6, W: 6, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 6, 6}, ints{2})},
+	{Batch{H: 6, W: 6, Pad: 1, Noise: true}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 6, 6}, ints{2}, ints{2})},
 	{Batch{H: 4, W: 7, Pad: 1}, s(ints{9, 3, 6, 5}, ints{9}, ints{2, 4}, ints{3, 6, 5}, ints{3}, ints{3}), s(ints{2, 3, 4, 7}, ints{2})},
 }
 
@@ -144,6 +146,7 @@ func TestShapesThatDoNotFit(t *testing.T) {
 		{Gate{}, s(ints{2, 4, 7, 6}, ints{2, 4, 7, 6}, ints{3}), "the bias has shape (3), want (4)"},
 		{Gate{}, s(ints{2, 4, 7, 6}, ints{2, 4, 7, 5}, ints{4}), "want (2,4,7,6)"},
 		{GateGrad{}, s(ints{2, 4, 7, 6}, ints{2, 4, 7, 6}, ints{4}, ints{2, 4, 6, 7}), "want (2,4,7,6)"},
+		{Dropout{}, s(ints{2, 4, 7, 6}, ints{3}), "2 images but noise for 3"},
 		{Linear{10}, s(ints{2, 4}, ints{10, 5}, ints{10}), "do not fit"},
 		{Linear{10}, s(ints{2, 4}, ints{10, 4}, ints{9}), "do not fit"},
 		{LinearGradInput{}, s(ints{10, 4}, ints{2, 9}), "do not fit"},

@@ -28,6 +28,7 @@ var derivatives = map[string]rule{
 	kind(kernel.ReLU{}):         {-1, reluGrad},
 	kind(kernel.Scale{}):        {-1, scaleGrad},
 	kind(kernel.Gate{}):         {-1, gateGrad},
+	kind(kernel.Dropout{}):      {1, dropoutGrad},
 	kind(kernel.MaxPool{}):      {-1, maxPoolGrad},
 	kind(kernel.AvgPool{}):      {-1, avgPoolGrad},
 	kind(kernel.Linear{}):       {-1, linearGrad},
@@ -113,6 +114,13 @@ func gateGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 		g.add(kernel.GateGrad{Gate: k}, i, in[0], in[1], in[2], dy)
 	}
 	return g.list, g.err
+}
+
+// dropoutGrad masks the gradient as the forward pass masks x. The noise has no gradient.
+func dropoutGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
+	g := nodes{layer: o.Layer}
+	g.add(o.Kernel, 0, dy, in[1])
+	return append(g.list, nil), g.err
 }
 
 func maxPoolGrad(o *Op, in G.Nodes, _, dy *G.Node) (G.Nodes, error) {

@@ -127,6 +127,7 @@ type Roles struct {
 	Mean, Scale, Fill BufID // normalisation of images and padding; written once
 	Rows, Rates       BufID // batch rows and learning rates; written before each step
 	Input, Label      BufID // the batch that the net sees
+	Noise             BufID // random bits of each image of the batch, for dropout; None without
 	Logits            BufID // of an evaluation; read by the host
 	Loss, Wrong       BufID // mean loss and number of wrong answers; read by the host after each step
 	Params, Grads     BufID // spans of all parameters and of their gradients
@@ -150,6 +151,7 @@ var roles = []struct {
 	{"rates", func(r *Roles) *BufID { return &r.Rates }, Input, kernel.Float32, kernel.Shape{2}},
 	{"input", func(r *Roles) *BufID { return &r.Input }, Input, kernel.Float32, kernel.Shape{0, 0, 0, 0}},
 	{"label", func(r *Roles) *BufID { return &r.Label }, Input, kernel.Int32, kernel.Shape{0}},
+	{"noise", func(r *Roles) *BufID { return &r.Noise }, Input, kernel.Int32, kernel.Shape{0}},
 	{"logits", func(r *Roles) *BufID { return &r.Logits }, Input, kernel.Float32, kernel.Shape{0, 0}},
 	{"loss", func(r *Roles) *BufID { return &r.Loss }, Metric, kernel.Float32, kernel.Shape{1}},
 	{"wrong", func(r *Roles) *BufID { return &r.Wrong }, Metric, kernel.Float32, kernel.Shape{1}},

@@ -104,7 +104,7 @@ func (c *compiler) tensors(ids []program.BufID, ms []mem) []kernel.Tensor {
 	return ts
 }
 
-// batch: images, labels, rows, mean, scale, fill -> input, label.
+// batch: images, labels, rows, mean, scale, fill -> input, label, noise.
 func (c *compiler) batch(k kernel.Batch) error {
 	instr := c.instr
 	out, err := c.plainAll(instr.Out, c.out)
@@ -131,6 +131,9 @@ func loadImage(k kernel.Batch, out, in []kernel.Tensor, n int) {
 	x, label := out[0].F32, out[1].I32
 	area := k.H * k.W
 	row := rows[n*4:][:4]
+	if k.Noise {
+		out[2].I32[n] = row[3]
+	}
 	d := int(row[0])
 	if d < 0 {
 		label[n] = -1
@@ -158,7 +161,7 @@ func loadImage(k kernel.Batch, out, in []kernel.Tensor, n int) {
 			for i, p := range pixels {
 				inside[i] = (float32(p) - average[i]) * s
 			}
-			if row[3] != 0 {
+			if row[3]&1 != 0 {
 				slices.Reverse(dst)
 			}
 		}

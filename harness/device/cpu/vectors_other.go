@@ -4,11 +4,7 @@
 
 package cpu
 
-import "unsafe"
-
 // Open fails on these CPUs (Missing in isa.go), so that none of these is called.
 
-func vectors(string) own           { return own{} }
-func halves() kernels              { return kernels{} }
-func call(uintptr, unsafe.Pointer) { panic("no kernels for this CPU") }
-func pause()                       {}
+func vectors(string) own { return own{} }
+func halves() kernels    { return kernels{} }

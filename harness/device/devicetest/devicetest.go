@@ -46,6 +46,7 @@ func Run(t *testing.T, start func(testing.TB) device.Device, precisions ...devic
 			}
 			t.Run("optimizers", s.optimizers)
 			t.Run("micro-batches", s.microBatches)
+			t.Run("dropout", s.dropout)
 			t.Run("launch", s.launch)
 			t.Run("repeat", s.repeat)
 			t.Run("calibrate", s.calibrate)
@@ -257,7 +258,7 @@ func (n *net) plan(first, steps int, rate float32) device.Launch {
 			h := Hashes(fmt.Sprintf("%srow %d %d", n.salt, step, slot), 3)
 			around := uint32(2*n.cfg.Pad + 1)
 			index := (step*n.cfg.Batch + slot) % n.cfg.Images
-			p.Rows = append(p.Rows, device.Row{int32(index), int32(h[0] % around), int32(h[1] % around), int32(h[2] % 2)})
+			p.Rows = append(p.Rows, device.Row{int32(index), int32(h[0] % around), int32(h[1] % around), int32(h[2])})
 		}
 		p.Rates = append(p.Rates, device.Rates{Learning: rate, Statistics: 0.1})
 	}

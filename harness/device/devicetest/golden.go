@@ -46,6 +46,7 @@ func Golden(t *testing.T, start func(testing.TB) device.Device) {
 		{net: "resnet-8/scale=0.5/branch-scale=2", file: "resnet-8_scales", salt: "170", all: true},
 		{net: "resnet-8/gate=shortcut", file: "resnet-8_gate", salt: "232", all: true},
 		{net: "resnet-8/B/gate=exclusive/gate-bias=1", file: "resnet-8_exclusive", salt: "237"},
+		{net: "resnet-8/shortcut-dropout=0.25", file: "resnet-8_dropout", salt: "172"},
 	} {
 		if c.all && !testskip.Everything() {
 			continue

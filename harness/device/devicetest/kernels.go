@@ -145,6 +145,9 @@ func singles(t testing.TB) []single {
 		add(kernel.ReLU{}, x)
 		add(kernel.ReLUGrad{}, x, x)
 		add(kernel.Scale{By: 0.3}, x)
+		for _, k := range []kernel.Dropout{{Rate: 0.5}, {Rate: 0.2, Layer: 17}} {
+			add(k, x, x[:1])
+		}
 		for _, k := range []kernel.Gate{{}, {Carry: true}} {
 			add(k, x, x, c)
 			add(kernel.GateGrad{Gate: k}, x, x, c, x)
@@ -168,7 +171,7 @@ func singles(t testing.TB) []single {
 	add(kernel.MovingAverage{Count: 12}, stat, stat, stat, stat, c, c, kernel.Shape{2})
 	add(kernel.MovingAverage{Count: 12, Replicas: 3}, stat, stat, c, c, kernel.Shape{2})
 	add(kernel.AllReduce{Replicas: 1}, kernel.Shape{37}, kernel.Shape{5}) // with more replicas: tested by Replicas
-	add(kernel.Batch{H: 8, W: 11, Pad: 2, First: 1, Images: 3}, kernel.Shape{9, 3, 7, 12}, kernel.Shape{9}, kernel.Shape{6, 4}, kernel.Shape{3, 7, 12}, kernel.Shape{3}, kernel.Shape{3})
+	add(kernel.Batch{H: 8, W: 11, Pad: 2, First: 1, Images: 3, Noise: true}, kernel.Shape{9, 3, 7, 12}, kernel.Shape{9}, kernel.Shape{6, 4}, kernel.Shape{3, 7, 12}, kernel.Shape{3}, kernel.Shape{3})
 	add(kernel.Add{}, kernel.Shape{3, 5, 7, 5}, kernel.Shape{3, 5, 7, 5})
 	for _, k := range optimizers {
 		in := []kernel.Shape{{37}, {37}}
@@ -191,7 +194,7 @@ func bound(k kernel.Kernel, p device.Precision) float64 {
 	switch k.(type) {
 	case kernel.MaxPool:
 		return 0 // copies values that are exact in bfloat16
-	case kernel.Pad, kernel.PadGrad, kernel.AvgPoolGrad, kernel.ReLU, kernel.ReLUGrad, kernel.Scale:
+	case kernel.Pad, kernel.PadGrad, kernel.AvgPoolGrad, kernel.ReLU, kernel.ReLUGrad, kernel.Scale, kernel.Dropout:
 		// Copies, and one product.
 		if p == device.BF16 {
 			return 2 * ulp16
@@ -462,6 +465,11 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 			xs[1].I32[i] = int32(h % uint32(c.in[0][1]))
 		}
 		xs[1].I32[len(xs[1].I32)/2] = -1
+	case kernel.Dropout:
+		xs[1] = kernel.New(kernel.Int32, c.in[1]...)
+		for i, h := range Hashes(c.String(), len(xs[1].I32)) {
+			xs[1].I32[i] = int32(h)
+		}
 	case kernel.Batch:
 		xs[0] = kernel.Tensor{Shape: c.in[0], U8: bytesOf("images", c.in[0].Len())}
 		xs[1] = kernel.New(kernel.Int32, c.in[1]...)
@@ -472,9 +480,10 @@ func operands(t testing.TB, c single) []kernel.Tensor {
 		images := c.in[0]
 		for i := range c.in[2][0] {
 			h := Hashes(fmt.Sprint("row", i), 4)
-			for j, n := range []int{images[0], images[2] + 2*k.Pad - k.H + 1, images[3] + 2*k.Pad - k.W + 1, 2} {
+			for j, n := range []int{images[0], images[2] + 2*k.Pad - k.H + 1, images[3] + 2*k.Pad - k.W + 1} {
 				xs[2].I32[i*4+j] = int32(h[j] % uint32(n))
 			}
+			xs[2].I32[i*4+3] = int32(h[3])
 		}
 		xs[2].I32[4] = -1 // one slot is empty
 		xs[3], xs[4] = float(3, 120, 20), float(4, 1./64, 1./128)

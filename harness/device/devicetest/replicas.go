@@ -35,6 +35,9 @@ func Replicas(t *testing.T, start func(t testing.TB, devices int) device.Device)
 			t.Run("eval", r.eval)
 			t.Run("calibrate", r.calibrate)
 			t.Run("not finite", r.notFinite)
+			one = newNet(t, "resnet-8/shortcut-dropout=0.5", batch, 2, 8, "12").trainOnly()
+			r = &replicas{suite: s, devices: devices, one: one.cut(t, batch/devices), all: one.spread(t, devices).trainOnly()}
+			t.Run("dropout", r.steps)
 		})
 	}
 }

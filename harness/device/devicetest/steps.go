@@ -78,6 +78,7 @@ var wholeNets = []struct {
 	{name: "resnet-8/relu-before-add", batch: 6, size: 8, width: 8, salt: "14", all: true},
 	{name: "resnet-8/scale=0.5/branch-scale=0.5", batch: 8, group: 4, size: 8, width: 8, salt: "33", all: true},
 	{name: "resnet-8/B/gate=exclusive/gate-bias=-1", batch: 6, size: 8, width: 8, salt: "81", all: true},
+	{name: "resnet-8/shortcut-dropout=0.5", batch: 8, group: 4, size: 8, width: 8, salt: "138", all: true},
 }
 
 // probe is a batch norm with rectifier that also records how near to 0 its input of the
@@ -356,7 +357,7 @@ func (n *net) updated(h *session, r device.Rates, step func()) map[string][]floa
 var cutNets = []struct {
 	name, salt string
 	all        bool // only where everything is tested
-}{{name: "plain-8", salt: "12"}, {name: "resnet-8", salt: "29", all: true}}
+}{{name: "plain-8", salt: "12"}, {name: "resnet-8", salt: "29", all: true}, {name: "resnet-8/shortcut-dropout=0.5", salt: "12", all: true}}
 
 // microBatches: a step in micro-batches that do not split a group of batch norm equals
 // the step with the whole batch on ref, in loss, gradients, parameters and statistics.

@@ -28,7 +28,7 @@ func TestWaist(t *testing.T) {
 	}{
 		{"plain-8", 0, 16}, {"resnet-8", 0, 16}, {"resnet-8", 2, 16}, {"resnet-8/split", 0, 16}, {"resnet-8/B", 0, 16}, {"resnet-8/C", 2, 16}, {"resnet-14/C", 0, 16}, {"resnet-8/single", 0, 16},
 		{"resnet-14/preact", 2, 16}, {"resnet-8/preact/C", 0, 16}, {"resnet-20/bottleneck/preact", 0, 16},
-		{"resnet-11/bottleneck", 0, 16}, {"resnet-11/bottleneck/A/v1.5", 2, 16}, {"resnet-18", 0, 50},
+		{"resnet-11/bottleneck", 0, 16}, {"resnet-11/bottleneck/A/v1.5", 2, 16}, {"resnet-18", 0, 50}, {"resnet-8/shortcut-dropout=0.5", 2, 16},
 	} {
 		t.Run(c.net, func(t *testing.T) {
 			arch, err := nets.ParseArch(c.net)
@@ -77,13 +77,18 @@ func TestWaist(t *testing.T) {
 			}
 			metric := make([]device.Metric, 1)
 			// One slot is empty: the loss is the mean over 3 images.
-			must(s.Train(device.Launch{Rows: []device.Row{{0, 2, 2, 0}, {5, 0, 4, 1}, {-1}, {3, 1, 2, 1}}, Rates: make([]device.Rates, 1)}, metric))
+			must(s.Train(device.Launch{Rows: []device.Row{{0, 2, 2, 6}, {5, 0, 4, 1}, {-1}, {3, 1, 2, 3}}, Rates: make([]device.Rates, 1)}, metric))
 
 			input, label := make([]float32, batch*3*c.size*c.size), make([]int32, batch)
 			must(s.Read("input", input))
 			must(s.Read("label", label))
 			values[graph.Input] = tensor.New(tensor.WithShape(graph.Input.Shape()...), tensor.WithBacking(input))
 			values[graph.Label] = tensor.New(tensor.WithShape(batch), tensor.WithBacking(label))
+			if graph.Noise != nil {
+				noise := make([]int32, batch)
+				must(s.Read("noise", noise))
+				values[graph.Noise] = tensor.New(tensor.WithShape(batch), tensor.WithBacking(noise))
+			}
 			loss, grads := tapeMachine(t, graph, values)
 
 			if math.Float32bits(loss) != math.Float32bits(metric[0].Loss) || loss == 0 {

@@ -17,8 +17,8 @@ A tensor of more than 100 elements is given by 64 of them, those at
 7919 i modulo its length.
 
 The nets are written here from the paper, not after ours: He et al. 2015,
-section 4.2, shortcuts of section 4.1; orders of activations and weighted shortcuts from
-He et al. 2016, Figure 4, Table 1 and appendix. SGD is Caffe's: v = 0.9 v + rate (g +
+section 4.2, shortcuts of section 4.1; orders of activations, weighted shortcuts and
+dropout on shortcuts from He et al. 2016, Figure 4, Table 1 and appendix. SGD is Caffe's: v = 0.9 v + rate (g +
 1e-4 w); w -= v, on all parameters.
 
 Salts are chosen so that in all steps no rectifier is nearer to its kink than
@@ -46,6 +46,7 @@ NETS = {  # file: depth, shortcut, split, group, convolutions of a block with pr
     "resnet-8_scales": (8, "A", False, 0, 0, "scale=0.5/branch-scale=2", "170"),
     "resnet-8_gate": (8, "A", False, 0, 0, "gate=shortcut", "232"),
     "resnet-8_exclusive": (8, "B", False, 0, 0, "gate=exclusive/gate-bias=1", "237"),
+    "resnet-8_dropout": (8, "A", False, 0, 0, "shortcut-dropout=0.25", "172"),
 }
 AWAY = 0  # of batch norm's shifts from 0, up and down in turn
 torch.set_default_dtype(torch.float64)
@@ -67,6 +68,13 @@ def hashes(name, n):
     for multiplier in (0x21F0AAAD, 0x735A2D97):
         h = (h ^ (h >> np.uint64(16))) * np.uint64(multiplier) & np.uint64(0xFFFFFFFF)
     return h ^ (h >> np.uint64(15))
+
+
+def murmur(h):
+    """MurmurHash3's finaliser, of 32 bits in uint64."""
+    for shift, multiplier in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        h = (h ^ (h >> np.uint64(shift))) * np.uint64(multiplier) & np.uint64(0xFFFFFFFF)
+    return h ^ (h >> np.uint64(16))
 
 
 def uniform(name, n):
@@ -149,10 +157,19 @@ class Net:
                 x = x + y
         return relu(self.bn(x, "bn"))
 
-    def __call__(self, x):
+    def __call__(self, x, noise=()):
+        self.noise, self.dropouts = noise, 0
         x = self.preactivated(x) if self.preact else self.activated(x)
         x = x.mean((2, 3))
         return F.linear(x, self.p("fc.weight", 10, x.shape[1]), self.p("fc.bias", 10))
+
+    def mask(self, rate, shape):
+        """Ones and zeros, by hash: of the image's random bits, the number of the dropout, and the element's place."""
+        places, noise = np.arange(math.prod(shape[1:]), dtype=np.uint64), np.array(self.noise, dtype=np.uint64)
+        key = murmur(murmur(noise) ^ np.uint64(self.dropouts))
+        self.dropouts += 1
+        bits = murmur(murmur(places)[None] ^ key[:, None]) >> np.uint64(8)
+        return torch.tensor((bits >= rate * 2**24).astype(np.float64).reshape(shape))
 
     def activated(self, x):
         v = self.variants
@@ -168,6 +185,8 @@ class Net:
                 y = relu(self.conv_bn(y, path + "conv1", path + "bn1", out, 3, stride))
                 y = self.conv(y, path + "conv2", out, 3, 1)
                 side = self.side(x, path, out, stride) if self.shortcut else 0
+                if "shortcut-dropout" in v:
+                    side = side * self.mask(float(v["shortcut-dropout"]), side.shape)
                 if "bn-after-add" in v:
                     y, side = self.bn(y + side, path + "bn2"), 0
                 else:
@@ -195,18 +214,18 @@ def batch(step):
     scale, fill = np.array([1 / 64, 1 / 128, 1 / 32]).reshape(3, 1, 1), [0.0, 0.25, -0.5]
     xs, labels = [], []
     for slot in range(BATCH):
-        index, top, left, flip = row(step, slot)
+        index, top, left, bits = row(step, slot)
         padded = np.stack([np.full((SIZE + 2 * PAD, SIZE + 2 * PAD), f) for f in fill])
         padded[:, PAD : PAD + SIZE, PAD : PAD + SIZE] = (images[index] - mean) * scale
         x = padded[:, top : top + SIZE, left : left + SIZE]
-        xs.append(x[:, :, ::-1] if flip else x)
+        xs.append(x[:, :, ::-1] if bits % 2 else x)
         labels.append(index % 10)
     return torch.tensor(np.stack(xs)), torch.tensor(labels)
 
 
 def row(step, slot):
     h = [int(v) for v in hashes(f"row {step} {slot}", 3)]
-    return (step * BATCH + slot) % IMAGES, h[0] % (2 * PAD + 1), h[1] % (2 * PAD + 1), h[2] % 2
+    return (step * BATCH + slot) % IMAGES, h[0] % (2 * PAD + 1), h[1] % (2 * PAD + 1), h[2]
 
 
 def run(net):
@@ -219,7 +238,7 @@ def run(net):
 
     for step, rate in enumerate(RATES):
         x, label = batch(step)
-        logits = net(x)
+        logits = net(x, [row(step, slot)[3] for slot in range(BATCH)])
         loss = F.cross_entropy(logits, label)
         grads = dict(zip(net.params, torch.autograd.grad(loss, net.params.values())))
         losses.append(loss.item())

@@ -6,8 +6,8 @@ import "depthlab/nets/kernel"
 
 // batch gathers the images of a batch pixel by pixel. Operands: images (D, H', W', C),
 // labels (D), rows (N, 4), mean (H', W', C), scale (C), fill (C). Results: images
-// (N, H, W, C) and labels (N).
-func (e *emitter) batch(k kernel.Batch, in []value) []value {
+// (N, H, W, C), labels (N) and, with Noise, noise (N).
+func batch(e *emitter, k kernel.Batch, in []value) []value {
 	images, labels, rows := in[kernel.BatchImages], in[kernel.BatchLabels], in[kernel.BatchRows]
 	if k.Images > 0 {
 		rows = e.slice(rows, []int{k.First, 0}, []int{k.First + k.Images, 4}, []int{1, 1})
@@ -20,7 +20,8 @@ func (e *emitter) batch(k kernel.Batch, in []value) []value {
 
 	y := e.sub(e.add(e.iota(i32, 1, pixels...), each(1)), number(k.Pad))
 	x := e.iota(i32, 2, pixels...)
-	x = e.pick(e.compare("NE", each(3), number(0)), e.sub(number(k.W-1), x), x)
+	flip := e.elementwise("and", each(3), number(1))
+	x = e.pick(e.compare("NE", flip, number(0)), e.sub(number(k.W-1), x), x)
 	x = e.sub(e.add(x, each(2)), number(k.Pad))
 	inside := e.elementwise("and",
 		e.elementwise("and", e.compare("GE", y, number(0)), e.compare("LT", y, number(h))),
@@ -37,5 +38,9 @@ func (e *emitter) batch(k kernel.Batch, in []value) []value {
 	empty := e.compare("LT", index, e.constant(0, i32, n))
 	v = e.pick(e.broadcast(empty, out, 0), e.constant(0, f32, out...), v)
 	label := e.gather(labels, e.reshape(index, n, 1))
-	return []value{v, e.pick(empty, e.constant(-1, i32, n), label)}
+	all := []value{v, e.pick(empty, e.constant(-1, i32, n), label)}
+	if k.Noise {
+		all = append(all, e.column(rows, 3))
+	}
+	return all
 }
