@@ -94,7 +94,7 @@ func translate(d *Device, l layout, dtype int32, p *program.Program, persistent 
 		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[padKey]region{}, masks: map[program.BufID][]mem{},
 		largest: map[pooledBuffer]mem{}, unsummed: map[program.BufID][2]program.BufID{},
 	}
-	c.own = d.own(l)
+	c.own = d.own(l, dtype)
 	for i := range p.Buffers {
 		b := &p.Buffers[i]
 		home, err := c.homeOf(b)

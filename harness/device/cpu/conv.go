@@ -39,8 +39,6 @@ func (c *compiler) convGradWeight(k kernel.ConvGradWeight) error {
 	switch {
 	case c.winogradGrad(k.Conv, x, y):
 		return c.winogradGradWeight(k.Conv)
-	case c.wide(k.Conv, x, y):
-		return c.wideGradWeight()
 	case c.directGrad(k.Conv, x, y):
 		return c.directGradWeight(k.Conv)
 	case c.d.lib != nil:

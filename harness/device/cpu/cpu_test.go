@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
@@ -74,12 +73,12 @@ func TestDevice(t *testing.T) {
 			}
 		})
 	}
-	suite("own", "", open, device.FP32)
-	suite("halves", "", openOneDNN, device.BF16)
+	suite("own", "", open, device.FP32, device.BF16)
+	suite("beside oneDNN", "", openOneDNN, device.BF16)
 	if !testskip.Everything() {
 		return
 	}
-	suite("halves nhwc", "nhwc", openOneDNN, device.BF16)
+	suite("beside oneDNN nhwc", "nhwc", openOneDNN, device.BF16)
 	if here()[0] == avx512 {
 		t.Setenv(EnvCPU, avx2)
 		suite("avx2", "", open, device.FP32)
@@ -282,20 +281,17 @@ func TestRectify(t *testing.T) {
 	}
 }
 
-// The assembly written by hand knows where the fields lie. Of the tasks that it
-// shares with the kernels in C, the compiler checks them: kernels_amd64.go.
-func TestOffsets(t *testing.T) {
-	var w wideTask
-	for _, x := range []struct {
-		name      string
-		got, want uintptr
+// Copies to bfloat16 round to the nearest, to an even number between two.
+func TestHalf(t *testing.T) {
+	for _, c := range []struct {
+		v    uint32
+		want uint16
 	}{
-		{"wideTask.column2", unsafe.Offsetof(w.column2), 176}, {"wideTask.runs", unsafe.Offsetof(w.runs), 200},
-		{"wideRun", unsafe.Sizeof(wideRun{}), 32}, {"wideTask.xStep", unsafe.Offsetof(w.xStep), 328},
-		{"execArg", unsafe.Sizeof(execArg{}), 16},
+		{0x3f800000, 0x3f80}, {0x3f807fff, 0x3f80}, {0x3f808000, 0x3f80}, {0x3f808001, 0x3f81}, {0x3f818000, 0x3f82}, {0xbf818000, 0xbf82},
+		{0, 0}, {1 << 31, 1 << 15}, {0x7f800000, 0x7f80}, {0xff800000, 0xff80}, {0x7f7fffff, 0x7f80}, {0x7f800001, 0x7fc0}, {0xffffffff, 0xffff},
 	} {
-		if x.got != x.want {
-			t.Errorf("%s: %d, want %d", x.name, x.got, x.want)
+		if got := half(c.v); got != c.want {
+			t.Errorf("%08x becomes %04x, want %04x", c.v, got, c.want)
 		}
 	}
 }

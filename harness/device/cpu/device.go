@@ -33,8 +33,8 @@ type Device struct {
 }
 
 // Open opens the device with a number of threads, 0 for one on each CPU. library is the path
-// of oneDNN (see Find), "" for none. oneDNN is used for bfloat16, if the CPU multiplies it, or
-// for everything if EnvKernels is "library".
+// of oneDNN (see Find), "" for none. oneDNN is used beside our kernels for bfloat16, or for
+// everything if EnvKernels is "library".
 func Open(library string, threads int) (device.Device, error) {
 	if err := Missing(); err != nil {
 		return nil, err
@@ -139,8 +139,9 @@ func (d *Device) info() device.Info {
 		Kernels:  Revision,
 		Launch:   1,
 	}
+	i.Bfloat16 = d.isa == avx512 && d.cpu.bfloat16()
 	if d.lib != nil {
-		i.Library, i.Bfloat16 = d.lib.version, d.isa == avx512 && d.cpu.bfloat16()
+		i.Library = d.lib.version
 	}
 	return i
 }
@@ -151,11 +152,11 @@ func (d *Device) Instructions() string { return d.isa }
 // uses is the widest instruction set in use.
 func (d *Device) uses() string {
 	switch {
-	case d.isa != avx512 || d.lib == nil:
+	case d.isa != avx512:
 		return d.isa
-	case d.cpu.amx():
+	case d.lib != nil && d.cpu.amx():
 		return "amx"
-	case d.cpu.Flags["avx512_bf16"]:
+	case d.cpu.bfloat16():
 		return "avx512_bf16"
 	}
 	return avx512
@@ -168,8 +169,6 @@ func (d *Device) Remark() string {
 		return "all kernels are oneDNN's, because " + EnvKernels + "=library; our own are up to twice as fast"
 	case d.halves != nil:
 		return "our own kernels for avx512; in bf16 oneDNN's, too"
-	case d.isa == avx512 && d.cpu.bfloat16():
-		return "our own kernels for avx512; bf16 needs oneDNN: ./run.sh downloads it if python3 has pip"
 	}
 	return "our own kernels for " + d.isa + "; no library is needed"
 }

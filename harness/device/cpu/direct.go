@@ -51,18 +51,19 @@ type source struct {
 	shape         kernel.Shape
 	blocks, pixel int64 // blocks of channels; bytes of a pixel of a block
 	planes, plane int64 // planes that are interleaved to blocks first; bytes of a pixel of one
+	differs       bool  // from x in memory: x must be laid out
 }
 
 // lanes is the number of channels in a block.
 func (s source) lanes() int { return int(s.pixel / 4) }
 
 // source describes an activation of shape s: in blocks of channels, or in planes of single
-// channels if it does not fit the layout.
+// channels if it does not fit the layout. bfloat16 is laid out as float32.
 func (c *compiler) source(s kernel.Shape) source {
 	if c.layout.fits(s) {
-		return source{s, int64(s[1] / c.own.lanes), c.own.pixel(), 1, c.own.pixel()}
+		return source{s, int64(s[1] / c.own.lanes), c.own.pixel(), 1, c.own.stored(), c.dtype == bf16}
 	}
-	return source{s, 1, int64(s[1]) * 4, int64(s[1]), 4}
+	return source{s, 1, int64(s[1]) * 4, int64(s[1]), int64(c.own.number), s[1] > 1 || c.dtype == bf16}
 }
 
 // together is the number of blocks whose weights, for 16 outputs, fit in the first-level
@@ -76,7 +77,7 @@ func (s source) ordered(size int) source {
 	if s.lanes() != channels || size == 1 {
 		return s
 	}
-	return source{s.shape, 2 * s.blocks, s.pixel / 2, 1, s.plane}
+	return source{s.shape, 2 * s.blocks, s.pixel / 2, 1, s.plane, true}
 }
 
 // joined is s with up to 16 channels in a block.
@@ -85,7 +86,7 @@ func (s source) joined() source {
 	if n <= 1 || s.blocks%n != 0 {
 		return s
 	}
-	return source{s.shape, s.blocks / n, s.pixel * n, s.planes * n, s.plane}
+	return source{s.shape, s.blocks / n, s.pixel * n, s.planes * n, s.plane, true}
 }
 
 // window is the size and stride of a convolution, and its padding with zeros before and
@@ -96,7 +97,7 @@ type window struct {
 
 // newDirect returns a task for images of x. y has rows rows; a piece is bandRows rows of
 // group images. Table and parts are not set. Rows of x are laid out with padding if the
-// window needs it, if blocks differ from those of x, or if pixels are skipped.
+// window needs it, if x differs, or if pixels are skipped.
 func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows int) directTask {
 	H, W := int64(x.shape[2]), int64(x.shape[3])
 	t := directTask{
@@ -105,12 +106,14 @@ func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows i
 	}
 	t.xRow = W * x.pixel
 	t.xBlock = H * t.xRow
-	t.together = x.together(w.size)
+	if t.together = x.together(w.size); c.dtype == bf16 {
+		t.together = t.blocks // partial sums in y would be rounded
+	}
 	if w.size == 1 && w.stride > 1 { // lay out only the pixels that are read
 		t.skip, t.stride = t.stride, 1
 		t.width = (W + t.skip - 1) / t.skip
 	}
-	if w.before+w.after > 0 || x.pixel != x.plane || t.skip > 1 {
+	if w.before+w.after > 0 || x.differs || t.skip > 1 {
 		t.laidRows = (t.bandRows-1)*t.stride + int64(w.size)
 		t.laidRow = (t.width + int64(w.before+w.after)) * x.pixel
 		t.xRow, t.xBlock = t.laidRow, t.laidRows*t.laidRow
@@ -141,19 +144,19 @@ func (c *compiler) directForward(k kernel.Conv) error {
 	t := c.newDirect(src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
 	t.outBlocks, t.parts = int64(y[1]/channels), 1
 	c.yStrides(&t, y, 1)
-	table := t.pixels(int(t.group), int(t.bandRows), y[3], t.stride, 1, 0, 0, c.own.pixel())
+	table := t.pixels(int(t.group), int(t.bandRows), y[3], t.stride, 1, 0, 0, c.own.stored())
 	t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size * src.lanes())}
 	w, err := c.packed(1, weights(k, x[1], src.lanes()))
 	if err != nil {
 		return err
 	}
-	return c.directProduct(&t, table, xm, w, ym)
+	return c.directProduct(c.own.direct, &t, table, xm, w, ym)
 }
 
-// directProduct appends a call of the direct kernel.
-func (c *compiler) directProduct(t *directTask, table [][2]int32, x, w, y mem) error {
+// directProduct appends a call of fn, a direct kernel.
+func (c *compiler) directProduct(fn uintptr, t *directTask, table [][2]int32, x, w, y mem) error {
 	t.count = (t.images + t.group - 1) / t.group * t.bands
-	return c.launchDirect(c.own.direct, t, table, x, w, y)
+	return c.launchDirect(fn, t, table, x, w, y)
 }
 
 // launchDirect appends a call of fn, direct or directGradWeight.
@@ -173,8 +176,8 @@ func (c *compiler) launchDirect(fn uintptr, t *directTask, table [][2]int32, x, 
 // yStrides sets the strides of an activation of shape y. A row of the task is every step-th
 // row of y.
 func (c *compiler) yStrides(t *directTask, y kernel.Shape, step int) {
-	t.yRow = int64(step*y[3]) * c.own.pixel()
-	t.yBlock = int64(y[2]*y[3]) * c.own.pixel()
+	t.yRow = int64(step*y[3]) * c.own.stored()
+	t.yBlock = int64(y[2]*y[3]) * c.own.stored()
 	t.yImage = int64(y[1]/c.own.lanes) * t.yBlock
 }
 
@@ -331,7 +334,7 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 			}
 			p.from = int64(r.from+before)*t.xRow + int64(col.from+before)*t.pixel
 			n := min(bandRows, r.count)
-			table = append(table, t.pixels(group, n, col.count, 1, int64(k.Stride), int64(r.first), int64(col.first), c.own.pixel())...)
+			table = append(table, t.pixels(group, n, col.count, 1, int64(k.Stride), int64(r.first), int64(col.first), c.own.stored())...)
 			p.pixels = int64(len(table)) - p.table
 			packed.taps = nil
 			for _, i := range r.taps {
@@ -355,11 +358,15 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 			c.repack(mem{block: w.block, offset: t.part[i].weights}, plain, p, false)
 		}
 	}
-	return c.directProduct(&t, table, ym, w, xm)
+	return c.directProduct(c.own.direct, &t, table, ym, w, xm)
 }
 
-// directGrad reports whether the direct kernel supports the weight gradient.
+// directGrad reports whether the direct kernel supports the weight gradient. Beside oneDNN it
+// computes only 3x3 convolutions of stride 2, where oneDNN reaches a third of the peak.
 func (c *compiler) directGrad(k kernel.Conv, x, y kernel.Shape) bool {
+	if c.d.lib != nil && (k.Size != 3 || k.Stride != 2 || !c.layout.fits(x)) {
+		return false
+	}
 	return c.own.directGradWeight != 0 && y[1]%channels == 0 && k.Size*c.source(x).lanes() >= leastNumber
 }
 
@@ -382,7 +389,7 @@ func (c *compiler) directGradWeight(k kernel.Conv) error {
 	t := c.newDirect(src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
 	t.outBlocks, t.parts = int64(y[1]/channels), 1
 	c.yStrides(&t, y, 1)
-	table := t.pixels(group, bandRows, y[3], t.stride, 1, 0, 0, c.own.pixel())
+	table := t.pixels(group, bandRows, y[3], t.stride, 1, 0, 0, c.own.stored())
 	t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size * src.lanes())}
 	p := weights(k, x[1], src.lanes())
 	t.chunk, t.count = p.bytes(), int64(c.chunks(x, 2))
@@ -390,10 +397,7 @@ func (c *compiler) directGradWeight(k kernel.Conv) error {
 	if err := c.launchDirect(c.own.directGradWeight, &t, table, xm, sums, ym); err != nil {
 		return err
 	}
-	if err := c.addRows(sums, sums, t.chunk, t.count, t.chunk); err != nil {
-		return err
-	}
-	return c.unpack(0, sums, p)
+	return c.unpacked(p, func(dw mem) error { return c.addRows(dw, sums, t.chunk, t.count, t.chunk) })
 }
 
 // product appends the product of matrix a (rows, inner), with strides of rowStep and step
@@ -412,5 +416,5 @@ func (c *compiler) product(a mem, rows int, rowStep, step int64, w mem, p packin
 		table[i] = [2]int32{int32(int64(i) * t.xRow), int32(int64(i) * t.yRow)}
 	}
 	t.part[0] = directPart{pixels: int64(bandRows), rows: 1, run: int64(p.ins)}
-	return y, columns, c.directProduct(&t, table, a, w, y)
+	return y, columns, c.directProduct(c.own.floats.direct, &t, table, a, w, y)
 }

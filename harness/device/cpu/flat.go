@@ -29,10 +29,10 @@ const (
 // flatPieces is the number of pieces of an array of this size.
 func flatPieces(bytes int64) int64 { return (bytes + flatPiece - 1) / flatPiece }
 
-// addRows appends the sum of rows, with a stride of row bytes.
+// addRows appends the sum of rows of float32, with a stride of row bytes.
 func (c *compiler) addRows(to, from mem, bytes, rows, row int64) error {
 	t := flatTask{count: flatPieces(bytes), bytes: bytes, rows: rows, row: row}
-	return launch(c, c.own.sumRows, flatName, &t, func() { t.to, t.from = to.address(0), from.address(0) })
+	return launch(c, c.own.floats.sumRows, flatName, &t, func() { t.to, t.from = to.address(0), from.address(0) })
 }
 
 // add: a, b -> y.
@@ -63,8 +63,11 @@ func (c *compiler) ownAdd() error {
 	if err != nil {
 		return err
 	}
-	t := flatTask{count: flatPieces(x.size), bytes: x.size, rows: 2}
-	return launch(c, c.own.sumRows, flatName, &t, func() {
+	t, sum := flatTask{count: flatPieces(x.size), bytes: x.size, rows: 2}, c.own.sumRows
+	if x.dtype == f32 {
+		sum = c.own.floats.sumRows
+	}
+	return launch(c, sum, flatName, &t, func() {
 		t.to, t.from = y.address(0), a.address(0)
 		t.row = int64(b.address(0)) - int64(a.address(0))
 	})
@@ -73,7 +76,7 @@ func (c *compiler) ownAdd() error {
 // update: w, g, state, rates -> w, state.
 func (c *compiler) update(k kernel.Optimizer) error {
 	form, ok := k.(kernel.SGD)
-	if !ok || c.own.sgd == 0 {
+	if !ok || c.own.floats.sgd == 0 {
 		return c.reference()
 	}
 	in, err := c.plainAll(c.instr.In, c.in)
@@ -86,5 +89,5 @@ func (c *compiler) update(k kernel.Optimizer) error {
 		rate := floats(rates, 1)
 		return func() { t.rate = rate[0] }
 	})
-	return launch(c, c.own.sgd, flatName, &t, func() { t.w, t.g, t.v = w.address(0), g.address(0), state[0].address(0) })
+	return launch(c, c.own.floats.sgd, flatName, &t, func() { t.w, t.g, t.v = w.address(0), g.address(0), state[0].address(0) })
 }

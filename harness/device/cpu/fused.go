@@ -12,14 +12,13 @@ import (
 	"depthlab/nets/program"
 )
 
-// normTask is the task of the functions of kernels/norm.c and fused_amd64.s, which have the
-// same struct. Lengths are in bytes. The address of an absent operand is 0.
+// normTask is the task of the functions of kernels/norm.c, which has the same struct. Lengths are in bytes. The address of an absent operand is 0.
 type normTask struct {
 	next, count             int64   // images taken, images
 	x, y, add, dy, dx, dadd uintptr // add: the shortcut, or the second part of dy
 	blocks                  int64   // blocks of channels, as many channels as a vector has lanes
 	image, block, pixel     int64   // strides
-	pixels                  int64   // pixels of an image; for fused_amd64.s a multiple of 4
+	pixels                  int64   // pixels of an image
 	sums                    uintptr // (N, blocks, 2, lanes) float32
 	coefficients            uintptr // (G, blocks, k, lanes) float32
 	group                   int64   // images that share coefficients
@@ -63,7 +62,7 @@ func (c *compiler) batchNormGrad(k kernel.BatchNormGrad) error {
 
 // fuses reports whether the fused kernels support activations of shape s.
 func (c *compiler) fuses(s kernel.Shape) bool {
-	return c.own.normApply != 0 && len(s) == 4 && s[1]%c.own.lanes == 0 && (c.own.byC || s[2]*s[3]%4 == 0)
+	return c.own.normApply != 0 && len(s) == 4 && s[1]%c.own.lanes == 0
 }
 
 // fused is a batch norm: while it is translated, and while it runs.

@@ -26,27 +26,33 @@ func TestGuards(t *testing.T) {
 		all = append(all, size{"resnet-18", 2, 224}, size{"resnet-34/B", 1, 224}, size{"resnet-50", 2, 224}, size{"resnet-50/A", 1, 224},
 			size{"resnet-50/C", 1, 224}, size{"resnet-50/torchvision", 7, 64}, size{"resnet-50/torchvision", 2, 224})
 	}
+	precisions := []device.Precision{device.FP32}
+	if open(t).Info().Bfloat16 {
+		precisions = append(precisions, device.BF16)
+	}
 	for _, where := range []guards{behind, before} {
 		for _, c := range all {
-			t.Run(fmt.Sprintf("%d %s of %d images of %d", where, c.net, c.batch, c.size), func(t *testing.T) {
-				guarded = where
-				d, err := Open("", 1)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer d.Close()
-				s, err := d.Open(device.Programs{Train: compiled(t, c.net, nets.Train, c.batch, c.size), Eval: compiled(t, c.net, nets.Eval, c.batch, c.size)}, device.Options{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer s.Close()
-				if err := s.Train(planOf(1, c.batch, 0.01), make([]device.Metric, 1)); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := s.Eval(planOf(1, c.batch, 0).Rows); err != nil {
-					t.Fatal(err)
-				}
-			})
+			for _, p := range precisions {
+				t.Run(fmt.Sprintf("%d %s of %d images of %d in %s", where, c.net, c.batch, c.size, p), func(t *testing.T) {
+					guarded = where
+					d, err := Open("", 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer d.Close()
+					s, err := d.Open(device.Programs{Train: compiled(t, c.net, nets.Train, c.batch, c.size), Eval: compiled(t, c.net, nets.Eval, c.batch, c.size)}, device.Options{Precision: p})
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer s.Close()
+					if err := s.Train(planOf(1, c.batch, 0.01), make([]device.Metric, 1)); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := s.Eval(planOf(1, c.batch, 0).Rows); err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
 		}
 	}
 }

@@ -226,17 +226,18 @@ func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) 
 	return nil
 }
 
-// copyActivation returns a function that copies between two float32 layouts.
+// copyActivation returns a function that copies between two layouts, and rounds if they have
+// different types.
 func (c *compiler) copyActivation(from, to mem) func() {
 	s := from.desc.shape
 	f, t := from.desc.strides(), to.desc.strides()
-	src, dst := floats(from, s.Len()), floats(to, s.Len())
+	src, dst := bitsOf(from), bitsOf(to)
 	return c.d.each(s[0], func(n int) {
 		for ch := range s[1] {
 			for h := range s[2] {
-				i, j := f.at(n, ch, h)/4, t.at(n, ch, h)/4
+				i, j := f.at(n, ch, h), t.at(n, ch, h)
 				for range s[3] {
-					dst[j] = src[i]
+					dst.set(j, src.at(i))
 					i += f.block
 					j += t.block
 				}
@@ -245,20 +246,54 @@ func (c *compiler) copyActivation(from, to mem) func() {
 	})
 }
 
+// bits are the elements of a tensor as the bits of float32 numbers; either of the two.
+type bits struct {
+	floats []uint32
+	halves []uint16
+}
+
+func bitsOf(m mem) bits {
+	n := m.desc.shape.Len()
+	if m.desc.dtype == bf16 {
+		return bits{halves: slice[uint16](m.block, m.offset, n)}
+	}
+	return bits{floats: slice[uint32](m.block, m.offset, n)}
+}
+
+func (b bits) at(i int) uint32 {
+	if b.floats != nil {
+		return b.floats[i]
+	}
+	return uint32(b.halves[i]) << 16
+}
+
+func (b bits) set(i int, v uint32) {
+	if b.floats != nil {
+		b.floats[i] = v
+		return
+	}
+	b.halves[i] = half(v)
+}
+
+// half rounds a float32 to bfloat16, to the nearest, and to an even number between two. NaN
+// stays NaN.
+func half(v uint32) uint16 {
+	if v&0x7fffffff > 0x7f800000 {
+		return uint16(v>>16) | 0x40
+	}
+	return uint16((v + 0x7fff + v>>16&1) >> 16)
+}
+
 // strides locates the elements of an activation: each image is a list of blocks of channels,
 // each block a plane of pixels, each pixel the channels of the block. size is the bytes of an
 // element.
 type strides struct{ block, c, h, w, size int }
 
 func (c *compiler) strides(s kernel.Shape) strides {
-	size := 4
-	if c.dtype == bf16 {
-		size = 2
-	}
 	if c.layout.fits(s) {
-		return stridesOf(s, cmp.Or(c.layout.block, s[1]), size)
+		return stridesOf(s, cmp.Or(c.layout.block, s[1]), c.own.number)
 	}
-	return stridesOf(s, 1, size)
+	return stridesOf(s, 1, c.own.number)
 }
 
 // stridesOf returns the strides of shape s in blocks of channels.

@@ -38,6 +38,19 @@ func avgPoolGrad512()
 func sumRows512()
 func sgd512()
 func peak512()
+func winograd512bf16()
+func winogradGradWeight512bf16()
+func direct512bf16()
+func directGradWeight512bf16()
+func normStatistics512bf16()
+func normApply512bf16()
+func normGradSums512bf16()
+func normGradApply512bf16()
+func maxPool512bf16()
+func maxPoolGrad512bf16()
+func avgPool512bf16()
+func avgPoolGrad512bf16()
+func sumRows512bf16()
 
 // Addresses of the functions.
 var atwinograd256 uintptr
@@ -74,6 +87,19 @@ var atavgPoolGrad512 uintptr
 var atsumRows512 uintptr
 var atsgd512 uintptr
 var atpeak512 uintptr
+var atwinograd512bf16 uintptr
+var atwinogradGradWeight512bf16 uintptr
+var atdirect512bf16 uintptr
+var atdirectGradWeight512bf16 uintptr
+var atnormStatistics512bf16 uintptr
+var atnormApply512bf16 uintptr
+var atnormGradSums512bf16 uintptr
+var atnormGradApply512bf16 uintptr
+var atmaxPool512bf16 uintptr
+var atmaxPoolGrad512bf16 uintptr
+var atavgPool512bf16 uintptr
+var atavgPoolGrad512bf16 uintptr
+var atsumRows512bf16 uintptr
 
 var kernels256 = kernels{
 	winograd:           atwinograd256,
@@ -113,6 +139,22 @@ var kernels512 = kernels{
 	sumRows:            atsumRows512,
 	sgd:                atsgd512,
 	peak:               atpeak512,
+}
+
+var kernels512bf16 = kernels{
+	winograd:           atwinograd512bf16,
+	winogradGradWeight: atwinogradGradWeight512bf16,
+	direct:             atdirect512bf16,
+	directGradWeight:   atdirectGradWeight512bf16,
+	normStatistics:     atnormStatistics512bf16,
+	normApply:          atnormApply512bf16,
+	normGradSums:       atnormGradSums512bf16,
+	normGradApply:      atnormGradApply512bf16,
+	maxPool:            atmaxPool512bf16,
+	maxPoolGrad:        atmaxPoolGrad512bf16,
+	avgPool:            atavgPool512bf16,
+	avgPoolGrad:        atavgPoolGrad512bf16,
+	sumRows:            atsumRows512bf16,
 }
 
 // Offsets of the fields of tasks in C. Another offset in Go is an index out of range, which the

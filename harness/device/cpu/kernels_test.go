@@ -19,7 +19,7 @@ import (
 	"depthlab/nets"
 )
 
-// The kernels in C are right with vectors of 16, too, which AVX-512 will have: their
+// The kernels in C are right with vectors of 16, too, which AVX-512 has: their
 // sources are compiled with two registers of AVX2 for each vector, and take the place of
 // the committed ones in a run of the suite.
 func TestWide(t *testing.T) {
@@ -33,19 +33,19 @@ func TestWide(t *testing.T) {
 	if out, err := exec.Command("python3", "kernels/generate.py", folder, "WIDE").CombinedOutput(); err != nil {
 		testskip.Skip(t, "the kernels could not be compiled: %v\n%s", err, out)
 	}
-	lanes, err := os.ReadFile("avx512_amd64.go")
+	lanes, err := os.ReadFile("vectors_amd64.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	wide := bytes.Replace(lanes, []byte("kernels256, 8"), []byte("kernels256, 16"), 1)
+	wide := bytes.Replace(lanes, []byte("kernels256, kernels256, 8"), []byte("kernels256, kernels256, 16"), 1)
 	if bytes.Equal(wide, lanes) {
-		t.Fatal("avx512_amd64.go does not say how many lanes there are")
+		t.Fatal("vectors_amd64.go does not say how many lanes there are")
 	}
-	if err := os.WriteFile(filepath.Join(folder, "avx512_amd64.go"), wide, 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "vectors_amd64.go"), wide, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	replaced := map[string]string{}
-	for _, name := range []string{"kernels_amd64.s", "kernels_amd64.go", "avx512_amd64.go"} {
+	for _, name := range []string{"kernels_amd64.s", "kernels_amd64.go", "vectors_amd64.go"} {
 		path, err := filepath.Abs(name)
 		if err != nil {
 			t.Fatal(err)

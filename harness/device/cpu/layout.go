@@ -37,7 +37,7 @@ var blockedLayouts = map[int]layout{
 // AMX, whose convolutions have no other; else blocks as wide as a vector, which are fastest.
 // The rules are part of provenance (Info.Layout).
 func (d *Device) chooseLayout(p device.Precision, wanted string) (layout, error) {
-	blocked := blockedLayouts[vectors(d.isa).lanes]
+	blocked := blockedLayouts[vectors(d.isa, f32).lanes]
 	nhwc := layout{name: "nhwc", tag: tagNHWC}
 	switch wanted {
 	case "blocked":
@@ -80,14 +80,14 @@ type desc struct {
 	handle uintptr // oneDNN's memory descriptor; 0 without oneDNN
 }
 
-// strides returns the strides of a float32 tensor that is plain or in blocks.
+// strides returns the strides of a tensor that is plain or in blocks, in elements.
 func (x *desc) strides() strides {
 	for _, l := range blockedLayouts {
 		if x.tag == l.tag {
-			return stridesOf(x.shape, l.block, 4)
+			return stridesOf(x.shape, l.block, 1)
 		}
 	}
-	return stridesOf(x.shape, 1, 4)
+	return stridesOf(x.shape, 1, 1)
 }
 
 // desc returns the descriptor of a shape in the layout of tag.
@@ -97,6 +97,9 @@ func (d *Device) desc(s kernel.Shape, dtype, tag int32) (*desc, error) {
 		return x, nil
 	}
 	x := &desc{shape: s, dtype: dtype, tag: tag, size: 4 * int64(s.Len())}
+	if dtype == bf16 {
+		x.size /= 2
+	}
 	if d.lib != nil {
 		if err := d.describe(x); err != nil {
 			return nil, err

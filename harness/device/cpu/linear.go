@@ -9,7 +9,7 @@ import (
 
 // multiplies reports whether the direct kernel supports a matrix product with this many rows.
 func (c *compiler) multiplies(rows int) bool {
-	return c.own.direct != 0 && rows >= c.own.tileRows()
+	return c.own.floats.direct != 0 && rows >= c.own.tileRows()
 }
 
 // linear: x (N,I), w (Out,I), b (Out) -> y (N,Out).

@@ -2,8 +2,8 @@
 // declared in C and in Go; the Go compiler checks that both are equal (kernels_amd64.go).
 // Every thread of the team calls the kernel with the same task.
 //
-// The kernels for float32 are written in C, in kernels/. kernels/generate.py compiles them to
-// Go assembly, so that building needs no C compiler.
+// The kernels are written in C, in kernels/. kernels/generate.py compiles them to Go assembly,
+// so that building needs no C compiler.
 
 package cpu
 
@@ -33,33 +33,36 @@ type kernels struct {
 	normStatistics, normApply, normGradSums, normGradApply         uintptr
 	maxPool, maxPoolGrad, avgPool, avgPoolGrad                     uintptr
 	sumRows, sgd, peak                                             uintptr
-	wideGradWeight                                                 uintptr // weight gradients of stride 2
 }
 
 // own is the kernels that a program uses.
 type own struct {
-	kernels
-	lanes int  // floats of a vector = channels of a block
-	byC   bool // compiled from C; then there is a kernel for everything
+	kernels         // for activations
+	floats  kernels // for what is float32 in every precision: weights, linear layers
+	lanes   int     // floats of a vector = channels of a block
+	number  int     // bytes of an activation
 }
 
-// own returns the kernels for a layout. oneDNN's team runs those for bfloat16.
-func (d *Device) own(l layout) own {
+// own returns the kernels for a layout and a type of activations. oneDNN leaves Winograd's
+// convolutions, batch norms, and weight gradients of stride 2 to ours, which are faster.
+func (d *Device) own(l layout, dtype int32) own {
+	k := vectors(d.isa, dtype)
 	switch {
 	case d.lib == nil:
-		return vectors(d.isa)
-	case libraryAlone() || d.lib.parallel == 0 || !d.cpu.Flags["avx512_bf16"]:
-		return own{}
+		return k
+	case libraryAlone() || d.lib.parallel == 0:
+		return own{number: k.number}
 	}
-	k := own{kernels: halves(), lanes: 16}
-	if l.block != 16 { // only batch norm supports all layouts
-		k.winograd, k.winogradGradWeight, k.wideGradWeight = 0, 0, 0
+	k.direct, k.maxPool, k.sumRows, k.floats.direct = 0, 0, 0, 0
+	if l.block != k.lanes { // only batch norm supports all layouts
+		k.winograd, k.winogradGradWeight, k.directGradWeight = 0, 0, 0
 	}
 	return k
 }
 
-// pixel is the bytes of a pixel of a block, in float32.
-func (o own) pixel() int64 { return int64(4 * o.lanes) }
+// pixel is the bytes of a pixel of a block in float32, stored those of an activation.
+func (o own) pixel() int64  { return int64(4 * o.lanes) }
+func (o own) stored() int64 { return int64(o.number * o.lanes) }
 
 // tap is the bytes of the weights of one tap, for a block of inputs and 16 outputs.
 func (o own) tap() int64 { return o.pixel() * channels }

@@ -46,7 +46,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 		}
 		if !d.info().Bfloat16 {
 			return nil, &device.UnsupportedError{Device: name, What: "bf16 on this CPU (" + d.uses() + ")",
-				Hint: "use fp32 or auto: bf16 needs avx512_bf16 or amx_bf16, and the library oneDNN"}
+				Hint: "use fp32 or auto: bf16 needs avx512_bf16"}
 		}
 	default:
 		return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("precision %q", o.Precision), Hint: "use fp32 or bf16"}
@@ -65,7 +65,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 		return nil, fmt.Errorf("cpu: the device is closed")
 	}
 	s := &Session{d: d, programs: p.All(), named: map[string]*block{}, info: d.info()}
-	s.info.Precision, s.info.Layout = string(o.Precision), fmt.Sprintf("%s (%s), %s", l.name, l.rule, d.own(l))
+	s.info.Precision, s.info.Layout = string(o.Precision), fmt.Sprintf("%s (%s), %s", l.name, l.rule, d.own(l, dtype))
 	if err := d.try(func() error { return s.open(p, l, dtype, o.Profile) }); err != nil {
 		s.Close()
 		return nil, err

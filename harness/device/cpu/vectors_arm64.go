@@ -2,8 +2,5 @@
 
 package cpu
 
-// vectors are the kernels in C.
-func vectors(string) own { return own{kernels128, 4, true} }
-
-// halves is empty: there are no kernels for bfloat16.
-func halves() kernels { return kernels{} }
+// vectors are the kernels. There are none for bfloat16.
+func vectors(string, int32) own { return own{kernels128, kernels128, 4, 4} }

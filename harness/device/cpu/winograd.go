@@ -1,8 +1,7 @@
 // 3x3 convolutions of stride 1, and their gradients, by Winograd's F(4x4, 3x3): tiles of 6x6
 // pixels, 4 pixels apart, and the weights are transformed linearly; then 36 multiplications,
 // one at each position, replace 144 (Lavin & Gray 2015, arXiv:1509.09308). kernels/winograd.h
-// has the mathematics. Everything is float32, except that x and y may be bfloat16 with
-// AVX-512.
+// has the mathematics. Everything is float32, except that x and y may be bfloat16.
 
 package cpu
 
@@ -10,8 +9,8 @@ import (
 	"depthlab/nets/kernel"
 )
 
-// winogradTask is the task of winograd and winogradGradWeight (the assembly and
-// kernels/winograd.h have the same offsets). Lengths are in bytes. x is the operand that is
+// winogradTask is the task of winograd and winogradGradWeight (kernels/winograd.h has the same
+// struct). Lengths are in bytes. x is the operand that is
 // read; y is the result, or dy of winogradGradWeight. A block has as many channels as a vector
 // has lanes; a block of outputs (outBlocks) always has 16.
 type winogradTask struct {
@@ -85,16 +84,10 @@ func together(y kernel.Shape) int {
 }
 
 // chunks is the number of chunks, each with its own sums, that the images of x are divided
-// into for a weight gradient: perThread for each thread, more than one because threads are not
-// equally fast. For the kernels in C it is that of four threads, so that results do not depend
-// on the number of threads.
-func (c *compiler) chunks(x kernel.Shape, perThread int) int {
-	threads := c.d.threads
-	if c.own.byC {
-		threads = 4
-	}
-	return min(x[0], perThread*threads)
-}
+// into for a weight gradient: perThread for each of four threads, more than one because threads
+// are not equally fast. Their number is not that of the device's threads, so that results do
+// not depend on it.
+func (c *compiler) chunks(x kernel.Shape, perThread int) int { return min(x[0], perThread*4) }
 
 // winogradForward: x, w -> y.
 func (c *compiler) winogradForward(k kernel.Conv) error {
@@ -115,16 +108,15 @@ func (c *compiler) winogradGradInput(k kernel.Conv) error {
 		return err
 	}
 	t := winogradWeightsTask{tap: -tap, wIn: 9 * tap, wOut: blocks * 9 * tap}
-	if !c.own.byC { // oneDNN's layout has input and output blocks exchanged
+	if c.d.lib != nil { // oneDNN's layout has input and output blocks exchanged
 		t.wOut, t.wIn = 9*tap, int64(c.inShape(0)[1]/channels)*9*tap
 	}
 	return c.winogradProduct(1, w, c.inShape(1), c.outShape(0), t)
 }
 
-// winogradWeight returns the weight, input i: packed for the kernels in C, else in oneDNN's
-// layout tag.
+// winogradWeight returns the weight, input i: packed, or by oneDNN in its layout tag.
 func (c *compiler) winogradWeight(i int, p packing, tag int32) (mem, error) {
-	if c.own.byC {
+	if c.d.lib == nil {
 		return c.packed(i, p)
 	}
 	d, err := c.d.desc(c.inShape(i), f32, tag)
@@ -181,7 +173,7 @@ func (c *compiler) winogradProduct(i int, w mem, x, y kernel.Shape, wt winogradW
 	if wt.tap < 0 {
 		first = -8 * wt.tap
 	}
-	if err := launch(c, c.own.winogradWeights, winogradName, &wt, func() { wt.w, wt.u = w.address(first), u.address(0) }); err != nil {
+	if err := launch(c, c.own.floats.winogradWeights, winogradName, &wt, func() { wt.w, wt.u = w.address(first), u.address(0) }); err != nil {
 		return err
 	}
 	return launch(c, c.own.winograd, winogradName, &t, func() { t.x, t.y, t.weights = xm.address(0), ym.address(0), u.address(0) })
@@ -227,29 +219,30 @@ func (c *compiler) winogradGradWeight(k kernel.Conv) error {
 		return err
 	}
 	sum := winogradSumTask{count: pieces, chunks: t.count, chunk: t.chunk, inBlocks: t.inBlocks}
-	packed := weights(k, x[1], c.own.lanes)
-	var dw mem
-	if c.own.byC {
-		dw = c.space(packed.bytes())
-	} else if dw, err = c.outAs(0, tagOIhw16i16o); err != nil {
-		return err
-	}
-	if err := launch(c, c.own.winogradGradSum, winogradName, &sum, func() { sum.u, sum.dw = sums.address(0), dw.address(0) }); err != nil {
-		return err
-	}
-	if c.own.byC {
-		return c.unpack(0, dw, packed)
-	}
-	return nil
+	return c.unpacked(weights(k, x[1], c.own.lanes), func(dw mem) error {
+		return launch(c, c.own.floats.winogradGradSum, winogradName, &sum, func() { sum.u, sum.dw = sums.address(0), dw.address(0) })
+	})
 }
 
-// outAs returns output i as float32 in oneDNN's layout tag.
-func (c *compiler) outAs(i int, tag int32) (mem, error) {
-	d, err := c.d.desc(c.outShape(i), f32, tag)
-	if err != nil {
-		return mem{}, err
+// unpacked calls compute, which appends the computation of a packed weight, output 0, and
+// unpacks it. oneDNN has the same layout of packed weights.
+func (c *compiler) unpacked(p packing, compute func(dw mem) error) error {
+	if c.d.lib == nil {
+		dw := c.space(p.bytes())
+		if err := compute(dw); err != nil {
+			return err
+		}
+		return c.unpack(0, dw, p)
 	}
-	return c.out(i, d)
+	d, err := c.d.desc(c.outShape(0), f32, tagOIhw16i16o)
+	if err != nil {
+		return err
+	}
+	dw, err := c.out(0, d)
+	if err != nil {
+		return err
+	}
+	return compute(dw)
 }
 
 const (
@@ -261,10 +254,7 @@ const (
 
 // newWinograd returns a task with the fields that depend only on the shapes x and y.
 func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
-	size := int64(4)
-	if c.dtype == bf16 {
-		size = 2
-	}
+	size := int64(c.own.number)
 	t := winogradTask{inBlocks: int64(x[1] / c.own.lanes), outBlocks: int64(y[1] / channels), rows: int64(x[2]), pixels: int64(x[3])}
 	t.xImage, t.yImage = int64(x[1]*x[2]*x[3])*size, int64(y[1]*y[2]*y[3])*size
 	t.yRow = int64(y[3]*c.own.lanes) * size

@@ -73,6 +73,7 @@ enum {
 };
 
 typedef float half __attribute__((vector_size(PIXEL / 2), aligned(4), may_alias));
+typedef number halfStored __attribute__((vector_size(STORED / 2), aligned(NUMBER), may_alias));
 
 // row lays out row i of x, or zeros if it is outside of x, with padding on both sides.
 INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
@@ -83,18 +84,18 @@ INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 		*(float *)(to + c) = 0;
 	int64_t size = t->height * t->line, step = t->skip * t->plane;
 	x += i * t->line;
-	if (t->plane == 4) // single channels
+	if (t->plane == NUMBER) // single channels
 		for (; c < end; x += step)
 			for (int64_t p = 0; p < t->planes; p++, c += 4)
-				*(float *)(to + c) = *(const float *)(x + p * size);
+				*(float *)(to + c) = *(const number *)(x + p * size);
 	else
 		for (int64_t p = 0; p < t->planes && c < end; p++, x += size)
 			for (int64_t j = 0; j < t->width; j++) {
 				char *pixel = to + c + p * PIXEL + j * t->pixel;
 				if (V == 16 && t->pixel < PIXEL) // a half of a block
-					*(half *)pixel = *(const half *)(x + j * step);
+					*(half *)pixel = __builtin_convertvector(*(const halfStored *)(x + j * step), half);
 				else
-					put(pixel, at(x + j * step));
+					put(pixel, load(x + j * step));
 			}
 	for (c = end; c < t->laidRow; c += 4)
 		*(float *)(to + c) = 0;
@@ -121,7 +122,7 @@ INLINE const char *lay(const directTask *t, piece c, char *to) {
 		return t->x + from * t->height * t->line + c.first * t->stride * t->xRow;
 	char *start = to;
 	for (int64_t n = from; n < end; n++, to += t->xBlock) {
-		int64_t bytes = n * t->pixel; // of the first pixels of all blocks before this one
+		int64_t bytes = n * t->pixel / 4 * NUMBER; // of the first pixels of all blocks before this one
 		const char *x = t->x + bytes / t->plane * t->height * t->line + bytes % t->plane;
 		for (int64_t i = 0; i < rows; i++)
 			row(t, x, (c.first * t->stride + i) * t->skip - t->before, to + i * t->xRow);
@@ -137,7 +138,7 @@ INLINE void window(const directTask *t, const directPart *p, int64_t blocks, con
 	UNROLL for (int i = 0; i < PIXELS; i++) {
 		corner[i] = table[i][0];
 		UNROLL for (int o = 0; o < OUT; o++)
-			sum[i][o] = fresh ? all(0) : at(y + table[i][1] + o * t->yBlock);
+			sum[i][o] = fresh ? all(0) : load(y + table[i][1] + o * t->yBlock);
 	}
 	for (int64_t b = 0; b < blocks; b++)
 		for (int64_t r = 0; r < p->rows; r++) {
@@ -157,7 +158,7 @@ INLINE void window(const directTask *t, const directPart *p, int64_t blocks, con
 		}
 	UNROLL for (int i = 0; i < PIXELS; i++)
 		UNROLL for (int o = 0; o < OUT; o++)
-			put(y + table[i][1] + o * t->yBlock, sum[i][o]);
+			save(y + table[i][1] + o * t->yBlock, sum[i][o]);
 }
 
 // convolve adds the products of the blocks from b on to all outputs of a part, PIXELS pixels
@@ -210,7 +211,7 @@ INLINE void products(int n, const directTask *t, const char *x, const char *dy, 
 		const char *number = x + (*table)[0], *d = dy + (*table)[1];
 		vec v[OUT];
 		UNROLL for (int o = 0; o < OUT; o++)
-			v[o] = at(d + o * yBlock);
+			v[o] = load(d + o * yBlock);
 		UNROLL for (int i = 0; i < n; i++)
 			UNROLL for (int o = 0; o < OUT; o++)
 				s[i][o] = fma(all(*(const float *)(number + 4 * i)), v[o], s[i][o]);

@@ -37,24 +37,24 @@ enum { PIECE = 16 << 10, CHAINS = 12, PRODUCTS = 100000 * CHAINS };
 // a vector, left the number of bytes from there to the end of the row.
 #define PIECES                                                                       \
 	for (int64_t n, i; i = (n = take(&t->next)) * PIECE, n < t->count;)              \
-		for (int64_t end = i + PIECE, left; i < end && (left = t->bytes - i) > 0; i += PIXEL)
+		for (int64_t end = i + PIECE, left; i < end && (left = t->bytes - i) > 0; i += STORED)
 
 // from reads a vector, or fewer numbers at the end of the row; into writes them.
 INLINE vec from(const char *p, int64_t left) {
-	if (left >= PIXEL)
-		return at(p);
+	if (left >= STORED)
+		return load(p);
 	vec v = {};
-	for (int c = 0; c < left / 4; c++)
-		v[c] = ((const float *)p)[c];
+	for (int c = 0; c < left / NUMBER; c++)
+		v[c] = ((const number *)p)[c];
 	return v;
 }
 
 INLINE void into(char *p, vec v, int64_t left) {
-	if (left >= PIXEL)
-		put(p, v);
+	if (left >= STORED)
+		save(p, v);
 	else
-		for (int c = 0; c < left / 4; c++)
-			((float *)p)[c] = v[c];
+		for (int c = 0; c < left / NUMBER; c++)
+			((number *)p)[c] = v[c];
 }
 
 // sumRows sums rows. The result may overwrite the first row.

@@ -24,10 +24,10 @@ X86 = "--target=x86_64-linux-gnu -mno-red-zone -mprfchw -mfma".split()
 ARM = "--target=aarch64-linux-gnu -mno-outline-atomics -mcmodel=tiny -ffixed-x18 -ffixed-x28".split()  # 28: Go's g
 AVX512 = "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512".split()
 TARGETS = {  # GOARCH: for each vector the end of the functions' names, and flags
-	"amd64": {"256": [*X86, "-mavx2"], "512": [*X86, *AVX512]},
+	"amd64": {"256": [*X86, "-mavx2"], "512": [*X86, *AVX512], "512bf16": [*X86, *AVX512, "-mavx512bf16", "-DBF16"]},
 	"arm64": {"128": ARM},
 }
-KERNELS = {  # file: functions
+KERNELS = {  # file: functions; those in FLOATS read and write no activations
 	"winograd.c": ["winograd", "winogradWeights"],
 	"gradweight.c": ["winogradGradWeight", "winogradGradSum"],
 	"direct.c": ["direct", "directGradWeight"],
@@ -35,6 +35,7 @@ KERNELS = {  # file: functions
 	"pool.c": ["maxPool", "maxPoolGrad", "avgPool", "avgPoolGrad"],
 	"flat.c": ["sumRows", "sgd", "peak"],
 }
+FLOATS = {"winogradWeights", "winogradGradSum", "sgd", "peak"}
 STRUCTS = 10  # number of structs that Go and C share
 STACK = 3500  # most bytes of stack of a kernel: call_*.s reserves 4096
 
@@ -43,7 +44,7 @@ RELATIVE = {
 	*"R_X86_64_PC32 R_X86_64_PLT32".split(),
 	*"R_AARCH64_LD_PREL_LO19 R_AARCH64_ADR_PREL_LO21 R_AARCH64_CALL26 R_AARCH64_JUMP26".split(),
 }
-ALIGN = {"256": 32, "512": 64, "128": 16}  # alignment of functions: PCALIGN below, else that of Go's linker
+ALIGN = {"256": 32, "512": 64, "512bf16": 64, "128": 16}  # alignment of functions: PCALIGN below, else that of Go's linker
 
 SCRIPT = """SECTIONS {
 	. = 0;
@@ -103,15 +104,20 @@ def tasks(flags):
 	return structs
 
 
+def functions(bits, source=None):
+	"""Returns the names of the functions of a source, or of all, for one kind of vector."""
+	names = KERNELS[source] if source else [name for names in KERNELS.values() for name in names]
+	return [name for name in names if not (bits.endswith("bf16") and name in FLOATS)]
+
+
 def go(head, vectors, structs):
 	"""Returns the Go file: declarations, addresses, and checks of the structs."""
-	names = [name for functions in KERNELS.values() for name in functions]
 	lines = [head, "", f"package {PACKAGE}", "", 'import "unsafe"', ""]
-	lines += [f"func {name}{bits}()" for bits in vectors for name in names]
+	lines += [f"func {name}{bits}()" for bits in vectors for name in functions(bits)]
 	lines += ["", "// Addresses of the functions."]
-	lines += [f"var at{name}{bits} uintptr" for bits in vectors for name in names]
+	lines += [f"var at{name}{bits} uintptr" for bits in vectors for name in functions(bits)]
 	for bits in vectors:
-		lines += ["", f"var kernels{bits} = kernels{{", *(f"\t{name}: at{name}{bits}," for name in names), "}"]
+		lines += ["", f"var kernels{bits} = kernels{{", *(f"\t{name}: at{name}{bits}," for name in functions(bits)), "}"]
 	lines += ["", "// Offsets of the fields of tasks in C. Another offset in Go is an index out of range, which the", "// compiler reports."]
 	for name, (fields, size) in structs.items():
 		lines += ["", f"var _ = [1]int{{}}[unsafe.Sizeof({name}{{}})-{size}]"]
@@ -121,17 +127,17 @@ def go(head, vectors, structs):
 
 def assembly(arch, bits, flags):
 	"""Returns the functions for one kind of vector, and their addresses."""
-	functions, addresses = "", ""
-	for source, names in KERNELS.items():
+	code, addresses = "", ""
+	for source in KERNELS:
 		with tempfile.TemporaryDirectory() as tmp:
 			obj = pathlib.Path(tmp) / "k.o"
 			run("clang-19", *COMMON, *flags, "-ffunction-sections", "-c", HERE / source, "-o", obj)
-			for name in names:
-				code, stack = kernel(obj, name, ALIGN[bits])
-				functions += text(name + bits, code, stack, arch, ALIGN[bits])
+			for name in functions(bits, source):
+				body, stack = kernel(obj, name, ALIGN[bits])
+				code += text(name + bits, body, stack, arch, ALIGN[bits])
 				addresses += f"\nDATA ·at{name}{bits}(SB)/8, $·{name}{bits}(SB)\nGLOBL ·at{name}{bits}(SB), RODATA, $8\n"
-				print(f"{name}{bits}: {len(code)} bytes, {stack} of stack")
-	return functions + addresses
+				print(f"{name}{bits}: {len(body)} bytes, {stack} of stack")
+	return code + addresses
 
 
 def main(folder, *defined):

@@ -56,7 +56,7 @@ INLINE void expandTile(const char *p, int64_t row, char *to, int64_t position) {
 // ahead returns the address from which a pass over tiles prefetches the next images, one
 // cache line for each tile: x in the first passes, then dy, then nothing (a step of 0).
 INLINE const char *ahead(const winogradTask *t, int64_t image, int64_t tiles, int64_t pass, int64_t *step) {
-	int64_t passesX = t->inBlocks * V, passesY = t->outBlocks * OUTS;
+	int64_t passesX = t->inBlocks * STORED / 4, passesY = t->outBlocks * OUT * STORED / 4;
 	*step = pass < passesX + passesY ? LINE : 0;
 	if (pass < passesX)
 		return t->x + image * t->xImage + pass * tiles * LINE;

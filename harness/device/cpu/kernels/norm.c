@@ -73,9 +73,9 @@ INLINE void keep(const normTask *t, int64_t n, int64_t b, vec first, vec second)
 void normStatistics(normTask *t) {
 	IMAGES {
 		const char *x = t->x;
-		vec first = at(x + off), s[4] = {}, q[4] = {};
+		vec first = load(x + off), s[4] = {}, q[4] = {};
 		PIXELS(
-			vec d = at(x + AT) - first;
+			vec d = load(x + AT) - first;
 			s[k] += d;
 			q[k] = fma(d, d, q[k]);
 		)
@@ -91,10 +91,10 @@ INLINE void apply(normTask *t, int shortcut) {
 		char *y = t->y;
 		vec mean = at(c), scale = at(c + PIXEL), shift = at(c + 2 * PIXEL), floor = all(t->floor);
 		PIXELS(
-			vec v = fma(at(x + AT) - mean, scale, shift);
+			vec v = fma(load(x + AT) - mean, scale, shift);
 			if (shortcut)
-				v += at(add + AT);
-			put(y + AT, most(floor, v));
+				v += load(add + AT);
+			save(y + AT, most(floor, v));
 		)
 	}
 }
@@ -109,15 +109,15 @@ INLINE void gradSums(normTask *t, int parts, int rectified, int store) {
 		char *dadd = t->dadd;
 		vec mean = at(coefficients(t, n, b, 1)), s[4] = {}, q[4] = {};
 		PIXELS(
-			vec d = at(dy + AT);
+			vec d = load(dy + AT);
 			if (parts)
-				d += at(add + AT);
+				d += load(add + AT);
 			if (rectified)
-				d = where(at(y + AT), d);
+				d = where(load(y + AT), d);
 			if (store)
-				put(dadd + AT, d);
+				save(dadd + AT, d);
 			s[k] += d;
-			q[k] = fma(at(x + AT) - mean, d, q[k]);
+			q[k] = fma(load(x + AT) - mean, d, q[k]);
 		)
 		keep(t, n, b, sum4(s), sum4(q));
 	}
@@ -140,10 +140,10 @@ INLINE void gradApply(normTask *t, int rectified) {
 		char *dx = t->dx;
 		vec mean = at(c), scale = at(c + PIXEL), shift = at(c + 2 * PIXEL), slope = at(c + 3 * PIXEL);
 		PIXELS(
-			vec d = at(dy + AT);
+			vec d = load(dy + AT);
 			if (rectified)
-				d = where(at(y + AT), d);
-			put(dx + AT, fma(at(x + AT) - mean, slope, fma(d, scale, shift)));
+				d = where(load(y + AT), d);
+			save(dx + AT, fma(load(x + AT) - mean, slope, fma(d, scale, shift)));
 		)
 	}
 }

@@ -42,11 +42,11 @@ INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (ma
 // their pixels.
 INLINE vec largest(const poolTask *t, const char *x, span rows, span columns, mask *place) {
 	int64_t first = rows.from * t->width + columns.from;
-	vec value = at(x + first * PIXEL);
+	vec value = load(x + first * STORED);
 	*place = (int32_t)first - (mask){};
 	for (int64_t i = rows.from; i < rows.to; i++)
 		for (int64_t p = i * t->width + columns.from; p < i * t->width + columns.to; p++) {
-			vec v = at(x + p * PIXEL);
+			vec v = load(x + p * STORED);
 			mask above = (v > value) | (v != v);
 			value = choose(above, v, value);
 			*place = (above & ((int32_t)p - (mask){})) | (~above & *place);
@@ -55,34 +55,34 @@ INLINE vec largest(const poolTask *t, const char *x, span rows, span columns, ma
 }
 
 void maxPool(poolTask *t) {
-	int64_t plane = t->height * t->width * PIXEL;
+	int64_t plane = t->height * t->width * STORED;
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
-		char *y = t->y + n * t->blocks * t->rows * t->columns * PIXEL;
+		char *y = t->y + n * t->blocks * t->rows * t->columns * STORED;
 		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++)
 			for (int64_t i = 0; i < t->rows; i++)
-				for (int64_t j = 0; j < t->columns; j++, y += PIXEL) {
+				for (int64_t j = 0; j < t->columns; j++, y += STORED) {
 					mask place;
-					put(y, largest(t, t->x + b * plane, inside(t, i, t->height), inside(t, j, t->width), &place));
+					save(y, largest(t, t->x + b * plane, inside(t, i, t->height), inside(t, j, t->width), &place));
 				}
 	}
 }
 
 void maxPoolGrad(poolTask *t) {
-	int64_t plane = t->height * t->width * PIXEL;
+	int64_t plane = t->height * t->width * STORED;
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
-		const char *dy = t->y + n * t->blocks * t->rows * t->columns * PIXEL;
+		const char *dy = t->y + n * t->blocks * t->rows * t->columns * STORED;
 		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++) {
 			char *dx = t->dx + b * plane;
-			for (int64_t p = 0; p < plane; p += PIXEL)
-				put(dx + p, all(0));
+			for (int64_t p = 0; p < plane; p += STORED)
+				save(dx + p, all(0));
 			for (int64_t i = 0; i < t->rows; i++)
-				for (int64_t j = 0; j < t->columns; j++, dy += PIXEL) {
+				for (int64_t j = 0; j < t->columns; j++, dy += STORED) {
 					span rows = inside(t, i, t->height), columns = inside(t, j, t->width);
 					mask place;
 					largest(t, t->x + b * plane, rows, columns, &place);
 					for (int64_t k = rows.from; k < rows.to; k++)
 						for (int64_t p = k * t->width + columns.from; p < k * t->width + columns.to; p++)
-							put(dx + p * PIXEL, at(dx + p * PIXEL) + choose(place == ((int32_t)p - (mask){}), at(dy), all(0)));
+							save(dx + p * STORED, load(dx + p * STORED) + choose(place == ((int32_t)p - (mask){}), load(dy), all(0)));
 				}
 		}
 	}
@@ -92,10 +92,10 @@ void avgPool(poolTask *t) {
 	int64_t pixels = t->height * t->width;
 	for (int64_t n; (n = take(&t->next)) < t->count;)
 		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++) {
-			const char *x = t->x + b * pixels * PIXEL;
+			const char *x = t->x + b * pixels * STORED;
 			vec sum = {};
 			for (int64_t p = 0; p < pixels; p++)
-				sum += at(x + p * PIXEL);
+				sum += load(x + p * STORED);
 			put(t->y + b * PIXEL, sum * all(t->inverse));
 		}
 }
@@ -106,6 +106,6 @@ void avgPoolGrad(poolTask *t) {
 		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++) {
 			vec d = at(t->y + b * PIXEL) / all(pixels);
 			for (int64_t p = 0; p < pixels; p++)
-				put(t->dx + (b * pixels + p) * PIXEL, d);
+				save(t->dx + (b * pixels + p) * STORED, d);
 		}
 }

@@ -20,6 +20,9 @@
 // Rows follow each other, then blocks, then images. All lengths and strides in
 // tasks are in bytes.
 //
+// With BF16 the activations are bfloat16, the upper half of a float32: load and save convert.
+// Everything else is float32, at and put.
+//
 // Rounding is as written here: the compiler may not fuse a product and a sum
 // (-ffp-contract=off), and fma rounds once on every CPU. No kernel sums over the
 // channels of a vector, so the bits do not depend on the width of vectors either.
@@ -42,7 +45,18 @@ enum {
 	LINE = 64, // bytes of a cache line, and of 16 outputs
 };
 
+#ifdef BF16
+typedef __bf16 number; // of an activation
+#else
+typedef float number;
+#endif
+enum {
+	NUMBER = sizeof(number),
+	STORED = NUMBER * V, // bytes of a pixel of a block of activations
+};
+
 typedef float vec __attribute__((vector_size(4 * V), aligned(4), may_alias));
+typedef number numbers __attribute__((vector_size(STORED), aligned(NUMBER), may_alias));
 typedef int32_t mask __attribute__((vector_size(4 * V)));
 
 #define INLINE static inline __attribute__((always_inline))
@@ -51,6 +65,13 @@ typedef int32_t mask __attribute__((vector_size(4 * V)));
 INLINE vec all(float x) { return x - (vec){}; }
 INLINE vec at(const void *p) { return *(const vec *)p; }
 INLINE void put(void *p, vec v) { *(vec *)p = v; }
+#ifdef BF16 // as integers, because clang does some operations on bfloat16 number by number
+typedef uint16_t words __attribute__((vector_size(STORED), aligned(NUMBER), may_alias));
+INLINE vec load(const void *p) { return (vec)(__builtin_convertvector(*(const words *)p, mask) << 16); }
+#else
+INLINE vec load(const void *p) { return at(p); }
+#endif
+INLINE void save(void *p, vec v) { *(numbers *)p = __builtin_convertvector(v, numbers); }
 INLINE vec fma(vec a, vec b, vec c) { return __builtin_elementwise_fma(a, b, c); } // a b + c, rounded once
 INLINE vec fnma(vec a, vec b, vec c) { return __builtin_elementwise_fma(-a, b, c); } // c - a b
 

@@ -33,7 +33,7 @@ INLINE void untile(const char *m, char *y, int64_t row) {
 		vec r[4];
 		back(z[i], r);
 		UNROLL for (int j = 0; j < 4; j++)
-			put(y + j * PIXEL, r[j]);
+			save(y + j * STORED, r[j]);
 	}
 }
 
@@ -69,7 +69,7 @@ INLINE void nearer(const winogradTask *t, const char *y, const int32_t (*table)[
 	for (int i = from; i < to; i++)
 		for (int k = 0; k < OUT; k++)
 			for (int r = 0; r < 4; r++)
-				for (int j = 0; j < 4 * PIXEL; j += LINE)
+				for (int j = 0; j < 4 * STORED; j += LINE)
 					__builtin_prefetch(y + k * t->yBlock + table[i][1] + r * t->yRow + j, 1);
 }
 

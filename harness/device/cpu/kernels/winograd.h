@@ -130,6 +130,6 @@ INLINE void lay(const winogradTask *t, const char *from, char *to, int64_t block
 	for (to += t->padRow + PIXEL; blocks > 0; blocks--, to += t->padBlock)
 		for (int64_t i = 0; i < t->rows; i++)
 #pragma clang loop unroll_count(2)
-			for (int64_t j = 0; j < t->pixels; j++, from += PIXEL)
-				put(to + i * t->padRow + j * PIXEL, at(from));
+			for (int64_t j = 0; j < t->pixels; j++, from += STORED)
+				put(to + i * t->padRow + j * PIXEL, load(from));
 }
