@@ -49,6 +49,14 @@ func openWith(t testing.TB, library string) *Device {
 	return d.(*Device)
 }
 
+// precisions are those that the device computes natively.
+func precisions(d *Device) []device.Precision {
+	if d.Info().Bfloat16 {
+		return []device.Precision{device.FP32, device.BF16}
+	}
+	return []device.Precision{device.FP32}
+}
+
 // inLayout is a device whose sessions do not follow the rule.
 type inLayout struct {
 	device.Device
@@ -168,13 +176,13 @@ func planOf(steps, n int, rate float32) device.Launch {
 // statistics; and no primitive of oneDNN may fall back to a slow implementation: a
 // first convolution in the wrong layout alone costs a second a step.
 func TestImplementations(t *testing.T) {
-	check := func(d *Device, layout string) {
+	check := func(d *Device, layout string, precision device.Precision) {
 		for _, c := range []struct {
 			net         string
 			batch, size int
 		}{{"resnet-20", 128, 32}, {"resnet-20/C", 128, 32}, {"resnet-164/bottleneck/preact", 32, 32}, {"resnet-18", 8, 224}, {"resnet-50/torchvision", 8, 224}} {
 			s, err := d.Open(device.Programs{Train: compiled(t, c.net, nets.Train, c.batch, c.size), Eval: compiled(t, c.net, nets.Eval, c.batch, c.size)},
-				device.Options{Layout: layout, Profile: true})
+				device.Options{Layout: layout, Profile: true, Precision: precision})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -183,7 +191,7 @@ func TestImplementations(t *testing.T) {
 				own := slices.ContainsFunc(r.Impl, func(impl string) bool { return strings.HasPrefix(impl, "own:") })
 				left := r.Kernel == "add" && r.Impl == nil // to the batch norm behind it
 				if d.lib == nil && !own && !quick && !left {
-					t.Errorf("%s: %s %s runs on %q", c.net, r.Layer, r.Kernel, r.Impl)
+					t.Errorf("%s, %s: %s %s runs on %q", c.net, precision, r.Layer, r.Kernel, r.Impl)
 				}
 				for _, impl := range r.Impl {
 					// A matrix product is what a linear layer is; a convolution is not.
@@ -196,14 +204,17 @@ func TestImplementations(t *testing.T) {
 			s.Close()
 		}
 	}
-	check(open(t), "")
+	d := open(t)
+	for _, p := range precisions(d) {
+		check(d, "", p)
+	}
 	if !testskip.Everything() {
 		return
 	}
 	t.Setenv(EnvKernels, "library")
-	d := openOneDNN(t)
+	d = openOneDNN(t)
 	for _, layout := range []string{"", "blocked", "nhwc"} {
-		check(d, layout)
+		check(d, layout, device.FP32)
 	}
 }
 

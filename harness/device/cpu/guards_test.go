@@ -26,13 +26,9 @@ func TestGuards(t *testing.T) {
 		all = append(all, size{"resnet-18", 2, 224}, size{"resnet-34/B", 1, 224}, size{"resnet-50", 2, 224}, size{"resnet-50/A", 1, 224},
 			size{"resnet-50/C", 1, 224}, size{"resnet-50/torchvision", 7, 64}, size{"resnet-50/torchvision", 2, 224})
 	}
-	precisions := []device.Precision{device.FP32}
-	if open(t).Info().Bfloat16 {
-		precisions = append(precisions, device.BF16)
-	}
 	for _, where := range []guards{behind, before} {
 		for _, c := range all {
-			for _, p := range precisions {
+			for _, p := range precisions(open(t)) {
 				t.Run(fmt.Sprintf("%d %s of %d images of %d in %s", where, c.net, c.batch, c.size, p), func(t *testing.T) {
 					guarded = where
 					d, err := Open("", 1)

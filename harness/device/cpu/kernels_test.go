@@ -70,20 +70,22 @@ func TestWide(t *testing.T) {
 // The kernels in C compute the same bits on any number of threads, and with AVX-512 as with
 // AVX2.
 func TestThreads(t *testing.T) {
-	want := trained(t, 1)
-	for _, threads := range []int{2, 4} {
-		equalBits(t, fmt.Sprintf("%d threads", threads), trained(t, threads), want)
+	for _, p := range precisions(open(t)) {
+		want := trained(t, p, 1)
+		for _, threads := range []int{2, 4} {
+			equalBits(t, fmt.Sprintf("%s, %d threads", p, threads), trained(t, p, threads), want)
+		}
+		if p == device.FP32 && here()[0] == avx512 {
+			t.Setenv(EnvCPU, avx2)
+			equalBits(t, avx2, trained(t, p, 1), want)
+			t.Setenv(EnvCPU, "")
+		}
 	}
-	if here()[0] != avx512 {
-		return
-	}
-	t.Setenv(EnvCPU, avx2)
-	equalBits(t, avx2, trained(t, 1), want)
 }
 
 // trained gives the parameters after a step, and the loss, of nets with every kind of
 // convolution.
-func trained(t *testing.T, threads int) map[string][]float32 {
+func trained(t *testing.T, precision device.Precision, threads int) map[string][]float32 {
 	const batch = 32
 	d, err := Open("", threads)
 	if err != nil {
@@ -100,7 +102,7 @@ func trained(t *testing.T, threads int) map[string][]float32 {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := d.Open(device.Programs{Train: compiled(t, net, nets.Train, batch, 32)}, device.Options{})
+		s, err := d.Open(device.Programs{Train: compiled(t, net, nets.Train, batch, 32)}, device.Options{Precision: precision})
 		if err != nil {
 			t.Fatal(err)
 		}
