@@ -23,7 +23,7 @@ import (
 
 const photoQuestion = `
 question: Does it see photos?
-nets: [resnet-8]
+nets: [resnet-8/shortcut-dropout=0.5]
 data: imagenet
 train: 18
 batch: 4
