@@ -155,8 +155,8 @@ func insert(tree *yaml.Node, path []string, n *yaml.Node) bool {
 	return insert(at, path[1:], n)
 }
 
-// change applies the changes of the command line to spec, after file and profile.
-func (d *decoder) change(spec *profileSpec, c Changes) {
+// applyChanges applies the changes of the command line to spec, after file and profile.
+func applyChanges(d *decoder, spec *profileSpec, c Changes) {
 	if c.tree != nil {
 		set := d.below(setPrefix, 0)
 		set.mapping(c.tree, "", reflect.ValueOf(&spec.Spec).Elem())
@@ -167,13 +167,13 @@ func (d *decoder) change(spec *profileSpec, c Changes) {
 		return
 	}
 	if len(c.Only) > 0 && d.sound("pairs.depths", "nets") {
-		d.only(&spec.Spec, c.Only)
+		keepOnly(d, &spec.Spec, c.Only)
 	}
 }
 
-// only keeps those of a question's nets that are named.
-func (d *decoder) only(s *Spec, names []string) {
-	trained := d.netNames(*s)
+// keepOnly keeps those of a question's nets that are named.
+func keepOnly(d *decoder, s *Spec, names []string) {
+	trained := netNames(d, *s)
 	var wanted []string
 	for _, name := range names {
 		at := place{path: onlyPrefix, value: strconv.Quote(shorten(name))}

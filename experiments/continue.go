@@ -34,8 +34,8 @@ func (r runNames) MarshalJSON() ([]byte, error) {
 
 const continueForm = "such as {run: resnet-20-seed0-3fa9c1d2e4b5, for: 16000 steps, rate: 0.001}"
 
-// continuation reads a mapping; keys that it lacks keep their values in target.
-func (d *decoder) continuation(n *yaml.Node, path string, target **ContinueSpec) {
+// decodeContinue reads a mapping; keys that it lacks keep their values in target.
+func decodeContinue(d *decoder, n *yaml.Node, path string, target **ContinueSpec) {
 	var c ContinueSpec
 	if *target != nil {
 		c = **target
@@ -51,7 +51,7 @@ func (d *decoder) continuation(n *yaml.Node, path string, target **ContinueSpec)
 var besideContinue = []string{"question", "profiles", "like", "says", "needs", "caveats", "continue", "log", "evaluate", "save", "keep", "figures", "lesion", "gradient_correlation", "landscape"}
 
 // continueRuns sets the plan's runs to continuations of the runs that s names.
-func (d *decoder) continueRuns(plan *Plan, s *Spec, trained func(name string) (Trained, error)) {
+func continueRuns(d *decoder, plan *Plan, s *Spec, trained func(name string) (Trained, error)) {
 	if !d.soundBelow("continue") {
 		return
 	}
@@ -79,7 +79,7 @@ func (d *decoder) continueRuns(plan *Plan, s *Spec, trained func(name string) (T
 			d.add(at, problem, hint)
 			continue
 		}
-		run := d.continued(s, at, name, parent)
+		run := continuedRun(d, s, at, name, parent)
 		if slices.ContainsFunc(plan.Runs, func(other Run) bool { return other.ID == run.ID }) {
 			d.add(at, "is a second run of "+run.Net+", seed "+fmt.Sprint(run.Seed), "ask for each in a question of its own")
 		}
@@ -98,9 +98,9 @@ func (d *decoder) continueRuns(plan *Plan, s *Spec, trained func(name string) (T
 	}
 }
 
-// continued returns the run that continues a finished one, the parent, with its recipe and a
+// continuedRun returns the run that continues a finished one, the parent, with its recipe and a
 // constant rate. Its steps are counted from the parent's last.
-func (d *decoder) continued(s *Spec, at place, name string, parent Trained) Run {
+func continuedRun(d *decoder, s *Spec, at place, name string, parent Trained) Run {
 	run := parent.Run
 	run.Variant, run.Extend = "", ""
 	run.ID = runID(run.Net, "", run.Seed)
@@ -129,15 +129,15 @@ func (d *decoder) continued(s *Spec, at place, name string, parent Trained) Run 
 	of.Batch = run.Batch
 	stop := run.Schedule.Stop
 	if d.written("log") {
-		run.LogEvery = d.interval(&of, "log", &of.Log, stop)
+		run.LogEvery = resolveInterval(d, &of, "log", &of.Log, stop)
 	}
 	if d.written("evaluate") {
-		run.EvalEvery = d.interval(&of, "evaluate", &of.Evaluate, stop)
+		run.EvalEvery = resolveInterval(d, &of, "evaluate", &of.Evaluate, stop)
 	}
 	if d.written("save") {
-		run.SaveEvery = d.interval(&of, "save", &of.Save, stop)
+		run.SaveEvery = resolveInterval(d, &of, "save", &of.Save, stop)
 	}
-	run.Keep = d.keep(&of)
+	run.Keep = resolveKeep(d, &of)
 	return run
 }
 

@@ -172,29 +172,29 @@ func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 	}
 	switch target := v.Addr().Interface().(type) {
 	case *profiles:
-		d.profiles(n, target)
+		decodeProfiles(d, n, target)
 	case *variants:
-		d.variants(n, path, target)
+		decodeVariants(d, n, path, target)
 	case *vary:
-		d.vary(n, path, target)
+		decodeVary(d, n, path, target)
 	case settler:
 		d.mapping(n, path, v)
 		if problem, hint := target.settle(keysOf(n)); problem != "" && d.soundBelow(path) {
 			d.refuse(path, n, problem, hint)
 		}
 	case **WarmupSpec:
-		d.warmup(n, path, target)
+		decodeWarmup(d, n, path, target)
 	case **PlateauSpec:
-		d.plateau(n, path, target)
+		decodePlateau(d, n, path, target)
 	case **ContinueSpec:
-		d.continuation(n, path, target)
+		decodeContinue(d, n, path, target)
 	case *runNames:
 		if n.Kind == yaml.ScalarNode {
 			n = &yaml.Node{Kind: yaml.SequenceNode, Line: n.Line, Content: []*yaml.Node{n}}
 		}
-		d.list(n, path, v)
+		decodeList(d, n, path, v)
 	case *Time:
-		d.text(n, path, timeLike, func(s string) (problem, hint string) {
+		decodeText(d, n, path, timeLike, func(s string) (problem, hint string) {
 			t, problem, hint := parseTime(s)
 			if problem == "" {
 				*target = t
@@ -207,7 +207,7 @@ func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 			*target = &t
 		}
 	case **Percent:
-		d.text(n, path, percentLike, func(s string) (problem, hint string) {
+		decodeText(d, n, path, percentLike, func(s string) (problem, hint string) {
 			p, problem, hint := parsePercent(s)
 			if problem == "" {
 				*target = &p
@@ -219,9 +219,9 @@ func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 		case reflect.Struct:
 			d.mapping(n, path, v)
 		case reflect.Slice:
-			d.list(n, path, v)
+			decodeList(d, n, path, v)
 		case reflect.String:
-			d.text(n, path, "a text", func(s string) (problem, hint string) {
+			decodeText(d, n, path, "a text", func(s string) (problem, hint string) {
 				s = d.renamed(s, keyOf(path))
 				if problem, hint = checkText(s, keyOf(path)); problem == "" {
 					v.SetString(s)
@@ -229,20 +229,20 @@ func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 				return problem, hint
 			})
 		case reflect.Bool:
-			d.boolean(n, path, v)
+			decodeBool(d, n, path, v)
 		case reflect.Int, reflect.Uint64:
-			d.whole(n, path, v)
+			decodeWhole(d, n, path, v)
 		case reflect.Float64:
-			d.number(n, path, v)
+			decodeNumber(d, n, path, v)
 		default:
 			panic("experiments: a field of a type that files cannot hold")
 		}
 	}
 }
 
-// text calls set with the text of a scalar, and adds a complaint if set returns a problem. like
+// decodeText calls set with the text of a scalar, and adds a complaint if set returns a problem. like
 // describes the expected value.
-func (d *decoder) text(n *yaml.Node, path, like string, set func(string) (problem, hint string)) {
+func decodeText(d *decoder, n *yaml.Node, path, like string, set func(string) (problem, hint string)) {
 	if n.Kind != yaml.ScalarNode {
 		d.refuse(path, n, "expected "+like, "")
 		return
@@ -252,7 +252,7 @@ func (d *decoder) text(n *yaml.Node, path, like string, set func(string) (proble
 	}
 }
 
-func (d *decoder) boolean(n *yaml.Node, path string, v reflect.Value) {
+func decodeBool(d *decoder, n *yaml.Node, path string, v reflect.Value) {
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" {
 		hint := ""
 		switch strings.ToLower(n.Value) {
@@ -267,7 +267,7 @@ func (d *decoder) boolean(n *yaml.Node, path string, v reflect.Value) {
 	v.SetBool(strings.EqualFold(n.Value, "true"))
 }
 
-func (d *decoder) whole(n *yaml.Node, path string, v reflect.Value) {
+func decodeWhole(d *decoder, n *yaml.Node, path string, v reflect.Value) {
 	k := keyOf(path)
 	x, err := strconv.ParseInt(strings.ReplaceAll(n.Value, "_", ""), 10, 64)
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" || err != nil || float64(x) < k.min || float64(x) > k.max {
@@ -294,7 +294,7 @@ func (d *decoder) whole(n *yaml.Node, path string, v reflect.Value) {
 	}
 }
 
-func (d *decoder) number(n *yaml.Node, path string, v reflect.Value) {
+func decodeNumber(d *decoder, n *yaml.Node, path string, v reflect.Value) {
 	k := keyOf(path)
 	x, err := strconv.ParseFloat(n.Value, 64)
 	tag := n.ShortTag()
@@ -322,8 +322,8 @@ func (k key) bounds() string {
 	return fmt.Sprintf("%s %g %s %g", from, k.min, to, k.max)
 }
 
-// list reads n into the slice v. If an element is wrong, v stays as it is.
-func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
+// decodeList reads n into the slice v. If an element is wrong, v stays as it is.
+func decodeList(d *decoder, n *yaml.Node, path string, v reflect.Value) {
 	if keyOf(path).ranged {
 		list, problem, hint := expandRange(n)
 		if problem != "" {
@@ -370,10 +370,10 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
 	v.Set(list)
 }
 
-// warmup reads a mapping, or the word none.
-func (d *decoder) warmup(n *yaml.Node, path string, target **WarmupSpec) {
+// decodeWarmup reads a mapping, or the word none.
+func decodeWarmup(d *decoder, n *yaml.Node, path string, target **WarmupSpec) {
 	if n.Kind != yaml.MappingNode {
-		d.text(n, path, "a mapping, or none", func(s string) (problem, hint string) {
+		decodeText(d, n, path, "a mapping, or none", func(s string) (problem, hint string) {
 			if s != "none" {
 				return "expected a mapping such as {rate: 0.01, until: 80 %}, or none", ""
 			}
@@ -401,8 +401,8 @@ func (d *decoder) warmup(n *yaml.Node, path string, target **WarmupSpec) {
 	*target = &w
 }
 
-// plateau reads a mapping; keys that it lacks keep their values in target, or the defaults.
-func (d *decoder) plateau(n *yaml.Node, path string, target **PlateauSpec) {
+// decodePlateau reads a mapping; keys that it lacks keep their values in target, or the defaults.
+func decodePlateau(d *decoder, n *yaml.Node, path string, target **PlateauSpec) {
 	p := PlateauSpec{Of: "test_error", Divide: 10}
 	if *target != nil {
 		p = *(*target)

@@ -16,9 +16,9 @@ const (
 // IsFile reports whether an Init is the path of a file of weights.
 func IsFile(init string) bool { return strings.HasSuffix(init, weightsEnding) }
 
-// initial returns the SHA-256 of the file of weights that a run begins with; "" if there is none.
+// initialWeights returns the SHA-256 of the file of weights that a run begins with; "" if there is none.
 // It adds a complaint, at the given place, about a file that does not fit the net.
-func (d *decoder) initial(run Run, at place) string {
+func initialWeights(d *decoder, run Run, at place) string {
 	if !IsFile(run.Init) || d.weights == nil || !d.sound("init", "data") {
 		return ""
 	}
@@ -48,8 +48,8 @@ func checkKeep(s string) (problem, hint string) {
 	return "expected last, best, or such as every 8000 steps", didYouMean(s, []string{keepLast, keepBest})
 }
 
-// keep converts the list keep of s, whose times become steps in s, too.
-func (d *decoder) keep(s *Spec) (k Keep) {
+// resolveKeep converts the list keep of s, whose times become steps in s, too.
+func resolveKeep(d *decoder, s *Spec) (k Keep) {
 	if s.Keep == nil || !d.sound("keep") {
 		return k
 	}
@@ -66,7 +66,7 @@ func (d *decoder) keep(s *Spec) (k Keep) {
 			d.add(d.place(path, "keep"), "is a second interval", "write one")
 		case found:
 			t, _, _ := parseTime(text)
-			k.Every = d.steps(s, path, &t)
+			k.Every = resolveSteps(d, s, path, &t)
 			list[i] = keepEvery + t.String()
 		}
 	}

@@ -104,9 +104,9 @@ func checkGrid(s string) (problem, hint string) {
 	return "", ""
 }
 
-// measurable adds complaints about figures of measurements that the plan's nets or data do not
+// checkMeasurable adds complaints about figures of measurements that the plan's nets or data do not
 // allow.
-func (d *decoder) measurable(plan *Plan, s *Spec) {
+func checkMeasurable(d *decoder, plan *Plan, s *Spec) {
 	if !d.sound("figures") {
 		return
 	}

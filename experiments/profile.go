@@ -112,8 +112,8 @@ var profileName = regexp.MustCompile(profilePattern)
 
 const profilePattern = `^[a-z0-9][a-z0-9_-]{0,39}$`
 
-// profiles reads the names of the profiles and keeps their nodes for plan.
-func (d *decoder) profiles(n *yaml.Node, target *profiles) {
+// decodeProfiles reads the names of the profiles and keeps their nodes for plan.
+func decodeProfiles(d *decoder, n *yaml.Node, target *profiles) {
 	if n.Kind != yaml.MappingNode || len(n.Content) == 0 {
 		d.refuse("profiles", n, "expected a mapping of names to profiles", "without profiles leave the key out")
 		return
@@ -205,33 +205,33 @@ func (p profileNode) plan(q *Question, d *decoder, change Changes) *Plan {
 		Says:     spec.Says,
 		Caveats:  spec.Caveats,
 	}
-	d.change(&spec, change)
+	applyChanges(d, &spec, change)
 	if spec.Continue != nil {
-		d.continueRuns(plan, &spec.Spec, q.reader.Trained)
+		continueRuns(d, plan, &spec.Spec, q.reader.Trained)
 	} else {
-		d.begin(plan, &spec.Spec)
+		beginPlan(d, plan, &spec.Spec)
 	}
-	d.needs(plan, spec)
-	d.measurable(plan, &spec.Spec)
+	checkNeeds(d, plan, spec)
+	checkMeasurable(d, plan, &spec.Spec)
 	spec.Measurements.only(spec.Figures)
 	plan.Figures, plan.Measurements, plan.spec = spec.Figures, spec.Measurements, spec.Spec
 	return plan
 }
 
-// begin sets the plan's runs to those of the nets of s.
-func (d *decoder) begin(plan *Plan, s *Spec) {
-	d.valueFigure(s)
-	recipes := d.readVariants(s)
-	plan.recipe = d.resolve(s)
-	plan.Runs = d.runs(*s, plan.recipe, recipes)
+// beginPlan sets the plan's runs to those of the nets of s.
+func beginPlan(d *decoder, plan *Plan, s *Spec) {
+	addValueFigure(d, s)
+	recipes := readVariants(d, s)
+	plan.recipe = resolve(d, s)
+	plan.Runs = resolveRuns(d, *s, plan.recipe, recipes)
 	if len(d.collector.list) == 0 { // a variant lacks its wrong values, and may look like another
-		d.trainedTwice(recipes, plan.Runs)
+		checkTrainedTwice(d, recipes, plan.Runs)
 	}
 	plan.Varied = varied(s.Vary, recipes)
 }
 
-// needs sets the needs of a plan: those of its profile, and its data set unless that is generated.
-func (d *decoder) needs(plan *Plan, spec profileSpec) {
+// checkNeeds sets the needs of a plan: those of its profile, and its data set unless that is generated.
+func checkNeeds(d *decoder, plan *Plan, spec profileSpec) {
 	plan.Needs = append([]string{}, spec.Needs...)
 	if spec.Continue != nil || onCommandLine(d.from["data"].path) { // its data is not the profile's
 		plan.Needs = slices.DeleteFunc(plan.Needs, func(need string) bool { return dataset.Of(need).Name != "" })

@@ -31,9 +31,9 @@ func (d *decoder) place(paths ...string) place {
 
 // resolve converts a Spec to a Recipe, with times in steps, in s, too, and adds complaints about
 // contradictions. The warm-up is that of the deep nets.
-func (d *decoder) resolve(s *Spec) Recipe {
-	d.photos(s)
-	d.images(s)
+func resolve(d *decoder, s *Spec) Recipe {
+	resolvePhotos(d, s)
+	resolveImages(d, s)
 	if !d.written("batch_norm.group") && s.Batch%s.BatchNorm.Group != 0 {
 		s.BatchNorm.Group = 0
 	}
@@ -61,11 +61,11 @@ func (d *decoder) resolve(s *Spec) Recipe {
 				"micro_batch must be a multiple of batch_norm.group")
 		}
 	}
-	r.Schedule = d.schedule(s)
-	r.LogEvery = d.interval(s, "log", &s.Log, r.Schedule.Stop)
-	r.EvalEvery = d.interval(s, "evaluate", &s.Evaluate, r.Schedule.Stop)
-	r.SaveEvery = d.interval(s, "save", &s.Save, r.Schedule.Stop)
-	r.Keep = d.keep(s)
+	r.Schedule = resolveSchedule(d, s)
+	r.LogEvery = resolveInterval(d, s, "log", &s.Log, r.Schedule.Stop)
+	r.EvalEvery = resolveInterval(d, s, "evaluate", &s.Evaluate, r.Schedule.Stop)
+	r.SaveEvery = resolveInterval(d, s, "save", &s.Save, r.Schedule.Stop)
+	r.Keep = resolveKeep(d, s)
 	if p := r.Schedule.Plateau; p != nil {
 		path, every := "evaluate", r.EvalEvery
 		if p.Of == "train_error" {
@@ -78,9 +78,9 @@ func (d *decoder) resolve(s *Spec) Recipe {
 	return r
 }
 
-// photos fills in the paper's recipe for photos (sections 3.4 and 4.1) for keys that the file
+// resolvePhotos fills in the paper's recipe for photos (sections 3.4 and 4.1) for keys that the file
 // lacks, and adds complaints about keys that do not fit the data.
-func (d *decoder) photos(s *Spec) {
+func resolvePhotos(d *decoder, s *Spec) {
 	in := &s.Input
 	if in.Size > 0 && !dataset.Of(s.Data).Own() && d.sound("data", "input.size") {
 		d.add(d.place("input.size"), "is for own images, and the data is "+s.Data, "write data: folder, or leave it out")
@@ -126,13 +126,13 @@ func (d *decoder) photos(s *Spec) {
 	}
 }
 
-// images adds complaints about train, validation, batch and pad if they do not fit the data set.
-func (d *decoder) images(s *Spec) {
+// resolveImages adds complaints about train, validation, batch and pad if they do not fit the data set.
+func resolveImages(d *decoder, s *Spec) {
 	if !d.sound("data", "train", "validation", "batch") {
 		return
 	}
 	set := dataset.Of(s.Data)
-	if set.Own() && !d.own(s, &set) {
+	if set.Own() && !resolveOwn(d, s, &set) {
 		return
 	}
 	switch images := trainImages(s.Data, s.Train, s.Validation); {
@@ -150,9 +150,9 @@ func (d *decoder) images(s *Spec) {
 	}
 }
 
-// own counts the user's own images, into set, and fills in train and validation if s lacks them:
+// resolveOwn counts the user's own images, into set, and fills in train and validation if s lacks them:
 // all images, and without a test set a tenth as many held out. It returns false after a complaint.
-func (d *decoder) own(s *Spec, set *dataset.Set) bool {
+func resolveOwn(d *decoder, s *Spec, set *dataset.Set) bool {
 	set.Train = cmp.Or(s.Train+s.Validation, uncounted)
 	if d.count == nil {
 		return true
@@ -181,9 +181,9 @@ func (d *decoder) own(s *Spec, set *dataset.Set) bool {
 	return true
 }
 
-// steps converts the time at path to steps, in t, too. It returns 0 after a complaint about the
+// resolveSteps converts the time at path to steps, in t, too. It returns 0 after a complaint about the
 // time or about a value that it depends on.
-func (d *decoder) steps(s *Spec, path string, t *Time) int {
+func resolveSteps(d *decoder, s *Spec, path string, t *Time) int {
 	if !d.sound(path) {
 		return 0
 	}
@@ -201,18 +201,18 @@ func (d *decoder) steps(s *Spec, path string, t *Time) int {
 	return n
 }
 
-// schedule converts the schedule, and adds complaints about times that contradict each other.
-func (d *decoder) schedule(s *Spec) Schedule {
+// resolveSchedule converts the schedule, and adds complaints about times that contradict each other.
+func resolveSchedule(d *decoder, s *Spec) Schedule {
 	out := Schedule{Divide: s.Schedule.Divide, At: []int{}}
 	if s.Schedule.Form != "steps" {
 		out.Form, out.Divide = s.Schedule.Form, 0
 	}
-	out.Stop = d.steps(s, "schedule.stop", &s.Schedule.Stop)
+	out.Stop = resolveSteps(d, s, "schedule.stop", &s.Schedule.Stop)
 	if d.sound("schedule.at") {
 		drops := append([]Time{}, s.Schedule.At...)
 		for i := range drops {
 			path := fmt.Sprintf("schedule.at[%d]", i)
-			n := d.steps(s, path, &drops[i])
+			n := resolveSteps(d, s, path, &drops[i])
 			switch {
 			case n == 0:
 			case i > 0 && out.At[i-1] > 0 && n <= out.At[i-1]:
@@ -225,7 +225,7 @@ func (d *decoder) schedule(s *Spec) Schedule {
 		s.Schedule.At = drops
 	}
 	if s.Schedule.Plateau != nil {
-		out.Plateau = d.plateauSteps(s, out.Stop)
+		out.Plateau = resolvePlateau(d, s, out.Stop)
 	}
 	if last := s.Optimizer.Rate / math.Pow(s.Schedule.Divide, float64(len(out.At))); float32(last) == 0 && d.sound("optimizer.rate", "schedule.divide") {
 		d.add(d.place("optimizer.rate", "schedule.divide"), fmt.Sprintf("the rate becomes 0 in float32 when it has been divided by %g %d times", s.Schedule.Divide, len(out.At)), "")
@@ -234,25 +234,25 @@ func (d *decoder) schedule(s *Spec) Schedule {
 		s.Schedule.Warmup = nil // the default warm-up is for higher rates
 	}
 	if s.Schedule.Warmup != nil {
-		out.Warmup = d.warmupSteps(s, out)
+		out.Warmup = resolveWarmup(d, s, out)
 	}
 	return out
 }
 
-// plateauSteps converts the plateau of a schedule that stops at stop steps.
-func (d *decoder) plateauSteps(s *Spec, stop int) *Plateau {
+// resolvePlateau converts the plateau of a schedule that stops at stop steps.
+func resolvePlateau(d *decoder, s *Spec, stop int) *Plateau {
 	const path = "schedule.plateau.patience"
 	p := *s.Schedule.Plateau
 	s.Schedule.Plateau = &p
-	out := &Plateau{Of: p.Of, Patience: d.steps(s, path, &p.Patience), Divide: p.Divide}
+	out := &Plateau{Of: p.Of, Patience: resolveSteps(d, s, path, &p.Patience), Divide: p.Divide}
 	if stop > 0 && out.Patience >= stop {
 		d.add(d.place(path, "schedule.stop"), fmt.Sprintf("a patience of %d steps, but training stops at %d steps", out.Patience, stop), "")
 	}
 	return out
 }
 
-// warmupSteps converts the warm-up of a schedule whose other times are converted.
-func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
+// resolveWarmup converts the warm-up of a schedule whose other times are converted.
+func resolveWarmup(d *decoder, s *Spec, schedule Schedule) *Warmup {
 	const path = "schedule.warmup"
 	w := *s.Schedule.Warmup
 	s.Schedule.Warmup = &w
@@ -264,7 +264,7 @@ func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
 		t := *w.For
 		w.For = &t
 		s.Schedule.Warmup = &w
-		out.Steps = d.steps(s, path+".for", &t)
+		out.Steps = resolveSteps(d, s, path+".for", &t)
 		end, what, other := schedule.Stop, "training stops", "schedule.stop"
 		if len(schedule.At) > 0 {
 			end, what, other = schedule.At[0], "the rate drops", "schedule.at[0]"
@@ -279,10 +279,10 @@ func (d *decoder) warmupSteps(s *Spec, schedule Schedule) *Warmup {
 	return out
 }
 
-// interval converts the time between two tests, log entries or checkpoints, limited to stop, the
+// resolveInterval converts the time between two tests, log entries or checkpoints, limited to stop, the
 // length of the schedule: each is also done at the end.
-func (d *decoder) interval(s *Spec, path string, t *Time, stop int) int {
-	n := d.steps(s, path, t)
+func resolveInterval(d *decoder, s *Spec, path string, t *Time, stop int) int {
+	n := resolveSteps(d, s, path, t)
 	if stop == 0 || n <= stop {
 		return n
 	}

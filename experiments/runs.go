@@ -21,15 +21,15 @@ import (
 // maxRuns is the largest number of runs of a plan.
 const maxRuns = 1000
 
-// runs lists the runs of a plan: for each seed the pairs, depth by depth with the plain net first,
+// resolveRuns lists the runs of a plan: for each seed the pairs, depth by depth with the plain net first,
 // then the other nets; and all of them again with the recipe of each variant. So an interrupted
 // sweep has complete comparisons. With vary, the question's own recipe is not trained, unless it
 // is one of the combinations.
-func (d *decoder) runs(s Spec, recipe Recipe, variants []variantRecipe) []Run {
+func resolveRuns(d *decoder, s Spec, recipe Recipe, variants []variantRecipe) []Run {
 	if !d.sound("pairs.depths", "nets", "seeds") {
 		return nil
 	}
-	names := d.netNames(s)
+	names := netNames(d, s)
 	recipes := len(variants)
 	if len(s.Vary) == 0 {
 		recipes++
@@ -48,7 +48,7 @@ func (d *decoder) runs(s Spec, recipe Recipe, variants []variantRecipe) []Run {
 		for _, name := range names {
 			if len(s.Vary) == 0 {
 				run := newRun(name, "", seed, s.Schedule.Warmup, recipe)
-				run.Weights = d.initial(run, d.place("init"))
+				run.Weights = initialWeights(d, run, d.place("init"))
 				runs = append(runs, run)
 			}
 		}
@@ -58,7 +58,7 @@ func (d *decoder) runs(s Spec, recipe Recipe, variants []variantRecipe) []Run {
 					continue
 				}
 				run := newRun(name, v.Name, seed, v.Schedule.Warmup, v.recipe)
-				run.Extend, run.Weights = v.Extend, d.initial(run, v.init)
+				run.Extend, run.Weights = v.Extend, initialWeights(d, run, v.init)
 				runs = append(runs, run)
 			}
 		}
@@ -104,7 +104,7 @@ func (p *Plan) Run(net string, seed uint64) (Run, error) {
 
 // netNames lists the nets of the pairs and the other nets by their shortest names, and adds a
 // complaint about a duplicate.
-func (d *decoder) netNames(s Spec) []string {
+func netNames(d *decoder, s Spec) []string {
 	var names []string
 	from := map[string]string{}
 	for _, depth := range s.Pairs.Depths {

@@ -38,8 +38,8 @@ var variantName = regexp.MustCompile(variantPattern)
 
 const variantPattern = `^[a-z0-9][a-z0-9. -]{0,38}[a-z0-9]$`
 
-// variants keeps the nodes of a list for readVariants.
-func (d *decoder) variants(n *yaml.Node, path string, target *variants) {
+// decodeVariants keeps the nodes of a list for readVariants.
+func decodeVariants(d *decoder, n *yaml.Node, path string, target *variants) {
 	if n.Kind != yaml.SequenceNode || len(n.Content) > maxVariants {
 		d.refuse(path, n, fmt.Sprintf("expected a list of at most %d mappings", maxVariants), "such as [{name: no warm-up, schedule: {warmup: none}}]")
 		return
@@ -61,13 +61,13 @@ type variantRecipe struct {
 }
 
 // readVariants reads each variant with s as its default, and resolves it.
-func (d *decoder) readVariants(s *Spec) (all []variantRecipe) {
+func readVariants(d *decoder, s *Spec) (all []variantRecipe) {
 	if len(s.Vary) > 0 {
 		if len(s.Variants) > 0 {
 			d.add(s.Vary[0].at, "vary and variants contradict each other", "write one of the two; variants: [] and vary: {} remove those of the top of the file")
 			return nil
 		}
-		return d.readVary(s)
+		return readVary(d, s)
 	}
 	read := variants{}
 	for _, v := range s.Variants {
@@ -78,10 +78,10 @@ func (d *decoder) readVariants(s *Spec) (all []variantRecipe) {
 		in.mapping(v.node, "", reflect.ValueOf(&one.variantSpec).Elem())
 		if one.Extend != "" && d.sound("pairs.depths", "nets") {
 			one.Extend = archOf(one.Extend).String()
-			if d.isOnly && !d.extended(*s, one.Extend) {
+			if d.isOnly && !isExtended(d, *s, one.Extend) {
 				continue // --only left out the nets of this variant
 			}
-			d.extends(in.from["extend"], one.Extend, d.netNames(*s))
+			checkExtends(d, in.from["extend"], one.Extend, netNames(d, *s))
 		}
 		same := func(v variant) bool { return v.Name == one.Name }
 		switch {
@@ -91,7 +91,7 @@ func (d *decoder) readVariants(s *Spec) (all []variantRecipe) {
 			d.add(in.from["name"], "is in this list twice", "")
 		}
 		own.Training = one.Training
-		one.recipe, one.init = in.resolve(&own), in.place("init")
+		one.recipe, one.init = resolve(in, &own), in.place("init")
 		one.Training = own.Training
 		all = append(all, one)
 		read = append(read, variant{variantSpec: one.variantSpec})
@@ -100,9 +100,9 @@ func (d *decoder) readVariants(s *Spec) (all []variantRecipe) {
 	return all
 }
 
-// trainedTwice adds complaints about variants whose runs are all the same as those of the
+// checkTrainedTwice adds complaints about variants whose runs are all the same as those of the
 // question itself or of a variant before them.
-func (d *decoder) trainedTwice(variants []variantRecipe, runs []Run) {
+func checkTrainedTwice(d *decoder, variants []variantRecipe, runs []Run) {
 	seen, used, changes := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, r := range runs {
 		variant := r.Variant
@@ -131,9 +131,9 @@ func checkVariant(name string) (problem, hint string) {
 	return "", ""
 }
 
-// extends adds a complaint if the net to extend is not trained, or if none of the nets is an
+// checkExtends adds a complaint if the net to extend is not trained, or if none of the nets is an
 // extension of it.
-func (d *decoder) extends(at place, shallow string, names []string) {
+func checkExtends(d *decoder, at place, shallow string, names []string) {
 	if !slices.Contains(names, shallow) {
 		hint := "write it into nets"
 		if d.isOnly {
@@ -152,7 +152,7 @@ func (d *decoder) extends(at place, shallow string, names []string) {
 	d.add(at, "none of the nets extends it: "+problem, hint)
 }
 
-// extended reports whether one of the nets extends the shallow one.
-func (d *decoder) extended(s Spec, shallow string) bool {
-	return slices.ContainsFunc(d.netNames(s), func(name string) bool { return extension(name, shallow) == nil })
+// isExtended reports whether one of the nets extends the shallow one.
+func isExtended(d *decoder, s Spec, shallow string) bool {
+	return slices.ContainsFunc(netNames(d, s), func(name string) bool { return extension(name, shallow) == nil })
 }

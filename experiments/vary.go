@@ -88,8 +88,8 @@ func rawJSON(n *yaml.Node) json.RawMessage {
 // numberText writes a number in its shortest exact form, such as 0.0001 or 1e-05.
 func numberText(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 
-// vary reads the keys and keeps their values for readVary, which reads them after the profile.
-func (d *decoder) vary(n *yaml.Node, path string, target *vary) {
+// decodeVary reads the keys and keeps their values for readVary, which reads them after the profile.
+func decodeVary(d *decoder, n *yaml.Node, path string, target *vary) {
 	const such = "such as {optimizer.rate: [0.1, 0.03]}"
 	if n.Kind != yaml.MappingNode {
 		d.refuse(path, n, "expected a mapping of keys to lists of values", such)
@@ -136,7 +136,7 @@ func isValue(n *yaml.Node) bool {
 }
 
 // readVary returns a variant for each combination of values.
-func (d *decoder) readVary(s *Spec) (all []variantRecipe) {
+func readVary(d *decoder, s *Spec) (all []variantRecipe) {
 	at := s.Vary[0].at
 	for choice := range combinations(s.Vary) {
 		in := d.below(at.path+".", at.line)
@@ -158,7 +158,7 @@ func (d *decoder) readVary(s *Spec) (all []variantRecipe) {
 		}
 		own := *s
 		in.mapping(tree, "", reflect.ValueOf(&own.Training).Elem())
-		one.recipe, one.init = in.resolve(&own), in.place("init")
+		one.recipe, one.init = resolve(in, &own), in.place("init")
 		one.Training = own.Training
 		all = append(all, one)
 	}
@@ -219,8 +219,8 @@ func valueText(n *yaml.Node, comma string) string {
 	return strings.Trim(string(rawJSON(n)), `"`)
 }
 
-// valueFigure adds the figure of a sweep, or a complaint about that figure without a sweep.
-func (d *decoder) valueFigure(s *Spec) {
+// addValueFigure adds the figure of a sweep, or a complaint about that figure without a sweep.
+func addValueFigure(d *decoder, s *Spec) {
 	const figure = "final_error_vs_value"
 	asked := slices.Contains(s.Figures, figure)
 	switch {

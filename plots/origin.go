@@ -21,7 +21,8 @@ const originKey = "depthlab"
 const svgOpen, svgClose = `<metadata><` + originKey + ` xmlns="urn:` + originKey + `">`, `</` + originKey + `></metadata>`
 
 const (
-	pngHead   = 8 + 25 // signature and IHDR, the first chunk
+	pngHead   = 8 + 25           // signature and IHDR, the first chunk
+	pngEnd    = "IEND\xaeB`\x82" // the last chunk
 	maxOrigin = 16 << 20
 	maxFigure = 256 << 20
 )
@@ -84,6 +85,16 @@ func Origin(path string) ([]byte, error) {
 }
 
 var errNoOrigin = errors.New("it does not say what it was made from: not a figure of this program, or one that was converted since")
+
+// pngIs reports whether path is a whole PNG with that origin.
+func pngIs(path string, origin []byte) bool {
+	png, err := os.ReadFile(path)
+	if err != nil || len(png) < pngHead || !bytes.HasSuffix(png, []byte(pngEnd)) {
+		return false
+	}
+	text, err := pngOrigin(bytes.NewReader(png[8:]))
+	return err == nil && bytes.Equal(text, origin)
+}
 
 func pngOrigin(r io.ReadSeeker) ([]byte, error) {
 	want := []byte(originKey + "\x00\x00\x00\x00\x00")

@@ -487,6 +487,59 @@ func TestDrawWritesAllFilesTheSameEachTime(t *testing.T) {
 	}
 }
 
+// TestUnchangedFiguresStay draws a figure again after changes of its files. A figure that
+// stays keeps its file; one that is drawn again gets another file.
+func TestUnchangedFiguresStay(t *testing.T) {
+	q, rs := preview()
+	q.Figures, q.Origin = []string{"error_by_depth"}, []byte(`{"version":"1"}`)
+	dir := t.TempDir()
+	png, svg := filepath.Join(dir, "error_by_depth.png"), filepath.Join(dir, "error_by_depth.svg")
+	draw := func() (os.FileInfo, []byte) {
+		t.Helper()
+		if err := Draw(dir, q, rs); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(png)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(png)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info, text
+	}
+	drawn, want := draw()
+	for _, c := range []struct {
+		name   string
+		change func() error
+		stays  bool
+	}{
+		{"nothing", func() error { return nil }, true},
+		{"no PNG", func() error { return os.Rename(png, png+".old") }, false},
+		{"no SVG", func() error { return os.Remove(svg) }, false},
+		{"another SVG", func() error { return os.WriteFile(svg, []byte("<svg></svg>"), 0o666) }, false},
+		{"a PNG of another origin", func() error { return os.WriteFile(png, pngWith(want, []byte("{}")), 0o666) }, false},
+		{"a PNG that ends early", func() error { return os.WriteFile(png, want[:len(want)/2], 0o666) }, false},
+	} {
+		if err := c.change(); err != nil {
+			t.Fatal(err)
+		}
+		now, text := draw()
+		if os.SameFile(drawn, now) != c.stays {
+			t.Errorf("%s: the figure stayed: %v, expected %v", c.name, !c.stays, c.stays)
+		}
+		if !bytes.Equal(text, want) {
+			t.Errorf("%s: the PNG is not the first one", c.name)
+		}
+		drawn = now
+	}
+	q.Origin = []byte(`{"version":"2"}`)
+	if now, _ := draw(); os.SameFile(drawn, now) {
+		t.Error("the figure stayed although its origin changed")
+	}
+}
+
 func TestTimesAndSpeedsDoNotShow(t *testing.T) {
 	q, rs := preview()
 	nets, _ := group(rs)

@@ -51,7 +51,7 @@ The command fails if our error is more than 3 times the larger one of PyTorch's.
 const timedNets = "resnet-20,resnet-56"
 
 func benchNets(ctx context.Context, c *call) (err error) {
-	flags := c.deviceFlags()
+	flags := addDeviceFlags(c)
 	c.dataOption()
 	c.jsonOption()
 	list := c.String("net", "", "nets, separated by commas (default "+timedNets+", for --accuracy "+accuracyNets+")")

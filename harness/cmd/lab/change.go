@@ -33,15 +33,15 @@ func (t texts) String() string {
 	return strings.Join(*t.all, " ")
 }
 
-// changeOptions registers the options that change the question.
-func (c *call) changeOptions() {
+// addChangeOptions registers the options that change the question.
+func addChangeOptions(c *call) {
 	c.Var(texts{&c.changes.Set, ""}, "set", "`KEY=VALUE`: a key of the file, such as --set optimizer.rate=0.05, --set seeds=0..4 or --set \"schedule.stop=2000 steps\"; wins over file and profile, and may be given several times")
 	c.Var(texts{&c.changes.Only, ","}, "only", "train only these `NETS` of the question, separated by commas")
 	c.StringVar(&c.changes.Name, "name", "", "name of the results' folder, after the profile and a +, instead of one made from --set and --only")
 }
 
-// reader returns a reader of questions that may name runs of the store and files of weights.
-func (c *call) reader() experiments.Reader {
+// questionReader returns a reader of questions that may name runs of the store and files of weights.
+func questionReader(c *call) experiments.Reader {
 	st := c.machine().Store()
 	type asked struct{ file, net, data string }
 	sums := map[asked]string{} // SHA-256 of files whose tensors fit the net
@@ -82,9 +82,9 @@ func (c *call) reader() experiments.Reader {
 	}
 }
 
-// load reads a question and applies the changes of the command line.
-func (c *call) load(file string) (*experiments.Question, error) {
-	q, err := c.reader().Load(file)
+// loadQuestion reads a question and applies the changes of the command line.
+func loadQuestion(c *call, file string) (*experiments.Question, error) {
+	q, err := questionReader(c).Load(file)
 	if err != nil {
 		return nil, err
 	}

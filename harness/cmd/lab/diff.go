@@ -22,7 +22,7 @@ func diffRuns(_ context.Context, c *call) error {
 		return err
 	}
 	if a, b := isQuestion(files[0]), isQuestion(files[1]); a && b {
-		return c.diffQuestions(store.View(files[0]), store.View(files[1]))
+		return diffQuestions(c, store.View(files[0]), store.View(files[1]))
 	} else if a != b {
 		return usage("diff %s %s: one is a question and the other is not; expected two runs (results/runs/RUN), or two questions (results/NAME/PROFILE)", files[0], files[1])
 	}
@@ -58,7 +58,7 @@ func printDifferences(indent string, all []store.Difference) {
 	}
 }
 
-func (c *call) diffQuestions(a, b store.View) error {
+func diffQuestions(c *call, a, b store.View) error {
 	all, err := store.DiffViews(a, b)
 	if err != nil {
 		return err

@@ -132,7 +132,7 @@ func fetchData(ctx context.Context, c *call) error {
 	if !slices.Contains(sets, name) {
 		return usage("data %q: only %s can be downloaded", name, strings.Join(sets, " and "))
 	}
-	if err := c.fetch(ctx, name); err != nil {
+	if err := download(ctx, c, name); err != nil {
 		return err
 	}
 	option := ""
@@ -143,8 +143,8 @@ func fetchData(ctx context.Context, c *call) error {
 	return nil
 }
 
-// fetch downloads a data set into the folder in which commands look for it.
-func (c *call) fetch(ctx context.Context, name string) error {
+// download downloads a data set into the folder in which commands look for it.
+func download(ctx context.Context, c *call, name string) error {
 	access, err := data.Of(name)
 	if err != nil {
 		return err
@@ -181,7 +181,7 @@ type evalOutput struct {
 }
 
 func evalWeights(ctx context.Context, c *call) (err error) {
-	flags := c.deviceFlags()
+	flags := addDeviceFlags(c)
 	c.dataOption()
 	c.jsonOption()
 	o := weights.EvalOptions{}
@@ -195,7 +195,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	name := c.String("set-name", "", "data set: "+strings.Join(dataset.Names(), ", ")+" (default: the weights' own, else the one in --data, else cifar10)")
 	c.StringVar(&o.Crops, "crops", "1", "crops of a photo: 1, 10 or multi (the whole photo, scores averaged over five scales)")
 	c.StringVar(&o.Scores, "scores", "", "safetensors file to write the scores of photos to")
-	more := c.detailOptions()
+	more := addDetailOptions(c)
 	files, err := c.operands()
 	if err != nil {
 		return err
@@ -244,7 +244,7 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	}
 	if *more.images != "" {
 		set, _ := weights.DataOf(o.Weights)
-		return c.evalPictures(o, flags, append([]string{*more.images}, files...), cmp.Or(*name, set))
+		return evalPictures(c, o, flags, append([]string{*more.images}, files...), cmp.Or(*name, set))
 	}
 	m := c.machine()
 	trained, size := weights.DataOf(o.Weights)
@@ -360,10 +360,10 @@ func channels(flag, text string) ([]float32, error) {
 }
 
 func stepNet(ctx context.Context, c *call) (err error) {
-	flags := c.deviceFlags()
+	flags := addDeviceFlags(c)
 	c.dataOption()
 	c.profileOption(firstMet)
-	c.changeOptions()
+	addChangeOptions(c)
 	net := c.String("net", "", "any net by name, also one that is not in the file")
 	seed := c.Uint64("seed", 0, "seed of the initial weights and of the order of the images")
 	steps := c.Int("steps", 3, "number of steps")
@@ -386,7 +386,7 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err := flags.check(m); err != nil {
 		return err
 	}
-	q, _, err := c.choose(files[0])
+	q, _, err := choose(c, files[0])
 	if err != nil {
 		return err
 	}

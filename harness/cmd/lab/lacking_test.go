@@ -26,7 +26,7 @@ func TestLacking(t *testing.T) {
 	check := func(want string, figures ...string) {
 		t.Helper()
 		q.plan.Figures = figures
-		if got := q.lacking("a"); !strings.Contains(got, want) || (want == "") != (got == "") {
+		if got := lackingText(q, "a"); !strings.Contains(got, want) || (want == "") != (got == "") {
 			t.Errorf("%q: %q, want %q", figures, got, want)
 		}
 	}

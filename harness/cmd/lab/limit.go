@@ -78,7 +78,7 @@ func batchJob() string {
 // checkFallback returns an error if a batch job would run another profile than the question's
 // first without --profile: nobody would see in time that it is a smaller one. The reasons say
 // why the earlier profiles cannot run.
-func (c *call) checkFallback(q question, reasons []string) error {
+func checkFallback(c *call, q question, reasons []string) error {
 	job := batchJob()
 	if job == "" || c.profile != "" || len(reasons) == 0 {
 		return nil

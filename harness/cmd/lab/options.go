@@ -16,11 +16,11 @@ type runOptions struct {
 	limit  *time.Duration
 }
 
-func (c *call) runOptions() runOptions {
-	o := runOptions{device: c.placeFlags()}
+func addRunOptions(c *call) runOptions {
+	o := runOptions{device: addPlaceFlags(c)}
 	c.dataOption()
 	c.profileOption(firstMet)
-	c.changeOptions()
+	addChangeOptions(c)
 	o.board = c.Bool("tensorboard", false, "also write event files for TensorBoard, in tensorboard/ beside the results")
 	o.every = c.Int("validate", 0, "compare every N-th step with the device ref, which is slow; 0: never")
 	o.jobs = c.Int("jobs", 0, "runs to train at a time on each device (xla); 0: on a GPU 1, 2 or 4, whichever is measured to be fastest, elsewhere 1")

@@ -28,10 +28,10 @@ import (
 const measuring = 10 * time.Second
 
 func planQuestion(ctx context.Context, c *call) (err error) {
-	flags := c.placeFlags()
+	flags := addPlaceFlags(c)
 	c.dataOption()
 	c.profileOption(firstMet)
-	c.changeOptions()
+	addChangeOptions(c)
 	c.jsonOption()
 	measure := c.Bool("measure", false, "time some steps of the nets now, at most 10 s in all; only for this plan")
 	files, err := c.files(1, "one question file")
@@ -44,7 +44,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if !*measure {
 		endAtOnce(ctx)
 	}
-	q, missing, err := c.choose(files[0])
+	q, missing, err := choose(c, files[0])
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	info, speeds, err := q.speeds(ctx, m, flags, places[0], *measure)
+	info, speeds, err := predictSpeeds(ctx, &q, m, flags, places[0], *measure)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	}
 	for i := range estimates {
 		e := &estimates[i]
-		if e.Done = q.done(e.ID); strings.HasPrefix(e.Done, "finished") {
+		if e.Done = doneText(q, e.ID); strings.HasPrefix(e.Done, "finished") {
 			e.Time, e.Disk, e.Passes, e.Rough = 0, 0, 0, false
 		}
 	}
@@ -80,7 +80,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 		})
 	}
 	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.asked(), src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
-	for _, line := range append(c.reasons(missing), q.Overridden(q.plan), src.Warning) {
+	for _, line := range append(notChosen(c, missing), q.Overridden(q.plan), src.Warning) {
 		if line != "" {
 			fmt.Println(line)
 		}
@@ -100,7 +100,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 		if e.Done != "" && e.Time == 0 {
 			takes = "finished"
 		} else {
-			then = q.measured(e.ID)
+			then = measuredText(q, e.ID)
 		}
 		if text := strings.TrimPrefix(e.Done+then, "; "); text != "" {
 			done = append(done, e.ID+": "+text)
@@ -133,8 +133,8 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	return nil
 }
 
-// done describes how far a run of the plan is in the store; "" if the store does not have it.
-func (q question) done(id string) string {
+// doneText describes how far a run of the plan is in the store; "" if the store does not have it.
+func doneText(q question, id string) string {
 	f := q.folders[id]
 	p, err := store.ReadProvenance(f)
 	if err != nil {
@@ -146,14 +146,14 @@ func (q question) done(id string) string {
 		trained = fmt.Sprintf(" (trained for %q, %s)", p.Question, p.Profile)
 	}
 	if s.State == store.Finished {
-		return "finished already" + trained + q.lacking(id)
+		return "finished already" + trained + lackingText(q, id)
 	}
 	return fmt.Sprintf("%s at step %d of %d%s", s.State, s.Step, s.Steps, trained)
 }
 
-// lacking describes the measurements that the figures need and a finished run lacks, and whether
+// lackingText describes the measurements that the figures need and a finished run lacks, and whether
 // they can be added; "" for none.
-func (q question) lacking(id string) (text string) {
+func lackingText(q question, id string) (text string) {
 	f := q.folders[id]
 	rec, err := record.Read(f.Record())
 	if err != nil {
@@ -162,7 +162,7 @@ func (q question) lacking(id string) (text string) {
 	_, missing := os.Stat(f.Weights())
 	for _, m := range measure.Lacking(rec, q.plan) {
 		if missing == nil {
-			text += fmt.Sprintf("; its record lacks %s, which will be computed from its weights and added (%s)", m.Name, m.Cost(q.run(id), q.plan))
+			text += fmt.Sprintf("; its record lacks %s, which will be computed from its weights and added (%s)", m.Name, m.Cost(runOf(q, id), q.plan))
 		} else {
 			text += fmt.Sprintf("; its record lacks %s, and its weights are missing: the run will be missing in %s", m.Name, strings.Join(m.Figures, " and "))
 		}
@@ -173,25 +173,25 @@ func (q question) lacking(id string) (text string) {
 	return text
 }
 
-// run returns the run of the plan with an ID that exists.
-func (q question) run(id string) experiments.Run {
+// runOf returns the run of the plan with an ID that exists.
+func runOf(q question, id string) experiments.Run {
 	i := slices.IndexFunc(q.plan.Runs, func(r experiments.Run) bool { return r.ID == id })
 	return q.plan.Runs[i]
 }
 
-// measured describes the measurements of a run after its training; "" for none.
-func (q question) measured(id string) (text string) {
+// measuredText describes the measurements of a run after its training; "" for none.
+func measuredText(q question, id string) (text string) {
 	for _, m := range measure.All {
 		if m.Asked(q.plan) && m.Name != "responses" { // which training records
-			text += fmt.Sprintf("; then %s (%s)", m.Name, m.Cost(q.run(id), q.plan))
+			text += fmt.Sprintf("; then %s (%s)", m.Name, m.Cost(runOf(q, id), q.plan))
 		}
 	}
 	return text
 }
 
-// speeds returns the device and the speeds of nets on it: timed now if measure is set, else from
+// predictSpeeds returns the device and the speeds of nets on it: timed now if measure is set, else from
 // the records of this machine. It sets the precision of the plan's runs.
-func (q *question) speeds(ctx context.Context, m machine.Machine, flags deviceFlags, p machine.Place, measure bool) (info device.Info, speeds []predict.Speed, err error) {
+func predictSpeeds(ctx context.Context, q *question, m machine.Machine, flags deviceFlags, p machine.Place, measure bool) (info device.Info, speeds []predict.Speed, err error) {
 	run := q.plan.Runs[0]
 	k, err := m.Kind(*flags.name)
 	if err != nil {

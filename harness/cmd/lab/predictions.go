@@ -25,7 +25,7 @@ import (
 // detail holds the options of eval for more than the error.
 type detail struct{ byClass, predictions, images *string }
 
-func (c *call) detailOptions() detail {
+func addDetailOptions(c *call) detail {
 	return detail{
 		c.String("by-class", "", "folder to write the errors of each class and the confusion matrix into (CSV, PNG and SVG)"),
 		c.String("predictions", "", "CSV file to write: of each image the label, the predicted class and its softmax probability"),
@@ -204,7 +204,7 @@ type likelihood struct {
 
 // evalPictures prints the likeliest classes of pictures. set is the data set whose class names
 // apply.
-func (c *call) evalPictures(o weights.EvalOptions, flags deviceFlags, files []string, set string) (err error) {
+func evalPictures(c *call, o weights.EvalOptions, flags deviceFlags, files []string, set string) (err error) {
 	if err := c.refuse("--images is tested instead of a data set", "data", "set", "crops", "scores", "by-class", "predictions", "batch"); err != nil {
 		return err
 	}

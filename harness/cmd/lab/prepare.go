@@ -17,17 +17,17 @@ import (
 )
 
 func prepareQuestion(ctx context.Context, c *call) error {
-	flags := c.deviceFlags()
+	flags := addDeviceFlags(c)
 	c.dataOption()
 	c.profileOption(firstMet + "; the data set of a profile that is named is downloaded if that is possible")
-	c.changeOptions()
+	addChangeOptions(c)
 	c.about("run.sh fetches the libraries before. To prepare for machines with NVIDIA GPUs on one without:\nDEPTHLAB_DRIVER=550 ./run.sh prepare FILE.yaml, with the version of their driver (nvidia-smi shows it).\n")
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
 	c.gpus = os.Getenv("DEPTHLAB_DRIVER") != ""
-	q, _, err := c.prepare(ctx, files[0], flags)
+	q, _, err := prepare(ctx, c, files[0], flags)
 	if err != nil {
 		return err
 	}
@@ -37,14 +37,14 @@ func prepareQuestion(ctx context.Context, c *call) error {
 
 // prepare checks that this machine has what a question needs, and prints where. It sets the
 // folders of the plan's runs in the store.
-func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q question, info device.Info, err error) {
+func prepare(ctx context.Context, c *call, file string, flags deviceFlags) (q question, info device.Info, err error) {
 	if names := os.Getenv("DEPTHLAB_NOT_FETCHED"); names != "" { // run.sh says so
 		return q, info, fmt.Errorf("could not be fetched, for the reason above: %s; to continue without, add --no-download", names)
 	}
-	if err := c.fetchNeeded(ctx, file); err != nil {
+	if err := downloadNeeded(ctx, c, file); err != nil {
 		return q, info, err
 	}
-	q, missing, err := c.choose(file)
+	q, missing, err := choose(c, file)
 	if err != nil {
 		return q, info, err
 	}
@@ -55,10 +55,10 @@ func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q q
 			return q, info, usage("%v: %w", x, why[x.Need])
 		}
 	}
-	for _, line := range c.reasons(missing) {
+	for _, line := range notChosen(c, missing) {
 		say("  %s", line)
 	}
-	if info, err = c.prepared(m, flags); err != nil {
+	if info, err = prepared(c, m, flags); err != nil {
 		return q, info, err
 	}
 	set := q.plan.Runs[0].Data
@@ -84,7 +84,7 @@ func (c *call) prepare(ctx context.Context, file string, flags deviceFlags) (q q
 
 // prepared returns the device that will run the question. A GPU of another machine is not
 // opened.
-func (c *call) prepared(m machine.Machine, flags deviceFlags) (device.Info, error) {
+func prepared(c *call, m machine.Machine, flags deviceFlags) (device.Info, error) {
 	if _, here := m.Have(); c.gpus && here["gpu"] != nil && slices.Contains([]string{"auto", "xla"}, *flags.name) {
 		if found, _ := fs.Glob(os.DirFS(m.LibDir()), "pjrt/cuda*/nvidia/cudnn"); len(found) == 0 && m.Plugin == "" {
 			say("warning: %s has no CUDA plugin with its libraries: the machines with the GPUs need one of their own, such as JAX's", m.LibDir())
@@ -98,10 +98,10 @@ func (c *call) prepared(m machine.Machine, flags deviceFlags) (device.Info, erro
 	return dev.Info(), dev.Close()
 }
 
-// fetchNeeded downloads the data set of the profile that --profile names, if this machine lacks
+// downloadNeeded downloads the data set of the profile that --profile names, if this machine lacks
 // it and it can be downloaded.
-func (c *call) fetchNeeded(ctx context.Context, file string) error {
-	loaded, err := c.load(file)
+func downloadNeeded(ctx context.Context, c *call, file string) error {
+	loaded, err := loadQuestion(c, file)
 	if err != nil || c.profile == "" {
 		return err
 	}
@@ -116,5 +116,5 @@ func (c *call) fetchNeeded(ctx context.Context, file string) error {
 	if _, err := c.machine().Data(set).Whole(); err == nil {
 		return nil
 	}
-	return c.fetch(ctx, set)
+	return download(ctx, c, set)
 }

@@ -45,8 +45,8 @@ type question struct {
 // whose needs this machine meets. missing holds the unmet needs of the profiles before it.
 // Something that an option or a variable names and that is not usable is an error, not a
 // reason for another profile.
-func (c *call) choose(file string) (q question, missing []experiments.Missing, err error) {
-	if q.Question, err = c.load(file); err != nil {
+func choose(c *call, file string) (q question, missing []experiments.Missing, err error) {
+	if q.Question, err = loadQuestion(c, file); err != nil {
 		return q, nil, err
 	}
 	have, why := c.machine().Have()
@@ -78,14 +78,14 @@ func (c *call) choose(file string) (q question, missing []experiments.Missing, e
 		return q, nil, usage("--data %s: the images of profile %s are generated (data: %s), and it would not read the folder%s; leave --data out, or choose another profile with --profile",
 			c.dataDir, q.plan.Profile, set, others)
 	}
-	q.view, err = c.view(file, q.plan)
+	q.view, err = viewOf(c, file, q.plan)
 	return q, missing, err
 }
 
-// view returns the folder of a plan's results. The results of a question.yaml in such a folder
+// viewOf returns the folder of a plan's results. The results of a question.yaml in such a folder
 // go to the same folder, or with changes of the command line to one beside it. Two different
 // files of the same name cannot share a folder: the second one is a usageError.
-func (c *call) view(file string, p *experiments.Plan) (store.View, error) {
+func viewOf(c *call, file string, p *experiments.Plan) (store.View, error) {
 	own := store.View(filepath.Dir(file))
 	if _, runs, err := own.Read(); filepath.Base(file) == filepath.Base(own.Question()) && err == nil && len(runs) > 0 {
 		return own + store.View(strings.TrimPrefix(p.Folder, p.Profile)), nil
@@ -105,9 +105,9 @@ func (c *call) view(file string, p *experiments.Plan) (store.View, error) {
 	return v, nil
 }
 
-// reasons returns lines that say why the earlier profiles were not chosen, and for data where it
+// notChosen returns lines that say why the earlier profiles were not chosen, and for data where it
 // was looked for and how to get it.
-func (c *call) reasons(missing []experiments.Missing) (lines []string) {
+func notChosen(c *call, missing []experiments.Missing) (lines []string) {
 	for _, x := range missing {
 		lines = append(lines, "not "+x.String())
 	}
@@ -148,7 +148,7 @@ type deviceFlags struct {
 	replicas        *int
 }
 
-func (c *call) deviceFlags() deviceFlags {
+func addDeviceFlags(c *call) deviceFlags {
 	c.pluginOption()
 	return deviceFlags{
 		name:      c.String("device", "auto", oneOf(machine.DeviceNames())),
@@ -157,9 +157,9 @@ func (c *call) deviceFlags() deviceFlags {
 	}
 }
 
-// placeFlags are deviceFlags of commands that can use several devices.
-func (c *call) placeFlags() deviceFlags {
-	d := c.deviceFlags()
+// addPlaceFlags are deviceFlags of commands that can use several devices.
+func addPlaceFlags(c *call) deviceFlags {
+	d := addDeviceFlags(c)
 	d.devices = c.String("devices", "", "of xla: the devices to use, by their numbers (0,2) (default: all GPUs that the plugin lists, with a run on each)")
 	d.replicas = c.Int("replicas", 1, "devices that share each step of a run (data parallel)")
 	return d
@@ -391,7 +391,7 @@ func (q question) computable(info device.Info) error {
 }
 
 func runQuestion(ctx context.Context, c *call) (err error) {
-	o := c.runOptions()
+	o := addRunOptions(c)
 	task := c.Bool("task", false, "run as a task of a batch job, which submit starts: skip runs that other processes train, and draw nothing")
 	files, err := c.files(1, "one question file")
 	if err != nil {
@@ -406,12 +406,12 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	}
 	defer stop()
 	defer func() { err = inTimeError(ctx, err) }()
-	q, missing, err := c.choose(files[0])
+	q, missing, err := choose(c, files[0])
 	if err != nil {
 		return err
 	}
-	reasons := c.reasons(missing)
-	if err := c.checkFallback(q, reasons); err != nil {
+	reasons := notChosen(c, missing)
+	if err := checkFallback(c, q, reasons); err != nil {
 		return err
 	}
 	if err := o.device.share(q.plan); err != nil {
@@ -584,13 +584,13 @@ func (q question) report(records []*record.RunRecord, origins []store.OriginRun)
 
 func plotQuestion(ctx context.Context, c *call) error {
 	c.profileOption("all that have records")
-	c.changeOptions()
+	addChangeOptions(c)
 	c.dataOption()
 	files, err := c.files(1, "one question file")
 	if err != nil {
 		return err
 	}
-	loaded, err := c.load(files[0])
+	loaded, err := loadQuestion(c, files[0])
 	if err != nil {
 		return err
 	}
@@ -609,7 +609,7 @@ func plotQuestion(ctx context.Context, c *call) error {
 	}
 	drawn := 0
 	for _, p := range plans { // also those whose needs this machine does not meet
-		v, err := c.view(files[0], p)
+		v, err := viewOf(c, files[0], p)
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func submitQuestion(ctx context.Context, c *call) error {
 		words, options = c.rest[:i], c.rest[i+1:]
 	}
 	c.rest = words
-	o := c.runOptions()
+	o := addRunOptions(c)
 	tasks := c.Int("tasks", 0, "tasks of the array; 0: one for each run that is not finished, at most 4")
 	dry := c.Bool("dry-run", false, "print the script, and submit nothing")
 	c.about(aboutSubmit)
@@ -57,11 +57,11 @@ func submitQuestion(ctx context.Context, c *call) error {
 		return tooShort("--time", limit)
 	}
 	c.gpus = slurm.GPUs(options)
-	q, _, err := c.prepare(ctx, files[0], o.device)
+	q, _, err := prepare(ctx, c, files[0], o.device)
 	if err != nil {
 		return err
 	}
-	left := q.unfinished()
+	left := unfinished(q)
 	if left == 0 {
 		say("All %d runs are finished: ./run.sh plot %s draws them.", len(q.plan.Runs), files[0])
 		return nil
@@ -69,7 +69,7 @@ func submitQuestion(ctx context.Context, c *call) error {
 	if *tasks == 0 {
 		*tasks = min(left, 4)
 	}
-	script, err := q.script(c, files[0], passedOn(words), options, *tasks)
+	script, err := jobScript(q, c, files[0], passedOn(words), options, *tasks)
 	if err != nil {
 		return err
 	}
@@ -83,11 +83,11 @@ func submitQuestion(ctx context.Context, c *call) error {
 	if text := queued(ctx, q.view); text != "" {
 		say("%s: they share the runs with the new tasks", text)
 	}
-	return q.submit(ctx, script, left)
+	return submitScript(ctx, q, script, left)
 }
 
 // unfinished counts the runs of the plan that are not finished.
-func (q question) unfinished() (n int) {
+func unfinished(q question) (n int) {
 	for _, run := range q.plan.Runs {
 		if found, err := q.folders[run.ID].Find(); err != nil || found != store.Complete {
 			n++
@@ -113,9 +113,9 @@ func passedOn(words []string) (rest []string) {
 	return rest
 }
 
-// script returns the batch script of the question. It starts run.sh in the current folder, since
+// jobScript returns the batch script of the question. It starts run.sh in the current folder, since
 // words may name files relative to it.
-func (q question) script(c *call, file string, words, options []string, tasks int) (s slurm.Script, err error) {
+func jobScript(q question, c *call, file string, words, options []string, tasks int) (s slurm.Script, err error) {
 	root, err := filepath.Abs(c.machine().Root)
 	if err != nil {
 		return s, err
@@ -148,8 +148,8 @@ func (q question) script(c *call, file string, words, options []string, tasks in
 	}, nil
 }
 
-// submit writes the script, submits it, and then the job that draws the figures after it.
-func (q question) submit(ctx context.Context, script slurm.Script, left int) error {
+// submitScript writes the script, submits it, and then the job that draws the figures after it.
+func submitScript(ctx context.Context, q question, script slurm.Script, left int) error {
 	path, text := script.Path, []byte(script.Text())
 	err := disk.Create(path, text)
 	for errors.Is(err, fs.ErrExist) { // another submission in the same second

@@ -10,10 +10,10 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -242,11 +242,12 @@ func TestScaledDecoding(t *testing.T) {
 	}
 }
 
-// The vectorised loops give the bits of the plain ones.
+// The kernels give the bits of the plain loops, for any number of rows and any length of a row.
 func TestVector(t *testing.T) {
 	if !vector {
-		testskip.Skip(t, "no AVX2")
+		testskip.Hardware(t, "AVX2 or NEON")
 	}
+	const rows = 3
 	var tp taps
 	for _, c := range []struct{ in, out, first, n int }{{100, 100, 0, 100}, {100, 37, 3, 30}, {100, 333, 50, 101}, {1, 50, 0, 50}, {1000, 64, 0, 64}} {
 		touched := tp.set(c.in, c.out, c.first, c.n)
@@ -254,48 +255,60 @@ func TestVector(t *testing.T) {
 		for i := range src {
 			src[i] = uint8(i*i>>5 ^ i)
 		}
-		want, got := make([]uint8, 4*c.n), make([]uint8, 4*c.n)
-		acrossGo(want, src, tp.offset, tp.weight, tp.n, touched.from)
-		acrossAVX2(got, src, tp.offset, tp.weight, tp.n, touched.from)
-		if !slices.Equal(got, want) {
-			t.Errorf("across %v differs", c)
-		}
-		const pitch = 4 * 7
-		long := make([]uint8, pitch+slack)
-		want, got = make([]uint8, pitch), long[:pitch]
-		for y := range c.n {
-			w := tp.weight[y*tp.n:][:tp.n]
-			downGo(want, src[int(tp.offset[y])*pitch:], pitch, w)
-			downAVX2(got, src[int(tp.offset[y])*pitch:], pitch, w)
+		for n := 1; n <= rows; n++ {
+			want, got := make([]uint8, n*4*c.n), make([]uint8, n*4*c.n)
+			acrossGo(want, src, 4*c.in, &tp, touched.from)
+			vectors.acrossRows(got, src, 4*c.in, &tp, touched.from)
 			if !slices.Equal(got, want) {
-				t.Fatalf("down %v differs in row %d", c, y)
+				t.Errorf("across %v differs, with %d rows", c, n)
+			}
+		}
+		for _, pitch := range []int{4, 4 * 7} {
+			long := make([]uint8, pitch+slack)
+			want, got := make([]uint8, pitch), long[:pitch]
+			for y := range c.n {
+				w := tp.weight[y*tp.n:][:tp.n]
+				downGo(want, src[int(tp.offset[y])*pitch:], pitch, w)
+				vectors.downRow(got, src[int(tp.offset[y])*pitch:], pitch, w)
+				if !slices.Equal(got, want) {
+					t.Fatalf("down %v differs in row %d of %d bytes", c, y, pitch)
+				}
 			}
 		}
 	}
 }
 
-// guarded is a buffer of n bytes, followed by a page that may not be accessed.
-func guarded(t *testing.T, n int) []uint8 {
+// guarded copies a buffer to memory between two pages that may not be accessed: directly before
+// the second one, or directly after the first.
+func guarded[T any](t *testing.T, s []T, atEnd bool) []T {
 	t.Helper()
-	page := os.Getpagesize()
+	page, n := os.Getpagesize(), len(s)*int(unsafe.Sizeof(s[0]))
 	whole := (n + page - 1) / page * page
-	m, err := unix.Mmap(-1, 0, whole+page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	m, err := unix.Mmap(-1, 0, page+whole+page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Munmap(m) })
-	if err := unix.Mprotect(m[whole:], unix.PROT_NONE); err != nil {
-		t.Fatal(err)
+	for _, guard := range [][]byte{m[:page], m[page+whole:]} {
+		if err := unix.Mprotect(guard, unix.PROT_NONE); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return m[whole-n : whole : whole]
+	at := page
+	if atEnd {
+		at += whole - n
+	}
+	c := unsafe.Slice((*T)(unsafe.Pointer(&m[at])), len(s))
+	copy(c, s)
+	return c
 }
 
-// At no scale does resize read or write outside the buffers of the size that it asks for.
-// The vectorised loops give the bits of the plain ones.
+// At no scale does resize read or write outside the buffers of the size that it asks for:
+// a kernel that did would end the test with SIGSEGV. The kernels give the bits of the plain
+// loops.
 func TestResizeKeepsToItsMemory(t *testing.T) {
 	had := vector
 	defer func() { vector = had }()
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	for _, c := range []struct {
 		w, h int
 		v    View
@@ -310,55 +323,56 @@ func TestResizeKeepsToItsMemory(t *testing.T) {
 		{1, 65000, View{Side: 8, W: 8, H: 8, Y: 1}},
 		{60000, 64, View{Side: 2, W: 2, H: 2, X: 1, Y: 1}},
 	} {
-		var of [2][]uint8 // without and with vector instructions
-		for i, vectors := range []bool{false, true} {
-			if vectors && !had {
+		var want []uint8
+		for _, run := range []struct{ vectors, atEnd bool }{{false, true}, {true, true}, {true, false}} {
+			if run.vectors && !had {
 				continue
 			}
-			vector = vectors
+			vector = run.vectors
 			cutter := &Cutter{}
 			region := cutter.aim(c.v, c.w, c.h, 1)
-			cutter.pixels = guarded(t, cutter.pixelBytes(region))
-			cutter.narrow = guarded(t, cutter.narrowBytes(c.v))
-			cutter.row = guarded(t, rowBytes(c.v))
+			for _, a := range []*taps{&cutter.across, &cutter.down} {
+				a.offset, a.weight = guarded(t, a.offset, run.atEnd), guarded(t, a.weight, run.atEnd)
+			}
+			cutter.pixels = guarded(t, make([]uint8, cutter.pixelBytes(region)), run.atEnd)
+			cutter.narrow = guarded(t, make([]uint8, cutter.narrowBytes(c.v)), run.atEnd)
+			cutter.row = guarded(t, make([]uint8, rowBytes(c.v)), run.atEnd)
 			for i := range cutter.pixels {
 				cutter.pixels[i] = uint8(i*i>>5 ^ i)
 			}
 			own := [3]*uint8{&cutter.pixels[0], &cutter.narrow[0], &cutter.row[0]}
-			of[i] = guarded(t, 3*c.v.W*c.v.H)
-			func() {
-				defer func() {
-					if r := recover(); r != nil {
-						t.Errorf("%d x %d, %+v, vectors %v: %v", c.w, c.h, c.v, vectors, r)
-					}
-				}()
-				cutter.resize(of[i], region, c.v)
-			}()
+			got := guarded(t, make([]uint8, 3*c.v.W*c.v.H), run.atEnd)
+			cutter.resize(got, region, c.v)
 			if own != [3]*uint8{&cutter.pixels[0], &cutter.narrow[0], &cutter.row[0]} {
 				t.Errorf("%d x %d, %+v: asked for more memory", c.w, c.h, c.v)
 			}
-		}
-		if of[1] != nil && !slices.Equal(of[0], of[1]) {
-			t.Errorf("%d x %d, %+v: vectors give other bytes", c.w, c.h, c.v)
+			if want == nil {
+				want = got
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%d x %d, %+v, %+v: other bytes than without vectors", c.w, c.h, c.v, run)
+			}
 		}
 	}
 }
 
-// Splitting with shifts that reach black and white, for any remainder modulo 16.
+// Splitting rows of any length, with shifts that reach black and white.
 func TestSplit(t *testing.T) {
 	if !vector {
-		testskip.Skip(t, "no AVX2")
+		testskip.Hardware(t, "AVX2 or NEON")
 	}
-	src := make([]uint8, 4*50+slack)
-	for i := range src {
-		src[i] = uint8(i * 37)
-	}
-	for _, shift := range [][3]int{{}, {10, -20, 100}, {-255, 255, 300}} {
-		var got, want [3][50]uint8
-		split(got[0][:], got[1][:], got[2][:], src, shift)
-		splitGo(want[0][:], want[1][:], want[2][:], src, shift)
-		if got != want {
-			t.Errorf("shift %v differs", shift)
+	for n := leastSplit; n <= 3*leastSplit; n++ {
+		src := make([]uint8, 4*n)
+		for i := range src {
+			src[i] = uint8(i * 37)
+		}
+		for _, shift := range [][3]int{{}, {10, -20, 100}, {-255, 255, 300}} {
+			got, want := make([]uint8, 3*n), make([]uint8, 3*n)
+			vectors.splitRow(got[:n], got[n:2*n], got[2*n:], src, shift)
+			splitGo(want[:n], want[n:2*n], want[2*n:], src, shift)
+			if !slices.Equal(got, want) {
+				t.Errorf("%d pixels, shift %v: vectors give other bytes", n, shift)
+			}
 		}
 	}
 }

@@ -24,6 +24,9 @@ const (
 	// slack is the number of bytes that whole vectors may read or write after the last
 	// pixel.
 	slack = 64
+	// together is the number of rows that are resized in one call of a kernel, which cannot be
+	// preempted.
+	together = 16
 )
 
 // set computes the taps of the outputs first to first+n-1, for an axis of in pixels that
@@ -79,8 +82,9 @@ func (c *Cutter) resize(dst []uint8, region rectangle, v View) {
 	rows := span{c.down.touched.from - region.y, c.down.touched.to - region.y}
 	c.narrow = grow(c.narrow, c.narrowBytes(v))
 	c.row = grow(c.row, rowBytes(v))
-	for y := rows.from; y < rows.to; y++ {
-		across(c.narrow[(y-rows.from)*pitch:][:pitch], c.pixels[4*y*region.w:], c.across.offset, c.across.weight, c.across.n, region.x)
+	for y := rows.from; y < rows.to; y += together {
+		n := min(together, rows.to-y)
+		across(c.narrow[(y-rows.from)*pitch:][:n*pitch], c.pixels[4*y*region.w:], 4*region.w, &c.across, region.x)
 	}
 	shifted := shifts(v.Shift)
 	area := v.W * v.H
@@ -96,17 +100,17 @@ func (c *Cutter) resize(dst []uint8, region rectangle, v View) {
 	}
 }
 
-func across(dst, src []uint8, offset []int32, weight []int16, n, left int) {
+func across(dst, src []uint8, pitch int, t *taps, left int) {
 	if vector {
-		acrossAVX2(dst, src, offset, weight, n, left)
+		vectors.acrossRows(dst, src, pitch, t, left)
 	} else {
-		acrossGo(dst, src, offset, weight, n, left)
+		acrossGo(dst, src, pitch, t, left)
 	}
 }
 
 func down(dst, src []uint8, pitch int, weight []int16) {
 	if vector {
-		downAVX2(dst, src, pitch, weight)
+		vectors.downRow(dst, src, pitch, weight)
 	} else {
 		downGo(dst, src, pitch, weight)
 	}
@@ -114,12 +118,11 @@ func down(dst, src []uint8, pitch int, weight []int16) {
 
 // split splits a row of RGBX into three rows and adds a shift to each.
 func split(r, g, b, src []uint8, shift [3]int) {
-	done := 0
-	if vector {
-		done = len(r) / 16 * 16
-		splitAVX2(r[:done], g, b, src, shift)
+	if vector && len(r) >= leastSplit {
+		vectors.splitRow(r, g, b, src, shift)
+	} else {
+		splitGo(r, g, b, src, shift)
 	}
-	splitGo(r[done:], g[done:], b[done:], src[4*done:], shift)
 }
 
 // shifts lists what becomes of each value of each colour.
@@ -147,21 +150,23 @@ func splitGo(r, g, b, src []uint8, shift [3]int) {
 	}
 }
 
-// acrossGo computes pixels as weighted sums of neighbours in a row. The row begins with
-// pixel left.
-func acrossGo(dst, src []uint8, offset []int32, weight []int16, n, left int) {
-	for i, from := range offset {
-		w := weight[i*n:][:n]
-		pixels := src[4*(int(from)-left):]
-		for k := range 4 {
-			sum := int32(1) << (weightBits - 1)
-			for j, w := range w {
-				if w != 0 {
-					sum += int32(w) * int32(pixels[4*j+k])
+// acrossGo computes pixels as weighted sums of neighbours in a row, for as many rows as dst
+// has. Rows of src are pitch bytes apart, and begin with pixel left.
+func acrossGo(dst, src []uint8, pitch int, t *taps, left int) {
+	for row := 0; len(dst) > 0; row += pitch {
+		for i, from := range t.offset {
+			pixels := src[row+4*(int(from)-left):]
+			for k := range 4 {
+				sum := int32(1) << (weightBits - 1)
+				for j, w := range t.weight[i*t.n:][:t.n] {
+					if w != 0 {
+						sum += int32(w) * int32(pixels[4*j+k])
+					}
 				}
+				dst[4*i+k] = clamp(sum >> weightBits)
 			}
-			dst[4*i+k] = clamp(sum >> weightBits)
 		}
+		dst = dst[4*len(t.offset):]
 	}
 }
 

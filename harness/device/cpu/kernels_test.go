@@ -18,40 +18,6 @@ import (
 	"depthlab/nets"
 )
 
-// The committed assembly is what the generator makes of the C sources.
-func TestGenerated(t *testing.T) {
-	if !testskip.Everything() {
-		testskip.Skip(t, "compiles all kernels")
-	}
-	for _, tool := range []string{"python3", "clang-19", "ld.lld-19", "llvm-objcopy-19"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			testskip.Skip(t, "%s is not here: the assembly is not compared with the C sources", tool)
-		}
-	}
-	folder := t.TempDir()
-	if out, err := exec.Command("python3", "kernels/generate.py", folder).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for _, name := range []string{"kernels_amd64.s", "kernels_amd64.go", "kernels_arm64.s", "kernels_arm64.go"} {
-		want, err := os.ReadFile(filepath.Join(folder, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantHead, _, _ := bytes.Cut(want, []byte("\n"))
-		gotHead, _, _ := bytes.Cut(got, []byte("\n"))
-		if !bytes.Equal(gotHead, wantHead) {
-			testskip.Skip(t, "another compiler: %q, here %q", gotHead, wantHead)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s differs from what kernels/generate.py writes: run python3 kernels/generate.py . in this folder", name)
-		}
-	}
-}
-
 // The kernels in C are right with vectors of 16, too, which AVX-512 will have: their
 // sources are compiled with two registers of AVX2 for each vector, and take the place of
 // the committed ones in a run of the suite.

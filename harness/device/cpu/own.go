@@ -14,6 +14,7 @@ import (
 
 	"github.com/ebitengine/purego"
 
+	"depthlab/harness/ckernel"
 	"depthlab/nets/kernel"
 )
 
@@ -98,7 +99,7 @@ func (d *Device) onTeam(fn uintptr, task region) func() {
 		args := []uintptr{fn, uintptr(task.at(0)), 0, 0} // 0, 0: the default number of threads, no flags
 		return func() { purego.SyscallN(d.lib.parallel, args...) }
 	}
-	job := func() { call(fn, task.at(0)) }
+	job := func() { ckernel.Call(fn, task.at(0)) }
 	return func() { d.team.run(job) }
 }
 

@@ -2,7 +2,11 @@
 
 package cpu
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"depthlab/harness/ckernel"
+)
 
 // team is a number of goroutines that run kernels, the caller among them. Each calls the same
 // job, which takes pieces of the work from a counter until none is left. The caller waits only
@@ -42,7 +46,7 @@ func (t *team) serve() {
 			if t.enter() {
 				i = 0
 			}
-			pause()
+			ckernel.Pause()
 		}
 		t.asleep.Add(1)
 		if !t.enter() {
@@ -86,7 +90,7 @@ func (t *team) run(job func()) {
 	job()
 	if t.state.Add(closed-1) != closed {
 		for i := 0; i < looks && t.state.Load() != closed; i++ {
-			pause()
+			ckernel.Pause()
 		}
 		<-t.done
 	}

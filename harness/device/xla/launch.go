@@ -21,10 +21,10 @@ type launched struct {
 	metrics []device.Metric
 }
 
-// launch runs len(rates) steps, at most m.module.Steps, and returns the result of each
+// launchSteps runs len(rates) steps, at most m.module.Steps, and returns the result of each
 // replica.
-func (s *session) launch(m *compiledProgram, rows []device.Row, rates []device.Rates) (all []launched, err error) {
-	args, free, err := s.arguments(m.module, m.state, rows, rates)
+func launchSteps(s *session, m *compiledProgram, rows []device.Row, rates []device.Rates) (all []launched, err error) {
+	args, free, err := launchArguments(s, m.module, m.state, rows, rates)
 	defer func() { err = errors.Join(err, free()) }()
 	if err != nil {
 		return nil, err
@@ -88,9 +88,9 @@ func copyRows(dst []int32, rows []device.Row) {
 	}
 }
 
-// arguments copies state, rows and rates to the device of each replica. free destroys the
+// launchArguments copies state, rows and rates to the device of each replica. free destroys the
 // buffers of rows and rates; call it also after an error.
-func (s *session) arguments(m *lower.Module, state []*memory, rows []device.Row, rates []device.Rates) (args [][]*pjrt.Buffer, free func() error, err error) {
+func launchArguments(s *session, m *lower.Module, state []*memory, rows []device.Row, rates []device.Rates) (args [][]*pjrt.Buffer, free func() error, err error) {
 	var plan []*pjrt.Buffer
 	free = func() error { return destroy(plan) }
 	args = make([][]*pjrt.Buffer, m.Replicas)
@@ -134,9 +134,9 @@ func planOf(m *lower.Module, replica int, rows []device.Row, rates []device.Rate
 	return plan
 }
 
-// nonFinite runs the forward part of a step again, and returns a *NonFiniteError with the
+// findNonFinite runs the forward part of a step again, and returns a *NonFiniteError with the
 // first layer whose parameters or outputs are not finite.
-func (s *session) nonFinite(m *compiledProgram, rows []device.Row, step int) error {
+func findNonFinite(s *session, m *compiledProgram, rows []device.Row, step int) error {
 	e := &device.NonFiniteError{Step: step, Layer: "loss", Instr: "cross entropy"}
 	module, probes, err := lower.Diagnose(m.p, lower.Options{Precision: s.o.Precision, Sequential: s.d.cpu()})
 	if err != nil {
@@ -146,11 +146,11 @@ func (s *session) nonFinite(m *compiledProgram, rows []device.Row, step int) err
 	if err != nil {
 		return err
 	}
-	state, err := s.state(m.p, module.State)
+	state, err := openMemories(s, m.p, module.State)
 	if err != nil {
 		return err
 	}
-	args, free, err := s.arguments(module, state, rows, make([]device.Rates, 1))
+	args, free, err := launchArguments(s, module, state, rows, make([]device.Rates, 1))
 	if err == nil {
 		var flags [][]byte
 		flags, err = look(code, args, len(probes))

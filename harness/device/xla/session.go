@@ -57,19 +57,19 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 			return nil, err
 		}
 		m := &compiledProgram{p: q, module: module, rows: kernel.New(kernel.Int32, module.Batch, 4), rates: kernel.New(kernel.Float32, 2)}
-		if m.state, err = s.state(q, module.State); err != nil {
+		if m.state, err = openMemories(s, q, module.State); err != nil {
 			return nil, err
 		}
 		if m.code, err = d.compile(module, o); err != nil {
-			return nil, fmt.Errorf("xla: program %s: %w", q.Name, s.explain(err))
+			return nil, fmt.Errorf("xla: program %s: %w", q.Name, explain(s, err))
 		}
 		s.compiled = append(s.compiled, m)
 	}
 	return s, nil
 }
 
-// state returns the memories of a module. Programs share memories of the same name.
-func (s *session) state(p *program.Program, list []lower.Memory) ([]*memory, error) {
+// openMemories returns the memories of a module. Programs share memories of the same name.
+func openMemories(s *session, p *program.Program, list []lower.Memory) ([]*memory, error) {
 	var all []*memory
 	for _, m := range list {
 		key := m.Name
@@ -138,7 +138,7 @@ func (s *session) find(name string) (*memory, view, error) {
 			where.Name, where.Shape = b.Arena.String(), kernel.Shape{int(m.p.Bytes[b.Arena] / 4)}
 			at.at = int(b.Offset / 4)
 		}
-		x, err := s.state(m.p, []lower.Memory{where})
+		x, err := openMemories(s, m.p, []lower.Memory{where})
 		if err != nil {
 			return nil, view{}, err
 		}
@@ -166,7 +166,7 @@ func (s *session) Write(name string, src any) error {
 		return err
 	}
 	if n := s.compiled[0].p.Devices(); n > 1 && !m.Arena.Packed() && device.Len(src) == n*v.shape.Len() {
-		return s.writeDivided(m, n, src)
+		return writeDivided(s, m, n, src)
 	}
 	if m.host.Shape == nil && v.shape.Equal(m.Shape) {
 		m.host = kernel.New(m.Type, m.Shape...) // all of it is replaced: do not read it from the device first
@@ -242,14 +242,14 @@ func (s *session) steps(m *compiledProgram, plan device.Launch, metrics []device
 	for at := 0; at < len(plan.Rates); {
 		n := min(m.module.Steps, len(plan.Rates)-at)
 		rows, rates := plan.Rows[at*batch:][:n*batch], plan.Rates[at:][:n]
-		all, err := s.launch(m, rows, rates)
+		all, err := launchSteps(s, m, rows, rates)
 		if err != nil {
 			return s.fail(err)
 		}
 		first := all[0] // loss and errors are all-reduced: every replica has the same
 		copy(metrics[at:], first.metrics)
 		if good := first.good; good < n {
-			return s.nonFinite(m, rows[good*batch:][:batch], plan.First+at+good)
+			return findNonFinite(s, m, rows[good*batch:][:batch], plan.First+at+good)
 		}
 		at += n
 	}
@@ -271,7 +271,7 @@ func (s *session) Eval(rows []device.Row) (device.Counts, error) {
 	}
 	for len(rows) > 0 {
 		n := min(m.module.Steps, len(rows)/batch)
-		all, err := s.launch(m, rows[:n*batch], make([]device.Rates, n))
+		all, err := launchSteps(s, m, rows[:n*batch], make([]device.Rates, n))
 		if err != nil {
 			return c, s.fail(err)
 		}

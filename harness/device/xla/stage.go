@@ -27,17 +27,17 @@ func (s *session) Stage(images []uint8, labels []int32) (device.Staged, error) {
 	p := s.compiled[0].p
 	b := &staged{}
 	var err error
-	if b.images, err = s.distribute(p, p.Images, images); err == nil {
-		b.labels, err = s.distribute(p, p.Labels, rawOf(labels))
+	if b.images, err = distribute(s, p, p.Images, images); err == nil {
+		b.labels, err = distribute(s, p, p.Labels, rawOf(labels))
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("xla: %w", s.explain(err)), b.Free())
+		return nil, errors.Join(fmt.Errorf("xla: %w", explain(s, err)), b.Free())
 	}
 	return b, nil
 }
 
 // distribute copies to each replica its part of the bytes of a buffer.
-func (s *session) distribute(p *program.Program, id program.BufID, bytes []byte) (all []*pjrt.Buffer, err error) {
+func distribute(s *session, p *program.Program, id program.BufID, bytes []byte) (all []*pjrt.Buffer, err error) {
 	b, n := &p.Buffers[id], p.Devices()
 	if int64(len(bytes)) != int64(n)*b.Bytes() {
 		return nil, fmt.Errorf("%s: %d bytes, expected %d", b.Name, len(bytes), int64(n)*b.Bytes())
@@ -69,7 +69,7 @@ func (s *session) Use(x device.Staged) error {
 
 // writeDivided writes a slice that is as long as the buffers of all replicas together: to
 // each replica its part.
-func (s *session) writeDivided(m *memory, replicas int, src any) error {
+func writeDivided(s *session, m *memory, replicas int, src any) error {
 	if err := m.written(); err != nil {
 		return err
 	}

@@ -51,16 +51,16 @@ func noClient(err error) error {
 // fail ends the session, because donated buffers are lost, and returns the explained
 // error.
 func (s *session) fail(err error) error {
-	s.failed = fmt.Errorf("xla: %w", s.explain(err))
+	s.failed = fmt.Errorf("xla: %w", explain(s, err))
 	return s.failed
 }
 
 // explain adds what to do if memory or cuDNN is missing. If the device is lost it
 // returns a *LostError.
-func (s *session) explain(err error) error {
+func explain(s *session, err error) error {
 	if pjrt.OutOfMemory(err) || strings.Contains(err.Error(), "CUDA_ERROR_OUT_OF_MEMORY") {
 		limit, used := s.d.client.Memory()
-		return outOfMemory(err, s.need(), limit, used)
+		return outOfMemory(err, needed(s), limit, used)
 	}
 	if lost(err) {
 		return &device.LostError{Err: err}
@@ -74,8 +74,8 @@ func (s *session) explain(err error) error {
 	return err
 }
 
-// need is the memory of the session's largest program, in bytes, as XLA planned it.
-func (s *session) need() (most int64) {
+// needed is the memory of the session's largest program, in bytes, as XLA planned it.
+func needed(s *session) (most int64) {
 	for _, m := range s.compiled {
 		if x, err := m.code.Memory(); err == nil {
 			most = max(most, x.Arguments+x.Outputs-x.Aliased+x.Temporaries)

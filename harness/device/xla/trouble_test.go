@@ -51,7 +51,7 @@ func TestExplain(t *testing.T) {
 		{13, "an assertion of the compiler", false, "an assertion"},
 		{3, "a bad argument", false, "a bad argument"},
 	} {
-		err := s.explain(&pjrt.Error{Code: c.code, Text: c.text})
+		err := explain(s, &pjrt.Error{Code: c.code, Text: c.text})
 		var lost *device.LostError
 		if errors.As(err, &lost) != c.lost || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%d %s: %v", c.code, c.text, err)

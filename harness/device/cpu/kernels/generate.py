@@ -14,7 +14,10 @@ it depends on its address, needs too much stack or a C library.
 """
 import pathlib, re, struct, subprocess, sys, tempfile
 
+# These, KERNELS and STRUCTS are of package cpu. harness/data/photo/kernels/generate.py sets its own.
 HERE = pathlib.Path(__file__).parent
+PACKAGE = "cpu"
+
 COMMON = """-O3 -ffreestanding -fno-builtin -fno-stack-protector -fno-asynchronous-unwind-tables -fomit-frame-pointer
 	-fno-math-errno -ffp-contract=off -fno-slp-vectorize -fno-jump-tables -fno-ident -fstack-usage -Wall -Werror""".split()
 X86 = "--target=x86_64-linux-gnu -mno-red-zone -mprfchw -mfma".split()
@@ -99,7 +102,7 @@ def tasks(flags):
 
 def go(head, bits, names, structs):
 	"""Returns the Go file: declarations, addresses, and checks of the structs."""
-	lines = [head, "", "package cpu", "", 'import "unsafe"', ""]
+	lines = [head, "", f"package {PACKAGE}", "", 'import "unsafe"', ""]
 	lines += [f"func {name}{bits}()" for name in names]
 	lines += ["", "// Addresses of the functions."]
 	lines += [f"var at{name}{bits} uintptr" for name in names]
@@ -130,4 +133,5 @@ def main(folder, *defined):
 		(folder / f"kernels_{arch}.go").write_text(go(head, bits, names, tasks(flags)))
 
 
-main(pathlib.Path(sys.argv[1]), *sys.argv[2:])
+if __name__ == "__main__":
+	main(pathlib.Path(sys.argv[1]), *sys.argv[2:])

@@ -12,7 +12,7 @@ import (
 // allReduce sums vectors over the replicas. It concatenates them first. The gradients are
 // one vector anyway, so on a GPU the step has only one more kernel than on one device: the
 // call of NCCL. (With several operands, XLA concatenates and slices in 7 kernels.)
-func (e *emitter) allReduce(k kernel.AllReduce, in []value) []value {
+func allReduce(e *emitter, k kernel.AllReduce, in []value) []value {
 	x := e.concat(0, in...)
 	ids := make([]string, k.Replicas)
 	for i := range ids {

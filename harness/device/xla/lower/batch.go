@@ -7,7 +7,7 @@ import "depthlab/nets/kernel"
 // batch gathers the images of a batch pixel by pixel. Operands: images (D, H', W', C),
 // labels (D), rows (N, 4), mean (H', W', C), scale (C), fill (C). Results: images
 // (N, H, W, C), labels (N) and, with Noise, noise (N).
-func (e *emitter) batch(k kernel.Batch, in []value) []value {
+func batch(e *emitter, k kernel.Batch, in []value) []value {
 	images, labels, rows := in[kernel.BatchImages], in[kernel.BatchLabels], in[kernel.BatchRows]
 	if k.Images > 0 {
 		rows = e.slice(rows, []int{k.First, 0}, []int{k.First + k.Images, 4}, []int{1, 1})

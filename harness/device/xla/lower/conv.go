@@ -13,16 +13,16 @@ import (
 // dilated by the stride, with the reversed weight. The gradient of the weight is a
 // convolution of x with dy, dilated by the stride, where batch and channels change roles.
 
-func (e *emitter) conv(k kernel.Conv, in []value) []value {
-	x, w := e.convOperand(in[0]), e.convOperand(in[1])
+func conv(e *emitter, k kernel.Conv, in []value) []value {
+	x, w := convOperand(e, in[0]), convOperand(e, in[1])
 	y := []int{x.dims[0], outSize(k, x.dims[1]), outSize(k, x.dims[2]), k.Out}
-	return []value{e.convolution(x, w, y, "[b, 0, 1, f]x[o, 0, 1, i]->[b, 0, 1, f]", window{
+	return []value{convolution(e, x, w, y, "[b, 0, 1, f]x[o, 0, 1, i]->[b, 0, 1, f]", window{
 		stride: [2]int{k.Stride, k.Stride}, low: [2]int{k.Pad, k.Pad}, high: [2]int{k.Pad, k.Pad},
 	})}
 }
 
-func (e *emitter) convGradInput(k kernel.ConvGradInput, in []value) []value {
-	w, dy := e.convOperand(in[0]), e.convOperand(in[1])
+func convGradInput(e *emitter, k kernel.ConvGradInput, in []value) []value {
+	w, dy := convOperand(e, in[0]), convOperand(e, in[1])
 	reversed := e.line(w.elem, w.dims, "reverse %s, dims = [1, 2] : %s", w.name, w.typ())
 	win := window{dilateX: [2]int{k.Stride, k.Stride}}
 	for i, n := range []int{k.H, k.W} {
@@ -30,18 +30,18 @@ func (e *emitter) convGradInput(k kernel.ConvGradInput, in []value) []value {
 		win.high[i] = n + k.Pad - 1 - (dy.dims[1+i]-1)*k.Stride
 	}
 	dx := []int{dy.dims[0], k.H, k.W, w.dims[3]}
-	return []value{e.convolution(dy, reversed, dx, "[b, 0, 1, f]x[i, 0, 1, o]->[b, 0, 1, f]", win)}
+	return []value{convolution(e, dy, reversed, dx, "[b, 0, 1, f]x[i, 0, 1, o]->[b, 0, 1, f]", win)}
 }
 
-func (e *emitter) convGradWeight(k kernel.ConvGradWeight, in []value) []value {
-	x, dy := e.convOperand(in[0]), e.convOperand(in[1])
+func convGradWeight(e *emitter, k kernel.ConvGradWeight, in []value) []value {
+	x, dy := convOperand(e, in[0]), convOperand(e, in[1])
 	win := window{dilateW: [2]int{k.Stride, k.Stride}, low: [2]int{k.Pad, k.Pad}}
 	for i := range 2 {
 		// Negative padding leaves out the input pixels that no window reaches.
 		win.high[i] = (dy.dims[1+i]-1)*k.Stride + k.Size - x.dims[1+i] - k.Pad
 	}
 	dw := []int{k.Out, k.Size, k.Size, x.dims[3]}
-	return []value{e.convolution(x, dy, dw, "[f, 0, 1, b]x[i, 0, 1, o]->[f, 0, 1, b]", win)}
+	return []value{convolution(e, x, dy, dw, "[f, 0, 1, b]x[i, 0, 1, o]->[f, 0, 1, b]", win)}
 }
 
 func outSize(k kernel.Conv, n int) int { return (n+2*k.Pad-k.Size)/k.Stride + 1 }
@@ -51,7 +51,7 @@ func outSize(k kernel.Conv, n int) int { return (n+2*k.Pad-k.Size)/k.Stride + 1 
 // 1.
 type window struct{ stride, low, high, dilateX, dilateW [2]int }
 
-func (e *emitter) convolution(x, w value, out []int, numbers string, win window) value {
+func convolution(e *emitter, x, w value, out []int, numbers string, win window) value {
 	pair := func(p [2]int) string { return fmt.Sprintf("[%d, %d]", max(p[0], 1), max(p[1], 1)) }
 	return e.line(x.elem, out, "convolution(%s, %s) dim_numbers = %s, window = {stride = %s, pad = [[%d, %d], [%d, %d]], lhs_dilate = %s, rhs_dilate = %s} {batch_group_count = 1 : i64, feature_group_count = 1 : i64, precision_config = [#stablehlo<precision %s>, #stablehlo<precision %s>]} : (%s, %s) -> %s",
 		x.name, w.name, numbers, pair(win.stride), win.low[0], win.high[0], win.low[1], win.high[1], pair(win.dilateX), pair(win.dilateW),

@@ -4,23 +4,23 @@ package lower
 
 import "depthlab/nets/kernel"
 
-func (e *emitter) avgPool(in []value) []value {
+func avgPool(e *emitter, in []value) []value {
 	x := e.convert(in[0], f32)
 	return []value{e.times(e.reduce("add", x, 1, 2), 1/float64(x.dims[1]*x.dims[2]))}
 }
 
-func (e *emitter) avgPoolGrad(k kernel.AvgPoolGrad, in []value) []value {
+func avgPoolGrad(e *emitter, k kernel.AvgPoolGrad, in []value) []value {
 	dy := e.times(in[0], 1/float64(k.H*k.W))
 	return []value{e.broadcast(dy, []int{dy.dims[0], k.H, k.W, dy.dims[1]}, 0, 3)}
 }
 
-func (e *emitter) linear(in []value) []value {
+func linear(e *emitter, in []value) []value {
 	y := e.dot(in[0], in[1], 1, 1)
 	return []value{e.add(y, e.broadcast(in[2], y.dims, 1))}
 }
 
 // softmax returns exp(logit - largest) (N, K), its sums (N) and the largest logits (N).
-func (e *emitter) softmax(logits value) (exp, sum, largest value) {
+func softmax(e *emitter, logits value) (exp, sum, largest value) {
 	largest = e.reduce("maximum", logits, 1)
 	exp = e.elementwise("exponential", e.sub(logits, e.broadcast(largest, logits.dims, 0)))
 	return exp, e.reduce("add", exp, 1), largest
@@ -28,7 +28,7 @@ func (e *emitter) softmax(logits value) (exp, sum, largest value) {
 
 // images returns the number of slots that hold an image, at least 1, and which do (N). If
 // the batch is cut into micro-batches, the number is that of the whole batch (of).
-func (e *emitter) images(label value, of int) (count, holds value) {
+func images(e *emitter, label value, of int) (count, holds value) {
 	holds = e.compare("GE", label, e.constant(0, i32, label.dims...))
 	if of > 0 {
 		return e.constant(float64(of), f32), holds
@@ -37,10 +37,10 @@ func (e *emitter) images(label value, of int) (count, holds value) {
 	return e.max(count, e.constant(1, f32)), holds
 }
 
-func (e *emitter) crossEntropy(k kernel.CrossEntropy, in []value) []value {
+func crossEntropy(e *emitter, k kernel.CrossEntropy, in []value) []value {
 	logits, label := in[0], in[1]
-	_, sum, largest := e.softmax(logits)
-	count, holds := e.images(label, k.Of)
+	_, sum, largest := softmax(e, logits)
+	count, holds := images(e, label, k.Of)
 	class := e.iota(i32, 1, logits.dims...)
 	wanted := e.broadcast(label, logits.dims, 0)
 	zero := e.constant(0, f32, label.dims...)
@@ -60,10 +60,10 @@ func (e *emitter) crossEntropy(k kernel.CrossEntropy, in []value) []value {
 	return []value{e.reshape(loss, 1), e.reshape(wrong, 1)}
 }
 
-func (e *emitter) crossEntropyGrad(k kernel.CrossEntropyGrad, in []value) []value {
+func crossEntropyGrad(e *emitter, k kernel.CrossEntropyGrad, in []value) []value {
 	logits, label := in[0], in[1]
-	exp, sum, _ := e.softmax(logits)
-	count, holds := e.images(label, k.Of)
+	exp, sum, _ := softmax(e, logits)
+	count, holds := images(e, label, k.Of)
 	p := e.elementwise("divide", exp, e.broadcast(sum, logits.dims, 0))
 	own := e.compare("EQ", e.iota(i32, 1, logits.dims...), e.broadcast(label, logits.dims, 0))
 	target := e.convert(own, f32)

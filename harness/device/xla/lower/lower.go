@@ -118,51 +118,51 @@ func Supports(k kernel.Kernel) error {
 func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 	switch k := k.(type) {
 	case kernel.Conv:
-		return e.conv(k, in)
+		return conv(e, k, in)
 	case kernel.ConvGradInput:
-		return e.convGradInput(k, in)
+		return convGradInput(e, k, in)
 	case kernel.ConvGradWeight:
-		return e.convGradWeight(k, in)
+		return convGradWeight(e, k, in)
 	case kernel.BatchNorm:
-		return e.batchNorm(k, in)
+		return batchNorm(e, k, in)
 	case kernel.BatchNormGrad:
-		return e.batchNormGrad(k, in)
+		return batchNormGrad(e, k, in)
 	case kernel.BatchNormInfer:
-		return e.batchNormInfer(k, in)
+		return batchNormInfer(e, k, in)
 	case kernel.MovingAverage:
-		return e.movingAverage(k, in)
+		return movingAverage(e, k, in)
 	case kernel.Pad:
-		return e.padChannels(k, in)
+		return padChannels(e, k, in)
 	case kernel.PadGrad:
-		return e.padGrad(k, in)
+		return padGrad(e, k, in)
 	case kernel.Accumulate:
 		return []value{e.add(in[0], in[1])}
 	case kernel.AllReduce:
-		return e.allReduce(k, in)
+		return allReduce(e, k, in)
 	case kernel.Add:
 		return []value{e.add(e.convert(in[0], f32), e.convert(in[1], f32))}
 	case kernel.ReLU:
-		return e.relu(in)
+		return relu(e, in)
 	case kernel.ReLUGrad:
-		return e.reluGrad(in)
+		return reluGrad(e, in)
 	case kernel.Scale:
 		return []value{e.times(e.convert(in[0], f32), float64(k.By))}
 	case kernel.Gate:
-		return e.gate(k, in)
+		return gate(e, k, in)
 	case kernel.GateGrad:
-		return e.gateGrad(k, in)
+		return gateGrad(e, k, in)
 	case kernel.Dropout:
-		return e.dropout(k, in)
+		return dropout(e, k, in)
 	case kernel.MaxPool:
-		return e.maxPool(k, in)
+		return maxPool(e, k, in)
 	case kernel.MaxPoolGrad:
-		return e.maxPoolGrad(k, in)
+		return maxPoolGrad(e, k, in)
 	case kernel.AvgPool:
-		return e.avgPool(in)
+		return avgPool(e, in)
 	case kernel.AvgPoolGrad:
-		return e.avgPoolGrad(k, in)
+		return avgPoolGrad(e, k, in)
 	case kernel.Linear:
-		return e.linear(in)
+		return linear(e, in)
 	case kernel.LinearGradInput:
 		return []value{e.dot(in[1], in[0], 1, 0)}
 	case kernel.LinearGradWeight:
@@ -170,20 +170,20 @@ func (e *emitter) kernel(k kernel.Kernel, in []value) []value {
 	case kernel.LinearGradBias:
 		return []value{e.reduce("add", in[0], 0)}
 	case kernel.CrossEntropy:
-		return e.crossEntropy(k, in)
+		return crossEntropy(e, k, in)
 	case kernel.CrossEntropyGrad:
-		return e.crossEntropyGrad(k, in)
+		return crossEntropyGrad(e, k, in)
 	case kernel.Batch:
-		return e.batch(k, in)
+		return batch(e, k, in)
 	case kernel.Optimizer:
-		return e.optimizer(k, in)
+		return optimizer(e, k, in)
 	}
 	panic("lower: no emitter for kernel " + k.String()) // Lower calls Supports first
 }
 
 // convOperand converts an operand of a convolution to bfloat16 if the precision is bf16,
 // else to float32.
-func (e *emitter) convOperand(x value) value {
+func convOperand(e *emitter, x value) value {
 	if e.bf16 {
 		return e.convert(x, bf16)
 	}

@@ -12,7 +12,7 @@ type grouped struct {
 	count     float64 // elements of each mean
 }
 
-func (e *emitter) group(x value, group int) grouped {
+func group(e *emitter, x value, group int) grouped {
 	n := x.dims[0]
 	if group == 0 {
 		group = n
@@ -22,16 +22,16 @@ func (e *emitter) group(x value, group int) grouped {
 }
 
 // perGroup broadcasts statistics (G, C) to the shape of g.
-func (e *emitter) perGroup(g grouped, stat value) value { return e.broadcast(stat, g.dims, 0, 4) }
+func perGroup(e *emitter, g grouped, stat value) value { return e.broadcast(stat, g.dims, 0, 4) }
 
 // perChannel broadcasts a vector (C) to the shape of g.
-func (e *emitter) perChannel(g grouped, v value) value { return e.broadcast(v, g.dims, 4) }
+func perChannel(e *emitter, g grouped, v value) value { return e.broadcast(v, g.dims, 4) }
 
 // groupSums sums x and y over the images and pixels of each group. Both results are
 // (G, C).
-func (e *emitter) groupSums(x, y value) (value, value) {
+func groupSums(e *emitter, x, y value) (value, value) {
 	if e.sequential && pixels(x)%pieces == 0 {
-		return e.pieceSums(x, y)
+		return pieceSums(e, x, y)
 	}
 	return e.sums(x, y, 1, 2, 3)
 }
@@ -39,8 +39,8 @@ func (e *emitter) groupSums(x, y value) (value, value) {
 // pixels is the number of pixels in a group of x (G, N/G, H, W, C).
 func pixels(x value) int { return x.dims[1] * x.dims[2] * x.dims[3] }
 
-// first returns the first pixel of each group (G, C).
-func (e *emitter) first(x grouped) value {
+// firstPixel returns the first pixel of each group (G, C).
+func firstPixel(e *emitter, x grouped) value {
 	one := e.slice(x.value, []int{0, 0, 0, 0, 0}, []int{x.groups, 1, 1, 1, x.c}, []int{1, 1, 1, 1, 1})
 	return e.reshape(one, x.groups, x.c)
 }
@@ -52,31 +52,31 @@ const pieces, pieceMost = 32, 1024
 // shortSums computes groupSums, with one kernel less on a GPU. XLA sums in two kernels, and
 // does not fuse the second with what follows. If the pieces are short enough for the first
 // kernel to be fast, their sums are added by plain additions, which XLA does fuse.
-func (e *emitter) shortSums(x, y value) (value, value) {
+func shortSums(e *emitter, x, y value) (value, value) {
 	if n := pixels(x); n%pieces > 0 || n/pieces > pieceMost {
-		return e.groupSums(x, y)
+		return groupSums(e, x, y)
 	}
-	return e.pieceSums(x, y)
+	return pieceSums(e, x, y)
 }
 
 // pieceSums computes groupSums as pairwise sums of the sums of pieces.
-func (e *emitter) pieceSums(x, y value) (value, value) {
+func pieceSums(e *emitter, x, y value) (value, value) {
 	g, n, c := x.dims[0], pixels(x), x.dims[4]
 	x, y = e.sums(e.reshape(x, g, pieces, n/pieces, c), e.reshape(y, g, pieces, n/pieces, c), 2)
 	for n := pieces / 2; n > 0; n /= 2 {
-		x, y = e.halves(x, n), e.halves(y, n)
+		x, y = halves(e, x, n), halves(e, y, n)
 	}
 	return e.reshape(x, g, c), e.reshape(y, g, c)
 }
 
 // halves adds the two halves of x (G, 2n, C).
-func (e *emitter) halves(x value, n int) value {
+func halves(e *emitter, x value, n int) value {
 	g, c, one := x.dims[0], x.dims[2], []int{1, 1, 1}
 	return e.add(e.slice(x, []int{0, 0, 0}, []int{g, n, c}, one), e.slice(x, []int{0, n, 0}, []int{g, 2 * n, c}, one))
 }
 
 // inverse is 1/sqrt(variance + eps).
-func (e *emitter) inverse(variance value, eps float32) value {
+func inverse(e *emitter, variance value, eps float32) value {
 	return e.elementwise("rsqrt", e.add(variance, e.constant(float64(eps), f32, variance.dims...)))
 }
 
@@ -86,29 +86,29 @@ func (e *emitter) inverse(variance value, eps float32) value {
 // standard deviations from zero. y = x*a + b, where the vectors a and b combine statistics,
 // scale and shift. So the forward pass of a layer is four or five kernels on a GPU:
 // convolution, sums in one or two stages, a and b, y.
-func (e *emitter) batchNorm(k kernel.BatchNorm, in []value) []value {
-	x := e.group(in[0], k.Group)
-	first := e.first(x)
-	d := e.sub(x.value, e.perGroup(x, first))
-	sum, squares := e.shortSums(d, e.mul(d, d))
+func batchNorm(e *emitter, k kernel.BatchNorm, in []value) []value {
+	x := group(e, in[0], k.Group)
+	first := firstPixel(e, x)
+	d := e.sub(x.value, perGroup(e, x, first))
+	sum, squares := shortSums(e, d, e.mul(d, d))
 	off, square := e.times(sum, 1/x.count), e.times(squares, 1/x.count)
 	mean, zero := e.add(first, off), e.constant(0, f32, off.dims...)
 	variance := e.max(e.sub(square, e.mul(off, off)), zero)
-	scale := e.mul(e.inverse(variance, k.Eps), e.broadcast(in[1], mean.dims, 1))
+	scale := e.mul(inverse(e, variance, k.Eps), e.broadcast(in[1], mean.dims, 1))
 	shift := e.sub(e.broadcast(in[2], mean.dims, 1), e.mul(mean, scale))
-	y := e.add(e.mul(x.value, e.perGroup(x, scale)), e.perGroup(x, shift))
-	return []value{e.finish(y, k.Add, k.ReLU, in[0].dims, in[3:]), mean, variance}
+	y := e.add(e.mul(x.value, perGroup(e, x, scale)), perGroup(e, x, shift))
+	return []value{finish(e, y, k.Add, k.ReLU, in[0].dims, in[3:]), mean, variance}
 }
 
-func (e *emitter) batchNormInfer(k kernel.BatchNormInfer, in []value) []value {
-	x := e.group(in[0], 0)
-	scale := e.mul(e.inverse(in[4], k.Eps), in[1])
-	y := e.add(e.mul(e.sub(x.value, e.perChannel(x, in[3])), e.perChannel(x, scale)), e.perChannel(x, in[2]))
-	return []value{e.finish(y, k.Add, k.ReLU, in[0].dims, in[5:])}
+func batchNormInfer(e *emitter, k kernel.BatchNormInfer, in []value) []value {
+	x := group(e, in[0], 0)
+	scale := e.mul(inverse(e, in[4], k.Eps), in[1])
+	y := e.add(e.mul(e.sub(x.value, perChannel(e, x, in[3])), perChannel(e, x, scale)), perChannel(e, x, in[2]))
+	return []value{finish(e, y, k.Add, k.ReLU, in[0].dims, in[5:])}
 }
 
 // finish reshapes y to dims, adds the shortcut if add, and applies the rectifier if relu.
-func (e *emitter) finish(y value, add, relu bool, dims []int, shortcut []value) value {
+func finish(e *emitter, y value, add, relu bool, dims []int, shortcut []value) value {
 	y = e.reshape(y, dims...)
 	if add {
 		y = e.add(y, e.convert(shortcut[0], f32))
@@ -119,19 +119,19 @@ func (e *emitter) finish(y value, add, relu bool, dims []int, shortcut []value) 
 	return y
 }
 
-func (e *emitter) batchNormGrad(k kernel.BatchNormGrad, in []value) []value {
-	x, scale, mean, variance := e.group(in[0], k.Group), in[1], e.barrier(in[2]), in[3]
+func batchNormGrad(e *emitter, k kernel.BatchNormGrad, in []value) []value {
+	x, scale, mean, variance := group(e, in[0], k.Group), in[1], e.barrier(in[2]), in[3]
 	d := e.convert(in[len(in)-1], f32)
 	if k.ReLU {
 		zero := e.constant(0, f32, d.dims...)
 		d = e.pick(e.compare("GT", e.convert(in[4], f32), zero), d, zero)
 	}
 	dg := e.reshape(d, x.dims...)
-	inv := e.inverse(variance, k.Eps)
-	xhat := e.mul(e.sub(x.value, e.perGroup(x, mean)), e.perGroup(x, inv))
-	shift, slope := e.groupSums(dg, e.mul(dg, xhat))
-	dx := e.sub(e.sub(dg, e.perGroup(x, e.times(shift, 1/x.count))), e.mul(xhat, e.perGroup(x, e.times(slope, 1/x.count))))
-	dx = e.mul(dx, e.perGroup(x, e.mul(inv, e.broadcast(scale, inv.dims, 1))))
+	inv := inverse(e, variance, k.Eps)
+	xhat := e.mul(e.sub(x.value, perGroup(e, x, mean)), perGroup(e, x, inv))
+	shift, slope := groupSums(e, dg, e.mul(dg, xhat))
+	dx := e.sub(e.sub(dg, perGroup(e, x, e.times(shift, 1/x.count))), e.mul(xhat, perGroup(e, x, e.times(slope, 1/x.count))))
+	dx = e.mul(dx, perGroup(e, x, e.mul(inv, e.broadcast(scale, inv.dims, 1))))
 	out := []value{e.reshape(dx, in[0].dims...), e.reduce("add", slope, 0), e.reduce("add", shift, 0)}
 	if k.Add {
 		out = append(out, d)
@@ -139,7 +139,7 @@ func (e *emitter) batchNormGrad(k kernel.BatchNormGrad, in []value) []value {
 	return out
 }
 
-func (e *emitter) movingAverage(k kernel.MovingAverage, in []value) []value {
+func movingAverage(e *emitter, k kernel.MovingAverage, in []value) []value {
 	batches, mean, variance, rates := kernel.AverageOperands(in)
 	bessel := 1.0
 	if k.Count > 1 {

@@ -4,14 +4,14 @@ package lower
 
 import "depthlab/nets/kernel"
 
-func (e *emitter) padChannels(k kernel.Pad, in []value) []value {
+func padChannels(e *emitter, k kernel.Pad, in []value) []value {
 	x := in[0]
 	c, first := x.dims[3], k.First(x.dims[3])
 	x = e.slice(x, []int{0, 0, 0, 0}, x.dims, []int{1, k.Stride, k.Stride, 1})
 	return []value{e.pad(x, []int{0, 0, 0, first}, []int{0, 0, 0, k.Out - c - first}, []int{0, 0, 0, 0})}
 }
 
-func (e *emitter) padGrad(k kernel.PadGrad, in []value) []value {
+func padGrad(e *emitter, k kernel.PadGrad, in []value) []value {
 	dy := in[0]
 	first, d := k.First(k.C), dy.dims
 	dy = e.slice(dy, []int{0, 0, 0, first}, []int{d[0], d[1], d[2], first + k.C}, []int{1, 1, 1, 1})

@@ -1,10 +1,10 @@
 #include "textflag.h"
 
-// func call(fn uintptr, task unsafe.Pointer)
+// func Call(fn uintptr, task unsafe.Pointer)
 //
 // Calls a C function that saves BX and needs less than 4000 bytes of stack. The stack
 // is this function's frame, so Go's prologue grows the goroutine's stack if needed.
-TEXT ·call(SB), 0, $4096-16
+TEXT ·Call(SB), 0, $4096-16
 	MOVQ fn+0(FP), AX
 	MOVQ task+8(FP), DI
 	MOVQ SP, BX
@@ -15,7 +15,7 @@ TEXT ·call(SB), 0, $4096-16
 	MOVQ BX, SP
 	RET
 
-// func pause()
-TEXT ·pause(SB), NOSPLIT, $0-0
+// func Pause()
+TEXT ·Pause(SB), NOSPLIT, $0-0
 	PAUSE
 	RET

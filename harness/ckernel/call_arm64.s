@@ -1,9 +1,9 @@
 #include "textflag.h"
 
-// func call(fn uintptr, task unsafe.Pointer)
+// func Call(fn uintptr, task unsafe.Pointer)
 //
 // As on amd64. The C function saves R19, and does not use R18 and R28 (g).
-TEXT ·call(SB), 0, $4096-16
+TEXT ·Call(SB), 0, $4096-16
 	MOVD fn+0(FP), R1
 	MOVD task+8(FP), R0
 	MOVD RSP, R19
@@ -15,7 +15,7 @@ TEXT ·call(SB), 0, $4096-16
 	MOVD R19, RSP
 	RET
 
-// func pause()
-TEXT ·pause(SB), NOSPLIT, $0-0
+// func Pause()
+TEXT ·Pause(SB), NOSPLIT, $0-0
 	YIELD
 	RET

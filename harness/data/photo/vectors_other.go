@@ -1,0 +1,7 @@
+//go:build !amd64 && !arm64
+
+// On other CPUs the plain loops resize.
+
+package photo
+
+var vector, vectors = false, kernels{}
