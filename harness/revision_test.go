@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 d91ca1d993d9b6ecf55305b0"},
-		{"device/cpu", cpu.Revision, "3 37ab078f033f1b74523f4500"},
+		{"device/cpu", cpu.Revision, "3 7e205c205c9ad8376f713436"},
 		{"device/xla/lower", lower.Revision, "2 83e0b1c34307700a20c9cc44"},
 	} {
 		got, err := fingerprint(c.folder)
