@@ -82,7 +82,12 @@ func blockCaveats(a nets.Arch) (out []string) {
 	if a.Shortcut == 'A' && (a.Order == nets.Preact || a.Order == nets.ReLUPreact) {
 		out = append(out, "our choice: shortcut A pads what the first activation gives")
 	}
-	if a.Weights != (nets.Weights{}) {
+	factors := a.Weights
+	if factors.Dropout != 0 {
+		out = append(out, "dropout on shortcuts (He et al. 2016)")
+		factors.Dropout = 0
+	}
+	if factors != (nets.Weights{}) {
 		out = append(out, "weighted shortcuts (He et al. 2016)")
 	}
 	if a.Weights.Gate != nets.NoGate {

@@ -380,6 +380,22 @@ func TestCaveats(t *testing.T) {
 	}
 }
 
+// TestBlockCaveats checks what is said of blocks that the paper of 2015 does not have.
+func TestBlockCaveats(t *testing.T) {
+	for net, want := range map[string]string{
+		"resnet-8":                                     "",
+		"resnet-8/preact":                              "pre-activation (He et al. 2016); our choice: shortcut A pads what the first activation gives",
+		"resnet-8/scale=0.5":                           "weighted shortcuts (He et al. 2016)",
+		"resnet-8/gate=shortcut":                       "weighted shortcuts (He et al. 2016); our choice: no batch norm in gates",
+		"resnet-8/shortcut-dropout=0.5":                "dropout on shortcuts (He et al. 2016)",
+		"resnet-8/shortcut-dropout=0.5/branch-scale=2": "dropout on shortcuts (He et al. 2016); weighted shortcuts (He et al. 2016)",
+	} {
+		if got := strings.Join(blockCaveats(archOf(net)), "; "); got != want {
+			t.Errorf("%s: %q, want %q", net, got, want)
+		}
+	}
+}
+
 // TestHash checks that the hash of a run stays the same: runs in the store are found by it.
 func TestHash(t *testing.T) {
 	run := choose(t, load(t, "plain_vs_res.yaml"), "cifar10").Runs[0]

@@ -85,7 +85,7 @@ func (a Arch) ImageNet() bool { return imagenet[a.Depth] != nil }
 // From one stage to the next the channels double and the size halves. CIFAR nets have
 // three stages of n blocks (paper section 4.2; with bottlenecks: He et al. 2016,
 // "Identity Mappings").
-func (a Arch) stages() (blocks []int, width int) {
+func stages(a Arch) (blocks []int, width int) {
 	if a.ImageNet() {
 		blocks := slices.Clone(imagenet[a.Depth])
 		for i := range blocks {
@@ -100,10 +100,10 @@ func (a Arch) stages() (blocks []int, width int) {
 }
 
 // Blocks is the number of blocks in each of the three stages of a CIFAR net.
-func (a Arch) Blocks() int { return (a.Depth - 2) / a.layers() }
+func (a Arch) Blocks() int { return (a.Depth - 2) / blockLayers(a) }
 
-// layers is the number of layers in three blocks, one of each stage of a CIFAR net.
-func (a Arch) layers() int {
+// blockLayers is the number of layers in three blocks, one of each stage of a CIFAR net.
+func blockLayers(a Arch) int {
 	switch {
 	case a.Bottleneck:
 		return 9
@@ -154,7 +154,7 @@ func parseArch(parts []string) (a Arch, err error) {
 		}
 		a.Bottleneck = a.Depth >= 50
 	}
-	if err := a.checkDepth(); err != nil {
+	if err := checkDepth(a); err != nil {
 		return a, err
 	}
 	for i, v := range variants {
@@ -189,15 +189,15 @@ func parseArch(parts []string) (a Arch, err error) {
 			if !a.Residual || !a.ImageNet() || len(variants) > 1 {
 				return a, fmt.Errorf("torchvision means the residual nets of %s layers, and must be the only variant", imagenetDepths)
 			}
-			a = a.torchvision()
+			a = byTorchvision(a)
 		default:
 			return a, fmt.Errorf("variant %q is unknown; want A, B, C, split, single, bottleneck, preact, relu-preact, relu-before-add, bn-after-add, scale=0.5, branch-scale=0.5, shortcut-dropout=0.5, gate=exclusive, gate=shortcut, gate-bias=-6, v1.5, pool-pad1 or torchvision", v)
 		}
 	}
 	if a.Residual && a.Shortcut == 0 {
-		a.Shortcut = a.usual()
+		a.Shortcut = usualShortcut(a)
 	}
-	return a, a.check()
+	return a, checkArch(a)
 }
 
 // parse reads a variant with a value: "scale=0.5".
@@ -244,23 +244,23 @@ func (w *Weights) parse(variant string) error {
 	return fmt.Errorf("variant %q is unknown; with a value there are scale, branch-scale, shortcut-dropout, gate and gate-bias", variant)
 }
 
-// usual is the shortcut of the paper's residual net of this kind: B for bottlenecks, else
+// usualShortcut is the shortcut of the paper's residual net of this kind: B for bottlenecks, else
 // A. (The paper has no CIFAR nets with bottlenecks.)
-func (a Arch) usual() byte {
+func usualShortcut(a Arch) byte {
 	if a.Bottleneck {
 		return 'B'
 	}
 	return 'A'
 }
 
-// torchvision returns the design of a residual ImageNet net in torchvision.
-func (a Arch) torchvision() Arch {
+// byTorchvision returns the design of a residual ImageNet net in torchvision.
+func byTorchvision(a Arch) Arch {
 	a.Single, a.Shortcut, a.Where, a.V15, a.PoolPad = false, 'B', kernel.Trailing, a.Bottleneck, true
 	return a
 }
 
-// check refuses variants that do not fit the net or each other.
-func (a Arch) check() error {
+// checkArch refuses variants that do not fit the net or each other.
+func checkArch(a Arch) error {
 	switch {
 	case a.Single && !a.Residual:
 		return fmt.Errorf("single puts a shortcut around every layer, and a plain net has none")
@@ -296,11 +296,11 @@ func (a Arch) check() error {
 // one of the five ImageNet depths.
 func CheckDepth(n int) error {
 	a := Arch{Depth: n}
-	return a.checkDepth()
+	return checkDepth(a)
 }
 
-func (a Arch) checkDepth() error {
-	n, layers := a.Depth, a.layers()
+func checkDepth(a Arch) error {
+	n, layers := a.Depth, blockLayers(a)
 	least := layers + 2
 	switch {
 	case a.ImageNet(), n >= least && n <= maxDepth && (n-2)%layers == 0:
@@ -350,7 +350,7 @@ func (a Arch) String() string {
 		family = "resnet"
 	}
 	s := fmt.Sprintf("%s-%d", family, a.Depth)
-	if a.Residual && a.ImageNet() && a == a.torchvision() {
+	if a.Residual && a.ImageNet() && a == byTorchvision(a) {
 		return s + "/torchvision"
 	}
 	for _, v := range []struct {
@@ -358,7 +358,7 @@ func (a Arch) String() string {
 		name string
 	}{
 		{a.Bottleneck && !a.ImageNet(), "bottleneck"},
-		{a.Residual && a.Shortcut != a.usual(), string(rune(a.Shortcut))},
+		{a.Residual && a.Shortcut != usualShortcut(a), string(rune(a.Shortcut))},
 		{a.Single, "single"},
 		{a.Order != Original, a.Order.String()},
 		{a.Weights != Weights{}, strings.Join(a.Weights.variants(), "/")},

@@ -100,7 +100,7 @@ func (a Arch) Build(m Mode, c Config) (*Graph, error) {
 		g.Noise = G.NewTensor(g.Expr, tensor.Int32, 1, G.WithShape(c.Batch), G.WithName("noise"))
 	}
 
-	stages, width := a.stages()
+	stages, width := stages(a)
 	b.err = a.CheckSize(c.shorter())
 	x := b.stem(a, g.Input, width)
 	for stage, blocks := range stages {
@@ -289,7 +289,7 @@ func (b *builder) preact(a Arch, path string, x *G.Node, width, stride int, firs
 // (options A and B). Where they differ it pads with zero channels (A) or projects (B).
 // Option C projects everywhere.
 func (b *builder) side(a Arch, path string, x *G.Node, out, stride int) *G.Node {
-	if b.err != nil || a.same(x, out, stride) {
+	if b.err != nil || isIdentity(a, x, out, stride) {
 		return x
 	}
 	if a.Shortcut == 'A' {
@@ -305,14 +305,14 @@ func (b *builder) shortcut(a Arch, path string, x *G.Node, out, stride int) *G.N
 		return nil
 	}
 	y := b.side(a, path, x, out, stride)
-	if b.err != nil || a.same(x, out, stride) || a.Shortcut == 'A' || a.Order == BNAfterAdd {
+	if b.err != nil || isIdentity(a, x, out, stride) || a.Shortcut == 'A' || a.Order == BNAfterAdd {
 		return y
 	}
 	return b.norm(path+"downsample.1", y, nil, false)
 }
 
-// same reports whether the shortcut from x is the identity.
-func (a Arch) same(x *G.Node, out, stride int) bool {
+// isIdentity reports whether the shortcut from x is the identity.
+func isIdentity(a Arch, x *G.Node, out, stride int) bool {
 	return stride == 1 && x.Shape()[1] == out && a.Shortcut != 'C'
 }
 

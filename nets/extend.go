@@ -27,8 +27,8 @@ func (a Arch) Extension(shallow Arch) ([][]Inserted, error) {
 	case a.Depth <= shallow.Depth:
 		return nil, fmt.Errorf("%s is not deeper than %s", a, shallow)
 	}
-	all, width := a.stages()
-	own, _ := shallow.stages()
+	all, width := stages(a)
+	own, _ := stages(shallow)
 	stages := make([][]Inserted, len(all))
 	for s := range all {
 		for i := own[s]; i < all[s]; i++ {

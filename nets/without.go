@@ -44,7 +44,7 @@ func (a Arch) BlockList(c Config) ([]Block, error) {
 	for _, n := range norms {
 		channels[n.Name] = n.Channels
 	}
-	stages, _ := a.stages()
+	stages, _ := stages(a)
 	var all []Block
 	for stage, blocks := range stages {
 		for i := range blocks {

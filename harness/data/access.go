@@ -118,8 +118,8 @@ func checkPhotos(dir string) error {
 	return nil
 }
 
-// packedHint is the command that unpacks what lies in a folder and cannot be read packed;
-// "" where there is nothing of that.
+// packedHint is the command that unpacks an archive in the folder that cannot be read
+// packed; "" if there is none.
 func packedHint(dir string) string {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {

@@ -67,7 +67,7 @@ func Join(s, t *Set) *Set {
 	return &all
 }
 
-// spans are where photos lie in tar files, one for each.
+// spans are the places of the photos in tar files, one for each photo.
 func (s *Set) spans() []span {
 	if s.Photos.spans == nil {
 		return make([]span, s.N)

@@ -89,7 +89,7 @@ type FolderOptions struct {
 	TestOnly bool                  // for tests: train may be missing
 	Whole    bool                  // bring all images to Size and hold them in memory
 
-	own bool // the user's own images, which may lie in other ways
+	own bool // the user's own images, which may be arranged in other ways
 }
 
 // ImageFolder reads a data set laid out like ImageNet: train/CLASS/*.JPEG, and
@@ -356,7 +356,7 @@ func (p *Photos) size(i int32) (w, h int, err error) {
 }
 
 // photoChecksum is over classes and the files' labels, names and bytes, class by class. It
-// does not depend on the folders or tar files that they lie in, nor on their times.
+// does not depend on the folders or tar files that they are in, nor on their times.
 func photoChecksum(classes []string, train, val *Set) string {
 	h := sha256.New()
 	for _, c := range classes {

@@ -249,7 +249,8 @@ func TestTinyImageNet(t *testing.T) {
 	}
 }
 
-// A tar file that is cut or none is named, with what to do; what is left out in one is said.
+// An error names the tar file that is cut short, or that is none, and says what to do. A
+// warning says which of its files are left out.
 func TestBadTars(t *testing.T) {
 	p := newPublished(t)
 	good := tarred(t, p.train["n02"]...)

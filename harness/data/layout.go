@@ -25,15 +25,15 @@ type layout struct {
 	tiny       bool // it has Tiny-ImageNet's list of val's photos
 }
 
-// photoDir is the content of a folder of a data set, sorted by name. The folder may lie in
+// photoDir is the content of a folder of a data set, sorted by name. The folder may be in
 // a tar file.
 type photoDir struct {
 	Path    string   // relative to the data set's folder; in a tar file, as if that were unpacked
 	Photos  []string // files with a photo's extension
 	Folders []string
 	Others  []string // files that may be photos, but have another extension
-	tar     string   // the tar file that it lies in, relative to the data set's folder; "" for none
-	spans   []span   // (Photos) where they lie in the tar file; nil without
+	tar     string   // the tar file that it is in, relative to the data set's folder; "" for none
+	spans   []span   // places of Photos in the tar file; nil without
 }
 
 // add sorts in a file.

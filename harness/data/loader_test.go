@@ -107,6 +107,14 @@ func TestThreads(t *testing.T) {
 	if bytes.Equal(one[0].Images, one[1].Images) {
 		t.Error("all batches are the same")
 	}
+	p := &Sampler{Seed: 1, N: s.Train.N, Batch: 8, Flip: true}
+	for k, b := range one {
+		for slot, r := range p.Rows(k, nil) {
+			if b.Rows[slot] != (Row{int32(slot), 0, 0, r[3]}) {
+				t.Errorf("batch %d, slot %d: row %v of a sample with the bits %#x", k, slot, b.Rows[slot], r[3])
+			}
+		}
+	}
 }
 
 // A file that becomes unreadable after the index was built gives an empty slot, and is

@@ -155,8 +155,8 @@ func TestBadOwnImages(t *testing.T) {
 	}
 }
 
-// Images of another size are resized, said, and decoded once; those that cannot be decoded
-// are never used; too many are refused.
+// Images of another size are resized, with a warning, and decoded once. Images that cannot
+// be decoded are never used. Too many images are refused.
 func TestImagesInMemory(t *testing.T) {
 	dir, o := t.TempDir(), options(t)
 	putAll(t, dir, pets(t, 70))

@@ -51,7 +51,7 @@ type listing struct {
 type photoFile struct {
 	Name     string
 	Size     int64
-	Modified int64  // nanoseconds; of a tar file, if the photo lies in one
+	Modified int64  // nanoseconds; of the tar file, if the photo is in one
 	Offset   int64  `json:",omitempty"` // in the tar file
 	Sum      string // of its bytes: the first half of SHA-256, hex; "" if not read
 	Broken   string `json:",omitempty"` // why it cannot be decoded
@@ -251,7 +251,7 @@ func (ix *index) examine(folder photoDir, files []*photoFile) (failed []string) 
 	})
 }
 
-// examineTar reads files that lie in a tar file.
+// examineTar reads files inside a tar file.
 func (ix *index) examineTar(folder photoDir, files []*photoFile) (failed []string) {
 	whole, err := os.Open(filepath.Join(ix.dir, folder.tar))
 	if err != nil {

@@ -340,8 +340,8 @@ func TestStatisticsFollow(t *testing.T) {
 	}
 }
 
-// What only libjpeg-turbo decodes is left out where that is not there, and used where it is,
-// whoever made the index.
+// Photos that only libjpeg-turbo decodes are used if it is there and left out if not, also
+// with an index that was made the other way.
 func TestUnusualPhotos(t *testing.T) {
 	dir, o := folder(t, 120), options(t)
 	unusual, err := os.ReadFile(filepath.Join("photo", "testdata", "unusual.jpg"))

@@ -101,7 +101,7 @@ func (p *pickle) pop() any {
 	return v
 }
 
-// popMark takes what lies above the last mark, and the mark.
+// popMark takes everything above the last mark, and the mark.
 func (p *pickle) popMark() []any {
 	for i := len(p.stack) - 1; i >= 0; i-- {
 		if _, ok := p.stack[i].(pickleMark); ok {

@@ -1,4 +1,4 @@
-// Tar files of photos, which are read without unpacking them: where each file lies in one.
+// Tar files of photos, which are read without unpacking them: the place of each file in one.
 
 package data
 

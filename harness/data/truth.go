@@ -1,4 +1,4 @@
-// The classes of validation photos that lie in one folder.
+// The classes of validation photos that are all in one folder.
 
 package data
 
@@ -44,8 +44,8 @@ func (l *lister) groundTruth(val photoDir, f *layout) (classOf, error) {
 		filepath.Join(l.dir, val.Path), truthFile, metaFile, kaggleFile, tinyFile)
 }
 
-// around are the folders where the list of classes may lie. In Kaggle's form, the data
-// set's folder is ILSVRC/Data/CLS-LOC, and the list lies beside ILSVRC.
+// around lists the folders that may have the list of classes. In Kaggle's form, the data
+// set's folder is ILSVRC/Data/CLS-LOC, and the list is beside ILSVRC.
 func (l *lister) around() []string {
 	whole, err := filepath.Abs(l.dir)
 	if err != nil || !strings.HasSuffix(whole, kaggleFolder) {

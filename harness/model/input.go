@@ -22,7 +22,7 @@ func imagesOf(run experiments.Run, src *data.Source) (all Images, err error) {
 	if known := dataset.Of(run.Data); known.Photos {
 		switch n := src.Train.N; {
 		case run.Train == 0 && n != known.Train && src.Train.Photos != nil:
-			return all, fmt.Errorf("%s has %d training photos, %s has %d, which the question uses to count epochs: write train: %d into the question", src.Train.Photos.Dir, n, known.Title, known.Train, n-run.Validation)
+			return all, fmt.Errorf("%s has %d training photos, %s has %d, which the question uses to count epochs: write train: %d into the question, or add --set train=%[5]d", src.Train.Photos.Dir, n, known.Title, known.Train, n-run.Validation)
 		case src.Train.Size != run.Input.Side(), (src.Train.Photos == nil) != (run.Input.Size > 0):
 			return all, fmt.Errorf("run %s: its images have %d pixels on a side, expected %d as in the question's other runs", run.ID, run.Input.Side(), src.Train.Size)
 		}

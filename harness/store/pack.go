@@ -39,7 +39,7 @@ puts the runs and the question into the results folder, where plot and diff find
 var ErrNoWeights = errors.New("has no weights here")
 
 // Pack writes the results of a question to the file at to, which must not be there yet.
-// Runs that are not finished are left out, and said. A run that another begins as comes
+// Runs that are not finished are left out, with a warning. A run that another begins as comes
 // along.
 func Pack(v View, to string, weights bool, say func(format string, args ...any)) (runs int, err error) {
 	dir, err := filepath.Abs(string(v))

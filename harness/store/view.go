@@ -154,7 +154,7 @@ func under(dir string, seen map[string]bool) (all []View, err error) {
 }
 
 // IsQuestion reports whether the folder is results/NAME/PROFILE: the list of its runs, or its
-// question, lies in it.
+// question, is in it.
 func IsQuestion(v View) bool {
 	_, runs, err := v.Read()
 	_, missing := os.Stat(v.Question())

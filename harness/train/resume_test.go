@@ -23,7 +23,7 @@ import (
 
 const photoQuestion = `
 question: Does it see photos?
-nets: [resnet-8]
+nets: [resnet-8/shortcut-dropout=0.5]
 data: imagenet
 train: 18
 batch: 4
@@ -79,7 +79,7 @@ func TestNumberOfPhotos(t *testing.T) {
 	src := datatest.Photos(t, datatest.PhotoFolder(t))
 	s := sweeptest.New(t, strings.Replace(photoQuestion, "train: 18\n", "", 1), t.TempDir(), sweeptest.Fast(), "fp32")
 	s.Data = src
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "write train: 18 into the question") {
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "write train: 18 into the question, or add --set train=18") {
 		t.Errorf("18 photos for ImageNet: %v", err)
 	}
 }

@@ -63,16 +63,16 @@ func Compile(a nets.Arch, m nets.Mode, c Config) (*program.Program, error) {
 		l.p.Name += fmt.Sprintf(" on %d replicas", c.Replicas)
 		l.p.Replicas = c.Replicas
 	}
-	l.inputs()
-	l.params()
+	addInputs(l)
+	addParams(l)
 	for l.part = range parts {
-		l.load()
-		if err := l.nodes(); err != nil {
+		emitLoad(l)
+		if err := emitNodes(l); err != nil {
 			return nil, fmt.Errorf("compile %s: %w", a, err)
 		}
-		l.keep()
+		emitKeep(l)
 	}
-	l.update()
+	emitUpdate(l)
 	place(l.p)
 	if err := l.p.Check(); err != nil {
 		return nil, err

@@ -66,8 +66,8 @@ func (l *lowering) id(name string) program.BufID {
 	return id
 }
 
-// inputs makes the buffers through which host and device exchange data.
-func (l *lowering) inputs() {
+// addInputs makes the buffers through which host and device exchange data.
+func addInputs(l *lowering) {
 	c := l.cfg
 	p := l.p
 	p.Images = l.buffer("images", kernel.Uint8, program.Input, c.Images, c.Channels, c.Size, c.Columns())
@@ -87,10 +87,10 @@ func (l *lowering) inputs() {
 	}
 }
 
-// params lays out the packed arenas: weights in the order of the net, then the vectors
+// addParams lays out the packed arenas: weights in the order of the net, then the vectors
 // (scales, shifts, bias). With this order, weight decay of the weights alone takes two
 // flat updates.
-func (l *lowering) params() {
+func addParams(l *lowering) {
 	var ordered []*nets.Param
 	for _, weights := range []bool{true, false} {
 		for _, p := range l.graph.Params {
@@ -99,10 +99,10 @@ func (l *lowering) params() {
 			}
 		}
 	}
-	l.p.Bytes[program.Param] = 4 * int64(l.mirror(ordered, program.Param, 0, "", "params"))
+	l.p.Bytes[program.Param] = 4 * int64(addMirror(l, ordered, program.Param, 0, "", "params"))
 	if l.mode == nets.Train {
-		l.p.Bytes[program.Grad] = 4 * int64(l.mirror(ordered, program.Grad, 0, "grad.", "grads"))
-		l.state(ordered)
+		l.p.Bytes[program.Grad] = 4 * int64(addMirror(l, ordered, program.Grad, 0, "grad.", "grads"))
+		addState(l, ordered)
 	}
 	l.p.Params = l.id("params")
 	if l.mode == nets.Train {
@@ -128,10 +128,10 @@ func (l *lowering) params() {
 	l.p.Bytes[program.Stat] = int64(at) * 4
 }
 
-// mirror lays out one tensor for each parameter in an arena, starting at element at,
+// addMirror lays out one tensor for each parameter in an arena, starting at element at,
 // and makes spans over all of them, over the weights and over the vectors. It returns
 // the first free element after them.
-func (l *lowering) mirror(ordered []*nets.Param, a program.Arena, at int, prefix, span string) int {
+func addMirror(l *lowering, ordered []*nets.Param, a program.Arena, at int, prefix, span string) int {
 	first, vectors := at, at
 	for _, p := range ordered {
 		l.view(prefix+p.Name, a, at, p.Node.Shape()...)
@@ -146,16 +146,16 @@ func (l *lowering) mirror(ordered []*nets.Param, a program.Arena, at int, prefix
 	return at
 }
 
-// state lays out the optimizer's state. A single value (Adam's step count) exists once
+// addState lays out the optimizer's state. A single value (Adam's step count) exists once
 // for each range of parameters that is updated.
-func (l *lowering) state(ordered []*nets.Param) {
+func addState(l *lowering, ordered []*nets.Param) {
 	at := 0
 	for _, s := range l.cfg.Optimizer.State() {
 		if !s.Single {
-			at = l.mirror(ordered, program.Optimizer, at, s.Name+".", s.All)
+			at = addMirror(l, ordered, program.Optimizer, at, s.Name+".", s.All)
 			continue
 		}
-		ranges := l.ranges()
+		ranges := paramRanges(l)
 		l.view(s.Name, program.Optimizer, at, len(ranges))
 		for i, r := range ranges {
 			l.span(s.All+r, program.Optimizer, at+i, 1)
@@ -165,18 +165,18 @@ func (l *lowering) state(ordered []*nets.Param) {
 	l.p.Bytes[program.Optimizer] = 4 * int64(at)
 }
 
-// ranges lists the ranges of parameters, each updated by one instruction, as suffixes
+// paramRanges lists the ranges of parameters, each updated by one instruction, as suffixes
 // of span names.
-func (l *lowering) ranges() []string {
+func paramRanges(l *lowering) []string {
 	if l.cfg.WeightsOnly {
 		return []string{"[weights]", "[vectors]"}
 	}
 	return []string{""}
 }
 
-// leaves maps the graph's leaves to their buffers, and gradients to the buffers that
+// addLeaves maps the graph's leaves to their buffers, and gradients to the buffers that
 // they are written to.
-func (l *lowering) leaves() {
+func addLeaves(l *lowering) {
 	l.values, l.calls, l.grads = map[*G.Node]program.BufID{}, map[call]int{}, map[*G.Node]string{}
 	l.values[l.graph.Input], l.values[l.graph.Label] = l.p.Input, l.p.Label
 	if l.graph.Noise != nil {
@@ -222,9 +222,9 @@ func (l *lowering) emit(k kernel.Kernel, layer string, ph program.Phase, out, in
 	l.p.Code = append(l.p.Code, program.Instr{Kernel: k, Out: out, In: in, Layer: layer, Phase: ph})
 }
 
-// load emits the instruction that cuts the current micro-batch out of the data set.
-func (l *lowering) load() {
-	l.leaves()
+// emitLoad emits the instruction that cuts the current micro-batch out of the data set.
+func emitLoad(l *lowering) {
+	addLeaves(l)
 	p := l.p
 	in := []program.BufID{p.Images, p.Labels, p.Rows, p.Mean, p.Scale, p.Fill}
 	k := kernel.Batch{H: l.cfg.Size, W: l.cfg.Columns(), Pad: l.cfg.Pad}
@@ -239,9 +239,9 @@ func (l *lowering) load() {
 	l.emit(k, "batch", program.Load, out, in)
 }
 
-// nodes lowers the graph in the order in which its nodes were made. That order is
+// emitNodes lowers the graph in the order in which its nodes were made. That order is
 // topological: forward from the input, then backward from the loss.
-func (l *lowering) nodes() error {
+func emitNodes(l *lowering) error {
 	all := append(G.Nodes(nil), l.graph.Expr.AllNodes()...)
 	sort.Slice(all, func(i, j int) bool { return all[i].ID() < all[j].ID() })
 	expr := l.graph.Expr
@@ -264,13 +264,13 @@ func (l *lowering) nodes() error {
 		}
 		switch op := n.Op().(type) {
 		case *ops.Op:
-			l.values[n] = l.call(n, op, phase, in)
+			l.values[n] = emitCall(l, n, op, phase, in)
 		default:
 			switch {
 			case len(children) == 0: // the constant 1 that the backward pass starts from
 			case len(in) == 2 && strings.HasPrefix(op.String(), "+"): // Gorgonia's sum of gradients
 				sum := &ops.Op{Kernel: kernel.Add{}, Layer: l.p.Code[l.writer[in[0]]].Layer}
-				l.values[n] = l.call(n, sum, phase, in)
+				l.values[n] = emitCall(l, n, sum, phase, in)
 			default:
 				return fmt.Errorf("node %v has operation %v, which has no kernel", n, op)
 			}
@@ -279,9 +279,9 @@ func (l *lowering) nodes() error {
 	return nil
 }
 
-// call returns the buffer of the output that op stands for. It finds the instruction
+// emitCall returns the buffer of the output that op stands for. It finds the instruction
 // that runs op's kernel on these operands, or emits it.
-func (l *lowering) call(n *G.Node, op *ops.Op, ph program.Phase, in []program.BufID) program.BufID {
+func emitCall(l *lowering, n *G.Node, op *ops.Op, ph program.Phase, in []program.BufID) program.BufID {
 	key := callOf(op.Kernel, op.Layer, in)
 	i, ok := l.calls[key]
 	if !ok {
@@ -293,8 +293,8 @@ func (l *lowering) call(n *G.Node, op *ops.Op, ph program.Phase, in []program.Bu
 		}
 		l.emit(op.Kernel, op.Layer, ph, out, in)
 		if _, ok := op.Kernel.(kernel.CrossEntropy); ok {
-			l.accumulate(ph, "loss", "part.loss")
-			l.accumulate(ph, "wrong", "part.wrong")
+			emitSum(l, ph, "loss", "part.loss")
+			emitSum(l, ph, "wrong", "part.wrong")
 		}
 	}
 	id := l.p.Code[i].Out[op.Output]
@@ -344,19 +344,19 @@ func (l *lowering) outputs(k kernel.Kernel, layer string, in []program.BufID) []
 	return ids
 }
 
-// accumulate adds the current micro-batch's part to the sum. The first micro-batch
+// emitSum adds the current micro-batch's part to the sum. The first micro-batch
 // needs no addition: it wrote to the sum itself.
-func (l *lowering) accumulate(ph program.Phase, sum, part string) {
+func emitSum(l *lowering, ph program.Phase, sum, part string) {
 	if l.part > 0 {
 		l.emit(kernel.Accumulate{}, "sum", ph, []program.BufID{l.id(sum)}, []program.BufID{l.id(sum), l.id(part)})
 	}
 }
 
-// keep ends a micro-batch: it accumulates gradients and remembers batch statistics for
+// emitKeep ends a micro-batch: it accumulates gradients and remembers batch statistics for
 // the update.
-func (l *lowering) keep() {
+func emitKeep(l *lowering) {
 	if l.mode == nets.Train {
-		l.accumulate(program.Backward, "grads", "parts")
+		emitSum(l, program.Backward, "grads", "parts")
 	}
 	if l.mode == nets.Eval {
 		return
@@ -367,8 +367,8 @@ func (l *lowering) keep() {
 	}
 }
 
-// update emits the instructions that change running statistics and parameters.
-func (l *lowering) update() {
+// emitUpdate emits the instructions that change running statistics and parameters.
+func emitUpdate(l *lowering) {
 	if l.mode == nets.Eval {
 		return
 	}
@@ -381,11 +381,11 @@ func (l *lowering) update() {
 		l.emit(kernel.MovingAverage{Count: y[0] / g * y[2] * y[3], Replicas: l.p.Replicas}, n.Name, program.Update,
 			running, append(in, running[0], running[1], rates))
 	}
-	l.reduce()
+	emitReduce(l)
 	if l.mode != nets.Train {
 		return
 	}
-	for _, r := range l.ranges() {
+	for _, r := range paramRanges(l) {
 		k := l.cfg.Optimizer
 		if r == "[vectors]" {
 			k = k.WithoutDecay()
@@ -400,9 +400,9 @@ func (l *lowering) update() {
 	}
 }
 
-// reduce emits the one all-reduce of a step: running statistics, metrics and, in
+// emitReduce emits the one all-reduce of a step: running statistics, metrics and, in
 // training, gradients.
-func (l *lowering) reduce() {
+func emitReduce(l *lowering) {
 	if l.p.Replicas == 0 {
 		return
 	}

@@ -17,7 +17,7 @@ type BufID int
 // None marks a role that a program has no buffer for.
 const None BufID = -1
 
-// Arena is the memory that a buffer lies in. It determines the buffer's lifetime.
+// Arena is the memory that a buffer is in. It determines the buffer's lifetime.
 type Arena uint8
 
 const (

@@ -80,6 +80,7 @@ type compiler struct {
 	staged   map[form]mem // inputs that were reordered in this step
 	tables   map[tableKey]region
 	pads     map[padKey]region
+	places   map[strides][]uint32               // hashes of the places of an image's elements, for dropout
 	masks    map[program.BufID][]mem            // oneDNN's masks of rectifiers, one for each group, by the rectified output
 	largest  map[pooledBuffer]mem               // oneDNN's record of the largest element of each window of a max-pool
 	unsummed map[program.BufID][2]program.BufID // gradients that stay two parts: see leaveSum
@@ -91,7 +92,7 @@ type compiler struct {
 func translate(d *Device, l layout, dtype int32, p *program.Program, persistent func(program.BufID) *block) (*code, []*block, error) {
 	c := &compiler{
 		code: &code{prog: p}, d: d, layout: l, dtype: dtype,
-		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[padKey]region{}, masks: map[program.BufID][]mem{},
+		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[padKey]region{}, places: map[strides][]uint32{}, masks: map[program.BufID][]mem{},
 		largest: map[pooledBuffer]mem{}, unsummed: map[program.BufID][2]program.BufID{},
 	}
 	c.own = d.own(l, dtype)

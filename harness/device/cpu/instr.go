@@ -29,6 +29,8 @@ func (c *compiler) instruction() error {
 		return c.add()
 	case kernel.ReLU, kernel.ReLUGrad, kernel.Scale:
 		return c.pointwise()
+	case kernel.Dropout:
+		return c.dropout(k)
 	case kernel.MaxPool:
 		return c.maxPool(k)
 	case kernel.MaxPoolGrad:
