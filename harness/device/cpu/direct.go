@@ -364,10 +364,35 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 // directGrad reports whether the direct kernel supports the weight gradient. Beside oneDNN it
 // computes only 3x3 convolutions of stride 2, where oneDNN reaches a third of the peak.
 func (c *compiler) directGrad(k kernel.Conv, x, y kernel.Shape) bool {
-	if c.d.lib != nil && (k.Size != 3 || k.Stride != 2 || !c.layout.fits(x)) {
-		return false
+	if c.d.lib != nil {
+		return c.pairs(k, x, y)
 	}
 	return c.own.directGradWeight != 0 && y[1]%channels == 0 && k.Size*c.source(x).lanes() >= leastNumber
+}
+
+// pairs reports whether the weight gradient is computed from pairs of pixels.
+func (c *compiler) pairs(k kernel.Conv, x, y kernel.Shape) bool {
+	return c.own.pairGradWeight != 0 && k.Size == 3 && k.Stride == 2 && c.layout.fits(x) && c.layout.fits(y) && y[3]%2 == 0
+}
+
+// pair changes a task of the weight gradient to pairs of pixels, with a row for each tap, and
+// returns its table.
+func (t *directTask) pair(columns int, yPixel int64) (table [][2]int32) {
+	const taps = 3
+	t.laidRow = int64(columns/2) * t.pixel
+	t.xRow, t.xBlock = t.laidRow, t.laidRows*taps*t.laidRow
+	t.xImage = t.blocks * t.xBlock
+	t.threadScratch = t.xImage * t.group
+	for n := range t.group {
+		for i := range t.bandRows {
+			for j := range int64(columns / 2) {
+				table = append(table, [2]int32{
+					int32(n*t.xImage + i*t.stride*taps*t.xRow + j*t.pixel), int32(n*t.yImage + i*t.yRow + 2*j*yPixel)})
+			}
+		}
+	}
+	t.part[0] = directPart{pixels: int64(len(table)), rows: taps * taps, run: t.pixel / 4}
+	return table
 }
 
 // directGradWeight: x, dy -> dw.
@@ -389,12 +414,18 @@ func (c *compiler) directGradWeight(k kernel.Conv) error {
 	t := c.newDirect(src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
 	t.outBlocks, t.parts = int64(y[1]/channels), 1
 	c.yStrides(&t, y, 1)
-	table := t.pixels(group, bandRows, y[3], t.stride, 1, 0, 0, c.own.stored())
-	t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size * src.lanes())}
+	var table [][2]int32
+	fn := c.own.directGradWeight
+	if c.pairs(k, x, y) {
+		fn, table = c.own.pairGradWeight, t.pair(y[3], c.own.stored())
+	} else {
+		table = t.pixels(group, bandRows, y[3], t.stride, 1, 0, 0, c.own.stored())
+		t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size * src.lanes())}
+	}
 	p := weights(k, x[1], src.lanes())
 	t.chunk, t.count = p.bytes(), int64(c.chunks(x, 2))
 	sums := c.space(t.chunk * t.count)
-	if err := c.launchDirect(c.own.directGradWeight, &t, table, xm, sums, ym); err != nil {
+	if err := c.launchDirect(fn, &t, table, xm, sums, ym); err != nil {
 		return err
 	}
 	return c.unpacked(p, func(dw mem) error { return c.addRows(dw, sums, t.chunk, t.count, t.chunk) })

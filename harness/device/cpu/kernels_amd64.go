@@ -42,6 +42,7 @@ func winograd512bf16()
 func winogradGradWeight512bf16()
 func direct512bf16()
 func directGradWeight512bf16()
+func pairGradWeight512bf16()
 func normStatistics512bf16()
 func normApply512bf16()
 func normGradSums512bf16()
@@ -91,6 +92,7 @@ var atwinograd512bf16 uintptr
 var atwinogradGradWeight512bf16 uintptr
 var atdirect512bf16 uintptr
 var atdirectGradWeight512bf16 uintptr
+var atpairGradWeight512bf16 uintptr
 var atnormStatistics512bf16 uintptr
 var atnormApply512bf16 uintptr
 var atnormGradSums512bf16 uintptr
@@ -146,6 +148,7 @@ var kernels512bf16 = kernels{
 	winogradGradWeight: atwinogradGradWeight512bf16,
 	direct:             atdirect512bf16,
 	directGradWeight:   atdirectGradWeight512bf16,
+	pairGradWeight:     atpairGradWeight512bf16,
 	normStatistics:     atnormStatistics512bf16,
 	normApply:          atnormApply512bf16,
 	normGradSums:       atnormGradSums512bf16,

@@ -29,7 +29,7 @@ func libraryAlone() bool { return os.Getenv(EnvKernels) == "library" }
 // activations; 0 if there is none.
 type kernels struct {
 	winograd, winogradWeights, winogradGradWeight, winogradGradSum uintptr
-	direct, directGradWeight                                       uintptr
+	direct, directGradWeight, pairGradWeight                       uintptr
 	normStatistics, normApply, normGradSums, normGradApply         uintptr
 	maxPool, maxPoolGrad, avgPool, avgPoolGrad                     uintptr
 	sumRows, sgd, peak                                             uintptr
@@ -55,7 +55,7 @@ func (d *Device) own(l layout, dtype int32) own {
 	}
 	k.direct, k.maxPool, k.sumRows, k.floats.direct = 0, 0, 0, 0
 	if l.block != k.lanes { // only batch norm supports all layouts
-		k.winograd, k.winogradGradWeight, k.directGradWeight = 0, 0, 0
+		k.winograd, k.winogradGradWeight, k.pairGradWeight = 0, 0, 0
 	}
 	return k
 }

@@ -35,6 +35,12 @@
 //
 //	dw[number][o] = sum over images and pixels of  x[corner + number] dy[o][pixel]
 //
+// In bfloat16, an instruction multiplies pairs of numbers and adds both products. So for
+// stride 2 (pairGradWeight, 3 x 3) the pixels of dy are taken in pairs, and x is laid out as
+// the pairs of pixels that a tap multiplies with them:
+//
+//	x:  row i, tap l    [ c0 c0' | c1 c1' | ... ] . .    c: column 4 j + l - 1, c': two further
+//
 // Images are divided into chunks, each with its own sums, which sumRows (flat.c) adds
 // in their order. So no bit depends on which thread computes which chunk.
 //
@@ -69,6 +75,7 @@ typedef struct directTask { // see direct.go
 
 enum {
 	PIXELS = V == 16 ? 8 : ROWS,  // pixels whose sums are in registers; each needs an address register, too
+	TAPS = 3,                   // of pairGradWeight, in each direction
 	NUMBERS = V == 16 ? 16 : 6, // most numbers of a run that are multiplied together for the weight gradient
 };
 
@@ -101,6 +108,34 @@ INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 		*(float *)(to + c) = 0;
 }
 
+#ifdef BF16
+typedef uint16_t twice __attribute__((vector_size(2 * STORED), aligned(NUMBER), may_alias));
+typedef __bf16 factors __attribute__((vector_size(2 * STORED)));
+
+// zip returns the pairs of numbers of two pixels.
+INLINE twice zip(words a, words b) {
+	return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+// pairs lays out row i of x as pairs for each tap.
+INLINE void pairs(const directTask *t, const char *x, int64_t i, char *to) {
+	for (int64_t tap = 0; tap < TAPS; tap++)
+		for (int64_t j = 0; j < t->laidRow / PIXEL; j++, to += PIXEL) {
+			words p[2] = {};
+			for (int64_t k = 0, column = 4 * j + tap - t->before; k < 2; k++, column += 2)
+				if (i >= 0 && i < t->height && column >= 0 && column < t->width)
+					p[k] = *(const words *)(x + i * t->line + column * STORED);
+			*(twice *)to = zip(p[0], p[1]);
+		}
+}
+
+// multiply is a pair of numbers of x times pairs of dy, plus sum.
+INLINE vec multiply(const char *x, twice dy, vec sum) {
+	typedef int32_t pair __attribute__((vector_size(2 * STORED)));
+	return (vec)__builtin_ia32_dpbf16ps_512(sum, (factors)dy, (factors)(*(const int32_t *)x - (pair){}));
+}
+#endif
+
 // piece is a band of rows of an image, or a few images; fewer at the end.
 typedef struct piece {
 	int64_t image, images, first, rows;
@@ -116,7 +151,7 @@ INLINE int64_t share(const directTask *t, piece c, int64_t pixels) { return pixe
 
 // lay lays out the rows that a piece needs, with padding, and returns their address. If
 // nothing must be laid out, it returns their address in x.
-INLINE const char *lay(const directTask *t, piece c, char *to) {
+INLINE const char *lay(const directTask *t, piece c, char *to, int paired) {
 	int64_t rows = t->laidRows - (t->bandRows - c.rows) * t->stride, from = c.image * t->blocks, end = from + c.images * t->blocks;
 	if (!t->laidRow)
 		return t->x + from * t->height * t->line + c.first * t->stride * t->xRow;
@@ -124,8 +159,16 @@ INLINE const char *lay(const directTask *t, piece c, char *to) {
 	for (int64_t n = from; n < end; n++, to += t->xBlock) {
 		int64_t bytes = n * t->pixel / 4 * NUMBER; // of the first pixels of all blocks before this one
 		const char *x = t->x + bytes / t->plane * t->height * t->line + bytes % t->plane;
-		for (int64_t i = 0; i < rows; i++)
-			row(t, x, (c.first * t->stride + i) * t->skip - t->before, to + i * t->xRow);
+		for (int64_t i = 0; i < rows; i++) {
+			int64_t from = (c.first * t->stride + i) * t->skip - t->before;
+#ifdef BF16
+			if (paired) {
+				pairs(t, x, from, to + i * TAPS * t->xRow);
+				continue;
+			}
+#endif
+			row(t, x, from, to + i * t->xRow);
+		}
 	}
 	return start;
 }
@@ -189,7 +232,7 @@ void direct(directTask *t) {
 	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
 		piece c = cut(t, n / t->bands * t->group, t->images, n % t->bands * t->bandRows);
-		const char *x = lay(t, c, scratch);
+		const char *x = lay(t, c, scratch, 0);
 		char *y = t->y + c.image * t->yImage + c.first * t->yRow;
 		for (int64_t b = 0; b < t->blocks; b += t->together)
 			for (int64_t i = 0; i < t->parts; i++)
@@ -198,8 +241,9 @@ void direct(directTask *t) {
 	}
 }
 
-// products adds to sums the products of n numbers with 16 outputs, over the pixels.
-INLINE void products(int n, const directTask *t, const char *x, const char *dy, int64_t pixels, char *sums, int fresh) {
+// products adds to sums the products of n numbers with 16 outputs, over the pixels, or over
+// pairs of them.
+INLINE void products(int n, const directTask *t, const char *x, const char *dy, int64_t pixels, char *sums, int fresh, int paired) {
 	vec s[NUMBERS][OUT];
 	UNROLL for (int i = 0; i < n; i++)
 		UNROLL for (int o = 0; o < OUT; o++)
@@ -209,6 +253,14 @@ INLINE void products(int n, const directTask *t, const char *x, const char *dy, 
 #pragma clang loop unroll(disable)
 	for (; pixels > 0; pixels--, table++) {
 		const char *number = x + (*table)[0], *d = dy + (*table)[1];
+#ifdef BF16
+		if (paired) {
+			twice v = zip(*(const words *)d, *(const words *)(d + STORED));
+			UNROLL for (int i = 0; i < n; i++)
+				s[i][0] = multiply(number + 4 * i, v, s[i][0]);
+			continue;
+		}
+#endif
 		vec v[OUT];
 		UNROLL for (int o = 0; o < OUT; o++)
 			v[o] = load(d + o * yBlock);
@@ -223,24 +275,23 @@ INLINE void products(int n, const directTask *t, const char *x, const char *dy, 
 
 // runs calls products for all numbers of all runs, in groups of at most NUMBERS whose sizes
 // differ by at most one. Runs have at least 3 numbers, and so have the groups.
-INLINE void runs(const directTask *t, const char *x, const char *dy, int64_t pixels, char *sums, int fresh) {
+INLINE void runs(const directTask *t, const char *x, const char *dy, int64_t pixels, char *sums, int fresh, int paired) {
 	int64_t run = t->part->run, groups = (run + NUMBERS - 1) / NUMBERS;
 	for (int64_t b = 0; b < t->blocks; b++)
 		for (int64_t r = 0; r < t->part->rows; r++) {
 			const char *from = x + b * t->xBlock + r * t->xRow;
 			for (int64_t g = 0; g < groups; g++) {
 				int64_t n = run * (g + 1) / groups - run * g / groups;
-				UNROLL for (int i = 3; i <= NUMBERS; i++)
+				UNROLL for (int i = paired ? NUMBERS : 3; i <= NUMBERS; i++)
 					if (n == i)
-						products(i, t, from, dy, pixels, sums, fresh);
+						products(i, t, from, dy, pixels, sums, fresh, paired);
 				from += 4 * n, sums += n * 4 * OUTS;
 			}
 		}
 }
 
-// directGradWeight computes the sums of each chunk, w: [block of 16 outputs][block][row of
-// the window][number of the run][16 outputs].
-void directGradWeight(directTask *t) {
+// gradWeight is directGradWeight or pairGradWeight.
+INLINE void gradWeight(directTask *t, int paired) {
 	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
 	int64_t weights = t->blocks * t->part->rows * t->part->run * 4 * OUTS;
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
@@ -248,9 +299,17 @@ void directGradWeight(directTask *t) {
 		for (int64_t image = begin; image < end; image += t->group)
 			for (int64_t first = 0; first < t->rows; first += t->bandRows) {
 				piece c = cut(t, image, end, first);
-				const char *x = lay(t, c, scratch), *dy = t->y + image * t->yImage + first * t->yRow;
+				const char *x = lay(t, c, scratch, paired), *dy = t->y + image * t->yImage + first * t->yRow;
 				for (int64_t o = 0; o < t->outBlocks; o++)
-					runs(t, x, dy + o * OUT * t->yBlock, share(t, c, t->part->pixels), t->w + n * t->chunk + o * weights, image == begin && first == 0);
+					runs(t, x, dy + o * OUT * t->yBlock, share(t, c, t->part->pixels), t->w + n * t->chunk + o * weights, image == begin && first == 0, paired);
 			}
 	}
 }
+
+// directGradWeight computes the sums of each chunk, w: [block of 16 outputs][block][row of
+// the window][number of the run][16 outputs].
+void directGradWeight(directTask *t) { gradWeight(t, 0); }
+
+#ifdef BF16
+void pairGradWeight(directTask *t) { gradWeight(t, 1); }
+#endif

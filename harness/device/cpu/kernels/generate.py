@@ -27,15 +27,16 @@ TARGETS = {  # GOARCH: for each vector the end of the functions' names, and flag
 	"amd64": {"256": [*X86, "-mavx2"], "512": [*X86, *AVX512], "512bf16": [*X86, *AVX512, "-mavx512bf16", "-DBF16"]},
 	"arm64": {"128": ARM},
 }
-KERNELS = {  # file: functions; those in FLOATS read and write no activations
+KERNELS = {  # file: functions
 	"winograd.c": ["winograd", "winogradWeights"],
 	"gradweight.c": ["winogradGradWeight", "winogradGradSum"],
-	"direct.c": ["direct", "directGradWeight"],
+	"direct.c": ["direct", "directGradWeight", "pairGradWeight"],
 	"norm.c": ["normStatistics", "normApply", "normGradSums", "normGradApply"],
 	"pool.c": ["maxPool", "maxPoolGrad", "avgPool", "avgPoolGrad"],
 	"flat.c": ["sumRows", "sgd", "peak"],
 }
-FLOATS = {"winogradWeights", "winogradGradSum", "sgd", "peak"}
+FLOATS = {"winogradWeights", "winogradGradSum", "sgd", "peak"}  # those without activations
+HALVES = {"pairGradWeight"}  # those for bfloat16 only
 STRUCTS = 10  # number of structs that Go and C share
 STACK = 3500  # most bytes of stack of a kernel: call_*.s reserves 4096
 
@@ -107,7 +108,7 @@ def tasks(flags):
 def functions(bits, source=None):
 	"""Returns the names of the functions of a source, or of all, for one kind of vector."""
 	names = KERNELS[source] if source else [name for names in KERNELS.values() for name in names]
-	return [name for name in names if not (bits.endswith("bf16") and name in FLOATS)]
+	return [name for name in names if name not in (FLOATS if bits.endswith("bf16") else HALVES)]
 
 
 def go(head, vectors, structs):
