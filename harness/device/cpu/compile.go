@@ -95,10 +95,10 @@ func translate(d *Device, l layout, dtype int32, p *program.Program, persistent 
 		staged: map[form]mem{}, tables: map[tableKey]region{}, pads: map[padKey]region{}, places: map[strides][]uint32{}, masks: map[program.BufID][]mem{},
 		largest: map[pooledBuffer]mem{}, unsummed: map[program.BufID][2]program.BufID{},
 	}
-	c.own = d.own(l, dtype)
+	c.own = ownKernels(d, l, dtype)
 	for i := range p.Buffers {
 		b := &p.Buffers[i]
-		home, err := c.homeOf(b)
+		home, err := homeOf(c, b)
 		if err != nil {
 			return nil, nil, fmt.Errorf("cpu: program %s: buffer %s: %w", p.Name, b.Name, err)
 		}
@@ -118,7 +118,7 @@ func translate(d *Device, l layout, dtype int32, p *program.Program, persistent 
 		if err := c.d.Supports(c.instr.Kernel); err != nil {
 			return nil, nil, err
 		}
-		if err := c.instruction(); err != nil {
+		if err := translateInstr(c); err != nil {
 			return nil, nil, c.fault(i, err)
 		}
 		c.ops = append(c.ops, c.after...)
@@ -139,14 +139,14 @@ func (c *code) fault(instr int, err error) error {
 
 // homeOf is the layout in which a buffer is kept: for activations that of the session,
 // for all others the plain one. It is nil for integers.
-func (c *compiler) homeOf(b *program.Buffer) (*desc, error) {
+func homeOf(c *compiler, b *program.Buffer) (*desc, error) {
 	switch {
 	case b.Type != kernel.Float32:
 		return nil, nil
 	case b.Arena == program.Work && len(b.Shape) == 4:
 		return c.act(b.Shape)
 	}
-	return c.d.plain(b.Shape)
+	return plainDesc(c.d, b.Shape)
 }
 
 // act is the layout of an activation of shape s (N, C, H, W).
@@ -155,7 +155,7 @@ func (c *compiler) act(s kernel.Shape) (*desc, error) {
 	if c.layout.fits(s) {
 		tag = c.layout.tag
 	}
-	return c.d.desc(s, c.dtype, tag)
+	return describeLayout(c.d, s, c.dtype, tag)
 }
 
 func (c *compiler) shape(id program.BufID) kernel.Shape { return c.prog.Buffers[id].Shape }
@@ -241,10 +241,10 @@ func (c *compiler) host(bind func() func()) {
 // reorder is a copy between two layouts of one shape.
 func (c *compiler) reorder(from, to mem) (op, error) {
 	if c.d.lib == nil {
-		return op{instr: c.at, bind: func() func() { return c.copyActivation(from, to) }}, nil
+		return op{instr: c.at, bind: func() func() { return copyActivation(c, from, to) }}, nil
 	}
 	type key struct{ from, to *desc }
-	p, err := c.d.prim(key{from.desc, to.desc}, func(pd *uintptr) (status, error) {
+	p, err := newPrim(c.d, key{from.desc, to.desc}, func(pd *uintptr) (status, error) {
 		return c.d.lib.reorder(pd, from.desc.handle, c.d.engine, to.desc.handle, c.d.engine, 0), nil
 	})
 	if err != nil {
@@ -307,7 +307,7 @@ func (c *code) free(d *Device) error {
 }
 
 // inOut returns input i and output j, both in layout x.
-func (c *compiler) inOut(i, j int, x *desc) (from, to mem, err error) {
+func inOut(c *compiler, i, j int, x *desc) (from, to mem, err error) {
 	if from, err = c.in(i, x); err != nil {
 		return
 	}
@@ -315,20 +315,20 @@ func (c *compiler) inOut(i, j int, x *desc) (from, to mem, err error) {
 	return
 }
 
-// kept is a buffer in its home layout, which is plain float32 for vectors and matrices.
-func (c *compiler) kept(id program.BufID) mem { return mem{block: c.blocks[id], desc: c.home[id]} }
+// keptMem is a buffer in its home layout, which is plain float32 for vectors and matrices.
+func keptMem(c *compiler, id program.BufID) mem { return mem{block: c.blocks[id], desc: c.home[id]} }
 
 // natural is the home layout of a buffer of Work of shape s.
-func (c *compiler) natural(s kernel.Shape) (*desc, error) {
+func natural(c *compiler, s kernel.Shape) (*desc, error) {
 	if len(s) == 4 {
 		return c.act(s)
 	}
-	return c.d.plain(s)
+	return plainDesc(c.d, s)
 }
 
 // plainIn returns input i, which holds floats, in plain layout.
-func (c *compiler) plainIn(i int) (mem, error) {
-	d, err := c.d.plain(c.inShape(i))
+func plainIn(c *compiler, i int) (mem, error) {
+	d, err := plainDesc(c.d, c.inShape(i))
 	if err != nil {
 		return mem{}, err
 	}
@@ -336,8 +336,8 @@ func (c *compiler) plainIn(i int) (mem, error) {
 }
 
 // plainOut returns output i in plain layout.
-func (c *compiler) plainOut(i int) (mem, error) {
-	d, err := c.d.plain(c.outShape(i))
+func plainOut(c *compiler, i int) (mem, error) {
+	d, err := plainDesc(c.d, c.outShape(i))
 	if err != nil {
 		return mem{}, err
 	}

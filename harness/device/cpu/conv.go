@@ -6,43 +6,43 @@ package cpu
 import "depthlab/nets/kernel"
 
 // conv: x, w -> y.
-func (c *compiler) conv(k kernel.Conv) error {
+func conv(c *compiler, k kernel.Conv) error {
 	x, y := c.inShape(0), c.outShape(0)
 	switch {
-	case c.winograd(k, x, y):
-		return c.winogradForward(k)
-	case c.direct(k, x, y):
-		return c.directForward(k)
+	case fitsWinograd(c, k, x, y):
+		return winogradForward(c, k)
+	case fitsDirect(c, k, x, y):
+		return directForward(c, k)
 	case c.d.lib != nil:
-		return c.libraryConv(k)
+		return libraryConv(c, k)
 	}
-	return c.reference()
+	return translateReference(c)
 }
 
 // convGradInput: w, dy -> dx.
-func (c *compiler) convGradInput(k kernel.ConvGradInput) error {
+func convGradInput(c *compiler, k kernel.ConvGradInput) error {
 	y, x := c.inShape(1), c.outShape(0)
 	switch {
-	case c.winograd(k.Conv, y, x):
-		return c.winogradGradInput(k.Conv)
-	case c.directBack(k.Conv, x, y):
-		return c.directGradInput(k.Conv)
+	case fitsWinograd(c, k.Conv, y, x):
+		return winogradGradInput(c, k.Conv)
+	case fitsDirectBack(c, k.Conv, x, y):
+		return directGradInput(c, k.Conv)
 	case c.d.lib != nil:
-		return c.libraryConvGradInput(k)
+		return libraryConvGradInput(c, k)
 	}
-	return c.reference()
+	return translateReference(c)
 }
 
 // convGradWeight: x, dy -> dw.
-func (c *compiler) convGradWeight(k kernel.ConvGradWeight) error {
+func convGradWeight(c *compiler, k kernel.ConvGradWeight) error {
 	x, y := c.inShape(0), c.inShape(1)
 	switch {
-	case c.winogradGrad(k.Conv, x, y):
-		return c.winogradGradWeight(k.Conv)
-	case c.directGrad(k.Conv, x, y):
-		return c.directGradWeight(k.Conv)
+	case fitsWinogradGrad(c, k.Conv, x, y):
+		return winogradGradWeight(c, k.Conv)
+	case fitsDirectGrad(c, k.Conv, x, y):
+		return directGradWeight(c, k.Conv)
 	case c.d.lib != nil:
-		return c.libraryConvGradWeight(k)
+		return libraryConvGradWeight(c, k)
 	}
-	return c.reference()
+	return translateReference(c)
 }

@@ -126,15 +126,15 @@ func (d *Device) each(n int, f func(i int)) func() {
 // computes.
 func (d *Device) Info() device.Info {
 	if d.halves != nil {
-		return d.halves.info()
+		return infoOf(d.halves)
 	}
-	return d.info()
+	return infoOf(d)
 }
 
-func (d *Device) info() device.Info {
+func infoOf(d *Device) device.Info {
 	i := device.Info{
 		Name:     name,
-		Hardware: d.cpu.Model + ", " + d.uses(),
+		Hardware: d.cpu.Model + ", " + widest(d),
 		Threads:  d.threads,
 		Kernels:  Revision,
 		Launch:   1,
@@ -149,8 +149,8 @@ func (d *Device) info() device.Info {
 // Instructions is the instruction set whose kernels are used: "avx512", "avx2", "neon".
 func (d *Device) Instructions() string { return d.isa }
 
-// uses is the widest instruction set in use.
-func (d *Device) uses() string {
+// widest is the widest instruction set in use.
+func widest(d *Device) string {
 	switch {
 	case d.isa != avx512:
 		return d.isa

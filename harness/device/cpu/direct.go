@@ -57,9 +57,9 @@ type source struct {
 // lanes is the number of channels in a block.
 func (s source) lanes() int { return int(s.pixel / 4) }
 
-// source describes an activation of shape s: in blocks of channels, or in planes of single
+// sourceOf describes an activation of shape s: in blocks of channels, or in planes of single
 // channels if it does not fit the layout. bfloat16 is laid out as float32.
-func (c *compiler) source(s kernel.Shape) source {
+func sourceOf(c *compiler, s kernel.Shape) source {
 	if c.layout.fits(s) {
 		return source{s, int64(s[1] / c.own.lanes), c.own.pixel(), 1, c.own.stored(), c.dtype == bf16}
 	}
@@ -98,7 +98,7 @@ type window struct {
 // newDirect returns a task for images of x. y has rows rows; a piece is bandRows rows of
 // group images. Table and parts are not set. Rows of x are laid out with padding if the
 // window needs it, if x differs, or if pixels are skipped.
-func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows int) directTask {
+func newDirect(c *compiler, x source, w window, images, rows, group, bandRows int) directTask {
 	H, W := int64(x.shape[2]), int64(x.shape[3])
 	t := directTask{
 		images: int64(images), group: int64(group), bandRows: int64(bandRows), rows: int64(rows), bands: int64((rows + bandRows - 1) / bandRows),
@@ -125,42 +125,42 @@ func (c *compiler) newDirect(x source, w window, images, rows, group, bandRows i
 	return t
 }
 
-// direct reports whether the direct kernel supports the convolution of x to y (N, C, H, W).
-func (c *compiler) direct(k kernel.Conv, x, y kernel.Shape) bool {
+// fitsDirect reports whether the direct kernel supports the convolution of x to y (N, C, H, W).
+func fitsDirect(c *compiler, k kernel.Conv, x, y kernel.Shape) bool {
 	return c.own.direct != 0 && y[1]%channels == 0 && y[0]*y[2]*y[3] >= c.own.tileRows()
 }
 
 // directForward: x, w -> y.
-func (c *compiler) directForward(k kernel.Conv) error {
+func directForward(c *compiler, k kernel.Conv) error {
 	x, y := c.inShape(0), c.outShape(0)
-	xm, ym, err := c.inAndOut(0, 0)
+	xm, ym, err := inAndOut(c, 0, 0)
 	if err != nil {
 		return err
 	}
-	src := c.source(x).ordered(k.Size)
+	src := sourceOf(c, x).ordered(k.Size)
 	work := work{images: y[0], rows: y[2], columns: y[3], tile: c.own.tileRows(), least: 2 * c.d.threads,
 		rowBytes: int64(min(k.Stride, k.Size)*x[3]/max(1, k.Stride/k.Size)) * src.cached(k.Size), weights: int64(c.inShape(1).Len()) * 4}
 	group, bandRows := work.split()
-	t := c.newDirect(src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
+	t := newDirect(c, src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
 	t.outBlocks, t.parts = int64(y[1]/channels), 1
-	c.yStrides(&t, y, 1)
+	yStrides(c, &t, y, 1)
 	table := t.pixels(int(t.group), int(t.bandRows), y[3], t.stride, 1, 0, 0, c.own.stored())
 	t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size * src.lanes())}
-	w, err := c.packed(1, weights(k, x[1], src.lanes()))
+	w, err := packed(c, 1, weights(k, x[1], src.lanes()))
 	if err != nil {
 		return err
 	}
-	return c.directProduct(c.own.direct, &t, table, xm, w, ym)
+	return directProduct(c, c.own.direct, &t, table, xm, w, ym)
 }
 
 // directProduct appends a call of fn, a direct kernel.
-func (c *compiler) directProduct(fn uintptr, t *directTask, table [][2]int32, x, w, y mem) error {
+func directProduct(c *compiler, fn uintptr, t *directTask, table [][2]int32, x, w, y mem) error {
 	t.count = (t.images + t.group - 1) / t.group * t.bands
-	return c.launchDirect(fn, t, table, x, w, y)
+	return launchDirect(c, fn, t, table, x, w, y)
 }
 
 // launchDirect appends a call of fn, direct or directGradWeight.
-func (c *compiler) launchDirect(fn uintptr, t *directTask, table [][2]int32, x, w, y mem) error {
+func launchDirect(c *compiler, fn uintptr, t *directTask, table [][2]int32, x, w, y mem) error {
 	m, err := c.keep(int64(len(table) * 8))
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (c *compiler) launchDirect(fn uintptr, t *directTask, table [][2]int32, x, 
 
 // yStrides sets the strides of an activation of shape y. A row of the task is every step-th
 // row of y.
-func (c *compiler) yStrides(t *directTask, y kernel.Shape, step int) {
+func yStrides(c *compiler, t *directTask, y kernel.Shape, step int) {
 	t.yRow = int64(step*y[3]) * c.own.stored()
 	t.yBlock = int64(y[2]*y[3]) * c.own.stored()
 	t.yImage = int64(y[1]/c.own.lanes) * t.yBlock
@@ -289,8 +289,8 @@ func classes(k kernel.Conv, n, m int) (all []class, before, after int) {
 	return all, before, after
 }
 
-// directBack reports whether the direct kernel supports the input gradient.
-func (c *compiler) directBack(k kernel.Conv, x, y kernel.Shape) bool {
+// fitsDirectBack reports whether the direct kernel supports the input gradient.
+func fitsDirectBack(c *compiler, k kernel.Conv, x, y kernel.Shape) bool {
 	pixels := x[0]
 	for _, n := range x[2:] {
 		if least := n / k.Stride; least > 0 { // the smallest class that is not empty
@@ -301,9 +301,9 @@ func (c *compiler) directBack(k kernel.Conv, x, y kernel.Shape) bool {
 }
 
 // directGradInput: w, dy -> dx.
-func (c *compiler) directGradInput(k kernel.Conv) error {
+func directGradInput(c *compiler, k kernel.Conv) error {
 	y, x := c.inShape(1), c.outShape(0)
-	ym, xm, err := c.inAndOut(1, 0)
+	ym, xm, err := inAndOut(c, 1, 0)
 	if err != nil {
 		return err
 	}
@@ -311,7 +311,7 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 	columns, beforeColumn, afterColumn := classes(k, x[3], y[3])
 	before, after := max(beforeRow, beforeColumn), max(afterRow, afterColumn)
 	groups := (x[2] + k.Stride - 1) / k.Stride // rows of dx that are computed together
-	src := c.source(y).ordered(k.Size)
+	src := sourceOf(c, y).ordered(k.Size)
 	work := work{images: x[0], rows: groups, columns: max(1, x[3]/k.Stride), tile: c.own.tileRows(), least: 2 * c.d.threads,
 		rowBytes: int64(y[3]) * src.cached((k.Size+k.Stride-1)/k.Stride), weights: int64(c.inShape(0).Len()) * 4}
 	if x[2]%k.Stride != 0 { // some classes have one row less: use whole images
@@ -320,9 +320,9 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 	}
 	group, bandRows := work.split()
 	bandRows *= groups / work.rows
-	t := c.newDirect(src, window{before + after + 1, 1, before, after}, x[0], groups, group, bandRows)
+	t := newDirect(c, src, window{before + after + 1, 1, before, after}, x[0], groups, group, bandRows)
 	t.outBlocks = int64(x[1] / channels)
-	c.yStrides(&t, x, k.Stride)
+	yStrides(c, &t, x, k.Stride)
 	packed, size := weights(k, x[1], c.own.lanes).turned(src.lanes()), int64(0)
 	var table [][2]int32
 	var parts []packing
@@ -350,28 +350,28 @@ func (c *compiler) directGradInput(k kernel.Conv) error {
 		}
 	}
 	w, plain := c.space(size), mem{}
-	if plain, err = c.plainIn(0); err != nil {
+	if plain, err = plainIn(c, 0); err != nil {
 		return err
 	}
 	for i, p := range parts {
 		if len(p.taps) > 0 {
-			c.repack(mem{block: w.block, offset: t.part[i].weights}, plain, p, false)
+			repack(c, mem{block: w.block, offset: t.part[i].weights}, plain, p, false)
 		}
 	}
-	return c.directProduct(c.own.direct, &t, table, ym, w, xm)
+	return directProduct(c, c.own.direct, &t, table, ym, w, xm)
 }
 
-// directGrad reports whether the direct kernel supports the weight gradient. Beside oneDNN it
+// fitsDirectGrad reports whether the direct kernel supports the weight gradient. Beside oneDNN it
 // computes only 3x3 convolutions of stride 2, where oneDNN reaches a third of the peak.
-func (c *compiler) directGrad(k kernel.Conv, x, y kernel.Shape) bool {
+func fitsDirectGrad(c *compiler, k kernel.Conv, x, y kernel.Shape) bool {
 	if c.d.lib != nil {
-		return c.pairs(k, x, y)
+		return fitsPairs(c, k, x, y)
 	}
-	return c.own.directGradWeight != 0 && y[1]%channels == 0 && k.Size*c.source(x).lanes() >= leastNumber
+	return c.own.directGradWeight != 0 && y[1]%channels == 0 && k.Size*sourceOf(c, x).lanes() >= leastNumber
 }
 
-// pairs reports whether the weight gradient is computed from pairs of pixels.
-func (c *compiler) pairs(k kernel.Conv, x, y kernel.Shape) bool {
+// fitsPairs reports whether the weight gradient is computed from pairs of pixels.
+func fitsPairs(c *compiler, k kernel.Conv, x, y kernel.Shape) bool {
 	return c.own.pairGradWeight != 0 && k.Size == 3 && k.Stride == 2 && c.layout.fits(x) && c.layout.fits(y) && y[3]%2 == 0
 }
 
@@ -396,13 +396,13 @@ func (t *directTask) pair(columns int, yPixel int64) (table [][2]int32) {
 }
 
 // directGradWeight: x, dy -> dw.
-func (c *compiler) directGradWeight(k kernel.Conv) error {
+func directGradWeight(c *compiler, k kernel.Conv) error {
 	x, y := c.inShape(0), c.inShape(1)
-	xm, ym, err := c.twoIn(0, 1)
+	xm, ym, err := twoIn(c, 0, 1)
 	if err != nil {
 		return err
 	}
-	src, group, bandRows := c.source(x), 1, y[2]
+	src, group, bandRows := sourceOf(c, x), 1, y[2]
 	if k.Size == 1 { // with longer runs more sums stay in registers
 		src = src.joined()
 	}
@@ -411,30 +411,30 @@ func (c *compiler) directGradWeight(k kernel.Conv) error {
 	} else {
 		bandRows = max(1, gradPixels/y[3])
 	}
-	t := c.newDirect(src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
+	t := newDirect(c, src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
 	t.outBlocks, t.parts = int64(y[1]/channels), 1
-	c.yStrides(&t, y, 1)
+	yStrides(c, &t, y, 1)
 	var table [][2]int32
 	fn := c.own.directGradWeight
-	if c.pairs(k, x, y) {
+	if fitsPairs(c, k, x, y) {
 		fn, table = c.own.pairGradWeight, t.pair(y[3], c.own.stored())
 	} else {
 		table = t.pixels(group, bandRows, y[3], t.stride, 1, 0, 0, c.own.stored())
 		t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size * src.lanes())}
 	}
 	p := weights(k, x[1], src.lanes())
-	t.chunk, t.count = p.bytes(), int64(c.chunks(x, 2))
+	t.chunk, t.count = p.bytes(), int64(chunkCount(c, x, 2))
 	sums := c.space(t.chunk * t.count)
-	if err := c.launchDirect(fn, &t, table, xm, sums, ym); err != nil {
+	if err := launchDirect(c, fn, &t, table, xm, sums, ym); err != nil {
 		return err
 	}
-	return c.unpacked(p, func(dw mem) error { return c.addRows(dw, sums, t.chunk, t.count, t.chunk) })
+	return unpacked(c, p, func(dw mem) error { return addRows(c, dw, sums, t.chunk, t.count, t.chunk) })
 }
 
 // product appends the product of matrix a (rows, inner), with strides of rowStep and step
 // bytes, and a packed matrix w. It returns the result (rows, columns), where columns is the
 // number of outputs rounded up to a multiple of 16.
-func (c *compiler) product(a mem, rows int, rowStep, step int64, w mem, p packing) (mem, int, error) {
+func product(c *compiler, a mem, rows int, rowStep, step int64, w mem, p packing) (mem, int, error) {
 	columns := p.blocks() * channels
 	y := c.space(int64(rows*columns) * 4)
 	_, bandRows := work{images: 1, rows: rows, columns: 1, tile: c.own.tileRows(), least: 2 * c.d.threads}.split()
@@ -447,5 +447,5 @@ func (c *compiler) product(a mem, rows int, rowStep, step int64, w mem, p packin
 		table[i] = [2]int32{int32(int64(i) * t.xRow), int32(int64(i) * t.yRow)}
 	}
 	t.part[0] = directPart{pixels: int64(bandRows), rows: 1, run: int64(p.ins)}
-	return y, columns, c.directProduct(c.own.floats.direct, &t, table, a, w, y)
+	return y, columns, directProduct(c, c.own.floats.direct, &t, table, a, w, y)
 }

@@ -6,13 +6,13 @@ import "depthlab/nets/kernel"
 
 // dropout computes kernel.Dropout of activations of any type: it keeps or clears bits. The
 // hashes of the places of an image's elements are computed once, in the order of memory.
-func (c *compiler) dropout(k kernel.Dropout) error {
+func dropout(c *compiler, k kernel.Dropout) error {
 	s := c.outShape(0)
 	x, err := c.act(s)
 	if err != nil {
 		return err
 	}
-	from, to, err := c.inOut(0, 0, x)
+	from, to, err := inOut(c, 0, 0, x)
 	if err != nil {
 		return err
 	}
@@ -20,7 +20,7 @@ func (c *compiler) dropout(k kernel.Dropout) error {
 	if err != nil {
 		return err
 	}
-	places := c.hashedPlaces(c.strides(s))
+	places := hashedPlaces(c, stridesIn(c, s))
 	c.host(func() func() {
 		bits := slice[int32](noise.block, noise.offset, s[0])
 		if c.dtype == bf16 {
@@ -33,7 +33,7 @@ func (c *compiler) dropout(k kernel.Dropout) error {
 
 // hashedPlaces returns the hash of the place of each element of an image (C,H,W), in the
 // order of memory.
-func (c *compiler) hashedPlaces(s strides) []uint32 {
+func hashedPlaces(c *compiler, s strides) []uint32 {
 	if known, ok := c.places[s]; ok {
 		return known
 	}

@@ -30,32 +30,32 @@ const (
 func flatPieces(bytes int64) int64 { return (bytes + flatPiece - 1) / flatPiece }
 
 // addRows appends the sum of rows of float32, with a stride of row bytes.
-func (c *compiler) addRows(to, from mem, bytes, rows, row int64) error {
+func addRows(c *compiler, to, from mem, bytes, rows, row int64) error {
 	t := flatTask{count: flatPieces(bytes), bytes: bytes, rows: rows, row: row}
 	return launch(c, c.own.floats.sumRows, flatName, &t, func() { t.to, t.from = to.address(0), from.address(0) })
 }
 
 // add: a, b -> y.
-func (c *compiler) add() error {
+func add(c *compiler) error {
 	switch {
-	case c.leaveSum():
+	case leaveSum(c):
 		return nil
 	case c.own.sumRows != 0:
-		return c.ownAdd()
+		return ownAdd(c)
 	case c.d.lib != nil:
-		return c.libraryAdd()
+		return libraryAdd(c)
 	}
-	return c.reference()
+	return translateReference(c)
 }
 
 // ownAdd sums two rows; their stride is the distance of the operands.
-func (c *compiler) ownAdd() error {
+func ownAdd(c *compiler) error {
 	s := c.outShape(0)
-	x, err := c.natural(s)
+	x, err := natural(c, s)
 	if err != nil {
 		return err
 	}
-	a, y, err := c.inOut(0, 0, x)
+	a, y, err := inOut(c, 0, 0, x)
 	if err != nil {
 		return err
 	}
@@ -74,12 +74,12 @@ func (c *compiler) ownAdd() error {
 }
 
 // update: w, g, state, rates -> w, state.
-func (c *compiler) update(k kernel.Optimizer) error {
+func update(c *compiler, k kernel.Optimizer) error {
 	form, ok := k.(kernel.SGD)
 	if !ok || c.own.floats.sgd == 0 {
-		return c.reference()
+		return translateReference(c)
 	}
-	in, err := c.plainAll(c.instr.In, c.in)
+	in, err := plainAll(c, c.instr.In, c.in)
 	if err != nil {
 		return err
 	}

@@ -27,47 +27,47 @@ type normTask struct {
 }
 
 // batchNorm: x, scale, shift [, add] -> y, mean, variance.
-func (c *compiler) batchNorm(k kernel.BatchNorm) error {
+func batchNorm(c *compiler, k kernel.BatchNorm) error {
 	switch {
-	case c.fuses(c.inShape(0)):
-		return c.fusedNorm(k)
+	case fitsFused(c, c.inShape(0)):
+		return fusedNorm(c, k)
 	case c.d.lib != nil:
-		return c.libraryNorm(k)
+		return libraryNorm(c, k)
 	}
-	return c.reference()
+	return translateReference(c)
 }
 
 // batchNormInfer: x, scale, shift, mean, variance [, add] -> y.
-func (c *compiler) batchNormInfer(k kernel.BatchNormInfer) error {
+func batchNormInfer(c *compiler, k kernel.BatchNormInfer) error {
 	switch {
-	case c.fuses(c.inShape(0)):
-		return c.fusedNormInfer(k)
+	case fitsFused(c, c.inShape(0)):
+		return fusedNormInfer(c, k)
 	case c.d.lib != nil:
-		return c.libraryNormInfer(k)
+		return libraryNormInfer(c, k)
 	}
-	return c.reference()
+	return translateReference(c)
 }
 
 // batchNormGrad: x, scale, mean, variance [, y], dy -> dx, dscale, dshift
 // [, dadd].
-func (c *compiler) batchNormGrad(k kernel.BatchNormGrad) error {
+func batchNormGrad(c *compiler, k kernel.BatchNormGrad) error {
 	switch {
-	case c.fuses(c.inShape(0)):
-		return c.fusedNormGrad(k)
+	case fitsFused(c, c.inShape(0)):
+		return fusedNormGrad(c, k)
 	case c.d.lib != nil:
-		return c.libraryNormGrad(k)
+		return libraryNormGrad(c, k)
 	}
-	return c.reference()
+	return translateReference(c)
 }
 
-// fuses reports whether the fused kernels support activations of shape s.
-func (c *compiler) fuses(s kernel.Shape) bool {
+// fitsFused reports whether the fused kernels support activations of shape s.
+func fitsFused(c *compiler, s kernel.Shape) bool {
 	return c.own.normApply != 0 && len(s) == 4 && s[1]%c.own.lanes == 0
 }
 
 // fused is a batch norm: while it is translated, and while it runs.
 type fused struct {
-	*compiler
+	c            *compiler
 	task         normTask
 	mem          region // the copy of the task that the functions read
 	group, C     int
@@ -87,13 +87,13 @@ type operandAt struct {
 
 // newFused prepares a batch norm on activations of shape s (N, C, H, W), with k coefficients
 // for each channel. group images share statistics; 0 means all N.
-func (c *compiler) newFused(s kernel.Shape, group, k int) (*fused, error) {
+func newFused(c *compiler, s kernel.Shape, group, k int) (*fused, error) {
 	if group == 0 {
 		group = s[0]
 	}
-	st := c.strides(s)
+	st := stridesIn(c, s)
 	lanes := c.own.lanes
-	f := &fused{compiler: c, group: group, C: s[1], lanes: lanes, total: make([]float64, 2*s[1])}
+	f := &fused{c: c, group: group, C: s[1], lanes: lanes, total: make([]float64, 2*s[1])}
 	for ch := range s[1] {
 		f.place = append(f.place, ch/lanes*2*lanes+ch%lanes)
 	}
@@ -124,31 +124,31 @@ func (c *compiler) newFused(s kernel.Shape, group, k int) (*fused, error) {
 
 // input makes a field of the task the address of input i, output that of output i.
 func (f *fused) input(field *uintptr, i int) error {
-	m, err := f.activation(i, f.inShape, f.in)
+	m, err := activation(f.c, i, f.c.inShape, f.c.in)
 	f.operands = append(f.operands, operandAt{field, m})
 	return err
 }
 
 func (f *fused) output(field *uintptr, i int) error {
-	m, err := f.activation(i, f.outShape, f.out)
+	m, err := activation(f.c, i, f.c.outShape, f.c.out)
 	f.operands = append(f.operands, operandAt{field, m})
 	return err
 }
 
 // whole makes a field of the task the address of a buffer in its home layout.
 func (f *fused) whole(field *uintptr, id program.BufID) {
-	f.operands = append(f.operands, operandAt{field, mem{block: f.blocks[id], desc: f.home[id]}})
+	f.operands = append(f.operands, operandAt{field, mem{block: f.c.blocks[id], desc: f.c.home[id]}})
 }
 
 // leaveSum reports whether the current instruction, a sum of two gradients, may be left to
 // the gradient of batch norm after it, which must be its only reader.
-func (c *compiler) leaveSum() bool {
+func leaveSum(c *compiler) bool {
 	if c.at+1 == len(c.prog.Code) {
 		return false
 	}
 	next, sum := &c.prog.Code[c.at+1], c.instr.Out[0]
 	k, ok := next.Kernel.(kernel.BatchNormGrad)
-	if !ok || !k.Add || next.In[len(next.In)-1] != sum || c.prog.Buffers[sum].Last != c.at+1 || !c.fuses(c.shape(sum)) {
+	if !ok || !k.Add || next.In[len(next.In)-1] != sum || c.prog.Buffers[sum].Last != c.at+1 || !fitsFused(c, c.shape(sum)) {
 		return false
 	}
 	for _, id := range next.In[:len(next.In)-1] {
@@ -165,18 +165,18 @@ func (c *compiler) leaveSum() bool {
 
 // call appends the function that bind returns.
 func (f *fused) call(bind func() func()) {
-	f.host(func() func() {
+	f.c.host(func() func() {
 		for _, o := range f.operands {
 			*o.field = o.mem.address(0)
 		}
 		return bind()
 	})
-	f.ops[len(f.ops)-1].what = "own:norm"
+	f.c.ops[len(f.c.ops)-1].what = "own:norm"
 }
 
 // pass returns a function that runs fn with the values that the task has at that time.
 func (f *fused) pass(fn uintptr) func() {
-	task, run := (*normTask)(f.mem.at(0)), f.d.onTeam(fn, f.mem)
+	task, run := (*normTask)(f.mem.at(0)), f.c.d.onTeam(fn, f.mem)
 	return func() {
 		*task = f.task
 		run()
@@ -184,13 +184,13 @@ func (f *fused) pass(fn uintptr) func() {
 }
 
 // vector is a view of a plain float32 buffer.
-func (c *compiler) vector(id program.BufID) []float32 {
+func vector(c *compiler, id program.BufID) []float32 {
 	return slice[float32](c.blocks[id], 0, c.shape(id).Len())
 }
 
 // fusedNorm: x, scale, shift [, add] -> y, mean, variance.
-func (c *compiler) fusedNorm(k kernel.BatchNorm) error {
-	f, err := c.newFused(c.inShape(0), k.Group, 3)
+func fusedNorm(c *compiler, k kernel.BatchNorm) error {
+	f, err := newFused(c, c.inShape(0), k.Group, 3)
 	if err != nil {
 		return err
 	}
@@ -200,8 +200,8 @@ func (c *compiler) fusedNorm(k kernel.BatchNorm) error {
 	f.rectify(k.ReLU)
 	in, out := c.instr.In, c.instr.Out
 	f.call(func() func() {
-		scale, shift := c.vector(in[1]), c.vector(in[2])
-		mean, variance := c.vector(out[1]), c.vector(out[2])
+		scale, shift := vector(c, in[1]), vector(c, in[2])
+		mean, variance := vector(c, out[1]), vector(c, out[2])
 		statistics, apply := f.pass(c.own.normStatistics), f.pass(c.own.normApply)
 		return func() {
 			statistics()
@@ -214,8 +214,8 @@ func (c *compiler) fusedNorm(k kernel.BatchNorm) error {
 }
 
 // fusedNormInfer: x, scale, shift, mean, variance [, add] -> y.
-func (c *compiler) fusedNormInfer(k kernel.BatchNormInfer) error {
-	f, err := c.newFused(c.inShape(0), 0, 3)
+func fusedNormInfer(c *compiler, k kernel.BatchNormInfer) error {
+	f, err := newFused(c, c.inShape(0), 0, 3)
 	if err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (c *compiler) fusedNormInfer(k kernel.BatchNormInfer) error {
 	f.rectify(k.ReLU)
 	in := c.instr.In
 	f.call(func() func() {
-		scale, shift, mean, variance := c.vector(in[1]), c.vector(in[2]), c.vector(in[3]), c.vector(in[4])
+		scale, shift, mean, variance := vector(c, in[1]), vector(c, in[2]), vector(c, in[3]), vector(c, in[4])
 		apply := f.pass(c.own.normApply)
 		return func() {
 			f.affine(scale, shift, mean, variance, k.Eps)
@@ -298,8 +298,8 @@ func (f *fused) affine(scale, shift, mean, variance []float32, eps float32) {
 
 // fusedNormGrad: x, scale, mean, variance [, y], dy -> dx, dscale, dshift
 // [, dadd].
-func (c *compiler) fusedNormGrad(k kernel.BatchNormGrad) error {
-	f, err := c.newFused(c.inShape(0), k.Group, 4)
+func fusedNormGrad(c *compiler, k kernel.BatchNormGrad) error {
+	f, err := newFused(c, c.inShape(0), k.Group, 4)
 	if err != nil {
 		return err
 	}
@@ -328,8 +328,8 @@ func (c *compiler) fusedNormGrad(k kernel.BatchNormGrad) error {
 		}
 	}
 	f.call(func() func() {
-		scale, mean, variance := c.vector(in[1]), c.vector(in[2]), c.vector(in[3])
-		dscale, dshift := c.vector(out[1]), c.vector(out[2])
+		scale, mean, variance := vector(c, in[1]), vector(c, in[2]), vector(c, in[3])
+		dscale, dshift := vector(c, out[1]), vector(c, out[2])
 		sums, apply := f.pass(c.own.normGradSums), f.pass(c.own.normGradApply)
 		first, second := *t, *t
 		first.coefficients = uintptr(unsafe.Pointer(&mean[0]))

@@ -10,81 +10,81 @@ import (
 	"depthlab/nets/program"
 )
 
-// instruction appends the ops of the current instruction.
-func (c *compiler) instruction() error {
+// translateInstr appends the ops of the current instruction.
+func translateInstr(c *compiler) error {
 	switch k := c.instr.Kernel.(type) {
 	case kernel.Conv:
-		return c.conv(k)
+		return conv(c, k)
 	case kernel.ConvGradInput:
-		return c.convGradInput(k)
+		return convGradInput(c, k)
 	case kernel.ConvGradWeight:
-		return c.convGradWeight(k)
+		return convGradWeight(c, k)
 	case kernel.BatchNorm:
-		return c.batchNorm(k)
+		return batchNorm(c, k)
 	case kernel.BatchNormGrad:
-		return c.batchNormGrad(k)
+		return batchNormGrad(c, k)
 	case kernel.BatchNormInfer:
-		return c.batchNormInfer(k)
+		return batchNormInfer(c, k)
 	case kernel.Add:
-		return c.add()
+		return add(c)
 	case kernel.ReLU, kernel.ReLUGrad, kernel.Scale:
-		return c.pointwise()
+		return pointwise(c)
 	case kernel.Dropout:
-		return c.dropout(k)
+		return dropout(c, k)
 	case kernel.MaxPool:
-		return c.maxPool(k)
+		return maxPool(c, k)
 	case kernel.MaxPoolGrad:
-		return c.maxPoolGrad(k)
+		return maxPoolGrad(c, k)
 	case kernel.AvgPool:
-		return c.avgPool()
+		return avgPool(c)
 	case kernel.AvgPoolGrad:
-		return c.avgPoolGrad()
+		return avgPoolGrad(c)
 	case kernel.Linear:
-		return c.linear(k)
+		return linear(c, k)
 	case kernel.LinearGradInput:
-		return c.linearGradInput()
+		return linearGradInput(c)
 	case kernel.LinearGradWeight:
-		return c.linearGradWeight()
+		return linearGradWeight(c)
 	case kernel.Pad:
-		return c.pad(k, 0, 0, c.inShape(0), c.outShape(0), false)
+		return pad(c, k, 0, 0, c.inShape(0), c.outShape(0), false)
 	case kernel.PadGrad:
-		return c.pad(k.Pad, 0, 0, c.outShape(0), c.inShape(0), true)
+		return pad(c, k.Pad, 0, 0, c.outShape(0), c.inShape(0), true)
 	case kernel.Batch:
-		return c.batch(k)
+		return loadBatch(c, k)
 	case kernel.Optimizer:
-		return c.update(k)
+		return update(c, k)
 	}
 	// The loss and the statistics take less than 1 % of a step: their definitions are fast
 	// enough.
-	return c.reference()
+	return translateReference(c)
 }
 
-// reference computes the instruction by its definition, on operands in plain layout.
-func (c *compiler) reference() error {
+// translateReference computes the instruction by its definition, on operands in plain layout.
+func translateReference(c *compiler) error {
 	instr := c.instr
-	out, err := c.plainAll(instr.Out, c.out)
+	out, err := plainAll(c, instr.Out, c.out)
 	if err != nil {
 		return err
 	}
-	in, err := c.plainAll(instr.In, c.in)
+	in, err := plainAll(c, instr.In, c.in)
 	if err != nil {
 		return err
 	}
 	c.host(func() func() {
-		o, i := c.tensors(instr.Out, out), c.tensors(instr.In, in)
+		o, i := tensors(c, instr.Out, out), tensors(c, instr.In, in)
 		return func() { instr.Kernel.Ref(o, i) }
 	})
 	return nil
 }
 
 // plainAll returns operands in plain layout. get is c.in or c.out.
-func (c *compiler) plainAll(ids []program.BufID, get func(int, *desc) (mem, error)) ([]mem, error) {
+func plainAll(c *compiler, ids []program.BufID, get func(int, *desc) (mem, error)) ([]mem, error) {
 	var ms []mem
 	for i, id := range ids {
 		want := c.home[id]
 		if want != nil {
 			var err error
-			if want, err = c.d.plain(c.shape(id)); err != nil {
+			if want, err = plainDesc(c.d, c.shape(id)); err != nil {
 				return nil, err
 			}
 		}
@@ -97,7 +97,7 @@ func (c *compiler) plainAll(ids []program.BufID, get func(int, *desc) (mem, erro
 	return ms, nil
 }
 
-func (c *compiler) tensors(ids []program.BufID, ms []mem) []kernel.Tensor {
+func tensors(c *compiler, ids []program.BufID, ms []mem) []kernel.Tensor {
 	var ts []kernel.Tensor
 	for i, id := range ids {
 		b := &c.prog.Buffers[id]
@@ -107,18 +107,18 @@ func (c *compiler) tensors(ids []program.BufID, ms []mem) []kernel.Tensor {
 }
 
 // batch: images, labels, rows, mean, scale, fill -> input, label, noise.
-func (c *compiler) batch(k kernel.Batch) error {
+func loadBatch(c *compiler, k kernel.Batch) error {
 	instr := c.instr
-	out, err := c.plainAll(instr.Out, c.out)
+	out, err := plainAll(c, instr.Out, c.out)
 	if err != nil {
 		return err
 	}
-	in, err := c.plainAll(instr.In, c.in)
+	in, err := plainAll(c, instr.In, c.in)
 	if err != nil {
 		return err
 	}
 	c.host(func() func() {
-		o, i := c.tensors(instr.Out, out), c.tensors(instr.In, in)
+		o, i := tensors(c, instr.Out, out), tensors(c, instr.In, in)
 		return c.d.each(len(o[1].I32), func(n int) { loadImage(k, o, i, n) })
 	})
 	return nil
@@ -178,7 +178,7 @@ func fillRow(dst []float32, v float32) {
 
 // pad copies the pixels of x (N, C, H, W) that shortcut A connects to those of y
 // (N, Out, H', W'), or back, and sets the rest of the destination to 0.
-func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) error {
+func pad(c *compiler, k kernel.Pad, in, out int, x, y kernel.Shape, back bool) error {
 	xd, err := c.act(x)
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) 
 	if err != nil {
 		return err
 	}
-	xs, ys := c.strides(x), c.strides(y)
+	xs, ys := stridesIn(c, x), stridesIn(c, y)
 	size := xs.size
 	first := k.First(x[1])
 	run := gcd(gcd(xs.block, ys.block), first) // channels that are contiguous in both
@@ -230,7 +230,7 @@ func (c *compiler) pad(k kernel.Pad, in, out int, x, y kernel.Shape, back bool) 
 
 // copyActivation returns a function that copies between two layouts, and rounds if they have
 // different types.
-func (c *compiler) copyActivation(from, to mem) func() {
+func copyActivation(c *compiler, from, to mem) func() {
 	s := from.desc.shape
 	f, t := from.desc.strides(), to.desc.strides()
 	src, dst := bitsOf(from), bitsOf(to)
@@ -291,7 +291,7 @@ func half(v uint32) uint16 {
 // element.
 type strides struct{ block, c, h, w, size int }
 
-func (c *compiler) strides(s kernel.Shape) strides {
+func stridesIn(c *compiler, s kernel.Shape) strides {
 	if c.layout.fits(s) {
 		return stridesOf(s, cmp.Or(c.layout.block, s[1]), c.own.number)
 	}

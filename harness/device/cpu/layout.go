@@ -36,7 +36,7 @@ var blockedLayouts = map[int]layout{
 // chooseLayout returns the wanted layout, or that of the rule: channels-last for bfloat16 with
 // AMX, whose convolutions have no other; else blocks as wide as a vector, which are fastest.
 // The rules are part of provenance (Info.Layout).
-func (d *Device) chooseLayout(p device.Precision, wanted string) (layout, error) {
+func chooseLayout(d *Device, p device.Precision, wanted string) (layout, error) {
 	blocked := blockedLayouts[vectors(d.isa, f32).lanes]
 	nhwc := layout{name: "nhwc", tag: tagNHWC}
 	switch wanted {
@@ -90,8 +90,8 @@ func (x *desc) strides() strides {
 	return stridesOf(x.shape, 1, 1)
 }
 
-// desc returns the descriptor of a shape in the layout of tag.
-func (d *Device) desc(s kernel.Shape, dtype, tag int32) (*desc, error) {
+// describeLayout returns the descriptor of a shape in the layout of tag.
+func describeLayout(d *Device, s kernel.Shape, dtype, tag int32) (*desc, error) {
 	key := fmt.Sprint(s, dtype, tag)
 	if x := d.descs[key]; x != nil {
 		return x, nil
@@ -101,7 +101,7 @@ func (d *Device) desc(s kernel.Shape, dtype, tag int32) (*desc, error) {
 		x.size /= 2
 	}
 	if d.lib != nil {
-		if err := d.describe(x); err != nil {
+		if err := describe(d, x); err != nil {
 			return nil, err
 		}
 	}
@@ -109,5 +109,7 @@ func (d *Device) desc(s kernel.Shape, dtype, tag int32) (*desc, error) {
 	return x, nil
 }
 
-// plain is the dense row-major float32 layout, as in the Program.
-func (d *Device) plain(s kernel.Shape) (*desc, error) { return d.desc(s, f32, tagPlain[len(s)]) }
+// plainDesc is the dense row-major float32 layout, as in the Program.
+func plainDesc(d *Device, s kernel.Shape) (*desc, error) {
+	return describeLayout(d, s, f32, tagPlain[len(s)])
+}

@@ -13,10 +13,10 @@ type convKey struct {
 	dtype      int32
 }
 
-// convolution returns the primitive of a convolution of x (N, C, H, W) to y (N, Out, H', W')
+// convPrim returns the primitive of a convolution of x (N, C, H, W) to y (N, Out, H', W')
 // or of its gradient. x and y are in the layout of activations, the weight in the layout that
 // oneDNN chooses.
-func (c *compiler) convolution(kind byte, k kernel.Conv, x, y kernel.Shape) (*prim, error) {
+func convPrim(c *compiler, kind byte, k kernel.Conv, x, y kernel.Shape) (*prim, error) {
 	xd, err := c.act(x)
 	if err != nil {
 		return nil, err
@@ -26,24 +26,24 @@ func (c *compiler) convolution(kind byte, k kernel.Conv, x, y kernel.Shape) (*pr
 		return nil, err
 	}
 	ws := kernel.Shape{k.Out, x[1], k.Size, k.Size}
-	wd, err := c.d.desc(ws, c.dtype, tagAny)
+	wd, err := describeLayout(c.d, ws, c.dtype, tagAny)
 	if err != nil {
 		return nil, err
 	}
 	var hint *prim
 	if kind != 'f' {
-		if hint, err = c.convolution('f', k, x, y); err != nil {
+		if hint, err = convPrim(c, 'f', k, x, y); err != nil {
 			return nil, err
 		}
 	}
 	// The weight gradient is float32 in every precision.
-	gd, err := c.d.desc(ws, f32, tagAny)
+	gd, err := describeLayout(c.d, ws, f32, tagAny)
 	if err != nil {
 		return nil, err
 	}
 	stride, pad, none := dims{int64(k.Stride), int64(k.Stride)}, dims{int64(k.Pad), int64(k.Pad)}, dims{}
 	l, e := c.d.lib, c.d.engine
-	return c.d.prim(convKey{kind, k, x[0], x[1], x[2], x[3], xd, yd, c.dtype}, func(pd *uintptr) (status, error) {
+	return newPrim(c.d, convKey{kind, k, x[0], x[1], x[2], x[3], xd, yd, c.dtype}, func(pd *uintptr) (status, error) {
 		switch kind {
 		case 'd':
 			return l.convBackData(pd, e, algConvDirect, xd.handle, wd.handle, yd.handle, &stride, &none, &pad, &pad, hint.pd, 0), nil
@@ -55,32 +55,32 @@ func (c *compiler) convolution(kind byte, k kernel.Conv, x, y kernel.Shape) (*pr
 }
 
 // libraryConv: x, w -> y.
-func (c *compiler) libraryConv(k kernel.Conv) error {
-	p, err := c.convolution('f', k, c.inShape(0), c.outShape(0))
+func libraryConv(c *compiler, k kernel.Conv) error {
+	p, err := convPrim(c, 'f', k, c.inShape(0), c.outShape(0))
 	if err != nil {
 		return err
 	}
-	return c.bound(p,
+	return bindPrim(c, p,
 		operand{argSrc, 0, false, querySrc}, operand{argWeights, 1, false, queryWeights}, operand{argDst, 0, true, queryDst})
 }
 
 // libraryConvGradInput: w, dy -> dx.
-func (c *compiler) libraryConvGradInput(k kernel.ConvGradInput) error {
-	p, err := c.convolution('d', k.Conv, c.outShape(0), c.inShape(1))
+func libraryConvGradInput(c *compiler, k kernel.ConvGradInput) error {
+	p, err := convPrim(c, 'd', k.Conv, c.outShape(0), c.inShape(1))
 	if err != nil {
 		return err
 	}
-	return c.bound(p,
+	return bindPrim(c, p,
 		operand{argWeights, 0, false, queryWeights}, operand{argDiffDst, 1, false, queryDiffDst}, operand{argDiffSrc, 0, true, queryDiffSrc})
 }
 
 // libraryConvGradWeight: x, dy -> dw.
-func (c *compiler) libraryConvGradWeight(k kernel.ConvGradWeight) error {
-	p, err := c.convolution('w', k.Conv, c.inShape(0), c.inShape(1))
+func libraryConvGradWeight(c *compiler, k kernel.ConvGradWeight) error {
+	p, err := convPrim(c, 'w', k.Conv, c.inShape(0), c.inShape(1))
 	if err != nil {
 		return err
 	}
-	return c.bound(p,
+	return bindPrim(c, p,
 		operand{argSrc, 0, false, querySrc}, operand{argDiffDst, 1, false, queryDiffDst}, operand{argDiffWeights, 0, true, queryDiffWeights})
 }
 
@@ -93,8 +93,8 @@ type operand struct {
 	query int32
 }
 
-// bound appends a call of p on operands of the instruction, in the layouts that p wants.
-func (c *compiler) bound(p *prim, operands ...operand) error {
+// bindPrim appends a call of p on operands of the instruction, in the layouts that p wants.
+func bindPrim(c *compiler, p *prim, operands ...operand) error {
 	var args []arg
 	for _, o := range operands {
 		want, err := p.query(o.query)

@@ -15,8 +15,8 @@ type pooledBuffer struct {
 	k kernel.MaxPool
 }
 
-// maxPooling returns the primitive of a max-pool from x to y, or of its gradient.
-func (c *compiler) maxPooling(k kernel.MaxPool, x, y kernel.Shape, backward bool) (*prim, error) {
+// maxPoolPrim returns the primitive of a max-pool from x to y, or of its gradient.
+func maxPoolPrim(c *compiler, k kernel.MaxPool, x, y kernel.Shape, backward bool) (*prim, error) {
 	type key struct {
 		k        kernel.MaxPool
 		x        *desc
@@ -32,14 +32,14 @@ func (c *compiler) maxPooling(k kernel.MaxPool, x, y kernel.Shape, backward bool
 	}
 	var hint *prim
 	if backward {
-		if hint, err = c.maxPooling(k, x, y, false); err != nil {
+		if hint, err = maxPoolPrim(c, k, x, y, false); err != nil {
 			return nil, err
 		}
 	}
 	l, e := c.d.lib, c.d.engine
 	square := func(n int) dims { return dims{int64(n), int64(n)} }
 	size, stride, before, after, none := square(k.Size), square(k.Stride), square(k.Before), square(k.After), dims{}
-	return c.d.prim(key{k, xd, backward}, func(pd *uintptr) (status, error) {
+	return newPrim(c.d, key{k, xd, backward}, func(pd *uintptr) (status, error) {
 		if backward {
 			return l.poolBackward(pd, e, algPoolMax, xd.handle, yd.handle, &stride, &size, &none, &before, &after, hint.pd, 0), nil
 		}
@@ -49,8 +49,8 @@ func (c *compiler) maxPooling(k kernel.MaxPool, x, y kernel.Shape, backward bool
 
 // poolTo appends the forward primitive, and returns the memory in which oneDNN records the
 // largest element of each window.
-func (c *compiler) poolTo(k kernel.MaxPool, x, y mem, xs, ys kernel.Shape) (mem, error) {
-	p, err := c.maxPooling(k, xs, ys, false)
+func poolTo(c *compiler, k kernel.MaxPool, x, y mem, xs, ys kernel.Shape) (mem, error) {
+	p, err := maxPoolPrim(c, k, xs, ys, false)
 	if err != nil {
 		return mem{}, err
 	}
@@ -64,19 +64,19 @@ func (c *compiler) poolTo(k kernel.MaxPool, x, y mem, xs, ys kernel.Shape) (mem,
 }
 
 // libraryMaxPool: x -> y.
-func (c *compiler) libraryMaxPool(k kernel.MaxPool) error {
+func libraryMaxPool(c *compiler, k kernel.MaxPool) error {
 	xs, ys := c.inShape(0), c.outShape(0)
-	x, y, err := c.pooledActs(0, 0, xs, ys)
+	x, y, err := pooledActs(c, 0, 0, xs, ys)
 	if err != nil {
 		return err
 	}
-	which, err := c.poolTo(k, x, y, xs, ys)
+	which, err := poolTo(c, k, x, y, xs, ys)
 	if err != nil {
 		return err
 	}
 	c.largest[pooledBuffer{c.instr.In[0], k}] = which
 	c.host(func() func() {
-		from, to := c.pixels(x, xs), c.pixels(y, ys)
+		from, to := pixelsOf(c, x, xs), pixelsOf(c, y, ys)
 		return func() {
 			if !allFinite(from.data, from.size) {
 				from.pool(k, to)
@@ -87,7 +87,7 @@ func (c *compiler) libraryMaxPool(k kernel.MaxPool) error {
 }
 
 // pooledActs returns input i and output j in the layout of activations.
-func (c *compiler) pooledActs(i, j int, in, out kernel.Shape) (from, to mem, err error) {
+func pooledActs(c *compiler, i, j int, in, out kernel.Shape) (from, to mem, err error) {
 	fd, err := c.act(in)
 	if err != nil {
 		return
@@ -105,9 +105,9 @@ func (c *compiler) pooledActs(i, j int, in, out kernel.Shape) (from, to mem, err
 
 // libraryMaxPoolGrad: x, dy -> dx. If a window has a NaN, the gradient goes to the largest
 // other element; that does not matter, because a step with NaN ends after the forward phase.
-func (c *compiler) libraryMaxPoolGrad(k kernel.MaxPoolGrad) error {
+func libraryMaxPoolGrad(c *compiler, k kernel.MaxPoolGrad) error {
 	xs, ys := c.inShape(0), c.inShape(1)
-	dy, dx, err := c.pooledActs(1, 0, ys, xs)
+	dy, dx, err := pooledActs(c, 1, 0, ys, xs)
 	if err != nil {
 		return err
 	}
@@ -117,12 +117,12 @@ func (c *compiler) libraryMaxPoolGrad(k kernel.MaxPoolGrad) error {
 		if err != nil {
 			return err
 		}
-		if which, err = c.poolTo(k.MaxPool, x, c.temp(dy.desc), xs, ys); err != nil {
+		if which, err = poolTo(c, k.MaxPool, x, c.temp(dy.desc), xs, ys); err != nil {
 			return err
 		}
 	}
 	which.block.last = c.at
-	p, err := c.maxPooling(k.MaxPool, xs, ys, true)
+	p, err := maxPoolPrim(c, k.MaxPool, xs, ys, true)
 	if err != nil {
 		return err
 	}
@@ -137,8 +137,8 @@ type pixels struct {
 	data  []byte
 }
 
-func (c *compiler) pixels(m mem, s kernel.Shape) pixels {
-	return pixels{c.strides(s), s, slice[byte](m.block, m.offset, int(m.desc.size))}
+func pixelsOf(c *compiler, m mem, s kernel.Shape) pixels {
+	return pixels{stridesIn(c, s), s, slice[byte](m.block, m.offset, int(m.desc.size))}
 }
 
 // pool writes the max-pool of p to y by its definition, because oneDNN ignores NaN and -Inf.

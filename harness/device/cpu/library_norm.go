@@ -15,18 +15,18 @@ type normKey struct {
 	prop     int32
 }
 
-// norm returns the primitive of a batch norm on images in layout x, or of its gradient.
-func (c *compiler) norm(backward bool, x *desc, eps float32, flags uint32, prop int32) (*prim, error) {
+// normPrim returns the primitive of a batch norm on images in layout x, or of its gradient.
+func normPrim(c *compiler, backward bool, x *desc, eps float32, flags uint32, prop int32) (*prim, error) {
 	l, e := c.d.lib, c.d.engine
 	flags |= normScale | normShift
 	var hint *prim
 	if backward {
 		var err error
-		if hint, err = c.norm(false, x, eps, flags, propTraining); err != nil {
+		if hint, err = normPrim(c, false, x, eps, flags, propTraining); err != nil {
 			return nil, err
 		}
 	}
-	return c.d.prim(normKey{backward, x, eps, flags, prop}, func(pd *uintptr) (status, error) {
+	return newPrim(c.d, normKey{backward, x, eps, flags, prop}, func(pd *uintptr) (status, error) {
 		if backward {
 			return l.normBackward(pd, e, prop, x.handle, x.handle, x.handle, eps, flags, hint.pd, 0), nil
 		}
@@ -42,8 +42,8 @@ type groups struct {
 	channels int64
 }
 
-// groups divides an activation of shape s into groups of group images; 0 means all.
-func (c *compiler) groups(s kernel.Shape, group int) (g groups, err error) {
+// groupsOf divides an activation of shape s into groups of group images; 0 means all.
+func groupsOf(c *compiler, s kernel.Shape, group int) (g groups, err error) {
 	if group == 0 {
 		group = s[0]
 	}
@@ -51,7 +51,7 @@ func (c *compiler) groups(s kernel.Shape, group int) (g groups, err error) {
 	if g.images, err = c.act(kernel.Shape{group, s[1], s[2], s[3]}); err != nil {
 		return g, err
 	}
-	g.vector, err = c.d.plain(kernel.Shape{s[1]})
+	g.vector, err = plainDesc(c.d, kernel.Shape{s[1]})
 	return g, err
 }
 
@@ -68,28 +68,28 @@ func (g groups) row(m mem, i int) mem {
 // libraryNorm: x, scale, shift [, add] -> y, mean, variance. oneDNN applies the rectifier in
 // the same pass, and keeps one bit for each element as a mask for the gradient. A shortcut is
 // added and rectified in a second pass over y.
-func (c *compiler) libraryNorm(k kernel.BatchNorm) error {
+func libraryNorm(c *compiler, k kernel.BatchNorm) error {
 	s := c.inShape(0)
 	full, err := c.act(s)
 	if err != nil {
 		return err
 	}
-	g, err := c.groups(s, k.Group)
+	g, err := groupsOf(c, s, k.Group)
 	if err != nil {
 		return err
 	}
-	x, y, err := c.inOut(0, 0, full)
+	x, y, err := inOut(c, 0, 0, full)
 	if err != nil {
 		return err
 	}
-	scale, shift := c.kept(c.instr.In[1]), c.kept(c.instr.In[2])
-	mean, variance := c.kept(c.instr.Out[1]), c.kept(c.instr.Out[2])
+	scale, shift := keptMem(c, c.instr.In[1]), keptMem(c, c.instr.In[2])
+	mean, variance := keptMem(c, c.instr.Out[1]), keptMem(c, c.instr.Out[2])
 	var flags uint32
 	masked := k.ReLU && !k.Add
 	if masked {
 		flags = normRelu
 	}
-	p, err := c.norm(false, g.images, k.Eps, flags, propTraining)
+	p, err := normPrim(c, false, g.images, k.Eps, flags, propTraining)
 	if err != nil {
 		return err
 	}
@@ -110,12 +110,12 @@ func (c *compiler) libraryNorm(k kernel.BatchNorm) error {
 	}
 	c.masks[c.instr.Out[0]] = masks
 	if k.Add {
-		if err := c.addTo(y, 3, k.ReLU); err != nil {
+		if err := addTo(c, y, 3, k.ReLU); err != nil {
 			return err
 		}
 	}
 	if k.ReLU {
-		c.poison(y, g, s, scale, shift, mean, variance)
+		poison(c, y, g, s, scale, shift, mean, variance)
 	}
 	return nil
 }
@@ -123,8 +123,8 @@ func (c *compiler) libraryNorm(k kernel.BatchNorm) error {
 // poison restores NaN that oneDNN's rectifier turned into 0. It sets a whole channel to NaN
 // if its statistics, scale or shift are NaN. A NaN anywhere in the channel makes the mean
 // NaN, so none is missed.
-func (c *compiler) poison(y mem, g groups, s kernel.Shape, scale, shift, mean, variance mem) {
-	st, images := c.strides(s), s[0]/g.count
+func poison(c *compiler, y mem, g groups, s kernel.Shape, scale, shift, mean, variance mem) {
+	st, images := stridesIn(c, s), s[0]/g.count
 	c.host(func() func() {
 		a, b := slice[float32](scale.block, 0, s[1]), slice[float32](shift.block, 0, s[1])
 		m, v := slice[float32](mean.block, 0, g.count*s[1]), slice[float32](variance.block, 0, g.count*s[1])
@@ -153,50 +153,50 @@ var quietNaN = [4]byte{0, 0, 0xc0, 0x7f}
 // libraryNormInfer: x, scale, shift, mean, variance [, add] -> y. The rectifier is a pass in
 // Go, because oneDNN's would turn NaN into 0, and there are no batch statistics to detect
 // it.
-func (c *compiler) libraryNormInfer(k kernel.BatchNormInfer) error {
+func libraryNormInfer(c *compiler, k kernel.BatchNormInfer) error {
 	full, err := c.act(c.inShape(0))
 	if err != nil {
 		return err
 	}
-	x, y, err := c.inOut(0, 0, full)
+	x, y, err := inOut(c, 0, 0, full)
 	if err != nil {
 		return err
 	}
-	scale, shift := c.kept(c.instr.In[1]), c.kept(c.instr.In[2])
-	mean, variance := c.kept(c.instr.In[3]), c.kept(c.instr.In[4])
-	p, err := c.norm(false, full, k.Eps, normGlobalStats, propInference)
+	scale, shift := keptMem(c, c.instr.In[1]), keptMem(c, c.instr.In[2])
+	mean, variance := keptMem(c, c.instr.In[3]), keptMem(c, c.instr.In[4])
+	p, err := normPrim(c, false, full, k.Eps, normGlobalStats, propInference)
 	if err != nil {
 		return err
 	}
 	c.call(p, arg{argSrc, x}, arg{argDst, y}, arg{argScale, scale}, arg{argShift, shift}, arg{argMean, mean}, arg{argVariance, variance})
 	if k.Add {
-		if err := c.addTo(y, 5, false); err != nil {
+		if err := addTo(c, y, 5, false); err != nil {
 			return err
 		}
 	}
 	if k.ReLU {
-		c.rectify(y)
+		rectifyBuffer(c, y)
 	}
 	return nil
 }
 
 // libraryNormGrad: x, scale, mean, variance [, y], dy -> dx, dscale, dshift
 // [, dadd].
-func (c *compiler) libraryNormGrad(k kernel.BatchNormGrad) error {
+func libraryNormGrad(c *compiler, k kernel.BatchNormGrad) error {
 	s := c.inShape(0)
 	full, err := c.act(s)
 	if err != nil {
 		return err
 	}
-	g, err := c.groups(s, k.Group)
+	g, err := groupsOf(c, s, k.Group)
 	if err != nil {
 		return err
 	}
-	x, dx, err := c.inOut(0, 0, full)
+	x, dx, err := inOut(c, 0, 0, full)
 	if err != nil {
 		return err
 	}
-	scale := c.kept(c.instr.In[1])
+	scale := keptMem(c, c.instr.In[1])
 	dy, err := c.in(len(c.instr.In)-1, full)
 	if err != nil {
 		return err
@@ -208,7 +208,7 @@ func (c *compiler) libraryNormGrad(k kernel.BatchNormGrad) error {
 	switch {
 	case len(masks) == g.count: // the forward primitive is in this program and kept its mask
 	case k.ReLU || k.Add:
-		if dy, err = c.maskedGradient(k, full, dy); err != nil {
+		if dy, err = maskedGradient(c, k, full, dy); err != nil {
 			return err
 		}
 		masks = nil
@@ -217,15 +217,15 @@ func (c *compiler) libraryNormGrad(k kernel.BatchNormGrad) error {
 	if masks != nil {
 		flags = normRelu
 	}
-	p, err := c.norm(true, g.images, k.Eps, flags, propBackward)
+	p, err := normPrim(c, true, g.images, k.Eps, flags, propBackward)
 	if err != nil {
 		return err
 	}
-	mean, variance := c.kept(c.instr.In[2]), c.kept(c.instr.In[3])
-	dscale, dshift := c.kept(c.instr.Out[1]), c.kept(c.instr.Out[2])
+	mean, variance := keptMem(c, c.instr.In[2]), keptMem(c, c.instr.In[3])
+	dscale, dshift := keptMem(c, c.instr.Out[1]), keptMem(c, c.instr.Out[2])
 	ds, db := dscale, dshift
 	if g.count > 1 {
-		rows, err := c.d.plain(kernel.Shape{g.count, s[1]})
+		rows, err := plainDesc(c.d, kernel.Shape{g.count, s[1]})
 		if err != nil {
 			return err
 		}
@@ -241,15 +241,15 @@ func (c *compiler) libraryNormGrad(k kernel.BatchNormGrad) error {
 		c.call(p, args...)
 	}
 	if g.count > 1 {
-		c.sumRows(ds, dscale, g.count, s[1])
-		c.sumRows(db, dshift, g.count, s[1])
+		sumRows(c, ds, dscale, g.count, s[1])
+		sumRows(c, db, dshift, g.count, s[1])
 	}
 	return nil
 }
 
 // maskedGradient returns dy where y is above 0, and 0 elsewhere. It is written to dadd if the
 // instruction has that output.
-func (c *compiler) maskedGradient(k kernel.BatchNormGrad, full *desc, dy mem) (mem, error) {
+func maskedGradient(c *compiler, k kernel.BatchNormGrad, full *desc, dy mem) (mem, error) {
 	var d mem
 	var err error
 	if k.Add {
@@ -268,11 +268,11 @@ func (c *compiler) maskedGradient(k kernel.BatchNormGrad, full *desc, dy mem) (m
 	if err != nil {
 		return mem{}, err
 	}
-	return d, c.reluBackward(y, dy, d)
+	return d, reluBackward(c, y, dy, d)
 }
 
 // sumRows appends the sum of the rows of a matrix, in their order.
-func (c *compiler) sumRows(from, to mem, rows, columns int) {
+func sumRows(c *compiler, from, to mem, rows, columns int) {
 	c.host(func() func() {
 		src, dst := slice[float32](from.block, from.offset, rows*columns), slice[float32](to.block, to.offset, columns)
 		return func() {
@@ -287,9 +287,9 @@ func (c *compiler) sumRows(from, to mem, rows, columns int) {
 	})
 }
 
-// rectify sets negative elements of y to 0 and keeps NaN, which oneDNN's rectifier would turn
+// rectifyBuffer sets negative elements of y to 0 and keeps NaN, which oneDNN's rectifier would turn
 // into 0.
-func (c *compiler) rectify(y mem) {
+func rectifyBuffer(c *compiler, y mem) {
 	const exponent, sign = 0x7f800000, 1 << 31
 	c.host(func() func() {
 		if c.dtype == bf16 {

@@ -4,14 +4,14 @@ package cpu
 
 import "depthlab/nets/kernel"
 
-// sum returns the primitive y = a + b in layout x, followed by a rectifier if relu.
-func (c *compiler) sum(x *desc, relu bool) (*prim, error) {
+// sumPrim returns the primitive y = a + b in layout x, followed by a rectifier if relu.
+func sumPrim(c *compiler, x *desc, relu bool) (*prim, error) {
 	type key struct {
 		x    *desc
 		relu bool
 	}
 	l := c.d.lib
-	return c.d.prim(key{x, relu}, func(pd *uintptr) (s status, err error) {
+	return newPrim(c.d, key{x, relu}, func(pd *uintptr) (s status, err error) {
 		var attr uintptr
 		if relu {
 			var ops uintptr
@@ -35,8 +35,8 @@ func (c *compiler) sum(x *desc, relu bool) (*prim, error) {
 }
 
 // addTo appends y += input i, followed by a rectifier if relu.
-func (c *compiler) addTo(y mem, i int, relu bool) error {
-	p, err := c.sum(y.desc, relu)
+func addTo(c *compiler, y mem, i int, relu bool) error {
+	p, err := sumPrim(c, y.desc, relu)
 	if err != nil {
 		return err
 	}
@@ -49,16 +49,16 @@ func (c *compiler) addTo(y mem, i int, relu bool) error {
 }
 
 // libraryAdd: a, b -> y.
-func (c *compiler) libraryAdd() error {
-	x, err := c.natural(c.outShape(0))
+func libraryAdd(c *compiler) error {
+	x, err := natural(c, c.outShape(0))
 	if err != nil {
 		return err
 	}
-	p, err := c.sum(x, false)
+	p, err := sumPrim(c, x, false)
 	if err != nil {
 		return err
 	}
-	a, y, err := c.inOut(0, 0, x)
+	a, y, err := inOut(c, 0, 0, x)
 	if err != nil {
 		return err
 	}
@@ -71,19 +71,19 @@ func (c *compiler) libraryAdd() error {
 }
 
 // reluBackward appends d = dy where y is above 0, else 0.
-func (c *compiler) reluBackward(y, dy, d mem) error {
+func reluBackward(c *compiler, y, dy, d mem) error {
 	type key struct {
 		x        *desc
 		backward bool
 	}
 	l, e, x := c.d.lib, c.d.engine, d.desc
-	hint, err := c.d.prim(key{x, false}, func(pd *uintptr) (status, error) {
+	hint, err := newPrim(c.d, key{x, false}, func(pd *uintptr) (status, error) {
 		return l.eltForward(pd, e, propTraining, algReluUseDst, x.handle, x.handle, 0, 0, 0), nil
 	})
 	if err != nil {
 		return err
 	}
-	p, err := c.d.prim(key{x, true}, func(pd *uintptr) (status, error) {
+	p, err := newPrim(c.d, key{x, true}, func(pd *uintptr) (status, error) {
 		return l.eltBackward(pd, e, algReluUseDst, x.handle, x.handle, x.handle, 0, 0, hint.pd, 0), nil
 	})
 	if err != nil {
@@ -93,8 +93,8 @@ func (c *compiler) reluBackward(y, dy, d mem) error {
 	return nil
 }
 
-// pool returns the primitive of global average pooling of shape s, or of its gradient.
-func (c *compiler) pool(s kernel.Shape, backward bool) (*prim, error) {
+// avgPoolPrim returns the primitive of global average pooling of shape s, or of its gradient.
+func avgPoolPrim(c *compiler, s kernel.Shape, backward bool) (*prim, error) {
 	type key struct {
 		x        *desc
 		backward bool
@@ -110,13 +110,13 @@ func (c *compiler) pool(s kernel.Shape, backward bool) (*prim, error) {
 	}
 	var hint *prim
 	if backward {
-		if hint, err = c.pool(s, false); err != nil {
+		if hint, err = avgPoolPrim(c, s, false); err != nil {
 			return nil, err
 		}
 	}
 	l, e := c.d.lib, c.d.engine
 	window, stride, none := dims{int64(s[2]), int64(s[3])}, dims{1, 1}, dims{}
-	return c.d.prim(key{x: x, backward: backward}, func(pd *uintptr) (status, error) {
+	return newPrim(c.d, key{x: x, backward: backward}, func(pd *uintptr) (status, error) {
 		if backward {
 			return l.poolBackward(pd, e, algPoolAverage, x.handle, y.handle, &stride, &window, &none, &none, &none, hint.pd, 0), nil
 		}
@@ -126,7 +126,7 @@ func (c *compiler) pool(s kernel.Shape, backward bool) (*prim, error) {
 
 // pooled returns a pooled activation (N, C, 1, 1) in the primitive's layout, and in plain
 // float32, which is that of its buffer (N, C). In float32 both are the same memory.
-func (c *compiler) pooled(s kernel.Shape, m mem) (prims, plain mem, same bool, err error) {
+func pooled(c *compiler, s kernel.Shape, m mem) (prims, plain mem, same bool, err error) {
 	s = kernel.Shape{s[0], s[1], 1, 1}
 	x, err := c.act(s)
 	if err != nil {
@@ -136,15 +136,15 @@ func (c *compiler) pooled(s kernel.Shape, m mem) (prims, plain mem, same bool, e
 		m.desc = x
 		return m, m, true, nil
 	}
-	p, err := c.d.plain(s)
+	p, err := plainDesc(c.d, s)
 	m.desc = p
 	return c.temp(x), m, false, err
 }
 
 // libraryAvgPool: x (N,C,H,W) -> y (N,C).
-func (c *compiler) libraryAvgPool() error {
+func libraryAvgPool(c *compiler) error {
 	s := c.inShape(0)
-	p, err := c.pool(s, false)
+	p, err := avgPoolPrim(c, s, false)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (c *compiler) libraryAvgPool() error {
 	if err != nil {
 		return err
 	}
-	y, plain, same, err := c.pooled(s, c.kept(c.instr.Out[0]))
+	y, plain, same, err := pooled(c, s, keptMem(c, c.instr.Out[0]))
 	if err != nil {
 		return err
 	}
@@ -170,9 +170,9 @@ func (c *compiler) libraryAvgPool() error {
 }
 
 // libraryAvgPoolGrad: dy (N,C) -> dx (N,C,H,W).
-func (c *compiler) libraryAvgPoolGrad() error {
+func libraryAvgPoolGrad(c *compiler) error {
 	s := c.outShape(0)
-	p, err := c.pool(s, true)
+	p, err := avgPoolPrim(c, s, true)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (c *compiler) libraryAvgPoolGrad() error {
 	if err != nil {
 		return err
 	}
-	dy, plain, same, err := c.pooled(s, c.kept(c.instr.In[0]))
+	dy, plain, same, err := pooled(c, s, keptMem(c, c.instr.In[0]))
 	if err != nil {
 		return err
 	}

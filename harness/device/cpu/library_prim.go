@@ -8,7 +8,7 @@ import (
 )
 
 // describe creates oneDNN's memory descriptor of x.
-func (d *Device) describe(x *desc) error {
+func describe(d *Device, x *desc) error {
 	var n dims
 	for i, e := range x.shape {
 		n[i] = int64(e)
@@ -21,7 +21,7 @@ func (d *Device) describe(x *desc) error {
 }
 
 // intern returns our object for a memory descriptor that a primitive owns.
-func (d *Device) intern(handle uintptr) (*desc, error) {
+func intern(d *Device, handle uintptr) (*desc, error) {
 	for _, x := range d.descs {
 		if d.lib.descEqual(x.handle, handle) != 0 {
 			return x, nil
@@ -49,9 +49,9 @@ type prim struct {
 	dev    *Device
 }
 
-// prim returns the primitive of a key, and creates it the first time. describe creates its
+// newPrim returns the primitive of a key, and creates it the first time. describe creates its
 // descriptor.
-func (d *Device) prim(key any, describe func(pd *uintptr) (status, error)) (*prim, error) {
+func newPrim(d *Device, key any, describe func(pd *uintptr) (status, error)) (*prim, error) {
 	if p := d.prims[key]; p != nil {
 		return p, nil
 	}
@@ -81,7 +81,7 @@ func (p *prim) query(what int32) (*desc, error) {
 	if h == 0 {
 		return nil, fmt.Errorf("oneDNN: %s has no descriptor %d", p.impl, what)
 	}
-	return p.dev.intern(h)
+	return intern(p.dev, h)
 }
 
 func goString(p *byte) string {

@@ -7,73 +7,73 @@ import (
 	"depthlab/nets/program"
 )
 
-// multiplies reports whether the direct kernel supports a matrix product with this many rows.
-func (c *compiler) multiplies(rows int) bool {
+// fitsMatmul reports whether the direct kernel supports a matrix product with this many rows.
+func fitsMatmul(c *compiler, rows int) bool {
 	return c.own.floats.direct != 0 && rows >= c.own.tileRows()
 }
 
 // linear: x (N,I), w (Out,I), b (Out) -> y (N,Out).
-func (c *compiler) linear(k kernel.Linear) error {
+func linear(c *compiler, k kernel.Linear) error {
 	x := c.inShape(0)
 	switch {
-	case c.multiplies(x[0]):
+	case fitsMatmul(c, x[0]):
 	case c.d.lib != nil:
-		return c.libraryLinear(k)
+		return libraryLinear(c, k)
 	default:
-		return c.reference()
+		return translateReference(c)
 	}
-	return c.matmul(0, x[0], int64(x[1]*4), 4, 1, matrix(k.Out, x[1], false), c.instr.In[2:])
+	return matmul(c, 0, x[0], int64(x[1]*4), 4, 1, matrix(k.Out, x[1], false), c.instr.In[2:])
 }
 
 // linearGradInput: w (Out,I), dy (N,Out) -> dx (N,I).
-func (c *compiler) linearGradInput() error {
+func linearGradInput(c *compiler) error {
 	w, dy := c.inShape(0), c.inShape(1)
 	switch {
-	case c.multiplies(dy[0]):
+	case fitsMatmul(c, dy[0]):
 	case c.d.lib != nil:
-		return c.libraryLinearGradInput()
+		return libraryLinearGradInput(c)
 	default:
-		return c.reference()
+		return translateReference(c)
 	}
-	return c.matmul(1, dy[0], int64(dy[1]*4), 4, 0, matrix(w[0], w[1], true), nil)
+	return matmul(c, 1, dy[0], int64(dy[1]*4), 4, 0, matrix(w[0], w[1], true), nil)
 }
 
 // linearGradWeight: x (N,I), dy (N,Out) -> dw (Out,I).
-func (c *compiler) linearGradWeight() error {
+func linearGradWeight(c *compiler) error {
 	x, dy := c.inShape(0), c.inShape(1)
 	switch {
-	case c.multiplies(dy[1]):
+	case fitsMatmul(c, dy[1]):
 	case c.d.lib != nil:
-		return c.libraryLinearGradWeight()
+		return libraryLinearGradWeight(c)
 	default:
-		return c.reference()
+		return translateReference(c)
 	}
-	return c.matmul(1, dy[1], 4, int64(dy[1]*4), 0, matrix(x[0], x[1], true), nil)
+	return matmul(c, 1, dy[1], 4, int64(dy[1]*4), 0, matrix(x[0], x[1], true), nil)
 }
 
 // matmul appends output 0 = input i x input j + bias. Input i has rows rows, with strides of
 // rowStep and step bytes; p is the packing of input j. bias holds one buffer, or none.
-func (c *compiler) matmul(i, rows int, rowStep, step int64, j int, p packing, bias []program.BufID) error {
-	a, err := c.plainIn(i)
+func matmul(c *compiler, i, rows int, rowStep, step int64, j int, p packing, bias []program.BufID) error {
+	a, err := plainIn(c, i)
 	if err != nil {
 		return err
 	}
-	w, err := c.packed(j, p)
+	w, err := packed(c, j, p)
 	if err != nil {
 		return err
 	}
-	y, err := c.plainOut(0)
+	y, err := plainOut(c, 0)
 	if err != nil {
 		return err
 	}
-	product, columns, err := c.product(a, rows, rowStep, step, w, p)
+	product, columns, err := product(c, a, rows, rowStep, step, w, p)
 	if err != nil {
 		return err
 	}
 	c.host(func() func() {
 		from, to, shift := floats(product, rows*columns), floats(y, rows*p.outs), make([]float32, p.outs)
 		if bias != nil {
-			shift = c.vector(bias[0])
+			shift = vector(c, bias[0])
 		}
 		return func() {
 			for r := range rows {

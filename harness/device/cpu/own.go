@@ -43,9 +43,9 @@ type own struct {
 	number  int     // bytes of an activation
 }
 
-// own returns the kernels for a layout and a type of activations. oneDNN leaves Winograd's
+// ownKernels returns the kernels for a layout and a type of activations. oneDNN leaves Winograd's
 // convolutions, batch norms, and weight gradients of stride 2 to ours, which are faster.
-func (d *Device) own(l layout, dtype int32) own {
+func ownKernels(d *Device, l layout, dtype int32) own {
 	k := vectors(d.isa, dtype)
 	switch {
 	case d.lib == nil:
@@ -125,7 +125,7 @@ func launch[T any](c *compiler, fn uintptr, what string, t *T, set func()) error
 }
 
 // activation returns operand i in the layout of activations. get is c.in or c.out.
-func (c *compiler) activation(i int, shape func(int) kernel.Shape, get func(int, *desc) (mem, error)) (mem, error) {
+func activation(c *compiler, i int, shape func(int) kernel.Shape, get func(int, *desc) (mem, error)) (mem, error) {
 	d, err := c.act(shape(i))
 	if err != nil {
 		return mem{}, err
@@ -134,19 +134,19 @@ func (c *compiler) activation(i int, shape func(int) kernel.Shape, get func(int,
 }
 
 // inAndOut returns input i and output j in the layout of activations.
-func (c *compiler) inAndOut(i, j int) (from, to mem, err error) {
-	if from, err = c.activation(i, c.inShape, c.in); err != nil {
+func inAndOut(c *compiler, i, j int) (from, to mem, err error) {
+	if from, err = activation(c, i, c.inShape, c.in); err != nil {
 		return
 	}
-	to, err = c.activation(j, c.outShape, c.out)
+	to, err = activation(c, j, c.outShape, c.out)
 	return
 }
 
 // twoIn returns inputs i and j in the layout of activations.
-func (c *compiler) twoIn(i, j int) (a, b mem, err error) {
-	if a, err = c.activation(i, c.inShape, c.in); err != nil {
+func twoIn(c *compiler, i, j int) (a, b mem, err error) {
+	if a, err = activation(c, i, c.inShape, c.in); err != nil {
 		return
 	}
-	b, err = c.activation(j, c.inShape, c.in)
+	b, err = activation(c, j, c.inShape, c.in)
 	return
 }

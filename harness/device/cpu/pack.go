@@ -81,28 +81,28 @@ func (p packing) copy(block int, packed, plain []float32, back bool) {
 }
 
 // packed returns input i packed.
-func (c *compiler) packed(i int, p packing) (mem, error) {
-	from, err := c.plainIn(i)
+func packed(c *compiler, i int, p packing) (mem, error) {
+	from, err := plainIn(c, i)
 	if err != nil {
 		return mem{}, err
 	}
 	to := c.space(p.bytes())
-	c.repack(to, from, p, false)
+	repack(c, to, from, p, false)
 	return to, nil
 }
 
 // unpack appends the unpacking of from to output i.
-func (c *compiler) unpack(i int, from mem, p packing) error {
-	to, err := c.plainOut(i)
+func unpack(c *compiler, i int, from mem, p packing) error {
+	to, err := plainOut(c, i)
 	if err != nil {
 		return err
 	}
-	c.repack(from, to, p, true)
+	repack(c, from, to, p, true)
 	return nil
 }
 
 // repack appends packing, or unpacking if back.
-func (c *compiler) repack(packed, other mem, p packing, back bool) {
+func repack(c *compiler, packed, other mem, p packing, back bool) {
 	c.host(func() func() {
 		a := floats(packed, p.blocks()*p.piece())
 		b := floats(other, p.outs*p.ins*p.area)

@@ -28,7 +28,7 @@ func (d *Device) Peak() (flops, bytes float64, err error) {
 		defer m.free()
 		at := func(row int64) uintptr { return uintptr(m.at(row * peakRow)) }
 		pieces := int64(16 * d.threads)
-		products := d.best(func(task region) func() {
+		products := bestOf(d, func(task region) func() {
 			t := (*peakTask)(task.at(0))
 			run := d.onTeam(own.peak, task)
 			return func() {
@@ -37,7 +37,7 @@ func (d *Device) Peak() (flops, bytes float64, err error) {
 			}
 		})
 		flops = 2 * float64(pieces*peakProducts*int64(own.lanes)) / products
-		sum := d.best(func(task region) func() {
+		sum := bestOf(d, func(task region) func() {
 			t := (*flatTask)(task.at(0))
 			run := d.onTeam(own.sumRows, task)
 			return func() {
@@ -51,8 +51,8 @@ func (d *Device) Peak() (flops, bytes float64, err error) {
 	return flops, bytes, err
 }
 
-// best is the shortest time of six runs, in seconds.
-func (d *Device) best(prepare func(task region) func()) float64 {
+// bestOf is the shortest time of six runs, in seconds.
+func bestOf(d *Device, prepare func(task region) func()) float64 {
 	task, err := allocate(4096)
 	if err != nil {
 		return 0

@@ -6,9 +6,9 @@ import "depthlab/nets/kernel"
 
 // pointwise runs the definition of an operation that is the same for every element, in
 // the layout that activations have: no reorder, and any order of elements will do.
-func (c *compiler) pointwise() error {
+func pointwise(c *compiler) error {
 	if c.dtype != f32 {
-		return c.reference()
+		return translateReference(c)
 	}
 	instr, s := c.instr, c.outShape(0)
 	x, err := c.act(s)

@@ -15,91 +15,91 @@ type poolTask struct {
 
 const poolName = "own:pool"
 
-// pools reports whether these kernels support activations of shape s.
-func (c *compiler) pools(s kernel.Shape) bool { return c.own.maxPool != 0 && c.layout.fits(s) }
+// fitsPool reports whether these kernels support activations of shape s.
+func fitsPool(c *compiler, s kernel.Shape) bool { return c.own.maxPool != 0 && c.layout.fits(s) }
 
 // newPool returns a task for images of shape x.
-func (c *compiler) newPool(x kernel.Shape) poolTask {
+func newPool(c *compiler, x kernel.Shape) poolTask {
 	return poolTask{count: int64(x[0]), blocks: int64(x[1] / c.own.lanes), height: int64(x[2]), width: int64(x[3]), inverse: 1 / float32(x[2]*x[3])}
 }
 
 // windows returns a task for max pooling of x to y.
-func (c *compiler) windows(k kernel.MaxPool, x, y kernel.Shape) poolTask {
-	t := c.newPool(x)
+func windows(c *compiler, k kernel.MaxPool, x, y kernel.Shape) poolTask {
+	t := newPool(c, x)
 	t.rows, t.columns = int64(y[2]), int64(y[3])
 	t.size, t.stride, t.before = int64(k.Size), int64(k.Stride), int64(k.Before)
 	return t
 }
 
 // maxPool: x -> y.
-func (c *compiler) maxPool(k kernel.MaxPool) error {
+func maxPool(c *compiler, k kernel.MaxPool) error {
 	switch {
-	case c.pools(c.inShape(0)):
+	case fitsPool(c, c.inShape(0)):
 	case c.d.lib != nil:
-		return c.libraryMaxPool(k)
+		return libraryMaxPool(c, k)
 	default:
-		return c.reference()
+		return translateReference(c)
 	}
-	x, y, err := c.inAndOut(0, 0)
+	x, y, err := inAndOut(c, 0, 0)
 	if err != nil {
 		return err
 	}
-	t := c.windows(k, c.inShape(0), c.outShape(0))
+	t := windows(c, k, c.inShape(0), c.outShape(0))
 	return launch(c, c.own.maxPool, poolName, &t, func() { t.x, t.y = x.address(0), y.address(0) })
 }
 
 // maxPoolGrad: x, dy -> dx.
-func (c *compiler) maxPoolGrad(k kernel.MaxPoolGrad) error {
+func maxPoolGrad(c *compiler, k kernel.MaxPoolGrad) error {
 	switch {
-	case c.pools(c.inShape(0)):
+	case fitsPool(c, c.inShape(0)):
 	case c.d.lib != nil:
-		return c.libraryMaxPoolGrad(k)
+		return libraryMaxPoolGrad(c, k)
 	default:
-		return c.reference()
+		return translateReference(c)
 	}
-	x, dx, err := c.inAndOut(0, 0)
+	x, dx, err := inAndOut(c, 0, 0)
 	if err != nil {
 		return err
 	}
-	dy, err := c.activation(1, c.inShape, c.in)
+	dy, err := activation(c, 1, c.inShape, c.in)
 	if err != nil {
 		return err
 	}
-	t := c.windows(k.MaxPool, c.inShape(0), c.inShape(1))
+	t := windows(c, k.MaxPool, c.inShape(0), c.inShape(1))
 	return launch(c, c.own.maxPoolGrad, poolName, &t, func() { t.x, t.y, t.dx = x.address(0), dy.address(0), dx.address(0) })
 }
 
 // avgPool: x (N, C, H, W) -> y (N, C). The channels of y are contiguous, so its layout is the
 // same in blocks and plain.
-func (c *compiler) avgPool() error {
+func avgPool(c *compiler) error {
 	switch {
-	case c.pools(c.inShape(0)):
+	case fitsPool(c, c.inShape(0)):
 	case c.d.lib != nil:
-		return c.libraryAvgPool()
+		return libraryAvgPool(c)
 	default:
-		return c.reference()
+		return translateReference(c)
 	}
-	x, err := c.activation(0, c.inShape, c.in)
+	x, err := activation(c, 0, c.inShape, c.in)
 	if err != nil {
 		return err
 	}
-	y, t := c.kept(c.instr.Out[0]), c.newPool(c.inShape(0))
+	y, t := keptMem(c, c.instr.Out[0]), newPool(c, c.inShape(0))
 	return launch(c, c.own.avgPool, poolName, &t, func() { t.x, t.y = x.address(0), y.address(0) })
 }
 
 // avgPoolGrad: dy (N, C) -> dx (N, C, H, W).
-func (c *compiler) avgPoolGrad() error {
+func avgPoolGrad(c *compiler) error {
 	switch {
-	case c.pools(c.outShape(0)):
+	case fitsPool(c, c.outShape(0)):
 	case c.d.lib != nil:
-		return c.libraryAvgPoolGrad()
+		return libraryAvgPoolGrad(c)
 	default:
-		return c.reference()
+		return translateReference(c)
 	}
-	dx, err := c.activation(0, c.outShape, c.out)
+	dx, err := activation(c, 0, c.outShape, c.out)
 	if err != nil {
 		return err
 	}
-	dy, t := c.kept(c.instr.In[0]), c.newPool(c.outShape(0))
+	dy, t := keptMem(c, c.instr.In[0]), newPool(c, c.outShape(0))
 	return launch(c, c.own.avgPoolGrad, poolName, &t, func() { t.y, t.dx = dy.address(0), dx.address(0) })
 }

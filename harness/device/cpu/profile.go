@@ -16,7 +16,7 @@ type Row = device.Timing
 // opened with Options.Profile.
 func (s *Session) Profile() []Row {
 	var all []Row
-	for _, c := range s.codes() {
+	for _, c := range codes(s) {
 		all = append(all, c.profile...)
 	}
 	return all
@@ -47,7 +47,7 @@ func (o *op) impl() string {
 }
 
 // runTimed is run, and times each op.
-func (s *Session) runTimed(c *code, from, to int) error {
+func runTimed(s *Session, c *code, from, to int) error {
 	for i := from; i < to; i++ {
 		o := &c.ops[i]
 		start := time.Now()

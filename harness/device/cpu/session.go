@@ -44,14 +44,14 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 		if d.halves != nil {
 			return d.halves.Open(p, o)
 		}
-		if !d.info().Bfloat16 {
-			return nil, &device.UnsupportedError{Device: name, What: "bf16 on this CPU (" + d.uses() + ")",
+		if !infoOf(d).Bfloat16 {
+			return nil, &device.UnsupportedError{Device: name, What: "bf16 on this CPU (" + widest(d) + ")",
 				Hint: "use fp32 or auto: bf16 needs avx512_bf16"}
 		}
 	default:
 		return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("precision %q", o.Precision), Hint: "use fp32 or bf16"}
 	}
-	l, err := d.chooseLayout(o.Precision, cmp.Or(o.Layout, os.Getenv(EnvLayout)))
+	l, err := chooseLayout(d, o.Precision, cmp.Or(o.Layout, os.Getenv(EnvLayout)))
 	if err != nil {
 		return nil, err
 	}
@@ -64,22 +64,22 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	if d.team == nil && d.thread == nil {
 		return nil, fmt.Errorf("cpu: the device is closed")
 	}
-	s := &Session{d: d, programs: p.All(), named: map[string]*block{}, info: d.info()}
-	s.info.Precision, s.info.Layout = string(o.Precision), fmt.Sprintf("%s (%s), %s", l.name, l.rule, d.own(l, dtype))
-	if err := d.try(func() error { return s.open(p, l, dtype, o.Profile) }); err != nil {
+	s := &Session{d: d, programs: p.All(), named: map[string]*block{}, info: infoOf(d)}
+	s.info.Precision, s.info.Layout = string(o.Precision), fmt.Sprintf("%s (%s), %s", l.name, l.rule, ownKernels(d, l, dtype))
+	if err := d.try(func() error { return openPrograms(s, p, l, dtype, o.Profile) }); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Session) open(p device.Programs, l layout, dtype int32, profile bool) error {
+func openPrograms(s *Session, p device.Programs, l layout, dtype int32, profile bool) error {
 	for _, q := range s.programs {
 		if err := q.Check(); err != nil {
 			return fmt.Errorf("cpu: %w", err)
 		}
 	}
-	if err := s.persistent(); err != nil {
+	if err := allocatePersistent(s); err != nil {
 		return err
 	}
 	var plans []workPlan
@@ -90,7 +90,7 @@ func (s *Session) open(p device.Programs, l layout, dtype int32, profile bool) e
 		if x.p == nil {
 			continue
 		}
-		c, work, err := translate(s.d, l, dtype, x.p, func(id program.BufID) *block { return s.block(&x.p.Buffers[id]) })
+		c, work, err := translate(s.d, l, dtype, x.p, func(id program.BufID) *block { return persistentBlock(s, &x.p.Buffers[id]) })
 		if err != nil {
 			return err
 		}
@@ -100,10 +100,10 @@ func (s *Session) open(p device.Programs, l layout, dtype int32, profile bool) e
 		}
 		plans = append(plans, place(work))
 	}
-	if err := s.placeWork(plans); err != nil {
+	if err := placeWork(s, plans); err != nil {
 		return err
 	}
-	for _, c := range s.codes() {
+	for _, c := range codes(s) {
 		if err := c.link(s.d); err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (s *Session) open(p device.Programs, l layout, dtype int32, profile bool) e
 	return nil
 }
 
-func (s *Session) codes() []*code {
+func codes(s *Session) []*code {
 	var all []*code
 	for _, c := range []*code{s.train, s.eval, s.calibrate} {
 		if c != nil {
@@ -150,7 +150,7 @@ func place(work []*block) workPlan {
 
 // placeWork gives the blocks of all programs addresses. Programs never run at the same time,
 // so they share the memory. With guard pages, each block has its own.
-func (s *Session) placeWork(plans []workPlan) error {
+func placeWork(s *Session, plans []workPlan) error {
 	var most int64
 	for _, w := range plans {
 		most = max(most, w.total)
@@ -163,7 +163,7 @@ func (s *Session) placeWork(plans []workPlan) error {
 	for _, w := range plans {
 		for i, b := range w.blocks {
 			if b.ptr = work.at(w.offsets[i]); guarded != noGuards {
-				if b.ptr, err = s.alone(b.size); err != nil {
+				if b.ptr, err = allocateAlone(s, b.size); err != nil {
 					return err
 				}
 			}
@@ -172,16 +172,16 @@ func (s *Session) placeWork(plans []workPlan) error {
 	return nil
 }
 
-// alone allocates n bytes until the session ends.
-func (s *Session) alone(n int64) (unsafe.Pointer, error) {
+// allocateAlone allocates n bytes until the session ends.
+func allocateAlone(s *Session, n int64) (unsafe.Pointer, error) {
 	m, err := allocate(max(n, 1))
 	s.more = append(s.more, m)
 	return m.at(0), err
 }
 
-// persistent allocates what outlives a step: packed arenas, and one block for each name in
+// allocatePersistent allocates what outlives a step: packed arenas, and one block for each name in
 // Input and Metric. If programs have different batches, a block is as large as the largest.
-func (s *Session) persistent() error {
+func allocatePersistent(s *Session) error {
 	var size [program.NumArenas]int64
 	var order []*block
 	for _, p := range s.programs {
@@ -222,7 +222,7 @@ func (s *Session) persistent() error {
 	total = 0
 	for _, b := range order {
 		if b.ptr = s.inputs.at(total); guarded != noGuards {
-			if b.ptr, err = s.alone(b.size); err != nil {
+			if b.ptr, err = allocateAlone(s, b.size); err != nil {
 				return err
 			}
 		}
@@ -231,8 +231,8 @@ func (s *Session) persistent() error {
 	return nil
 }
 
-// block returns the memory of a buffer that outlives the step, nil for others.
-func (s *Session) block(b *program.Buffer) *block {
+// persistentBlock returns the memory of a buffer that outlives the step, nil for others.
+func persistentBlock(s *Session, b *program.Buffer) *block {
 	switch b.Arena {
 	case program.Work:
 		return nil
@@ -270,7 +270,7 @@ func (s *Session) find(name string) (kernel.Tensor, error) {
 	for _, p := range s.programs {
 		if id, ok := p.Lookup(name); ok {
 			b := &p.Buffers[id]
-			at := s.block(b)
+			at := persistentBlock(s, b)
 			if at == nil {
 				return kernel.Tensor{}, fmt.Errorf("cpu: buffer %s cannot be read or written: it is in the work arena, which is reused within a step", name)
 			}
@@ -289,7 +289,7 @@ func (s *Session) Close() error {
 				first = err
 			}
 		}
-		for _, c := range s.codes() {
+		for _, c := range codes(s) {
 			keep(c.free(s.d))
 		}
 		for a := range s.arenas {
@@ -339,13 +339,13 @@ func (s *Session) Train(p device.Launch, m []device.Metric) error {
 		return fmt.Errorf("cpu: %d metrics for %d steps, expected one for each step", len(m), len(p.Rates))
 	}
 	return s.guarded(func() error {
-		return s.steps(s.train, p, func(i int) error {
+		return runSteps(s, s.train, p, func(i int) error {
 			c := s.train
 			if err := s.run(c, 0, c.backward); err != nil {
 				return err
 			}
 			if !c.finite() {
-				return s.blame(c, p.First+i)
+				return blame(s, c, p.First+i)
 			}
 			m[i] = device.Metric{Loss: c.metric(c.prog.Loss), Wrong: int(c.metric(c.prog.Wrong))}
 			return s.run(c, c.backward, len(c.ops))
@@ -359,21 +359,21 @@ func (s *Session) Calibrate(p device.Launch) error {
 		return fmt.Errorf("cpu: the session has no program to calibrate")
 	}
 	return s.guarded(func() error {
-		return s.steps(s.calibrate, p, func(i int) error {
+		return runSteps(s, s.calibrate, p, func(i int) error {
 			c := s.calibrate
 			if err := s.run(c, 0, c.backward); err != nil {
 				return err
 			}
 			if !c.finite() {
-				return s.blame(c, p.First+i)
+				return blame(s, c, p.First+i)
 			}
 			return s.run(c, c.backward, len(c.ops))
 		})
 	})
 }
 
-// steps writes rows and rates of each step, and calls f.
-func (s *Session) steps(c *code, p device.Launch, f func(i int) error) error {
+// runSteps writes rows and rates of each step, and calls f.
+func runSteps(s *Session, c *code, p device.Launch, f func(i int) error) error {
 	rows, batch := c.planRows()
 	if len(p.Rows) != batch*len(p.Rates) {
 		return fmt.Errorf("cpu: %d rows for %d steps of %d images, expected %d", len(p.Rows), len(p.Rates), batch, batch*len(p.Rates))
@@ -476,7 +476,7 @@ func (c *code) metric(id program.BufID) float32 {
 // run executes ops [from, to).
 func (s *Session) run(c *code, from, to int) error {
 	if c.profile != nil {
-		return s.runTimed(c, from, to)
+		return runTimed(s, c, from, to)
 	}
 	for i := from; i < to; i++ {
 		if err := s.exec(c, &c.ops[i]); err != nil {
@@ -507,7 +507,7 @@ func (c *code) finite() bool {
 // blame repeats the forward phase of a step, instruction by instruction, and returns a
 // *NonFiniteError with the first layer whose parameters or outputs are not finite. It changes
 // no state: parameters and running statistics change in the Update phase only.
-func (s *Session) blame(c *code, step int) error {
+func blame(s *Session, c *code, step int) error {
 	checked := -1
 	for i := 0; i < c.backward; i++ {
 		o := &c.ops[i]

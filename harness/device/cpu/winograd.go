@@ -56,13 +56,13 @@ const (
 	channels  = 16 // output channels that are computed together
 )
 
-// winograd reports whether these kernels support the convolution of x to y (N, C, H, W).
-func (c *compiler) winograd(k kernel.Conv, x, y kernel.Shape) bool {
-	return c.winogradGrad(k, x, y) && together(y) > 0
+// fitsWinograd reports whether these kernels support the convolution of x to y (N, C, H, W).
+func fitsWinograd(c *compiler, k kernel.Conv, x, y kernel.Shape) bool {
+	return fitsWinogradGrad(c, k, x, y) && together(y) > 0
 }
 
-// winogradGrad reports whether they support the weight gradient.
-func (c *compiler) winogradGrad(k kernel.Conv, x, y kernel.Shape) bool {
+// fitsWinogradGrad reports whether they support the weight gradient.
+func fitsWinogradGrad(c *compiler, k kernel.Conv, x, y kernel.Shape) bool {
 	return c.own.winograd != 0 && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%channels == 0 && y[1]%channels == 0 &&
 		y[2] >= 4 && y[3] >= 4
 }
@@ -83,27 +83,27 @@ func together(y kernel.Shape) int {
 	return least
 }
 
-// chunks is the number of chunks, each with its own sums, that the images of x are divided
+// chunkCount is the number of chunks, each with its own sums, that the images of x are divided
 // into for a weight gradient: perThread for each of four threads, more than one because threads
 // are not equally fast. Their number is not that of the device's threads, so that results do
 // not depend on it.
-func (c *compiler) chunks(x kernel.Shape, perThread int) int { return min(x[0], perThread*4) }
+func chunkCount(c *compiler, x kernel.Shape, perThread int) int { return min(x[0], perThread*4) }
 
 // winogradForward: x, w -> y.
-func (c *compiler) winogradForward(k kernel.Conv) error {
+func winogradForward(c *compiler, k kernel.Conv) error {
 	tap, blocks := c.own.tap(), int64(c.inShape(1)[1]/c.own.lanes)
-	w, err := c.winogradWeight(1, weights(k, c.inShape(1)[1], c.own.lanes), tagOIhw16i16o)
+	w, err := winogradWeight(c, 1, weights(k, c.inShape(1)[1], c.own.lanes), tagOIhw16i16o)
 	if err != nil {
 		return err
 	}
-	return c.winogradProduct(0, w, c.inShape(0), c.outShape(0), winogradWeightsTask{tap: tap, wIn: 9 * tap, wOut: blocks * 9 * tap})
+	return winogradProduct(c, 0, w, c.inShape(0), c.outShape(0), winogradWeightsTask{tap: tap, wIn: 9 * tap, wOut: blocks * 9 * tap})
 }
 
 // winogradGradInput: w, dy -> dx. It is a convolution of dy with reversed taps, and with
 // inputs and outputs exchanged.
-func (c *compiler) winogradGradInput(k kernel.Conv) error {
+func winogradGradInput(c *compiler, k kernel.Conv) error {
 	tap, blocks := c.own.tap(), int64(c.inShape(0)[0]/c.own.lanes)
-	w, err := c.winogradWeight(0, weights(k, c.inShape(0)[1], c.own.lanes).turned(c.own.lanes), tagOIhw16o16i)
+	w, err := winogradWeight(c, 0, weights(k, c.inShape(0)[1], c.own.lanes).turned(c.own.lanes), tagOIhw16o16i)
 	if err != nil {
 		return err
 	}
@@ -111,15 +111,15 @@ func (c *compiler) winogradGradInput(k kernel.Conv) error {
 	if c.d.lib != nil { // oneDNN's layout has input and output blocks exchanged
 		t.wOut, t.wIn = 9*tap, int64(c.inShape(0)[1]/channels)*9*tap
 	}
-	return c.winogradProduct(1, w, c.inShape(1), c.outShape(0), t)
+	return winogradProduct(c, 1, w, c.inShape(1), c.outShape(0), t)
 }
 
 // winogradWeight returns the weight, input i: packed, or by oneDNN in its layout tag.
-func (c *compiler) winogradWeight(i int, p packing, tag int32) (mem, error) {
+func winogradWeight(c *compiler, i int, p packing, tag int32) (mem, error) {
 	if c.d.lib == nil {
-		return c.packed(i, p)
+		return packed(c, i, p)
 	}
-	d, err := c.d.desc(c.inShape(i), f32, tag)
+	d, err := describeLayout(c.d, c.inShape(i), f32, tag)
 	if err != nil {
 		return mem{}, err
 	}
@@ -128,12 +128,12 @@ func (c *compiler) winogradWeight(i int, p packing, tag int32) (mem, error) {
 
 // winogradProduct appends the convolution of input i, of shape x, with weight w to output 0,
 // of shape y. wt holds the strides of the weight.
-func (c *compiler) winogradProduct(i int, w mem, x, y kernel.Shape, wt winogradWeightsTask) error {
-	xm, ym, err := c.inAndOut(i, 0)
+func winogradProduct(c *compiler, i int, w mem, x, y kernel.Shape, wt winogradWeightsTask) error {
+	xm, ym, err := inAndOut(c, i, 0)
 	if err != nil {
 		return err
 	}
-	t, n, pixel := c.newWinograd(x, y), together(y), c.own.pixel()
+	t, n, pixel := newWinograd(c, x, y), together(y), c.own.pixel()
 	t.padRow = int64(x[3]+2) * pixel
 	t.padBlock = t.padRow * int64(x[2]+2)
 	t.padded = t.padBlock * t.inBlocks * int64(n)
@@ -154,11 +154,11 @@ func (c *compiler) winogradProduct(i int, w mem, x, y kernel.Shape, wt winogradW
 		t.transformed = 0 // the products overwrite the transformed tiles
 	}
 	t.threadScratch += t.padded + positions*product
-	scratch, err := c.padded(padKey{c.own.winograd, x[1], x[2], x[3], t.threadScratch})
+	scratch, err := paddedScratch(c, padKey{c.own.winograd, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err
 	}
-	table, err := c.tiles(&t, x, y)
+	table, err := forwardTiles(c, &t, x, y)
 	if err != nil {
 		return err
 	}
@@ -180,13 +180,13 @@ func (c *compiler) winogradProduct(i int, w mem, x, y kernel.Shape, wt winogradW
 }
 
 // winogradGradWeight: x, dy -> dw.
-func (c *compiler) winogradGradWeight(k kernel.Conv) error {
+func winogradGradWeight(c *compiler, k kernel.Conv) error {
 	x, y := c.inShape(0), c.inShape(1)
-	xm, ym, err := c.twoIn(0, 1)
+	xm, ym, err := twoIn(c, 0, 1)
 	if err != nil {
 		return err
 	}
-	t, tiles, pixel := c.newWinograd(x, y), int64(tileCount(y)), c.own.pixel()
+	t, tiles, pixel := newWinograd(c, x, y), int64(tileCount(y)), c.own.pixel()
 	yBlocks := int64(y[1] / c.own.lanes)
 	t.padRow = int64(roundUp(x[3], 4)+2) * pixel
 	t.padBlock = t.padRow * int64(roundUp(x[2], 4)+2)
@@ -199,17 +199,17 @@ func (c *compiler) winogradGradWeight(k kernel.Conv) error {
 	if t.chunk >= chunkBytes {
 		perThread = 1
 	}
-	t.count = int64(c.chunks(x, perThread))
+	t.count = int64(chunkCount(c, x, perThread))
 	t.group = min(max(transformedBytes/perImage, (groupTiles+tiles-1)/tiles), (t.images+t.count-1)/t.count)
 	t.tileRow = t.group * tiles * pixel
 	t.position, t.gradientPosition = t.inBlocks*t.tileRow+64, yBlocks*t.tileRow+64
 	t.transformed = positions * t.position
 	t.threadScratch = t.padded + t.paddedGradient + t.transformed + positions*t.gradientPosition
-	scratch, err := c.padded(padKey{c.own.winogradGradWeight, x[1], x[2], x[3], t.threadScratch})
+	scratch, err := paddedScratch(c, padKey{c.own.winogradGradWeight, x[1], x[2], x[3], t.threadScratch})
 	if err != nil {
 		return err
 	}
-	table, err := c.gradTiles(&t, y)
+	table, err := gradTiles(c, &t, y)
 	if err != nil {
 		return err
 	}
@@ -219,22 +219,22 @@ func (c *compiler) winogradGradWeight(k kernel.Conv) error {
 		return err
 	}
 	sum := winogradSumTask{count: pieces, chunks: t.count, chunk: t.chunk, inBlocks: t.inBlocks}
-	return c.unpacked(weights(k, x[1], c.own.lanes), func(dw mem) error {
+	return unpacked(c, weights(k, x[1], c.own.lanes), func(dw mem) error {
 		return launch(c, c.own.floats.winogradGradSum, winogradName, &sum, func() { sum.u, sum.dw = sums.address(0), dw.address(0) })
 	})
 }
 
 // unpacked calls compute, which appends the computation of a packed weight, output 0, and
 // unpacks it. oneDNN has the same layout of packed weights.
-func (c *compiler) unpacked(p packing, compute func(dw mem) error) error {
+func unpacked(c *compiler, p packing, compute func(dw mem) error) error {
 	if c.d.lib == nil {
 		dw := c.space(p.bytes())
 		if err := compute(dw); err != nil {
 			return err
 		}
-		return c.unpack(0, dw, p)
+		return unpack(c, 0, dw, p)
 	}
-	d, err := c.d.desc(c.outShape(0), f32, tagOIhw16i16o)
+	d, err := describeLayout(c.d, c.outShape(0), f32, tagOIhw16i16o)
 	if err != nil {
 		return err
 	}
@@ -253,7 +253,7 @@ const (
 )
 
 // newWinograd returns a task with the fields that depend only on the shapes x and y.
-func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
+func newWinograd(c *compiler, x, y kernel.Shape) winogradTask {
 	size := int64(c.own.number)
 	t := winogradTask{inBlocks: int64(x[1] / c.own.lanes), outBlocks: int64(y[1] / channels), rows: int64(x[2]), pixels: int64(x[3])}
 	t.xImage, t.yImage = int64(x[1]*x[2]*x[3])*size, int64(y[1]*y[2]*y[3])*size
@@ -265,15 +265,15 @@ func (c *compiler) newWinograd(x, y kernel.Shape) winogradTask {
 // tileCount is the number of tiles of an image of y.
 func tileCount(y kernel.Shape) int { return (y[2] + 3) / 4 * ((y[3] + 3) / 4) }
 
-// tiles returns the table of the tiles of images that are transformed together, group by
+// forwardTiles returns the table of the tiles of images that are transformed together, group by
 // group: for each tile two int32 byte offsets, in a block of the padded images and in a block
 // of y. The last group overlaps the one before, and the last tile of a row or column too:
 // pixels in both are written twice, with the same values.
-func (c *compiler) tiles(t *winogradTask, x, y kernel.Shape) (region, error) {
+func forwardTiles(c *compiler, t *winogradTask, x, y kernel.Shape) (region, error) {
 	tiles, across := tileCount(y), (y[3]+3)/4
 	all := tiles * int(t.group)
 	t.groups = int64(roundUp(all, tileGroup) / tileGroup)
-	return c.table(tableKey{t.group, x[1], y[1], y[2], y[3]}, int(t.groups)*tileGroup, func(i int) [2]int32 {
+	return cachedTable(c, tableKey{t.group, x[1], y[1], y[2], y[3]}, int(t.groups)*tileGroup, func(i int) [2]int32 {
 		i = min(i/tileGroup*tileGroup, all-tileGroup) + i%tileGroup
 		image, row, column := int64(i/tiles), int64(min(i%tiles/across*4, y[2]-4)), int64(min(i%tiles%across*4, y[3]-4))
 		return [2]int32{int32(image*t.padBlock*t.inBlocks + row*t.padRow + column*c.own.pixel()),
@@ -283,9 +283,9 @@ func (c *compiler) tiles(t *winogradTask, x, y kernel.Shape) (region, error) {
 
 // gradTiles returns the table of the tiles of an image: the offset of each in a padded block.
 // Tiles at the edge reach beyond it.
-func (c *compiler) gradTiles(t *winogradTask, y kernel.Shape) (region, error) {
+func gradTiles(c *compiler, t *winogradTask, y kernel.Shape) (region, error) {
 	across := (y[3] + 3) / 4
-	return c.table(tableKey{h: y[2], w: y[3]}, tileCount(y), func(i int) [2]int32 {
+	return cachedTable(c, tableKey{h: y[2], w: y[3]}, tileCount(y), func(i int) [2]int32 {
 		return [2]int32{int32(int64(i/across*4)*t.padRow + int64(i%across*4)*c.own.pixel())}
 	})
 }
@@ -296,8 +296,8 @@ type tableKey struct {
 	in, out, h, w int
 }
 
-// table returns the table of a key with n entries, and makes it the first time.
-func (c *compiler) table(key tableKey, n int, at func(int) [2]int32) (region, error) {
+// cachedTable returns the table of a key with n entries, and makes it the first time.
+func cachedTable(c *compiler, key tableKey, n int, at func(int) [2]int32) (region, error) {
 	if m := c.tables[key]; m != nil {
 		return m, nil
 	}
@@ -320,10 +320,10 @@ type padKey struct {
 	size    int64
 }
 
-// padded returns key.size bytes for each thread, for images with a margin of zeros, so that
+// paddedScratch returns key.size bytes for each thread, for images with a margin of zeros, so that
 // windows need no test for the border. Instructions with the same key share the memory,
 // because their margins are in the same places.
-func (c *compiler) padded(key padKey) (region, error) {
+func paddedScratch(c *compiler, key padKey) (region, error) {
 	if m := c.pads[key]; m != nil {
 		return m, nil
 	}
