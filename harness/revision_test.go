@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 d91ca1d993d9b6ecf55305b0"},
-		{"device/cpu", cpu.Revision, "4 8ad9d4e3773a5a89c94e33a7"},
+		{"device/cpu", cpu.Revision, "4 9dc32ff4819ac829980ac9f7"},
 		{"device/xla/lower", lower.Revision, "2 83e0b1c34307700a20c9cc44"},
 	} {
 		got, err := fingerprint(c.folder)

@@ -59,7 +59,7 @@ func chooseLayout(d *Device, p device.Precision, wanted string) (layout, error) 
 	}
 	hint := `expected "blocked", "nhwc" or "" (the rule)`
 	if d.lib == nil {
-		hint = `expected "blocked" or "" (the rule); "nhwc" needs the library oneDNN`
+		hint = `expected "blocked" or "" (the rule); "nhwc" needs oneDNN, which computes in bf16 or with ` + EnvKernels + "=library"
 	}
 	return layout{}, &device.UnsupportedError{Device: name, What: fmt.Sprintf("layout %q", wanted), Hint: hint}
 }

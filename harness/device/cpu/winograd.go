@@ -10,9 +10,9 @@ import (
 )
 
 // winogradTask is the task of winograd and winogradGradWeight (kernels/winograd.h has the same
-// struct). Lengths are in bytes. x is the operand that is
-// read; y is the result, or dy of winogradGradWeight. A block has as many channels as a vector
-// has lanes; a block of outputs (outBlocks) always has 16.
+// struct). Lengths are in bytes. x is the operand that is read; y is the result, or dy of
+// winogradGradWeight. A block has as many channels as a vector has lanes; a block of outputs
+// (outBlocks) always has 16.
 type winogradTask struct {
 	next, count, threads   int64 // groups of images taken, groups of images, threads that have begun
 	x, y, weights, table   uintptr
