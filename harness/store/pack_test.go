@@ -91,6 +91,29 @@ func TestPackAndUnpack(t *testing.T) {
 	}
 }
 
+// Names of questions, changed profiles and nets are those of files that a pack may have.
+func TestNamesOfAPack(t *testing.T) {
+	for name, want := range map[string]bool{
+		"plain_vs_res/preview/question.yaml":                                    true,
+		"plain_vs_res/preview+optimizer.rate=0.05/runs.json":                    true,
+		"plain_vs_res/preview+only=resnet-20,plain-20/runs.json":                true,
+		"Tiefe (zweite Frage)/preview/runs.json":                                true,
+		"runs/resnet-20_B-seed0-0123456789ab/run.json":                          true,
+		"runs/resnet-32_scale=0.5-seed0-0123456789ab/record.jsonl":              true,
+		"runs/resnet-8_gate=shortcut_gate-bias=-6-seed12-0123456789ab/run.json": true,
+		"plain_vs_res/.hidden/runs.json":                                        false,
+		"a:b/preview/runs.json":                                                 false,
+		"a\x1b[31m/preview/runs.json":                                           false,
+		"plain_vs_res/preview/more/runs.json":                                   false,
+		"runs/resnet-20-seed0/run.json":                                         false,
+		"runs/a:b-seed0-0123456789ab/run.json":                                  false,
+	} {
+		if _, _, ok := limit(name); ok != want {
+			t.Errorf("%q may be in a pack: %v, expected %v", name, ok, want)
+		}
+	}
+}
+
 // altered writes a pack again, with changes: of contents by name, nil to leave one out;
 // new ones at the end.
 func altered(t *testing.T, path string, change map[string][]byte, more ...*zip.FileHeader) string {

@@ -40,8 +40,11 @@ const (
 )
 
 var (
-	questionName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$`)
-	runFile      = regexp.MustCompile(`^runs/([a-z][A-Za-z0-9_.-]*-seed[0-9]+-[0-9a-f]{12})/(record\.jsonl|run\.json|weights\.safetensors)$`)
+	// Folders are named after files and options of the user (preview+optimizer.rate=0.05), and after
+	// nets (resnet-32_scale=0.5). They may have any characters but those that no file system or
+	// terminal likes.
+	questionName = regexp.MustCompile(`^[^/\\:.\pC][^/\\:\pC]{0,149}/[^/\\:.\pC][^/\\:\pC]{0,149}$`)
+	runFile      = regexp.MustCompile(`^runs/([a-z][^/\\:\pC]{0,149}-seed[0-9]+-[0-9a-f]{12})/(record\.jsonl|run\.json|weights\.safetensors)$`)
 )
 
 // limit is the most bytes of a file of a pack, and whether it is to be unpacked; ok is
