@@ -431,6 +431,27 @@ func directGradWeight(c *compiler, k kernel.Conv) error {
 	return unpacked(c, p, func(dw mem) error { return addRows(c, dw, sums, t.chunk, t.count, t.chunk) })
 }
 
+// unpacked calls compute, which appends the computation of a packed weight, output 0, and
+// unpacks it. oneDNN has the same layout of packed weights.
+func unpacked(c *compiler, p packing, compute func(dw mem) error) error {
+	if c.d.lib == nil {
+		dw := c.space(p.bytes())
+		if err := compute(dw); err != nil {
+			return err
+		}
+		return unpack(c, 0, dw, p)
+	}
+	d, err := describeLayout(c.d, c.outShape(0), f32, tagOIhw16i16o)
+	if err != nil {
+		return err
+	}
+	dw, err := c.out(0, d)
+	if err != nil {
+		return err
+	}
+	return compute(dw)
+}
+
 // product appends the product of matrix a (rows, inner), with strides of rowStep and step
 // bytes, and a packed matrix w. It returns the result (rows, columns), where columns is the
 // number of outputs rounded up to a multiple of 16.

@@ -64,9 +64,6 @@ func ownKernels(d *Device, l layout, dtype int32) own {
 func (o own) pixel() int64  { return int64(4 * o.lanes) }
 func (o own) stored() int64 { return int64(o.number * o.lanes) }
 
-// tap is the bytes of the weights of one tap, for a block of inputs and 16 outputs.
-func (o own) tap() int64 { return o.pixel() * channels }
-
 // tileRows is the number of rows of a matrix product that a kernel keeps in registers: PIXELS
 // in kernels/direct.c.
 func (o own) tileRows() int {

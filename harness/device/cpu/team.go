@@ -24,7 +24,7 @@ type team struct {
 const (
 	// closed is added to state to close a job: no other member may begin it.
 	closed = -1 << 32
-	// looks is how many times a waiting goroutine checks the state before it sleeps, some 50
+	// looks is how many times a waiting goroutine checks the state before it sleeps, some 20 to 50
 	// microseconds: longer than the gaps between jobs, and too short to slow down other
 	// processes.
 	looks = 800

@@ -35,12 +35,11 @@ type winogradTask struct {
 }
 
 // winogradWeightsTask is the task of winogradWeights. A piece is 16 outputs and a block of
-// inputs.
+// inputs. w are float32 weights with any strides.
 type winogradWeightsTask struct {
 	next, count, inBlocks int64
 	w, u                  uintptr
-	wOut, wIn, uOut       int64
-	tap, position, uIn    int64
+	out, in, tap          int64 // strides of w: outputs, inputs, taps
 }
 
 // winogradSumTask is the task of winogradGradSum.
@@ -89,47 +88,31 @@ func together(y kernel.Shape) int {
 // not depend on it.
 func chunkCount(c *compiler, x kernel.Shape, perThread int) int { return min(x[0], perThread*4) }
 
+// area is the bytes of the 3x3 weights of an input and an output.
+const area = 9 * 4
+
 // winogradForward: x, w -> y.
 func winogradForward(c *compiler, k kernel.Conv) error {
-	tap, blocks := c.own.tap(), int64(c.inShape(1)[1]/c.own.lanes)
-	w, err := winogradWeight(c, 1, weights(k, c.inShape(1)[1], c.own.lanes), tagOIhw16i16o)
-	if err != nil {
-		return err
-	}
-	return winogradProduct(c, 0, w, c.inShape(0), c.outShape(0), winogradWeightsTask{tap: tap, wIn: 9 * tap, wOut: blocks * 9 * tap})
+	ins := int64(c.inShape(1)[1])
+	return winogradProduct(c, 0, 1, winogradWeightsTask{out: ins * area, in: area, tap: 4})
 }
 
 // winogradGradInput: w, dy -> dx. It is a convolution of dy with reversed taps, and with
 // inputs and outputs exchanged.
 func winogradGradInput(c *compiler, k kernel.Conv) error {
-	tap, blocks := c.own.tap(), int64(c.inShape(0)[0]/c.own.lanes)
-	w, err := winogradWeight(c, 0, weights(k, c.inShape(0)[1], c.own.lanes).turned(c.own.lanes), tagOIhw16o16i)
+	ins := int64(c.inShape(0)[1])
+	return winogradProduct(c, 1, 0, winogradWeightsTask{out: area, in: ins * area, tap: -4})
+}
+
+// winogradProduct appends the convolution of input i with the weights, input j, to output 0. wt
+// holds the strides of the weights; with a negative tap they are read from the last tap on.
+func winogradProduct(c *compiler, i, j int, wt winogradWeightsTask) error {
+	x, y := c.inShape(i), c.outShape(0)
+	xm, ym, err := inAndOut(c, i, 0)
 	if err != nil {
 		return err
 	}
-	t := winogradWeightsTask{tap: -tap, wIn: 9 * tap, wOut: blocks * 9 * tap}
-	if c.d.lib != nil { // oneDNN's layout has input and output blocks exchanged
-		t.wOut, t.wIn = 9*tap, int64(c.inShape(0)[1]/channels)*9*tap
-	}
-	return winogradProduct(c, 1, w, c.inShape(1), c.outShape(0), t)
-}
-
-// winogradWeight returns the weight, input i: packed, or by oneDNN in its layout tag.
-func winogradWeight(c *compiler, i int, p packing, tag int32) (mem, error) {
-	if c.d.lib == nil {
-		return packed(c, i, p)
-	}
-	d, err := describeLayout(c.d, c.inShape(i), f32, tag)
-	if err != nil {
-		return mem{}, err
-	}
-	return c.in(i, d)
-}
-
-// winogradProduct appends the convolution of input i, of shape x, with weight w to output 0,
-// of shape y. wt holds the strides of the weight.
-func winogradProduct(c *compiler, i int, w mem, x, y kernel.Shape, wt winogradWeightsTask) error {
-	xm, ym, err := inAndOut(c, i, 0)
+	w, err := plainIn(c, j)
 	if err != nil {
 		return err
 	}
@@ -165,14 +148,8 @@ func winogradProduct(c *compiler, i int, w mem, x, y kernel.Shape, wt winogradWe
 	t.scratch, t.table = uintptr(scratch.at(0)), uintptr(table.at(0))
 
 	wt.count, wt.inBlocks = t.inBlocks*t.outBlocks, t.inBlocks
-	wt.uIn = int64(c.own.lanes) * 4 * channels
-	wt.position = t.inBlocks * wt.uIn
-	wt.uOut = positions * wt.position
-	u := c.space(wt.uOut * t.outBlocks)
-	first := int64(0)
-	if wt.tap < 0 {
-		first = -8 * wt.tap
-	}
+	u := c.space(t.outBlocks * positions * int64(x[1]*channels*4+64)) // weightsPosition in kernels/winograd.h
+	first := max(0, -8*wt.tap)
 	if err := launch(c, c.own.floats.winogradWeights, winogradName, &wt, func() { wt.w, wt.u = w.address(first), u.address(0) }); err != nil {
 		return err
 	}
@@ -219,30 +196,11 @@ func winogradGradWeight(c *compiler, k kernel.Conv) error {
 		return err
 	}
 	sum := winogradSumTask{count: pieces, chunks: t.count, chunk: t.chunk, inBlocks: t.inBlocks}
-	return unpacked(c, weights(k, x[1], c.own.lanes), func(dw mem) error {
-		return launch(c, c.own.floats.winogradGradSum, winogradName, &sum, func() { sum.u, sum.dw = sums.address(0), dw.address(0) })
-	})
-}
-
-// unpacked calls compute, which appends the computation of a packed weight, output 0, and
-// unpacks it. oneDNN has the same layout of packed weights.
-func unpacked(c *compiler, p packing, compute func(dw mem) error) error {
-	if c.d.lib == nil {
-		dw := c.space(p.bytes())
-		if err := compute(dw); err != nil {
-			return err
-		}
-		return unpack(c, 0, dw, p)
-	}
-	d, err := describeLayout(c.d, c.outShape(0), f32, tagOIhw16i16o)
+	dw, err := plainOut(c, 0)
 	if err != nil {
 		return err
 	}
-	dw, err := c.out(0, d)
-	if err != nil {
-		return err
-	}
-	return compute(dw)
+	return launch(c, c.own.floats.winogradGradSum, winogradName, &sum, func() { sum.u, sum.dw = sums.address(0), dw.address(0) })
 }
 
 const (

@@ -151,15 +151,15 @@ INLINE void addChunks(const winogradSumTask *t, char *u) {
 	}
 }
 
-// winogradGradSum adds the chunks and transforms positions back to taps. dw has the layout
-// of the weights, see winogradWeights.
+// winogradGradSum adds the chunks and transforms positions back to taps. dw is (outputs, inputs, 3, 3).
 void winogradGradSum(winogradSumTask *t) {
+	const int64_t tap = 4, in = 9 * tap, out = t->inBlocks * V * in; // strides of dw
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
 		char *u = t->u + n * SUMS;
 		addChunks(t, u);
-		int64_t ins = t->inBlocks / OUT, out = n / ins, in = n % ins * OUT; // out: block of 16 outputs; in: block of V inputs
+		int64_t ins = t->inBlocks / OUT;
+		char *dw = t->dw + n / ins * OUTS * out + n % ins * INS * in;
 		for (int i = 0; i < INS * OUT; i++) { // one input and V outputs
-			char *dw = t->dw + (out * t->inBlocks + in + i % INS / V) * 9 * V * ROW + i % V * ROW + i / INS * PIXEL;
 			const char *m = u + i % INS * ROW + i / INS * PIXEL;
 			vec z[3][6];
 			UNROLL for (int j = 0; j < 6; j++) {
@@ -170,12 +170,16 @@ void winogradGradSum(winogradSumTask *t) {
 				UNROLL for (int k = 0; k < 3; k++)
 					z[k][j] = w[k];
 			}
+			float taps[9][V];
 			UNROLL for (int k = 0; k < 3; k++) {
 				vec w[3];
 				gather(z[k], w);
 				UNROLL for (int j = 0; j < 3; j++)
-					put(dw + (3 * j + k) * V * ROW, w[j]);
+					put(taps[3 * j + k], w[j]);
 			}
+			for (int o = 0; o < V; o++)
+				UNROLL for (int k = 0; k < 9; k++)
+					*(float *)(dw + (i / INS * V + o) * out + i % INS * in + k * tap) = taps[k][o];
 		}
 	}
 }

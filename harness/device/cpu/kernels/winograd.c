@@ -5,8 +5,7 @@
 typedef struct winogradWeightsTask { // see winograd.go; a piece is V inputs and 16 outputs
 	int64_t next, count, inBlocks;
 	char *w, *u;
-	int64_t wOut, wIn, uOut;
-	int64_t tap, position, uIn;
+	int64_t out, in, tap; // strides of w: outputs, inputs, taps
 } winogradWeightsTask;
 
 // back is A' m for one column: from six points to four pixels.
@@ -94,7 +93,7 @@ void winograd(winogradTask *t) {
 			const char *u = t->weights;
 			for (int64_t o = 0; o < t->outBlocks; o++) {
 				char *yo = y + o * OUT * t->yBlock;
-				for (int p = 0; p < 36; p++, u += t->inBlocks * V * 4 * OUTS) {
+				for (int p = 0; p < 36; p++, u += weightsPosition(t->inBlocks)) {
 					if (p < 32)
 						nearer(t, yo, table, p * GROUP / 32, (p + 1) * GROUP / 32);
 					multiplyGroup(transformed + p * t->position, u, t->inBlocks, products + p * POSITION);
@@ -116,17 +115,21 @@ INLINE void weight(const vec w[3], vec u[6]) {
 	PAIR(f, w[1], all(B / 6), u[4], u[5]);
 }
 
-// winogradWeights is G w G'. The layout of w in a block of 16 outputs and V inputs is
-// [tap 9][V inputs][16 outputs].
+// winogradWeights is G w G'. It gathers the taps of one input as vectors of outputs first.
 void winogradWeights(winogradWeightsTask *t) {
+	const int64_t position = weightsPosition(t->inBlocks);
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
-		int64_t out = n / t->inBlocks, in = n % t->inBlocks;
-		for (int i = 0; i < V * OUT; i++) {
-			const char *w = t->w + out * t->wOut + in * t->wIn + i % V * 4 * OUTS + i / V * PIXEL;
-			char *u = t->u + out * t->uOut + in * t->uIn + i % V * 4 * OUTS + i / V * PIXEL;
+		int64_t out = n / t->inBlocks, in = n % t->inBlocks * V;
+		const char *w = t->w + out * OUTS * t->out + in * t->in;
+		char *u = t->u + out * 36 * position + in * 4 * OUTS;
+		for (int i = 0; i < V * OUT; i++, u += PIXEL) {
+			float taps[9][V];
+			for (int o = 0; o < V; o++)
+				UNROLL for (int k = 0; k < 9; k++)
+					taps[k][o] = *(const float *)(w + i / OUT * t->in + (i % OUT * V + o) * t->out + k * t->tap);
 			vec m[6][3];
 			UNROLL for (int k = 0; k < 3; k++) {
-				vec d[3] = {at(w + k * t->tap), at(w + (3 + k) * t->tap), at(w + (6 + k) * t->tap)}, r[6];
+				vec d[3] = {at(taps[k]), at(taps[3 + k]), at(taps[6 + k])}, r[6];
 				weight(d, r);
 				UNROLL for (int j = 0; j < 6; j++)
 					m[j][k] = r[j];
@@ -135,7 +138,7 @@ void winogradWeights(winogradWeightsTask *t) {
 				vec r[6];
 				weight(m[k], r);
 				UNROLL for (int j = 0; j < 6; j++)
-					put(u + (6 * k + j) * t->position, r[j]);
+					put(u + (6 * k + j) * position, r[j]);
 			}
 		}
 	}

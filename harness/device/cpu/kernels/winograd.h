@@ -60,7 +60,7 @@
 //	[position 36][input block][tile of the group, GROUP][V inputs]
 //
 // with LINE bytes between positions, so that they do not map to the same cache sets. The
-// transformed weights are in the order of their use:
+// transformed weights are in the order of their use, with LINE bytes between positions, too:
 //
 //	[16 outputs][position 36][input][16 outputs]
 #include "vec.h"
@@ -88,6 +88,9 @@ typedef struct winogradTask { // see winograd.go
 	int64_t images, group;
 	int64_t chunk, tileRow, gradientPosition, paddedGradient;
 } winogradTask;
+
+// weightsPosition is the stride in bytes between positions of the transformed weights.
+INLINE int64_t weightsPosition(int64_t inBlocks) { return inBlocks * V * 4 * OUTS + LINE; }
 
 // PAIR sets plus = e + r o and minus = e - r o: the values at the points r and -r.
 #define PAIR(e, o, r, plus, minus)  \
