@@ -4,6 +4,7 @@ package cpu
 
 import (
 	"sync/atomic"
+	"time"
 
 	"depthlab/harness/ckernel"
 )
@@ -15,20 +16,38 @@ import (
 type team struct {
 	threads int
 	job     func()
-	state   atomic.Int64  // number of members in the job; negative once the job is closed
+	state   atomic.Int64  // number of members in the job, + closed, + sleeping
 	asleep  atomic.Int64  // number of members that wait for wake
 	wake    chan struct{} // wakes one member for each value
-	done    chan struct{} // gets a value when the last member leaves a closed job
+	done    chan struct{} // wakes the caller
 }
 
 const (
 	// closed is added to state to close a job: no other member may begin it.
 	closed = -1 << 32
-	// looks is how many times a waiting goroutine checks the state before it sleeps, some 20 to 50
-	// microseconds: longer than the gaps between jobs, and too short to slow down other
-	// processes.
-	looks = 800
+	// sleeping is added to state when the caller goes to sleep: the last member to leave wakes
+	// it. A caller that still looks at state must not be woken through the channel, because Go's
+	// scheduler takes some 80 microseconds to move a goroutine to another thread.
+	sleeping = -1 << 48
+	// patience is how long a member looks at state before it sleeps: longer than the gaps between
+	// jobs and than a piece of work, and less than the time slice of another process that has
+	// taken a member's core.
+	patience = 500 * time.Microsecond
 )
+
+// look calls ready until it reports true, but not longer than patience, and reports whether it
+// did.
+func look(ready func() bool) bool {
+	for start := time.Now(); time.Since(start) < patience; {
+		for range 64 {
+			if ready() {
+				return true
+			}
+			ckernel.Pause()
+		}
+	}
+	return false
+}
 
 func newTeam(threads int) *team {
 	t := &team{threads: threads, wake: make(chan struct{}, threads), done: make(chan struct{}, 1)}
@@ -42,11 +61,8 @@ func newTeam(threads int) *team {
 // serve takes part in jobs until the team is stopped.
 func (t *team) serve() {
 	for {
-		for i := 0; i < looks; i++ {
-			if t.enter() {
-				i = 0
-			}
-			ckernel.Pause()
+		if look(t.enter) {
+			continue
 		}
 		t.asleep.Add(1)
 		if !t.enter() {
@@ -63,7 +79,7 @@ func (t *team) enter() bool {
 	for n := t.state.Load(); n >= 0; n = t.state.Load() {
 		if t.state.CompareAndSwap(n, n+1) {
 			t.job()
-			if t.state.Add(-1) == closed {
+			if t.state.Add(-1) == closed+sleeping {
 				t.done <- struct{}{}
 			}
 			return true
@@ -88,13 +104,14 @@ func (t *team) run(job func()) {
 		}
 	}
 	job()
-	if t.state.Add(closed-1) != closed {
-		for i := 0; i < looks && t.state.Load() != closed; i++ {
-			ckernel.Pause()
-		}
+	t.state.Add(closed - 1)
+	if !look(t.left) && t.state.Add(sleeping) != closed+sleeping {
 		<-t.done
 	}
 }
+
+// left reports whether all members have left the closed job.
+func (t *team) left() bool { return t.state.Load() == closed }
 
 // stop ends the team. No job may be running.
 func (t *team) stop() { close(t.wake) }
