@@ -10,7 +10,7 @@ func conv(c *compiler, k kernel.Conv) error {
 	x, y := c.inShape(0), c.outShape(0)
 	switch {
 	case fitsWinograd(c, k, x, y):
-		return winogradForward(c, k)
+		return winogradForward(c)
 	case fitsDirect(c, k, x, y):
 		return directForward(c, k)
 	case c.d.lib != nil:
@@ -24,7 +24,7 @@ func convGradInput(c *compiler, k kernel.ConvGradInput) error {
 	y, x := c.inShape(1), c.outShape(0)
 	switch {
 	case fitsWinograd(c, k.Conv, y, x):
-		return winogradGradInput(c, k.Conv)
+		return winogradGradInput(c)
 	case fitsDirectBack(c, k.Conv, x, y):
 		return directGradInput(c, k.Conv)
 	case c.d.lib != nil:
@@ -38,7 +38,7 @@ func convGradWeight(c *compiler, k kernel.ConvGradWeight) error {
 	x, y := c.inShape(0), c.inShape(1)
 	switch {
 	case fitsWinogradGrad(c, k.Conv, x, y):
-		return winogradGradWeight(c, k.Conv)
+		return winogradGradWeight(c)
 	case fitsDirectGrad(c, k.Conv, x, y):
 		return directGradWeight(c, k.Conv)
 	case c.d.lib != nil:

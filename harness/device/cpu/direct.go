@@ -428,15 +428,15 @@ func directGradWeight(c *compiler, k kernel.Conv) error {
 	if err := launchDirect(c, fn, &t, table, xm, sums, ym); err != nil {
 		return err
 	}
-	return unpacked(c, p, func(dw mem) error { return addRows(c, dw, sums, t.chunk, t.count, t.chunk) })
+	return sumChunks(c, &t, sums, p)
 }
 
-// unpacked calls compute, which appends the computation of a packed weight, output 0, and
-// unpacks it. oneDNN has the same layout of packed weights.
-func unpacked(c *compiler, p packing, compute func(dw mem) error) error {
+// sumChunks appends the addition of the chunks' sums, and unpacks the weight gradient to output
+// 0. oneDNN has the same packed layout, and unpacks it on all threads.
+func sumChunks(c *compiler, t *directTask, sums mem, p packing) error {
 	if c.d.lib == nil {
 		dw := c.space(p.bytes())
-		if err := compute(dw); err != nil {
+		if err := addRows(c, dw, sums, t.chunk, t.count, t.chunk); err != nil {
 			return err
 		}
 		return unpack(c, 0, dw, p)
@@ -449,7 +449,7 @@ func unpacked(c *compiler, p packing, compute func(dw mem) error) error {
 	if err != nil {
 		return err
 	}
-	return compute(dw)
+	return addRows(c, dw, sums, t.chunk, t.count, t.chunk)
 }
 
 // product appends the product of matrix a (rows, inner), with strides of rowStep and step

@@ -80,7 +80,6 @@ const (
 	tagNHWC         = 22
 	tagTransposed   = 14 // of a matrix: dnnl_ba
 	tagOIhw16i16o   = 79
-	tagOIhw16o16i   = 75
 	propTraining    = 64
 	propInference   = 96
 	propBackward    = 128

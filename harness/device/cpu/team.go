@@ -16,7 +16,7 @@ import (
 type team struct {
 	threads int
 	job     func()
-	state   atomic.Int64  // number of members in the job, + closed, + sleeping
+	state   atomic.Int64  // members in the job, plus closed and sleeping
 	asleep  atomic.Int64  // number of members that wait for wake
 	wake    chan struct{} // wakes one member for each value
 	done    chan struct{} // wakes the caller
@@ -25,19 +25,18 @@ type team struct {
 const (
 	// closed is added to state to close a job: no other member may begin it.
 	closed = -1 << 32
-	// sleeping is added to state when the caller goes to sleep: the last member to leave wakes
-	// it. A caller that still looks at state must not be woken through the channel, because Go's
-	// scheduler takes some 80 microseconds to move a goroutine to another thread.
+	// sleeping is added to state when the caller goes to sleep; the last member to leave wakes it.
+	// While the caller spins, it needs no channel. A channel is slow: Go's scheduler takes some 80
+	// microseconds to move a woken goroutine to another thread.
 	sleeping = -1 << 48
-	// patience is how long a member looks at state before it sleeps: longer than the gaps between
-	// jobs and than a piece of work, and less than the time slice of another process that has
-	// taken a member's core.
+	// patience is how long a member spins before it sleeps: longer than the gaps between jobs and
+	// than most pieces of work, and shorter than the time slice of a process that has taken a
+	// member's core. It is a time, because PAUSE takes 1 to 50 nanoseconds.
 	patience = 500 * time.Microsecond
 )
 
-// look calls ready until it reports true, but not longer than patience, and reports whether it
-// did.
-func look(ready func() bool) bool {
+// spin calls ready until it returns true, for at most patience, and returns whether it did.
+func spin(ready func() bool) bool {
 	for start := time.Now(); time.Since(start) < patience; {
 		for range 64 {
 			if ready() {
@@ -61,7 +60,7 @@ func newTeam(threads int) *team {
 // serve takes part in jobs until the team is stopped.
 func (t *team) serve() {
 	for {
-		if look(t.enter) {
+		if spin(t.enter) {
 			continue
 		}
 		t.asleep.Add(1)
@@ -105,7 +104,7 @@ func (t *team) run(job func()) {
 	}
 	job()
 	t.state.Add(closed - 1)
-	if !look(t.left) && t.state.Add(sleeping) != closed+sleeping {
+	if !spin(t.left) && t.state.Add(sleeping) != closed+sleeping {
 		<-t.done
 	}
 }

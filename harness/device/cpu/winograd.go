@@ -35,11 +35,11 @@ type winogradTask struct {
 }
 
 // winogradWeightsTask is the task of winogradWeights. A piece is 16 outputs and a block of
-// inputs. w are float32 weights with any strides.
+// inputs. w is the address of float32 weights.
 type winogradWeightsTask struct {
 	next, count, inBlocks int64
 	w, u                  uintptr
-	out, in, tap          int64 // strides of w: outputs, inputs, taps
+	out, in, tap          int64 // strides of w between outputs, inputs, taps
 }
 
 // winogradSumTask is the task of winogradGradSum.
@@ -53,6 +53,7 @@ const (
 	tileGroup = 16 // tiles that are multiplied at a time
 	positions = 36
 	channels  = 16 // output channels that are computed together
+	line      = 64 // bytes of a cache line
 )
 
 // fitsWinograd reports whether these kernels support the convolution of x to y (N, C, H, W).
@@ -92,14 +93,14 @@ func chunkCount(c *compiler, x kernel.Shape, perThread int) int { return min(x[0
 const area = 9 * 4
 
 // winogradForward: x, w -> y.
-func winogradForward(c *compiler, k kernel.Conv) error {
+func winogradForward(c *compiler) error {
 	ins := int64(c.inShape(1)[1])
 	return winogradProduct(c, 0, 1, winogradWeightsTask{out: ins * area, in: area, tap: 4})
 }
 
 // winogradGradInput: w, dy -> dx. It is a convolution of dy with reversed taps, and with
 // inputs and outputs exchanged.
-func winogradGradInput(c *compiler, k kernel.Conv) error {
+func winogradGradInput(c *compiler) error {
 	ins := int64(c.inShape(0)[1])
 	return winogradProduct(c, 1, 0, winogradWeightsTask{out: area, in: ins * area, tap: -4})
 }
@@ -122,8 +123,8 @@ func winogradProduct(c *compiler, i, j int, wt winogradWeightsTask) error {
 	t.padded = t.padBlock * t.inBlocks * int64(n)
 	t.images, t.group = int64(x[0]), int64(n)
 	t.count = (t.images + t.group - 1) / t.group
-	t.position = t.inBlocks*tileGroup*pixel + 64
-	const product = (tileGroup + 1) * 64 // bytes of a position of the products
+	t.position = t.inBlocks*tileGroup*pixel + line
+	const product = (tileGroup + 1) * line // bytes of a position of the products
 	switch small := x[1] == channels && y[1] == channels; {
 	case !small:
 		t.transformed = positions * t.position
@@ -148,7 +149,7 @@ func winogradProduct(c *compiler, i, j int, wt winogradWeightsTask) error {
 	t.scratch, t.table = uintptr(scratch.at(0)), uintptr(table.at(0))
 
 	wt.count, wt.inBlocks = t.inBlocks*t.outBlocks, t.inBlocks
-	u := c.space(t.outBlocks * positions * int64(x[1]*channels*4+64)) // weightsPosition in kernels/winograd.h
+	u := c.space(t.outBlocks * positions * int64(x[1]*channels*4+line)) // weightsPosition in kernels/winograd.h
 	first := max(0, -8*wt.tap)
 	if err := launch(c, c.own.floats.winogradWeights, winogradName, &wt, func() { wt.w, wt.u = w.address(first), u.address(0) }); err != nil {
 		return err
@@ -157,7 +158,7 @@ func winogradProduct(c *compiler, i, j int, wt winogradWeightsTask) error {
 }
 
 // winogradGradWeight: x, dy -> dw.
-func winogradGradWeight(c *compiler, k kernel.Conv) error {
+func winogradGradWeight(c *compiler) error {
 	x, y := c.inShape(0), c.inShape(1)
 	xm, ym, err := twoIn(c, 0, 1)
 	if err != nil {
@@ -179,7 +180,7 @@ func winogradGradWeight(c *compiler, k kernel.Conv) error {
 	t.count = int64(chunkCount(c, x, perThread))
 	t.group = min(max(transformedBytes/perImage, (groupTiles+tiles-1)/tiles), (t.images+t.count-1)/t.count)
 	t.tileRow = t.group * tiles * pixel
-	t.position, t.gradientPosition = t.inBlocks*t.tileRow+64, yBlocks*t.tileRow+64
+	t.position, t.gradientPosition = t.inBlocks*t.tileRow+line, yBlocks*t.tileRow+line
 	t.transformed = positions * t.position
 	t.threadScratch = t.padded + t.paddedGradient + t.transformed + positions*t.gradientPosition
 	scratch, err := paddedScratch(c, padKey{c.own.winogradGradWeight, x[1], x[2], x[3], t.threadScratch})

@@ -5,7 +5,7 @@
 typedef struct winogradWeightsTask { // see winograd.go; a piece is V inputs and 16 outputs
 	int64_t next, count, inBlocks;
 	char *w, *u;
-	int64_t out, in, tap; // strides of w: outputs, inputs, taps
+	int64_t out, in, tap; // strides of w between outputs, inputs, taps
 } winogradWeightsTask;
 
 // back is A' m for one column: from six points to four pixels.
