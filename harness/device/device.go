@@ -26,6 +26,7 @@ type Info struct {
 	GPU       bool   `json:"gpu,omitempty"`       // true for any device that is not a CPU
 	Replicas  int    `json:"replicas,omitempty"`  // number of devices that share each step (data parallel); 0 for one
 	Launch    int    `json:"-"`                   // steps per Train call that keep the device busy: 1 on a CPU
+	Jobs      int    `json:"-"`                   // on a CPU, nets to train at the same time for the highest speed; 0 for one
 }
 
 // Summary is the info in a few words: "cpu, oneDNN 3.2.0, AMD EPYC, avx512, 2 threads".

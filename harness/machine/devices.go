@@ -39,7 +39,7 @@ type Kind struct {
 	Precisions func(i device.Info) []device.Precision // precisions in which it computes
 	PerThread  float64                                // a guess of the training speed of one thread of a server's CPU, in multiply-adds of the forward pass per second
 	Plugin     bool                                   // --plugin names its library
-	Several    bool                                   // trains several nets at the same time; on others one net uses all CPUs
+	Several    bool                                   // trains several nets at the same time, of which each is opened on a device of its own
 	Turns      bool                                   // one device computes all replicas, one after the other
 	Prints     bool                                   // its libraries print to the terminal
 }
@@ -77,7 +77,7 @@ var Devices = []Kind{
 			}
 			return []device.Precision{device.FP32}
 		},
-		PerThread: 2e10,
+		PerThread: 2e10, Several: true,
 	},
 	{
 		Name: "ref", Absent: func(Machine) error { return nil },

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,11 +174,12 @@ func TestRecorded(t *testing.T) {
 	write("", "f", "plain-20", "cifar10", 8, "", here)
 	write("", "g", "plain-20", "cifar10", 8, "nonsense\n", here)
 	write("", "h", "plain-20", "cifar10", 8, laps(903), gpu)
+	write("", "i", "plain-44", "cifar10", 8, strings.ReplaceAll(laps(4, 5, 6), "}", `,"beside":2}`), here)
 	for _, c := range []struct {
 		info device.Info
 		want []Speed
 	}{
-		{here, []Speed{{"plain-20", "fp32", 8, 1000, 30}, {"plain-56", "fp32", 16, 1000, 5}}},
+		{here, []Speed{{"plain-20", "fp32", 8, 1000, 30}, {"plain-44", "fp32", 8, 1000, 15}, {"plain-56", "fp32", 16, 1000, 5}}},
 		{device.Info{Name: "xla", GPU: true}, []Speed{{"plain-20", "fp32", 8, 1000, 903}}}, // not opened: the hardware is unknown
 		{device.Info{Name: "ref", Hardware: "a CPU"}, nil},
 	} {

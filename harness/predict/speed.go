@@ -25,7 +25,7 @@ type Speed struct {
 	Net, Precision string
 	Batch          int
 	Macs           int64   // multiply-adds of the forward pass of one image
-	ImagesPerS     float64 // in training
+	ImagesPerS     float64 // in training, of all nets together that are trained at the same time
 }
 
 // roughlyGPU is a guess of the training speed of a GPU, in multiply-adds of the forward pass
@@ -107,7 +107,7 @@ func Recorded(stores []store.Store, dataset string, info device.Info) []Speed {
 		macs[n] = rec.Start.Macs
 		for _, e := range rec.Events {
 			if e.Kind == "train" && e.ImagesPerS > 0 {
-				laps[n] = append(laps[n], e.ImagesPerS)
+				laps[n] = append(laps[n], e.ImagesPerS*float64(1+e.Beside))
 			}
 		}
 	}

@@ -19,7 +19,7 @@ package record
 //
 // Step counts finished steps: it is 1 after the first one. Errors are the percentage of images
 // with a wrong top-1 class. Two runs of the same question on the same machine write the
-// same lines, except for the last four fields.
+// same lines, except for the last five fields.
 type Event struct {
 	Kind  string   `json:"kind"`
 	Step  int      `json:"step"`
@@ -40,6 +40,7 @@ type Event struct {
 	Seconds    float64 `json:"seconds,omitempty"`      // training time since the run began, without pauses between sessions
 	ImagesPerS float64 `json:"images_per_s,omitempty"` // speed of the training steps since the last "train"
 	Waited     float64 `json:"waited,omitempty"`       // share of that time in which the device waited for photos to be decoded
+	Beside     int     `json:"beside,omitempty"`       // other runs that shared the device then, and its speed
 }
 
 // OfGuessing is the Of of a warning that the net is no better than guessing.

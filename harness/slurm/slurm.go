@@ -18,6 +18,7 @@ const Warning = 2 * time.Minute
 type Here struct {
 	ID       string // "17", or "17_2" for task 2 of the array 17; "" outside Slurm
 	Restarts int    // number of times it was requeued
+	Tasks    int    // of the array that it is part of; 0 if it is part of none
 }
 
 // This returns the job of this process, from Slurm's environment variables.
@@ -28,6 +29,7 @@ func here(getenv func(string) string) Here {
 	if array := getenv("SLURM_ARRAY_JOB_ID"); array != "" {
 		h.ID = array + "_" + getenv("SLURM_ARRAY_TASK_ID")
 	}
+	h.Tasks, _ = strconv.Atoi(getenv("SLURM_ARRAY_TASK_COUNT"))
 	h.Restarts, _ = strconv.Atoi(getenv("SLURM_RESTART_COUNT"))
 	return h
 }

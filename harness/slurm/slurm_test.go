@@ -42,8 +42,8 @@ func TestHere(t *testing.T) {
 		want Here
 	}{
 		{nil, Here{}},
-		{map[string]string{"SLURM_JOB_ID": "17"}, Here{"17", 0}},
-		{map[string]string{"SLURM_JOB_ID": "20", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "2", "SLURM_RESTART_COUNT": "3"}, Here{"17_2", 3}},
+		{map[string]string{"SLURM_JOB_ID": "17"}, Here{"17", 0, 0}},
+		{map[string]string{"SLURM_JOB_ID": "20", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_RESTART_COUNT": "3"}, Here{"17_2", 3, 4}},
 	} {
 		if got := here(func(name string) string { return c.env[name] }); got != c.want {
 			t.Errorf("%v: %+v, want %+v", c.env, got, c.want)

@@ -113,6 +113,8 @@ func (s *Sweep) train(ctx context.Context, i int, held *lock.Lock, dev device.De
 		return err
 	}
 	defer func() { err = errors.Join(err, shown.close()) }()
+	s.training.Add(1)
+	defer s.training.Add(-1)
 	said, err := t.Train(ctx, shown.sink, shown.step)
 	if said != "" {
 		s.say("%s", said)
@@ -133,6 +135,7 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 	task := train.Task{
 		Run: cut, Asked: run, Question: s.Plan.Question, Profile: s.Plan.Folder,
 		Folder: folder, Lock: held, Data: s.Data, Version: s.Version,
+		Beside: s.beside,
 	}
 	if source := sourceOf(s.Plan, run); source != nil {
 		task.Source = s.Folders[source.ID]
@@ -149,6 +152,9 @@ func (s *Sweep) prepare(run experiments.Run, held *lock.Lock, dev device.Device)
 	}
 	return t, nil
 }
+
+// beside is the number of other runs that share the device of a run in training, on average.
+func (s *Sweep) beside() int { return int(s.training.Load()-1) / max(1, s.Places) }
 
 // cut returns the run with the micro-batch that is used: that with which it was begun, else the
 // largest one that fits into memory.

@@ -14,8 +14,9 @@ import (
 	"depthlab/harness/model"
 )
 
-// pool is the devices on which runs are trained, one run on each. For several runs on one GPU it
-// opens several clients, because the launches of one client run one after the other.
+// pool is the devices on which runs are trained, one run on each. For several runs at a place it
+// opens its device several times: the launches of one XLA client, and the kernels of one team of
+// CPU threads, run one after the other.
 type pool struct {
 	open     func(place int) (device.Device, error) // nil if no other can be opened
 	all      []opened
@@ -100,17 +101,13 @@ func (p *pool) close() error {
 	return errors.Join(errs...)
 }
 
-// choose opens the devices: s.Jobs at each place, or, if that is 0, on a GPU as many as are
-// worth it and else one.
+// choose opens the devices: s.Jobs at each place, or, if that is 0, as many as are worth it.
 func (s *Sweep) choose(todo []indexed) error {
 	places, jobs := max(1, s.Places), s.Jobs
 	if jobs == 0 {
-		jobs = 1
-		if s.Device.Info().GPU && len(todo) > places {
-			var err error
-			if jobs, err = s.worth(todo, places); err != nil {
-				return err
-			}
+		var err error
+		if jobs, err = s.worth(todo, places); err != nil {
+			return err
 		}
 	}
 	n := min(jobs*places, len(todo))
@@ -120,19 +117,36 @@ func (s *Sweep) choose(todo []indexed) error {
 	return s.devices.grow(n, places)
 }
 
-// worth returns how many runs at the same time at one place give the highest speed. It measures
-// at the first place, whose devices stay open.
+// worth returns how many runs at the same time at one place give the highest speed: on a CPU
+// what the device says, on a GPU what it measures at the first place, whose devices stay open. It
+// is at most this process's share of the runs, and as many as fit into memory.
 func (s *Sweep) worth(todo []indexed, places int) (int, error) {
-	run, bytes, err := largest(todo, s.Data, s.Device.Info())
+	share := places * max(1, s.Tasks)
+	most := (len(todo) + share - 1) / share
+	if most < 2 || s.Open == nil {
+		return 1, nil
+	}
+	info := s.Device.Info()
+	if !info.GPU {
+		most = min(most, info.Jobs)
+	}
+	if most < 2 {
+		return 1, nil
+	}
+	run, bytes, err := largest(todo, s.Data, info)
 	if err != nil {
 		return 0, err
+	}
+	most = fit(model.Room(s.Device, run, s.Data), bytes, most)
+	if !info.GPU {
+		s.sayJobs(most)
+		return most, nil
 	}
 	if run, err = cut(run, s.Folders[run.ID], s.Data, s.Device); err != nil {
 		return 0, err
 	}
 	var failed error // error with more than one run
-	most := (len(todo) + places - 1) / places
-	n, err := enough(min(fit(s.Device, bytes, most), most), func(n int) (float64, error) {
+	n, err := enough(most, func(n int) (float64, error) {
 		v, err := together(&s.devices, n, run, s.Data)
 		switch {
 		case err == nil:
@@ -146,9 +160,11 @@ func (s *Sweep) worth(todo []indexed, places int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.Say("  training %d at a time on a device (change it with --jobs N)", n)
+	s.sayJobs(n)
 	return n, s.devices.shrink(n, failed)
 }
+
+func (s *Sweep) sayJobs(n int) { s.Say("  training %d at a time (change it with --jobs N)", n) }
 
 // enough tries 1, 2 and 4 jobs, up to limit, and returns the largest number that is worth it:
 // each doubling must be at least 10 % faster. If several jobs fail, for example because memory is
@@ -182,14 +198,13 @@ func largest(runs []indexed, src *data.Source, info device.Info) (most experimen
 	return most, bytes, nil
 }
 
-// fit is how many runs of so many bytes fit into the free memory of a device, with half as much in
-// addition for the compiler; most if the memory is unknown.
-func fit(dev device.Device, bytes int64, most int) int {
-	limit, used := model.Memory(dev)
-	if limit == 0 {
+// fit is how many runs of so many bytes fit into free bytes, with half as much in addition for the
+// compiler of a GPU, or as a margin; at least 1 and at most most. free is 0 if it is unknown.
+func fit(free, bytes int64, most int) int {
+	if free == 0 {
 		return most
 	}
-	return max(1, int((limit-used)/(bytes+bytes/2)))
+	return min(most, max(1, int(free/(bytes+bytes/2))))
 }
 
 // together trains a run on n devices at the same time, for a few launches at rate 0, and returns

@@ -5,12 +5,14 @@ package sweep
 import (
 	"errors"
 	"time"
+
+	"depthlab/harness/model"
 )
 
 // Fitting returns the run that needs the most memory, and how many such runs fit, at most n.
 func (s *Sweep) Fitting(n int) (id string, fits int, err error) {
 	run, bytes, err := largest(unfinished(s.Plan, s.Folders), s.Data, s.Device.Info())
-	return run.ID, fit(s.Device, bytes, n), err
+	return run.ID, fit(model.Room(s.Device, run, s.Data), bytes, n), err
 }
 
 // SetStale sets the time without a heartbeat after which a lock's holder on another machine counts

@@ -17,6 +17,7 @@ import (
 	"depthlab/harness"
 	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
+	"depthlab/harness/device/cpu"
 	"depthlab/harness/device/xla"
 	"depthlab/harness/model"
 	"depthlab/harness/sweep"
@@ -169,7 +170,7 @@ func TestLongestFirst(t *testing.T) {
 		var seen []string
 		s := sweeptest.New(t, text, t.TempDir(), noting{sweeptest.Fast(), 0, &mu, &seen}, "")
 		s.Data = datatest.Noise()
-		s.Places, s.Open = places, func(place int) (device.Device, error) { return noting{sweeptest.Fast(), place, &mu, &seen}, nil }
+		s.Jobs, s.Places, s.Open = 1, places, func(place int) (device.Device, error) { return noting{sweeptest.Fast(), place, &mu, &seen}, nil }
 		if err := s.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -190,6 +191,66 @@ type roomy struct {
 
 func (r roomy) Memory() (limit, used int64) { return r.limit, r.used }
 
+// shared is a CPU of four threads, on which several runs are worth it.
+type shared struct{ device.Device }
+
+func (d shared) Info() device.Info {
+	info := d.Device.Info()
+	info.Jobs = 4
+	return info
+}
+
+// On a CPU as many runs are trained at the same time as the device says, but not more than this
+// process's share of them. Their records say how many others shared the device.
+func TestJobsOnCPU(t *testing.T) {
+	open := func(int) (device.Device, error) { return shared{sweeptest.Fast()}, nil }
+	for _, c := range []struct {
+		name              string
+		jobs, tasks, want int
+		open              func(int) (device.Device, error)
+	}{
+		{"all", 0, 0, 3, open},
+		{"a share", 0, 2, 2, open},
+		{"one for each task", 0, 3, 1, open},
+		{"asked for", 2, 3, 2, open},
+		{"one device", 0, 0, 1, nil},
+		{"one thread", 0, 0, 1, func(int) (device.Device, error) { return cpu.Open("", 1) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, first := t.TempDir(), device.Device(shared{sweeptest.Fast()})
+			if c.name == "one thread" {
+				var err error
+				if first, err = c.open(0); err != nil {
+					testskip.Skip(t, "%v", err)
+				}
+			}
+			s := sweeptest.New(t, several, dir, first, "")
+			s.Open, s.Jobs, s.Tasks = c.open, c.jobs, c.tasks
+			var said []string
+			s.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+			if err := s.Run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if text := fmt.Sprintf("training %d at a time (change it with --jobs N)", c.want); c.jobs == 0 && strings.Contains(strings.Join(said, "\n"), text) != (c.want > 1) {
+				t.Errorf("said %q, want %q only for several", said, text)
+			}
+			records, err := sweeptest.Recorded(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			beside := 0
+			for _, r := range records {
+				for _, e := range r.Events {
+					beside = max(beside, e.Beside)
+				}
+			}
+			if beside != c.want-1 {
+				t.Errorf("at most %d other runs shared the device, want %d", beside, c.want-1)
+			}
+		})
+	}
+}
+
 // The memory of the largest net decides how many runs fit.
 func TestFit(t *testing.T) {
 	s := sweeptest.New(t, sweeptest.Question, t.TempDir(), sweeptest.Fast(), "")
@@ -202,13 +263,13 @@ func TestFit(t *testing.T) {
 		dev  device.Device
 		want int
 	}{
-		{sweeptest.Fast(), 2}, // unknown memory: all runs
-		{roomy{sweeptest.Fast(), 0, 0}, 2},
+		{sweeptest.Fast(), 9},                               // the memory of this machine
+		{crowded{Device: roomy{sweeptest.Fast(), 0, 0}}, 9}, // a GPU whose memory is unknown
 		{roomy{sweeptest.Fast(), 10*one + 5, 7*one + 3}, 3},
 		{roomy{sweeptest.Fast(), one, one / 2}, 1},
 	} {
 		s.Device = c.dev
-		if id, got, err := s.Fitting(2); got != c.want || id != s.Plan.Runs[1].ID || err != nil {
+		if id, got, err := s.Fitting(9); got != c.want || id != s.Plan.Runs[1].ID || err != nil {
 			t.Errorf("%+v: %d of %s fit, want %d; %v", c.dev, got, id, c.want, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"depthlab/experiments"
@@ -33,7 +34,8 @@ type Sweep struct {
 	// device. It may be nil if one run is trained at a time.
 	Open     func(place int) (device.Device, error)
 	Places   int // number of places: devices, or groups of devices that share each step; 0 means 1
-	Jobs     int // runs at the same time at each place; 0: on a GPU as many as fit and are worth it, else 1
+	Jobs     int // runs at the same time at each place; 0: as many as fit and are worth it
+	Tasks    int // processes that share the runs, with this one; 0 means that it is not known to share them
 	Progress *record.Progress
 	Say      func(format string, args ...any) // prints one line for the user
 	Version  string                           // of the program
@@ -46,6 +48,8 @@ type Sweep struct {
 	devices pool
 	sizes   sizes
 	ahead   ahead
+
+	training atomic.Int64 // runs in training
 
 	mu     sync.Mutex // guards locks and failed: several runs are trained at the same time
 	locks  lock.Set
@@ -68,19 +72,19 @@ func (s *Sweep) Run(ctx context.Context) (err error) {
 	s.sizes.of, s.failed = s.Data, map[string]bool{}
 	s.losses = map[string]int{}
 	todo := unfinished(s.Plan, s.Folders)
-	if err := checkSpace(s.View.Store(), todo, max(1, s.Jobs)*max(1, s.Places), &s.sizes); err != nil {
-		return err
-	}
-	list := func() error { return s.View.Write(s.File, Entries(s.Plan, s.Folders)) }
-	if err := s.View.Alone(ctx, list); err != nil {
-		return err
-	}
 	s.devices = pool{open: s.Open, all: []opened{{s.Device, 0}}, borrowed: true}
 	defer func() { err = errors.Join(err, s.devices.close()) }()
 	if slices.ContainsFunc(s.Plan.Runs, func(run experiments.Run) bool { return run.Keep.Best && run.Validation == 0 }) {
 		s.Say("warning: the best weights are chosen by the test set, so their test error is biased; hold out validation images, such as validation: 5000")
 	}
 	if err := s.choose(todo); err != nil {
+		return err
+	}
+	if err := checkSpace(s.View.Store(), todo, len(s.devices.all), &s.sizes); err != nil {
+		return err
+	}
+	list := func() error { return s.View.Write(s.File, Entries(s.Plan, s.Folders)) }
+	if err := s.View.Alone(ctx, list); err != nil {
 		return err
 	}
 	s.ahead.set(todo, &s.sizes)

@@ -29,6 +29,8 @@ type Task struct {
 	Source   store.Folder // folder of the run with whose weights it begins; "" for none
 	Data     *data.Source
 	Version  string // of the program
+	// Beside is the number of other runs that share the device at the moment; nil if none ever do.
+	Beside func() int
 }
 
 // Trainer trains one run.

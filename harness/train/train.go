@@ -139,6 +139,9 @@ func (t *Trainer) log() (float64, error) {
 	m, steps := t.at.Window.metric(t.at.Rate), t.at.Window.Steps
 	e := record.Event{Kind: "train", Rate: m.Rate, Loss: &m.Loss, Error: &m.Error}
 	e.ImagesPerS, e.Waited = t.clock.lap(steps * t.net.Run.Batch)
+	if t.task.Beside != nil {
+		e.Beside = t.task.Beside()
+	}
 	t.at.Window = running{}
 	events := append([]record.Event{e}, t.at.Watch.guessing(m.Error, steps, t.net)...)
 	return m.Error, t.emit(append(events, t.at.Watch.unreadable(t.net.Feed)...)...)

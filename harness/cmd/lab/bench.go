@@ -59,7 +59,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	torch := c.String("against-torch", "", "a Python with PyTorch, to be timed in turn with us")
 	compiled := c.Bool("compiled", false, "time compiled PyTorch, too, which takes minutes to compile; on a GPU it is always timed")
 	jax := c.String("against-jax", "", "a Python with JAX, to be timed in turn with us")
-	jobs := c.Int("jobs", 1, "nets to train at a time, for one more measurement (xla)")
+	jobs := c.Int("jobs", 1, "nets to train at a time, for one more measurement (cpu, xla)")
 	rounds := c.Int("rounds", 7, "rounds, in each of which ours and the others are timed; medians are printed")
 	accuracy := c.Bool("accuracy", false, "measure the gradient's rounding error instead of speed: --data names CIFAR-10's folder, --against-torch a Python with PyTorch and numpy")
 	loader := c.Bool("loader", false, "time the photo loader instead, which decodes photos and cuts training crops; --data names ImageNet's folder, --against-torch a Python with torchvision, too")

@@ -23,7 +23,7 @@ func addRunOptions(c *call) runOptions {
 	addChangeOptions(c)
 	o.board = c.Bool("tensorboard", false, "also write event files for TensorBoard, in tensorboard/ beside the results")
 	o.every = c.Int("validate", 0, "compare every N-th step with the device ref, which is slow; 0: never")
-	o.jobs = c.Int("jobs", 0, "runs to train at a time on each device (xla); 0: on a GPU 1, 2 or 4, whichever is measured to be fastest, elsewhere 1")
+	o.jobs = c.Int("jobs", 0, "runs to train at a time on each device (cpu, xla); 0: on a GPU 1, 2 or 4, whichever is measured to be fastest; on cpu one for each thread, at most 4, that share the CPUs")
 	o.limit = c.Duration("time", 0, "save and end after this time, such as 55m, with exit code 75; in a Slurm job also a minute before the job's time limit")
 	return o
 }

@@ -27,6 +27,7 @@ import (
 	"depthlab/harness/model"
 	"depthlab/harness/pages"
 	"depthlab/harness/record"
+	"depthlab/harness/slurm"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
 	"depthlab/plots"
@@ -335,7 +336,7 @@ func (d deviceFlags) several(m machine.Machine, n int) error {
 	}
 	if k, _ := m.Kind(*d.name); n > 1 && !k.Several {
 		only := devicesThat(func(k machine.Kind) bool { return k.Several })
-		return usage("--jobs %d: only the device %s trains several nets at a time; on the others one net uses all CPUs", n, only)
+		return usage("--jobs %d: the device %s trains one net at a time; these train several: %s", n, k.Name, only)
 	}
 	return nil
 }
@@ -459,7 +460,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	s := &sweep.Sweep{
 		Plan: q.plan, File: q.File, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
 		Open:   func(place int) (device.Device, error) { return validated(o.device.open(m, places[place])) },
-		Places: len(places), Jobs: *o.jobs, Leave: *task,
+		Places: len(places), Jobs: *o.jobs, Leave: *task, Tasks: slurm.This().Tasks,
 		Progress: record.NewProgress(messages, log), TensorBoard: *o.board,
 		Say: func(format string, args ...any) {
 			say(format, args...)

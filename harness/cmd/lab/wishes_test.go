@@ -177,6 +177,7 @@ func TestWishes(t *testing.T) {
 		// Several devices.
 		{"", "run made.yaml --device ref --devices 0,2", 2, "the device ref is the CPU, a single device without a number"},
 		{"", "plan made.yaml --device onednn --devices 1", 2, "the device cpu is the CPU, a single device"},
+		{"", "run made.yaml --device ref --jobs 2", 2, "--jobs 2: the device ref trains one net at a time; these train several: xla, cpu"},
 		{"", "run made.yaml --device ref --devices 0,b", 2, "--devices 0,b: expected numbers"},
 		{"", "run grouped.yaml --device onednn --replicas 2", 2, "the device cpu is the CPU, a single device"},
 		{"", "run grouped.yaml --device ref --replicas 0", 2, "--replicas 0: expected a number"},

@@ -194,6 +194,8 @@ func (s *Session) guarded(f func() error) (err error) {
 	if s.failed != nil {
 		return s.failed
 	}
+	computing.Add(1)
+	defer computing.Add(-1)
 	err = s.d.try(func() (err error) {
 		defer func() {
 			if r := recover(); r != nil {

@@ -16,11 +16,21 @@ import (
 type team struct {
 	threads int
 	job     func()
-	state   atomic.Int64  // members in the job, plus closed and sleeping
-	asleep  atomic.Int64  // number of members that wait for wake
-	wake    chan struct{} // wakes one member for each value
-	done    chan struct{} // wakes the caller
+	most    atomic.Int64 // members that may begin the job, without the caller
+	state   atomic.Int64 // members in the job, plus closed and sleeping
+	members []member     // without the caller
+	done    chan struct{}
 }
+
+// member is a goroutine of a team.
+type member struct {
+	asleep atomic.Bool
+	wake   chan struct{}
+}
+
+// computing is the number of sessions of this process that compute at the moment. They share its
+// CPUs: each uses an equal part of its team. Results do not depend on the number of threads.
+var computing atomic.Int64
 
 const (
 	// closed is added to state to close a job: no other member may begin it.
@@ -49,32 +59,45 @@ func spin(ready func() bool) bool {
 }
 
 func newTeam(threads int) *team {
-	t := &team{threads: threads, wake: make(chan struct{}, threads), done: make(chan struct{}, 1)}
+	t := &team{threads: threads, members: make([]member, threads-1), done: make(chan struct{}, 1)}
 	t.state.Store(closed)
-	for range threads - 1 {
-		go t.serve()
+	for i := range t.members {
+		t.members[i].wake = make(chan struct{}, 1)
+		go t.serve(i)
 	}
 	return t
 }
 
 // serve takes part in jobs until the team is stopped.
-func (t *team) serve() {
+func (t *team) serve(i int) {
+	m := &t.members[i]
 	for {
-		if spin(t.enter) {
+		entered := false
+		spin(func() bool {
+			entered = t.enter(i)
+			return entered || t.idle(i)
+		})
+		if entered {
 			continue
 		}
-		t.asleep.Add(1)
-		if !t.enter() {
-			if _, ok := <-t.wake; !ok {
+		m.asleep.Store(true)
+		if !t.enter(i) {
+			if _, ok := <-m.wake; !ok {
 				return
 			}
 		}
-		t.asleep.Add(-1)
+		m.asleep.Store(false)
 	}
 }
 
-// enter takes part in the job if it is open, and reports whether it was.
-func (t *team) enter() bool {
+// idle reports whether other sessions use the CPU of member i.
+func (t *team) idle(i int) bool { return int64(i) >= t.most.Load() }
+
+// enter takes part in the job if it is open to member i, and reports whether it was.
+func (t *team) enter(i int) bool {
+	if t.idle(i) {
+		return false
+	}
 	for n := t.state.Load(); n >= 0; n = t.state.Load() {
 		if t.state.CompareAndSwap(n, n+1) {
 			t.job()
@@ -90,16 +113,19 @@ func (t *team) enter() bool {
 // run calls job on every member that begins in time, and waits until all have left it. Only
 // one goroutine may call run at a time.
 func (t *team) run(job func()) {
-	if t.threads == 1 {
+	most := t.threads/max(1, int(computing.Load())) - 1
+	if t.most.Store(int64(most)); most < 1 {
 		job()
 		return
 	}
 	t.job = job
 	t.state.Store(1)
-	for range t.asleep.Load() {
-		select {
-		case t.wake <- struct{}{}:
-		default: // wake is full: enough members will wake
+	for i := range t.members[:most] {
+		if m := &t.members[i]; m.asleep.Load() {
+			select {
+			case m.wake <- struct{}{}:
+			default: // it will wake
+			}
 		}
 	}
 	job()
@@ -113,7 +139,11 @@ func (t *team) run(job func()) {
 func (t *team) left() bool { return t.state.Load() == closed }
 
 // stop ends the team. No job may be running.
-func (t *team) stop() { close(t.wake) }
+func (t *team) stop() {
+	for i := range t.members {
+		close(t.members[i].wake)
+	}
+}
 
 // each returns a function that calls f(0) ... f(n-1) on the team.
 func (t *team) each(n int, f func(i int)) func() {

@@ -53,6 +53,49 @@ func TestTeam(t *testing.T) {
 	}
 }
 
+// Sessions that compute at the same time share the CPUs: members beyond a session's part take no
+// work, and sleep. When the others have ended, they are woken.
+func TestShare(t *testing.T) {
+	team := newTeam(4)
+	defer team.stop()
+	var inside, most atomic.Int64
+	job := team.each(12, func(int) {
+		n := inside.Add(1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		time.Sleep(time.Millisecond)
+		inside.Add(-1)
+	})
+	asleep := func() (n int) {
+		for i := range team.members {
+			if team.members[i].asleep.Load() {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range []struct{ sessions, most int64 }{{1, 4}, {2, 2}, {4, 1}, {9, 1}, {3, 1}, {1, 4}, {2, 2}} {
+		computing.Add(c.sessions)
+		job() // lets members that were in use leave
+		for late := time.Now().Add(10 * time.Second); asleep() < 4-int(c.most) && time.Now().Before(late); {
+			time.Sleep(time.Millisecond)
+		}
+		if n := asleep(); n < 4-int(c.most) {
+			t.Errorf("%d sessions: %d members sleep, want the %d that are not used", c.sessions, n, 4-c.most)
+		}
+		reached := int64(0)
+		for range 50 { // a member may be late
+			most.Store(0)
+			job()
+			reached = max(reached, most.Load())
+		}
+		if reached != c.most {
+			t.Errorf("%d sessions: %d threads worked at the same time, want %d", c.sessions, reached, c.most)
+		}
+		computing.Add(-c.sessions)
+	}
+}
+
 // Fork and join: a job of two pieces, of which each takes about 20 microseconds.
 func BenchmarkTeam(b *testing.B) {
 	for _, threads := range []int{1, 2} {

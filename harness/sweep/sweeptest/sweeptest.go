@@ -125,7 +125,8 @@ func Outcome(t *testing.T, dir string) map[string]any {
 	}
 	for _, r := range records {
 		for i := range r.Events {
-			r.Events[i].Time, r.Events[i].Seconds, r.Events[i].ImagesPerS, r.Events[i].Waited = "", 0, 0, 0
+			e := &r.Events[i]
+			e.Time, e.Seconds, e.ImagesPerS, e.Waited, e.Beside = "", 0, 0, 0, 0
 		}
 		text, err := json.Marshal(r.Events)
 		if err != nil {
