@@ -159,26 +159,28 @@ func (d noting) Open(p device.Programs, o device.Options) (device.Session, error
 }
 
 // With several devices, each trains a run, the longest runs first. With one device, runs keep their
-// order.
+// order, also if two of them share a CPU.
 func TestLongestFirst(t *testing.T) {
 	text := strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-8, plain-14, plain-20]", 1)
-	for places, want := range map[int][]string{
-		1: {"plain-8 on 0", "plain-14 on 0", "plain-20 on 0"},
-		3: {"plain-14 on 1", "plain-20 on 0", "plain-8 on 2"},
+	for _, c := range []struct {
+		places, jobs int
+		want         []string
+	}{
+		{1, 1, []string{"plain-8 on 0", "plain-14 on 0", "plain-20 on 0"}},
+		{1, 2, []string{"plain-14 on 0", "plain-8 on 0", "plain-20 on 0"}},
+		{3, 1, []string{"plain-14 on 1", "plain-20 on 0", "plain-8 on 2"}},
 	} {
 		var mu sync.Mutex
 		var seen []string
 		s := sweeptest.New(t, text, t.TempDir(), noting{sweeptest.Fast(), 0, &mu, &seen}, "")
 		s.Data = datatest.Noise()
-		s.Jobs, s.Places, s.Open = 1, places, func(place int) (device.Device, error) { return noting{sweeptest.Fast(), place, &mu, &seen}, nil }
+		s.Jobs, s.Places, s.Open = c.jobs, c.places, func(place int) (device.Device, error) { return noting{sweeptest.Fast(), place, &mu, &seen}, nil }
 		if err := s.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if places > 1 {
-			slices.Sort(seen) // they begin at the same time
-		}
-		if !slices.Equal(seen, want) {
-			t.Errorf("%d devices: opened %q, want %q", places, seen, want)
+		slices.Sort(seen[:c.places*c.jobs]) // they begin at the same time
+		if !slices.Equal(seen, c.want) {
+			t.Errorf("%d devices with %d jobs: opened %q, want %q", c.places, c.jobs, seen, c.want)
 		}
 	}
 }

@@ -156,8 +156,9 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 
 // longestFirst sorts runs by decreasing work if several are trained at the same time, so that no
 // long run is left alone at the end. Runs that begin with the weights of another run come last.
+// Runs that share a CPU keep their order: one that is left alone uses all of it.
 func (s *Sweep) longestFirst(todo []int) {
-	if len(s.devices.all) < 2 {
+	if len(s.devices.all) < 2 || s.Places < 2 && !s.Device.Info().GPU {
 		return
 	}
 	key := func(i int) float64 {

@@ -460,12 +460,15 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 	s := &sweep.Sweep{
 		Plan: q.plan, File: q.File, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
 		Open:   func(place int) (device.Device, error) { return validated(o.device.open(m, places[place])) },
-		Places: len(places), Jobs: *o.jobs, Leave: *task, Tasks: slurm.This().Tasks,
+		Places: len(places), Jobs: *o.jobs, Leave: *task,
 		Progress: record.NewProgress(messages, log), TensorBoard: *o.board,
 		Say: func(format string, args ...any) {
 			say(format, args...)
 			fmt.Fprintf(log, format+"\n", args...)
 		},
+	}
+	if *task {
+		s.Tasks = slurm.This().Tasks
 	}
 	s.Progress.Every = 10 * time.Second
 	trained := s.Run(ctx)
