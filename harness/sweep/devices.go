@@ -186,7 +186,15 @@ func enough(limit int, speed func(jobs int) (float64, error)) (int, error) {
 
 // largest returns the run whose programs need the most memory, and how much, in bytes.
 func largest(runs []indexed, src *data.Source, info device.Info) (most experiments.Run, bytes int64, err error) {
+	seen := map[string]bool{}
 	for _, r := range runs {
+		same := r.run // memory does not depend on the seed
+		same.ID, same.Seed = "", 0
+		key := fmt.Sprintf("%+v", same)
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
 		n, err := model.Footprint(r.run, src, info)
 		if err != nil {
 			return most, 0, err
