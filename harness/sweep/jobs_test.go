@@ -13,11 +13,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"depthlab/harness"
 	"depthlab/harness/data/datatest"
 	"depthlab/harness/device"
-	"depthlab/harness/device/cpu"
 	"depthlab/harness/device/xla"
 	"depthlab/harness/model"
 	"depthlab/harness/sweep"
@@ -193,8 +193,19 @@ type roomy struct {
 
 func (r roomy) Memory() (limit, used int64) { return r.limit, r.used }
 
-// shared is a CPU of four threads, on which several runs are worth it.
-type shared struct{ device.Device }
+// shared is a CPU of four threads, on which several runs are worth it. Their first steps wait for
+// each other.
+type shared struct {
+	device.Device
+	runs  int32         // that wait for each other
+	ready *atomic.Int32 // those that are ready
+	all   chan struct{} // closed when all are
+}
+
+type sharedSession struct {
+	device.Session
+	d shared
+}
 
 func (d shared) Info() device.Info {
 	info := d.Device.Info()
@@ -202,32 +213,48 @@ func (d shared) Info() device.Info {
 	return info
 }
 
+func (d shared) Open(p device.Programs, o device.Options) (device.Session, error) {
+	s, err := d.Device.Open(p, o)
+	return sharedSession{s, d}, err
+}
+
+func (s sharedSession) Train(p device.Launch, m []device.Metric) error {
+	if s.d.ready.Add(1) == s.d.runs {
+		close(s.d.all)
+	}
+	select {
+	case <-s.d.all:
+	case <-time.After(time.Minute):
+		return errors.New("the other runs did not begin")
+	}
+	return s.Session.Train(p, m)
+}
+
 // On a CPU as many runs are trained at the same time as the device says, but not more than this
 // process's share of them. Their records say how many others shared the device.
 func TestJobsOnCPU(t *testing.T) {
-	open := func(int) (device.Device, error) { return shared{sweeptest.Fast()}, nil }
 	for _, c := range []struct {
 		name              string
 		jobs, tasks, want int
-		open              func(int) (device.Device, error)
+		more              bool // more devices can be opened
 	}{
-		{"all", 0, 0, 3, open},
-		{"a share", 0, 2, 2, open},
-		{"one for each task", 0, 3, 1, open},
-		{"asked for", 2, 3, 2, open},
-		{"one device", 0, 0, 1, nil},
-		{"one thread", 0, 0, 1, func(int) (device.Device, error) { return cpu.Open("", 1) }},
+		{"all", 0, 0, 3, true},
+		{"a share", 0, 2, 2, true},
+		{"one for each task", 0, 3, 1, true},
+		{"asked for", 2, 3, 2, true},
+		{"one device", 0, 0, 1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir, first := t.TempDir(), device.Device(shared{sweeptest.Fast()})
-			if c.name == "one thread" {
-				var err error
-				if first, err = c.open(0); err != nil {
-					testskip.Skip(t, "%v", err)
+			dir, first := t.TempDir(), shared{sweeptest.Fast(), int32(c.want), new(atomic.Int32), make(chan struct{})}
+			s := sweeptest.New(t, several, dir, first, "")
+			s.Jobs, s.Tasks = c.jobs, c.tasks
+			if c.more {
+				s.Open = func(int) (device.Device, error) {
+					another := first
+					another.Device = sweeptest.Fast()
+					return another, nil
 				}
 			}
-			s := sweeptest.New(t, several, dir, first, "")
-			s.Open, s.Jobs, s.Tasks = c.open, c.jobs, c.tasks
 			var said []string
 			s.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
 			if err := s.Run(context.Background()); err != nil {

@@ -110,6 +110,18 @@ func TestCPU(t *testing.T) {
 	}
 }
 
+// A net is trained for each thread, at most four; one if oneDNN computes.
+func TestJobsOfInfo(t *testing.T) {
+	for _, c := range []struct {
+		lib           *library
+		threads, want int
+	}{{nil, 1, 1}, {nil, 2, 2}, {nil, 16, 4}, {&library{}, 16, 0}} {
+		if got := infoOf(&Device{isa: avx2, threads: c.threads, lib: c.lib}).Jobs; got != c.want {
+			t.Errorf("%d threads, library %v: %d nets at a time, want %d", c.threads, c.lib != nil, got, c.want)
+		}
+	}
+}
+
 const batch = 16
 
 func compiled(t testing.TB, net string, m nets.Mode, n, size int) *program.Program {
