@@ -160,6 +160,9 @@ func runTable(n *net) (all []report.Run) {
 		}
 		if s := r.Seconds(); s > 0 {
 			run.Time = fmt.Sprintf("%.2f hours", s/3600)
+			if n := r.Beside(); n > 0 {
+				run.Time += fmt.Sprintf(", %d at a time", 1+n)
+			}
 		}
 		all = append(all, run)
 	}

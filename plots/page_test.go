@@ -1,4 +1,4 @@
-// Tests of the page in a real browser, if there is one.
+// Tests of the page, in a real browser if there is one.
 
 package plots
 
@@ -305,5 +305,24 @@ func TestReportLook(t *testing.T) {
 			put(name+"-"+look.name+".png", b.Picture())
 		}
 		put(name+".pdf", b.Print())
+	}
+}
+
+// The time of a run says if other runs shared the device.
+func TestRunTime(t *testing.T) {
+	for _, c := range []struct {
+		beside []int // of its events
+		want   string
+	}{
+		{[]int{0, 0}, "0.50 hours"},
+		{[]int{0, 3, 1}, "0.50 hours, 4 at a time"},
+	} {
+		r := &record.RunRecord{}
+		for _, n := range c.beside {
+			r.Events = append(r.Events, record.Event{Kind: "train", Seconds: 1800, Beside: n})
+		}
+		if got := runTable(&net{open: []*record.RunRecord{r}})[0].Time; got != c.want {
+			t.Errorf("%v: %q, want %q", c.beside, got, c.want)
+		}
 	}
 }

@@ -254,6 +254,14 @@ func (r *RunRecord) Seconds() float64 {
 	return s
 }
 
+// Beside is the largest number of other runs that shared its device, and so its speed.
+func (r *RunRecord) Beside() (most int) {
+	for _, e := range r.Events {
+		most = max(most, e.Beside)
+	}
+	return most
+}
+
 // RateChange is a change of the learning rate after Step steps.
 type RateChange struct {
 	Step     int
