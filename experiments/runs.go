@@ -79,6 +79,13 @@ func newRun(net, variant string, seed uint64, w *WarmupSpec, recipe Recipe) Run 
 // Name returns net and seed as part of a file name: "resnet-20_B-seed0".
 func (r Run) Name() string { return runID(r.Net, "", r.Seed) }
 
+// Alike returns a key that is equal for runs that differ in ID and seed alone: they need the same
+// time and memory.
+func (r Run) Alike() string {
+	r.ID, r.Seed = "", 0
+	return fmt.Sprintf("%+v", r)
+}
+
 // Source returns the ID of the run that the run extends; "" for none.
 func (r Run) Source() string {
 	if r.Extend == "" {

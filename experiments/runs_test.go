@@ -490,3 +490,19 @@ func TestOldNeeds(t *testing.T) {
 		t.Errorf("said %q, want %q", q.Old, want)
 	}
 }
+
+// Runs are alike if they differ in ID and seed alone.
+func TestAlike(t *testing.T) {
+	a := Run{ID: "plain-20-seed0", Net: "plain-20", Recipe: Recipe{Batch: 128}}
+	seed, batch, net := a, a, a
+	seed.ID, seed.Seed = "plain-20-seed1", 1
+	batch.Batch, net.Net = 64, "resnet-20"
+	for _, c := range []struct {
+		run  Run
+		want bool
+	}{{a, true}, {seed, true}, {batch, false}, {net, false}} {
+		if got := c.run.Alike() == a.Alike(); got != c.want {
+			t.Errorf("%+v: alike %v, want %v", c.run, got, c.want)
+		}
+	}
+}

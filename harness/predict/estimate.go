@@ -44,9 +44,7 @@ func Estimates(p *experiments.Plan, src *data.Source, info device.Info, speeds [
 	var all sync.WaitGroup
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0)) // each estimate compiles a net: one on each CPU at a time
 	for i, run := range p.Runs {
-		same := run // estimates do not depend on the seed
-		same.ID, same.Seed = "", 0
-		keys[i] = fmt.Sprintf("%+v", same)
+		keys[i] = run.Alike()
 		if results[keys[i]] != nil {
 			continue
 		}

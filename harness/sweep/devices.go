@@ -128,10 +128,9 @@ func (s *Sweep) worth(todo []indexed, places int) (int, error) {
 	}
 	info := s.Device.Info()
 	if !info.GPU {
-		most = min(most, info.Jobs)
-	}
-	if most < 2 {
-		return 1, nil
+		if most = min(most, info.Jobs); most < 2 {
+			return 1, nil
+		}
 	}
 	run, bytes, err := largest(todo, s.Data, info)
 	if err != nil {
@@ -188,13 +187,10 @@ func enough(limit int, speed func(jobs int) (float64, error)) (int, error) {
 func largest(runs []indexed, src *data.Source, info device.Info) (most experiments.Run, bytes int64, err error) {
 	seen := map[string]bool{}
 	for _, r := range runs {
-		same := r.run // memory does not depend on the seed
-		same.ID, same.Seed = "", 0
-		key := fmt.Sprintf("%+v", same)
-		if seen[key] {
+		if seen[r.run.Alike()] {
 			continue
 		}
-		seen[key] = true
+		seen[r.run.Alike()] = true
 		n, err := model.Footprint(r.run, src, info)
 		if err != nil {
 			return most, 0, err
