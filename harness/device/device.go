@@ -22,7 +22,7 @@ type Info struct {
 	Driver    string `json:"driver,omitempty"`    // version of the GPU driver
 	Precision string `json:"precision,omitempty"` // precision in use; set by Session.Info
 	Layout    string `json:"layout,omitempty"`    // activation layout, the rule that chose it, and kernels that round differently
-	Bfloat16  bool   `json:"bfloat16"`            // whether the hardware computes bf16 natively
+	Bfloat16  bool   `json:"bfloat16"`            // whether the hardware has instructions for bf16: auto chooses it
 	GPU       bool   `json:"gpu,omitempty"`       // true for any device that is not a CPU
 	Replicas  int    `json:"replicas,omitempty"`  // number of devices that share each step (data parallel); 0 for one
 	Launch    int    `json:"-"`                   // steps per Train call that keep the device busy: 1 on a CPU

@@ -70,14 +70,9 @@ var Devices = []Kind{
 	},
 	{
 		Name: "cpu", Old: []string{"onednn"}, Need: "cpu", Absent: func(Machine) error { return noKernels() }, Find: findOneDNN, Open: openCPU,
-		Without: "training uses the slow device ref, which takes hours instead of minutes",
-		Precisions: func(i device.Info) []device.Precision {
-			if i.Bfloat16 {
-				return []device.Precision{device.FP32, device.BF16}
-			}
-			return []device.Precision{device.FP32}
-		},
-		PerThread: 2e10, Several: true,
+		Without:    "training uses the slow device ref, which takes hours instead of minutes",
+		Precisions: func(device.Info) []device.Precision { return []device.Precision{device.FP32, device.BF16} },
+		PerThread:  2e10, Several: true,
 	},
 	{
 		Name: "ref", Absent: func(Machine) error { return nil },

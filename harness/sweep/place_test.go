@@ -13,6 +13,7 @@ import (
 
 	"depthlab/harness"
 	"depthlab/harness/device"
+	"depthlab/harness/device/ref"
 	"depthlab/harness/lock"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
@@ -27,7 +28,7 @@ func (d tensorCores) Open(p device.Programs, o device.Options) (device.Session, 
 	return d.Device.Open(p, o)
 }
 
-// halves is a device that prefers bf16, and computes in float32.
+// halves is a device with instructions for bf16, so that auto chooses it.
 type halves struct{ device.Device }
 
 func (d halves) Info() device.Info {
@@ -36,13 +37,9 @@ func (d halves) Info() device.Info {
 	return info
 }
 
-func (d halves) Open(p device.Programs, o device.Options) (device.Session, error) {
-	o.Precision = device.FP32
-	return d.Device.Open(p, o)
-}
-
-// With precision auto a run keeps the precision with which it was begun. A machine without that
-// precision does not train a begun run, and uses a finished one.
+// With precision auto a run keeps the precision with which it was begun, on a machine that would
+// choose another, too. A machine without that precision does not train a begun run, and uses a
+// finished one.
 func TestPrecisionStays(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(dev device.Device) *sweep.Sweep {
@@ -62,7 +59,7 @@ func TestPrecisionStays(t *testing.T) {
 	if err != nil || len(kept) == 0 {
 		t.Fatal("no checkpoint", err)
 	}
-	s := begin(sweeptest.Fast())
+	s := begin(ref.New())
 	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), id+" was begun in bf16, which this machine does not support") {
 		t.Errorf("error %v, want that bf16 is not supported", err)
 	}
@@ -72,11 +69,15 @@ func TestPrecisionStays(t *testing.T) {
 	if now, _ := filepath.Glob(filepath.Join(sweeptest.At(dir, id).Checkpoints(), "*")); len(now) != len(kept) {
 		t.Errorf("checkpoints %q became %q", kept, now)
 	}
-	if err := begin(halves{sweeptest.Fast()}).Run(context.Background()); err != nil {
+	s = begin(sweeptest.Fast())
+	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	if p := s.Plan.Runs[0].Precision; p != "bf16" {
+		t.Errorf("on a machine that prefers fp32 the run begun in bf16 became %s", p)
+	}
 	before := sweeptest.Outcome(t, dir)
-	if err := begin(sweeptest.Fast()).Run(context.Background()); err != nil {
+	if err := begin(ref.New()).Run(context.Background()); err != nil {
 		t.Errorf("finished runs of another machine: %v", err)
 	}
 	sweeptest.Same(t, dir, before)

@@ -26,7 +26,6 @@ func TestExtend(t *testing.T) {
 		}
 		for _, precision := range sweeptest.Precisions(dev) {
 			t.Run(name+"/"+precision, func(t *testing.T) {
-				sweeptest.Native(t, dev, precision)
 				bound := map[string]float64{"fp32": 1e-5, "bf16": 1e-2}[precision]
 				dir := t.TempDir()
 				s := sweeptest.New(t, extended, dir, dev, precision)

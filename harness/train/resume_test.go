@@ -105,7 +105,6 @@ func TestResume(t *testing.T) {
 	for name, dev := range sweeptest.Devices(t) {
 		for _, precision := range sweeptest.Precisions(dev) {
 			t.Run(name+"/"+precision, func(t *testing.T) {
-				sweeptest.Native(t, dev, precision)
 				whole := t.TempDir()
 				if err := sweeptest.New(t, sweeptest.Question, whole, dev, precision).Run(context.Background()); err != nil {
 					t.Fatal(err)

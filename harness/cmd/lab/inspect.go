@@ -68,11 +68,7 @@ func doctorDevices(m machine.Machine) (missing []error) {
 			continue
 		}
 		info := dev.Info()
-		native := "fp32"
-		if info.Bfloat16 {
-			native = "fp32, bf16"
-		}
-		fmt.Printf("device %-7s %s; %s\n", name, strings.TrimPrefix(info.Summary(), name+", "), native)
+		fmt.Printf("device %-7s %s; %s\n", name, strings.TrimPrefix(info.Summary(), name+", "), strings.Trim(fmt.Sprint(machine.Precisions(info)), "[]"))
 		if d, ok := dev.(interface{ Remark() string }); ok {
 			fmt.Printf("               %s\n", d.Remark())
 		}

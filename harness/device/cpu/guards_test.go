@@ -28,7 +28,7 @@ func TestGuards(t *testing.T) {
 	}
 	for _, where := range []guards{behind, before} {
 		for _, c := range all {
-			for _, p := range precisions(open(t)) {
+			for _, p := range precisions {
 				t.Run(fmt.Sprintf("%d %s of %d images of %d in %s", where, c.net, c.batch, c.size, p), func(t *testing.T) {
 					guarded = where
 					d, err := Open("", 1)

@@ -21,6 +21,19 @@ func avgPoolGrad256()
 func sumRows256()
 func sgd256()
 func peak256()
+func winograd256bf16()
+func winogradGradWeight256bf16()
+func direct256bf16()
+func directGradWeight256bf16()
+func normStatistics256bf16()
+func normApply256bf16()
+func normGradSums256bf16()
+func normGradApply256bf16()
+func maxPool256bf16()
+func maxPoolGrad256bf16()
+func avgPool256bf16()
+func avgPoolGrad256bf16()
+func sumRows256bf16()
 func winograd512()
 func winogradWeights512()
 func winogradGradWeight512()
@@ -71,6 +84,19 @@ var atavgPoolGrad256 uintptr
 var atsumRows256 uintptr
 var atsgd256 uintptr
 var atpeak256 uintptr
+var atwinograd256bf16 uintptr
+var atwinogradGradWeight256bf16 uintptr
+var atdirect256bf16 uintptr
+var atdirectGradWeight256bf16 uintptr
+var atnormStatistics256bf16 uintptr
+var atnormApply256bf16 uintptr
+var atnormGradSums256bf16 uintptr
+var atnormGradApply256bf16 uintptr
+var atmaxPool256bf16 uintptr
+var atmaxPoolGrad256bf16 uintptr
+var atavgPool256bf16 uintptr
+var atavgPoolGrad256bf16 uintptr
+var atsumRows256bf16 uintptr
 var atwinograd512 uintptr
 var atwinogradWeights512 uintptr
 var atwinogradGradWeight512 uintptr
@@ -121,6 +147,22 @@ var kernels256 = kernels{
 	sumRows:            atsumRows256,
 	sgd:                atsgd256,
 	peak:               atpeak256,
+}
+
+var kernels256bf16 = kernels{
+	winograd:           atwinograd256bf16,
+	winogradGradWeight: atwinogradGradWeight256bf16,
+	direct:             atdirect256bf16,
+	directGradWeight:   atdirectGradWeight256bf16,
+	normStatistics:     atnormStatistics256bf16,
+	normApply:          atnormApply256bf16,
+	normGradSums:       atnormGradSums256bf16,
+	normGradApply:      atnormGradApply256bf16,
+	maxPool:            atmaxPool256bf16,
+	maxPoolGrad:        atmaxPoolGrad256bf16,
+	avgPool:            atavgPool256bf16,
+	avgPoolGrad:        atavgPoolGrad256bf16,
+	sumRows:            atsumRows256bf16,
 }
 
 var kernels512 = kernels{

@@ -21,6 +21,19 @@ func avgPoolGrad128()
 func sumRows128()
 func sgd128()
 func peak128()
+func winograd128bf16()
+func winogradGradWeight128bf16()
+func direct128bf16()
+func directGradWeight128bf16()
+func normStatistics128bf16()
+func normApply128bf16()
+func normGradSums128bf16()
+func normGradApply128bf16()
+func maxPool128bf16()
+func maxPoolGrad128bf16()
+func avgPool128bf16()
+func avgPoolGrad128bf16()
+func sumRows128bf16()
 
 // Addresses of the functions.
 var atwinograd128 uintptr
@@ -40,6 +53,19 @@ var atavgPoolGrad128 uintptr
 var atsumRows128 uintptr
 var atsgd128 uintptr
 var atpeak128 uintptr
+var atwinograd128bf16 uintptr
+var atwinogradGradWeight128bf16 uintptr
+var atdirect128bf16 uintptr
+var atdirectGradWeight128bf16 uintptr
+var atnormStatistics128bf16 uintptr
+var atnormApply128bf16 uintptr
+var atnormGradSums128bf16 uintptr
+var atnormGradApply128bf16 uintptr
+var atmaxPool128bf16 uintptr
+var atmaxPoolGrad128bf16 uintptr
+var atavgPool128bf16 uintptr
+var atavgPoolGrad128bf16 uintptr
+var atsumRows128bf16 uintptr
 
 var kernels128 = kernels{
 	winograd:           atwinograd128,
@@ -59,6 +85,22 @@ var kernels128 = kernels{
 	sumRows:            atsumRows128,
 	sgd:                atsgd128,
 	peak:               atpeak128,
+}
+
+var kernels128bf16 = kernels{
+	winograd:           atwinograd128bf16,
+	winogradGradWeight: atwinogradGradWeight128bf16,
+	direct:             atdirect128bf16,
+	directGradWeight:   atdirectGradWeight128bf16,
+	normStatistics:     atnormStatistics128bf16,
+	normApply:          atnormApply128bf16,
+	normGradSums:       atnormGradSums128bf16,
+	normGradApply:      atnormGradApply128bf16,
+	maxPool:            atmaxPool128bf16,
+	maxPoolGrad:        atmaxPoolGrad128bf16,
+	avgPool:            atavgPool128bf16,
+	avgPoolGrad:        atavgPoolGrad128bf16,
+	sumRows:            atsumRows128bf16,
 }
 
 // Offsets of the fields of tasks in C. Another offset in Go is an index out of range, which the

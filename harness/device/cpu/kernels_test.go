@@ -70,7 +70,7 @@ func TestWide(t *testing.T) {
 // The kernels in C compute the same bits on any number of threads, and with AVX-512 as with
 // AVX2.
 func TestThreads(t *testing.T) {
-	for _, p := range precisions(open(t)) {
+	for _, p := range precisions {
 		want := trained(t, p, 1)
 		for _, threads := range []int{2, 4} {
 			equalBits(t, fmt.Sprintf("%s, %d threads", p, threads), trained(t, p, threads), want)

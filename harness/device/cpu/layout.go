@@ -36,8 +36,8 @@ var blockedLayouts = map[int]layout{
 // chooseLayout returns the wanted layout, or that of the rule: channels-last for bfloat16 with
 // AMX, whose convolutions have no other; else blocks as wide as a vector, which are fastest.
 // The rules are part of provenance (Info.Layout).
-func chooseLayout(d *Device, p device.Precision, wanted string) (layout, error) {
-	blocked := blockedLayouts[vectors(d.isa, f32).lanes]
+func chooseLayout(d *Device, p device.Precision, dtype int32, wanted string) (layout, error) {
+	blocked := blockedLayouts[vectors(d, dtype).lanes]
 	nhwc := layout{name: "nhwc", tag: tagNHWC}
 	switch wanted {
 	case "blocked":

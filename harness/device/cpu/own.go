@@ -46,7 +46,7 @@ type own struct {
 // ownKernels returns the kernels for a layout and a type of activations. oneDNN leaves Winograd's
 // convolutions, batch norms, and weight gradients of stride 2 to ours, which are faster.
 func ownKernels(d *Device, l layout, dtype int32) own {
-	k := vectors(d.isa, dtype)
+	k := vectors(d, dtype)
 	switch {
 	case d.lib == nil:
 		return k

@@ -19,7 +19,7 @@ const (
 // floating-point operations per second, and the memory bandwidth of adding two arrays, in
 // bytes read and written per second.
 func (d *Device) Peak() (flops, bytes float64, err error) {
-	own := vectors(d.isa, f32)
+	own := vectors(d, f32)
 	err = d.try(func() error {
 		m, err := allocate(3 * peakRow)
 		if err != nil {

@@ -43,14 +43,14 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 		if d.halves != nil {
 			return d.halves.Open(p, o)
 		}
-		if !infoOf(d).Bfloat16 {
-			return nil, &device.UnsupportedError{Device: name, What: "bf16 on this CPU (" + widest(d) + ")",
-				Hint: "use fp32 or auto: bf16 needs avx512_bf16"}
+		if d.lib != nil && !infoOf(d).Bfloat16 {
+			return nil, &device.UnsupportedError{Device: name, What: "bf16 by oneDNN on this CPU (" + widest(d) + ")",
+				Hint: "oneDNN needs avx512_bf16 for it; our own kernels do not, so unset " + EnvKernels}
 		}
 	default:
 		return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("precision %q", o.Precision), Hint: "use fp32 or bf16"}
 	}
-	l, err := chooseLayout(d, o.Precision, cmp.Or(o.Layout, os.Getenv(EnvLayout)))
+	l, err := chooseLayout(d, o.Precision, dtype, cmp.Or(o.Layout, os.Getenv(EnvLayout)))
 	if err != nil {
 		return nil, err
 	}

@@ -2,14 +2,16 @@
 
 package cpu
 
-// vectors are the kernels for an instruction set, avx512 or avx2, and a type of activations.
-// There are none for bfloat16 without AVX-512.
-func vectors(isa string, dtype int32) own {
+// vectors are the kernels of a device for a type of activations. In bfloat16, AVX-512 needs
+// AVX512-BF16; without, they are those for AVX2, which need no instruction for it.
+func vectors(d *Device, dtype int32) own {
 	switch {
-	case isa != avx512:
-		return own{kernels256, kernels256, 8, 4}
-	case dtype == bf16:
+	case dtype == bf16 && infoOf(d).Bfloat16:
 		return own{kernels512bf16, kernels512, 16, 2}
+	case dtype == bf16:
+		return own{kernels256bf16, kernels256, 8, 2}
+	case d.isa == avx512:
+		return own{kernels512, kernels512, 16, 4}
 	}
-	return own{kernels512, kernels512, 16, 4}
+	return own{kernels256, kernels256, 8, 4}
 }

@@ -24,16 +24,12 @@ import (
 	"depthlab/nets/program"
 )
 
-// Run checks a device against its contract, in each of these precisions. It skips
-// bfloat16 if the processor does not compute in it natively.
+// Run checks a device against its contract, in each of these precisions.
 func Run(t *testing.T, start func(testing.TB) device.Device, precisions ...device.Precision) {
 	for i, p := range precisions {
 		t.Run(string(p), func(t *testing.T) {
 			dev := start(t)
 			defer dev.Close()
-			if p == device.BF16 && !dev.Info().Bfloat16 {
-				testskip.Hardware(t, testskip.AVX512BF16)
-			}
 			s := &suite{dev: dev, precision: p}
 			t.Run("info", s.info)
 			t.Run("kernels", s.kernels)

@@ -39,21 +39,14 @@ func openWith(t testing.TB, o Options) *Device {
 	return d
 }
 
-// inBF16 makes the suite test bfloat16, too, which XLA's CPU plugin computes, but slowly.
-type inBF16 struct{ device.Device }
+// shared is a device that the suite does not close: it opens it for each precision, and the
+// test closes it at its end.
+type shared struct{ device.Device }
 
-func (d inBF16) Info() device.Info {
-	i := d.Device.Info()
-	i.Bfloat16 = true
-	return i
-}
-
-// Close does nothing: the suite opens the device for each precision, and the test closes
-// it at its end.
-func (d inBF16) Close() error { return nil }
+func (shared) Close() error { return nil }
 
 func TestDevice(t *testing.T) {
-	start := func(t testing.TB) device.Device { return inBF16{open(t, 0)} }
+	start := func(t testing.TB) device.Device { return shared{open(t, 0)} }
 	devicetest.Run(t, start, device.FP32, device.BF16)
 	devicetest.Golden(t, start)
 }

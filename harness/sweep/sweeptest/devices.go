@@ -70,18 +70,10 @@ func Libraries(t *testing.T) string {
 	return ""
 }
 
-// Precisions lists the precisions of a device on the best machine for it.
+// Precisions lists the precisions that a device computes fast.
 func Precisions(dev device.Device) []string {
 	if i := dev.Info(); i.Name == "cpu" || i.Bfloat16 {
 		return []string{"fp32", "bf16"}
 	}
 	return []string{"fp32"}
-}
-
-// Native skips a test if this machine does not compute a precision natively.
-func Native(t *testing.T, dev device.Device, precision string) {
-	t.Helper()
-	if precision == "bf16" && !dev.Info().Bfloat16 {
-		testskip.Hardware(t, testskip.AVX512BF16)
-	}
 }

@@ -108,7 +108,7 @@ INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 		*(float *)(to + c) = 0;
 }
 
-#ifdef BF16
+#ifdef __AVX512BF16__
 typedef uint16_t twice __attribute__((vector_size(2 * STORED), aligned(NUMBER), may_alias));
 typedef __bf16 factors __attribute__((vector_size(2 * STORED)));
 
@@ -161,7 +161,7 @@ INLINE const char *lay(const directTask *t, piece c, char *to, int paired) {
 		const char *x = t->x + bytes / t->plane * t->height * t->line + bytes % t->plane;
 		for (int64_t i = 0; i < rows; i++) {
 			int64_t from = (c.first * t->stride + i) * t->skip - t->before;
-#ifdef BF16
+#ifdef __AVX512BF16__
 			if (paired) {
 				pairs(t, x, from, to + i * TAPS * t->xRow);
 				continue;
@@ -253,7 +253,7 @@ INLINE void products(int n, const directTask *t, const char *x, const char *dy, 
 #pragma clang loop unroll(disable)
 	for (; pixels > 0; pixels--, table++) {
 		const char *number = x + (*table)[0], *d = dy + (*table)[1];
-#ifdef BF16
+#ifdef __AVX512BF16__
 		if (paired) {
 			twice v = zip(*(const words *)d, *(const words *)(d + STORED));
 			UNROLL for (int i = 0; i < n; i++)
@@ -310,6 +310,6 @@ INLINE void gradWeight(directTask *t, int paired) {
 // the window][number of the run][16 outputs].
 void directGradWeight(directTask *t) { gradWeight(t, 0); }
 
-#ifdef BF16
+#ifdef __AVX512BF16__
 void pairGradWeight(directTask *t) { gradWeight(t, 1); }
 #endif

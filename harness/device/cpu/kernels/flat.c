@@ -50,11 +50,14 @@ INLINE vec from(const char *p, int64_t left) {
 }
 
 INLINE void into(char *p, vec v, int64_t left) {
+	number part[V];
 	if (left >= STORED)
 		save(p, v);
-	else
+	else {
+		save(part, v);
 		for (int c = 0; c < left / NUMBER; c++)
-			((number *)p)[c] = v[c];
+			((number *)p)[c] = part[c];
+	}
 }
 
 // sumRows sums rows. The result may overwrite the first row.

@@ -24,8 +24,11 @@ X86 = "--target=x86_64-linux-gnu -mno-red-zone -mprfchw -mfma".split()
 ARM = "--target=aarch64-linux-gnu -mno-outline-atomics -mcmodel=tiny -ffixed-x18 -ffixed-x28".split()  # 28: Go's g
 AVX512 = "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512".split()
 TARGETS = {  # GOARCH: for each vector the end of the functions' names, and flags
-	"amd64": {"256": [*X86, "-mavx2"], "512": [*X86, *AVX512], "512bf16": [*X86, *AVX512, "-mavx512bf16", "-DBF16"]},
-	"arm64": {"128": ARM},
+	"amd64": {
+		"256": [*X86, "-mavx2"], "256bf16": [*X86, "-mavx2", "-DBF16"],
+		"512": [*X86, *AVX512], "512bf16": [*X86, *AVX512, "-mavx512bf16", "-DBF16"],
+	},
+	"arm64": {"128": ARM, "128bf16": [*ARM, "-DBF16"]},
 }
 KERNELS = {  # file: functions
 	"winograd.c": ["winograd", "winogradWeights"],
@@ -36,7 +39,7 @@ KERNELS = {  # file: functions
 	"flat.c": ["sumRows", "sgd", "peak"],
 }
 FLOATS = {"winogradWeights", "winogradGradSum", "sgd", "peak"}  # those without activations
-HALVES = {"pairGradWeight"}  # those for bfloat16 only
+PAIRS = {"pairGradWeight"}  # those that multiply pairs of bfloat16, for which there are instructions on 512bf16 only
 STRUCTS = 10  # number of structs that Go and C share
 STACK = 3500  # most bytes of stack of a kernel: call_*.s reserves 4096
 
@@ -45,7 +48,7 @@ RELATIVE = {
 	*"R_X86_64_PC32 R_X86_64_PLT32".split(),
 	*"R_AARCH64_LD_PREL_LO19 R_AARCH64_ADR_PREL_LO21 R_AARCH64_CALL26 R_AARCH64_JUMP26".split(),
 }
-ALIGN = {"256": 32, "512": 64, "512bf16": 64, "128": 16}  # alignment of functions: PCALIGN below, else that of Go's linker
+ALIGN = {"256": 32, "512": 64, "128": 16}  # alignment of functions: PCALIGN below, else that of Go's linker
 
 SCRIPT = """SECTIONS {
 	. = 0;
@@ -108,7 +111,8 @@ def tasks(flags):
 def functions(bits, source=None):
 	"""Returns the names of the functions of a source, or of all, for one kind of vector."""
 	names = KERNELS[source] if source else [name for names in KERNELS.values() for name in names]
-	return [name for name in names if name not in (FLOATS if bits.endswith("bf16") else HALVES)]
+	absent = (FLOATS if bits.endswith("bf16") else set()) | (set() if bits == "512bf16" else PAIRS)
+	return [name for name in names if name not in absent]
 
 
 def go(head, vectors, structs):
@@ -128,14 +132,14 @@ def go(head, vectors, structs):
 
 def assembly(arch, bits, flags):
 	"""Returns the functions for one kind of vector, and their addresses."""
-	code, addresses = "", ""
+	code, addresses, align = "", "", ALIGN[bits.removesuffix("bf16")]
 	for source in KERNELS:
 		with tempfile.TemporaryDirectory() as tmp:
 			obj = pathlib.Path(tmp) / "k.o"
 			run("clang-19", *COMMON, *flags, "-ffunction-sections", "-c", HERE / source, "-o", obj)
 			for name in functions(bits, source):
-				body, stack = kernel(obj, name, ALIGN[bits])
-				code += text(name + bits, body, stack, arch, ALIGN[bits])
+				body, stack = kernel(obj, name, align)
+				code += text(name + bits, body, stack, arch, align)
 				addresses += f"\nDATA ·at{name}{bits}(SB)/8, $·{name}{bits}(SB)\nGLOBL ·at{name}{bits}(SB), RODATA, $8\n"
 				print(f"{name}{bits}: {len(body)} bytes, {stack} of stack")
 	return code + addresses

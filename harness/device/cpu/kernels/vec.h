@@ -71,7 +71,14 @@ INLINE vec load(const void *p) { return (vec)(__builtin_convertvector(*(const wo
 #else
 INLINE vec load(const void *p) { return at(p); }
 #endif
+#if defined BF16 && !defined __AVX512BF16__ // no instruction rounds to bfloat16
+INLINE void save(void *p, vec v) { // to the nearest, and to an even number between two; NaN stays NaN
+	mask bits = (mask)v, nearest = bits + 0x7fff + (bits >> 16 & 1), nan = v != v;
+	*(words *)p = __builtin_convertvector(((nan & (bits | 0x400000)) | (~nan & nearest)) >> 16, words);
+}
+#else
 INLINE void save(void *p, vec v) { *(numbers *)p = __builtin_convertvector(v, numbers); }
+#endif
 INLINE vec fma(vec a, vec b, vec c) { return __builtin_elementwise_fma(a, b, c); } // a b + c, rounded once
 INLINE vec fnma(vec a, vec b, vec c) { return __builtin_elementwise_fma(-a, b, c); } // c - a b
 
