@@ -44,7 +44,7 @@ func TestDevices(t *testing.T) {
 		if info.Name != k.Name || warning != "" {
 			t.Errorf("%s opens %s and warns %q", k.Name, info.Name, warning)
 		}
-		if p := machine.Precisions(info); !slices.Contains(p, device.FP32) || slices.Contains(p, device.BF16) != (info.Bfloat16 || k.Name == "xla") {
+		if p := machine.Precisions(info); !slices.Contains(p, device.FP32) || slices.Contains(p, device.BF16) != (k.Name != "ref") {
 			t.Errorf("%s computes in %v", k.Name, p)
 		}
 		if err := dev.Close(); err != nil {

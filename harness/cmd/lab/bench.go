@@ -116,7 +116,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 		precisions = []device.Precision{flags.settle(info)}
 	}
 	if !info.Bfloat16 && len(precisions) == 2 {
-		say("bf16 is not timed: this CPU has no instructions for it")
+		say("bf16 is not timed, because this CPU has no instructions for it; --precision bf16 times it")
 		precisions = precisions[:1]
 	}
 	if !c.json {

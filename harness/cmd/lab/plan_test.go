@@ -60,7 +60,7 @@ func TestPlanHolds(t *testing.T) {
 				cmd, out, say := lab(dir, "plan", "--measure", "--json", "--device", c.device, file)
 				began := time.Now()
 				if err := cmd.Run(); err != nil {
-					testskip.Skip(t, "%v: %s", err, say) // bf16 on a CPU without it
+					testskip.Skip(t, "%v: %s", err, say) // xla without a plugin
 				}
 				measured := time.Since(began)
 				var plan struct{ Runs []predict.Estimate }

@@ -1,5 +1,5 @@
-// Package cpu computes Programs on a CPU with kernels of its own and, in bfloat16, with those
-// of the library oneDNN. Activations keep one layout, in float32 or bfloat16, from the
+// Package cpu computes Programs on a CPU with kernels of its own and, in bfloat16 on CPUs with
+// instructions for it, with those of the library oneDNN. Activations keep one layout, in float32 or bfloat16, from the
 // first convolution to the pool. Parameters, optimizer state, statistics and the loss are
 // float32 in plain order. Instructions that take little time are computed by their
 // definitions in Go.

@@ -35,7 +35,7 @@
 //
 //	dw[number][o] = sum over images and pixels of  x[corner + number] dy[o][pixel]
 //
-// In bfloat16, an instruction multiplies pairs of numbers and adds both products. So for
+// With AVX512-BF16, an instruction multiplies pairs of bfloat16 and adds both products. So for
 // stride 2 (pairGradWeight, 3 x 3) the pixels of dy are taken in pairs, and x is laid out as
 // the pairs of pixels that a tap multiplies with them:
 //
