@@ -75,8 +75,9 @@ func TestDevice(t *testing.T) {
 			}
 		})
 	}
+	native := open(t).Info().Bfloat16
 	halves := func(name, layout string) {
-		if infoOf(open(t)).Bfloat16 {
+		if native {
 			suite(name, layout, openOneDNN, device.BF16)
 			return
 		}
@@ -270,6 +271,12 @@ func TestErrors(t *testing.T) {
 	t.Setenv(EnvLibrary, "/nonexistent.so")
 	if _, err := Find("."); err == nil {
 		t.Error("a library that is not there is found")
+	}
+	t.Setenv(EnvLibrary, "")
+	t.Setenv(EnvKernels, "library")
+	d = openOneDNN(t)
+	if _, err := d.Open(device.Programs{Train: p}, device.Options{Precision: device.BF16}); !d.Info().Bfloat16 && !errors.As(err, &u) {
+		t.Errorf("bf16 by oneDNN without instructions for it: %v", err)
 	}
 }
 
