@@ -13,5 +13,5 @@ import generate
 generate.HERE, generate.PACKAGE = HERE, "photo"
 generate.KERNELS = {"resize.c": ["across", "down", "split"]}
 generate.STRUCTS = 3  # one task each
-generate.TARGETS["amd64"] = {"256": generate.TARGETS["amd64"]["256"]}
+generate.TARGETS = {"amd64": {"256": generate.TARGETS["amd64"]["256"]}, "arm64": {"128": generate.TARGETS["arm64"]["128"]}}
 generate.main(pathlib.Path(sys.argv[1]))
