@@ -40,8 +40,6 @@ func TestValidate(t *testing.T) {
 				continue
 			}
 			t.Run(name+"/"+precision, func(t *testing.T) {
-				if name != "xla" { // xla computes bfloat16 on a CPU, too, but slowly
-				}
 				if err := sweeptest.New(t, sweeptest.Question, t.TempDir(), check.Validating{Device: dev, Every: 3}, precision).Run(context.Background()); err != nil {
 					t.Error(err)
 				}

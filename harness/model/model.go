@@ -215,7 +215,7 @@ func Geometry(src *data.Source) nets.Config {
 }
 
 // Resolve sets a run's precision: to that of the command line unless it is "", and auto to
-// bf16 if the device computes it natively, else to fp32.
+// bf16 if the device has instructions for it, else to fp32.
 func Resolve(r *experiments.Run, info device.Info, precision string) {
 	if precision != "" {
 		r.Precision = precision
