@@ -61,7 +61,10 @@ type Shown struct {
 	set     string
 	began   time.Time
 	printed time.Time
-	marks   []mark // recent times and steps, to compute the speed
+	marks   []mark        // recent times and steps, to compute the speed; without the time of tests
+	tested  mark          // end of the last test
+	testing time.Duration // time of tests that slower does not contain yet
+	slower  float64       // time of training and tests over that of training, between the last two tests
 }
 
 type mark struct {
@@ -106,7 +109,7 @@ func (p *Progress) Begin(run, of int, rec RunRecord, done int, left func(imagesP
 	nan, now := math.NaN(), p.now()
 	r := &Shown{
 		p: p, run: run, of: of, start: rec.Start, rec: rec, left: left, step: done,
-		metric: Metric{nan, nan, nan}, test: nan, began: now, printed: now, marks: []mark{{now, done}},
+		metric: Metric{nan, nan, nan}, test: nan, began: now, printed: now, marks: []mark{{now, done}}, slower: 1,
 	}
 	p.clear()
 	p.runs = append(p.runs, r)
@@ -156,6 +159,7 @@ func (r *Shown) Event(e Event) error {
 		r.metric.Rate = e.Rate
 		p.print(fmt.Sprintf("%s: step %d, rate is now %g", r.name(), e.Step, e.Rate))
 	case "eval":
+		r.skipTest(now)
 		r.test, r.set = number(e.Error), e.Set
 		p.print(fmt.Sprintf("%s: step %d, %s error %.2f %%", r.name(), e.Step, e.Set, r.test))
 	case "full":
@@ -245,7 +249,24 @@ func (r *Shown) mark(now time.Time) {
 	}
 }
 
-// speed is in images per second, 0 if unknown.
+// skipTest leaves the time since the last step, which a test took, out of the speed. It measures
+// how much tests slow the run down.
+func (r *Shown) skipTest(now time.Time) {
+	took := now.Sub(r.marks[len(r.marks)-1].at)
+	for i := range r.marks {
+		r.marks[i].at = r.marks[i].at.Add(took)
+	}
+	r.testing += took
+	if r.step == r.tested.step { // of another set of images: it counts with the next test
+		return
+	}
+	if whole := now.Sub(r.tested.at); r.tested.step > 0 && whole > r.testing {
+		r.slower = float64(whole) / float64(whole-r.testing)
+	}
+	r.tested, r.testing = mark{now, r.step}, 0
+}
+
+// speed is that of training, in images per second, 0 if unknown.
 func (r *Shown) speed() float64 {
 	a, b := r.marks[0], r.marks[len(r.marks)-1]
 	if s := b.at.Sub(a.at).Seconds(); s > 0 {
@@ -254,9 +275,9 @@ func (r *Shown) speed() float64 {
 	return 0
 }
 
-// rest is the remaining time of the run at this speed.
+// rest is the remaining time of the run at this speed, with its tests.
 func (r *Shown) rest(imagesPerS float64) time.Duration {
-	return time.Duration(float64((r.start.Steps-r.step)*r.start.Batch) / imagesPerS * float64(time.Second))
+	return time.Duration(float64((r.start.Steps-r.step)*r.start.Batch) / imagesPerS * r.slower * float64(time.Second))
 }
 
 // status lists what is known about the run, the most important first.
@@ -273,7 +294,7 @@ func (r *Shown) status() []string {
 		run := r.rest(v)
 		parts = append(parts, clock(run)+" left")
 		if r.left != nil && r.run < r.of {
-			all := r.left(v)
+			all := r.left(v / r.slower)
 			for _, x := range r.p.runs {
 				all += x.rest(cmp.Or(x.speed(), v))
 			}

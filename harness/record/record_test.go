@@ -437,6 +437,32 @@ func TestSeveralRuns(t *testing.T) {
 	}
 }
 
+// The speed is that of training. The remaining time has the tests, too.
+func TestSpeedWithoutTests(t *testing.T) {
+	at := time.Date(2015, 12, 10, 0, 0, 0, 0, time.UTC)
+	p := &Progress{now: func() time.Time { return at }}
+	r := p.Begin(1, 2, RunRecord{Start: Start{Net: "plain-56", Steps: 2000, Batch: 128}}, 500, func(v float64) time.Duration {
+		return time.Duration(128 * 1000 / v * float64(time.Second))
+	})
+	for step := 501; step <= 1010; step++ {
+		at = at.Add(time.Second)
+		r.Step(step, Metric{0.1, 2, 50})
+		if step%100 == 0 {
+			for _, set := range []string{"test", "validation"} {
+				at = at.Add(25 * time.Second)
+				r.Event(Event{Kind: "eval", Step: step, Set: set, Error: num(10)})
+			}
+		}
+		if got := strings.Join(r.status(), ", "); !strings.Contains(got, ", 128 images/s,") {
+			t.Fatalf("step %d: status %q, want 128 images/s", step, got)
+		}
+	}
+	// 100 steps and their two tests take 150 seconds: 990 steps are left, and 1000 of the next run.
+	if got := strings.Join(r.status(), ", "); !strings.Contains(got, "24m45s left, 49m45s for all") {
+		t.Errorf("status %q", got)
+	}
+}
+
 func TestProgressOnAFileWritesLines(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
