@@ -68,7 +68,7 @@ func doctorDevices(m machine.Machine) (missing []error) {
 			continue
 		}
 		info := dev.Info()
-		fmt.Printf("device %-7s %s; %s\n", name, strings.TrimPrefix(info.Summary(), name+", "), strings.Trim(fmt.Sprint(machine.Precisions(info)), "[]"))
+		fmt.Printf("device %-7s %s; %s\n", name, strings.TrimPrefix(info.Summary(), name+", "), list(machine.Precisions(info)))
 		if d, ok := dev.(interface{ Remark() string }); ok {
 			fmt.Printf("               %s\n", d.Remark())
 		}

@@ -311,7 +311,16 @@ func computes(info device.Info, precision string) error {
 	if slices.Contains(can, device.Precision(precision)) {
 		return nil
 	}
-	return usage("precision %s: the device %s on %s computes in %s; choose one of these or auto, or leave it out", precision, info.Name, info.Hardware, strings.Trim(fmt.Sprint(can), "[]"))
+	return usage("precision %s: the device %s on %s computes in %s; choose one of these or auto, or leave it out", precision, info.Name, info.Hardware, list(can))
+}
+
+// list joins precisions: "fp32, bf16".
+func list(all []device.Precision) string {
+	var names []string
+	for _, p := range all {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, ", ")
 }
 
 // openAll opens the device n times, for n runs at a time.

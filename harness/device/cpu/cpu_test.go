@@ -83,7 +83,7 @@ func TestDevice(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) { testskip.Hardware(t, testskip.AVX512BF16) })
 	}
-	suite("own", "", open, device.FP32, device.BF16)
+	suite("own", "", open, precisions...)
 	halves("beside oneDNN", "")
 	if !testskip.Everything() {
 		return
@@ -91,7 +91,7 @@ func TestDevice(t *testing.T) {
 	halves("beside oneDNN nhwc", "nhwc")
 	if here()[0] == avx512 {
 		t.Setenv(EnvCPU, avx2)
-		suite("avx2", "", open, device.FP32, device.BF16)
+		suite("avx2", "", open, precisions...)
 		t.Setenv(EnvCPU, "")
 	}
 	t.Setenv(EnvKernels, "library")

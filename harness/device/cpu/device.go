@@ -1,8 +1,8 @@
 // Package cpu computes Programs on a CPU with kernels of its own and, in bfloat16 on CPUs with
-// instructions for it, with those of the library oneDNN. Activations keep one layout, in float32 or bfloat16, from the
-// first convolution to the pool. Parameters, optimizer state, statistics and the loss are
-// float32 in plain order. Instructions that take little time are computed by their
-// definitions in Go.
+// instructions for it, with those of the library oneDNN. Activations keep one layout, in
+// float32 or bfloat16, from the first convolution to the pool. Parameters, optimizer state,
+// statistics and the loss are float32 in plain order. Instructions that take little time are
+// computed by their definitions in Go.
 //
 // Reference: the oneDNN developer guide, version 3.2, and oneapi/dnnl/dnnl.h.
 package cpu
@@ -54,7 +54,7 @@ func Open(library string, threads int) (device.Device, error) {
 		}
 		return d, nil
 	}
-	if library != "" && isa == avx512 && d.cpu.bfloat16() {
+	if library != "" && hasBfloat16(d) {
 		halves := *d
 		halves.descs = map[string]*desc{}
 		if err := halves.openLibrary(library); err != nil {
@@ -146,7 +146,7 @@ func infoOf(d *Device) device.Info {
 		Kernels:  Revision,
 		Launch:   1,
 	}
-	i.Bfloat16 = d.isa == avx512 && d.cpu.bfloat16()
+	i.Bfloat16 = hasBfloat16(d)
 	if d.lib != nil {
 		i.Library = d.lib.version
 	} else {
@@ -154,6 +154,10 @@ func infoOf(d *Device) device.Info {
 	}
 	return i
 }
+
+// hasBfloat16 reports whether the device uses the CPU's instructions for bfloat16. On other CPUs
+// with AVX-512 oneDNN emulates it, slower than float32.
+func hasBfloat16(d *Device) bool { return d.isa == avx512 && d.cpu.Flags["avx512_bf16"] }
 
 // Instructions is the instruction set whose kernels are used: "avx512", "avx2", "neon".
 func (d *Device) Instructions() string { return d.isa }
@@ -165,7 +169,7 @@ func widest(d *Device) string {
 		return d.isa
 	case d.lib != nil && d.cpu.amx():
 		return "amx"
-	case d.cpu.bfloat16():
+	case hasBfloat16(d):
 		return "avx512_bf16"
 	}
 	return avx512

@@ -71,7 +71,3 @@ func Missing() error {
 type processor struct{ device.Processor }
 
 func (c processor) amx() bool { return c.Flags["amx_bf16"] && c.Flags["amx_tile"] }
-
-// bfloat16 reports whether the CPU has instructions for bfloat16. On other CPUs with AVX-512
-// oneDNN emulates it, slower than float32.
-func (c processor) bfloat16() bool { return c.Flags["avx512_bf16"] }

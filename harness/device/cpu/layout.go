@@ -33,11 +33,19 @@ var blockedLayouts = map[int]layout{
 	16: {name: "nChw16c", tag: tagNChw16c, block: 16},
 }
 
+// activationType is the type in which activations are stored.
+func activationType(p device.Precision) int32 {
+	if p == device.BF16 {
+		return bf16
+	}
+	return f32
+}
+
 // chooseLayout returns the wanted layout, or that of the rule: channels-last for bfloat16 with
 // AMX, whose convolutions have no other; else blocks as wide as a vector, which are fastest.
 // The rules are part of provenance (Info.Layout).
-func chooseLayout(d *Device, p device.Precision, dtype int32, wanted string) (layout, error) {
-	blocked := blockedLayouts[vectors(d, dtype).lanes]
+func chooseLayout(d *Device, p device.Precision, wanted string) (layout, error) {
+	blocked := blockedLayouts[vectors(d, activationType(p)).lanes]
 	nhwc := layout{name: "nhwc", tag: tagNHWC}
 	switch wanted {
 	case "blocked":

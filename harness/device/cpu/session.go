@@ -35,22 +35,21 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	if o.Precision == "" {
 		o.Precision = device.FP32
 	}
-	dtype := int32(f32)
 	switch o.Precision {
 	case device.FP32:
 	case device.BF16:
-		dtype = bf16
 		if d.halves != nil {
 			return d.halves.Open(p, o)
 		}
-		if d.lib != nil && !infoOf(d).Bfloat16 {
+		if d.lib != nil && !hasBfloat16(d) {
 			return nil, &device.UnsupportedError{Device: name, What: "bf16 by oneDNN on this CPU (" + widest(d) + ")",
 				Hint: "oneDNN needs avx512_bf16 for it; our own kernels do not, so unset " + EnvKernels}
 		}
 	default:
 		return nil, &device.UnsupportedError{Device: name, What: fmt.Sprintf("precision %q", o.Precision), Hint: "use fp32 or bf16"}
 	}
-	l, err := chooseLayout(d, o.Precision, dtype, cmp.Or(o.Layout, os.Getenv(EnvLayout)))
+	dtype := activationType(o.Precision)
+	l, err := chooseLayout(d, o.Precision, cmp.Or(o.Layout, os.Getenv(EnvLayout)))
 	if err != nil {
 		return nil, err
 	}

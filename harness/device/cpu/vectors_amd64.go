@@ -6,7 +6,7 @@ package cpu
 // AVX512-BF16; without, they are those for AVX2, which need no instruction for it.
 func vectors(d *Device, dtype int32) own {
 	switch {
-	case dtype == bf16 && infoOf(d).Bfloat16:
+	case dtype == bf16 && hasBfloat16(d):
 		return own{kernels512bf16, kernels512, 16, 2}
 	case dtype == bf16:
 		return own{kernels256bf16, kernels256, 8, 2}

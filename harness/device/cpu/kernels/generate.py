@@ -39,7 +39,7 @@ KERNELS = {  # file: functions
 	"flat.c": ["sumRows", "sgd", "peak"],
 }
 FLOATS = {"winogradWeights", "winogradGradSum", "sgd", "peak"}  # those without activations
-PAIRS = {"pairGradWeight"}  # those that multiply pairs of bfloat16, for which there are instructions on 512bf16 only
+PAIRS = {"pairGradWeight"}  # those that need AVX512-BF16
 STRUCTS = 10  # number of structs that Go and C share
 STACK = 3500  # most bytes of stack of a kernel: call_*.s reserves 4096
 
