@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 d91ca1d993d9b6ecf55305b0"},
-		{"device/cpu", cpu.Revision, "4 d49fd6ea29f0d473a024f34d"},
+		{"device/cpu", cpu.Revision, "5 d3a477e4465c52aa32c280a3"},
 		{"device/xla/lower", lower.Revision, "2 83e0b1c34307700a20c9cc44"},
 	} {
 		got, err := fingerprint(c.folder)

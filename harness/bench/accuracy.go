@@ -1,4 +1,4 @@
-// Accuracy of the float32 gradient of one training step, compared with PyTorch's.
+// Accuracy of the gradient of one training step, compared with PyTorch's.
 
 package bench
 
@@ -23,23 +23,24 @@ import (
 //go:embed torch_gradient.py
 var torchGradient []byte
 
-// Routes are PyTorch's two ways to compute in float32 on a CPU, as torch_gradient.py names
+// Routes are PyTorch's two ways to compute on a CPU, as torch_gradient.py names
 // them: with oneDNN (mkldnn), and with its own kernels.
 var Routes = []string{"mkldnn", "native"}
 
 // AccuracyFactor times the error of PyTorch's worse route is the largest accepted error.
 const AccuracyFactor = 3
 
-// AccuracyResult holds relative errors of the float32 gradient of one training step,
+// AccuracyResult holds relative errors of the gradient of one training step in a precision,
 // compared with float64: the Euclidean norm of the difference over the norm of the gradient,
 // all parameters together.
 type AccuracyResult struct {
-	Net   string             `json:"net"`
-	Data  string             `json:"data"`
-	Batch int                `json:"batch"`
-	Torch string             `json:"torch"`        // version
-	Route map[string]float64 `json:"torch_errors"` // by route
-	Ours  []DeviceAccuracy   `json:"ours"`
+	Net       string             `json:"net"`
+	Data      string             `json:"data"`
+	Precision string             `json:"precision"`
+	Batch     int                `json:"batch"`
+	Torch     string             `json:"torch"`        // version
+	Route     map[string]float64 `json:"torch_errors"` // by route
+	Ours      []DeviceAccuracy   `json:"ours"`
 }
 
 // DeviceAccuracy is the error of one of our devices.
@@ -69,12 +70,11 @@ func (r AccuracyResult) Inaccurate() error {
 	return nil
 }
 
-// Accuracy measures the gradient of the first step of a run in float32, on each device and
-// in PyTorch, which also computes it in float64. All use the same parameters and batch. python
+// Accuracy measures the gradient of the first step of a run in its precision, fp32 or bf16, on
+// each device and in PyTorch (bf16 by autocast), which also computes it in float64. All use the same parameters and batch. python
 // is the path of a Python with PyTorch.
 func Accuracy(ctx context.Context, run experiments.Run, src *data.Source, devices []device.Device, python string) (r AccuracyResult, err error) {
-	run.Precision = string(device.FP32)
-	r = AccuracyResult{Net: run.Net, Data: src.Title, Batch: run.Batch, Route: map[string]float64{}}
+	r = AccuracyResult{Net: run.Net, Data: src.Title, Precision: run.Precision, Batch: run.Batch, Route: map[string]float64{}}
 	dir, err := os.MkdirTemp("", "depthlab-accuracy")
 	if err != nil {
 		return r, err
@@ -93,7 +93,7 @@ func Accuracy(ctx context.Context, run experiments.Run, src *data.Source, device
 	}
 	out := filepath.Join(dir, "torch.safetensors")
 	torch, err := startRival(ctx, "torch", python, torchGradient, nil, run.Net,
-		strconv.Itoa(run.BatchNorm.Group), fmt.Sprint(float64(float32(run.BatchNorm.Eps))), steps[0], out)
+		strconv.Itoa(run.BatchNorm.Group), fmt.Sprint(float64(float32(run.BatchNorm.Eps))), steps[0], out, run.Precision)
 	if err != nil {
 		return r, fmt.Errorf("PyTorch: %w", err)
 	}

@@ -70,7 +70,7 @@ func TestAccuracy(t *testing.T) {
 		{1, 1.02, 1.01, 0.5, 0.03, true}, // our gradient is half of float64's
 	} {
 		file := answer(t, run, src, map[string]float32{"float64": c.exact, "mkldnn": c.mkldnn, "native": c.native})
-		python := fakePython(t, `[ "$2 $3" = "plain-8 2" ] || exit 1
+		python := fakePython(t, `[ "$2 $3 $7" = "plain-8 2 fp32" ] || exit 1
 cp `+file+` "$6" && echo ready 2.11`)
 		r, err := Accuracy(context.Background(), run, src, []device.Device{ref.New()}, python)
 		if err != nil {

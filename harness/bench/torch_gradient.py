@@ -1,11 +1,12 @@
 # The gradient of one training step in PyTorch: in float64, as the reference, and in
-# float32 by PyTorch's two routes on a CPU: mkldnn (oneDNN) and its own kernels.
+# float32, or in bfloat16 by autocast, by PyTorch's two routes on a CPU: mkldnn (oneDNN) and
+# its own kernels.
 #
-#   python torch_gradient.py NET GROUP EPS STEP OUT
+#   python torch_gradient.py NET GROUP EPS STEP OUT PRECISION
 #
 # STEP is a file written by "lab step": input, label and param.NAME. OUT will hold
 # float64.NAME (rounded to float32), mkldnn.NAME and native.NAME. GROUP images share batch
-# norm statistics; 0 means the whole batch.
+# norm statistics; 0 means the whole batch. PRECISION is fp32 or bf16.
 #
 # Prints "ready VERSION" when OUT is written, or "skip REASON". Needs: pip
 # install torch numpy
@@ -13,7 +14,7 @@ import json
 import struct
 import sys
 
-net, group, eps, step, out = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:6]
+net, group, eps, step, out, precision = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:7]
 family, *variant = net.split("/")
 family, depth = family.split("-")[0], int(family.split("-")[1])
 shortcut = "none" if family == "plain" else next((v for v in variant if v in ("B", "C")), "A")
@@ -79,8 +80,9 @@ def forward(p, x):
 
 def gradient(tensors, dtype):
     p = {n.removeprefix("param."): torch.tensor(x, dtype=dtype, requires_grad=True) for n, x in tensors.items() if n.startswith("param.")}
-    logits = forward(p, torch.tensor(tensors["input"], dtype=dtype))
-    F.cross_entropy(logits, torch.tensor(tensors["label"], dtype=torch.long)).backward()
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16" and dtype == torch.float32):
+        logits = forward(p, torch.tensor(tensors["input"], dtype=dtype))
+    F.cross_entropy(logits.to(dtype), torch.tensor(tensors["label"], dtype=torch.long)).backward()
     return {name: x.grad.to(torch.float32).numpy() for name, x in p.items()}
 
 

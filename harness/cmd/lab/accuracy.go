@@ -3,11 +3,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"depthlab/experiments"
 	"depthlab/harness/bench"
@@ -25,11 +27,12 @@ func benchAccuracy(ctx context.Context, c *call, flags deviceFlags, archs []nets
 	if torch == "" {
 		return usage("--accuracy: --against-torch is missing; expected a Python with PyTorch, which computes the gradient in float64")
 	}
-	if p := *flags.precision; p != "" && p != string(device.FP32) {
-		return usage("--accuracy --precision %s: only fp32 is measured", p)
+	precision := device.Precision(cmp.Or(*flags.precision, string(device.FP32)))
+	if precision != device.FP32 && precision != device.BF16 {
+		return usage("--accuracy --precision %s: only fp32 and bf16 are measured", precision)
 	}
 	m := c.machine()
-	devices, err := accuracyDevices(m, flags)
+	devices, err := accuracyDevices(m, flags, precision)
 	defer func() { err = errors.Join(err, closeAll(devices)) }()
 	if err != nil {
 		return err
@@ -47,7 +50,9 @@ func benchAccuracy(ctx context.Context, c *call, flags deviceFlags, archs []nets
 		if err != nil {
 			return err
 		}
-		r, err := bench.Accuracy(ctx, q.Plans[0].Runs[0], src, devices, torch)
+		run := q.Plans[0].Runs[0]
+		run.Precision = string(precision)
+		r, err := bench.Accuracy(ctx, run, src, devices, torch)
 		if err != nil {
 			return fmt.Errorf("accuracy of %s: %w", net, err)
 		}
@@ -72,8 +77,9 @@ func printAccuracy(r bench.AccuracyResult) {
 	}
 }
 
-// accuracyDevices opens the device of the flags; for auto all that this machine has.
-func accuracyDevices(m machine.Machine, flags deviceFlags) ([]device.Device, error) {
+// accuracyDevices opens the device of the flags; for auto all of this machine that compute in the
+// precision.
+func accuracyDevices(m machine.Machine, flags deviceFlags, p device.Precision) ([]device.Device, error) {
 	if *flags.name != "auto" {
 		dev, err := flags.open(m, nil)
 		if err != nil {
@@ -86,6 +92,13 @@ func accuracyDevices(m machine.Machine, flags deviceFlags) ([]device.Device, err
 		dev, _, err := m.Open(k.Name)
 		if err != nil {
 			say("device %s is not measured: %v", k.Name, err)
+			continue
+		}
+		if !slices.Contains(machine.Precisions(dev.Info()), p) {
+			say("device %s is not measured: it does not compute in %s", k.Name, p)
+			if err := dev.Close(); err != nil {
+				return all, err
+			}
 			continue
 		}
 		all = append(all, dev)

@@ -40,11 +40,11 @@ memory. The operations of a convolution are counted by its definition, of which 
 needs a quarter. Where ours is limited to AVX2 (DEPTHLAB_CPU=avx2, or a CPU without
 AVX-512), the others are limited to it, too.
 
-With --accuracy: the gradient of one training step in fp32 (the paper's recipe
-on CIFAR-10, seed 0, initial weights, first batch of 128) against the same step
-in float64 by PyTorch: the norm of the difference over the norm, of all
-parameters together; beside it PyTorch's float32 with mkldnn and without
-(native). Every device of this machine is measured, unless --device names one.
+With --accuracy: the gradient of one training step in fp32, or in bf16 with
+--precision bf16 (the paper's recipe on CIFAR-10, seed 0, initial weights, first
+batch of 128) against the same step in float64 by PyTorch: the norm of the
+difference over the norm, of all parameters together; beside it PyTorch's with
+mkldnn and without (native), in float32 or by autocast to bfloat16. Every device of this machine is measured, unless --device names one.
 The command fails if our error is more than 3 times the larger one of PyTorch's.
 `
 

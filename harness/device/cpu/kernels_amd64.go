@@ -22,6 +22,7 @@ func sumRows256()
 func sgd256()
 func peak256()
 func winograd256bf16()
+func winogradWeights256bf16()
 func winogradGradWeight256bf16()
 func direct256bf16()
 func directGradWeight256bf16()
@@ -52,6 +53,7 @@ func sumRows512()
 func sgd512()
 func peak512()
 func winograd512bf16()
+func winogradWeights512bf16()
 func winogradGradWeight512bf16()
 func direct512bf16()
 func directGradWeight512bf16()
@@ -85,6 +87,7 @@ var atsumRows256 uintptr
 var atsgd256 uintptr
 var atpeak256 uintptr
 var atwinograd256bf16 uintptr
+var atwinogradWeights256bf16 uintptr
 var atwinogradGradWeight256bf16 uintptr
 var atdirect256bf16 uintptr
 var atdirectGradWeight256bf16 uintptr
@@ -115,6 +118,7 @@ var atsumRows512 uintptr
 var atsgd512 uintptr
 var atpeak512 uintptr
 var atwinograd512bf16 uintptr
+var atwinogradWeights512bf16 uintptr
 var atwinogradGradWeight512bf16 uintptr
 var atdirect512bf16 uintptr
 var atdirectGradWeight512bf16 uintptr
@@ -151,6 +155,7 @@ var kernels256 = kernels{
 
 var kernels256bf16 = kernels{
 	winograd:           atwinograd256bf16,
+	winogradWeights:    atwinogradWeights256bf16,
 	winogradGradWeight: atwinogradGradWeight256bf16,
 	direct:             atdirect256bf16,
 	directGradWeight:   atdirectGradWeight256bf16,
@@ -187,6 +192,7 @@ var kernels512 = kernels{
 
 var kernels512bf16 = kernels{
 	winograd:           atwinograd512bf16,
+	winogradWeights:    atwinogradWeights512bf16,
 	winogradGradWeight: atwinogradGradWeight512bf16,
 	direct:             atdirect512bf16,
 	directGradWeight:   atdirectGradWeight512bf16,

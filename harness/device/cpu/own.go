@@ -64,6 +64,15 @@ func ownKernels(d *Device, l layout, dtype int32) own {
 func (o own) pixel() int64  { return int64(4 * o.lanes) }
 func (o own) stored() int64 { return int64(o.number * o.lanes) }
 
+// pair is how many numbers of a transformed tile are multiplied together: 2 bfloat16 with
+// AVX512-BF16, else 1 float32.
+func (o own) pair() int64 {
+	if o.pairGradWeight != 0 {
+		return 2
+	}
+	return 1
+}
+
 // tileRows is the number of rows of a matrix product that a kernel keeps in registers: PIXELS
 // in kernels/direct.c.
 func (o own) tileRows() int {

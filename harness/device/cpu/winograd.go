@@ -123,7 +123,7 @@ func winogradProduct(c *compiler, i, j int, wt winogradWeightsTask) error {
 	t.padded = t.padBlock * t.inBlocks * int64(n)
 	t.images, t.group = int64(x[0]), int64(n)
 	t.count = (t.images + t.group - 1) / t.group
-	t.position = t.inBlocks*tileGroup*pixel + line
+	t.position = t.inBlocks*tileGroup*pixel/c.own.pair() + line
 	const product = (tileGroup + 1) * line // bytes of a position of the products
 	switch small := x[1] == channels && y[1] == channels; {
 	case !small:
@@ -135,7 +135,8 @@ func winogradProduct(c *compiler, i, j int, wt winogradWeightsTask) error {
 		t.padded += product
 		t.transformed = -product
 	default:
-		t.transformed = 0 // the products overwrite the transformed tiles
+		t.transformed = 0 // the products overwrite the transformed tiles of their position
+		t.position = product
 	}
 	t.threadScratch += t.padded + positions*product
 	scratch, err := paddedScratch(c, padKey{c.own.winograd, x[1], x[2], x[3], t.threadScratch})
@@ -149,9 +150,9 @@ func winogradProduct(c *compiler, i, j int, wt winogradWeightsTask) error {
 	t.scratch, t.table = uintptr(scratch.at(0)), uintptr(table.at(0))
 
 	wt.count, wt.inBlocks = t.inBlocks*t.outBlocks, t.inBlocks
-	u := c.space(t.outBlocks * positions * int64(x[1]*channels*4+line)) // weightsPosition in kernels/winograd.h
+	u := c.space(t.outBlocks * positions * (int64(x[1]*channels*4)/c.own.pair() + line)) // weightsPosition in kernels/winograd.h
 	first := max(0, -8*wt.tap)
-	if err := launch(c, c.own.floats.winogradWeights, winogradName, &wt, func() { wt.w, wt.u = w.address(first), u.address(0) }); err != nil {
+	if err := launch(c, c.own.winogradWeights, winogradName, &wt, func() { wt.w, wt.u = w.address(first), u.address(0) }); err != nil {
 		return err
 	}
 	return launch(c, c.own.winograd, winogradName, &t, func() { t.x, t.y, t.weights = xm.address(0), ym.address(0), u.address(0) })
@@ -169,7 +170,8 @@ func winogradGradWeight(c *compiler) error {
 	t.padRow = int64(roundUp(x[3], 4)+2) * pixel
 	t.padBlock = t.padRow * int64(roundUp(x[2], 4)+2)
 	t.padded, t.paddedGradient = t.padBlock*t.inBlocks, t.padBlock*yBlocks
-	perImage := positions * tiles * pixel * (t.inBlocks + yBlocks) // transformed
+	steps := (tiles + c.own.pair() - 1) / c.own.pair()
+	perImage := positions * steps * pixel * (t.inBlocks + yBlocks) // transformed
 	t.groups, t.images = tiles, int64(x[0])
 	pieces := int64(x[1] / channels * (y[1] / channels))
 	t.chunk = pieces * positions * channels * channels * 4
@@ -179,7 +181,7 @@ func winogradGradWeight(c *compiler) error {
 	}
 	t.count = int64(chunkCount(c, x, perThread))
 	t.group = min(max(transformedBytes/perImage, (groupTiles+tiles-1)/tiles), (t.images+t.count-1)/t.count)
-	t.tileRow = t.group * tiles * pixel
+	t.tileRow = t.group * steps * pixel
 	t.position, t.gradientPosition = t.inBlocks*t.tileRow+line, yBlocks*t.tileRow+line
 	t.transformed = positions * t.position
 	t.threadScratch = t.padded + t.paddedGradient + t.transformed + positions*t.gradientPosition

@@ -109,14 +109,6 @@ INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 }
 
 #ifdef __AVX512BF16__
-typedef uint16_t twice __attribute__((vector_size(2 * STORED), aligned(NUMBER), may_alias));
-typedef __bf16 factors __attribute__((vector_size(2 * STORED)));
-
-// zip returns the pairs of numbers of two pixels.
-INLINE twice zip(words a, words b) {
-	return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-
 // pairs lays out row i of x as pairs for each tap.
 INLINE void pairs(const directTask *t, const char *x, int64_t i, char *to) {
 	for (int64_t tap = 0; tap < TAPS; tap++)
@@ -127,12 +119,6 @@ INLINE void pairs(const directTask *t, const char *x, int64_t i, char *to) {
 					p[k] = *(const words *)(x + i * t->line + column * STORED);
 			*(twice *)to = zip(p[0], p[1]);
 		}
-}
-
-// multiply is a pair of numbers of x times pairs of dy, plus sum.
-INLINE vec multiply(const char *x, twice dy, vec sum) {
-	typedef int32_t pair __attribute__((vector_size(2 * STORED)));
-	return (vec)__builtin_ia32_dpbf16ps_512(sum, (factors)dy, (factors)(*(const int32_t *)x - (pair){}));
 }
 #endif
 
@@ -255,9 +241,9 @@ INLINE void products(int n, const directTask *t, const char *x, const char *dy, 
 		const char *number = x + (*table)[0], *d = dy + (*table)[1];
 #ifdef __AVX512BF16__
 		if (paired) {
-			twice v = zip(*(const words *)d, *(const words *)(d + STORED));
+			vec v = (vec)zip(*(const words *)d, *(const words *)(d + STORED));
 			UNROLL for (int i = 0; i < n; i++)
-				s[i][0] = multiply(number + 4 * i, v, s[i][0]);
+				s[i][0] = mulAdd(number + 4 * i, v, s[i][0]);
 			continue;
 		}
 #endif

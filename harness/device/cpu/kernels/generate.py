@@ -38,7 +38,7 @@ KERNELS = {  # file: functions
 	"pool.c": ["maxPool", "maxPoolGrad", "avgPool", "avgPoolGrad"],
 	"flat.c": ["sumRows", "sgd", "peak"],
 }
-FLOATS = {"winogradWeights", "winogradGradSum", "sgd", "peak"}  # those without activations
+FLOATS = {"winogradGradSum", "sgd", "peak"}  # those without activations
 PAIRS = {"pairGradWeight"}  # those that need AVX512-BF16
 STRUCTS = 10  # number of structs that Go and C share
 STACK = 3500  # most bytes of stack of a kernel: call_*.s reserves 4096

@@ -8,7 +8,7 @@
 //
 //	[position 36][block][tile][V channels]
 //
-// and they are multiplied as matrices (inputs x tiles) (tiles x outputs), 16 inputs by
+// (with AVX512-BF16 [position 36][block][two tiles of an image][V channels][2]), and they are multiplied as matrices (inputs x tiles) (tiles x outputs), 16 inputs by
 // 16 outputs. The layout of the sums of a chunk is
 //
 //	[16 outputs][16 inputs][position 36][16 inputs][16 outputs]
@@ -30,12 +30,12 @@ enum {
 INLINE void expand(const vec y[4], vec to[6]) {
 	to[0] = y[0];
 	to[1] = y[3];
-	PAIR(fma(y[2], all(.5f), y[0]), fma(y[3], all(.5f), y[1]), all(A), to[2], to[3]);
-	PAIR(fma(y[2], all(2), y[0]), fma(y[3], all(2), y[1]), all(B), to[4], to[5]);
+	BOTH(fma(y[2], all(.5f), y[0]), fma(y[3], all(.5f), y[1]), all(A), to[2], to[3]);
+	BOTH(fma(y[2], all(2), y[0]), fma(y[3], all(2), y[1]), all(B), to[4], to[5]);
 }
 
-// expandTile is A dy A' for the tile of dy at p, V channels of it.
-INLINE void expandTile(const char *p, int64_t row, char *to, int64_t position) {
+// expandTile is A dy A' for the tile of dy at p, V channels of it: the first or second factors at to.
+INLINE void expandTile(const char *p, int64_t row, char *to, int64_t position, int second) {
 	vec m[6][4];
 	UNROLL for (int c = 0; c < 4; c++) {
 		vec y[4], r[6];
@@ -49,14 +49,14 @@ INLINE void expandTile(const char *p, int64_t row, char *to, int64_t position) {
 		vec r[6];
 		expand(m[i], r);
 		UNROLL for (int j = 0; j < 6; j++)
-			put(to + (6 * i + j) * position, r[j]);
+			factor(to + (6 * i + j) * position, r[j], second);
 	}
 }
 
 // ahead returns the address from which a pass over tiles prefetches the next images, one
 // cache line for each tile: x in the first passes, then dy, then nothing (a step of 0).
 INLINE const char *ahead(const winogradTask *t, int64_t image, int64_t tiles, int64_t pass, int64_t *step) {
-	int64_t passesX = t->inBlocks * STORED / 4, passesY = t->outBlocks * OUT * STORED / 4;
+	int64_t passesX = t->inBlocks * STORED / 4 * PAIR, passesY = t->outBlocks * OUT * STORED / 4 * PAIR;
 	*step = pass < passesX + passesY ? LINE : 0;
 	if (pass < passesX)
 		return t->x + image * t->xImage + pass * tiles * LINE;
@@ -79,25 +79,41 @@ INLINE void products(int first, int n, const char *x, const char *dy, int64_t ti
 			w[o] = at(dy + o * tileRow);
 		UNROLL for (int i = 0; i < n; i++)
 			UNROLL for (int o = 0; o < OUT; o++)
-				s[i][o] = fma(all(*(const float *)(x + (first + i) / V * tileRow + (first + i) % V * 4)), w[o], s[i][o]);
+				s[i][o] = mulAdd(x + (first + i) / V * tileRow + (first + i) % V * 4, w[o], s[i][o]);
 	}
 	UNROLL for (int i = 0; i < n; i++)
 		UNROLL for (int o = 0; o < OUT; o++)
 			put(sums + i * ROW + o * PIXEL, s[i][o]);
 }
 
+// steps is the number of tiles of an image, or of pairs of them.
+INLINE int64_t steps(const winogradTask *t) { return (t->groups + PAIR - 1) / PAIR; }
+
+// transformBlock transforms the tiles of a block of x, or of dy. If their number is odd, the last
+// pair has zeros.
+INLINE void transformBlock(const winogradTask *t, const char *padded, char *to, int64_t position, int gradient) {
+	for (int64_t i = 0; i < t->groups; i += PAIR, to += PIXEL)
+		UNROLL for (int k = 0; k < PAIR; k++) {
+			if (i + k == t->groups)
+				for (int p = 0; p < 36; p++)
+					factor(to + p * position, all(0), k);
+			else if (gradient)
+				expandTile(padded + t->table[i + k][0], t->padRow, to, position, k);
+			else
+				tile(padded + t->table[i + k][0], t->padRow, to, position, k);
+		}
+}
+
 // transform lays out images [begin, end) with padding, and transforms their tiles.
 INLINE void transform(const winogradTask *t, int64_t begin, int64_t end, char *paddedX, char *paddedY, char *tx, char *ty) {
 	int64_t yBlocks = t->outBlocks * OUT;
-	for (int64_t image = begin; image < end; image++, tx += t->groups * PIXEL, ty += t->groups * PIXEL) {
+	for (int64_t image = begin; image < end; image++, tx += steps(t) * PIXEL, ty += steps(t) * PIXEL) {
 		lay(t, t->x + image * t->xImage, paddedX, t->inBlocks);
 		lay(t, t->y + image * t->yImage, paddedY, yBlocks);
 		for (int64_t b = 0; b < t->inBlocks; b++)
-			for (int64_t i = 0; i < t->groups; i++)
-				tile(paddedX + b * t->padBlock + t->table[i][0], t->padRow, tx + b * t->tileRow + i * PIXEL, t->position);
+			transformBlock(t, paddedX + b * t->padBlock, tx + b * t->tileRow, t->position, 0);
 		for (int64_t b = 0; b < yBlocks; b++)
-			for (int64_t i = 0; i < t->groups; i++)
-				expandTile(paddedY + b * t->padBlock + t->padRow + PIXEL + t->table[i][0], t->padRow, ty + b * t->tileRow + i * PIXEL, t->gradientPosition);
+			transformBlock(t, paddedY + b * t->padBlock + t->padRow + PIXEL, ty + b * t->tileRow, t->gradientPosition, 1);
 	}
 }
 
@@ -110,7 +126,7 @@ void winogradGradWeight(winogradTask *t) {
 		for (int64_t begin = first; begin < end; begin = last) {
 			last = begin + t->group < end ? begin + t->group : end;
 			transform(t, begin, last, paddedX, paddedY, tx, ty);
-			int64_t tiles = (last - begin) * t->groups, pass = 0, step;
+			int64_t tiles = (last - begin) * steps(t), pass = 0, step;
 			char *sums = t->weights + n * t->chunk;
 			for (int64_t o = 0; o < t->outBlocks; o++)
 				for (int64_t i = 0; i < t->inBlocks / OUT; i++)

@@ -82,5 +82,36 @@ INLINE void save(void *p, vec v) { *(numbers *)p = __builtin_convertvector(v, nu
 INLINE vec fma(vec a, vec b, vec c) { return __builtin_elementwise_fma(a, b, c); } // a b + c, rounded once
 INLINE vec fnma(vec a, vec b, vec c) { return __builtin_elementwise_fma(-a, b, c); } // c - a b
 
+// Matrix products. AVX512-BF16 multiplies pairs of bfloat16: an instruction adds two products to
+// each sum, which is float32.
+#if defined BF16 && defined __AVX512BF16__
+enum { PAIR = 2 }; // numbers that are multiplied together
+typedef uint16_t twice __attribute__((vector_size(PIXEL), aligned(NUMBER), may_alias));
+typedef __bf16 factors __attribute__((vector_size(PIXEL)));
+typedef int32_t pair __attribute__((vector_size(PIXEL)));
+
+// zip returns the pairs of the numbers of a and b.
+INLINE twice zip(words a, words b) {
+	return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+// mulAdd is the pair at x times the pairs w, plus sum.
+INLINE vec mulAdd(const void *x, vec w, vec sum) {
+	return (vec)__builtin_ia32_dpbf16ps_512(sum, (factors)w, (factors)(*(const int32_t *)x - (pair){}));
+}
+
+// factor stores v as the first or the second numbers of the pairs at p. The second come last.
+INLINE void factor(void *p, vec v, int second) {
+	if (!second)
+		save(p, v);
+	else
+		*(twice *)p = zip(*(const words *)p, (words)__builtin_convertvector(v, numbers));
+}
+#else
+enum { PAIR = 1 };
+INLINE vec mulAdd(const void *x, vec w, vec sum) { return fma(all(*(const float *)x), w, sum); }
+INLINE void factor(void *p, vec v, int second) { put(p, v); }
+#endif
+
 // take returns the next number of a counter that the threads share.
 INLINE int64_t take(int64_t *n) { return __atomic_fetch_add(n, 1, __ATOMIC_RELAXED); }

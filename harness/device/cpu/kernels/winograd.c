@@ -40,15 +40,15 @@ INLINE void untile(const char *m, char *y, int64_t row) {
 // outputs. The n x OUT sums stay in registers.
 INLINE void multiply(int n, const char *x, const char *u, int64_t inBlocks, char *to) {
 	vec sum[ROWS][OUT] = {};
-	for (; inBlocks > 0; inBlocks--, x += (GROUP - 1) * PIXEL)
+	for (; inBlocks > 0; inBlocks--, x += (GROUP - 1) * VALUES)
 #pragma clang loop unroll(disable)
-		for (int c = 0; c < V; c++, x += 4, u += 4 * OUTS) {
+		for (int c = 0; c < V; c += PAIR, x += 4, u += 4 * OUTS) {
 			vec w[OUT];
 			UNROLL for (int o = 0; o < OUT; o++)
 				w[o] = at(u + o * PIXEL);
 			UNROLL for (int t = 0; t < n; t++)
 				UNROLL for (int o = 0; o < OUT; o++)
-					sum[t][o] = fma(all(*(const float *)(x + t * PIXEL)), w[o], sum[t][o]);
+					sum[t][o] = mulAdd(x + t * VALUES, w[o], sum[t][o]);
 		}
 	UNROLL for (int t = 0; t < n; t++)
 		UNROLL for (int o = 0; o < OUT; o++)
@@ -58,9 +58,9 @@ INLINE void multiply(int n, const char *x, const char *u, int64_t inBlocks, char
 // multiplyGroup calls multiply for the GROUP tiles of a group.
 INLINE void multiplyGroup(const char *x, const char *u, int64_t inBlocks, char *to) {
 	for (int i = 0; i < WHOLE; i += ROWS)
-		multiply(ROWS, x + i * PIXEL, u, inBlocks, to + i * 4 * OUTS);
+		multiply(ROWS, x + i * VALUES, u, inBlocks, to + i * 4 * OUTS);
 	for (int i = WHOLE; i < GROUP; i += ROWS - 1)
-		multiply(ROWS - 1, x + i * PIXEL, u, inBlocks, to + i * 4 * OUTS);
+		multiply(ROWS - 1, x + i * VALUES, u, inBlocks, to + i * 4 * OUTS);
 }
 
 // nearer prefetches the pixels of y that tiles [from, to) will write.
@@ -88,8 +88,8 @@ void winograd(winogradTask *t) {
 		for (int64_t g = 0; g < t->groups; g++, table += GROUP) {
 			char *to = transformed;
 			for (int64_t b = 0; b < t->inBlocks; b++)
-				for (int i = 0; i < GROUP; i++, to += PIXEL)
-					tile(padded + b * t->padBlock + table[i][0], t->padRow, to, t->position);
+				for (int i = 0; i < GROUP; i++, to += VALUES)
+					tile(padded + b * t->padBlock + table[i][0], t->padRow, to, t->position, 0);
 			const char *u = t->weights;
 			for (int64_t o = 0; o < t->outBlocks; o++) {
 				char *yo = y + o * OUT * t->yBlock;
@@ -111,8 +111,8 @@ INLINE void weight(const vec w[3], vec u[6]) {
 	u[0] = w[0];
 	u[1] = w[2];
 	vec e = fma(w[2], all(-1.f / 3), w[0] * all(-2.f / 3)), f = fma(w[2], all(1.f / 3), w[0] * all(1.f / 6));
-	PAIR(e, w[1], all(-2.f / 3 * A), u[2], u[3]);
-	PAIR(f, w[1], all(B / 6), u[4], u[5]);
+	BOTH(e, w[1], all(-2.f / 3 * A), u[2], u[3]);
+	BOTH(f, w[1], all(B / 6), u[4], u[5]);
 }
 
 // winogradWeights is G w G'. It gathers the taps of one input as vectors of outputs first.
@@ -121,8 +121,8 @@ void winogradWeights(winogradWeightsTask *t) {
 	for (int64_t n; (n = take(&t->next)) < t->count;) {
 		int64_t out = n / t->inBlocks, in = n % t->inBlocks * V;
 		const char *w = t->w + out * OUTS * t->out + in * t->in;
-		char *u = t->u + out * 36 * position + in * 4 * OUTS;
-		for (int i = 0; i < V * OUT; i++, u += PIXEL) {
+		char *u = t->u + out * 36 * position + in / PAIR * 4 * OUTS;
+		for (int i = 0; i < V * OUT; i++) {
 			float taps[9][V];
 			for (int o = 0; o < V; o++)
 				UNROLL for (int k = 0; k < 9; k++)
@@ -138,7 +138,7 @@ void winogradWeights(winogradWeightsTask *t) {
 				vec r[6];
 				weight(m[k], r);
 				UNROLL for (int j = 0; j < 6; j++)
-					put(u + (6 * k + j) * position, r[j]);
+					factor(u + i / PAIR * PIXEL + (6 * k + j) * position, r[j], i % PAIR);
 			}
 		}
 	}

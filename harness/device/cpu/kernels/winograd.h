@@ -71,6 +71,7 @@
 enum {
 	GROUP = 16,                         // tiles that are multiplied together
 	POSITION = GROUP * 4 * OUTS + LINE, // stride in bytes between positions of the products
+	VALUES = PIXEL / PAIR,              // bytes of V numbers of a transformed tile
 };
 
 typedef struct winogradTask { // see winograd.go
@@ -90,10 +91,10 @@ typedef struct winogradTask { // see winograd.go
 } winogradTask;
 
 // weightsPosition is the stride in bytes between positions of the transformed weights.
-INLINE int64_t weightsPosition(int64_t inBlocks) { return inBlocks * V * 4 * OUTS + LINE; }
+INLINE int64_t weightsPosition(int64_t inBlocks) { return inBlocks * V / PAIR * 4 * OUTS + LINE; }
 
-// PAIR sets plus = e + r o and minus = e - r o: the values at the points r and -r.
-#define PAIR(e, o, r, plus, minus)  \
+// BOTH sets plus = e + r o and minus = e - r o: the values at the points r and -r.
+#define BOTH(e, o, r, plus, minus)  \
 	({                              \
 		vec e_ = (e), o_ = (o);     \
 		plus = fma(o_, r, e_);      \
@@ -104,12 +105,12 @@ INLINE int64_t weightsPosition(int64_t inBlocks) { return inBlocks * V * 4 * OUT
 INLINE void spread(const vec d[6], vec to[6]) {
 	to[0] = fnma(d[2], all(2.5f), d[4]) + d[0];
 	to[1] = fnma(d[3], all(2.5f), d[5]) + d[1];
-	PAIR(fma(d[2], all(-2), d[4]), fma(d[1], all(-2), d[3]), all(A), to[2], to[3]);
-	PAIR(fma(d[2], all(-.5f), d[4]), fma(d[1], all(-.5f), d[3]), all(B), to[4], to[5]);
+	BOTH(fma(d[2], all(-2), d[4]), fma(d[1], all(-2), d[3]), all(A), to[2], to[3]);
+	BOTH(fma(d[2], all(-.5f), d[4]), fma(d[1], all(-.5f), d[3]), all(B), to[4], to[5]);
 }
 
-// tile is B' d B for the tile of x at p, V channels of it.
-INLINE void tile(const char *p, int64_t row, char *to, int64_t position) {
+// tile is B' d B for the tile of x at p, V channels of it: the first or second factors at to.
+INLINE void tile(const char *p, int64_t row, char *to, int64_t position, int second) {
 	vec m[6][6];
 	UNROLL for (int c = 0; c < 6; c++) {
 		vec d[6], r[6];
@@ -123,7 +124,7 @@ INLINE void tile(const char *p, int64_t row, char *to, int64_t position) {
 		vec r[6];
 		spread(m[i], r);
 		UNROLL for (int j = 0; j < 6; j++)
-			put(to + (6 * i + j) * position, r[j]);
+			factor(to + (6 * i + j) * position, r[j], second);
 	}
 }
 
