@@ -91,7 +91,6 @@ func newFused(c *compiler, s kernel.Shape, group, k int) (*fused, error) {
 	if group == 0 {
 		group = s[0]
 	}
-	st := stridesIn(c, s)
 	lanes := c.own.lanes
 	f := &fused{c: c, group: group, C: s[1], lanes: lanes, total: make([]float64, 2*s[1])}
 	for ch := range s[1] {
@@ -100,11 +99,8 @@ func newFused(c *compiler, s kernel.Shape, group, k int) (*fused, error) {
 	t := &f.task
 	t.count, t.group, t.blocks = int64(s[0]), int64(group), int64(s[1]/lanes)
 	t.pixels, t.inverse = int64(s[2]*s[3]), 1/float32(s[2]*s[3])
-	t.pixel, t.image = int64(st.block*st.size), int64(s[1]*s[2]*s[3]*st.size)
-	t.block = int64(lanes * st.size) // channels-last
-	if st.block == lanes {
-		t.block = t.pixel * t.pixels
-	}
+	t.image = int64(s[1] * s[2] * s[3] * c.own.number)
+	t.pixel, t.block = blockStrides(c, s)
 	var err error
 	if f.mem, err = c.keep(int64(unsafe.Sizeof(*t))); err != nil {
 		return nil, err

@@ -303,6 +303,17 @@ func stridesOf(s kernel.Shape, block, size int) strides {
 	return strides{block: block, c: s[1], h: s[2], w: s[3], size: size}
 }
 
+// blockStrides returns the bytes between pixels, and between blocks of as many channels as a
+// vector has lanes, of an activation of shape s.
+func blockStrides(c *compiler, s kernel.Shape) (pixel, block int64) {
+	st := stridesIn(c, s)
+	pixel, block = int64(st.block*st.size), int64(c.own.lanes*st.size) // channels-last
+	if st.block == c.own.lanes {
+		block = pixel * int64(s[2]*s[3])
+	}
+	return pixel, block
+}
+
 // at is the byte offset of channel c of the first pixel of row h of image n.
 func (s strides) at(n, c, h int) int {
 	return ((((n*s.c+c)/s.block*s.h+h)*s.w)*s.block + c%s.block) * s.size

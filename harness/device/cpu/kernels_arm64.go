@@ -109,7 +109,7 @@ var kernels128bf16 = kernels{
 // Offsets of the fields of tasks in C. Another offset in Go is an index out of range, which the
 // compiler reports.
 
-var _ = [1]int{}[unsafe.Sizeof(winogradTask{})-232]
+var _ = [1]int{}[unsafe.Sizeof(winogradTask{})-256]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.next)-0]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.count)-8]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.threads)-16]
@@ -139,6 +139,9 @@ var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.chunk)-200]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.tileRow)-208]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.gradientPosition)-216]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.paddedGradient)-224]
+var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.xPixel)-232]
+var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.xBlock)-240]
+var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.yPixel)-248]
 
 var _ = [1]int{}[unsafe.Sizeof(winogradWeightsTask{})-64]
 var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.next)-0]

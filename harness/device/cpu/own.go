@@ -41,10 +41,13 @@ type own struct {
 	floats  kernels // for what is float32 in every precision: weights, linear layers
 	lanes   int     // floats of a vector = channels of a block
 	number  int     // bytes of an activation
+	pairs   int64   // numbers of a transformed tile that are multiplied together: 2 bfloat16, or 1 float32
 }
 
 // ownKernels returns the kernels for a layout and a type of activations. oneDNN leaves Winograd's
-// convolutions, batch norms, and weight gradients of stride 2 to ours, which are faster.
+// convolutions, batch norms, and weight gradients of stride 2 to ours, which are faster. In
+// channels-last, for AMX, it computes convolutions and input gradients itself, but its weight
+// gradients take twice as long as ours.
 func ownKernels(d *Device, l layout, dtype int32) own {
 	k := vectors(d, dtype)
 	switch {
@@ -54,8 +57,8 @@ func ownKernels(d *Device, l layout, dtype int32) own {
 		return own{number: k.number}
 	}
 	k.direct, k.maxPool, k.sumRows, k.floats.direct = 0, 0, 0, 0
-	if l.block != k.lanes { // only batch norm supports all layouts
-		k.winograd, k.winogradGradWeight, k.pairGradWeight = 0, 0, 0
+	if l.block != k.lanes { // only batch norm and this weight gradient support channels-last
+		k.winograd, k.pairGradWeight = 0, 0
 	}
 	return k
 }
@@ -63,15 +66,6 @@ func ownKernels(d *Device, l layout, dtype int32) own {
 // pixel is the bytes of a pixel of a block in float32, stored those of an activation.
 func (o own) pixel() int64  { return int64(4 * o.lanes) }
 func (o own) stored() int64 { return int64(o.number * o.lanes) }
-
-// pair is how many numbers of a transformed tile are multiplied together: 2 bfloat16 with
-// AVX512-BF16, else 1 float32.
-func (o own) pair() int64 {
-	if o.pairGradWeight != 0 {
-		return 2
-	}
-	return 1
-}
 
 // tileRows is the number of rows of a matrix product that a kernel keeps in registers: PIXELS
 // in kernels/direct.c.
@@ -84,11 +78,18 @@ func (o own) tileRows() int {
 
 // String names the kernels for provenance, because they round differently from others.
 func (o own) String() string {
+	winograd, what := o.winograd, "winograd 4x4 convolutions"
+	if winograd == 0 {
+		winograd, what = o.winogradGradWeight, "winograd 4x4 weight gradients"
+	}
+	if o.pairs == 2 {
+		what += " of bfloat16"
+	}
 	var names []string
 	for _, k := range []struct {
 		used uintptr
 		name string
-	}{{o.direct, "direct convolutions"}, {o.winograd, "winograd 4x4 convolutions"}, {o.normApply, "fused batch norms"}} {
+	}{{o.direct, "direct convolutions"}, {winograd, what}, {o.normApply, "fused batch norms"}} {
 		if k.used != 0 {
 			names = append(names, k.name)
 		}

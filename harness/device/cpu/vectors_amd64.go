@@ -7,11 +7,11 @@ package cpu
 func vectors(d *Device, dtype int32) own {
 	switch {
 	case dtype == bf16 && hasBfloat16(d):
-		return own{kernels512bf16, kernels512, 16, 2}
+		return own{kernels512bf16, kernels512, 16, 2, 2}
 	case dtype == bf16:
-		return own{kernels256bf16, kernels256, 8, 2}
+		return own{kernels256bf16, kernels256, 8, 2, 1}
 	case d.isa == avx512:
-		return own{kernels512, kernels512, 16, 4}
+		return own{kernels512, kernels512, 16, 4, 1}
 	}
-	return own{kernels256, kernels256, 8, 4}
+	return own{kernels256, kernels256, 8, 4, 1}
 }

@@ -1,7 +1,8 @@
 // 3x3 convolutions of stride 1, and their gradients, by Winograd's F(4x4, 3x3): tiles of 6x6
 // pixels, 4 pixels apart, and the weights are transformed linearly; then 36 multiplications,
 // one at each position, replace 144 (Lavin & Gray 2015, arXiv:1509.09308). kernels/winograd.h
-// has the mathematics. Everything is float32, except that x and y may be bfloat16.
+// has the mathematics. Everything is float32, except that x and y may be bfloat16, and with
+// AVX512-BF16 the factors of the multiplications.
 
 package cpu
 
@@ -32,6 +33,8 @@ type winogradTask struct {
 	tileRow          int64 // size of a block of a group's transformed tiles
 	gradientPosition int64 // stride between positions of transformed dy
 	paddedGradient   int64 // size in the scratch: a padded image of dy
+	xPixel, xBlock   int64 // strides of x, and of dy, which may be channels-last
+	yPixel           int64
 }
 
 // winogradWeightsTask is the task of winogradWeights. A piece is 16 outputs and a block of
@@ -58,12 +61,12 @@ const (
 
 // fitsWinograd reports whether these kernels support the convolution of x to y (N, C, H, W).
 func fitsWinograd(c *compiler, k kernel.Conv, x, y kernel.Shape) bool {
-	return fitsWinogradGrad(c, k, x, y) && together(y) > 0
+	return c.own.winograd != 0 && fitsWinogradGrad(c, k, x, y) && together(y) > 0
 }
 
 // fitsWinogradGrad reports whether they support the weight gradient.
 func fitsWinogradGrad(c *compiler, k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.winograd != 0 && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%channels == 0 && y[1]%channels == 0 &&
+	return c.own.winogradGradWeight != 0 && k.Size == 3 && k.Pad == 1 && k.Stride == 1 && x[1]%channels == 0 && y[1]%channels == 0 &&
 		y[2] >= 4 && y[3] >= 4
 }
 
@@ -123,7 +126,7 @@ func winogradProduct(c *compiler, i, j int, wt winogradWeightsTask) error {
 	t.padded = t.padBlock * t.inBlocks * int64(n)
 	t.images, t.group = int64(x[0]), int64(n)
 	t.count = (t.images + t.group - 1) / t.group
-	t.position = t.inBlocks*tileGroup*pixel/c.own.pair() + line
+	t.position = t.inBlocks*tileGroup*pixel/c.own.pairs + line
 	const product = (tileGroup + 1) * line // bytes of a position of the products
 	switch small := x[1] == channels && y[1] == channels; {
 	case !small:
@@ -150,7 +153,7 @@ func winogradProduct(c *compiler, i, j int, wt winogradWeightsTask) error {
 	t.scratch, t.table = uintptr(scratch.at(0)), uintptr(table.at(0))
 
 	wt.count, wt.inBlocks = t.inBlocks*t.outBlocks, t.inBlocks
-	u := c.space(t.outBlocks * positions * (int64(x[1]*channels*4)/c.own.pair() + line)) // weightsPosition in kernels/winograd.h
+	u := c.space(t.outBlocks * positions * (int64(x[1]*channels*4)/c.own.pairs + line)) // weightsPosition in kernels/winograd.h
 	first := max(0, -8*wt.tap)
 	if err := launch(c, c.own.winogradWeights, winogradName, &wt, func() { wt.w, wt.u = w.address(first), u.address(0) }); err != nil {
 		return err
@@ -170,7 +173,7 @@ func winogradGradWeight(c *compiler) error {
 	t.padRow = int64(roundUp(x[3], 4)+2) * pixel
 	t.padBlock = t.padRow * int64(roundUp(x[2], 4)+2)
 	t.padded, t.paddedGradient = t.padBlock*t.inBlocks, t.padBlock*yBlocks
-	steps := (tiles + c.own.pair() - 1) / c.own.pair()
+	steps := (tiles + c.own.pairs - 1) / c.own.pairs
 	perImage := positions * steps * pixel * (t.inBlocks + yBlocks) // transformed
 	t.groups, t.images = tiles, int64(x[0])
 	pieces := int64(x[1] / channels * (y[1] / channels))
@@ -218,8 +221,9 @@ func newWinograd(c *compiler, x, y kernel.Shape) winogradTask {
 	size := int64(c.own.number)
 	t := winogradTask{inBlocks: int64(x[1] / c.own.lanes), outBlocks: int64(y[1] / channels), rows: int64(x[2]), pixels: int64(x[3])}
 	t.xImage, t.yImage = int64(x[1]*x[2]*x[3])*size, int64(y[1]*y[2]*y[3])*size
-	t.yRow = int64(y[3]*c.own.lanes) * size
-	t.yBlock = t.yRow * int64(y[2])
+	t.xPixel, t.xBlock = blockStrides(c, x)
+	t.yPixel, t.yBlock = blockStrides(c, y)
+	t.yRow = t.yPixel * int64(y[3])
 	return t
 }
 

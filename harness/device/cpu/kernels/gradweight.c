@@ -108,8 +108,8 @@ INLINE void transformBlock(const winogradTask *t, const char *padded, char *to, 
 INLINE void transform(const winogradTask *t, int64_t begin, int64_t end, char *paddedX, char *paddedY, char *tx, char *ty) {
 	int64_t yBlocks = t->outBlocks * OUT;
 	for (int64_t image = begin; image < end; image++, tx += steps(t) * PIXEL, ty += steps(t) * PIXEL) {
-		lay(t, t->x + image * t->xImage, paddedX, t->inBlocks);
-		lay(t, t->y + image * t->yImage, paddedY, yBlocks);
+		lay(t, t->x + image * t->xImage, t->xPixel, t->xBlock, paddedX, t->inBlocks);
+		lay(t, t->y + image * t->yImage, t->yPixel, t->yBlock, paddedY, yBlocks);
 		for (int64_t b = 0; b < t->inBlocks; b++)
 			transformBlock(t, paddedX + b * t->padBlock, tx + b * t->tileRow, t->position, 0);
 		for (int64_t b = 0; b < yBlocks; b++)

@@ -82,7 +82,7 @@ void winograd(winogradTask *t) {
 		int64_t image = n * t->group;
 		if (image > t->images - t->group)
 			image = t->images - t->group;
-		lay(t, t->x + image * t->xImage, padded, t->inBlocks * t->group);
+		lay(t, t->x + image * t->xImage, STORED, t->xBlock, padded, t->inBlocks * t->group);
 		char *y = t->y + image * t->yImage;
 		const int32_t(*table)[2] = t->table;
 		for (int64_t g = 0; g < t->groups; g++, table += GROUP) {
