@@ -23,8 +23,8 @@ import (
 //go:embed torch_gradient.py
 var torchGradient []byte
 
-// Routes are PyTorch's two ways to compute on a CPU, as torch_gradient.py names
-// them: with oneDNN (mkldnn), and with its own kernels.
+// Routes are PyTorch's two ways to compute on a CPU, as torch_gradient.py names them: with
+// oneDNN (mkldnn), and with its own kernels.
 var Routes = []string{"mkldnn", "native"}
 
 // AccuracyFactor times the error of PyTorch's worse route is the largest accepted error.
@@ -71,8 +71,8 @@ func (r AccuracyResult) Inaccurate() error {
 }
 
 // Accuracy measures the gradient of the first step of a run in its precision, fp32 or bf16, on
-// each device and in PyTorch (bf16 by autocast), which also computes it in float64. All use the same parameters and batch. python
-// is the path of a Python with PyTorch.
+// each device and in PyTorch (bf16 by autocast), which also computes it in float64. All use the
+// same parameters and batch. python is the path of a Python with PyTorch.
 func Accuracy(ctx context.Context, run experiments.Run, src *data.Source, devices []device.Device, python string) (r AccuracyResult, err error) {
 	r = AccuracyResult{Net: run.Net, Data: src.Title, Precision: run.Precision, Batch: run.Batch, Route: map[string]float64{}}
 	dir, err := os.MkdirTemp("", "depthlab-accuracy")

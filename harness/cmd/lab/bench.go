@@ -44,8 +44,10 @@ With --accuracy: the gradient of one training step in fp32, or in bf16 with
 --precision bf16 (the paper's recipe on CIFAR-10, seed 0, initial weights, first
 batch of 128) against the same step in float64 by PyTorch: the norm of the
 difference over the norm, of all parameters together; beside it PyTorch's with
-mkldnn and without (native), in float32 or by autocast to bfloat16. Every device of this machine is measured, unless --device names one.
-The command fails if our error is more than 3 times the larger one of PyTorch's.
+mkldnn and without (native), in float32 or by autocast to bfloat16. Every device
+of this machine that computes in the precision is measured, unless --device names
+one. The command fails if our error is more than 3 times the larger one of
+PyTorch's.
 `
 
 const timedNets = "resnet-20,resnet-56"

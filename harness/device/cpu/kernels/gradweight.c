@@ -8,8 +8,12 @@
 //
 //	[position 36][block][tile][V channels]
 //
-// (with AVX512-BF16 [position 36][block][two tiles of an image][V channels][2]), and they are multiplied as matrices (inputs x tiles) (tiles x outputs), 16 inputs by
-// 16 outputs. The layout of the sums of a chunk is
+// and with AVX512-BF16, whose instruction multiplies pairs of tiles,
+//
+//	[position 36][block][two tiles of an image][V channels][2]
+//
+// They are multiplied as matrices (inputs x tiles) (tiles x outputs), 16 inputs by 16
+// outputs. The layout of the sums of a chunk is
 //
 //	[16 outputs][16 inputs][position 36][16 inputs][16 outputs]
 #include "winograd.h"
