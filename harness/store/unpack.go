@@ -209,8 +209,11 @@ func checkView(v View) error {
 		return err
 	}
 	folders, strays, err := v.Store().All()
-	if err != nil || len(strays) > 0 {
-		return fmt.Errorf("runs: %q are no runs (%v)", strays, err)
+	if err != nil {
+		return fmt.Errorf("runs: %w", err)
+	}
+	if len(strays) > 0 {
+		return fmt.Errorf("runs: %q are no runs", strays)
 	}
 	for _, f := range folders {
 		if err := checkRun(f); err != nil {

@@ -193,7 +193,7 @@ func importRuns(_ context.Context, c *call) error {
 	}
 	v := store.View(files[0])
 	if _, listed, err := v.Read(); err != nil || len(listed) == 0 && !store.Former(v) {
-		return usage("import %s: no runs there (%v); expected a folder such as results/NAME/PROFILE, of this or the former layout", files[0], err)
+		return noRuns(c, files[0], err)
 	}
 	n, err := store.Import(files[0], st, *finished, say)
 	if err != nil {

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,11 +46,20 @@ func packResults(_ context.Context, c *call) error {
 	return nil
 }
 
+// noRuns is the error of a folder that is not a question's. err is why it could not be read, or nil.
+func noRuns(c *call, dir string, err error) error {
+	why := ""
+	if err != nil {
+		why = fmt.Sprintf(" (%v)", err)
+	}
+	return usage("%s %s: no runs there%s; expected a folder such as results/NAME/PROFILE", c.Name(), dir, why)
+}
+
 // viewAt returns dir as a question's folder of results, or a usageError if it is not one.
 func viewAt(c *call, dir string) (store.View, error) {
 	v := store.View(dir)
 	if _, listed, err := v.Read(); err != nil || len(listed) == 0 {
-		return v, usage("%s %s: no runs there (%v); expected a folder such as results/NAME/PROFILE", c.Name(), dir, err)
+		return v, noRuns(c, dir, err)
 	}
 	return v, nil
 }

@@ -27,7 +27,8 @@ func TestShare(t *testing.T) {
 		want []string
 	}{
 		{"pack " + theirs, 2, []string{"-o is missing", "plain_vs_res.zip"}},
-		{"pack " + root + " -o " + file, 2, []string{"no runs there", "results/NAME/PROFILE"}},
+		{"pack " + root + " -o " + file, 2, []string{"no runs there; expected", "results/NAME/PROFILE"}},
+		{"import " + root, 2, []string{"import " + root + ": no runs there; expected", "results/NAME/PROFILE"}},
 		{"pack " + theirs + " -o " + file, 0, []string{"4 runs", "unpack"}},
 		{"pack " + theirs + " -o " + file, 2, []string{"exists already"}},
 		{"pack --weights " + theirs + " -o " + file + "2", 2, []string{"--weights: plain-20-seed0-6fb9cb9a87e6 has no weights here", "leave it out"}},

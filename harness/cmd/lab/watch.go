@@ -46,7 +46,11 @@ func watch(_ context.Context, c *call) error {
 	default:
 		return usage("watch: expected one folder, such as results, got %q", strings.Join(files, " "))
 	}
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = errors.New("it is a file")
+	}
+	if err != nil {
 		return usage("watch %s: expected a folder of results, such as results or results/NAME/PROFILE (%v)", dir, err)
 	}
 	if dir, err = filepath.Abs(dir); err != nil {

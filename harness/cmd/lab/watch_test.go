@@ -30,7 +30,7 @@ func TestWatch(t *testing.T) {
 	}{
 		{"watch", []string{"results", "expected a folder of results"}},
 		{"watch " + root + "/none", []string{"none", "expected a folder of results"}},
-		{"watch ../../../go.mod", []string{"go.mod", "expected a folder of results"}},
+		{"watch ../../../go.mod", []string{"go.mod", "expected a folder of results", "(it is a file)"}},
 		{"watch a b", []string{"expected one folder"}},
 		{"watch --listen x:y:z " + published, []string{"--listen x:y:z", "expected an address and a port"}},
 		{"watch --listen 127.0.0.1:99999 " + published, []string{"--listen 127.0.0.1:99999", "choose another port"}},
