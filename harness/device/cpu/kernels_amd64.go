@@ -22,7 +22,6 @@ func sumRows256()
 func sgd256()
 func peak256()
 func winograd256bf16()
-func winogradWeights256bf16()
 func winogradGradWeight256bf16()
 func direct256bf16()
 func directGradWeight256bf16()
@@ -87,7 +86,6 @@ var atsumRows256 uintptr
 var atsgd256 uintptr
 var atpeak256 uintptr
 var atwinograd256bf16 uintptr
-var atwinogradWeights256bf16 uintptr
 var atwinogradGradWeight256bf16 uintptr
 var atdirect256bf16 uintptr
 var atdirectGradWeight256bf16 uintptr
@@ -155,7 +153,6 @@ var kernels256 = kernels{
 
 var kernels256bf16 = kernels{
 	winograd:           atwinograd256bf16,
-	winogradWeights:    atwinogradWeights256bf16,
 	winogradGradWeight: atwinogradGradWeight256bf16,
 	direct:             atdirect256bf16,
 	directGradWeight:   atdirectGradWeight256bf16,

@@ -22,7 +22,6 @@ func sumRows128()
 func sgd128()
 func peak128()
 func winograd128bf16()
-func winogradWeights128bf16()
 func winogradGradWeight128bf16()
 func direct128bf16()
 func directGradWeight128bf16()
@@ -55,7 +54,6 @@ var atsumRows128 uintptr
 var atsgd128 uintptr
 var atpeak128 uintptr
 var atwinograd128bf16 uintptr
-var atwinogradWeights128bf16 uintptr
 var atwinogradGradWeight128bf16 uintptr
 var atdirect128bf16 uintptr
 var atdirectGradWeight128bf16 uintptr
@@ -91,7 +89,6 @@ var kernels128 = kernels{
 
 var kernels128bf16 = kernels{
 	winograd:           atwinograd128bf16,
-	winogradWeights:    atwinogradWeights128bf16,
 	winogradGradWeight: atwinogradGradWeight128bf16,
 	direct:             atdirect128bf16,
 	directGradWeight:   atdirectGradWeight128bf16,

@@ -8,6 +8,7 @@
 package cpu
 
 import (
+	"cmp"
 	"os"
 	"strings"
 	"unsafe"
@@ -66,6 +67,10 @@ func ownKernels(d *Device, l layout, dtype int32) own {
 // pixel is the bytes of a pixel of a block in float32, stored those of an activation.
 func (o own) pixel() int64  { return int64(4 * o.lanes) }
 func (o own) stored() int64 { return int64(o.number * o.lanes) }
+
+// transformWeights is the kernel that transforms Winograd's weights: to pairs of bfloat16, or to
+// float32.
+func (o own) transformWeights() uintptr { return cmp.Or(o.winogradWeights, o.floats.winogradWeights) }
 
 // tileRows is the number of rows of a matrix product that a kernel keeps in registers: PIXELS
 // in kernels/direct.c.

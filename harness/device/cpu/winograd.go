@@ -155,7 +155,7 @@ func winogradProduct(c *compiler, i, j int, wt winogradWeightsTask) error {
 	wt.count, wt.inBlocks = t.inBlocks*t.outBlocks, t.inBlocks
 	u := c.space(t.outBlocks * positions * (int64(x[1]*channels*4)/c.own.pairs + line)) // weightsPosition in kernels/winograd.h
 	first := max(0, -8*wt.tap)
-	if err := launch(c, c.own.winogradWeights, winogradName, &wt, func() { wt.w, wt.u = w.address(first), u.address(0) }); err != nil {
+	if err := launch(c, c.own.transformWeights(), winogradName, &wt, func() { wt.w, wt.u = w.address(first), u.address(0) }); err != nil {
 		return err
 	}
 	return launch(c, c.own.winograd, winogradName, &t, func() { t.x, t.y, t.weights = xm.address(0), ym.address(0), u.address(0) })

@@ -38,8 +38,8 @@ KERNELS = {  # file: functions
 	"pool.c": ["maxPool", "maxPoolGrad", "avgPool", "avgPoolGrad"],
 	"flat.c": ["sumRows", "sgd", "peak"],
 }
-FLOATS = {"winogradGradSum", "sgd", "peak"}  # those without activations
-PAIRS = {"pairGradWeight"}  # those that need AVX512-BF16
+FLOATS = {"winogradWeights", "winogradGradSum", "sgd", "peak"}  # those without activations
+PAIRS = {"winogradWeights", "pairGradWeight"}  # those that have a form for pairs of bfloat16, with AVX512-BF16
 STRUCTS = 10  # number of structs that Go and C share
 STACK = 3500  # most bytes of stack of a kernel: call_*.s reserves 4096
 
@@ -111,7 +111,10 @@ def tasks(flags):
 def functions(bits, source=None):
 	"""Returns the names of the functions of a source, or of all, for one kind of vector."""
 	names = KERNELS[source] if source else [name for names in KERNELS.values() for name in names]
-	absent = (FLOATS if bits.endswith("bf16") else set()) | (set() if bits == "512bf16" else PAIRS)
+	if bits == "512bf16":
+		absent = FLOATS - PAIRS
+	else:
+		absent = FLOATS | PAIRS if bits.endswith("bf16") else PAIRS - FLOATS
 	return [name for name in names if name not in absent]
 
 
