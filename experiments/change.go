@@ -229,7 +229,7 @@ func (c Changes) folder(profile string) string {
 		text, _ = strings.CutPrefix(text, setPrefix)
 		safe, same := safeName(strings.Replace(text, onlyPrefix+" ", "only=", 1))
 		name += "+" + safe
-		exact = exact && same
+		exact = exact && same && !strings.HasPrefix(text, "init=") // paths may differ in a / or _ only
 	}
 	if exact && len(name) <= longestFolder {
 		return name

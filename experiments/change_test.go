@@ -162,12 +162,13 @@ func TestFolder(t *testing.T) {
 		{Changes{Set: []string{"batch=64"}, Name: "mine"}, "small+mine"},
 		{Changes{Set: []string{"schedule.warmup={rate: 0.01, until: 80 %}"}}, "small+schedule.warmup=rate=0.01,until=80_percent"},
 		{Changes{Set: []string{"init='a b;c.safetensors'"}}, "small+init=-a_b-c.safetensors--"},
+		{Changes{Set: []string{"init=a/b.safetensors"}}, "small+init=a_b.safetensors-"},
 	} {
 		_, p, err := changed(t, changeable, "small", c.change)
 		if err != nil {
 			t.Fatal(err)
 		}
-		hashed := strings.HasSuffix(c.want, "--")
+		hashed := strings.HasSuffix(c.want, "-")
 		if p.Folder != c.want && !(hashed && strings.HasPrefix(p.Folder, c.want) && len(p.Folder) == len(c.want)+8) {
 			t.Errorf("%+v: folder %s, want %s", c.change, p.Folder, c.want)
 		}
@@ -323,6 +324,7 @@ func TestWrongVary(t *testing.T) {
 		{"{optimizer: [{rate: 0.1}]}", "q.yaml:5: vary.optimizer[0]: {...}: expected a value, or a list of values (write variants for what takes more than that)"},
 		{"{schedule.stop: [50 steps]}", `q.yaml:5: vary.schedule.stop: "50 steps": drops the rate at 100 steps, but training stops at 50 steps (schedule.at must be before schedule.stop)`},
 		{"{batch: [64], log: [10 steps, 20 steps]}", `q.yaml:5: vary: batch 64 log 20 steps: trains every net as the question itself does, or a variant before it (change something, or leave it out)`},
+		{"{init: [w/A.safetensors, w/B.safetensors]}", `q.yaml:5: vary: {...}: two combinations have the name "init w .safetensors" (write variants, with names of your own)`},
 		{"{}\nfigures: [final_error_vs_value]", "q.yaml:6: figures: a list of 1: final_error_vs_value draws errors over the values of vary, which is missing (write vary: {optimizer.rate: [0.1, 0.03]}; the figure comes with it)"},
 		{"{batch: [64]}\nvariants: [{name: ab, batch: 32}]", "q.yaml:5: vary: {...}: vary and variants contradict each other (write one of the two; variants: [] and vary: {} remove those of the top of the file)"},
 	} {

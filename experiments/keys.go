@@ -84,7 +84,7 @@ var keys = map[string]key{
 	"init":           {oneOf: []string{"fan_in", "fan_out"}, orFile: true, longest: 400, says: "The fan by which the initial weights of a layer are scaled (He et al. 2015b), or a file of trained weights to begin with: FILE.safetensors, ours or PyTorch's, its path relative to the current folder. If the number of classes differs from the file's, the last layer has random initial weights."},
 
 	"batch_norm":            {says: "Batch normalisation."},
-	"batch_norm.group":      {min: 0, max: 65536, says: "Images that share their statistics; a divisor of batch, or 0 for the whole batch. The paper's: 64, on each of two GPUs. Default: 64 or, if that does not divide batch, 0."},
+	"batch_norm.group":      {min: 0, max: 65536, says: "Images that share their statistics; a divisor of batch, or 0 for the whole batch. The paper's: 64, on each of two GPUs. Default: 64, of photos 32; or 0 if that does not divide batch."},
 	"batch_norm.eps":        {min: 0, above: true, max: 1, says: "Added to the variance."},
 	"batch_norm.momentum":   {min: 0, above: true, max: 1, says: "Weight of the newest batch in the moving averages."},
 	"batch_norm.statistics": {oneOf: []string{"averaged", "moving"}, says: "The statistics of tests. averaged: before each test, the mean over some mini-batches of training images with the weights of that step, by forward passes only. moving: the moving averages of training, which cost nothing but lag behind the weights: at a rate of 0.1 they raise test errors by several points."},
@@ -155,7 +155,7 @@ var keys = map[string]key{
 // noIdentity lists the keys that do not change the weights of a run: they select the runs, when
 // they are tested, logged and saved, and the figures. All other keys are part of a run's identity:
 // with another value it is another run (Run.Hash).
-var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "vary", "seeds", "log", "evaluate", "save", "keep", "figures", "lesion", "gradient_correlation", "landscape", "like", "says", "needs", "caveats"}
+var noIdentity = []string{"question", "profiles", "pairs", "nets", "variants", "name", "vary", "seeds", "log", "evaluate", "save", "keep", "figures", "lesion", "gradient_correlation", "landscape", "like", "says", "needs", "caveats"}
 
 // identity returns the sentence of the schema on whether the key at path is part of a run's
 // identity; "" for a key inside another one.

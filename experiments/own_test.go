@@ -34,6 +34,7 @@ func TestOwnImages(t *testing.T) {
 		"photos":             {counted(1000, 200), "batch: 50\n", 1000, 0, 20, 50, 224, 0},
 		"photos, not small":  {counted(1000, 200), "", 1000, 0, 4, 256, 224, 0},
 		"elsewhere":          {Reader{}, "input: {size: 32}\n", 0, 0, 78, 128, 0, 4},
+		"elsewhere, part":    {Reader{}, "input: {size: 32}\nvalidation: 300\n", 0, 300, 78, 128, 0, 4},
 		"elsewhere, written": {Reader{}, "input: {size: 32}\ntrain: 900\nvalidation: 100\n", 900, 100, 7, 128, 0, 4},
 	} {
 		q, err := c.reader.Parse("q.yaml", []byte(ownQuestion+c.text))
@@ -93,19 +94,25 @@ func TestOwnComplaints(t *testing.T) {
 	}
 }
 
-// The example of README.md is a valid question.
-func TestOwnExample(t *testing.T) {
-	text, err := os.ReadFile("../harness/data/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, example, _ := strings.Cut(string(text), "\n    question: Cat or dog?")
-	example, _, found := strings.Cut(example, "\n\n")
-	if !found {
-		t.Fatal("harness/data/README.md has no example of own images")
-	}
-	q, err := counted(1000, 0).Parse("own.yaml", []byte("question: Cat or dog?"+strings.ReplaceAll(example, "\n    ", "\n")))
-	if err != nil || q.Plans[0].Runs[0].Data != "folder" || q.Plans[0].Runs[0].Input.Size != 32 {
-		t.Errorf("%+v, %v", q, err)
+// The examples of READMEs are valid questions.
+func TestExamples(t *testing.T) {
+	for _, c := range []struct{ readme, begins, data string }{
+		{"../README.md", "question: Does the momentum of PyTorch change the finding?", "preview"},
+		{"../harness/data/README.md", "question: Cat or dog?", "folder"},
+	} {
+		text, err := os.ReadFile(c.readme)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, example, found := strings.Cut(string(text), "\n    "+c.begins)
+		example, _, ends := strings.Cut(example, "\n\n")
+		if !found || !ends {
+			t.Errorf("%s has no example %q", c.readme, c.begins)
+			continue
+		}
+		q, err := counted(1000, 0).Parse("own.yaml", []byte(c.begins+strings.ReplaceAll(example, "\n    ", "\n")))
+		if err != nil || q.Plans[0].Runs[0].Data != c.data {
+			t.Errorf("%s: %+v, %v", c.readme, q, err)
+		}
 	}
 }

@@ -29,8 +29,8 @@ func (d *decoder) place(paths ...string) place {
 	return place{line: d.line, path: d.prefix + paths[0]}
 }
 
-// resolve converts a Spec to a Recipe, with times in steps, in s, too, and adds complaints about
-// contradictions. The warm-up is that of the deep nets.
+// resolve converts a Spec to a Recipe, and adds complaints about contradictions. Times become steps,
+// also in s. The warm-up is that of the deep nets.
 func resolve(d *decoder, s *Spec) Recipe {
 	resolvePhotos(d, s)
 	resolveImages(d, s)
@@ -153,7 +153,7 @@ func resolveImages(d *decoder, s *Spec) {
 // resolveOwn counts the user's own images, into set, and fills in train and validation if s lacks them:
 // all images, and without a test set a tenth as many held out. It returns false after a complaint.
 func resolveOwn(d *decoder, s *Spec, set *dataset.Set) bool {
-	set.Train = cmp.Or(s.Train+s.Validation, uncounted)
+	set.Train = s.Validation + cmp.Or(s.Train, uncounted)
 	if d.count == nil {
 		return true
 	}

@@ -20,7 +20,7 @@ type Run struct {
 
 // Recipe says how a net is trained. Load fills in every field: zero values are not defaults.
 type Recipe struct {
-	Data       string    `json:"data"`       // "cifar10", "imagenet", "preview", "preview64"
+	Data       string    `json:"data"`       // name of a data set (experiments/dataset)
 	Train      int       `json:"train"`      // number of training images, the first of a seeded shuffle if fewer than all; 0: all
 	Validation int       `json:"validation"` // images held out of the training set, which replace the test set; 0: none
 	Batch      int       `json:"batch"`

@@ -124,7 +124,7 @@ func netNames(d *decoder, s Spec) []string {
 	for i, written := range s.Nets {
 		arch := archOf(written)
 		path, name := fmt.Sprintf("nets[%d]", i), arch.String()
-		if err := arch.CheckSize(cmp.Or(s.Input.Size, dataset.Of(s.Data).Size)); err != nil && d.sound("data") {
+		if err := arch.CheckSize(cmp.Or(s.Input.Side(), dataset.Of(s.Data).Size)); err != nil && d.sound("data") {
 			d.add(d.place(path, "nets", "data"), err.Error(), "")
 		}
 		if other, twice := from[name]; twice {

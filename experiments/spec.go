@@ -159,11 +159,10 @@ func trainImages(data string, train, validation int) int {
 	if train > 0 {
 		return train
 	}
-	n := dataset.Of(data).Train
 	if dataset.Of(data).Own() {
-		n = uncounted
+		return uncounted
 	}
-	return max(0, n-validation)
+	return max(0, dataset.Of(data).Train-validation)
 }
 
 // uncounted is the assumed number of own images on a machine that does not have them, so that a

@@ -156,6 +156,10 @@ func readVary(d *decoder, s *Spec) (all []variantRecipe) {
 			d.add(at, fmt.Sprintf("the name %q has more than %d characters", one.Name, longestVaried), "write variants, with names of your own")
 			return nil
 		}
+		if slices.ContainsFunc(all, func(other variantRecipe) bool { return other.Name == one.Name }) {
+			d.add(at, fmt.Sprintf("two combinations have the name %q", one.Name), "write variants, with names of your own")
+			return nil
+		}
 		own := *s
 		in.mapping(tree, "", reflect.ValueOf(&own.Training).Elem())
 		one.recipe, one.init = resolve(in, &own), in.place("init")

@@ -205,8 +205,11 @@ func (w *Weights) parse(variant string) error {
 	name, value, _ := strings.Cut(variant, "=")
 	number := func(target *float32, lo, hi float64) error {
 		x, err := strconv.ParseFloat(value, 32)
-		if err != nil || strconv.FormatFloat(x, 'g', -1, 32) != value || !(x >= lo && x <= hi) {
+		if err != nil || !(x >= lo && x <= hi) {
 			return fmt.Errorf("%s: %q is not a number from %g to %g, such as 0.5", name, value, lo, hi)
+		}
+		if short := strconv.FormatFloat(x, 'g', -1, 32); short != value { // a net has one name
+			return fmt.Errorf("%s: %q is not in its shortest form; write %s", name, value, short)
 		}
 		if *target != 0 {
 			return fmt.Errorf("variant %q is a second %s", variant, name)

@@ -392,7 +392,7 @@ func TestParseArchRefuses(t *testing.T) {
 		"resnet-20/scale":                        `variant "scale" is unknown`,
 		"resnet-20/scale=":                       `scale: "" is not a number from 0.001 to 100`,
 		"resnet-20/scale=half":                   `scale: "half" is not a number from 0.001 to 100, such as 0.5`,
-		"resnet-20/scale=0.50":                   `scale: "0.50" is not a number`,
+		"resnet-20/scale=0.50":                   `scale: "0.50" is not in its shortest form; write 0.5`,
 		"resnet-20/scale=NaN":                    `scale: "NaN" is not a number`,
 		"resnet-20/scale=-1":                     `scale: "-1" is not a number`,
 		"resnet-20/scale=0":                      "is a plain net; write plain in place of resnet",

@@ -39,7 +39,7 @@ var All = []Set{
 	{
 		Name: "imagenet", Title: "ImageNet",
 		Train: 1281167, Test: 50000, Size: 224, Classes: 1000, Photos: true,
-		Files: "ImageNet as folders", Env: "DEPTHLAB_IMAGENET",
+		Files: "the files of ImageNet", Env: "DEPTHLAB_IMAGENET",
 		Says: "a folder of photos (if they are fewer than ImageNet's, give their number with train)",
 	},
 	{

@@ -114,6 +114,25 @@ func TestDecayOfWeightsOnly(t *testing.T) {
 	}
 }
 
+// Every optimizer compiles, with weight decay on all parameters and on the weights only.
+func TestOptimizers(t *testing.T) {
+	for _, k := range []kernel.Optimizer{kernel.SGD{Momentum: 0.9}, kernel.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}} {
+		for _, weightsOnly := range []bool{false, true} {
+			c := config(2)
+			c.Optimizer, c.WeightsOnly = k, weightsOnly
+			updates := 0
+			for _, i := range compiled(t, "plain-8", nets.Train, c).Code {
+				if _, ok := i.Kernel.(kernel.Optimizer); ok {
+					updates++
+				}
+			}
+			if want := 1 + map[bool]int{true: 1}[weightsOnly]; updates != want {
+				t.Errorf("%s, decay of weights only %v: %d updates, want %d", k, weightsOnly, updates, want)
+			}
+		}
+	}
+}
+
 // The programs of one net have equal packed arenas.
 func TestArenasAgree(t *testing.T) {
 	train := compiled(t, "resnet-8/C", nets.Train, config(4))

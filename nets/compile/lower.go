@@ -157,8 +157,10 @@ func addState(l *lowering, ordered []*nets.Param) {
 		}
 		ranges := paramRanges(l)
 		l.view(s.Name, program.Optimizer, at, len(ranges))
-		for i, r := range ranges {
-			l.span(s.All+r, program.Optimizer, at+i, 1)
+		if len(ranges) > 1 { // a single range is the view itself
+			for i, r := range ranges {
+				l.span(s.All+r, program.Optimizer, at+i, 1)
+			}
 		}
 		at += len(ranges)
 	}

@@ -1,5 +1,5 @@
-// Package kernel defines the operations of a training step, one operation in each file:
-// attributes, shape rule, reference implementation and cost.
+// Package kernel defines the operations of a training step: attributes, shape rule, reference
+// implementation and cost.
 //
 // The reference (Ref) is the definition of an operation. Gradients, devices and memory
 // plans are all checked against it, so it uses plain loops and float64 sums. Activations

@@ -13,7 +13,8 @@ import (
 // Check verifies the rules that every device relies on:
 //
 //   - Operands exist, with the shapes and types that their kernels want.
-//   - No buffer is read before it is written. Only kernels that update in place do so.
+//   - No work buffer is read before it is written. Only kernels that update in place write a
+//     buffer that they read.
 //   - Phases are in order.
 //   - Buffers are aligned and lie inside their arenas. Two buffers that are live at the
 //     same time share no byte, except spans.

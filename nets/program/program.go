@@ -96,7 +96,7 @@ type Buffer struct {
 func (b *Buffer) Bytes() int64 { return int64(b.Shape.Len()) * int64(b.Type.Size()) }
 
 // Instr is one kernel applied to buffers. A buffer may be in both Out and In only if
-// the kernel updates it in place (SGD, MovingAverage, Accumulate, AllReduce).
+// the kernel updates it in place (optimizers, MovingAverage, Accumulate, AllReduce).
 type Instr struct {
 	Kernel  kernel.Kernel
 	Out, In []BufID

@@ -16,16 +16,20 @@ import (
 	"depthlab/nets/program"
 )
 
-func compiled(t testing.TB, net string, m nets.Mode, batch, size int) *program.Program {
+func compiled(t testing.TB, net string, m nets.Mode, batch, size int, change ...func(*compile.Config)) *program.Program {
 	t.Helper()
 	a, err := nets.ParseArch(net)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := compile.Compile(a, m, compile.Config{
+	c := compile.Config{
 		Config: nets.Config{Batch: batch, Channels: 3, Size: size, Classes: 10, Eps: 1e-5},
 		Images: 10, Pad: 1, Optimizer: kernel.SGD{Momentum: 0.9, Decay: 1e-4},
-	})
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	p, err := compile.Compile(a, m, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +312,14 @@ func TestHash(t *testing.T) {
 // also part of the identity of an instruction: kernels are compared by ==.
 func TestHashOfKernels(t *testing.T) {
 	seen := map[reflect.Type]bool{}
-	for _, p := range []*program.Program{compiled(t, "resnet-8", nets.Train, 2, 8), compiled(t, "resnet-8/split", nets.Eval, 2, 8), compiled(t, "resnet-18", nets.Train, 1, 64)} {
+	shared := func(c *compile.Config) {
+		c.Group, c.MicroBatch, c.Replicas, c.Optimizer = 2, 2, 2, kernel.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+	}
+	for _, p := range []*program.Program{
+		compiled(t, "resnet-8", nets.Train, 2, 8), compiled(t, "resnet-8/split", nets.Eval, 2, 8), compiled(t, "resnet-18", nets.Train, 1, 64),
+		compiled(t, "resnet-8/gate=exclusive", nets.Train, 2, 8), compiled(t, "resnet-8/scale=0.5", nets.Train, 2, 8),
+		compiled(t, "resnet-8/shortcut-dropout=0.5", nets.Train, 2, 8), compiled(t, "resnet-8/preact", nets.Train, 8, 8, shared),
+	} {
 		was := p.Hash()
 		for i := range p.Code {
 			k := p.Code[i].Kernel
@@ -343,7 +354,7 @@ func TestHashOfKernels(t *testing.T) {
 			}
 		}
 	}
-	if len(seen) < 20 {
+	if len(seen) < 31 {
 		t.Errorf("only %d kernels seen", len(seen))
 	}
 }
