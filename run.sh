@@ -191,10 +191,17 @@ unpack() {
 # and the system's library have priority.
 onednn() { want has_onednn "oneDNN (39 MB)" onednn "$here/harness/device/cpu/wheels/cpu.txt"; }
 
-# oneDNN is only used in bf16. When preparing for other machines, they may have that.
+# photos ARGUMENTS: a question about photos is among them.
+photos() { [ $# -gt 0 ] && grep -qs '^ *data: *imagenet' -- "$@"; }
+
+# oneDNN is only used in bf16, on CPUs with instructions for it. Those with AVX512-BF16 but no AMX
+# need it for photos only: it does not make nets for CIFAR-10 faster. When preparing for other
+# machines, they may have AMX.
 onednn_if_used() {
+	local flags=amx_bf16
+	if photos "$@"; then flags="$flags|avx512_bf16"; fi
 	if [ "${DEPTHLAB_ONEDNN_KERNELS:-}" = library ] || [ -n "${preparing:-}" ] ||
-		{ [ "${DEPTHLAB_CPU:-avx512}" = avx512 ] && grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo; }; then
+		{ [ "${DEPTHLAB_CPU:-avx512}" = avx512 ] && grep -qsE "$flags" /proc/cpuinfo; }; then
 		onednn
 	fi
 }
@@ -317,13 +324,13 @@ test)
 	fi
 	case ${1:-} in
 	*.yaml | *.yml | run | plan | eval | step | bench | prepare | submit)
-		onednn_if_used
+		onednn_if_used "$@"
 		[ "$(driver)" -eq 0 ] || xla
 		;;
 	doctor) onednn_if_used ;;
 	esac
-	# Questions about photos, and options for them.
-	if [[ " $* " == *" --crops"* || " $* " == *" --loader"* ]] || { [ $# -gt 0 ] && grep -qs '^ *data: *imagenet' -- "$@"; }; then
+	# Photos are also read with these options.
+	if [[ " $* " == *" --crops"* || " $* " == *" --loader"* ]] || photos "$@"; then
 		turbojpeg
 	fi
 	case "$* " in

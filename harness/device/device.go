@@ -179,7 +179,7 @@ type Profiled interface {
 // Timing is the time of one instruction since the session was opened.
 type Timing struct {
 	Program, Layer, Kernel, Phase string
-	Impl                          []string // what computes it: a library's implementations, "go"
+	Impl                          []string // what computes it: oneDNN's implementations, our own kernels ("own:winograd"), "go"
 	Calls                         int
 	Seconds                       float64
 	Flops, Bytes                  int64 // of one call, as the kernel counts
@@ -210,7 +210,7 @@ func (e *LostError) Unwrap() error { return e.Err }
 type NonFiniteError struct {
 	Step  int    // counted from 0
 	Layer string // "layer1.0.conv1"
-	Instr string // "conv 3x3 s1 p1 ->16", or "parameter" when it came in with the weights
+	Instr string // "conv 3x3 s1 p1 ->16", or "parameter conv1.weight" if it came in with the weights
 }
 
 func (e *NonFiniteError) Error() string {

@@ -21,7 +21,7 @@ type Device struct {
 	cpu     processor
 	isa     string // the instruction set whose kernels are used
 	threads int
-	halves  *Device          // computes bfloat16, with oneDNN; nil if it does not, or is this device
+	halves  *Device          // the device that computes bfloat16 with oneDNN; nil if there is none, or if it is this device
 	team    *team            // runs kernels; nil with oneDNN, whose own team runs them
 	lib     *library         // nil without oneDNN
 	thread  *thread          // calls oneDNN; nil without it

@@ -11,8 +11,9 @@ import (
 	"depthlab/nets"
 )
 
-// Every kernel runs on the shapes of every net, with each buffer next to guard pages:
-// directly after its end, then directly before its beginning. A kernel that touches them
+// Every kernel runs on the shapes of every net, with each buffer next to guard pages
+// (parameters, gradients and statistics: each whole arena): directly after its end, then
+// directly before its beginning. A kernel that touches them
 // ends the test with SIGSEGV.
 func TestGuards(t *testing.T) {
 	defer func() { guarded = noGuards }()

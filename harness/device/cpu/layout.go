@@ -47,8 +47,12 @@ func activationType(p device.Precision) int32 {
 func chooseLayout(d *Device, p device.Precision, wanted string) (layout, error) {
 	blocked := blockedLayouts[vectors(d, activationType(p)).lanes]
 	nhwc := layout{name: "nhwc", tag: tagNHWC}
+	unknown := d.lib != nil && blocked.tag == tagNChw4c // NEON's blocks, which oneDNN does not have
 	switch wanted {
 	case "blocked":
+		if unknown {
+			return layout{}, &device.UnsupportedError{Device: name, What: "blocks of 4 channels by oneDNN", Hint: "use the layout nhwc"}
+		}
 		blocked.rule = "asked for"
 		return blocked, nil
 	case "nhwc":
@@ -60,6 +64,10 @@ func chooseLayout(d *Device, p device.Precision, wanted string) (layout, error) 
 	case "":
 		if d.lib != nil && d.cpu.amx() && p == device.BF16 {
 			nhwc.rule = "amx and bf16: channels-last"
+			return nhwc, nil
+		}
+		if unknown {
+			nhwc.rule = "oneDNN has no blocks of 4 channels: channels-last"
 			return nhwc, nil
 		}
 		blocked.rule = fmt.Sprintf("%s and %s: blocked", d.isa, p)

@@ -3,7 +3,6 @@
 package cpu
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -25,7 +24,6 @@ type library struct {
 	engineCreate    func(engine *uintptr, kind int32, index uintptr) status
 	engineDestroy   func(engine uintptr) status
 	streamCreate    func(stream *uintptr, engine uintptr, flags uint32) status
-	streamWait      func(stream uintptr) status
 	streamDestroy   func(stream uintptr) status
 	descTag         func(md *uintptr, rank int32, dims *dims, dtype, tag int32) status
 	descClone       func(md *uintptr, from uintptr) status
@@ -130,8 +128,6 @@ var statusNames = [...]string{"success", "out of memory", "invalid arguments", "
 	"last implementation reached", "runtime error", "not required", "invalid graph",
 	"invalid graph operation", "invalid shape", "invalid data type"}
 
-const unimplemented status = 3
-
 func (s status) String() string {
 	if s >= 0 && int(s) < len(statusNames) {
 		return statusNames[s]
@@ -144,19 +140,7 @@ func check(s status, function string) error {
 	if s == 0 {
 		return nil
 	}
-	return &statusError{function, s}
-}
-
-type statusError struct {
-	function string
-	status   status
-}
-
-func (e *statusError) Error() string { return fmt.Sprintf("oneDNN: %s: %s", e.function, e.status) }
-
-func isUnimplemented(err error) bool {
-	var s *statusError
-	return errors.As(err, &s) && s.status == unimplemented
+	return fmt.Errorf("oneDNN: %s: %s", function, s)
 }
 
 // EnvLibrary is the environment variable with the path of the library to open.
@@ -216,7 +200,7 @@ func openLibrary(path string) (*library, error) {
 		fn     any
 	}{
 		{"dnnl_engine_create", &l.engineCreate}, {"dnnl_engine_destroy", &l.engineDestroy},
-		{"dnnl_stream_create", &l.streamCreate}, {"dnnl_stream_wait", &l.streamWait}, {"dnnl_stream_destroy", &l.streamDestroy},
+		{"dnnl_stream_create", &l.streamCreate}, {"dnnl_stream_destroy", &l.streamDestroy},
 		{"dnnl_memory_desc_create_with_tag", &l.descTag}, {"dnnl_memory_desc_clone", &l.descClone},
 		{"dnnl_memory_desc_equal", &l.descEqual}, {"dnnl_memory_desc_get_size", &l.descSize}, {"dnnl_memory_desc_destroy", &l.descDestroy},
 		{"dnnl_memory_create", &l.memoryCreate}, {"dnnl_memory_destroy", &l.memoryDestroy},

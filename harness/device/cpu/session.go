@@ -392,8 +392,11 @@ func blame(s *Session, c *code, step int) error {
 		o := &c.ops[i]
 		if o.instr != checked {
 			checked = o.instr
-			if instr := &c.prog.Code[o.instr]; !c.finiteAll(instr.In, program.Param) {
-				return &device.NonFiniteError{Step: step, Layer: instr.Layer, Instr: "parameter"}
+			instr := &c.prog.Code[o.instr]
+			for _, id := range instr.In {
+				if !c.finiteAll([]program.BufID{id}, program.Param) {
+					return &device.NonFiniteError{Step: step, Layer: instr.Layer, Instr: "parameter " + c.prog.Buffers[id].Name}
+				}
 			}
 		}
 		if err := s.exec(c, o); err != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 // dropout checks that the masks depend on the noise in the rows and on nothing else: not on
-// the launch, the session, the place in the batch, or what ran before. A test that follows
-// compares the masks themselves with ref's (kernels, steps).
+// the launch, the session, the place in the batch, or what ran before. The tests
+// kernels and steps compare the masks themselves with ref's.
 func (s *suite) dropout(t *testing.T) {
 	n := newNet(t, "resnet-8/shortcut-dropout=0.5", 8, 0, 8, "")
 	h := s.open(t, n)

@@ -1,7 +1,7 @@
 // Package ref computes Programs with the kernels' own reference implementations: plain
 // Go, parallel over images. All other devices are compared with it. It is also the last
-// resort on a CPU, because it needs no library. It computes any number of replicas, one
-// after the other.
+// resort, on a CPU for which the device cpu has no kernels. It computes any number of
+// replicas, one after the other.
 package ref
 
 import (
@@ -19,7 +19,7 @@ type ref struct{ replicas int }
 // New returns the device.
 func New() device.Device { return ref{} }
 
-// Together is so many devices that share each step; 0 or 1 is New.
+// Together returns a device of this many replicas, which share each step. With 0 or 1 it is New.
 func Together(replicas int) device.Device {
 	if replicas < 2 {
 		return New()

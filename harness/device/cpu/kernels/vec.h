@@ -25,7 +25,8 @@
 //
 // Rounding is as written here: the compiler may not fuse a product and a sum
 // (-ffp-contract=off), and fma rounds once on every CPU. No kernel sums over the
-// channels of a vector, so the bits do not depend on the width of vectors either.
+// channels of a vector, so in float32 the bits are the same with AVX2 and AVX-512. With NEON
+// direct convolutions sum their windows in another order (direct.c).
 #include <stdint.h>
 
 #if defined __AVX512F__ || defined WIDE // WIDE: for a test, two AVX2 registers for each vector

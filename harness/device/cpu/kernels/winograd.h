@@ -44,7 +44,7 @@
 // float32, with these, whose ratios to 1 are equal, 2.3 times. Everything is float32
 // here, except with AVX512-BF16, where the transformed tiles and weights are rounded to
 // bfloat16 and multiplied in pairs, which is twice as fast; sums are float32. The gradient
-// of a step then has 1.1 to 1.4 times the error of PyTorch's bfloat16 (cpu/README.md).
+// of a step then has 1.1 to 1.3 times the error of PyTorch's bfloat16 (cpu/README.md).
 //
 // Tiles overlap by two pixels in x and do not overlap in y:
 //
