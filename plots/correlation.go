@@ -18,12 +18,15 @@ import (
 // was derived again for this program.
 var theories = []struct {
 	name string
+	dash []vg.Length
 	of   func(layers float64) float64
 }{
-	{"2^−L", func(l float64) float64 { return math.Pow(2, -l) }},
-	{"(3/4)^L", func(l float64) float64 { return math.Pow(0.75, l) }},
-	{"1/√L", func(l float64) float64 { return 1 / math.Sqrt(l) }},
+	{"2^−L", []vg.Length{1, 1.6}, func(l float64) float64 { return math.Pow(2, -l) }},
+	{"(3/4)^L", []vg.Length{6, 2.5}, func(l float64) float64 { return math.Pow(0.75, l) }},
+	{"1/√L", nil, func(l float64) float64 { return 1 / math.Sqrt(l) }},
 }
+
+const theoryWidth = vg.Length(1)
 
 // leastCorrelation is the lower end of the logarithmic axis: below it the means of a few
 // scalar nets are noise.
@@ -58,16 +61,18 @@ func gradientCorrelation(title string, nets []*net) (*figure, error) {
 		entries = append(entries, &all[i].entry)
 	}
 	long := numbered(entries)
-	return &figure{
+	fig := &figure{
 		title:  title,
-		notes:  append(notes(nets, leftOut(nets, func(n *net) int { return len(n.open) })), correlationNote),
+		notes:  append(notes(nets, leftOut(nets, (*net).openRuns)), correlationNote),
 		panels: []*panel{scalarPanel(scalarNets(nets)), linePanel(all, lags)},
-		legend: append([]key{
-			{"right: trained", straight(gray, testWidth, nil)},
-			{"right: before training", straight(gray, trainWidth, trainDash)},
-			{"left: theory (Balduzzi et al. 2017)", straight(black, trainWidth, nil)},
-		}, long...),
-	}, nil
+	}
+	for _, t := range theories { // two of them leave the frame close together, where labels could not tell them apart
+		fig.legend = append(fig.legend, key{"left: theory, " + t.name, straight(black, theoryWidth, t.dash)})
+	}
+	fig.legend = append(fig.legend, key{"right: trained", straight(gray, testWidth, nil)}, key{"right: before training", straight(gray, trainWidth, trainDash)})
+	fig.legend = append(fig.legend, seedsKey(nets, measuredSeeds("gradient_correlation"), band)...)
+	fig.legend = append(fig.legend, long...)
+	return fig, nil
 }
 
 // scalarPanel shows scalar nets and what theory says of them.
@@ -82,7 +87,7 @@ func scalarPanel(scalars []profile) *panel {
 	for e := y.min; e <= 0; e++ {
 		y.ticks = append(y.ticks, tick{e, strconv.FormatFloat(math.Pow(10, e), 'g', -1, 64)})
 	}
-	p := &panel{heading: "Scalar nets before training", x: x, y: y, right: labelRoom(names(scalars)), labels: len(scalars) + len(theories)}
+	p := &panel{heading: "Scalar nets before training", x: x, y: y, right: labelRoom(names(scalars)), labels: len(scalars)}
 	p.paint = func(f frame) {
 		var labels []label
 		for _, t := range theories {
@@ -90,12 +95,11 @@ func scalarPanel(scalars []profile) *panel {
 			for l := 1; l <= deepest; l++ {
 				p.middle = append(p.middle, logCorrelation(t.of(float64(l))))
 			}
-			f.profile(p, trainWidth, nil)
-			labels = append(labels, f.leaving(p, t.name, gray))
+			f.profile(p, theoryWidth, t.dash)
 		}
 		for _, s := range scalars {
 			f.profile(s, 1.6, s.dash)
-			labels = append(labels, f.leaving(s, s.name, s.color))
+			labels = append(labels, f.leaving(s))
 		}
 		f.labels(labels)
 	}
@@ -119,7 +123,7 @@ func linePanel(all []correlated, lags []float64) *panel {
 			f.curve(scaled(c.start.points(), step), c.color, trainWidth, trainDash)
 			at := scaled(c.trained.points(), step)
 			if c.trained.lo != nil {
-				f.band(at, fade(c.color, 0.13))
+				f.band(at, fade(c.color, bandShade))
 			}
 			f.curve(at, c.color, testWidth, c.dash)
 			last := at[len(at)-1]
@@ -130,7 +134,7 @@ func linePanel(all []correlated, lags []float64) *panel {
 	return p
 }
 
-const correlationNote = "Left: means over all pairs of inputs on a grid, and over random scalar nets as in Balduzzi et al. 2017. Right, not in their paper: slopes of the logits at points of lines through test images, with batch norm's running statistics; fp32."
+const correlationNote = "Left: theory and random scalar nets as in Balduzzi et al. 2017; means over the nets and over all pairs of inputs on a grid. Right, not in their paper: slopes of the logits at points of lines through test images, with batch norm's running statistics; fp32."
 
 // scalarNets are the curves of the deepest plain and residual net, without and with batch
 // norm, on a logarithmic axis.
@@ -169,12 +173,12 @@ func scalarNets(nets []*net) (all []profile) {
 func logCorrelation(x float64) float64 { return math.Log10(max(x, leastCorrelation*0.9)) }
 
 // leaving labels a curve where it leaves the frame at the bottom, or at its end.
-func (f frame) leaving(p profile, name string, c rgba) label {
+func (f frame) leaving(p profile) label {
 	at := slices.IndexFunc(p.middle, func(v float64) bool { return v < f.p.y.min })
 	if at < 0 {
 		at = len(p.middle) - 1
 	}
-	return label{name, c, vg.Point{X: f.px(float64(at + 1)), Y: max(f.Min.Y, f.py(p.middle[at]))}}
+	return label{p.name, p.color, vg.Point{X: f.px(float64(at + 1)), Y: max(f.Min.Y, f.py(p.middle[at]))}}
 }
 
 // overSeeds is the mean of the seeds' values, and their band if there are several.

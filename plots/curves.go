@@ -43,14 +43,12 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 	x := iterations(end)
 	yMax := errorTop(drawn, end)
 	y := axis{label: "error (%)", max: yMax, ticks: ticks(0, yMax, 6, 1)}
-	paper := allPaper(nets)
+	paper := allPaper(nets) && slices.ContainsFunc(drawn, func(l *line) bool {
+		train, test := paperCurve(l.net)
+		return len(train)+len(test) > 0
+	})
 
-	fig := &figure{title: title, notes: notes(nets, leftOut(nets, func(n *net) int {
-		if len(n.done) == 0 {
-			return 0
-		}
-		return len(n.open)
-	}))}
+	fig := &figure{title: title, notes: notes(nets, leftOut(nets, (*net).hiddenRuns))}
 	fig.panels = pair(x, y, drawn, (*line).named, func(p *panel, ls []*line) { curves(p, ls, paper) })
 	fig.legend = append(curveLegend(nets, paper), names...)
 	return fig, nil
@@ -87,10 +85,7 @@ func pair[T any](x, y axis, all []T, named func(T) (*net, string), fill func(p *
 func lineName(n *net, nets []*net) string {
 	fs, name := familiesOf(nets), fmt.Sprintf("%d layers", n.Depth)
 	if fs.shortcuts && n.Residual {
-		name = "shortcut " + n.Shortcut
-		if len(depths(nets)) > 1 {
-			name = fmt.Sprintf("%d layers, %s", n.Depth, n.Shortcut)
-		}
+		name += ", shortcut " + n.Shortcut
 	}
 	return strings.Join(append([]string{name}, fs.tags(n)...), ", ")
 }
@@ -133,16 +128,25 @@ func (l *line) note() {
 			return
 		}
 	}
-	l.name += ", running"
+	l.name += ", unfinished" // a record does not tell if its run is still going on
 }
 
-// last is the point that the label belongs to: the end of the test error, or of the
-// training error if that goes further.
+// last is where the net's curves end: the end of the test error, or of the training error
+// if that goes further.
 func (l *line) last() point {
 	if n := len(l.test); n > 0 && (len(l.train) == 0 || l.test[n-1].step >= l.train[len(l.train)-1].step) {
 		return l.test[n-1]
 	}
 	return l.train[len(l.train)-1]
+}
+
+// labelled is the point that the label belongs to: the end of the test error, so that the
+// labels of all nets can be compared. Before the first test it is the end of the training error.
+func (l *line) labelled() point {
+	if n := len(l.test); n > 0 {
+		return l.test[n-1]
+	}
+	return l.last()
 }
 
 // errorTop chooses the upper end of the error axis. All final errors fit. As in the
@@ -160,7 +164,7 @@ func errorTop(ls []*line, end float64) float64 {
 				}
 			}
 		}
-		if n := len(l.test); n > 0 && len(l.done) > 0 {
+		if n := len(l.test); n > 0 {
 			most = max(most, 1.1*l.test[n-1].hi)
 		}
 	}
@@ -179,7 +183,7 @@ func curves(p *panel, ls []*line, paper bool) {
 			at := f.px(float64(d.Step))
 			f.line(dropGray, 0.6, []vg.Length{1, 2}, vg.Point{X: at, Y: f.Min.Y}, vg.Point{X: at, Y: f.Max.Y})
 		}
-		columns := int((f.Max.X - f.Min.X) * 2) // half a pixel at 144 dpi each
+		columns := int((f.Max.X - f.Min.X) * 2) // each is half a point wide, less than a line
 		for _, l := range ls {
 			if len(l.shown()) > 1 {
 				f.band(thin(l.train, x.max, columns), fade(l.color, 0.10))
@@ -199,18 +203,17 @@ func curves(p *panel, ls []*line, paper bool) {
 		var labels []label
 		for _, l := range ls {
 			f.curve(thin(l.test, x.max, columns), l.color, testWidth, l.dash)
-			end := l.last()
-			at := vg.Point{X: f.px(end.step), Y: f.py(min(end.mean, y.max))}
+			place := func(p point) vg.Point { return vg.Point{X: f.px(p.step), Y: f.py(min(p.mean, y.max))} }
 			if len(l.test) == 1 { // a single point makes no line
-				f.marker(vg.Point{X: f.px(l.test[0].step), Y: f.py(min(l.test[0].mean, y.max))}, l.color, true, false)
+				f.marker(place(l.test[0]), l.color, true, false)
 			}
 			switch {
 			case l.stopped:
-				f.cross(at, l.color)
+				f.cross(place(l.last()), l.color)
 			case len(l.done) == 0:
-				f.marker(at, l.color, true, false)
+				f.marker(place(l.last()), l.color, true, false)
 			}
-			labels = append(labels, label{l.name, l.color, at})
+			labels = append(labels, label{l.name, l.color, place(l.labelled())})
 		}
 		f.labels(labels)
 	}
@@ -259,9 +262,7 @@ func curveLegend(nets []*net, paper bool) []key {
 		{testWord(nets) + " error", straight(gray, testWidth, nil)},
 		{"training error, of the mini-batches", straight(gray, trainWidth, trainDash)},
 	}
-	if maxSeeds(nets) > 1 {
-		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", band})
-	}
+	keys = append(keys, seedsKey(nets, (*net).shownRuns, band)...)
 	if paper {
 		source := "He et al. 2015, Figure 6"
 		if slices.ContainsFunc(nets, func(n *net) bool { return n.inPaper("imagenet") }) {

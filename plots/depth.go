@@ -28,8 +28,8 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 		looks[fs.name(n)] = fs.look(n, fs.color(n))
 	}
 	x, place := depthAxis(done, fs)
-	fig := &figure{title: title, notes: notes(done, leftOut(nets, func(n *net) int { return len(n.open) }))}
-	paper := allPaper(done)
+	fig := &figure{title: title, notes: notes(done, leftOut(nets, (*net).openRuns))}
+	fromPaper, cited := allPaper(done), false
 	for _, k := range []struct {
 		heading string
 		of      func(*record.RunRecord) (float64, bool)
@@ -42,7 +42,7 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 		most := 0.0
 		for i, name := range fs.names {
 			t := trend{name: name, look: looks[name], round: strings.HasPrefix(name, "plain")}
-			if len(depths(done)) > 1 && maxSeeds(done) > 1 {
+			if len(depths(done)) > 1 && maxSeeds(done, (*net).finishedRuns) > 1 {
 				// Shift the error bars sideways: otherwise they hide each other.
 				t.shift = (vg.Length(i) - vg.Length(len(fs.names)-1)/2) * min(4, 24/vg.Length(len(fs.names)))
 			}
@@ -54,7 +54,9 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 				p := point{place(n), mean(xs), slices.Min(xs), slices.Max(xs)}
 				t.points = append(t.points, p)
 				most = max(most, p.hi)
-				if e := k.paper(n); paper && !math.IsNaN(e) && e != failed {
+				// The medians of the paper of 2016 are in the tables only.
+				if e := k.paper(n); fromPaper && !n.identity && !math.IsNaN(e) {
+					cited = true
 					t.paper = append(t.paper, point{step: place(n), mean: e})
 					most = max(most, e)
 				}
@@ -74,7 +76,7 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 		}
 		fig.panels = append(fig.panels, p)
 	}
-	fig.legend = depthLegend(done, fs.names, looks, paper)
+	fig.legend = depthLegend(done, fs.names, looks, cited)
 	return fig, nil
 }
 
@@ -217,9 +219,7 @@ func depthLegend(nets []*net, families []string, looks map[string]look, paper bo
 			s.marker(vg.Point{X: x + w/2, Y: y}, l.color, strings.HasPrefix(name, "plain"), false)
 		}})
 	}
-	if maxSeeds(nets) > 1 {
-		keys = append(keys, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", spanSample})
-	}
+	keys = append(keys, seedsKey(nets, (*net).finishedRuns, spanSample)...)
 	if paper {
 		keys = append(keys, key{"He et al. 2015", func(s sheet, x, y, w vg.Length) {
 			s.line(fade(gray, 0.6), 0.8, []vg.Length{3, 2}, vg.Point{X: x, Y: y}, vg.Point{X: x + w, Y: y})

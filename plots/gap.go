@@ -44,7 +44,7 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 	}
 	y.min, y.max = step*math.Floor(lo/step), step*math.Ceil(hi/step)
 	y.ticks = ticks(y.min, y.max, 6, 1)
-	fig := &figure{title: title, notes: notes(nets, "")}
+	fig := &figure{title: title, notes: notes(nets, leftOut(nets, (*net).hiddenRuns))}
 	fig.panels = pair(x, y, drawn, (*line).named, func(p *panel, ls []*line) {
 		p.paint = func(f frame) {
 			f.line(dropGray, 0.6, nil, vg.Point{X: f.Min.X, Y: f.py(0)}, vg.Point{X: f.Max.X, Y: f.py(0)})
@@ -61,9 +61,7 @@ func generalisationGap(title string, nets []*net) (*figure, error) {
 		}
 	})
 	fig.legend = []key{{testWord(nets) + " error, less that of the mini-batches since the test before", straight(gray, testWidth, nil)}}
-	if maxSeeds(nets) > 1 {
-		fig.legend = append(fig.legend, key{"mean, and lowest to highest of " + seedCount(nets) + " seeds", band})
-	}
+	fig.legend = append(fig.legend, seedsKey(nets, (*net).shownRuns, band)...)
 	fig.legend = append(fig.legend, names...)
 	return fig, nil
 }

@@ -16,7 +16,7 @@ import (
 // mostLoss is where losses are cut off for drawing.
 const mostLoss = 100
 
-const landscapeNote = "Training loss of trained nets whose weights move in random directions, filter-normalised (Li et al. 2018); 1 is as far as the filters are long. Batch norm and biases do not move, its statistics stay; fp32."
+const landscapeNote = "Training loss of trained nets whose weights move in random directions, filter-normalised (Li et al. 2018). At distance 1 each filter has moved by its own norm. Biases and batch norm's parameters and statistics stay fixed; fp32."
 
 // lossAlongDirections draws the loss along the two directions.
 func lossAlongDirections(title string, nets []*net) (*figure, error) {
@@ -56,14 +56,14 @@ func lossAlongDirections(title string, nets []*net) (*figure, error) {
 	if hi > y.max {
 		note += fmt.Sprintf(" Losses above %d are cut off.", mostLoss)
 	}
-	fig := &figure{title: title, notes: append(notes(nets, leftOut(nets, func(n *net) int { return len(n.open) })), note)}
+	fig := &figure{title: title, notes: append(notes(nets, leftOut(nets, (*net).openRuns)), note)}
 	fig.panels = pair(x, y, all, func(d drawn) (*net, string) { return d.net, d.name }, func(p *panel, ds []drawn) {
 		p.paint = func(f frame) {
 			var labels []label
 			for _, d := range ds {
 				f.curve(d.second, d.color, trainWidth, trainDash)
 				if len(d.measured("landscape")) > 1 {
-					f.band(d.first, fade(d.color, 0.13))
+					f.band(d.first, fade(d.color, bandShade))
 				}
 				f.curve(d.first, d.color, testWidth, d.dash)
 				last := d.first[len(d.first)-1]
@@ -72,7 +72,9 @@ func lossAlongDirections(title string, nets []*net) (*figure, error) {
 			f.labels(labels)
 		}
 	})
-	fig.legend = append([]key{{"first direction", straight(gray, testWidth, nil)}, {"second direction", straight(gray, trainWidth, trainDash)}}, long...)
+	fig.legend = []key{{"first direction", straight(gray, testWidth, nil)}, {"second direction", straight(gray, trainWidth, trainDash)}}
+	fig.legend = append(fig.legend, seedsKey(nets, measuredSeeds("landscape"), band)...)
+	fig.legend = append(fig.legend, long...)
 	return fig, nil
 }
 
@@ -105,31 +107,31 @@ var lossEdges = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10}
 var lossColors = []rgba{hex(0x0d0887), hex(0x5402a3), hex(0x8b0aa5), hex(0xb93289), hex(0xdb5c68), hex(0xf48849), hex(0xfebd2a), hex(0xf0f921)}
 
 // lossSurface draws the loss over both directions, a panel for each net, of its first
-// seed.
+// seed that was measured.
 func lossSurface(title string, nets []*net) (*figure, error) {
-	fig := &figure{title: title, notes: append(notes(nets, ""), landscapeNote), square: true}
+	fig := &figure{title: title, notes: append(notes(nets, leftOut(nets, (*net).openRuns)), landscapeNote), square: true}
 	for _, n := range nets {
-		ms := n.measured("landscape")
-		if len(ms) == 0 {
+		first := slices.IndexFunc(n.done, func(r *record.RunRecord) bool { return r.Measured("landscape", n.options["landscape"]) != nil })
+		if first < 0 {
 			continue
 		}
-		m := ms[0]
+		m := n.done[first].Measured("landscape", n.options["landscape"])
 		at := m.Values["at"]
 		span := at[len(at)-1]
 		name := n.Label()
 		if len(n.done) > 1 {
-			name += fmt.Sprintf(", seed %d", n.done[0].Start.Seed)
+			name += fmt.Sprintf(", seed %d", n.done[first].Start.Seed)
 		}
 		a := axis{min: -span, max: span, ticks: ticks(-span, span, 2, 1)}
 		p := &panel{heading: name, x: a, y: a, paint: func(f frame) { f.surface(m) }}
 		p.x.label = "first direction"
-		if len(fig.panels) == 0 {
-			p.y.label = "second direction"
-		}
 		fig.panels = append(fig.panels, p)
 	}
 	if len(fig.panels) == 0 {
 		return nil, unmeasured("landscape_2d")
+	}
+	for i := 0; i < len(fig.panels); i += fig.perRow() {
+		fig.panels[i].y.label = "second direction" // once in each row
 	}
 	for i := range len(lossEdges) + 1 {
 		fig.legend = append(fig.legend, key{bandName(i), func(s sheet, x, y, w vg.Length) {

@@ -21,12 +21,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 	var ours, paper []profile
 	most, deepest := 0.0, 0
 	for _, n := range nets {
-		var seeds [][]float64
-		for _, r := range n.done {
-			if v := r.Responses(); v != nil {
-				seeds = append(seeds, v)
-			}
-		}
+		seeds := responses(n)
 		if len(seeds) == 0 {
 			continue
 		}
@@ -55,7 +50,7 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 	long := numbered(entries)
 	yMax := 0.5 * math.Ceil(most/0.5*1.02)
 	y := axis{label: "standard deviation of the response", max: yMax, ticks: ticks(0, yMax, 6, 1)}
-	fig := &figure{title: title, notes: notes(nets, leftOut(nets, func(n *net) int { return len(n.open) }))}
+	fig := &figure{title: title, notes: notes(nets, leftOut(nets, (*net).openRuns))}
 	for _, sorted := range []bool{false, true} {
 		p := &panel{heading: "By layer, from the image on", x: layerAxis(deepest), y: y}
 		if sorted {
@@ -78,15 +73,22 @@ func layerResponses(title string, nets []*net) (*figure, error) {
 		}
 		fig.panels = append(fig.panels, p)
 	}
-	fig.legend = []key{{"ours, at the end of training", straight(gray, 1.4, nil)}}
-	if maxSeeds(nets) > 1 {
-		fig.legend[0].label += ", mean of " + seedCount(nets) + " seeds"
-	}
+	fig.legend = append([]key{{"ours, at the end of training", straight(gray, 1.4, nil)}}, seedsKey(nets, func(n *net) int { return len(responses(n)) }, band)...)
 	if len(paper) > 0 {
 		fig.legend = append(fig.legend, key{"He et al. 2015, Figure 7, CIFAR-10", straight(fade(gray, 0.4), trainWidth, nil)})
 	}
 	fig.legend = append(fig.legend, long...)
 	return fig, nil
+}
+
+// responses are those of the finished runs that have recorded them.
+func responses(n *net) (seeds [][]float64) {
+	for _, r := range n.done {
+		if v := r.Responses(); v != nil {
+			seeds = append(seeds, v)
+		}
+	}
+	return seeds
 }
 
 // gradientNorms draws the norm of each layer's gradient, at the first and at the last
@@ -134,7 +136,7 @@ func gradientNorms(title string, nets []*net) (*figure, error) {
 	for e := y.min; e <= y.max; e++ {
 		y.ticks = append(y.ticks, tick{e, strings.Replace(strconv.FormatFloat(math.Pow(10, e), 'g', -1, 64), "e-0", "e-", 1)})
 	}
-	fig := &figure{title: title, notes: notes(nets, "")}
+	fig := &figure{title: title, notes: notes(nets, leftOut(nets, (*net).hiddenRuns))}
 	named := func(d drawn) (*net, string) { return d.net, d.last.name }
 	fig.panels = pair(layerAxis(deepest), y, all, named, func(p *panel, ds []drawn) {
 		p.paint = func(f frame) {
@@ -194,7 +196,7 @@ func (p profile) points() []point {
 
 func (f frame) profile(p profile, w vg.Length, dash []vg.Length) {
 	if p.lo != nil {
-		f.band(p.points(), fade(p.color, 0.13))
+		f.band(p.points(), fade(p.color, bandShade))
 	}
 	f.curve(p.points(), p.color, w, dash)
 }

@@ -70,7 +70,7 @@ func lesions(title string, nets []*net) (*figure, error) {
 	}}
 	return &figure{
 		title:  title,
-		notes:  append(notes(nets, leftOut(nets, func(n *net) int { return len(n.open) })), lesionNote),
+		notes:  append(notes(nets, leftOut(nets, (*net).openRuns)), lesionNote),
 		panels: []*panel{one, some},
 		legend: append(lesionLegend(nets, published), long...),
 	}, nil
@@ -83,13 +83,30 @@ func (f frame) singleBlocks(all []lesioned) {
 		}
 	}
 	for _, l := range all {
-		f.profile(l.single, 1.2, l.dash)
+		for _, ps := range unbroken(l.single.points()) {
+			if l.single.lo != nil {
+				f.band(ps, fade(l.color, bandShade))
+			}
+			f.curve(ps, l.color, 1.2, l.dash)
+		}
 		for _, p := range l.single.points() {
 			f.dot(vg.Point{X: f.px(p.step), Y: f.py(p.mean)}, 2, l.color)
 		}
 		end := f.px(float64(slices.Max(l.single.layers)))
 		f.line(fade(l.color, 0.8), 0.7, wholeDash, vg.Point{X: f.Min.X, Y: f.py(l.whole)}, vg.Point{X: end, Y: f.py(l.whole)})
 	}
+}
+
+// unbroken divides points into parts without a missing step: a line through a block that
+// cannot be deleted would look measured there.
+func unbroken(ps []point) (parts [][]point) {
+	from := 0
+	for i := range ps {
+		if i+1 == len(ps) || ps[i+1].step > ps[i].step+1 {
+			parts, from = append(parts, ps[from:i+1]), i+1
+		}
+	}
+	return parts
 }
 
 func (f frame) severalBlocks(all []lesioned) {
@@ -114,8 +131,8 @@ func lesionLegend(nets []*net, published bool) []key {
 		{"middle half of the draws", band},
 		{"with all blocks", straight(gray, 0.7, wholeDash)},
 	}
-	if maxSeeds(nets) > 1 {
-		keys[0].label = "error without a block, mean of " + seedCount(nets) + " seeds; median of the draws"
+	if seeds := measuredSeeds("lesion"); maxSeeds(nets, seeds) > 1 {
+		keys[0].label = "error without a block, mean of " + seedCount(nets, seeds) + " seeds; median of the draws"
 		keys[1].label = "lowest to highest seed; middle half of the draws"
 	}
 	if published {
@@ -124,7 +141,7 @@ func lesionLegend(nets []*net, published bool) []key {
 	return keys
 }
 
-const lesionNote = "Trained nets, in tests: residual blocks without their branch, plain ones of two layers replaced by the identity where they keep the size. Statistics of batch norm not re-estimated; fp32."
+const lesionNote = "Trained nets, tested without blocks: a residual block loses its branch; a plain block (two layers) becomes the identity, if it keeps the size. Statistics of batch norm not re-estimated; fp32."
 
 // dot draws a small disc.
 func (s sheet) dot(at vg.Point, r vg.Length, c rgba) {
@@ -136,8 +153,10 @@ func (s sheet) dot(at vg.Point, r vg.Length, c rgba) {
 	s.Fill(path)
 }
 
+// blockAxis has a tick at the first block, the one that nets need most.
 func blockAxis(deepest int) axis {
-	return axis{label: "deleted block, from the image on", min: 0.5, max: float64(deepest) + 0.5, ticks: slices.DeleteFunc(wholeTicks(deepest), func(t tick) bool { return t.at < 1 })}
+	later := slices.DeleteFunc(wholeTicks(deepest), func(t tick) bool { return t.at <= 1 })
+	return axis{label: "deleted block, from the image on", min: 0.5, max: float64(deepest) + 0.5, ticks: append([]tick{{1, "1"}}, later...)}
 }
 
 // wholeTicks are ticks at whole numbers up to n.

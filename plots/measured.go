@@ -92,6 +92,11 @@ func (n *net) measured(name string) (all []*record.Measured) {
 	return all
 }
 
+// measuredSeeds counts the runs that have a measurement.
+func measuredSeeds(name string) func(*net) int {
+	return func(n *net) int { return len(n.measured(name)) }
+}
+
 // measuredFiles are the files for programs, by name: a line for each number.
 func measuredFiles(q Question, nets []*net) map[string][]byte {
 	files := map[string][]byte{}

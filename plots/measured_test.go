@@ -126,6 +126,100 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// What figures say of seeds is about the measured ones, not about all that are finished.
+func TestMeasuredSeeds(t *testing.T) {
+	q, rs := measuredRuns()
+	for _, r := range rs {
+		if r.Start.Seed == 0 && r.Start.Net == "plain-20" {
+			r.Events = slices.DeleteFunc(r.Events, func(e record.Event) bool { return e.Measured != nil })
+		}
+	}
+	for name, want := range map[string]string{"lesion": "mean of 1 to 2 seeds", "gradient_correlation": "of 1 to 2 seeds", "landscape_1d": "of 1 to 2 seeds"} {
+		nets, err := asked(q, rs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fig, err := figures[name]("", nets); err != nil || !inLegend(fig, want) {
+			t.Errorf("%s: no %q in the legend; %v", name, want, err)
+		}
+	}
+	nets, err := asked(q, rs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fig, err := lossSurface("", nets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range fig.panels {
+		got = append(got, p.heading)
+	}
+	if want := []string{"plain-20, seed 1", "plain-56, seed 0", "resnet-20, seed 0", "resnet-56, seed 0"}; !slices.Equal(got, want) {
+		t.Errorf("panels %q, want %q", got, want)
+	}
+}
+
+// Each row of the panels of the loss has a label at its y axis.
+func TestSurfaceLabels(t *testing.T) {
+	var rs []*record.RunRecord
+	for depth := 20; depth <= 50; depth += 6 {
+		s := start(fmt.Sprintf("plain-%d", depth), depth, 0)
+		s.Steps = 100
+		r := fake(shape{start: s, train: 1, test: 8}, 10, 50)
+		last := len(r.Events) - 1
+		r.Events = slices.Concat(r.Events[:last], fakeMeasured(s), r.Events[last:])
+		rs = append(rs, r)
+	}
+	nets, err := group(rs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fig, err := lossSurface("", nets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range fig.panels { // two rows of three
+		if labelled := p.y.label != ""; labelled != (i%3 == 0) {
+			t.Errorf("panel %d of %d: y label %q", i, len(fig.panels), p.y.label)
+		}
+	}
+}
+
+// A line is not drawn across blocks that cannot be deleted.
+func TestUnbroken(t *testing.T) {
+	for _, c := range []struct {
+		steps []float64
+		want  string
+	}{
+		{nil, "[]"},
+		{[]float64{1}, "[[1]]"},
+		{[]float64{1, 2, 3}, "[[1 2 3]]"},
+		{[]float64{1, 2, 3, 5, 6, 8}, "[[1 2 3] [5 6] [8]]"},
+	} {
+		var ps []point
+		for _, s := range c.steps {
+			ps = append(ps, point{step: s})
+		}
+		var got [][]float64
+		for _, part := range unbroken(ps) {
+			var steps []float64
+			for _, p := range part {
+				steps = append(steps, p.step)
+			}
+			got = append(got, steps)
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%v: %v, want %s", c.steps, got, c.want)
+		}
+	}
+	for _, deepest := range []int{1, 3, 9, 27, 54, 600} {
+		if ts := blockAxis(deepest).ticks; ts[0] != (tick{1, "1"}) || len(ts) > 1 && ts[1].at <= 1 {
+			t.Errorf("%d blocks: ticks %v, want the first at block 1", deepest, ts)
+		}
+	}
+}
+
 // Files for programs have every number; the head has a name for each column.
 func TestMeasuredFiles(t *testing.T) {
 	q, rs := measuredRuns()

@@ -9,6 +9,8 @@ import (
 	"sort"
 	"strings"
 
+	"gonum.org/v1/plot/vg"
+
 	"depthlab/harness/record"
 )
 
@@ -74,6 +76,12 @@ func (n *net) shown() []*record.RunRecord {
 	return n.open
 }
 
+// The numbers of its runs, for seedCount and leftOut.
+func (n *net) finishedRuns() int { return len(n.done) }
+func (n *net) openRuns() int     { return len(n.open) }
+func (n *net) shownRuns() int    { return len(n.shown()) }
+func (n *net) hiddenRuns() int   { return len(n.done) + len(n.open) - len(n.shown()) }
+
 // values collects one number from each finished run that has it.
 func (n *net) values(of func(*record.RunRecord) (float64, bool)) []float64 {
 	var xs []float64
@@ -129,21 +137,21 @@ func depths(nets []*net) []int {
 	return all
 }
 
-// maxSeeds is the largest number of finished runs of one net.
-func maxSeeds(nets []*net) int {
+// maxSeeds is the largest number of runs of one net, of those that count counts.
+func maxSeeds(nets []*net, count func(*net) int) int {
 	most := 0
 	for _, n := range nets {
-		most = max(most, len(n.done))
+		most = max(most, count(n))
 	}
 	return most
 }
 
-// seedCount is "5", or "3 to 5" if some runs are not finished. It ignores nets without a
-// finished run.
-func seedCount(nets []*net) string {
-	least, most := 0, maxSeeds(nets)
+// seedCount is "5", or "3 to 5" if nets have different numbers of runs. It ignores nets
+// without any.
+func seedCount(nets []*net, count func(*net) int) string {
+	least, most := 0, maxSeeds(nets, count)
 	for _, n := range nets {
-		if k := len(n.done); k > 0 && (least == 0 || k < least) {
+		if k := count(n); k > 0 && (least == 0 || k < least) {
 			least = k
 		}
 	}
@@ -151,6 +159,15 @@ func seedCount(nets []*net) string {
 		return fmt.Sprint(most)
 	}
 	return fmt.Sprintf("%d to %d", least, most)
+}
+
+// seedsKey explains means over seeds and their range in a legend. It is nil if no net has
+// several seeds.
+func seedsKey(nets []*net, count func(*net) int, sample func(s sheet, x, y, w vg.Length)) []key {
+	if maxSeeds(nets, count) < 2 {
+		return nil
+	}
+	return []key{{"mean, and lowest to highest of " + seedCount(nets, count) + " seeds", sample}}
 }
 
 // allPaper reports whether all runs used the paper's recipe and data.
@@ -197,8 +214,8 @@ func conditions(nets []*net) string {
 		strings.Join(distinct(nets, func(r *record.RunRecord) string { return r.Start.Data }), " and "),
 		strings.Join(steps, " or "),
 	}
-	if maxSeeds(nets) > 1 {
-		parts = append(parts, seedCount(nets)+" seeds")
+	if maxSeeds(nets, (*net).finishedRuns) > 1 {
+		parts = append(parts, seedCount(nets, (*net).finishedRuns)+" seeds")
 	}
 	parts = append(parts,
 		strings.Join(distinct(nets, func(r *record.RunRecord) string { return r.Start.Precision }), " and "),

@@ -24,15 +24,16 @@ type Reporter struct{ known map[string]known }
 
 // known is the cached result of a net's records.
 type known struct {
-	runs    []*record.RunRecord
-	columns int
-	row     report.Row
-	net     report.Net
-	table   []report.Run
-	drops   []record.RateChange
-	open    []string // unfinished runs
-	warned  []string
-	held    string // held-out set that it was tested on; "" before the first test
+	runs     []*record.RunRecord
+	columns  int
+	identity bool // depends on the other nets
+	row      report.Row
+	net      report.Net
+	table    []report.Run
+	drops    []record.RateChange
+	open     []string // unfinished runs
+	warned   []string
+	held     string // held-out set that it was tested on; "" before the first test
 }
 
 // Page makes the page from the records. The caller adds recipe, provenance and commands.
@@ -56,9 +57,9 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 	for i, n := range nets {
 		k := r.known[n.Label()]
 		runs := slices.Concat(n.done, n.open)
-		if k.columns != columns || !slices.Equal(k.runs, runs) {
+		if k.columns != columns || k.identity != n.identity || !slices.Equal(k.runs, runs) {
 			one := []*net{n}
-			k = known{runs, columns, answer(n), forBrowser(n, columns, epoch), runTable(n), rateDrops([]*line{{net: n}}), unfinished(one), warnings(one), strings.Join(distinct(one, (*record.RunRecord).TestSet), "/")}
+			k = known{runs, columns, n.identity, answer(n), forBrowser(n, columns, epoch), runTable(n), rateDrops([]*line{{net: n}}), unfinished(one), warnings(one), strings.Join(distinct(one, (*record.RunRecord).TestSet), "/")}
 		}
 		now[n.Label()] = k
 		look := fs.look(n, color(n))
@@ -108,7 +109,7 @@ func columnsFor(nets []*net) int {
 // columnsMean explains the columns of the table of the answer.
 func columnsMean(nets []*net) string {
 	s := fmt.Sprintf("Training errors are running errors of the mini-batches, a mean over the last %g %% of the steps.", 100*record.FinalShare)
-	if maxSeeds(nets) > 1 {
+	if maxSeeds(nets, (*net).finishedRuns) > 1 {
 		s += " Ours: means over seeds ± sample standard deviation; below, the lowest to the highest seed."
 	}
 	return s + " Paper: " + paperSource(nets)
@@ -144,15 +145,12 @@ func stateOf(r *record.RunRecord) string {
 	case r.Stopped() != "":
 		return "stopped"
 	}
-	return "running"
+	return "unfinished"
 }
 
 func runTable(n *net) (all []report.Run) {
 	for _, r := range slices.Concat(n.done, n.open) {
 		run := report.Run{ID: r.Start.ID, State: cmp.Or(stateOf(r), "finished"), Step: thousands(r.Step()) + " of " + thousands(n.Steps), Problem: r.Stopped()}
-		if run.State == "running" {
-			run.State = "unfinished"
-		}
 		for text, of := range map[*string]func() (float64, bool){&run.Train: r.FinalTrain, &run.Full: r.FullTrain, &run.Test: r.FinalTest} {
 			if x, ok := of(); ok {
 				*text = percent(x, "") + " %"
@@ -173,7 +171,7 @@ func runTable(n *net) (all []report.Run) {
 func forBrowser(n *net, columns int, epoch func(id string) float64) report.Net {
 	b := report.Net{Name: n.Label(), Residual: n.Residual, Epoch: epoch(n.ID)}
 	if len(n.done) == 0 {
-		b.State = "running"
+		b.State = "unfinished"
 		if slices.ContainsFunc(n.open, func(r *record.RunRecord) bool { return r.Stopped() != "" }) {
 			b.State = "stopped"
 		}
@@ -428,7 +426,8 @@ func layerTable(title string, nets []report.Net, of func(report.Net) *report.Lay
 
 func css(c rgba) string { return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B) }
 
-// onDark lightens a colour until its contrast to the dark page's darkest gray is 4.5.
+// onDark lightens a colour until its contrast to the dark page's background is 3, WCAG's
+// minimum for graphics.
 func onDark(c rgba) rgba {
 	for t := 0.0; ; t += 0.05 {
 		if d := mix(c, white, t); t >= 1 || (luminance(d)+0.05)/(luminance(hex(0x15181c))+0.05) >= 3 {

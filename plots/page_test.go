@@ -158,9 +158,55 @@ func TestReportInBrowser(t *testing.T) {
 	b.Do(chromedp.Focus("#curve-panels .chart"), chromedp.KeyEvent(kb.Home), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.End))
 	name, text, _ := strings.Cut(b.Text("document.querySelector('#spoken').textContent"), ": ")
 	checkShown(t, name+text, nets)
-	axis := "document.querySelector('#curve-panels .chart')"
-	b.Do(chromedp.KeyEvent("+"), chromedp.KeyEvent("0"), chromedp.KeyEvent(kb.Escape))
-	b.Wait(tip + ".hidden && document.activeElement === " + axis)
+	// + enlarges the end, where the keyboard is: the second half of the 1,200 steps. 0 shows the whole again.
+	near := func(what string, want float64) {
+		t.Helper()
+		b.Hover(place(0.1, 0.9))
+		b.Wait("!" + tip + ".hidden")
+		at := b.Number("+" + tip + `.textContent.match(/iteration ([0-9,]+)$/)[1].replace(",", "")`)
+		if math.Abs(at-want) > 60 {
+			t.Errorf("%s: iteration %v at a tenth of the width, want about %v", what, at, want)
+		}
+	}
+	chart := "document.querySelector('#curve-panels .chart')"
+	b.Do(chromedp.KeyEvent("+"))
+	near("enlarged by +", 660)
+	b.Do(chromedp.KeyEvent("0"))
+	near("the whole by 0", 120)
+	b.Text("document.querySelector('button[value=in]').click()") // around the point at the mouse
+	near("enlarged by the button", 120)
+	b.Hover(place(0.9, 0.9))
+	b.Text("document.querySelector('button[value=whole]').click()")
+	near("the whole by the button", 120)
+	b.Do(chromedp.KeyEvent(kb.Escape))
+	b.Wait(tip + ".hidden && document.activeElement === " + chart)
+
+	// Each choice is what the chart shows then.
+	label := chart + ".getAttribute('aria-label')"
+	picture := "document.querySelector('#curve-panels canvas').toDataURL()"
+	for _, c := range []struct{ input, want string }{
+		{"[value=iterations]", "Plain nets: error (%) over iterations, 6 curves."},
+		{"[value=epochs]", "Plain nets: error (%) over epochs, 6 curves."},
+		{"[value=loss]", "Plain nets: loss over epochs, 3 curves."}, // of training
+		{"[value=log]", "Plain nets: loss over epochs, 3 curves."},
+		{"[name=seeds]", "Plain nets: loss over epochs, 9 curves."},
+		{"[value=error]", "Plain nets: error (%) over epochs, 18 curves."},
+		{"[name=train]", "Plain nets: error (%) over epochs, 9 curves."},
+	} {
+		before := b.Text(picture)
+		b.Text("document.querySelector('#curves input" + c.input + "').click()")
+		if got := b.Text(label); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: the chart is %q, want %q", c.input, got, c.want)
+		}
+		if changed := b.Text(picture) != before; changed != (c.input != "[value=iterations]") {
+			t.Errorf("%s: the picture changed: %v", c.input, changed)
+		}
+	}
+	sorted := "document.querySelector('#response-panels .chart').getAttribute('aria-label')"
+	b.Text("document.querySelector('input[value=size]').click()")
+	if got := b.Text(sorted); !strings.HasPrefix(got, "Plain nets: standard deviation over layers, the largest first, 3 curves.") {
+		t.Errorf("sorted responses are %q", got)
+	}
 
 	// A hidden net is not drawn. What was not recorded cannot be chosen.
 	inks := "document.querySelector('#curve-panels canvas').toDataURL().length"
@@ -171,11 +217,49 @@ func TestReportInBrowser(t *testing.T) {
 	if after := b.Number(inks); after > before/2 {
 		t.Errorf("a picture of %v bytes without nets, of %v with", after, before)
 	}
-	for _, input := range []string{"[value=epochs]", "[value=loss]", "[value=log]", "[name=seeds]", "[value=size]"} {
-		b.Text("document.querySelector('input" + input + "').click()")
-	}
 	if got := b.Text("document.querySelector('input[value=hours]').disabled + ' ' + document.querySelector('input[name=paper]').disabled"); got != "true true" {
 		t.Errorf("hours and the paper's curves cannot be chosen: %s", got)
+	}
+}
+
+// Steps at which the rate was lowered are marked only where all nets come to a step at the
+// same place: not over hours, and over epochs only if these have equal numbers of steps.
+// The legend names what is drawn.
+func TestMarksInBrowser(t *testing.T) {
+	q, rs := paperRun()
+	for _, r := range rs {
+		for i := range r.Events {
+			r.Events[i].Seconds = float64(r.Events[i].Step*r.Start.Depth) / 100
+		}
+	}
+	b := browser.Open(t, 1200, 900)
+	for _, c := range []struct {
+		epoch         func(id string) float64
+		over          string
+		dotted, faint bool
+	}{
+		{func(string) float64 { return 390 }, "iterations", true, true},
+		{func(string) float64 { return 390 }, "epochs", true, true},
+		{func(id string) float64 { return float64(300 + len(id)) }, "epochs", false, true},
+		{func(string) float64 { return 390 }, "hours", false, false},
+	} {
+		p, err := new(Reporter).Page(q, rs, c.epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var page bytes.Buffer
+		if err := report.Write(&page, p); err != nil {
+			t.Fatal(err)
+		}
+		b.Go(save(t, page.Bytes()))
+		b.Text("document.querySelector('input[value=" + c.over + "]').click()")
+		legend := b.Text("document.querySelector('#curve-legend').textContent")
+		if got := strings.Contains(legend, "Dotted verticals"); got != c.dotted {
+			t.Errorf("over %s: rates in the legend: %v, want %v: %q", c.over, got, c.dotted, legend)
+		}
+		if got := strings.Contains(legend, "Faint: He et al. 2015"); got != c.faint {
+			t.Errorf("over %s: the paper in the legend: %v, want %v: %q", c.over, got, c.faint, legend)
+		}
 	}
 }
 
@@ -277,11 +361,54 @@ func TestReporterRemembers(t *testing.T) {
 	}
 }
 
+// A net's row depends on another net in one way: a net of the paper of 2016 brings that
+// paper's numbers.
+func TestReporterForgetsThePaper(t *testing.T) {
+	var rs []*record.RunRecord
+	for _, name := range []string{"resnet-110", "resnet-110/preact"} {
+		s := start(name, 110, 0)
+		s.Steps, s.Data = 100, "CIFAR-10"
+		rs = append(rs, fake(shape{start: s, train: 1, test: 8}, 10, 50))
+	}
+	r := new(Reporter)
+	for _, c := range []struct {
+		runs   int
+		test   string
+		curves bool
+	}{{1, "6.43", true}, {2, "6.61", false}, {1, "6.43", true}} {
+		p, err := r.Page(Question{Name: "preactivation"}, rs[:c.runs], func(string) float64 { return 1 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, curves := p.Answer[0].Test.Paper, p.Plot.Nets[0].Paper != nil; got != c.test || curves != c.curves {
+			t.Errorf("%d runs: the paper's error %s, curves %v; want %s, %v", c.runs, got, curves, c.test, c.curves)
+		}
+	}
+}
+
+// A record does not tell if its run is still going on.
+func TestStates(t *testing.T) {
+	_, rs := cpu()
+	p, err := new(Reporter).Page(Question{Name: "states"}, rs, func(string) float64 { return 1 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][2]string{"plain-20": {"", "finished"}, "plain-56": {"stopped", "stopped"}, "resnet-20": {"", "finished"}, "resnet-56": {"unfinished", "unfinished"}}
+	for i, n := range p.Plot.Nets {
+		if got := [2]string{n.State, p.Runs[i].State}; got != want[n.Name] || n.Seeds[0].State != n.State {
+			t.Errorf("%s: net and run are %q, its seed %q; want %q", n.Name, got, n.Seeds[0].State, want[n.Name])
+		}
+	}
+}
+
 // With -out, reports are written there, with pictures: light, dark, on a phone and in
 // print.
 func TestReportLook(t *testing.T) {
 	if *out == "" {
 		return
+	}
+	if err := os.MkdirAll(*out, 0o777); err != nil {
+		t.Fatal(err)
 	}
 	put := func(name string, content []byte) string {
 		path := filepath.Join(*out, name)

@@ -7,7 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"hash/fnv"
+	"image/color"
 	"image/png"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -15,6 +17,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/recorder"
 
 	"depthlab/experiments"
 	"depthlab/harness/record"
@@ -129,7 +134,7 @@ func named(name string) *net {
 }
 
 // The made-up questions. paperRun is Figure 6. preview has several seeds. cpu is
-// shortened and has a running run and a failed one. variants compares shortcuts.
+// shortened and has an unfinished run and a failed one. variants compares shortcuts.
 
 func paperRun() (Question, []*record.RunRecord) {
 	var rs []*record.RunRecord
@@ -748,12 +753,198 @@ func TestPaperOf2016(t *testing.T) {
 			if r.paperTest == failed && !strings.HasSuffix(strings.TrimSpace(string(commaSeparated(Question{}, []*net{r.net}))), ",") {
 				t.Errorf("%s: a number in table.csv", r.Label())
 			}
+			if r.paperTest == failed && !strings.HasSuffix(string(latex(Question{}, []*net{r.net})), " & $>$ 20 \\\\\n\\hline\n\\end{tabular}\n") {
+				t.Errorf("%s: no $>$ in table.tex", r.Label())
+			}
 		}
 		for _, year := range []string{"2015", "2016"} {
 			source := paperSource(all)
 			if want := strings.Contains(c.sources, year); strings.Contains(source, year) != want && !strings.HasPrefix(source, "no errors") {
 				t.Errorf("%s: %s", c.nets, source)
 			}
+		}
+	}
+}
+
+// A legend names the paper of 2015 if something of it is drawn, and only then. The medians
+// of the paper of 2016 are not drawn.
+func TestLegendNamesThePaperThatIsDrawn(t *testing.T) {
+	for _, c := range []struct {
+		nets          string
+		curves, depth bool
+		points        int // of the paper, in both panels of error_by_depth
+	}{
+		{"plain-20 resnet-20", true, true, 4},
+		{"resnet-20 resnet-20/B", true, true, 2},
+		{"resnet-26", false, false, 0},
+		{"resnet-110 resnet-110/C", false, false, 0},
+		{"resnet-56 resnet-110 resnet-110/preact", true, true, 2},
+	} {
+		var rs []*record.RunRecord
+		for _, name := range strings.Fields(c.nets) {
+			arch, err := nets.ParseArch(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := start(name, arch.Depth, 0)
+			s.Steps, s.Data, s.Paper = 800, "CIFAR-10", true
+			rs = append(rs, fake(shape{start: s, train: 1, test: 8}, 50, 200))
+		}
+		all, err := group(rs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]bool{"training_curves": c.curves, "error_by_depth": c.depth} {
+			fig, err := figures[name]("", all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := inLegend(fig, "He et al. 2015"); got != want {
+				t.Errorf("%s, %s: He et al. 2015 in the legend: %v, want %v", c.nets, name, got, want)
+			}
+			if name != "error_by_depth" {
+				continue
+			}
+			if got := hollow(fig); want && got != c.points+1 || !want && got != 0 { // one in the legend
+				t.Errorf("%s: %d hollow markers, want %d in the panels", c.nets, got, c.points)
+			}
+		}
+	}
+}
+
+func inLegend(fig *figure, text string) bool {
+	return slices.ContainsFunc(fig.legend, func(k key) bool { return strings.Contains(k.label, text) })
+}
+
+// hollow counts the hollow markers of a figure: they are filled with white.
+func hollow(fig *figure) (count int) {
+	w, h := fig.size()
+	c := &sized{w: w, h: h}
+	fig.draw(c, nil)
+	var now color.Color
+	for _, a := range c.Actions {
+		switch a := a.(type) {
+		case *recorder.SetColor:
+			now = a.Color
+		case *recorder.Fill:
+			if now == white {
+				count++
+			}
+		}
+	}
+	return count - 1 // the background
+}
+
+// The label of each net stands at the end of its test error, also if its training error
+// goes further: then labels are in the order of the test errors.
+func TestLabelsStandAtTestErrors(t *testing.T) {
+	done, open := start("plain-20", 20, 0), start("plain-56", 56, 0)
+	done.Steps, open.Steps = 8000, 8000
+	for _, stop := range []int{0, 5100} { // unfinished; stopped
+		s := shape{start: open, train: 6, test: 20, until: 5099, stop: stop}
+		if stop > 0 {
+			s.until = 0
+		}
+		all, err := group([]*record.RunRecord{fake(shape{start: done, train: 2, test: 12}, 50, 400), fake(s, 50, 400)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fig, err := trainingCurves("", all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := map[string]vg.Length{}
+		for _, x := range texts(fig) {
+			at[x.text] = x.Min.Y
+		}
+		name := map[int]string{0: "56 layers, unfinished", 5100: "56 layers, stopped"}[stop]
+		if at["20 layers"] == 0 || at[name] <= at["20 layers"] {
+			t.Errorf("%s at height %.0f, 20 layers at %.0f: want it above", name, at[name], at["20 layers"])
+		}
+	}
+}
+
+func TestLineNames(t *testing.T) {
+	for _, c := range []struct{ nets, want string }{
+		{"plain-20 resnet-20", "20 layers; 20 layers"},
+		{"plain-20 resnet-20 resnet-20/B", "20 layers; 20 layers, shortcut A; 20 layers, shortcut B"},
+		{"resnet-20 resnet-56/B", "20 layers, shortcut A; 56 layers, shortcut B"},
+		{"resnet-20 resnet-20/single", "20 layers; 20 layers, single"},
+	} {
+		var all []*net
+		var got []string
+		for _, name := range strings.Fields(c.nets) {
+			arch, err := nets.ParseArch(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := start(name, arch.Depth, 0)
+			all = append(all, &net{Start: s})
+		}
+		for _, n := range all {
+			got = append(got, lineName(n, all))
+		}
+		if names := strings.Join(got, "; "); names != c.want {
+			t.Errorf("%s: %s, want %s", c.nets, names, c.want)
+		}
+	}
+}
+
+// If only the finished runs are drawn, every figure says that others are not; and if it
+// draws bands of seeds, its legend has a key for them.
+func TestFiguresSayWhatTheyLeaveOut(t *testing.T) {
+	for _, name := range Names() {
+		make := preview
+		switch {
+		case name == "final_error_vs_value":
+			make = swept
+		case slices.ContainsFunc(measurements, func(m measurement) bool { return slices.Contains(m.figures, name) }):
+			make = measuredRuns
+		}
+		_, rs := make()
+		open := rs[0].Start
+		open.Seed = 99
+		for _, c := range []struct {
+			what    string
+			rs      []*record.RunRecord
+			leftOut bool
+			seeds   bool
+		}{
+			{"all finished", rs, false, true},
+			{"one unfinished", append(slices.Clone(rs), fake(shape{start: open, train: 5, test: 10, until: open.Steps / 2}, 10, 50)), true, true},
+			{"one seed", slices.DeleteFunc(slices.Clone(rs), func(r *record.RunRecord) bool { return r.Start.Seed > 0 }), false, false},
+		} {
+			all, err := group(c.rs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fig, err := figures[name]("", all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Contains(strings.Join(fig.notes, " "), "1 unfinished run is not shown."); got != c.leftOut {
+				t.Errorf("%s, %s: says that a run is not shown: %v, want %v: %q", name, c.what, got, c.leftOut, fig.notes)
+			}
+			noKey := name == "landscape_2d" || name == "gradient_norms" // one seed each; bands of all tests
+			if got := inLegend(fig, "seed"); got != c.seeds && !noKey {
+				t.Errorf("%s, %s: a key for seeds: %v, want %v", name, c.what, got, c.seeds)
+			}
+		}
+	}
+	// Several seeds of which none is finished are drawn with their band, too.
+	var rs []*record.RunRecord
+	for seed := range uint64(2) {
+		s := start("plain-20", 20, seed)
+		s.Steps = 800
+		rs = append(rs, fake(shape{start: s, train: 5, test: 10, until: 400}, 10, 50))
+	}
+	all, err := group(rs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"training_curves", "generalisation_gap"} {
+		if fig, err := figures[name]("", all); err != nil || !inLegend(fig, "of 2 seeds") {
+			t.Errorf("%s of two unfinished seeds has no key for their band; %v", name, err)
 		}
 	}
 }
@@ -896,8 +1087,20 @@ func TestColorsAreLegibleAndOrdered(t *testing.T) {
 			t.Errorf("ramp(%.2f) is not lighter than what is before it", x)
 		}
 	}
-	if c := legible(white); light(c) > 150 {
-		t.Error(c)
+	all := slices.Concat(plasma, tagColors, slices.Collect(maps.Values(familyColors)), []rgba{black, gray, white})
+	for _, c := range all {
+		all = append(all, mix(c, white, 0.55)) // as shallow nets are drawn
+	}
+	for _, c := range all {
+		if got := 1.05 / (luminance(legible(c)) + 0.05); got < 4.5 {
+			t.Errorf("text in %v: contrast %.2f to white, want at least 4.5", c, got)
+		}
+		if got := (luminance(onDark(c)) + 0.05) / (luminance(hex(0x15181c)) + 0.05); got < 3 {
+			t.Errorf("%v: contrast %.2f to the dark page, want at least 3", c, got)
+		}
+	}
+	if legible(black) != black || onDark(white) != white {
+		t.Error("a colour that can be read was changed")
 	}
 }
 

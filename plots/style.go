@@ -32,6 +32,8 @@ const (
 
 	testWidth  = vg.Length(1.9)
 	trainWidth = vg.Length(0.8)
+
+	bandShade = 0.13 // of bands of seeds
 )
 
 var (

@@ -70,7 +70,7 @@ func meaning(nets []*net) string {
 		"\"train\" is the running error of the mini-batches, a mean over the last %g %% of the steps; "+
 		"\"full train\" is a pass over the whole training set in eval mode; "+
 		"\"best %s\" is the lowest %s error at any time, which the paper does not report.", 100*record.FinalShare, test, test)
-	if maxSeeds(nets) > 1 {
+	if maxSeeds(nets, (*net).finishedRuns) > 1 {
 		s += " Means over seeds ± sample standard deviation."
 	}
 	return s + " Paper: " + paperSource(nets)
@@ -175,7 +175,7 @@ func warnings(nets []*net) []string {
 		}
 	}
 	if more := len(ls) - most; more > 0 {
-		ls = append(ls[:most], fmt.Sprintf("and %d more, in runs/*.jsonl", more))
+		ls = append(ls[:most], fmt.Sprintf("and %d more, in runs/*/record.jsonl", more))
 	}
 	return ls
 }
@@ -246,11 +246,14 @@ func latex(q Question, nets []*net) []byte {
 	fmt.Fprintf(&b, "\\begin{tabular}{l%s}\n\\hline\n%s \\\\\n\\hline\n", strings.Repeat("r", len(head)-1), strings.Join(head, " & "))
 	for _, r := range rows(nets) {
 		cells := r.cells(" $\\pm$ ", "--")
-		cells[0] = texEscape.Replace(cells[0])
+		for _, i := range []int{0, len(cells) - 1} { // the net, and "> 20" for a net of the paper that failed
+			cells[i] = texEscape.Replace(cells[i])
+		}
 		b.WriteString(strings.Join(cells, " & ") + " \\\\\n")
 	}
 	b.WriteString("\\hline\n\\end{tabular}\n")
 	return b.Bytes()
 }
 
-var texEscape = strings.NewReplacer(`\`, `\textbackslash{}`, `_`, `\_`, `%`, `\%`, `&`, `\&`, `#`, `\#`, `$`, `\$`, `{`, `\{`, `}`, `\}`)
+var texEscape = strings.NewReplacer(`\`, `\textbackslash{}`, `_`, `\_`, `%`, `\%`, `&`, `\&`, `#`, `\#`, `$`, `\$`, `{`, `\{`, `}`, `\}`,
+	`<`, `$<$`, `>`, `$>$`, `|`, `$|$`, `^`, `\textasciicircum{}`, `~`, `\textasciitilde{}`)

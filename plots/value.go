@@ -25,7 +25,7 @@ func finalErrorVsValue(title string, nets []*net) (*figure, error) {
 	}
 	at := xKey(done)
 	x, place := valueAxis(done, at)
-	fig := &figure{title: title, notes: notes(done, leftOut(nets, func(n *net) int { return len(n.open) }))}
+	fig := &figure{title: title, notes: notes(done, leftOut(nets, (*net).openRuns))}
 	lines := byOthers(done, at)
 	for _, k := range []struct {
 		heading string
@@ -65,9 +65,7 @@ func finalErrorVsValue(title string, nets []*net) (*figure, error) {
 			s.marker(vg.Point{X: x + w/2, Y: y}, l.color, round, false)
 		}})
 	}
-	if maxSeeds(done) > 1 {
-		fig.legend = append(fig.legend, key{"mean, and lowest to highest of " + seedCount(done) + " seeds", spanSample})
-	}
+	fig.legend = append(fig.legend, seedsKey(done, (*net).finishedRuns, spanSample)...)
 	return fig, nil
 }
 

@@ -269,7 +269,7 @@ func TestNewsIsWhatIsNew(t *testing.T) {
 	}
 	s := r.server()
 	first := told(t, s, "")
-	if len(first.Plot.Nets) != 3 || len(first.Sections) != 8 || len(first.Names) != 3 {
+	if len(first.Plot.Nets) != 3 || len(first.Sections) != 10 || len(first.Names) != 3 {
 		t.Errorf("at first %d nets and %d sections", len(first.Plot.Nets), len(first.Sections))
 	}
 	if n := told(t, s, first.Now); len(n.Plot.Nets) != 0 || len(n.Sections) != 0 || n.Now != first.Now {
@@ -301,6 +301,41 @@ func TestNewsIsWhatIsNew(t *testing.T) {
 	}
 	if code, text := get(s, "/news"); code != 200 || !strings.Contains(text, "it does not exist") {
 		t.Errorf("without the folder: %d %s", code, text)
+	}
+}
+
+// The page never claims what is not known: whether the recipe is the paper's, while no run has a record
+// or the question cannot be read.
+func TestRecipeIsLive(t *testing.T) {
+	r := newResults(t, "How is it trained?", 1, 1)
+	text, err := os.ReadFile(r.view.Question())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.server()
+	now := ""
+	for _, c := range []struct {
+		name                     string
+		change                   func()
+		recipe, answer, commands string
+	}{
+		{"no run has begun", func() {}, "is listed here when a run has begun", "No results to show yet.", "./run.sh plan"},
+		{"the question cannot be read", func() { r.write(r.view.Question(), "question: [\n") }, "Not known.", "No results to show yet.", ""},
+		{"it can be read again", func() { r.write(r.view.Question(), string(text)) }, "is listed here when a run has begun", "No results to show yet.", "./run.sh plan"},
+		{"a run has begun", func() { r.train(0, 0, 100) }, "<li>preview data</li>", "<th scope=\"row\">plain-8</th>", "./run.sh plan"},
+	} {
+		c.change()
+		fresh, all := told(t, s, now), told(t, s, "").Sections
+		if fresh.Sections["recipe"] != all["recipe"] {
+			t.Errorf("%s: the recipe is no news: %q", c.name, fresh.Sections["recipe"])
+		}
+		now = fresh.Now
+		_, page := get(s, "/q/asked/default/")
+		for section, want := range map[string]string{"recipe": c.recipe, "answer": c.answer, "commands": c.commands} {
+			if !strings.Contains(all[section], want) || !strings.Contains(page, all[section]) {
+				t.Errorf("%s: %s: %q, want %q, and the same in the page", c.name, section, all[section], want)
+			}
+		}
 	}
 }
 

@@ -37,6 +37,7 @@ type watched struct {
 	byID     map[string]*run
 	reporter plots.Reporter
 	page     report.Page
+	drawn    *Question             // the question from which page was made
 	shown    []Run                 // runs from which page was made
 	final    map[string]report.Run // rows of runs in page, by ID
 	sections parts
@@ -249,7 +250,7 @@ func (w *watched) draw() {
 	}
 	if w.question == nil {
 		w.page = report.Page{Title: w.name, Name: w.name, Held: "test", Notes: []report.Group{{Title: "What cannot be shown", Lines: lines(w.problem)}}}
-	} else if w.page.Title == "" || !slices.EqualFunc(runs, w.shown, func(a, b Run) bool { return a.Record == b.Record }) {
+	} else if w.drawn != w.question || !slices.EqualFunc(runs, w.shown, func(a, b Run) bool { return a.Record == b.Record }) {
 		p, err := page(&w.reporter, *w.question, runs)
 		if problems := append(lines(w.problem), lines(err)...); len(problems) > 0 {
 			p.Notes = append(p.Notes, report.Group{Title: "What cannot be shown", Lines: problems})
@@ -259,7 +260,7 @@ func (w *watched) draw() {
 			w.final[r.ID] = r
 		}
 	}
-	w.page.Runs = nil
+	w.drawn, w.page.Runs = w.question, nil
 	for _, r := range w.order {
 		w.page.Runs = append(w.page.Runs, describe(r.status, w.final[r.id]))
 	}

@@ -274,7 +274,7 @@
         if (!checked(split) || !c || c.steps.length === 0) continue;
         const name = split === "train" ? "training" : held();
         lines.push({
-          net, split, mean: !suffix, name: net.name + stateOf(net) + (suffix || ""), kind: `${name} ${measure}`,
+          net, split, mean: !suffix, paper: faded, name: net.name + stateOf(net) + (suffix || ""), kind: `${name} ${measure}`,
           color: colorOf(net) + (faded ? "66" : ""), width: split === "test" ? (suffix ? 1.2 : 2) : 1,
           dash: split === "train" && !faded ? [4, 3] : (net.dash || undefined),
           x: over === "epochs" ? c.steps.map(s => s / net.epoch) : over === "hours" ? c.steps.map(s => hours(clock, s)) : c.steps,
@@ -315,12 +315,15 @@
       if (log) return [lo > 0 ? lo * 0.9 : 0.01, hi * 1.1];
       return zoomed ? [Math.max(0, lo - 0.05 * (hi - lo)), hi + 0.05 * (hi - lo) || 1] : [0, top];
     };
+    // The drops are steps: nets come to one step at different hours, and with different batches at different epochs.
+    const drops = plot.drops || [], epoch = plot.nets.length > 0 && plot.nets[0].epoch;
+    const marks = over === "iterations" ? drops : over === "epochs" && plot.nets.every(n => n.epoch === epoch) ? drops.map(s => s / epoch) : [];
     for (const [title, residual] of kinds) {
       if (!plot.nets.some(n => !!n.residual === residual)) continue;
       chart(group, place, lines.filter(l => !!l.net.residual === residual), {
         title, x: over, whole: over === "iterations", y: measure === "error" ? "error (%)" : "loss", log, range, end,
         value: measure === "error" ? percent : plain,
-        marks: (plot.drops || []).map(s => over === "iterations" ? s : over === "epochs" ? s / plot.nets[0].epoch : plot.nets[0].curves.clock ? hours(plot.nets[0].curves.clock, s) : 0),
+        marks,
         moved: (c, x) => {
           readings(c, x);
           for (const other of group.charts) {
@@ -334,8 +337,8 @@
     for (const row of cells.values()) row.train.textContent = row.test.textContent = "";
     for (const c of group.charts) readings(c, null);
     byId("curve-legend").textContent = `Bold: ${held()}. Thin and dashed: training, of the mini-batches.`
-      + (lines.some(l => l.lo) ? " Bands: lowest to highest of the seeds." : "") + ((plot.drops || []).length ? " Dotted verticals: the learning rate was lowered." : "")
-      + (checked("paper") ? " Faint: He et al. 2015." : "") + " Training errors are shown with few points where there are too many for a screen: none of the highest and lowest is left out.";
+      + (lines.some(l => l.lo) ? " Bands: lowest to highest of the seeds." : "") + (marks.length > 0 ? " Dotted verticals: the learning rate was lowered." : "")
+      + (lines.some(l => l.paper) ? " Faint: He et al. 2015." : "") + " Long curves are thinned to what a screen can show; their highest and lowest points are kept.";
     return plot.nets.length > 0;
   }
 
@@ -498,6 +501,7 @@
     const first = plot.nets.length === 0;
     plot.nets = [...kept, ...fresh.values()].sort((a, b) => a.order - b.order);
     plot.held = answer.plot.held;
+    for (const e of document.querySelectorAll("[data-held]")) e.textContent = held(); // not known before the first test
     plot.drops = answer.plot.drops;
     if (first) form.elements.paper.checked = !!answer.plot.paper;
     controls();

@@ -121,7 +121,7 @@ type Net struct {
 	Color     string    `json:"color"` // colour on white; the next one is for black
 	DarkColor string    `json:"dark"`
 	Dash      []float64 `json:"dash,omitempty"`
-	State     string    `json:"state,omitempty"` // "running" or "stopped" if no seed is finished
+	State     string    `json:"state,omitempty"` // "unfinished" or "stopped" if no seed is finished
 	Epoch     float64   `json:"epoch,omitempty"` // steps in an epoch; 0 if unknown
 	Curves    Curves    `json:"curves"`          // means over the seeds
 	Seeds     []Seed    `json:"seeds"`
@@ -312,6 +312,7 @@ func Sections(p Page) map[string]any {
 	return map[string]any{
 		"head":   Page{Title: p.Title, Name: p.Name, Profile: p.Profile, Says: p.Says, Conditions: p.Conditions, Caveat: p.Caveat},
 		"answer": Page{Answer: p.Answer, Held: p.Held, Meaning: p.Meaning}, "notes": Page{Notes: p.Notes}, "measured": Page{Measured: p.Measured}, "behind": Page{Behind: p.Behind},
+		"recipe": Page{Differences: p.Differences, Caveat: p.Caveat, Recipe: p.Recipe}, "commands": p.Commands,
 		"runs": p.Runs, "made": p.Made, "log": p.Log,
 	}
 }

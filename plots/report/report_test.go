@@ -1,4 +1,4 @@
-// Tests of the page as text, and of the uPlot library in it.
+// Tests of the uPlot library, the short numbers and the sections of the page.
 
 package report
 
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -37,6 +38,28 @@ func TestNumbersAreShort(t *testing.T) {
 		text, err := json.Marshal(c.value)
 		if err != nil || string(text) != c.want {
 			t.Errorf("%v: %s, want %s; %v", c.value, text, c.want, err)
+		}
+	}
+}
+
+// The recipe is said to be the paper's only if it is known to be.
+func TestRecipe(t *testing.T) {
+	for _, c := range []struct {
+		page Page
+		want string
+	}{
+		{Page{}, "<p>Not known.</p>"},
+		{Page{Recipe: "batch: 128"}, "<p>What differs from the paper's is listed here when a run has begun.</p>"},
+		{Page{Recipe: "batch: 128", Caveat: "The paper's recipe and data."}, "<p>The paper&#39;s recipe and data.</p>"},
+		{Page{Caveat: "Not the paper's recipe: bf16.", Differences: []string{"bf16: plain-20"}}, "<li>bf16: plain-20</li>"},
+	} {
+		got, err := Section("recipe", Sections(c.page)["recipe"])
+		if err != nil || !strings.Contains(got, c.want) || strings.Contains(got, "batch: 128") != (c.page.Recipe != "") {
+			t.Errorf("%+v: %q, want %q; %v", c.page, got, c.want, err)
+		}
+		var file strings.Builder
+		if err := Write(&file, c.page); err != nil || !strings.Contains(file.String(), got) {
+			t.Errorf("%+v: the page lacks %q; %v", c.page, got, err)
 		}
 	}
 }
