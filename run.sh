@@ -45,7 +45,7 @@ once() {
 		beat=$(cat "$lock/beat" 2>/dev/null || true)
 		[ "$beat" = "$seen" ] || { seen=$beat since=$SECONDS; }
 		if dead "$beat" || [ $((SECONDS - since)) -gt 60 ]; then
-			mv "$lock" "$lock.$$" 2>/dev/null && rm -rf "$lock.$$"
+			mv "$lock" "$lock.$$" 2>/dev/null && rm -rf "$lock.$$" || sleep 1
 			continue
 		fi
 		if [ -z "$told" ] && [ -n "$beat" ]; then
@@ -73,9 +73,11 @@ release() {
 	rm -rf "$here/.bin/lock"
 }
 
-# dead BEAT: the process was on this machine, and has ended.
+# dead BEAT: the process was on this machine, and has ended. kill also fails for a process of another
+# user, which ps shows.
 dead() {
-	[[ $1 =~ ^process\ ([0-9]+)\ on\ (.*),\ [0-9]+$ ]] && [ "${BASH_REMATCH[2]}" = "$(uname -n)" ] && ! kill -0 "${BASH_REMATCH[1]}" 2>/dev/null
+	[[ $1 =~ ^process\ ([0-9]+)\ on\ (.*),\ [0-9]+$ ]] && [ "${BASH_REMATCH[2]}" = "$(uname -n)" ] &&
+		! kill -0 "${BASH_REMATCH[1]}" 2>/dev/null && ! ps -p "${BASH_REMATCH[1]}" >/dev/null 2>&1
 }
 
 build() {
@@ -209,7 +211,7 @@ onednn_if_used() {
 has_onednn() {
 	[ -n "${DEPTHLAB_ONEDNN:-}" ] ||
 		[ -n "$(find "$here/.lib/onednn" -name 'libdnnl.so.3*' -print 2>/dev/null | head -n 1)" ] ||
-		ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so\.3 '
+		ldconfig -p 2>/dev/null | grep 'libdnnl\.so\.3 ' >/dev/null # -q would end ldconfig's pipe, an error
 }
 
 # The wheel turbojpeg has libturbojpeg.so.0 of libjpeg-turbo 3; the library needs no Python.
@@ -228,7 +230,7 @@ pinned=$here/harness/device/xla/wheels
 driver() {
 	local text
 	if [ -n "${preparing:-}" ] && [ -n "${DEPTHLAB_DRIVER:-}" ]; then
-		echo "$DEPTHLAB_DRIVER"
+		echo "${DEPTHLAB_DRIVER%%.*}" # nvidia-smi shows 550.54.15
 		return
 	fi
 	case ${CUDA_VISIBLE_DEVICES-0} in

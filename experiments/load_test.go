@@ -84,6 +84,8 @@ func TestComplaints(t *testing.T) {
 		{"more draws than a record holds", "batch: 128", "figures: [lesion]\nlesion: {most: 100, draws: 600}", []string{"q.yaml:4: lesion.draws: 600: 600 draws for each of 100 numbers of blocks are more than 50000"}},
 		{"lesions of plain bottlenecks", "batch: 128", "figures: [lesion]\nnets: [plain-29/bottleneck]", []string{
 			"q.yaml:3: figures: a list of 1: lesion deletes blocks, and plain-29/bottleneck has bottlenecks without shortcuts, which no identity can replace (leave the net or the figure out)"}},
+		{"lines of a net that begins with a file", "batch: 128", "figures: [gradient_correlation]\ninit: a.safetensors", []string{
+			"q.yaml:3: figures: a list of 1: gradient_correlation compares with random initial weights, and plain-20-seed0 begins with others (leave the figure out)"}},
 		{"lines through photos", "batch: 128", "batch: 128\nfigures: [gradient_correlation]\ndata: imagenet", []string{
 			"q.yaml:4: figures: a list of 1: gradient_correlation is for images in the device's memory, and photos are not (leave the figure out)",
 			"q.yaml:10: profiles.big.needs: a list of 2: needs cifar10, but its data is imagenet (leave cifar10 out, or write data: cifar10)"}},

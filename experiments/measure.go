@@ -117,6 +117,10 @@ func checkMeasurable(d *decoder, plan *Plan, s *Spec) {
 			told = append(told, run.Net)
 		}
 	}
+	others := func(run Run) bool { return run.Extend != "" || IsFile(run.Init) }
+	if i := slices.IndexFunc(plan.Runs, others); i >= 0 && asked("gradient_correlation", s.Figures) {
+		d.add(d.place("figures"), "gradient_correlation compares with random initial weights, and "+plan.Runs[i].ID+" begins with others", "leave the figure out")
+	}
 	if draws := s.Lesion.Most * s.Lesion.Draws; draws > mostDraws && asked("lesion", s.Figures) && d.sound("lesion.most", "lesion.draws") {
 		d.add(d.place("lesion.draws", "lesion.most"), fmt.Sprintf("%d draws for each of %d numbers of blocks are more than %d", s.Lesion.Draws, s.Lesion.Most, mostDraws), "")
 	}

@@ -55,9 +55,6 @@ func (m Missing) String() string {
 	return m.Profile + ": needs " + what
 }
 
-// MarshalText returns the text of String.
-func (m Missing) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
-
 // Choose returns the plan of the profile called name, or if name is "" that of the first profile
 // whose needs are all in have. missing lists the unmet needs of the profiles before it; with a
 // name, those of that profile, which is returned all the same. It is an error if there is no such

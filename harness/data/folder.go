@@ -117,11 +117,11 @@ func ImageFolder(ctx context.Context, dir string, o FolderOptions) (*Source, err
 	if err != nil {
 		return nil, err
 	}
-	train, err := newPhotoSet(dir, o, f.classes, f.train, listed[:len(f.train)], func(class int, _ string) int { return class })
+	train, err := newPhotoSet(dir, f.parts.train, o, f.classes, f.train, listed[:len(f.train)], func(class int, _ string) int { return class })
 	if err != nil {
 		return nil, f.left.explain(err)
 	}
-	test, err := newPhotoSet(dir, o, f.classes, f.val, listed[len(f.train):], f.truth)
+	test, err := newPhotoSet(dir, f.parts.val, o, f.classes, f.val, listed[len(f.train):], f.truth)
 	if err != nil {
 		return nil, f.left.explain(err)
 	}
@@ -228,9 +228,9 @@ func someOf(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// newPhotoSet makes a set of the files in folders, as they are listed. class returns the
-// class of a file in folder i.
-func newPhotoSet(dir string, o FolderOptions, classes []string, folders []photoDir, listed []*listing, class func(folder int, name string) int) (Set, error) {
+// newPhotoSet makes a set of the files in folders, as they are listed. part is the folder of
+// dir that they are in. class returns the class of a file in folder i.
+func newPhotoSet(dir, part string, o FolderOptions, classes []string, folders []photoDir, listed []*listing, class func(folder int, name string) int) (Set, error) {
 	s := Set{Channels: 3, Size: o.Size, Classes: len(classes), Photos: &Photos{Dir: dir, Broken: map[int32]string{}, Library: o.Library, cache: o.Cache}}
 	if len(listed) == 0 {
 		return s, nil
@@ -270,7 +270,7 @@ func newPhotoSet(dir string, o FolderOptions, classes []string, folders []photoD
 	for i := range s.Photos.Broken {
 		per[s.Labels[i]]--
 	}
-	where := filepath.Join(dir, strings.Split(listed[0].Path, string(filepath.Separator))[0])
+	where := filepath.Join(dir, part)
 	if n := len(s.Photos.Broken); float64(n) > MostBroken*float64(s.N) {
 		return s, fmt.Errorf("%s: %d of %d files are unreadable, more than %g %%: %s", where, n, s.N, 100*MostBroken, someOf(s.Photos.broken()))
 	}

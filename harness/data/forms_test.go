@@ -317,7 +317,7 @@ func TestPackedHint(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		put(t, dir, file, []byte("x"))
-		for _, find := range []func(string) (string, error){findPhotos} {
+		for _, find := range []func(string) (string, error){findPhotos, findOwn} {
 			if _, err := find(dir); err == nil || !strings.Contains(err.Error(), says+filepath.Join(dir, file)) {
 				t.Errorf("%v, want %q", err, says)
 			}

@@ -20,6 +20,7 @@ import (
 type layout struct {
 	classes    []string
 	train, val []photoDir
+	parts      struct{ train, val string }       // folders of the data set's folder that they are in; "." for that itself
 	truth      func(folder int, name string) int // class of a file in folder i of val
 	left       leftOut
 	tiny       bool // it has Tiny-ImageNet's list of val's photos
@@ -119,6 +120,7 @@ func readLayout(ctx context.Context, dir string, o FolderOptions) (layout, error
 			tops = append(tops, val)
 		}
 	}
+	f.parts.train, f.parts.val = trainPart, cmp.Or(valPart, trainPart)
 	if trainPart == "" {
 		f.classes = val.Folders
 	}
@@ -142,7 +144,7 @@ func readLayout(ctx context.Context, dir string, o FolderOptions) (layout, error
 	}
 	f.left.note(&l, tops, slices.Concat(f.train, f.val))
 	if !whole && o.own {
-		f.left.noteUnused(dir, slices.Concat(names.train, names.val), trainPart, valPart)
+		f.left.noteUnused(dir, names, trainPart, valPart)
 	}
 	return f, cmp.Or(ctx.Err(), errors.Join(l.err(), f.left.explain(err)))
 }
@@ -203,7 +205,8 @@ func (l *lister) unlabelled(val photoDir, f *layout) bool {
 		return false
 	}
 	_, err := l.groundTruth(val, f)
-	return err != nil
+	var none *noListError
+	return errors.As(err, &none)
 }
 
 // lister lists the folders of a data set, on disk or in tar files, and collects those that
@@ -349,15 +352,20 @@ func (left leftOut) note(l *lister, tops, classes []photoDir) {
 	}
 }
 
-// noteUnused adds folders of such names that are not the parts of the data set.
-func (left leftOut) noteUnused(dir string, names []string, train, val string) {
+// noteUnused adds folders and tar files of such names that are not the parts of the data set.
+func (left leftOut) noteUnused(dir string, names parts, train, val string) {
 	beside := train
 	if val != "" {
 		beside += " and " + val
 	}
-	for _, name := range names {
+	for _, name := range slices.Concat(names.train, names.val) {
 		if name != train && name != val && isFolder(dir, name) {
 			left.add("folders beside "+beside, name)
+		}
+	}
+	for _, name := range slices.Concat(names.trainTars, names.valTars) {
+		if name != train && name != val && isRegular(filepath.Join(dir, name)) {
+			left.add("tar files beside "+beside, name)
 		}
 	}
 }

@@ -91,6 +91,7 @@ func TestFormsOfOwnImages(t *testing.T) {
 		"tar files":            {tars, "NAME" + whole, ""},
 		"tar files in train":   {append(under("train", tars), under("val", images)...), "NAME" + parts, ""},
 		"test without classes": {slices.Concat(under("train", images), []entry{{name: "test/1.png", body: images[0].body}}), "NAME" + whole, "1 folders beside train (the first is test)"},
+		"packed test":          {slices.Concat(under("train", images), []entry{{name: "test.tar", body: tarred(t, entry{name: "1.png", body: images[0].body})}}), "NAME" + whole, "1 tar files beside train (the first is test.tar)"},
 		"train alone":          {under("train", images), "NAME" + whole, ""},
 		"a title":              {slices.Concat(images, []entry{entry{name: titleFile, body: []byte("My pets\n")}}), "My pets" + whole, ""},
 		"with clutter":         {slices.Concat(images, []entry{entry{name: ".DS_Store"}, entry{name: "dog/._00.png", body: []byte("mac")}, entry{name: "__MACOSX/dog/00.png", body: []byte("mac")}, entry{name: "dog/Thumbs.db"}}), "NAME" + whole, ""},
@@ -136,8 +137,9 @@ func TestBadOwnImages(t *testing.T) {
 		"packed":       {[]entry{{name: "pets.zip"}}, "pets.zip is packed: unzip -q '"},
 		"test alone":   {under("test", images), "has no folder train"},
 		"other test":   {append(under("train", images), under("test", images[:2])...), "lacks 1 of the 3 classes of train: eel"},
-		"empty class":  {slices.Concat(images, []entry{entry{name: "fox/notes.txt"}}), "1 of 4 classes have no photo that can be read (.JPEG, .jpg, .png): fox"},
-		"broken image": {slices.Concat(images, []entry{entry{name: "fox/a.png", body: []byte("<html>")}}), "1 of 4 files are unreadable"},
+		"empty class":  {slices.Concat(images, []entry{entry{name: "fox/notes.txt"}}), "DIR: 1 of 4 classes have no photo that can be read (.JPEG, .jpg, .png): fox"},
+		"broken image": {slices.Concat(images, []entry{entry{name: "fox/a.png", body: []byte("<html>")}}), "DIR: 1 of 4 files are unreadable"},
+		"bad labels":   {slices.Concat(under("train", images), []entry{{name: "val/a.png", body: images[0].body}, {name: "val/val_annotations.txt", body: []byte("a.png\n")}}), "val_annotations.txt, line 1: \"a.png\" is not a photo's name and its class"},
 	} {
 		dir := t.TempDir()
 		putAll(t, dir, c.files)
@@ -149,8 +151,8 @@ func TestBadOwnImages(t *testing.T) {
 		if err == nil {
 			_, err = a.Read(context.Background(), found, options(t))
 		}
-		if err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v, want %q", name, err, c.says)
+		if says := strings.Replace(c.says, "DIR", found, 1); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", name, err, says)
 		}
 	}
 }

@@ -40,8 +40,15 @@ func (l *lister) groundTruth(val photoDir, f *layout) (classOf, error) {
 			return listedClasses(path, f.classes)
 		}
 	}
-	return nil, fmt.Errorf("%s has no folders for the classes, so the devkit is needed beside it: ILSVRC2012_devkit_t12.tar.gz, packed or unpacked, with %s and %s; or Kaggle's %s, or Tiny-ImageNet's %s",
-		filepath.Join(l.dir, val.Path), truthFile, metaFile, kaggleFile, tinyFile)
+	return nil, &noListError{filepath.Join(l.dir, val.Path)}
+}
+
+// noListError says that nothing tells the classes of the photos in the folder val.
+type noListError struct{ val string }
+
+func (e *noListError) Error() string {
+	return fmt.Sprintf("%s has no folders for the classes, so the devkit is needed beside it: ILSVRC2012_devkit_t12.tar.gz, packed or unpacked, with %s and %s; or Kaggle's %s, or Tiny-ImageNet's %s",
+		e.val, truthFile, metaFile, kaggleFile, tinyFile)
 }
 
 // around lists the folders that may have the list of classes. In Kaggle's form, the data

@@ -4,6 +4,7 @@ package measure
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -81,7 +82,11 @@ func lesionCost(run experiments.Run, m experiments.Measurements) string {
 	if err != nil {
 		return err.Error()
 	}
-	return tests(lesionsOf(blocks, m.Lesion).points(), images)
+	points := lesionsOf(blocks, m.Lesion).points()
+	if images == 0 { // own images, which are not counted here
+		return fmt.Sprintf("%d tests of all test images", points)
+	}
+	return tests(points, images)
 }
 
 // lesion tests the net without some of its blocks. Its values:

@@ -9,7 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// scalar is a net with one input and one output, f(x) = v . x_L(x), with random weights:
+// scalar is a net with one input and one output, f(x) = v . x_{L+1}(x), with random weights:
 //
 //	x_1     = w x + b            w and b normal with variance 1
 //	x_{l+1} = W relu(x_l)        plain
@@ -25,7 +25,7 @@ type scalar struct {
 
 // correlations returns, for L = 1 to layers, the correlation of the gradients df/dx of a net of L
 // layers at two inputs, averaged over all pairs of inputs. The expectation over the random v is
-// computed exactly: it is the cosine of the angle between dx_L/dx at the two inputs.
+// computed exactly: it is the cosine of the angle between dx_{L+1}/dx at the two inputs.
 func (s scalar) correlations(inputs []float64, layers int, random *rand.Rand) []float64 {
 	x, dx := mat.NewDense(len(inputs), s.width, nil), mat.NewDense(len(inputs), s.width, nil)
 	for unit := range s.width {

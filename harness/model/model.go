@@ -84,8 +84,8 @@ func open(run experiments.Run, src *data.Source, dev device.Device, p device.Pro
 	return m, nil
 }
 
-// Of returns a Model for a session into which the caller wrote data and weights. Only Train
-// and Steps may be called.
+// Of returns a Model for a session into which the caller wrote data and weights. Only Train,
+// Steps and Close may be called.
 func Of(session device.Session, sampler data.Sampler) *Model {
 	m := &Model{Session: session, Launch: max(1, session.Info().Launch), sampler: sampler}
 	m.Run.Batch = sampler.Batch

@@ -19,7 +19,7 @@ type EvalOptions struct {
 	Net       string
 	Weights   string    // a safetensors file
 	Set       string    // "test" or "train"
-	Mean, Std []float32 // of each channel, for pixels in [0, 1]; nil: those of the weights' file, else the paper's
+	Mean, Std []float32 // of each channel, for pixels in [0, 1]; both nil: those of the weights' file, else the paper's
 	Batch     int
 	Precision device.Precision
 

@@ -162,7 +162,7 @@ func (o EvalOptions) pictureSet(w *File, arch nets.Arch) (set data.Set, side int
 		return set, 0, fmt.Errorf("%s has no normalisation: give --mean and --std; for torchvision's nets --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225", o.Weights)
 	}
 	side = set.Size
-	if arch.ImageNet() && set.Size >= 64 {
+	if w.Info != nil && w.Info.Side > 0 || arch.ImageNet() && set.Size >= 64 {
 		side = o.side(w, set.Size)
 	}
 	return set, side, nil

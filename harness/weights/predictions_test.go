@@ -17,6 +17,7 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
 	"depthlab/harness/device/ref"
+	"depthlab/nets"
 )
 
 // With a set that is not a multiple of the batch: counts equal those of an evaluation without
@@ -117,6 +118,26 @@ func TestPictures(t *testing.T) {
 	} {
 		if _, err := Pictures(EvalOptions{Net: "resnet-8", Weights: c.weights}, []string{c.picture}, nil, ref.New()); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+}
+
+// Pictures are resized as photos in tests: to the side in the file of weights.
+func TestPictureSide(t *testing.T) {
+	o, mean := EvalOptions{Net: "resnet-8"}, []float32{0, 0, 0}
+	for _, c := range []struct {
+		net        string
+		size, side int // in the file
+		want       int
+	}{{"resnet-8", 32, 0, 32}, {"resnet-8", 16, 18, 18}, {"resnet-18", 224, 0, 256}, {"resnet-18", 40, 48, 48}} {
+		arch, err := nets.ParseArch(c.net)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &File{Info: &Info{Size: c.size, Side: c.side, Channels: 3, Classes: 10}}
+		w.Input.Mean = mean
+		if _, side, err := o.pictureSet(w, arch); err != nil || side != c.want {
+			t.Errorf("%+v: %d, %v", c, side, err)
 		}
 	}
 }

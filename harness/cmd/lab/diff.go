@@ -5,7 +5,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -27,6 +29,9 @@ func diffRuns(_ context.Context, c *call) error {
 		return usage("diff %s %s: one is a question and the other is not; expected two runs (results/runs/RUN), or two questions (results/NAME/PROFILE)", files[0], files[1])
 	}
 	all, err := store.Diff(files[0], files[1])
+	if errors.Is(err, fs.ErrNotExist) {
+		return usage("diff: %w", err)
+	}
 	if err != nil {
 		return err
 	}

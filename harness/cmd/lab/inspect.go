@@ -215,8 +215,8 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	default:
 		return usage("--shortcut-pad %q: expected trailing or split", *pad)
 	}
-	if o.Weights == "" {
-		return usage("--weights is missing: a safetensors file, such as results/runs/RUN/weights.safetensors")
+	if err := weightsFile(o.Weights); err != nil {
+		return err
 	}
 	if o.Set != "test" && o.Set != "train" {
 		return usage("--set %q: expected test or train", o.Set)
@@ -229,6 +229,9 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	}
 	if o.Std, err = channels("std", *std); err != nil {
 		return err
+	}
+	if (o.Mean == nil) != (o.Std == nil) {
+		return usage("--mean and --std: give both or neither")
 	}
 	for _, v := range o.Std {
 		if v <= 0 {
@@ -311,14 +314,26 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	return nil
 }
 
+// weightsFile refuses a value of --weights that is no file.
+func weightsFile(path string) error {
+	const expected = "expected a safetensors file, such as results/runs/RUN/weights.safetensors"
+	if path == "" {
+		return usage("--weights is missing: %s", expected)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return usage("--weights %s: %v; %s", path, errors.Unwrap(err), expected)
+	}
+	return nil
+}
+
 func exportWeights(_ context.Context, c *call) error {
 	from := c.String("weights", "", "a file of weights that training wrote: results/runs/RUN/weights.safetensors")
 	to := c.String("out", "", "the safetensors file to write")
 	if _, err := c.files(0, "no file"); err != nil {
 		return err
 	}
-	if *from == "" {
-		return usage("--weights is missing: results/runs/RUN/weights.safetensors")
+	if err := weightsFile(*from); err != nil {
+		return err
 	}
 	if *to == "" {
 		return usage("--out is missing: the file to write")

@@ -16,11 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"depthlab/experiments"
 	"depthlab/harness/bench"
-	"depthlab/harness/device"
 	"depthlab/harness/device/xla"
-	"depthlab/harness/predict"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 )
@@ -32,15 +29,8 @@ var printed = map[string]any{
 	"show":               store.Origin{},
 	"diff":               struct{ Differences []store.Difference }{},
 	"diff, of questions": struct{ Runs []store.RunDifference }{},
-	"plan": struct {
-		Question, Profile, Data string
-		Changes                 []string
-		Overridden              string
-		Not                     []experiments.Missing
-		Device                  device.Info
-		Runs                    []predict.Estimate
-	}{},
-	"eval": evalOutput{},
+	"plan":               planOutput{},
+	"eval":               evalOutput{},
 	"eval --images": struct {
 		Net      string
 		Pictures []pictureResult
@@ -160,6 +150,8 @@ func TestJSONIsWhatIsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	question := write(t, root, "plain-8", "4")
+	withGPU := filepath.Join(root, "gpu.yaml") // its first profile cannot be run by ref
+	put(t, withGPU, 0, "question: Which?\nnets: [plain-8]\nprofiles:\n  big: {data: preview, needs: [gpu]}\n  small: {data: preview}\n")
 	a, b := filepath.Join(published, "runs/plain-20-seed0-5868ab834d20"), filepath.Join(published, "runs/plain-20-seed0-6fb9cb9a87e6")
 	all := described(t)
 	for _, c := range []struct {
@@ -172,6 +164,7 @@ func TestJSONIsWhatIsDescribed(t *testing.T) {
 		{"diff", []string{"diff", "--json", a, b}},
 		{"diff, of questions", []string{"diff", "--json", filepath.Join(published, "plain_vs_res/cifar10-cpu"), filepath.Join(published, "shortcuts/cifar10-cpu")}},
 		{"plan", []string{"plan", "--json", "--device", "ref", question}},
+		{"plan", []string{"plan", "--json", "--device", "ref", withGPU}},
 	} {
 		cmd, out, say := lab(root, c.args...)
 		if err := cmd.Run(); err != nil {

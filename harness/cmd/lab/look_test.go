@@ -91,22 +91,22 @@ func TestLook(t *testing.T) {
 		{"show " + published + "/table.csv", 0, []string{"profile preview-seeds", "plain-20-seed0: seed 0", "resnet-44-seed4"}},
 		{"show --json " + published + "/table.md", 0, []string{"{", `"runs"`, "}"}},
 		{"show " + picture, 1, []string{picture}},
-		{"show " + dir + "/none.png", 1, []string{"none.png"}},
-		{"show " + dir + "/notes.md", 1, []string{"notes.md", "provenance.json", "results/NAME/PROFILE"}},
+		{"show " + dir + "/none.png", 2, []string{"none.png"}},
+		{"show " + dir + "/notes.md", 2, []string{"notes.md", "provenance.json", "results/NAME/PROFILE"}},
 		{"show go.mod", 2, []string{"go.mod", "expected a .png, .svg"}},
 		{"show", 2, []string{"expected one figure"}},
 
 		{"diff " + run("plain-20-seed0") + " " + run("plain-20-seed0") + "/run.json", 0, []string{"no difference"}},
 		{"diff " + run("plain-20-seed0") + "/record.jsonl " + run("resnet-20-seed1"), 0, []string{"run.net", "plain-20 -> resnet-20", "run.seed", "0 -> 1", "train_error"}},
 		{"diff --json " + run("plain-20-seed0") + " " + run("plain-20-seed1"), 0, []string{`"differences":[`, `"run.seed"`}},
-		{"diff " + run("plain-20-seed0") + " " + run("plain-21-seed0"), 1, []string{"plain-21-seed0", "no such file"}},
+		{"diff " + run("plain-20-seed0") + " " + run("plain-21-seed0"), 2, []string{"plain-21-seed0", "no such file"}},
 		{"diff " + run("plain-20-seed0"), 2, []string{"expected two runs"}},
 
 		{"status " + published, 0, []string{"train", "images/s", "plain-20-seed0", "finished", "1000/1000", "resnet-44-seed4", "30 runs: 30 finished"}},
 		{"status " + dir, 0, []string{"interrupted", "10/20", "50.00 %", "60.00 %", "20s", "failed", "finished", "20/20", "b: NaN first in layer conv1", "d: ", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
 		{"status --json " + dir, 0, []string{`"id":"a"`, `"state":"interrupted"`, `"id":"b"`, `"why":"NaN`, `"id":"c"`, `"state":"finished"`}},
-		{"status " + dir + "/nothing", 1, []string{"nothing", "no such"}},
-		{"status " + filepath.Dir(dir) + "/" + filepath.Base(dir) + "/results/q/default/runs.json", 1, []string{"has no results"}},
+		{"status " + dir + "/nothing", 2, []string{"nothing", "no such"}},
+		{"status " + filepath.Dir(dir) + "/" + filepath.Base(dir) + "/results/q/default/runs.json", 2, []string{"has no results"}},
 		{"status", 0, []string{"results/q/default", "4 runs: 1 finished, 1 interrupted, 2 failed"}},
 		{"status --json", 0, []string{`"state":"interrupted"`}},
 		{"status a b", 2, []string{"expected one folder"}},
@@ -170,5 +170,32 @@ func TestPlan(t *testing.T) {
 		if err := cmd.Run(); code(err) != 2 || !strings.Contains(say.String(), args[1]) {
 			t.Errorf("%v: %v, %s", args, err, say)
 		}
+	}
+}
+
+// rm removes the run that it is given, by name or folder, and no run of that name elsewhere.
+func TestRemove(t *testing.T) {
+	root := t.TempDir()
+	const run = "plain-8-seed0-0123456789ab"
+	mine, other := filepath.Join(root, "results/runs", run), filepath.Join(root, "results/published/runs", run)
+	for _, dir := range []string{mine, other} {
+		put(t, filepath.Join(dir, "record.jsonl"), 0, "")
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		left bool
+	}{{other, 2, true}, {other + "/", 2, true}, {"plain-8", 2, true}, {mine + "/", 0, false}, {run, 2, false}} {
+		cmd, out, said := lab(root, "rm", c.args)
+		got := code(cmd.Run())
+		_, err := os.Stat(mine)
+		if _, gone := os.Stat(other); got != c.code || (err == nil) != c.left || gone != nil {
+			t.Errorf("rm %s: exit code %d, left %v, other %v\n%s%s", c.args, got, err == nil, gone, out, said)
+		}
+	}
+	put(t, filepath.Join(mine, "record.jsonl"), 0, "")
+	cmd, out, said := lab(root, "rm", run)
+	if err := cmd.Run(); err != nil || !strings.Contains(said.String(), "removed "+run) {
+		t.Errorf("by name: %v\n%s%s", err, out, said)
 	}
 }

@@ -35,7 +35,7 @@ func showOrigin(_ context.Context, c *call) error {
 		err = usage("show %s: expected a .png, .svg, table.csv, .md or .tex", path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("show %s: %w; expected a figure or table in results/NAME/PROFILE", files[0], err)
+		return usage("show %s: %w; expected a figure or table in results/NAME/PROFILE", files[0], err)
 	}
 	if err != nil {
 		return err

@@ -27,6 +27,18 @@ import (
 // measuring is the longest time of plan --measure.
 const measuring = 10 * time.Second
 
+// planOutput is the JSON of plan.
+type planOutput struct {
+	Question   string                `json:"question"`
+	Profile    string                `json:"profile"`
+	Data       string                `json:"data"`
+	Changes    []string              `json:"changes,omitempty"`
+	Overridden string                `json:"overridden,omitempty"`
+	Not        []experiments.Missing `json:"not,omitempty"` // unmet needs of the profiles before this one
+	Device     device.Info           `json:"device"`
+	Runs       []predict.Estimate    `json:"runs"`
+}
+
 func planQuestion(ctx context.Context, c *call) (err error) {
 	flags := addPlaceFlags(c)
 	c.dataOption()
@@ -75,9 +87,7 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 		}
 	}
 	if c.json {
-		return json.NewEncoder(os.Stdout).Encode(map[string]any{
-			"question": q.plan.Question, "profile": q.plan.Profile, "changes": q.plan.Changes, "overridden": q.Overridden(q.plan), "not": missing, "device": info, "data": src.Title, "runs": estimates,
-		})
+		return json.NewEncoder(os.Stdout).Encode(planOutput{q.plan.Question, q.plan.Profile, src.Title, q.plan.Changes, q.Overridden(q.plan), missing, info, estimates})
 	}
 	fmt.Printf("%s\nprofile %s, %s, device %s (%s), %s\n", q.plan.Question, q.asked(), src.Title, info.Name, cmp.Or(info.Hardware, "not opened"), q.plan.Runs[0].Precision)
 	for _, line := range append(notChosen(c, missing), q.Overridden(q.plan), src.Warning) {
@@ -119,7 +129,11 @@ func planQuestion(ctx context.Context, c *call) (err error) {
 	}
 	all := duration(total)
 	if n := min(len(places), len(estimates)); n > 1 {
-		all += fmt.Sprintf(" in all (%s on %d devices, a run on each)", duration(max(total/float64(n), longest)), n)
+		each, how := max(1, len(places[0])), "a run on each"
+		if each > 1 {
+			how = fmt.Sprintf("%d for each run", each)
+		}
+		all += fmt.Sprintf(" in all (%s on %d devices, %s)", duration(max(total/float64(n), longest)), n*each, how)
 	} else {
 		all += " in all"
 	}

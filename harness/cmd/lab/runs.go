@@ -126,7 +126,7 @@ func removeRun(_ context.Context, c *call) error {
 	}
 	name := filepath.Base(filepath.Clean(files[0]))
 	for _, f := range folders {
-		if f.Name() != name {
+		if f.Name() != name || files[0] != name && !sameFolder(files[0], string(f)) {
 			continue
 		}
 		if err := store.Remove(f); err != nil {
@@ -136,6 +136,13 @@ func removeRun(_ context.Context, c *call) error {
 		return nil
 	}
 	return usage("rm %s: there is no such run in %s; ./run.sh runs lists them", files[0], st.Runs())
+}
+
+// sameFolder reports whether both paths lead to the same folder.
+func sameFolder(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
 func collectRuns(_ context.Context, c *call) error {

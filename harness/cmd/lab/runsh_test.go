@@ -495,6 +495,7 @@ func TestRunShGPU(t *testing.T) {
 		{[]string{"run"}, []string{"CUDA_VISIBLE_DEVICES=-1"}, ""},
 		{[]string{"run"}, []string{"CUDA_VISIBLE_DEVICES=NoDevFiles"}, ""},
 		{[]string{"prepare"}, []string{"CUDA_VISIBLE_DEVICES=", "DEPTHLAB_DRIVER=550"}, "pjrt/cuda12"},
+		{[]string{"prepare"}, []string{"CUDA_VISIBLE_DEVICES=", "DEPTHLAB_DRIVER=580.65.06"}, "pjrt/cuda13"},
 		{[]string{"submit", "q.yaml", "--", "--partition=gpu"}, nil, "pjrt/cuda13"},
 		{[]string{"submit", "q.yaml", "--", "--gpus=1"}, []string{"CUDA_VISIBLE_DEVICES="}, "pjrt/cuda12"},
 		{[]string{"submit", "q.yaml", "--", "-G", "1"}, []string{"CUDA_VISIBLE_DEVICES="}, "pjrt/cuda12"},

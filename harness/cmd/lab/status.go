@@ -34,11 +34,11 @@ func status(ctx context.Context, c *call) error {
 		return usage("status: expected one folder, such as results, got %q", strings.Join(files, " "))
 	}
 	if _, err := os.Stat(root); err != nil {
-		return err
+		return usage("status %s: %v; expected a folder of results, such as results or results/NAME/PROFILE", root, errors.Unwrap(err))
 	}
 	views, err := store.Under(root)
 	if len(views) == 0 && err == nil {
-		return fmt.Errorf("%s has no results; ./run.sh FILE.yaml trains nets, with results in results/NAME/PROFILE", root)
+		return usage("%s has no results; ./run.sh FILE.yaml trains nets, with results in results/NAME/PROFILE", root)
 	}
 	all := map[store.View][]store.Status{}
 	unread := []error{err}

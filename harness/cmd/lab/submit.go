@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"depthlab/experiments/dataset"
 	"depthlab/harness/disk"
 	"depthlab/harness/slurm"
 	"depthlab/harness/store"
@@ -136,6 +137,9 @@ func jobScript(q question, c *call, file string, words, options []string, tasks 
 		words = append(words, "--device", "xla") // otherwise a task would use the CPU if the GPU fails
 	}
 	plot := append([]string{run, "plot", file, "--profile", q.plan.Profile}, changeWords(c.changes)...)
+	if c.dataDir != "" && dataset.Of(q.plan.Runs[0].Data).Own() { // whose images plot counts
+		plot = append(plot, "--data", c.dataDir)
+	}
 	return slurm.Script{
 		About:   fmt.Sprintf("%s, %s: %q. Written by ./run.sh submit %s", q.plan.Name, q.asked(), q.plan.Question, strings.Join(append(words, "--tasks", strconv.Itoa(tasks)), " ")),
 		Name:    q.plan.Name,

@@ -163,3 +163,14 @@ func TestSubmitGPUs(t *testing.T) {
 		}
 	}
 }
+
+// The job that draws counts the user's own images where --data names them.
+func TestSubmitOwnImages(t *testing.T) {
+	root, _ := asking(t)
+	pets(t, filepath.Join(root, "pets"), 20)
+	put(t, filepath.Join(root, "own.yaml"), 0, "question: Cat or dog?\nnets: [plain-8]\ndata: folder\ninput: {size: 10, pad: 1}\nbatch: 12\n")
+	code, out, said := submitting(t, root, nil, "own.yaml", "--device", "ref", "--data", "pets", "--dry-run")
+	if want := " plot own.yaml --profile default --data pets --no-download\n"; code != 0 || !strings.Contains(out, want) {
+		t.Errorf("exit code %d, want %q:\n%s%s", code, want, out, said)
+	}
+}

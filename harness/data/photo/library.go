@@ -119,7 +119,7 @@ const csCMYK, csYCCK = 3, 4
 
 const pixelRGBX = 2 // enum TJPF
 
-// Width and height of an MCU in pixels, by chroma subsampling (tjMCUWidth).
+// mcuWidth is the width of an MCU in pixels, by chroma subsampling (tjMCUWidth).
 var mcuWidth = [...]int{8, 16, 16, 8, 8, 32, 8}
 
 // mostScans is the largest number of scans of a progressive file. A hostile file can have

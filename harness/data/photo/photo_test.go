@@ -395,7 +395,7 @@ func TestShift(t *testing.T) {
 	}
 }
 
-// An axis of one pixel, and a crop at the far end of a long axis.
+// A crop in the middle, rounded as torchvision does in tests, and one at the far end.
 func TestPlaces(t *testing.T) {
 	for _, c := range []struct {
 		v    View
