@@ -131,15 +131,6 @@ func TestTakeAndRelease(t *testing.T) {
 	}
 }
 
-// HeldError names the holder, and its time with a time zone.
-func TestHeldError(t *testing.T) {
-	east := time.FixedZone("east", 2*3600)
-	err := &HeldError{Path: "x.lock", Holder: Holder{Host: "elsewhere", PID: 7, Taken: time.Date(2026, 3, 1, 1, 30, 0, 0, east)}}
-	if got, want := err.Error(), "x.lock is held by process 7 on elsewhere since 2026-02-28 23:30:00 UTC"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
 // A folder that is a dangling link is reported as such.
 func TestFolderIsGone(t *testing.T) {
 	dir := t.TempDir()

@@ -84,16 +84,6 @@ func (r *RunRecord) FinalTrain() (err float64, ok bool) {
 	return sum / weight, true
 }
 
-// RunningError is the error on the mini-batches of the latest "train" event, in percent.
-// It is a small sample, so it is not called training error but running error.
-func (r *RunRecord) RunningError() (err float64, ok bool) {
-	ps := r.TrainCurve()
-	if len(ps) == 0 {
-		return 0, false
-	}
-	return ps[len(ps)-1].Error, true
-}
-
 // FullTrain is the error of a full pass over the training set in eval mode at the end, in
 // percent. It is called full training error.
 func (r *RunRecord) FullTrain() (err float64, ok bool) {
@@ -131,8 +121,8 @@ func (r *RunRecord) BestTest() (err float64, ok bool) {
 // Errors are a net's errors in percent.
 type Errors struct{ Test, Train float64 }
 
-// Began returns the errors before the first step of a run that begins as a trained net;
-// zeros for other runs.
+// Began returns the errors before the first step of a run that begins as a trained net or
+// with a file of weights, which has a test error only; zeros for other runs.
 func (r *RunRecord) Began() (e Errors) {
 	for _, v := range r.Events {
 		switch {

@@ -4,7 +4,7 @@ package record
 
 // Event is one line of a record. Kind says which fields are set:
 //
-//	"start"  the run begins: Run (the resolved recipe), Params, Macs, Images
+//	"start"  the run begins: Start
 //	"train"  Step, Rate, Loss, Error: means over the mini-batches since the last "train"; Error is the running error
 //	"rate"   Step, Rate: the learning rate after Step steps is a new one: at 0, after a drop, after a warm-up; a rate that falls with every step is in "train" alone
 //	"eval"   Step, Set ("test", "validation"), Error, Loss

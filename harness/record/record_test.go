@@ -318,9 +318,6 @@ func TestFinishedSaysTheTrainingErrorOfTheTable(t *testing.T) {
 	if e, ok := whole.FinalTrain(); !ok || e != 7 {
 		t.Errorf("the table says %v %v, want 7", e, ok)
 	}
-	if e, ok := whole.RunningError(); !ok || e != 5 {
-		t.Errorf("the running error is %v %v, want 5", e, ok)
-	}
 	for _, want := range []string{"running error 5.00 %", "full training error 1.00 %", "finished, training error 7.00 %"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, &b)

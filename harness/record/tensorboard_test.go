@@ -27,8 +27,8 @@ func TestTensorBoard(t *testing.T) {
 		{Kind: "train", Step: 50, Rate: 0.1, Loss: num(2.25), Error: num(80), Seconds: 5, ImagesPerS: 100},
 		{Kind: "eval", Step: 50, Set: "test", Loss: num(2), Error: num(75), Seconds: 5},
 	}
-	for range 2 { // the second file replaces the first
-		tb, err := newTensorBoard(filepath.Join(dir, "a"), past, time.Unix(1.7e9, 0))
+	for i := range 2 { // the second file replaces the first, whose name has another time
+		tb, err := newTensorBoard(filepath.Join(dir, "a"), past, time.Unix(1.6e9+int64(i)*1e8, 0))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -52,7 +52,7 @@ func (s Script) Text() string {
 const body = `
 script=SCRIPT
 if [ ! -e "$script" ]; then
-	echo "$script does not exist on $(uname -n), but on the machine that submitted this job: the project's folder must be on a disk that all nodes share" >&2
+	echo "$script exists on the machine that submitted this job, but not on $(uname -n): the project's folder must be on a disk that all nodes share" >&2
 	exit 1
 fi
 cd DIR || exit 1

@@ -194,7 +194,7 @@ func TestScriptElsewhere(t *testing.T) {
 	if err := os.Rename(s.Path, copied); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("bash", copied).CombinedOutput(); err == nil || !strings.Contains(string(out), "must be on a disk that all nodes share") {
+	if out, err := exec.Command("bash", copied).CombinedOutput(); err == nil || !strings.Contains(string(out), s.Path+" exists on the machine that submitted this job, but not on ") {
 		t.Errorf("not shared: %q, %v", out, err)
 	}
 }

@@ -29,7 +29,7 @@ type Checkpoint struct {
 	Tensors []Tensor
 }
 
-// Keys of the metadata that Save adds and Load removes. The SHA-256 is over the whole
+// Keys of the metadata that Save adds and load removes. The SHA-256 is over the whole
 // file, header included, with zeros in place of its own digits.
 const (
 	reserved = "depthlab."
@@ -107,13 +107,8 @@ func sumSpace(header []byte, sum string) ([]byte, error) {
 	return header[end-len(sum) : end], nil
 }
 
-// Load reads a checkpoint that Save wrote. A *FormatError means that it is damaged: Load
-// notices every changed, missing or added byte.
-func Load(path string) (*Checkpoint, error) {
-	c, _, err := load(path)
-	return c, err
-}
-
+// load reads a checkpoint that Save wrote, and the ID of its run. A *FormatError means that
+// it is damaged: load notices every changed, missing or added byte.
 func load(path string) (c *Checkpoint, id string, err error) {
 	b, err := readWhole(path)
 	if err != nil {
@@ -210,22 +205,6 @@ func Files(dir, id string) []string {
 		paths = append(paths, filepath.Join(dir, name))
 	}
 	return paths
-}
-
-// Remove removes all checkpoints of a run, damaged ones and temporary files included. It
-// leaves other files and other runs' checkpoints alone.
-func Remove(dir, id string) error {
-	if err := checkID(id); err != nil {
-		return err
-	}
-	found, err := list(dir, id)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(removeTemporaries(dir, id), removeAll(dir, append(base(id, found.steps), found.damaged...)))
 }
 
 // base returns the file names of a run's checkpoints.

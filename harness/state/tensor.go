@@ -123,44 +123,6 @@ func (t *Tensor) Float32s() ([]float32, error) {
 	return v, nil
 }
 
-// Int32s returns the numbers of an I32 tensor.
-func (t *Tensor) Int32s() ([]int32, error) {
-	if err := t.check(); err != nil {
-		return nil, fmt.Errorf("tensor %q: %w", clip(t.Name), err)
-	}
-	if t.DType != "I32" {
-		return nil, t.not("I32")
-	}
-	v := make([]int32, len(t.Data)/4)
-	for i := range v {
-		v[i] = int32(binary.LittleEndian.Uint32(t.Data[4*i:]))
-	}
-	return v, nil
-}
-
-// Int64s returns the numbers of an I64 or I32 tensor.
-func (t *Tensor) Int64s() ([]int64, error) {
-	if err := t.check(); err != nil {
-		return nil, fmt.Errorf("tensor %q: %w", clip(t.Name), err)
-	}
-	var v []int64
-	switch t.DType {
-	case "I64":
-		v = make([]int64, len(t.Data)/8)
-		for i := range v {
-			v[i] = int64(binary.LittleEndian.Uint64(t.Data[8*i:]))
-		}
-	case "I32":
-		v = make([]int64, len(t.Data)/4)
-		for i := range v {
-			v[i] = int64(int32(binary.LittleEndian.Uint32(t.Data[4*i:])))
-		}
-	default:
-		return nil, t.not("I64 or I32")
-	}
-	return v, nil
-}
-
 func (t *Tensor) not(want string) error {
 	return fmt.Errorf("tensor %q is of type %s, expected %s", clip(t.Name), clip(t.DType), want)
 }

@@ -22,10 +22,12 @@ import (
 )
 
 // Import copies the runs of a question's folder into a store, each atomically, and adds
-// them to the question's view there. The folder itself is not changed, so an older
-// program can still use it. Import leaves out runs that the store already has, runs that
-// a living process trains, and with finished also runs that are not finished. It returns
-// the number of runs copied. say reports each run that was not copied, and why.
+// them to the question's view there. Finished runs that these begin as or continue come
+// along. The folder itself is not changed, so an older program can still use it. Import
+// leaves out runs that the store already has, runs that a living process trains, and with
+// finished also runs that are not finished. A finished run replaces one of the same name
+// that is not finished. Import returns the number of runs copied. say reports each run that
+// was not copied, and why.
 func Import(dir string, into Store, finished bool, say func(format string, args ...any)) (n int, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -41,8 +43,11 @@ func Import(dir string, into Store, finished bool, say func(format string, args 
 		return n, err
 	}
 	for _, e := range known {
-		if !slices.ContainsFunc(entries, func(n Entry) bool { return n.ID == e.ID }) {
+		switch i := slices.IndexFunc(entries, func(n Entry) bool { return n.ID == e.ID }); {
+		case i < 0:
 			entries = append(entries, e)
+		case entries[i].Run != e.Run:
+			say("%s is %s now; %s is not listed any more", e.ID, entries[i].Run, e.Run)
 		}
 	}
 	if text, err := os.ReadFile(View(dir).Question()); err == nil {
@@ -66,24 +71,33 @@ func importRuns(from View, into Store, finished bool, say func(format string, ar
 	if err != nil {
 		return nil, 0, err
 	}
+	var folders []Folder
 	for _, e := range listed {
 		f := from.Folder(e)
-		to := into.Run(e.Run)
-		if f == to {
+		if f == into.Run(e.Run) {
 			continue
 		}
 		if found, err := f.Find(); err != nil || found != Complete {
-			say("%s is left where it is: it is not finished", f.Name())
+			say("%s is left where it is: %s", f.Name(), cause(err))
 			continue
 		}
-		brought, err := bring(to, func(tmp Folder) error { return copyRun(f, tmp) })
+		entries, folders = append(entries, e), append(folders, f)
+	}
+	for _, f := range sources(folders) {
+		if found, err := f.Find(); err != nil || found != Complete {
+			say("%s, with whose weights others begin, is left where it is: %s", f.Name(), cause(err))
+			continue
+		}
+		folders = append(folders, f)
+	}
+	for _, f := range folders {
+		brought, err := bring(into.Run(f.Name()), true, func(tmp Folder) error { return copyRun(f, tmp) })
 		if err != nil {
 			return nil, n, err
 		}
 		if brought {
 			n++
 		}
-		entries = append(entries, e)
 	}
 	ids, err := formerRuns(string(from))
 	if err != nil {
@@ -100,7 +114,7 @@ func importRuns(from View, into Store, finished bool, say func(format string, ar
 			continue
 		}
 		to := into.Folder(old.Run, old.key)
-		brought, err := bring(to, func(tmp Folder) error { return old.copy(tmp, to) })
+		brought, err := bring(to, old.Finished != "", func(tmp Folder) error { return old.copy(tmp, to) })
 		var held *lock.HeldError
 		if errors.As(err, &held) {
 			say("%s is left where it is: %v", id, err)
@@ -117,11 +131,17 @@ func importRuns(from View, into Store, finished bool, say func(format string, ar
 	return entries, n, nil
 }
 
-// bring makes a run's folder and calls fill to fill it. It does so atomically, and only
-// if the folder does not exist.
-func bring(to Folder, fill func(tmp Folder) error) (brought bool, err error) {
-	if _, err := os.Stat(string(to)); err == nil {
-		return false, nil
+// bring makes a run's folder and calls fill to fill it, atomically. A run that is there
+// already is left alone, but a finished one replaces one that is not finished and that no
+// process trains.
+func bring(to Folder, finished bool, fill func(tmp Folder) error) (brought bool, err error) {
+	_, err = os.Stat(string(to))
+	exists := err == nil
+	if exists {
+		found, err := to.Find()
+		if _, held := to.Holder(); held || !finished || found == Complete || err != nil {
+			return false, nil
+		}
 	}
 	tmp := Folder(filepath.Join(filepath.Dir(string(to)), ".coming-"+to.Name()))
 	if err := errors.Join(os.RemoveAll(string(tmp)), disk.MakeDir(string(tmp))); err != nil {
@@ -129,6 +149,11 @@ func bring(to Folder, fill func(tmp Folder) error) (brought bool, err error) {
 	}
 	if err := fill(tmp); err != nil {
 		return false, errors.Join(err, os.RemoveAll(string(tmp)))
+	}
+	if exists {
+		if err := Remove(to); err != nil {
+			return false, errors.Join(err, os.RemoveAll(string(tmp)))
+		}
 	}
 	if err := os.Rename(string(tmp), string(to)); err != nil {
 		return false, errors.Join(err, os.RemoveAll(string(tmp)))

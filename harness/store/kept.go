@@ -57,8 +57,14 @@ func Lacks(f Folder, run experiments.Run) string {
 	if run.Keep.Best && len(Best.Steps(f)) == 0 {
 		lacks = append(lacks, "the best weights")
 	}
-	if every := run.Keep.Every; every > 0 && run.Schedule.Stop > run.From+every && len(Every.Steps(f)) == 0 {
-		lacks = append(lacks, fmt.Sprintf("weights of every %d steps", every))
+	if every := run.Keep.Every; every > 0 {
+		kept := Every.Steps(f)
+		for step := (run.From/every + 1) * every; step < run.Schedule.Stop; step += every {
+			if !slices.Contains(kept, step) {
+				lacks = append(lacks, fmt.Sprintf("weights of every %d steps", every))
+				break
+			}
+		}
 	}
 	return strings.Join(lacks, " and ")
 }

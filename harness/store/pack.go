@@ -26,7 +26,7 @@ import (
 //	runs/RUN/           record.jsonl run.json, and weights.safetensors if they were wanted
 
 // drawn is what a question's folder has for people.
-var drawn = regexp.MustCompile(`^([a-z_]+\.(png|svg)|table\.(md|csv|tex)|curves\.csv|report\.html|provenance\.json)$`)
+var drawn = regexp.MustCompile(`^([a-z_0-9]+\.(png|svg)|[a-z_]+\.csv|table\.(md|tex)|report\.html|provenance\.json)$`)
 
 const packReadme = `Results of Depthlab. Open report.html in a browser. To work on with them:
 
@@ -39,8 +39,8 @@ puts the runs and the question into the results folder, where plot and diff find
 var ErrNoWeights = errors.New("has no weights here")
 
 // Pack writes the results of a question to the file at to, which must not be there yet.
-// Runs that are not finished are left out, with a warning. A run that another begins as comes
-// along.
+// Runs that are not finished are left out, with a warning. Runs that others begin as or continue
+// come along.
 func Pack(v View, to string, weights bool, say func(format string, args ...any)) (runs int, err error) {
 	dir, err := filepath.Abs(string(v))
 	if err != nil {
@@ -59,7 +59,7 @@ func Pack(v View, to string, weights bool, say func(format string, args ...any))
 	for _, e := range entries {
 		f := v.Folder(e)
 		if found, err := f.Find(); err != nil || found != Complete {
-			say("%s is left out: it is not finished (%v)", e.ID, cause(err))
+			say("%s is left out: %s", e.ID, cause(err))
 			continue
 		}
 		listed, folders = append(listed, e), append(folders, f)
@@ -67,14 +67,7 @@ func Pack(v View, to string, weights bool, say func(format string, args ...any))
 	if len(listed) == 0 {
 		return 0, fmt.Errorf("%s has no finished runs to pack", v)
 	}
-	for i := 0; i < len(folders); i++ { // grows
-		if p, err := ReadProvenance(folders[i]); err == nil && p.Source != "" {
-			source := v.Folder(Entry{Run: p.Source})
-			if !slices.Contains(folders, source) {
-				folders = append(folders, source)
-			}
-		}
-	}
+	folders = append(folders, sources(folders)...)
 	for _, f := range folders {
 		if _, err := os.Stat(f.Weights()); weights && errors.Is(err, fs.ErrNotExist) {
 			return 0, fmt.Errorf("%s %w", f.Name(), ErrNoWeights)
@@ -90,11 +83,29 @@ func Pack(v View, to string, weights bool, say func(format string, args ...any))
 	return len(listed), err
 }
 
+// sources lists the runs that runs begin as or continue, and those that these do, except the runs
+// themselves.
+func sources(runs []Folder) []Folder {
+	all := slices.Clone(runs)
+	for i := 0; i < len(all); i++ { // grows
+		p, err := ReadProvenance(all[i])
+		if err != nil || !folderName.MatchString(p.Source) || filepath.Base(p.Source) != p.Source {
+			continue
+		}
+		source := Folder(filepath.Join(filepath.Dir(string(all[i])), p.Source))
+		if !slices.Contains(all, source) {
+			all = append(all, source)
+		}
+	}
+	return all[len(runs):]
+}
+
+// cause says why a run does not count as finished. err is the error of Folder.Find.
 func cause(err error) string {
 	if err == nil {
-		return "it can go on"
+		return "it is not finished"
 	}
-	return err.Error()
+	return "its record cannot be read: " + err.Error()
 }
 
 func packView(v View, z *zip.Writer, l list, folders []Folder, weights bool) error {

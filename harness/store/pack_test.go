@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"depthlab/harness/lock"
 	"depthlab/harness/state"
 )
 
@@ -101,6 +102,13 @@ func TestNamesOfAPack(t *testing.T) {
 		"runs/resnet-20_B-seed0-0123456789ab/run.json":                          true,
 		"runs/resnet-32_scale=0.5-seed0-0123456789ab/record.jsonl":              true,
 		"runs/resnet-8_gate=shortcut_gate-bias=-6-seed12-0123456789ab/run.json": true,
+		"landscape/preview/landscape_2d.png":                                    true,
+		"landscape/preview/landscape_1d.svg":                                    true,
+		"landscape/preview/landscape.csv":                                       true,
+		"gradient_correlation/preview/gradient_correlation.csv":                 true,
+		"lesion/preview/table.tex":                                              true,
+		"lesion/preview/2.csv":                                                  false,
+		"lesion/preview/notes.md":                                               false,
 		"plain_vs_res/.hidden/runs.json":                                        false,
 		"a:b/preview/runs.json":                                                 false,
 		"a\x1b[31m/preview/runs.json":                                           false,
@@ -218,10 +226,10 @@ func TestUnpackRefuses(t *testing.T) {
 		path string
 		want string
 	}{
-		"empty":                  {raw(nil), "no zip file"},
-		"text":                   {raw([]byte("hello")), "no zip file"},
-		"cut":                    {raw(whole[:len(whole)/2]), "was cut"},
-		"a byte less":            {raw(whole[:len(whole)-1]), "no zip file"},
+		"empty":                  {raw(nil), "not a zip file"},
+		"text":                   {raw([]byte("hello")), "not a zip file"},
+		"cut":                    {raw(whole[:len(whole)/2]), "it is incomplete"},
+		"a byte less":            {raw(whole[:len(whole)-1]), "not a zip file"},
 		"damaged inside":         {raw(broken), "record.jsonl"},
 		"smaller than it says":   {raw(lying(1 << 29)), "record.jsonl"},
 		"larger than it says":    {raw(lying(10)), "record.jsonl"},
@@ -236,14 +244,14 @@ func TestUnpackRefuses(t *testing.T) {
 		"a lock":                 {altered(t, path, map[string][]byte{run + "lock": {}}), "none of the files"},
 		"a checkpoint":           {altered(t, path, map[string][]byte{run + "checkpoints/x.safetensors": {}}), "none of the files"},
 		"a question called runs": {altered(t, path, map[string][]byte{"runs/x/question.yaml": {}}), "none of the files"},
-		"a link":                 {altered(t, path, nil, link), "no regular file"},
+		"a link":                 {altered(t, path, nil, link), "not a regular file"},
 		"a file twice":           {altered(t, path, nil, &zip.FileHeader{Name: q + "table.md"}), "twice"},
 		"two questions":          {altered(t, path, map[string][]byte{"a/b/question.yaml": {}}), "two questions"},
 		"no question":            {altered(t, path, map[string][]byte{q + "question.yaml": nil}), "no question.yaml"},
 		"no list":                {altered(t, path, map[string][]byte{q + "runs.json": nil}), "no question.yaml with its runs.json"},
 		"a list that is damaged": {altered(t, path, map[string][]byte{q + "runs.json": []byte("[")}), "runs.json: damaged"},
 		"a list that leads out":  {altered(t, path, map[string][]byte{q + "runs.json": []byte(`{"runs":[{"id":"a","run":"../x-seed0-0123456789ab"}]}`)}), "not the name of a run"},
-		"a list with an odd ID":  {altered(t, path, map[string][]byte{q + "runs.json": fmt.Appendf(nil, `{"runs":[{"id":"../a","run":%q}]}`, entries[0].Run)}), "no name of a run"},
+		"a list with an odd ID":  {altered(t, path, map[string][]byte{q + "runs.json": fmt.Appendf(nil, `{"runs":[{"id":"../a","run":%q}]}`, entries[0].Run)}), "not the name of a run"},
 		"a bad question":         {altered(t, path, map[string][]byte{q + "question.yaml": []byte("question: [")}), "question.yaml"},
 		"two profiles":           {altered(t, path, map[string][]byte{q + "question.yaml": []byte("question: a?\nnets: [plain-8]\nprofiles: {a: {}, b: {}}\n")}), "2 profiles"},
 		"a run is missing":       {altered(t, path, map[string][]byte{run + "record.jsonl": nil, run + "run.json": nil}), "is missing"},
@@ -302,6 +310,109 @@ func TestUnpackLeavesWhatIsThere(t *testing.T) {
 	}
 	if _, _, err := Unpack(filepath.Join(t.TempDir(), "none.zip"), into, t.Logf); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+// A list that names another run by the ID of a packed one stays as it is, unless that run never
+// began. Other runs of the list stay, too.
+func TestUnpackBesideOtherRuns(t *testing.T) {
+	path, v := packed(t)
+	_, entries, err := v.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const other = "plain-20-seed0-000000000000"
+	for name, c := range map[string]struct {
+		own    Entry
+		begun  bool
+		want   string // the error
+		listed int
+	}{
+		"finished or begun": {Entry{entries[0].ID, other}, true, "lists other runs: " + entries[0].ID + " is " + other + " there", 1},
+		"never begun":       {Entry{entries[0].ID, other}, false, "", 4},
+		"another seed":      {Entry{"plain-20-seed7", other}, true, "", 5},
+		"the same":          {entries[0], true, "", 4},
+	} {
+		into := Store(t.TempDir())
+		own := into.View("plain_vs_res", "cifar10-cpu")
+		if err := own.Write("q.yaml", []Entry{c.own}); err != nil {
+			t.Fatal(err)
+		}
+		if c.begun {
+			begin(t, v.Folder(entries[0]), own.Folder(c.own))
+		}
+		_, n, err := Unpack(path, into, t.Logf)
+		if c.want == "" && (err != nil || n != 4) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || n != 0) {
+			t.Errorf("%s: %d runs, %v; want %q", name, n, err, c.want)
+		}
+		if _, listed, err := own.Read(); err != nil || len(listed) != c.listed {
+			t.Errorf("%s: the list has %v, %v; want %d", name, listed, err, c.listed)
+		}
+	}
+}
+
+// begin makes a folder with the beginning of a run's record.
+func begin(t *testing.T, from, to Folder) {
+	t.Helper()
+	text, err := os.ReadFile(from.Record())
+	if err == nil {
+		err = errors.Join(os.MkdirAll(string(to), 0o777), os.WriteFile(to.Record(), text[:len(text)/2], 0o666))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Import replaces a run by the same run if only the latter is finished, unless a process trains it. A
+// list says which of its runs others replaced.
+func TestImportFinished(t *testing.T) {
+	from := Store(published).View("plain_vs_res", "cifar10-cpu")
+	_, entries, err := from.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	into := Store(t.TempDir())
+	own := into.View("plain_vs_res", "cifar10-cpu")
+	replaced := Entry{entries[2].ID, "plain-56-seed0-000000000000"}
+	if err := own.Write("q.yaml", []Entry{entries[0], replaced}); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries[:2] {
+		begin(t, from.Folder(e), own.Folder(e))
+	}
+	var locks lock.Set
+	held, err := own.Folder(entries[1]).Take(&locks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	say := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	if n, err := Import(string(from), into, true, say); n != 3 || err != nil {
+		t.Fatalf("%d runs, %v; want all but the one in training", n, err)
+	}
+	if text := strings.Join(said, "\n"); !strings.Contains(text, replaced.Run+" is not listed any more") {
+		t.Errorf("said %q", text)
+	}
+	if err := held.Release(); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []Progress{Complete, Begun, Complete, Complete} {
+		if got, err := own.Folder(entries[i]).Find(); got != want || err != nil {
+			t.Errorf("%s: %v, %v; want %v", entries[i].ID, got, err, want)
+		}
+	}
+	if n, err := Import(string(from), into, true, say); n != 1 || err != nil {
+		t.Errorf("again: %d runs, %v; want the one that was in training", n, err)
+	}
+
+	// What cannot be read is not called unfinished.
+	damaged := into.Run(entries[0].Run)
+	if err := os.WriteFile(damaged.Record(), []byte("{}\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	said = nil
+	if _, err := Import(string(own), Store(t.TempDir()), true, say); err != nil || len(said) != 1 || !strings.Contains(said[0], "its record cannot be read: "+damaged.Record()+":1") {
+		t.Errorf("said %q, %v", said, err)
 	}
 }
 

@@ -230,7 +230,7 @@ func orNone(s string) string {
 }
 
 // Diff lists what differs between two runs: how they were made, and their results. Each
-// is given as its folder or a file in it. Dates and durations are left out.
+// is given as its folder or a file in it. Dates, durations and Slurm's jobs are left out.
 func Diff(a, b string) ([]Difference, error) {
 	var made [2]*Provenance
 	var out [2]map[string]any
@@ -244,9 +244,10 @@ func Diff(a, b string) ([]Difference, error) {
 			return nil, fmt.Errorf("%w; expected a run's folder, such as results/runs/plain-20-seed0-3fa9c1d2e4b5", err)
 		}
 		p.Key, p.Question, p.Profile, p.Finished = "", "", "", ""
-		for i := range p.Sessions { // leave out dates and the number of sessions
+		for i := range p.Sessions { // leave out dates, jobs and the number of sessions
 			one := &p.Sessions[i]
 			one.First, one.Last, one.Started, one.Ended, one.Seconds = 0, 0, "", "", 0
+			one.Job, one.Restart = "", 0
 		}
 		p.Sessions = slices.CompactFunc(p.Sessions, func(a, b Session) bool { return reflect.DeepEqual(a, b) })
 		made[i], out[i] = p, map[string]any{}

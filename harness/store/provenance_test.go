@@ -25,6 +25,18 @@ func TestDiff(t *testing.T) {
 	if d, err := store.Diff(string(sweeptest.At(a, id)), sweeptest.At(b, id).Record()); err != nil || len(d) > 0 {
 		t.Errorf("equal runs: %v, %v", d, err)
 	}
+	p, err := store.ReadProvenance(sweeptest.At(b, id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Sessions = append(p.Sessions, p.Sessions[0])
+	p.Sessions[0].Job, p.Sessions[1].Job, p.Sessions[1].Restart = "17_2", "17_2", 1
+	if err := store.WriteProvenance(sweeptest.At(b, id), p); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := store.Diff(string(sweeptest.At(a, id)), string(sweeptest.At(b, id))); err != nil || len(d) > 0 {
+		t.Errorf("equal runs, one of them a requeued task of Slurm: %v, %v", d, err)
+	}
 	s := sweeptest.NewSmall(t, b)
 	for i := range s.Plan.Runs {
 		s.Plan.Runs[i].Optimizer.Rate = 0.05

@@ -23,7 +23,7 @@ func TestSettle(t *testing.T) {
 		"killed behind a checkpoint":         {[]Session{{Last: 10, Seconds: 5}}, 20, 9, "0-20:9"},
 		"the newest checkpoint is damaged":   {[]Session{{Last: 10, Seconds: 5}, {First: 10, Last: 30, Seconds: 8}}, 20, 9, "0-10:5 10-20:4"},
 		"one session is lost with it":        {[]Session{{Last: 20, Seconds: 9}, {First: 20, Last: 30, Seconds: 4}}, 10, 5, "0-10:5 10-10:0"},
-		"runs/ID.json is lost":               {nil, 20, 9, "0-20:9"},
+		"run.json is lost":                   {nil, 20, 9, "0-20:9"},
 	} {
 		var words []string
 		for _, s := range settle(c.had, 0, c.step, c.seconds) {

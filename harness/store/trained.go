@@ -5,8 +5,10 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,18 +18,47 @@ import (
 
 // Load reads the question.yaml of the view.
 func Load(v View) (*experiments.Question, error) {
-	return experiments.Reader{Trained: v.Store().Trained}.Load(v.Question())
+	return experiments.Reader{Trained: v.trained}.Load(v.Question())
+}
+
+// trained is Store.Trained for a question that was asked already. Without the weights of a run, as
+// in a pack, the run that continues it knows their sum.
+func (v View) trained(name string) (experiments.Trained, error) {
+	run, err := v.Store().Trained(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return run, err
+	}
+	_, entries, unread := v.Read()
+	if unread != nil {
+		return run, err
+	}
+	for _, e := range entries {
+		child, unread := ReadProvenance(v.Folder(e))
+		if unread != nil || child.Run.Continue != name {
+			continue
+		}
+		if parent, unread := ReadProvenance(v.Store().Run(name)); unread == nil {
+			return experiments.Trained{Run: parent.Run, Weights: child.Run.Weights}, nil
+		}
+	}
+	return run, err
 }
 
 // Trained returns a finished run by the name of its folder, for a question that continues it. The
 // error says what was expected, with a hint after a semicolon.
 func (s Store) Trained(name string) (experiments.Trained, error) {
-	f := s.folder(name)
+	f := s.Run(name)
 	if _, err := os.Stat(string(f)); err != nil || !folderName.MatchString(name) || filepath.Base(name) != name {
 		return experiments.Trained{}, fmt.Errorf("is not a run in %s; %s", s.Runs(), s.similar(name))
 	}
-	if status := StatusOf(f, name, 0); status.State != Finished {
+	switch status := StatusOf(f, name, 0); status.State {
+	case Finished:
+	case Training, Silent, Interrupted:
 		return experiments.Trained{}, fmt.Errorf("expected a finished run, but this one is %s at step %d of %d; let it finish first", status.State, status.Step, status.Steps)
+	case Failed:
+		return experiments.Trained{}, fmt.Errorf("expected a finished run, but this one failed: %s", status.Why)
+	default:
+		return experiments.Trained{}, errors.New("expected a finished run, but this one has not begun")
 	}
 	p, err := ReadProvenance(f)
 	if err != nil {
@@ -40,15 +71,12 @@ func (s Store) Trained(name string) (experiments.Trained, error) {
 	return experiments.Trained{Run: p.Run, Weights: sum}, nil
 }
 
-// folder returns the folder of the run with a name, whether or not it exists.
-func (s Store) folder(name string) Folder { return Folder(filepath.Join(s.Runs(), name)) }
-
 // Parent returns the folder of the run that another one continues; "" if there is none.
 func (s Store) Parent(run experiments.Run) Folder {
 	if run.Continue == "" {
 		return ""
 	}
-	return s.folder(run.Continue)
+	return s.Run(run.Continue)
 }
 
 // similar returns a hint with runs of the same net as name.

@@ -15,7 +15,6 @@ import (
 	"regexp"
 	"strings"
 
-	"depthlab/experiments"
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
@@ -67,8 +66,9 @@ func limit(name string) (most uint64, wanted, ok bool) {
 }
 
 // Unpack brings the runs of a packed question into a store, and gives the question's
-// view there and how many runs came. What is there already is left alone. Everything is
-// checked first: a *PackError says what is wrong, and then nothing was changed.
+// view there and how many runs came. What is there already is left alone, except for runs
+// that are not finished: see Import. Everything is checked first: a *PackError says what is
+// wrong, and then nothing was changed.
 func Unpack(from string, into Store, say func(format string, args ...any)) (v View, runs int, err error) {
 	refuse := func(err error) (View, int, error) { return "", 0, &PackError{from, err} }
 	z, err := zip.OpenReader(from)
@@ -76,7 +76,7 @@ func Unpack(from string, into Store, say func(format string, args ...any)) (v Vi
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
 		return "", 0, err
 	case err != nil:
-		return refuse(fmt.Errorf("it is no zip file, or one that was cut (%w)", err))
+		return refuse(fmt.Errorf("it is not a zip file, or it is incomplete (%w)", err))
 	}
 	defer z.Close()
 	name, size, err := survey(z.File)
@@ -113,12 +113,8 @@ func Unpack(from string, into Store, say func(format string, args ...any)) (v Vi
 	if err := agrees(packed, v); err != nil {
 		return refuse(err)
 	}
-	extra, err := bringSources(packed, into)
-	if err != nil {
-		return v, extra, err
-	}
 	runs, err = Import(string(packed), into, true, say)
-	return v, runs + extra, err
+	return v, runs, err
 }
 
 // survey checks the names and sizes of a zip's files, and gives the name of its one
@@ -136,7 +132,7 @@ func survey(files []*zip.File) (question string, size uint64, err error) {
 		case !fs.ValidPath(f.Name) || strings.ContainsAny(f.Name, "\\:\x00"):
 			return "", 0, fmt.Errorf("the name %q leads out of it", f.Name)
 		case !f.Mode().IsRegular():
-			return "", 0, fmt.Errorf("%q is no regular file", f.Name)
+			return "", 0, fmt.Errorf("%q is not a regular file", f.Name)
 		case !ok:
 			return "", 0, fmt.Errorf("%q is none of the files that pack writes", f.Name)
 		case seen[f.Name]:
@@ -195,9 +191,9 @@ func (n *noting) Read(b []byte) (int, error) {
 	return k, err
 }
 
-// check reads all of an unpacked question as it would be read later, and more strictly.
+// checkView reads all of an unpacked question as it would be read later, and more strictly.
 func checkView(v View) error {
-	q, err := experiments.Load(v.Question())
+	q, err := Load(v)
 	if err != nil {
 		return err
 	}
@@ -213,7 +209,7 @@ func checkView(v View) error {
 		return fmt.Errorf("runs: %w", err)
 	}
 	if len(strays) > 0 {
-		return fmt.Errorf("runs: %q are no runs", strays)
+		return fmt.Errorf("runs: %q are not runs", strays)
 	}
 	for _, f := range folders {
 		if err := checkRun(f); err != nil {
@@ -222,7 +218,7 @@ func checkView(v View) error {
 	}
 	for _, e := range entries {
 		if strings.ContainsAny(e.ID, "/\\\x00") {
-			return fmt.Errorf("runs.json: %q is no name of a run", e.ID)
+			return fmt.Errorf("runs.json: %q is not the name of a run", e.ID)
 		}
 		if _, err := os.Stat(string(v.Folder(e))); err != nil {
 			return fmt.Errorf("runs.json lists %s, whose folder runs/%s is missing", e.ID, e.Run)
@@ -231,7 +227,7 @@ func checkView(v View) error {
 	return nil
 }
 
-// check fails unless the folder has a whole, finished run that its name belongs to.
+// checkRun fails unless the folder has a whole, finished run that its name belongs to.
 func checkRun(f Folder) error {
 	rec, err := record.Read(f.Record())
 	if err != nil {
@@ -245,7 +241,7 @@ func checkRun(f Folder) error {
 		return err
 	}
 	source := ""
-	if p.Source != "" {
+	if p.Run.Extend != "" { // the key of a run that continues another has the sum of its weights instead
 		source = Folder(p.Source).Key()
 	}
 	if name := p.Run.Name() + "-" + Key(p.Run, p.Checksum, source); name != f.Name() {
@@ -263,49 +259,39 @@ func checkRun(f Folder) error {
 	return err
 }
 
-// agrees fails if the store has another question of that name.
+// agrees fails if the store has another question of that name, or other runs of that question, such
+// as in another precision: its list would name the packed ones instead.
 func agrees(packed, own View) error {
 	theirs, err := os.ReadFile(packed.Question())
 	if err != nil {
 		return err
 	}
 	ours, err := os.ReadFile(own.Question())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	if err == nil && !bytes.Equal(ours, theirs) {
-		err = fmt.Errorf("%s is another question of the same name; --into FOLDER unpacks elsewhere", own.Question())
+		return fmt.Errorf("%s is another question of the same name; --into FOLDER unpacks elsewhere", own.Question())
 	}
-	return err
-}
-
-// bringSources brings the runs that no list names: those that others begin as.
-func bringSources(packed View, into Store) (n int, err error) {
-	folders, _, err := packed.Store().All()
+	_, listed, err := own.Read()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	_, entries, err := packed.Read()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	listed := map[string]bool{}
-	for _, e := range entries {
-		listed[e.Run] = true
-	}
-	for _, f := range folders {
-		if listed[f.Name()] {
+	for _, o := range listed {
+		if found, err := own.Folder(o).Find(); err == nil && found == Nothing {
 			continue
 		}
-		brought, err := bring(Folder(filepath.Join(into.Runs(), f.Name())), func(tmp Folder) error { return copyRun(f, tmp) })
-		if err != nil {
-			return n, err
-		}
-		if brought {
-			n++
+		for _, e := range entries {
+			if o.ID == e.ID && o.Run != e.Run {
+				return fmt.Errorf("%s lists other runs: %s is %s there, and %s here; --into FOLDER unpacks elsewhere", own.List(), e.ID, o.Run, e.Run)
+			}
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // relative takes the temporary folder out of what an error says.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"depthlab/experiments"
 	"depthlab/harness/disk"
 	"depthlab/harness/lock"
 )
@@ -162,7 +163,7 @@ func IsQuestion(v View) bool {
 }
 
 // Used returns for each run (by folder name) the questions that list it, or a run that
-// begins as it. The error is about lists that cannot be read.
+// begins as it, or that are to continue it. The error is about lists that cannot be read.
 func (s Store) Used() (map[string][]string, error) {
 	views, err := s.Views()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -174,12 +175,19 @@ func (s Store) Used() (map[string][]string, error) {
 		_, runs, err := v.Read()
 		errs = append(errs, err)
 		name, _ := filepath.Rel(string(s), string(v))
+		use := func(run string) { used[run] = appendNew(used[run], name) }
 		for _, e := range runs {
-			used[e.Run] = appendNew(used[e.Run], name)
+			use(e.Run)
 			if p, err := ReadProvenance(v.Folder(e)); err == nil && p.Source != "" {
-				used[p.Source] = appendNew(used[p.Source], name)
+				use(p.Source)
 			}
 		}
+		// A run that has not begun to continue another has no run.json yet. Only the names count
+		// here, so no run is looked up, and errors do not matter.
+		experiments.Reader{Trained: func(run string) (experiments.Trained, error) {
+			use(run)
+			return experiments.Trained{}, errors.New("not looked up")
+		}}.Load(v.Question())
 	}
 	return used, errors.Join(errs...)
 }

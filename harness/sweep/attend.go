@@ -21,7 +21,7 @@ import (
 var errEarly = errors.New("the run that it begins as is not finished yet")
 
 // attend trains the i-th run to its end on a device. skipped is true if it was finished
-// already. The error is a *lock.HeldError if another process trains it.
+// already. The error is a *lock.HeldError if another process trains or measures it.
 func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (skipped bool, err error) {
 	defer s.ahead.begun(i)
 	run := s.Plan.Runs[i]
@@ -45,8 +45,14 @@ func (s *Sweep) attend(ctx context.Context, i, round int, dev device.Device) (sk
 	}
 	defer func() { err = errors.Join(err, held.Release()) }()
 	found, err = folder.Find() // again, now that no other process can change it
-	if err != nil || found == store.Complete {
-		return true, err
+	if err != nil {
+		return false, err
+	}
+	if found == store.Complete { // another process finished it, perhaps for a question with other figures
+		if err := s.measure(ctx, run, dev); err != nil {
+			return true, err
+		}
+		return true, s.writeBoard(run)
 	}
 	if round > 0 {
 		if rec, err := record.Read(folder.Record()); err == nil && rec.Stopped() != "" {

@@ -26,15 +26,18 @@ func LacksGradients(rec *record.RunRecord, figures []string) bool {
 }
 
 // settle completes a finished run: it removes files that a process left that was killed at the
-// very end, computes the measurements that figures draw, and writes TensorBoard's file.
+// very end, computes the measurements that figures draw, and writes TensorBoard's file. The error
+// is a *lock.HeldError if measurements are missing while another process holds the run's lock: it
+// may compute those of another question.
 func (s *Sweep) settle(ctx context.Context, run experiments.Run, dev device.Device) error {
 	folder := s.Folders[run.ID]
 	if folder.Locked() { // the lock is the last file that a run removes
-		if err := s.holding(folder, func() error { return store.Tidy(folder) }); err != nil {
+		err := s.holding(folder, func() error { return store.Tidy(folder) })
+		if other := new(lock.HeldError); err != nil && !errors.As(err, &other) { // else that process tidies up
 			return fmt.Errorf("run %s: %w", run.ID, err)
 		}
 	}
-	rec, err := seenRecord(s.Plan, run, folder)
+	rec, err := record.Read(folder.Record())
 	if err != nil {
 		return err
 	}
@@ -43,10 +46,7 @@ func (s *Sweep) settle(ctx context.Context, run experiments.Run, dev device.Devi
 			return err
 		}
 	}
-	if s.TensorBoard {
-		return writeBoard(s.View.TensorBoard(run.ID), rec)
-	}
-	return nil
+	return s.writeBoard(run)
 }
 
 // measure computes the measurements that figures draw and the record of a finished run lacks, from
@@ -76,13 +76,9 @@ func (s *Sweep) measure(ctx context.Context, run experiments.Run, dev device.Dev
 	return nil
 }
 
-// holding calls f with the run's lock held. If another process holds the lock, it does nothing,
-// because that process does the same.
+// holding calls f with the run's lock held.
 func (s *Sweep) holding(folder store.Folder, f func() error) error {
 	held, err := s.take(folder)
-	if other := new(lock.HeldError); errors.As(err, &other) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

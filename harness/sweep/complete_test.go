@@ -6,16 +6,74 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
+	"depthlab/harness/disk"
+	"depthlab/harness/lock"
 	"depthlab/harness/measure"
 	"depthlab/harness/record"
 	"depthlab/harness/sweep"
 	"depthlab/harness/sweep/sweeptest"
 )
+
+// Two processes may measure one run for different questions. A measurement waits for the process
+// that holds the run's lock, and one for a run that another process just finished is not left out.
+func TestMeasurementWaits(t *testing.T) {
+	dir := t.TempDir()
+	if err := sweeptest.NewSmall(t, dir).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want, run := sweeptest.Outcome(t, dir), sweeptest.At(dir, "plain-8-seed0")
+	draw := func(say func(format string, args ...any)) {
+		t.Helper()
+		s := sweeptest.NewSmall(t, dir)
+		s.Plan.Figures, s.Say = []string{"layer_responses"}, say
+		if err := s.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(sweeptest.Outcome(t, dir), want) {
+			t.Error("the record lacks the measurement")
+		}
+	}
+
+	forget(t, run.Record(), "responses")
+	var theirs lock.Set
+	held, err := run.Take(&theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	skipped := 0
+	draw(func(format string, args ...any) {
+		if strings.HasPrefix(fmt.Sprintf(format, args...), "plain-8-seed0: skipped for now") {
+			skipped++
+			if err := held.Release(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if skipped != 1 {
+		t.Errorf("skipped %d times, want once", skipped)
+	}
+
+	forget(t, run.Record(), "responses")
+	hidden := run.Record() + ".hidden"
+	if err := os.Rename(run.Record(), hidden); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { disk.Fault = nil })
+	disk.Fault = func(op, path string, _ int) (int, error) {
+		if op == "create" && path == filepath.Join(string(run), "lock") { // the other process ends just before
+			disk.Fault = nil
+			return 0, os.Rename(hidden, run.Record())
+		}
+		return 0, nil
+	}
+	draw(t.Logf)
+}
 
 // forget removes the events of a kind from a record, which then is like that of an older version.
 func forget(t *testing.T, path, kind string) {

@@ -112,7 +112,7 @@ func (s *Sweep) choose(todo []indexed) error {
 	}
 	n := min(jobs*places, len(todo))
 	if places > 1 && n > 1 {
-		s.Say("  training %d runs at a time on %d devices", n, min(places, n))
+		s.Say("  training %d runs at a time on %d devices", n, min(places, n)*max(1, s.Device.Info().Replicas))
 	}
 	return s.devices.grow(n, places)
 }

@@ -5,7 +5,9 @@ package sweep_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -124,6 +126,46 @@ func TestGoOn(t *testing.T) {
 	}
 }
 
+// A question that continues a run, which continues another one, can be packed, unpacked and read, also
+// without weights. The other two runs come along, and so they do with Import.
+func TestPackGoOn(t *testing.T) {
+	dir := t.TempDir()
+	parent := trained(t, asking(t, dir, plain))
+	child := trained(t, asking(t, dir, fmt.Sprintf("question: On?\ncontinue: {run: %s, for: 2 steps}\n", parent.Name())))
+	text := fmt.Sprintf("question: On?\ncontinue: {run: %s, for: 2 steps}\n", child.Name())
+	s := asking(t, dir, text)
+	grand := trained(t, s)
+	if err := os.WriteFile(s.View.Question(), []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, weights := range []bool{true, false} {
+		path := filepath.Join(t.TempDir(), "result.zip")
+		if n, err := store.Pack(s.View, path, weights, t.Logf); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		into := store.Store(t.TempDir())
+		v, n, err := store.Unpack(path, into, t.Logf)
+		if n != 3 || err != nil {
+			t.Fatalf("%d runs, %v; want three", n, err)
+		}
+		q, err := store.Load(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sweep.Place(q.Plans[0], into, s.Data.Checksum, s.Device.Info(), ""); got["plain-8-seed0"].Name() != grand.Name() {
+			t.Errorf("with weights: %v: the question asks for %s, want %s", weights, got, grand.Name())
+		}
+		all, err := store.Statuses(v)
+		if err != nil || len(all) != 1 || all[0].State != store.Finished {
+			t.Errorf("%+v, %v", all, err)
+		}
+	}
+	into := store.Store(t.TempDir())
+	if n, err := store.Import(string(s.View), into, true, t.Logf); n != 3 || err != nil {
+		t.Errorf("import: %d runs, %v; want three", n, err)
+	}
+}
+
 // A run that continues another has the same results if it is interrupted.
 func TestGoOnInterrupted(t *testing.T) {
 	var all [2][]record.Event
@@ -165,12 +207,24 @@ func TestGoOnFromWhat(t *testing.T) {
 		}
 	}
 	parent := trained(t, asking(t, dir, plain))
+	refused := func(want string) {
+		t.Helper()
+		if _, err := st.Trained(name); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "finish first") {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
 	if err := os.Remove(parent.Weights()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.Trained(name); err == nil || !strings.HasPrefix(err.Error(), "its weights cannot be read: ") {
-		t.Error(err)
+	refused("its weights cannot be read: ")
+	if err := os.WriteFile(parent.Record(), []byte("{}\n"), 0o666); err != nil {
+		t.Fatal(err)
 	}
+	refused("expected a finished run, but this one failed: " + parent.Record() + ":1")
+	if err := os.Remove(parent.Record()); err != nil {
+		t.Fatal(err)
+	}
+	refused("expected a finished run, but this one has not begun")
 }
 
 // A run that begins with a file has the test error of the file's net at first. It fails if the file
@@ -204,7 +258,13 @@ func TestBeginWithFile(t *testing.T) {
 	if err := os.WriteFile(file, append(content(t, file), 0), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which changed after the question was read") {
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which changed after the question was read (SHA-256 "+s.Plan.Runs[0].Weights[:12]+", then ") {
+		t.Error(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which cannot be read any more: ") || !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 }
@@ -255,6 +315,37 @@ func TestKeep(t *testing.T) {
 	}{{whole, ""}, {without, "the best weights and weights of every 3 steps"}} {
 		if got := store.Lacks(c.f, asking(t, t.TempDir(), text).Plan.Runs[0]); got != c.want {
 			t.Errorf("lacks %q, want %q", got, c.want)
+		}
+	}
+}
+
+// A wish for more weights than a finished run kept is not met, even if it kept some.
+func TestLacks(t *testing.T) {
+	f := store.Store(t.TempDir()).Run("plain-8-seed0-0123456789ab")
+	for _, step := range []int{1000, 2000, 70000} {
+		path := store.Every.File(f, step)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, nil, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		from, every, stop int
+		want              string
+	}{
+		{0, 1000, 3000, ""},
+		{0, 2000, 4000, ""},
+		{0, 1000, 3001, "weights of every 1000 steps"},
+		{0, 250, 3000, "weights of every 250 steps"},
+		{0, 5000, 5000, ""}, // the only ones are the last
+		{64000, 10000, 72000, ""},
+		{60000, 10000, 70000, ""},
+		{64000, 9000, 73000, "weights of every 9000 steps"}, // of step 72000
+		{64000, 9000, 72000, ""},
+	} {
+		run := experiments.Run{From: c.from}
+		run.Keep.Every, run.Schedule.Stop = c.every, c.stop
+		if got := store.Lacks(f, run); got != c.want {
+			t.Errorf("steps %d to %d, every %d: lacks %q, want %q", c.from, c.stop, c.every, got, c.want)
 		}
 	}
 }

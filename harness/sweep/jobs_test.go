@@ -142,6 +142,36 @@ func TestLostDevice(t *testing.T) {
 	}
 }
 
+// A run that waited for the one that it extends, and then loses its device, resumes, too: the loss
+// does not count as a stop by another process.
+func TestLostDeviceLater(t *testing.T) {
+	text := strings.Replace(sweeptest.Small, "pairs: {depths: [8]}", "nets: [plain-14, plain-8]\nvariants: [{name: constructed, extend: plain-8}]", 1)
+	begin := func(dir string, dev device.Device) *sweep.Sweep {
+		s := sweeptest.New(t, text, dir, dev, "")
+		s.Data = datatest.Noise()
+		s.Plan.Runs = s.Plan.Runs[1:]    // plain-8, and plain-14 that extends it
+		s.Plan.Runs[0].Schedule.Stop = 5 // before the device is lost
+		return s
+	}
+	whole, dir := t.TempDir(), t.TempDir()
+	if err := begin(whole, sweeptest.Fast()).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	s := begin(dir, losing{sweeptest.Fast(), 5})
+	s.Open, s.Jobs, s.Places = openRef, 1, 2
+	var said []string
+	s.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(said, "\n"); !strings.Contains(text, "plain-14-constructed-seed0 resumes from its last checkpoint") {
+		t.Errorf("no device was lost: said %q", text)
+	}
+	if !reflect.DeepEqual(sweeptest.Outcome(t, dir), sweeptest.Outcome(t, whole)) {
+		t.Error("what went on after the loss ended otherwise")
+	}
+}
+
 // noting is a device that records which nets were opened on it.
 type noting struct {
 	device.Device

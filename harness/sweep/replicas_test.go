@@ -5,6 +5,7 @@ package sweep_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -59,6 +60,19 @@ func TestReplicas(t *testing.T) {
 		}
 	}
 	near("shared", shared, 1e-6)
+
+	// Two runs at a time, each on two devices, use four.
+	four := sweeptest.New(t, text+"seeds: [0, 1]\n", t.TempDir(), ref.Together(2), "")
+	four.Data, four.Places, four.Jobs = datatest.Noise(), 2, 1
+	four.Open = func(int) (device.Device, error) { return ref.Together(2), nil }
+	var said []string
+	four.Say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	if err := four.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(said, "\n"); !strings.Contains(text, "training 2 runs at a time on 4 devices") {
+		t.Errorf("said %q", text)
+	}
 
 	if n := sweeptest.Interrupted(t, func() *sweep.Sweep { return begin(stopped, "", ref.Together(2)) }); n < 2 {
 		t.Errorf("stopped only %d times", n)

@@ -3,7 +3,6 @@
 package sweep
 
 import (
-	"errors"
 	"slices"
 
 	"depthlab/experiments"
@@ -97,11 +96,18 @@ func seenRecord(p *experiments.Plan, run experiments.Run, folder store.Folder) (
 	return rec, err
 }
 
-// writeBoard writes TensorBoard's file of a finished run.
-func writeBoard(dir string, rec *record.RunRecord) error {
-	board, err := record.NewTensorBoard(dir, rec.Events)
+// writeBoard writes TensorBoard's file of a finished run, if it is wanted.
+func (s *Sweep) writeBoard(run experiments.Run) error {
+	if !s.TensorBoard {
+		return nil
+	}
+	rec, err := record.Read(s.Folders[run.ID].Record())
 	if err != nil {
 		return err
 	}
-	return errors.Join(board.Close())
+	board, err := record.NewTensorBoard(s.View.TensorBoard(run.ID), rec.Events)
+	if err != nil {
+		return err
+	}
+	return board.Close()
 }

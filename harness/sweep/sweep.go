@@ -141,7 +141,7 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 		}
 		if len(elsewhere) == len(todo) {
 			if s.Leave && unsure == 0 {
-				s.say("Other processes train the remaining %d of %d runs.", len(todo), len(s.Plan.Runs))
+				s.say("Other processes train or measure the remaining %d of %d runs.", len(todo), len(s.Plan.Runs))
 				break
 			}
 			select {

@@ -21,9 +21,15 @@ func TestTensorBoardOfSweep(t *testing.T) {
 	if err := sweeptest.NewSmall(t, later).Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second file replaces the first
+	for range 2 { // the second file replaces the first, whose name has another time
 		s := sweeptest.NewSmall(t, later)
 		s.TensorBoard = true
+		first, _ := filepath.Glob(filepath.Join(string(s.View), "tensorboard", "*", "*"))
+		for _, path := range first {
+			if err := os.Rename(path, filepath.Join(filepath.Dir(path), "events.out.tfevents.1600000000.depthlab")); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if err := s.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}

@@ -43,8 +43,12 @@ func begin(ctx context.Context, net *model.Model, source store.Folder) ([]record
 // so.
 func beginWith(net *model.Model, path string) (notes []record.Event, err error) {
 	run := net.Run
-	if sum, err := store.Sum(path); err != nil || sum != run.Weights {
-		return nil, fmt.Errorf("run %s begins with the weights in %s, which changed after the question was read (%v): start the command again", run.ID, path, err)
+	sum, err := store.Sum(path)
+	if err != nil {
+		return nil, fmt.Errorf("run %s begins with the weights in %s, which cannot be read any more: %w", run.ID, path, err)
+	}
+	if sum != run.Weights {
+		return nil, fmt.Errorf("run %s begins with the weights in %s, which changed after the question was read (SHA-256 %.12s, then %.12s): start the command again", run.ID, path, run.Weights, sum)
 	}
 	wanted := model.Views(net.Programs.Train, program.Param, program.Stat)
 	values, texts, err := weights.Initial(path, run.Net, wanted)

@@ -228,15 +228,20 @@ func (t *Trainer) finish(ctx context.Context) error {
 	return saveWeights(t.task.Folder.Weights(), t.net, tensors, t.Step, "")
 }
 
-// fail records why a run cannot continue, and returns the error. The last checkpoint is kept.
+// fail returns the error with the name of the run, and records why the run cannot continue. A lost
+// device is not recorded: the run resumes on another one. The last checkpoint is kept.
 func (t *Trainer) fail(err error) error {
 	step := t.Step
+	named := fmt.Errorf("run %s: %w", t.net.Run.ID, err)
+	var lost *device.LostError
+	if errors.As(err, &lost) {
+		return named
+	}
 	var nan *device.NonFiniteError
 	if errors.As(err, &nan) {
 		step = nan.Step
 	}
-	return errors.Join(fmt.Errorf("run %s: %w", t.net.Run.ID, err),
-		t.sink.Event(record.Event{Kind: "stop", Step: step, Text: err.Error()}))
+	return errors.Join(named, t.sink.Event(record.Event{Kind: "stop", Step: step, Text: err.Error()}))
 }
 
 // running sums the metrics of the mini-batches since the last "train" event. It is part of a

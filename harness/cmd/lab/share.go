@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"depthlab/experiments"
 	"depthlab/harness/store"
 )
 
@@ -83,7 +82,7 @@ func unpackResults(ctx context.Context, c *call) error {
 		return err
 	}
 	say("%d runs copied into %s", n, st.Runs())
-	q, err := experiments.Load(v.Question())
+	q, err := store.Load(v)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"depthlab/harness/store"
 )
 
 func TestShare(t *testing.T) {
@@ -32,7 +34,7 @@ func TestShare(t *testing.T) {
 		{"pack " + theirs + " -o " + file, 0, []string{"4 runs", "unpack"}},
 		{"pack " + theirs + " -o " + file, 2, []string{"exists already"}},
 		{"pack --weights " + theirs + " -o " + file + "2", 2, []string{"--weights: plain-20-seed0-6fb9cb9a87e6 has no weights here", "leave it out"}},
-		{"unpack " + text, 2, []string{"text.zip", "no zip file", "nothing was unpacked"}},
+		{"unpack " + text, 2, []string{"text.zip", "not a zip file", "nothing was unpacked"}},
 		{"unpack " + file + "3", 2, []string{"no such file"}},
 		{"unpack " + file, 0, []string{"4 runs copied into", "| plain-56", "report.html"}},
 		{"unpack " + file, 0, []string{"0 runs copied into", "report.html"}},
@@ -57,6 +59,37 @@ func TestShare(t *testing.T) {
 	for _, name := range []string{"report.html", "curves.csv", "table.md", "training_curves.png", "provenance.json"} {
 		if _, err := os.Stat(filepath.Join(own, name)); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// A question that continues a run is packed, unpacked and drawn elsewhere, with or without weights.
+func TestShareContinued(t *testing.T) {
+	root := t.TempDir()
+	put(t, filepath.Join(root, "q.yaml"), 0, changeable)
+	run := func(root string, args ...string) string {
+		t.Helper()
+		cmd, out, say := wishing(root, nil, args...)
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("lab %q: %v\n%s%s", args, err, out, say)
+		}
+		return out.String() + say.String()
+	}
+	run(root, "run", "q.yaml", "--only=plain-8")
+	all, _, err := store.Store(filepath.Join(root, "results")).All()
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	run(root, "run", "q.yaml", "--name=longer", "--set", "continue.run="+all[0].Name(), "--set", "continue.for=2 steps")
+	for name, more := range map[string][]string{"with.zip": {"--weights"}, "without.zip": nil} {
+		file := filepath.Join(root, name)
+		run(root, append([]string{"pack", filepath.Join(root, "results/q/one+longer"), "-o", file}, more...)...)
+		elsewhere := t.TempDir()
+		if said := run(elsewhere, "unpack", file); !strings.Contains(said, "2 runs copied into") || !strings.Contains(said, "| plain-8") {
+			t.Errorf("%s: %s", name, said)
+		}
+		if said := run(elsewhere, "status", "results"); !strings.Contains(said, "plain-8-seed0") || strings.Contains(said, "cannot be read") {
+			t.Errorf("%s: %s", name, said)
 		}
 	}
 }
