@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"depthlab/experiments"
-	"depthlab/harness"
 	"depthlab/harness/data"
 	"depthlab/harness/device"
 	"depthlab/harness/state"
@@ -82,8 +81,8 @@ func Accuracy(ctx context.Context, run experiments.Run, src *data.Source, device
 	defer os.RemoveAll(dir)
 	var steps []string
 	for _, dev := range devices {
-		if ctx.Err() != nil {
-			return r, harness.ErrInterrupted
+		if err := ctx.Err(); err != nil {
+			return r, err
 		}
 		to := filepath.Join(dir, strconv.Itoa(len(steps)))
 		if err := train.Steps(run, src, dev, 1, to); err != nil {

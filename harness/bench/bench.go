@@ -172,7 +172,8 @@ func Batch(a nets.Arch) int {
 }
 
 // Step measures the training step of a net on random images of the net's size, 32x32
-// (CIFAR-10) or 224x224 (ImageNet). After ctx ends it begins no further round.
+// (CIFAR-10) or 224x224 (ImageNet). After ctx's deadline it begins no further round. If ctx is
+// canceled, the error is ctx's.
 func Step(ctx context.Context, dev device.Device, o Options) (r Result, err error) {
 	arch, err := nets.ParseArch(o.Net)
 	if err != nil {
@@ -212,6 +213,9 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 	defer stop()
 	speeds, ratios := map[string][]float64{}, map[string][]float64{}
 	for i := 0; i < o.Rounds && (i == 0 || ctx.Err() == nil); i++ {
+		if err := canceled(ctx); err != nil {
+			return r, err
+		}
 		d, err := us.run(steps)
 		if err != nil {
 			return r, err
@@ -230,6 +234,9 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 			theirs := float64(n*o.Batch) / d.Seconds()
 			speeds[other.name], ratios[other.name] = append(speeds[other.name], theirs), append(ratios[other.name], ours/theirs)
 		}
+	}
+	if err := canceled(ctx); err != nil { // the last round may have lost its rivals
+		return r, err
 	}
 	r.ImagesPerS, r.MsPerStep = median(speeds[""]), 1000*float64(o.Batch)/median(speeds[""])
 	r.UsPerLayer = 1000 * r.MsPerStep / float64(convolutions(p))
@@ -252,6 +259,14 @@ func Step(ctx context.Context, dev device.Device, o Options) (r Result, err erro
 		r.Peak, err = peak(dev.(*cpu.Device))
 	}
 	return r, err
+}
+
+// canceled is ctx's error, but nil after a deadline: the rounds until then count.
+func canceled(ctx context.Context) error {
+	if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
 }
 
 // peak measures the CPU's peak.

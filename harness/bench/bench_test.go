@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -74,8 +75,50 @@ while read n; do echo $n; done`)
 	}
 }
 
+// counted is a context that is canceled after a number of calls of Err.
+type counted struct {
+	context.Context
+	left *int
+}
+
+func (c counted) Err() error {
+	if *c.left--; *c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A signal ends the measurement wherever it arrives: no medians of fewer rounds are returned, and
+// nothing is called late. After a deadline the rounds until then count.
+func TestCanceled(t *testing.T) {
+	o := Options{Net: "plain-8", Precision: device.FP32, Batch: 1, Rounds: 3, Round: time.Millisecond}
+	for left := range 4 {
+		r, err := Step(counted{context.Background(), &left}, ref.New(), o)
+		if !errors.Is(err, context.Canceled) || r.ImagesPerS != 0 {
+			t.Errorf("%d calls of Err before the signal: %+v, %v", left, r, err)
+		}
+	}
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	o.Torch = fakePython(t, "sleep 100")
+	if r, err := Step(canceled, ref.New(), o); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled before PyTorch starts: %+v, %v", r, err)
+	}
+	late, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	if r, err := Step(late, ref.New(), o); err != nil || r.ImagesPerS <= 0 || r.Skipped["torch"] != "it was not ready in time" {
+		t.Errorf("after a deadline: %+v, %v", r, err)
+	}
+	run, src := smallRun(t)
+	if _, err := Accuracy(canceled, run, src, []device.Device{ref.New()}, o.Torch); !errors.Is(err, context.Canceled) {
+		t.Errorf("accuracy: %v", err)
+	}
+}
+
 func TestRivalErrors(t *testing.T) {
-	ended, cancel := context.WithCancel(context.Background())
+	late, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, c := range []struct {
 		ctx                  context.Context
@@ -84,7 +127,8 @@ func TestRivalErrors(t *testing.T) {
 		{context.Background(), "", "echo skip no PyTorch", "no PyTorch"},
 		{context.Background(), "", "echo first >&2; echo broken >&2; exit 3", "exit status 3): broken"},
 		{context.Background(), "/no/python", "", "no such file"},
-		{ended, "", "sleep 100", "not ready in time"},
+		{late, "", "sleep 100", "not ready in time"},
+		{canceled, "", "sleep 100", "context canceled"},
 	} {
 		if c.python == "" {
 			c.python = fakePython(t, c.script)

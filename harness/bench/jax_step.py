@@ -14,7 +14,7 @@ import time
 net, batch, precision, device = sys.argv[1], int(sys.argv[2]), *sys.argv[3:5]
 parts = net.split("/")
 family, depth = parts[0].split("-")
-if set(parts[1:]) - set("ABC") - {"split"} or (int(depth) - 2) % 6 or int(depth) == 50:
+if set(parts[1:]) - {"A", "B", "C", "split"} or int(depth) % 6 != 2 or int(depth) in (50, 152):  # the two are ImageNet nets
     sys.exit(print(f"skip {net}: jax_step.py has only CIFAR nets of basic blocks"))
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # other processes use the GPU, too
 if device == "cpu":

@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -49,13 +50,13 @@ func Loader(ctx context.Context, src *data.Source, n, rounds int, python string)
 			theirs[route], r.Torch = t, t.version
 		}
 	}
-	if _, err := ourRound(set, look, n); err != nil { // reads the files into the page cache
+	if _, err := ourRound(ctx, set, look, n); err != nil { // reads the files into the page cache
 		return r, err
 	}
 	var ours, ratios []float64
 	by := map[string][]float64{}
 	for range rounds {
-		d, err := ourRound(set, look, n)
+		d, err := ourRound(ctx, set, look, n)
 		if err != nil {
 			return r, err
 		}
@@ -68,7 +69,7 @@ func Loader(ctx context.Context, src *data.Source, n, rounds int, python string)
 				continue
 			}
 			d, err := t.run(n)
-			if err != nil {
+			if err := cmp.Or(ctx.Err(), err); err != nil { // the end of ctx kills the process
 				return r, err
 			}
 			their := float64(n) / d.Seconds()
@@ -89,8 +90,8 @@ func Loader(ctx context.Context, src *data.Source, n, rounds int, python string)
 	return r, nil
 }
 
-// ourRound makes n crops with the loader that training uses.
-func ourRound(set *data.Set, look data.Look, n int) (time.Duration, error) {
+// ourRound makes n crops with the loader that training uses. If ctx ends first, the error is ctx's.
+func ourRound(ctx context.Context, set *data.Set, look data.Look, n int) (time.Duration, error) {
 	const batch = 32
 	plan := data.Sampler{Seed: 1, N: set.N, Batch: batch, Flip: true}
 	began := time.Now()
@@ -112,6 +113,9 @@ func ourRound(set *data.Set, look data.Look, n int) (time.Duration, error) {
 		}
 		if len(b.Failed) > 0 {
 			return 0, b.Failed[0]
+		}
+		if err := ctx.Err(); err != nil {
+			return 0, err
 		}
 		made += len(b.Rows)
 	}

@@ -38,7 +38,8 @@ type rival struct {
 }
 
 // startRival starts a script with the interpreter python, and waits until it has warmed up.
-// variables are added to its environment. The error is the reason to skip it.
+// variables are added to its environment. The error is the reason to skip it, or ctx's if ctx was
+// canceled.
 func startRival(ctx context.Context, name, python string, script []byte, variables []string, args ...string) (_ *rival, err error) {
 	r := &rival{name: name}
 	if r.dir, err = os.MkdirTemp("", "depthlab-bench"); err != nil {
@@ -68,10 +69,12 @@ func startRival(ctx context.Context, name, python string, script []byte, variabl
 	if err = r.cmd.Start(); err == nil {
 		line, err = r.line()
 	}
-	if ctx.Err() != nil {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, errors.New("it was not ready in time")
-	}
-	if err != nil {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
 		return nil, err
 	}
 	if reason, skip := strings.CutPrefix(line, "skip "); skip {

@@ -18,7 +18,7 @@ net, group, eps, step, out, precision = sys.argv[1], int(sys.argv[2]), float(sys
 family, *variant = net.split("/")
 family, depth = family.split("-")[0], int(family.split("-")[1])
 shortcut = "none" if family == "plain" else next((v for v in variant if v in ("B", "C")), "A")
-if depth % 6 != 2 or set(variant) - {"A", "B", "C", "split"}:
+if set(variant) - {"A", "B", "C", "split"} or depth % 6 != 2 or depth in (50, 152):  # the two are ImageNet nets
     sys.exit(print(f"skip {net}: torch_gradient.py has only CIFAR nets of basic blocks"))
 try:
     import numpy as np

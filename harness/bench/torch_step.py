@@ -16,11 +16,12 @@ net, batch, precision, device, threads = sys.argv[1], int(sys.argv[2]), *sys.arg
 compiled = sys.argv[6:] == ["compiled"]
 parts = net.split("/")
 family, depth = parts[0].split("-")[0], int(parts[0].split("-")[1])
+imagenet = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}.get(depth)
+others = set(parts[1:]) - {"A", "B", "C", "split", "v1.5", "pool-pad1", "torchvision"}
+if others:
+    sys.exit(print(f"skip {net}: torch_step.py has only CIFAR nets of basic blocks and ImageNet nets, without {', '.join(sorted(others))}"))
 if "torchvision" in parts:
     parts += ["B", "v1.5", "pool-pad1"]
-imagenet = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}.get(depth)
-if "bottleneck" in parts or "single" in parts:
-    sys.exit(print(f"skip {net}: torch_step.py has only CIFAR nets of basic blocks and ImageNet nets"))
 try:
     import torch
     import torch.nn as nn

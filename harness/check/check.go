@@ -107,32 +107,28 @@ func sameBits(a, b []state.Tensor) error {
 
 // run trains 12 steps in calls of each steps, and returns the state. After carry steps it
 // moves the state to a new session; 0 for no new session.
-func (c *Checked) run(each, carry int) (_ []state.Tensor, err error) {
+func (c *Checked) run(each, carry int) (after []state.Tensor, err error) {
 	const steps = 12
+	if carry > 0 {
+		if after, err = c.part(0, carry, each, nil); err != nil {
+			return nil, err
+		}
+	}
+	return c.part(carry, steps, each, after)
+}
+
+// part trains the steps from first to before end in a session of its own, which begins with
+// the state before (nil: that of a new run), and returns the state.
+func (c *Checked) part(first, end, each int, before []state.Tensor) (_ []state.Tensor, err error) {
 	m, err := model.Open(c.Run, c.Data, c.Device, "")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	if carry > 0 {
-		if _, err := m.Steps(0, carry, each, rates); err != nil {
-			return nil, err
-		}
-		carried, err := whole(m)
-		if err != nil {
-			return nil, err
-		}
-		if err := m.Close(); err != nil {
-			return nil, err
-		}
-		if m, err = model.Open(c.Run, c.Data, c.Device, ""); err != nil {
-			return nil, err
-		}
-		if err := m.Load(carried); err != nil {
-			return nil, err
-		}
+	if err := m.Load(before); err != nil {
+		return nil, err
 	}
-	if _, err := m.Steps(carry, steps-carry, each, rates); err != nil {
+	if _, err := m.Steps(first, end-first, each, rates); err != nil {
 		return nil, err
 	}
 	return whole(m)

@@ -15,11 +15,14 @@ import (
 	"depthlab/harness/state"
 )
 
+// onlyOne is the hint of the checks that need several devices.
+const onlyOne = "only one device was found or chosen"
+
 // Each trains the run on the first device alone, then on each device at the same time. The
 // bits must be equal on all devices for which the same algorithms were chosen.
 func (c *Checked) Each(all []device.Device) (string, error) {
 	if len(all) < 2 {
-		return "", &device.UnsupportedError{Device: all[0].Info().Name, What: "a run on each of several devices (there is one)", Hint: "--devices chooses several"}
+		return "", &device.UnsupportedError{Device: all[0].Info().Name, What: "a run on each of several devices", Hint: onlyOne}
 	}
 	first, alone, err := c.timed(all[:1])
 	if err != nil {
@@ -55,24 +58,28 @@ type trained struct {
 
 // timed trains the run on all devices at the same time, then measures further steps: images
 // per second of all together.
-func (c *Checked) timed(all []device.Device) ([]trained, float64, error) {
+func (c *Checked) timed(all []device.Device) (got []trained, speed float64, err error) {
 	const steps = 12
-	got, models, errs := make([]trained, len(all)), make([]*model.Model, len(all)), make([]error, len(all))
+	models := make([]*model.Model, len(all))
 	each := func(f func(i int) error) error {
 		var group sync.WaitGroup
+		errs := make([]error, len(all))
 		for i := range all {
-			group.Go(func() { errs[i] = errors.Join(errs[i], f(i)) })
+			group.Go(func() { errs[i] = f(i) })
 		}
 		group.Wait()
 		return errors.Join(errs...)
 	}
-	defer each(func(i int) error {
-		if models[i] != nil {
+	defer func() {
+		err = errors.Join(err, each(func(i int) error {
+			if models[i] == nil {
+				return nil
+			}
 			return models[i].Close()
-		}
-		return nil
-	})
-	err := each(func(i int) (err error) {
+		}))
+	}()
+	got = make([]trained, len(all))
+	err = each(func(i int) (err error) {
 		if models[i], err = model.Open(c.Run, c.Data, all[i], ""); err != nil {
 			return err
 		}
@@ -97,12 +104,12 @@ func (c *Checked) timed(all []device.Device) ([]trained, float64, error) {
 }
 
 // Together trains the run on one device, in micro-batches, and on several that share each
-// step (data parallel). The losses must agree as well as those of losses do, and a run that is
-// resumed in the middle must have the same bits.
+// step (data parallel). The losses must agree within the bound of the check losses, and a run
+// that is resumed in the middle must have the same bits.
 func (c *Checked) Together(several device.Device) (string, error) {
 	n := several.Info().Replicas
 	if n < 2 {
-		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "steps that several devices share (there is one)", Hint: "--devices chooses several"}
+		return "", &device.UnsupportedError{Device: c.Device.Info().Name, What: "a step shared by several devices", Hint: onlyOne}
 	}
 	const steps, bound = 12, 1e-3
 	shared := *c

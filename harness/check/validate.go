@@ -3,6 +3,7 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,7 +18,8 @@ import (
 )
 
 // Validating is a device whose every Every-th training step is also computed by ref, from
-// the same state, and compared. Such a step takes as long as two steps of ref.
+// the same state, and compared. Such a step takes as long as two steps of ref. If the loss of
+// another step is not finite, ref computes that step, too.
 type Validating struct {
 	device.Device
 	Every int // steps; at least 1
@@ -109,7 +111,7 @@ func (v *validating) Train(p device.Launch, m []device.Metric) error {
 	batch := len(p.Rows) / len(p.Rates)
 	for i := 0; i < len(p.Rates); {
 		n := min(v.every-1-(p.First+i)%v.every, len(p.Rates)-i)
-		train := v.Session.Train
+		train := v.uncompared
 		if n == 0 {
 			n, train = 1, v.compare
 		}
@@ -122,6 +124,40 @@ func (v *validating) Train(p device.Launch, m []device.Metric) error {
 	return nil
 }
 
+// uncompared trains steps on the device only, unless a loss is not finite.
+func (v *validating) uncompared(p device.Launch, m []device.Metric) error {
+	errDevice := v.Session.Train(p, m)
+	var nan *device.NonFiniteError
+	if !errors.As(errDevice, &nan) {
+		return errDevice
+	}
+	before, err := v.read(v.Session) // parameters and optimizer state are those before the step
+	if err != nil {
+		return errors.Join(errDevice, err)
+	}
+	i, batch := nan.Step-p.First, len(p.Rows)/len(p.Rates)
+	step := device.Launch{First: nan.Step, Rows: p.Rows[i*batch:][:batch], Rates: p.Rates[i:][:1]}
+	_, _, errRounded := v.refStep(step, before.rounded(v.bounds.unit))
+	_, _, errRef := v.refStep(step, before)
+	return cmp.Or(v.finiteness(nan.Step+1, errDevice, errRef, errRounded), errDevice)
+}
+
+// finiteness returns a *DiffersError if the loss of a step is finite either on the device or
+// on ref, but not on both. errRounded is ref's error with rounded parameters: if it differs
+// from ref's, the loss is so large that rounding decides.
+func (v *validating) finiteness(step int, errDevice, errRef, errRounded error) error {
+	oneOnly := nonFinite(errDevice) && errRef == nil || nonFinite(errRef) && errDevice == nil
+	if oneOnly && nonFinite(errRounded) == nonFinite(errRef) {
+		return &DiffersError{step, "the loss, which is finite on one of them only", math.Inf(1), v.bounds.loss}
+	}
+	return nil
+}
+
+func nonFinite(err error) bool {
+	var nan *device.NonFiniteError
+	return errors.As(err, &nan)
+}
+
 // compare computes one step on both devices, and compares loss, update, running statistics
 // and gradients.
 func (v *validating) compare(p device.Launch, m []device.Metric) error {
@@ -129,19 +165,20 @@ func (v *validating) compare(p device.Launch, m []device.Metric) error {
 	if err != nil {
 		return err
 	}
-	rounded, _, err := v.refStep(p, before.rounded(v.bounds.unit))
-	if nan := new(device.NonFiniteError); err != nil && !errors.As(err, &nan) {
-		return err
+	rounded, _, errRounded := v.refStep(p, before.rounded(v.bounds.unit))
+	if errRounded != nil && !nonFinite(errRounded) {
+		return errRounded
 	}
-	want, metric, err := v.refStep(p, before)
-	if err := errors.Join(v.Session.Train(p, m), err); err != nil {
+	want, metric, errRef := v.refStep(p, before)
+	errDevice := v.Session.Train(p, m)
+	at := p.First + 1
+	if err := cmp.Or(v.finiteness(at, errDevice, errRef, errRounded), errors.Join(errDevice, errRef)); err != nil {
 		return err
 	}
 	got, err := v.read(v.Session)
 	if err != nil {
 		return err
 	}
-	at := p.First + 1
 	off := math.Abs(float64(m[0].Loss-metric.Loss)) / float64(metric.Loss)
 	if err := differs(at, "the loss", off, v.bounds.loss); err != nil {
 		return err

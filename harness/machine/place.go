@@ -42,13 +42,19 @@ func (m Machine) Places(name string, chosen []int, replicas int) ([]Place, error
 	if err != nil {
 		return nil, err
 	}
+	named, replicas := chosen != nil, max(1, replicas)
 	switch {
-	case chosen == nil && gpu:
+	case named:
+	case gpu:
 		chosen = numbers(shown)
-	case chosen == nil:
+	default:
 		chosen = numbers(min(shown, replicas))
 	}
-	return divide(chosen, shown, max(1, replicas))
+	all, err := divide(chosen, shown, replicas, named)
+	if used := len(all) * replicas; err == nil && used < len(chosen) {
+		m.say("--replicas %d: %d of the %d devices are used, in groups of %[1]d", replicas, used, len(chosen))
+	}
+	return all, err
 }
 
 // numbers are 0 to n-1.
@@ -61,8 +67,8 @@ func numbers(n int) []int {
 }
 
 // divide divides the chosen devices into places of so many replicas. Devices that do not fill
-// a place are not used.
-func divide(chosen []int, shown, replicas int) (all []Place, err error) {
+// a place are not used; it fails if they were named.
+func divide(chosen []int, shown, replicas int, named bool) (all []Place, err error) {
 	for i, d := range chosen {
 		switch {
 		case d < 0 || d >= shown:
@@ -73,6 +79,9 @@ func divide(chosen []int, shown, replicas int) (all []Place, err error) {
 	}
 	if replicas > len(chosen) {
 		return nil, fmt.Errorf("--replicas %d: expected at most %d, the number of devices that may be used (the plugin shows %d)", replicas, len(chosen), shown)
+	}
+	if named && len(chosen)%replicas > 0 {
+		return nil, fmt.Errorf("--replicas %d: the %d devices of --devices do not divide into groups of %[1]d; name a multiple of %[1]d", replicas, len(chosen))
 	}
 	for ; len(chosen) >= replicas; chosen = chosen[replicas:] {
 		all = append(all, Place(chosen[:replicas]))

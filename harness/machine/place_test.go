@@ -12,23 +12,31 @@ func TestDivide(t *testing.T) {
 	for _, c := range []struct {
 		chosen          []int
 		shown, replicas int
-		want            string // places, or a part of the error
+		want            string // places, or a part of the error, if the devices were named
 	}{
 		{[]int{0}, 1, 1, "[[0]]"},
 		{[]int{0, 1, 2, 3}, 4, 1, "[[0] [1] [2] [3]]"},
 		{[]int{2, 0}, 4, 1, "[[2] [0]]"},
 		{[]int{0, 1, 2, 3}, 4, 2, "[[0 1] [2 3]]"},
-		{[]int{3, 1, 0}, 4, 2, "[[3 1]]"}, // one is left over
+		{[]int{3, 1, 0, 2}, 4, 2, "[[3 1] [0 2]]"},
+		{[]int{3, 1, 0}, 4, 2, "--replicas 2: the 3 devices of --devices do not divide into groups of 2; name a multiple of 2"},
 		{[]int{0, 4}, 4, 1, "there is no device 4; the plugin shows 4, numbered from 0"},
 		{[]int{-1}, 4, 1, "there is no device -1"},
 		{[]int{1, 2, 1}, 4, 1, "device 1 is named twice"},
 		{[]int{0, 1}, 4, 3, "--replicas 3: expected at most 2"},
 		{nil, 0, 1, "--replicas 1: expected at most 0"},
 	} {
-		places, err := divide(c.chosen, c.shown, c.replicas)
+		places, err := divide(c.chosen, c.shown, c.replicas, true)
 		if got := fmt.Sprint(places); err == nil && got != c.want || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v of %d, %d replicas: %s, %v; want %s", c.chosen, c.shown, c.replicas, got, err, c.want)
 		}
+	}
+}
+
+// Of devices that were not named, some may be left over.
+func TestDivideUnnamed(t *testing.T) {
+	if places, err := divide([]int{0, 1, 2}, 3, 2, false); err != nil || fmt.Sprint(places) != "[[0 1]]" {
+		t.Errorf("%v, %v", places, err)
 	}
 }
 

@@ -78,7 +78,7 @@ func printAccuracy(r bench.AccuracyResult) {
 }
 
 // accuracyDevices opens the device of the flags; for auto all of this machine that compute in the
-// precision.
+// precision. What was named for one of them, such as a plugin, must be usable.
 func accuracyDevices(m machine.Machine, flags deviceFlags, p device.Precision) ([]device.Device, error) {
 	if *flags.name != "auto" {
 		dev, err := flags.open(m, nil)
@@ -87,9 +87,20 @@ func accuracyDevices(m machine.Machine, flags deviceFlags, p device.Precision) (
 		}
 		return []device.Device{dev}, nil
 	}
+	if err := m.UseThreads(*flags.threads); err != nil {
+		return nil, err
+	}
 	var all []device.Device
 	for _, k := range machine.Devices {
+		if k.Prints {
+			if err := divert(m); err != nil {
+				return all, err
+			}
+		}
 		dev, _, err := m.Open(k.Name)
+		if machine.Promised(err) {
+			return all, err
+		}
 		if err != nil {
 			say("device %s is not measured: %v", k.Name, err)
 			continue
@@ -102,6 +113,9 @@ func accuracyDevices(m machine.Machine, flags deviceFlags, p device.Precision) (
 			continue
 		}
 		all = append(all, dev)
+	}
+	if len(all) == 0 {
+		return nil, usage("--accuracy --precision %s: no device of this machine computes in it", p)
 	}
 	return all, nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,16 +76,19 @@ func benchNets(ctx context.Context, c *call) (err error) {
 	if err := errors.Join(executable("against-torch", *torch), executable("against-jax", *jax)); err != nil {
 		return err
 	}
-	if *loader {
-		if err := c.refuse("--loader times the photo loader, and no net", "device", "plugin", "precision", "threads", "net", "batch", "compiled", "against-jax", "jobs"); err != nil {
-			return err
-		}
-		return benchLoader(ctx, c, *rounds, *torch)
+	switch {
+	case *loader:
+		err = c.refuse("--loader times the photo loader, and no net", "accuracy", "device", "plugin", "precision", "threads", "net", "batch", "compiled", "against-jax", "jobs")
+	case *accuracy:
+		err = c.refuse("--accuracy measures one step of 128 images", "batch", "rounds", "jobs", "compiled", "against-jax")
+	default:
+		err = c.refuse("only --loader and --accuracy read data; nets are timed on random images", "data")
 	}
-	if !*accuracy {
-		if err := c.refuse("only --loader and --accuracy read data; nets are timed on random images", "data"); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
+	}
+	if *loader {
+		return benchLoader(ctx, c, *rounds, *torch)
 	}
 	if *list == "" {
 		*list = timedNets
@@ -134,7 +138,7 @@ func benchNets(ctx context.Context, c *call) (err error) {
 				Net: net.String(), Precision: p, Batch: n, Rounds: *rounds, Round: 3 * time.Second,
 				Torch: *torch, Compiled: *compiled || info.GPU, JAX: *jax, Threads: runtime.GOMAXPROCS(0), More: devices[1:],
 			})
-			if err != nil {
+			if err := cmp.Or(err, ctx.Err()); err != nil {
 				return fmt.Errorf("bench %s %s: %w", net, p, err)
 			}
 			if c.json {

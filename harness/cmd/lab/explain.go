@@ -25,7 +25,7 @@ func explain(_ context.Context, c *call) error {
 	replicas := c.Int("replicas", 1, "GPUs that share the batch; each has batch norm statistics of its own images")
 	size := c.Int("size", 32, "pixels on a side of an image; 224 for ImageNet")
 	classes := c.Int("classes", 10, "1000 for ImageNet")
-	stablehlo := c.Bool("stablehlo", false, "print the program as StableHLO, the text that XLA compiles")
+	stablehlo := c.Bool("stablehlo", false, "print one step as StableHLO; a GPU runs it in a loop of up to 100 steps")
 	target := c.String("for", "", "compile for a GPU, which this machine need not have, and count kernels and bytes: h100, a100 or b200")
 	precision := c.String("precision", "", "fp32, tf32 or bf16 (with --for: bf16 by default)")
 	launch := c.Float64("launch", 3, "with --for: the least time of a kernel, in microseconds")

@@ -96,6 +96,7 @@ func gpuCheck(ctx context.Context, c *call) error {
 		}
 		return usage("--part %q: expected one of %s", *part, strings.Join(names, ", "))
 	}
+	endAtOnce(ctx) // it saves nothing
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(*seconds*float64(time.Second)))
 	defer cancel()
 	return f.one(ctx, m, parts[i])
@@ -227,16 +228,17 @@ func (f checkFlags) all(ctx context.Context, c *call, parts []checkPart, limit t
 		}
 	}
 	say("the report is in %s", filepath.Join(*f.out, "report.md"))
-	if failed > 0 {
-		return fmt.Errorf("%d of %d parts failed", failed, len(done))
-	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("interrupted: the remaining parts were skipped (%w)", ctx.Err())
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d parts failed", failed, len(done))
 	}
 	return nil
 }
 
-// child runs a part as a process of its own, for at most the given time.
+// child runs a part as a process of its own, for at most the given time. If ctx ends first, the
+// part is skipped.
 func child(ctx context.Context, self string, args []string, p checkPart, out string, most time.Duration) outcome {
 	o := outcome{Part: p.Name, Status: "failed"}
 	log, err := os.Create(filepath.Join(out, "log", strings.NewReplacer(" ", "_", "/", "_").Replace(p.Name)+".txt"))
@@ -245,25 +247,35 @@ func child(ctx context.Context, self string, args []string, p checkPart, out str
 		return o
 	}
 	defer log.Close()
-	ctx, cancel := context.WithTimeout(ctx, most)
+	limited, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, self, append([]string{"gpu-check"}, args...)...)
+	cmd := exec.CommandContext(limited, self, append([]string{"gpu-check"}, args...)...)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = io.MultiWriter(&said, log), log, time.Second
 	start := time.Now()
 	err = cmd.Run()
 	o.Seconds = time.Since(start).Seconds()
 	seconds := o.Seconds
 	text := bytes.TrimSpace(said.Bytes())
+	late := err != nil && limited.Err() != nil
+	if late {
+		err = fmt.Errorf("not finished after %.0f s", most.Seconds())
+	}
 	switch { // the result is the last line of the output
+	case ctx.Err() != nil:
+		o.Status, o.Text = "skipped", "interrupted"
+		return o
 	case p.read != nil && len(text) > 0:
 		o.set(p.read(string(text)))
 	case json.Unmarshal(text[bytes.LastIndexByte(text, '\n')+1:], &o) == nil:
 		o.Seconds = seconds
-	case ctx.Err() != nil:
-		o.Text = fmt.Sprintf("not finished after %.0f s", most.Seconds())
+	case late:
+		o.Text = err.Error()
 	default:
 		o.Text = fmt.Sprintf("ended without a result (%v); its output is in %s", cmp.Or(err, errors.New("exit status 0")), log.Name())
+	}
+	if err != nil && o.Status != "failed" { // such as an abort when the device is closed
+		o.Status, o.Text = "failed", fmt.Sprintf("%s; but then its process: %v; its output is in %s", o.Text, err, log.Name())
 	}
 	return o
 }
@@ -340,6 +352,9 @@ func (f checkFlags) check(m machine.Machine, dev device.Device, run func(*check.
 		}
 		checked.Run.Precision = string(p)
 		line, err := run(&checked)
+		if err != nil && once {
+			return "", err
+		}
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", p, err)
 		}
@@ -385,18 +400,22 @@ func (f checkFlags) together(m machine.Machine, c *check.Checked) (_ string, err
 }
 
 // time runs the benchmark of a net.
-func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Device, net string, p device.Precision) (string, *bench.Result, error) {
+func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Device, net string, p device.Precision) (text string, _ *bench.Result, err error) {
 	info := dev.Info()
 	if !slices.Contains(machine.Precisions(info), p) {
 		return "", nil, &device.UnsupportedError{Device: info.Name, What: fmt.Sprintf("timing in %s on %s", p, info.Hardware)}
 	}
+	places, err := f.places(m)
+	if err != nil {
+		return "", nil, err
+	}
 	devices := []device.Device{dev}
+	defer func() { err = errors.Join(err, closeAll(devices[1:])) }()
 	for k, _ := machine.KindOf(info.Name); k.Several && len(devices) < *f.jobs; {
-		other, err := f.open(m, nil)
+		other, err := f.open(m, places[0]) // all on the device that was opened first
 		if err != nil {
 			return "", nil, err
 		}
-		defer other.Close()
 		devices = append(devices, other)
 	}
 	r, err := bench.Step(ctx, dev, bench.Options{
@@ -407,7 +426,7 @@ func (f checkFlags) time(ctx context.Context, m machine.Machine, dev device.Devi
 		return "", nil, err
 	}
 	r.Parts = nil // kinds of instructions, only of a CPU
-	text := fmt.Sprintf("%.0f images/s, %.1f us per step and convolutional layer", r.ImagesPerS, r.UsPerLayer)
+	text = fmt.Sprintf("%.0f images/s, %.1f us per step and convolutional layer", r.ImagesPerS, r.UsPerLayer)
 	if r.Jobs > 1 {
 		text += fmt.Sprintf("; %.0f images/s with %d at a time", r.JobsImages, r.Jobs)
 	}

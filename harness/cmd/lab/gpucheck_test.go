@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,18 +29,16 @@ func TestChild(t *testing.T) {
 		{`echo out of words >&2; exit 7`, nil, "failed", "exit status 7"},
 		{`exit 0`, nil, "failed", "without a result (exit status 0)"},
 		{`kill -SEGV $$`, nil, "failed", "segmentation fault"},
+		{`echo '{"status":"passed","text":"all is well"}'; exit 1`, nil, "failed", "all is well; but then its process: exit status 1"},
+		{`echo '{"status":"passed","text":"all is well"}'; kill -ABRT $$`, nil, "failed", "aborted"},
+		{`echo '{"status":"skipped","text":"no"}'; exit 1`, nil, "failed", "exit status 1"},
+		{`echo '{"status":"failed","text":"wrong"}'; exit 1`, nil, "failed", "wrong"},
 		{`echo "--- PASS: TestDevice (1.0s)"; echo PASS`, summarise, "passed", "1 tests passed"},
 		{`echo "--- FAIL: TestDevice (1.0s)"; echo FAIL; exit 1`, summarise, "failed", "failed: TestDevice"},
+		{`echo "--- PASS: TestDevice (1.0s)"; echo PASS; exit 1`, summarise, "failed", "1 tests passed, 0 skipped, 0 of them for lack of time; but then its process: exit status 1"},
 		{`exit 3`, summarise, "failed", "exit status 3"},
 	} {
-		self := filepath.Join(t.TempDir(), "lab")
-		if err := os.WriteFile(self, []byte("#!/bin/sh\n"+c.script+"\n"), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		out := t.TempDir()
-		if err := os.Mkdir(filepath.Join(out, "log"), 0o777); err != nil {
-			t.Fatal(err)
-		}
+		self, out := childOf(t, c.script)
 		o := child(context.Background(), self, nil, checkPart{Name: "x", read: c.read}, out, time.Hour)
 		if o.Part != "x" || o.Status != c.status || !strings.Contains(o.Text, c.text) || o.Seconds == 9 {
 			t.Errorf("%s: %+v, want %s and %q", c.script, o, c.status, c.text)
@@ -47,6 +46,55 @@ func TestChild(t *testing.T) {
 		if strings.HasPrefix(c.script, "echo") && len(readText(t, filepath.Join(out, "log", "x.txt"))) == 0 {
 			t.Errorf("%s: nothing in the log", c.script)
 		}
+	}
+}
+
+// childOf returns the paths of a program that runs the script, and of a folder for reports.
+func childOf(t *testing.T, script string) (self, out string) {
+	t.Helper()
+	self, out = filepath.Join(t.TempDir(), "lab"), t.TempDir()
+	if err := os.WriteFile(self, []byte("#!/bin/sh\n"+script+"\n"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(out, "log"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return self, out
+}
+
+// A signal skips a part; the end of its time fails it, also after its result.
+func TestChildEnds(t *testing.T) {
+	const passed = `echo '{"status":"passed","text":"all is well"}'; `
+	stopped, stop := context.WithCancel(context.Background())
+	stop()
+	for _, c := range []struct {
+		ctx          context.Context
+		script       string
+		status, text string
+	}{
+		{stopped, "exec sleep 100", "skipped", "interrupted"},
+		{context.Background(), "exec sleep 100", "failed", "not finished after 0 s"},
+		{context.Background(), passed + "exec sleep 100", "failed", "all is well; but then its process: not finished after 0 s"},
+	} {
+		self, out := childOf(t, c.script)
+		o := child(c.ctx, self, nil, checkPart{Name: "x"}, out, 300*time.Millisecond)
+		if o.Status != c.status || !strings.HasPrefix(o.Text, c.text) {
+			t.Errorf("%s: %+v, want %s and %q", c.script, o, c.status, c.text)
+		}
+	}
+}
+
+// After a signal gpu-check writes its report, and exits with the signal's code.
+func TestGPUCheckSignal(t *testing.T) {
+	root := t.TempDir()
+	out := filepath.Join(root, "report")
+	cmd, _, _ := lab(root, "gpu-check", "--device", "ref", "--net", "plain-8", "--bench-net", "plain-8", "--batch", "2", "--out", out)
+	wait := all.begin(t, cmd) // until "device ..."
+	cmd.Process.Signal(syscall.SIGINT)
+	got, text := wait()
+	report := readText(t, filepath.Join(out, "report.md"))
+	if got != 130 || !strings.Contains(text, "interrupted") || strings.Contains(report, "| failed |") || !strings.Contains(report, "| resume | skipped | 0.0 | interrupted |") {
+		t.Errorf("exit code %d\n%s\n%s", got, text, report)
 	}
 }
 

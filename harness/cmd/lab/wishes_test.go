@@ -73,8 +73,8 @@ func TestWishes(t *testing.T) {
 	if err := os.Truncate(in("part/test_batch.bin"), 100); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"photos/train/a/1.jpg", "photos/val/a/1.jpg", "untrained/val/a/1.jpg", "text.so"} {
-		put(t, in(name), 0, "no library, and no photo")
+	for _, name := range []string{"photos/train/a/1.jpg", "photos/val/a/1.jpg", "untrained/val/a/1.jpg", "text.so", "w"} {
+		put(t, in(name), 0, "no library, no photo, no weights")
 	}
 	put(t, in("any.yaml"), 0, asked+"profiles: {cifar: {needs: [cifar10], data: cifar10}, made: {data: preview}}\n")
 	put(t, in("photos.yaml"), 0, asked+"batch: 1\ntrain: 1\nprofiles: {big: {needs: [gpu, imagenet], data: imagenet, input: {pad: 0}}, photos: {needs: [imagenet], data: imagenet, input: {pad: 0}}, made: {data: preview}}\n")
@@ -95,6 +95,9 @@ func TestWishes(t *testing.T) {
 		{"", "plan any.yaml --data none", 2, "--data none: CIFAR-10 not found|none"},
 		{"", "run any.yaml --data none", 2, "--data none: CIFAR-10 not found"},
 		{"", "step any.yaml --net plain-8 --out s --data none", 2, "--data none: CIFAR-10 not found"},
+		{"", "eval --net plain-8 --weights absent --device ref", 2, "--weights absent: no such file|results/runs/RUN/weights.safetensors"},
+		{"", "export --weights absent --out o", 2, "--weights absent: no such file"},
+		{"", "eval --net plain-8 --weights w --mean 0.5,0.5,0.5 --device ref", 2, "--mean and --std: give both or neither"},
 		{"", "eval --net plain-8 --weights w --data none --device ref", 2, "--data none: CIFAR-10 not found"},
 		{"", "gpu-check --device ref --data none", 2, "--data none: CIFAR-10 not found"},
 		{"", "bench --loader --data none", 2, "--data none: ImageNet not found"},
@@ -192,6 +195,12 @@ func TestWishes(t *testing.T) {
 		{"", "bench --loader --against-torch none/python", 2, "--against-torch none/python"},
 		{"", "gpu-check --against-torch none/python", 2, "--against-torch none/python"},
 
+		// Devices whose gradients are measured.
+		{"", "bench --accuracy --against-torch " + elf + " --threads 100000", 2, "--threads 100000: expected 1 to"},
+		{"", "bench --accuracy --against-torch " + elf + " --plugin none", 2, "--plugin none|PJRT plugin"},
+		{"DEPTHLAB_ONEDNN=none", "bench --accuracy --against-torch " + elf, 2, "DEPTHLAB_ONEDNN=none|libdnnl.so.3"},
+		{"DEPTHLAB_CPU=ref", "bench --accuracy --precision bf16 --against-torch " + elf, 2, "--precision bf16: no device of this machine computes in it"},
+
 		// Precisions that a device does not support.
 		{"", "plan made.yaml --device ref --precision tf32", 2, "precision tf32: the device ref|computes in fp32"},
 		{"", "run made.yaml --device ref --precision bf16", 2, "precision bf16: the device ref"},
@@ -249,6 +258,7 @@ func TestUnreadOptions(t *testing.T) {
 		{"step q.yaml --net plain-8 --out s", "--json"},
 		{"bench --net plain-8", "--data=x --profile=x"},
 		{"bench --loader", "--device=ref --plugin=x --precision=fp32 --net=plain-8 --batch=2 --compiled --against-jax=x --jobs=2"},
+		{"bench --accuracy", "--batch=2 --rounds=2 --jobs=2 --compiled --against-jax=x --loader"},
 		{"gpu-check --device ref", "--json --profile=x --precision=fp32"},
 		{"schema", "--json --data=x"},
 	} {

@@ -3,6 +3,7 @@
 package devicetest
 
 import (
+	"math"
 	"strings"
 
 	"depthlab/harness/device"
@@ -50,6 +51,12 @@ func Faulty() map[string]device.Device {
 				return c.Kernel
 			}
 			return changed[kernel.ConvGradWeight](c, negated)
+		}},
+		"the loss is NaN": &faulty{ref.New(), func(c program.Instr) kernel.Kernel {
+			return changed[kernel.CrossEntropy](c, func(out, in []kernel.Tensor, right func()) {
+				right()
+				out[0].F32[0] = float32(math.NaN())
+			})
 		}},
 		"statistics are never updated": &faulty{ref.New(), func(c program.Instr) kernel.Kernel {
 			return changed[kernel.MovingAverage](c, func(out, in []kernel.Tensor, right func()) {})

@@ -49,7 +49,8 @@ type Options struct {
 	Loop int
 	// Devices are the numbers of the plugin's devices that the Device consists of,
 	// counted from 0. Several share each step. nil for the first one. All devices of
-	// XLA's CPU plugin are the same CPU, so only their count matters there.
+	// XLA's CPU plugin are the same CPU, so only their count matters there. Of other
+	// plugins than CUDA's they must be the first ones, in order.
 	Devices []int
 	// Quick makes the CPU compiler five times faster and its code slower, for tests.
 	Quick bool
@@ -96,6 +97,11 @@ func connect(plugin *pjrt.Plugin, devices []int) (*pjrt.Client, error) {
 	if err != nil {
 		return nil, noClient(err)
 	}
+	if options == nil && !isCPU(client) {
+		if err := firstOnes(plugin.Path, devices); err != nil {
+			return nil, errors.Join(err, client.Close())
+		}
+	}
 	n := len(client.Devices)
 	if n >= len(devices) {
 		return client, nil
@@ -109,6 +115,17 @@ func connect(plugin *pjrt.Plugin, devices []int) (*pjrt.Client, error) {
 	}
 	err = &device.UnsupportedError{Device: name, What: fmt.Sprintf("a step shared by %d devices", len(devices)), Hint: fmt.Sprintf("the plugin %s shows %d", plugin.Path, n)}
 	return nil, errors.Join(err, client.Close())
+}
+
+// firstOnes returns an *UnsupportedError unless devices are the first ones of the plugin, in
+// order: those are used if the plugin is not told which.
+func firstOnes(path string, devices []int) error {
+	for i, d := range devices {
+		if d != i {
+			return &device.UnsupportedError{Device: name, What: fmt.Sprintf("choosing device %d of %s", d, path), Hint: "only CUDA plugins are told which devices to use; of another choose the first ones: 0, 1, ..."}
+		}
+	}
+	return nil
 }
 
 func isCPU(c *pjrt.Client) bool { return strings.EqualFold(c.Platform, "cpu") || c.Platform == "Host" }

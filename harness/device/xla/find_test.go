@@ -217,6 +217,20 @@ func TestDevicesOfCUDA(t *testing.T) {
 	}
 }
 
+// A plugin that is not told which devices to use can only use its first ones.
+func TestFirstOnes(t *testing.T) {
+	for _, c := range []struct {
+		devices []int
+		other   string // the first device that is not in its place
+	}{{nil, ""}, {[]int{0}, ""}, {[]int{0, 1, 2}, ""}, {[]int{1}, "device 1"}, {[]int{0, 2}, "device 2"}, {[]int{1, 0}, "device 1"}} {
+		err := firstOnes("tpu.so", c.devices)
+		var no *device.UnsupportedError
+		if c.other == "" && err != nil || c.other != "" && (!errors.As(err, &no) || !strings.Contains(err.Error(), "choosing "+c.other+" of tpu.so")) {
+			t.Errorf("devices %v: %v", c.devices, err)
+		}
+	}
+}
+
 // XLA's CPU plugin shows four devices by default, and more on request.
 func TestCount(t *testing.T) {
 	path, err := Find("", libDir)

@@ -193,8 +193,7 @@ func (s *session) Read(name string, dst any) error {
 	return device.Copy(name, t, dst, false)
 }
 
-// lookup returns the compiled form of p. what completes the error if there is none: "to
-// train".
+// lookup returns the compiled form of p. what is for the error if there is none: "train".
 func (s *session) lookup(p *program.Program, what string) (*compiledProgram, error) {
 	if s.failed != nil {
 		return nil, s.failed

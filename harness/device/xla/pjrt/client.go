@@ -129,11 +129,9 @@ func (c *Client) Close() error { return c.plugin.destroy(fnClientDestroy, &c.han
 type Type int32
 
 const (
-	Pred     Type = 1
-	Int32    Type = 4
-	Uint8    Type = 6
-	Float32  Type = 11
-	BFloat16 Type = 13
+	Int32   Type = 4
+	Uint8   Type = 6
+	Float32 Type = 11
 )
 
 // Buffer is an array on a device.

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Option is a named value for a plugin: a string, bool, int64, []int64 or float32.
+// Option is a named value for a plugin: a string, bool, int64 or []int64.
 type Option struct {
 	Name  string
 	Value any
@@ -41,8 +41,6 @@ func named(pin *runtime.Pinner, options []Option) []namedValue {
 			v.kind, v.value = 1, uint64(x)
 		case []int64:
 			v.kind, v.value, v.n = 2, uint64(uintptr(pinned(pin, x))), len(x)
-		case float32:
-			v.kind, v.value = 3, uint64(math.Float32bits(x))
 		case bool:
 			v.kind = 4
 			if x {
