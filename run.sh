@@ -193,15 +193,16 @@ unpack() {
 # and the system's library have priority.
 onednn() { want has_onednn "oneDNN (39 MB)" onednn "$here/harness/device/cpu/wheels/cpu.txt"; }
 
-# photos ARGUMENTS: a question about photos is among them.
-photos() { [ $# -gt 0 ] && grep -qs '^ *data: *imagenet' -- "$@"; }
+# mentions PATTERN ARGUMENTS: an argument, or a file that it names, has the pattern.
+mentions() { [ $# -gt 1 ] && { [[ ${*:2} =~ $1 ]] || grep -qsE -- "$1" "${@:2}"; }; }
 
-# oneDNN is only used in bf16, on CPUs with instructions for it. Those with AVX512-BF16 but no AMX
-# need it for photos only: it does not make nets for CIFAR-10 faster. When preparing for other
-# machines, they may have AMX.
+photos='^ *data: *imagenet'
+
+# oneDNN is only used in bf16, on CPUs with instructions for it. With AVX512-BF16 but no AMX it makes
+# only bottlenecks and nets for photos faster. When preparing for other machines, they may have AMX.
 onednn_if_used() {
 	local flags=amx_bf16
-	if photos "$@"; then flags="$flags|avx512_bf16"; fi
+	if mentions "$photos|bottleneck" "$@"; then flags="$flags|avx512_bf16"; fi
 	if [ "${DEPTHLAB_ONEDNN_KERNELS:-}" = library ] || [ -n "${preparing:-}" ] ||
 		{ [ "${DEPTHLAB_CPU:-avx512}" = avx512 ] && grep -qsE "$flags" /proc/cpuinfo; }; then
 		onednn
@@ -332,7 +333,7 @@ test)
 	doctor) onednn_if_used ;;
 	esac
 	# Photos are also read with these options.
-	if [[ " $* " == *" --crops"* || " $* " == *" --loader"* ]] || photos "$@"; then
+	if [[ " $* " == *" --crops"* || " $* " == *" --loader"* ]] || mentions "$photos" "$@"; then
 		turbojpeg
 	fi
 	case "$* " in

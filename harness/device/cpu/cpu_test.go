@@ -93,7 +93,7 @@ func TestDevice(t *testing.T) {
 		t.Run(name, func(t *testing.T) { testskip.Hardware(t, testskip.AVX512BF16) })
 	}
 	suite("own", "", open, precisions...)
-	halves("beside oneDNN", "")
+	halves("beside oneDNN", "blocked")
 	if !testskip.Everything() {
 		return
 	}
@@ -120,6 +120,37 @@ func TestCPU(t *testing.T) {
 				testskip.Hardware(t, name)
 			}
 		})
+	}
+}
+
+// With AMX oneDNN computes all nets in bfloat16; without, those with other convolutions than 3x3,
+// unless a layout is asked for.
+func TestLibraryWhereItHelps(t *testing.T) {
+	if !open(t).Info().Bfloat16 {
+		testskip.Hardware(t, testskip.AVX512BF16)
+	}
+	d := openOneDNN(t)
+	for _, c := range []struct {
+		net, layout string
+		size        int
+		precision   device.Precision
+		want        bool
+	}{
+		{"resnet-8", "", 32, device.BF16, d.cpu.amx()}, {"resnet-8", "blocked", 32, device.BF16, true},
+		{"resnet-8/B", "", 32, device.BF16, d.cpu.amx()}, {"resnet-11/bottleneck", "", 32, device.BF16, true},
+		{"resnet-18", "", 64, device.BF16, true}, {"resnet-18", "", 64, device.FP32, false},
+	} {
+		s, err := d.Open(device.Programs{Train: compiled(t, c.net, nets.Train, 8, c.size)}, device.Options{Precision: c.precision, Layout: c.layout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Info().Library != ""; got != c.want {
+			t.Errorf("%+v: oneDNN %v", c, got)
+		}
+		s.Close()
+	}
+	if jobs := d.Info().Jobs; (jobs > 0) == d.cpu.amx() {
+		t.Errorf("%d nets at a time", jobs)
 	}
 }
 

@@ -9,9 +9,11 @@ package cpu
 
 import (
 	"runtime"
+	"slices"
 
 	"depthlab/harness/device"
 	"depthlab/nets/kernel"
+	"depthlab/nets/program"
 )
 
 const name = "cpu"
@@ -33,8 +35,8 @@ type Device struct {
 }
 
 // Open opens the device with a number of threads, 0 for one on each CPU. library is the path
-// of oneDNN (see Find), "" for none. oneDNN is used beside our kernels for bfloat16, or for
-// everything if EnvKernels is "library".
+// of oneDNN (see Find), "" for none. oneDNN is used beside our kernels for bfloat16 where it
+// helps, or for everything if EnvKernels is "library".
 func Open(library string, threads int) (device.Device, error) {
 	if err := Missing(); err != nil {
 		return nil, err
@@ -122,20 +124,34 @@ func (d *Device) each(n int, f func(i int)) func() {
 	}
 }
 
+// helps reports whether the library makes programs faster in bfloat16: with AMX all, else those
+// with other convolutions than 3x3, of bottlenecks and photos (1.5 times). A few projections with
+// stride 2 do not count: nets of 3x3 convolutions are as fast without the library.
+func (d *Device) helps(p device.Programs) bool {
+	other := func(i program.Instr) bool {
+		k, is := i.Kernel.(kernel.Conv)
+		return is && (k.Size > 3 || k.Size == 1 && k.Stride == 1)
+	}
+	return d.cpu.amx() || slices.ContainsFunc(p.All(), func(p *program.Program) bool { return slices.ContainsFunc(p.Code, other) })
+}
+
 // Info describes the machine; a session adds precision and layout, and has no library if none
 // computes.
 func (d *Device) Info() device.Info {
-	if d.halves != nil {
-		return infoOf(d.halves)
+	if d.halves == nil {
+		return infoOf(d)
 	}
-	return infoOf(d)
+	i := infoOf(d.halves)
+	if !d.cpu.amx() { // oneDNN computes few nets
+		i.Jobs = infoOf(d).Jobs
+	}
+	return i
 }
 
 // mostJobs is how many nets are trained at the same time if there are enough threads. Threads
 // that compute different nets do not wait for each other: two nets on two threads train 1.1
 // (ResNet-20) to 1.4 times (nets of the preview) as fast as one after the other. More nets need
-// more memory, and each of them takes longer. With oneDNN it is one net: the teams of several
-// would compete for the CPUs.
+// more memory, and each of them takes longer. With oneDNN it is one net, since sessions take turns.
 const mostJobs = 4
 
 func infoOf(d *Device) device.Info {
@@ -181,7 +197,10 @@ func (d *Device) Remark() string {
 	case d.lib != nil && libraryAlone():
 		return "all kernels are oneDNN's, because " + EnvKernels + "=library; our own are up to twice as fast"
 	case d.halves != nil:
-		return "our own kernels for avx512; in bf16 oneDNN's, too"
+		if d.cpu.amx() {
+			return "our own kernels for avx512; in bf16 oneDNN's, too"
+		}
+		return "our own kernels for avx512; in bf16 oneDNN's, too, for bottlenecks and photos"
 	}
 	return "our own kernels for " + d.isa + "; no library is needed"
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"sync"
 
 	"github.com/ebitengine/purego"
 
@@ -38,7 +39,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	switch o.Precision {
 	case device.FP32:
 	case device.BF16:
-		if d.halves != nil {
+		if d.halves != nil && (d.halves.helps(p) || cmp.Or(o.Layout, os.Getenv(EnvLayout)) != "") {
 			return d.halves.Open(p, o)
 		}
 		if d.lib != nil && !hasBfloat16(d) {
@@ -187,11 +188,19 @@ func (s *Session) Close() error {
 	})
 }
 
+// turn is held by a session that computes with oneDNN: the teams of several would compete for the
+// CPUs.
+var turn sync.Mutex
+
 // guarded runs f where try does, and turns a panic into an error. After an error other than
 // *NonFiniteError the session cannot be used.
 func (s *Session) guarded(f func() error) (err error) {
 	if s.failed != nil {
 		return s.failed
+	}
+	if s.d.lib != nil {
+		turn.Lock()
+		defer turn.Unlock()
 	}
 	computing.Add(1)
 	defer computing.Add(-1)
