@@ -224,6 +224,22 @@ func conditions(nets []*net) string {
 	return capital(strings.Join(parts, "; ")) + "."
 }
 
+// comparable reports whether the paper's errors can be drawn beside those of the runs: their
+// recipe is the paper's, but the device, the precision or the copy of the data may be others.
+func comparable(nets []*net) bool {
+	for _, n := range nets {
+		for _, r := range n.shown() {
+			recipe := func(caveat string) bool {
+				return caveat != "CPU" && caveat != r.Start.Precision && caveat != r.Start.Data
+			}
+			if !r.Start.Paper && (len(r.Start.Caveats) == 0 || slices.ContainsFunc(r.Start.Caveats, recipe)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // caveat says whether the recipe was the paper's and, if not, how it differs.
 func caveat(nets []*net) string {
 	if allPaper(nets) {
@@ -241,6 +257,9 @@ func caveat(nets []*net) string {
 	}
 	if len(all) == 0 {
 		return "Not the paper's recipe."
+	}
+	if comparable(nets) {
+		return "The paper's recipe, but: " + strings.Join(all, "; ") + "."
 	}
 	return "Not the paper's recipe: " + strings.Join(all, "; ") + "."
 }

@@ -231,7 +231,11 @@ var paperCurves = sync.OnceValue(func() map[string]map[string][]record.Point {
 		if curves[net] == nil {
 			curves[net] = map[string][]record.Point{}
 		}
-		curves[net][split] = append(curves[net][split], record.Point{Step: step, Error: e})
+		c := curves[net][split]
+		if n := len(c); n > 0 && c[n-1].Step == step { // digitised points may share an iteration
+			c = c[:n-1]
+		}
+		curves[net][split] = append(c, record.Point{Step: step, Error: e})
 	}
 	panel := map[string]string{}
 	for _, row := range table(fig6)[1:] {

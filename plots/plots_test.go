@@ -769,16 +769,20 @@ func TestPaperOf2016(t *testing.T) {
 // A legend names the paper of 2015 if something of it is drawn, and only then. The medians
 // of the paper of 2016 are not drawn.
 func TestLegendNamesThePaperThatIsDrawn(t *testing.T) {
+	const copied = "CIFAR-10 (a copy)"
 	for _, c := range []struct {
-		nets          string
+		nets, caveats string // caveats: separated by ;
 		curves, depth bool
 		points        int // of the paper, in both panels of error_by_depth
 	}{
-		{"plain-20 resnet-20", true, true, 4},
-		{"resnet-20 resnet-20/B", true, true, 2},
-		{"resnet-26", false, false, 0},
-		{"resnet-110 resnet-110/C", false, false, 0},
-		{"resnet-56 resnet-110 resnet-110/preact", true, true, 2},
+		{"plain-20 resnet-20", "", true, true, 4},
+		{"plain-20 resnet-20", "bf16;" + copied + ";CPU", true, true, 4},
+		{"plain-20 resnet-20", "bf16;schedule shortened to 1/8", false, false, 0},
+		{"plain-20 resnet-20", "another copy", false, false, 0},
+		{"resnet-20 resnet-20/B", "", true, true, 2},
+		{"resnet-26", "", false, false, 0},
+		{"resnet-110 resnet-110/C", "", false, false, 0},
+		{"resnet-56 resnet-110 resnet-110/preact", "", true, true, 2},
 	} {
 		var rs []*record.RunRecord
 		for _, name := range strings.Fields(c.nets) {
@@ -787,7 +791,10 @@ func TestLegendNamesThePaperThatIsDrawn(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := start(name, arch.Depth, 0)
-			s.Steps, s.Data, s.Paper = 800, "CIFAR-10", true
+			s.Steps, s.Data, s.Precision, s.Paper = 800, copied, "bf16", c.caveats == ""
+			if !s.Paper {
+				s.Caveats = strings.Split(c.caveats, ";")
+			}
 			rs = append(rs, fake(shape{start: s, train: 1, test: 8}, 50, 200))
 		}
 		all, err := group(rs)
@@ -800,7 +807,7 @@ func TestLegendNamesThePaperThatIsDrawn(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := inLegend(fig, "He et al. 2015"); got != want {
-				t.Errorf("%s, %s: He et al. 2015 in the legend: %v, want %v", c.nets, name, got, want)
+				t.Errorf("%s (%s), %s: He et al. 2015 in the legend: %v, want %v", c.nets, c.caveats, name, got, want)
 			}
 			if name != "error_by_depth" {
 				continue
@@ -1108,5 +1115,17 @@ func TestColorsAreLegibleAndOrdered(t *testing.T) {
 func TestFiguresAgree(t *testing.T) {
 	if asked := slices.Sorted(slices.Values(experiments.Figures)); !slices.Equal(asked, Names()) {
 		t.Errorf("a question may ask for %q, and %q can be drawn", asked, Names())
+	}
+}
+
+// No curve of the paper loses points when it is drawn, and each has points to the end.
+func TestPaperCurves(t *testing.T) {
+	for net, splits := range paperCurves() {
+		for _, split := range []string{"train", "test"} {
+			c := splits[split]
+			if got := merge([][]record.Point{c}); len(c) < 20 || len(got) != len(c) || got[len(got)-1].step != float64(c[len(c)-1].Step) {
+				t.Errorf("%s, %s: %d of %d points are drawn", net, split, len(got), len(c))
+			}
+		}
 	}
 }

@@ -109,7 +109,7 @@ type Plot struct {
 	Held string `json:"held"`
 	// Drops are the steps at which the learning rate was lowered.
 	Drops []int `json:"drops,omitempty"`
-	// Paper reports whether the recipe is the paper's, so that its curves are shown, too.
+	// Paper reports whether the recipe is the paper's, whatever the machine, so that its curves are shown, too.
 	Paper bool `json:"paper,omitempty"`
 }
 
