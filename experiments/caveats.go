@@ -3,6 +3,7 @@
 package experiments
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,14 +39,14 @@ func (r Run) Paper() (paper bool, caveats []string) {
 	say(r.Train > 0 && r.Train < set.Train, "%s training images", thousands(r.TrainImages()))
 	say(r.Validation > 0, "tested on %s held-out training images", thousands(r.Validation))
 	say(r.Batch != want.Batch, "batch %d", r.Batch)
-	say(r.Input.Mean != want.Input.Mean && !photos, "mean subtracted: %s", r.Input.Mean)
+	say(r.Input.Mean != want.Input.Mean, "mean subtracted: %s", r.Input.Mean)
 	say(r.Input.Std != want.Input.Std, "divided by the deviation")
 	say(!photos && !set.Made() && r.Input.Pad != want.Input.Pad, "padded by %d", r.Input.Pad)
 	say(r.Input.Flip != want.Input.Flip, "no flips")
 	say(r.Input.Crop != want.Input.Crop, "crops of %d pixels", r.Input.Crop)
 	say(!slices.Equal(r.Input.Scale, want.Input.Scale), "photos resized to %v", r.Input.Scale)
 	say(r.Input.Colour != want.Input.Colour, "colours shifted by %g", r.Input.Colour)
-	switch g := r.BatchNorm.Group; g {
+	switch g := cmp.Or(r.BatchNorm.Group, r.Micro); g {
 	case want.BatchNorm.Group:
 	case 0:
 		say(true, "batch norm over the whole batch")

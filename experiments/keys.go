@@ -69,7 +69,7 @@ var keys = map[string]key{
 	"validation": {min: 0, max: 1e9, says: "Training images to hold out, on which nets are tested instead of the test set; 0: none. The paper found its schedule with 5000."},
 	"batch":      {min: 1, max: 65536, says: "Images in a mini-batch."},
 
-	"micro_batch": {min: 0, max: 65536, says: "Images of a micro-batch, whose gradients are added up over the batch; a divisor of batch that splits no group of batch norm. 0: the whole batch, or what fits into memory."},
+	"micro_batch": {min: 0, max: 65536, says: "Images of a micro-batch, whose gradients are added up over the batch; a divisor of batch that splits no group of batch norm. With batch_norm.group 0 each has statistics of its own. 0: the whole batch, or what fits into memory."},
 
 	"input":          {says: "Preprocessing and augmentation of images."},
 	"input.mean":     {oneOf: []string{"pixel", "channel", "none"}, says: "The mean to subtract: one for each pixel and channel (the paper's), or one for each channel."},
@@ -84,7 +84,7 @@ var keys = map[string]key{
 	"init":           {oneOf: []string{"fan_in", "fan_out"}, orFile: true, longest: 400, says: "The fan by which the initial weights of a layer are scaled (He et al. 2015b), or a file of trained weights to begin with: FILE.safetensors, ours or PyTorch's, its path relative to the current folder. If the number of classes differs from the file's, the last layer has random initial weights."},
 
 	"batch_norm":            {says: "Batch normalisation."},
-	"batch_norm.group":      {min: 0, max: 65536, says: "Images that share their statistics; a divisor of batch, or 0 for the whole batch. The paper's: 64, on each of two GPUs. Default: 64, of photos 32; or 0 if that does not divide batch."},
+	"batch_norm.group":      {min: 0, max: 65536, says: "Images that share their statistics; a divisor of batch, or 0 for the whole batch (for each micro-batch, if micro_batch divides it). The paper's: 64, on each of two GPUs. Default: 64, of photos 32; or 0 if that does not divide batch."},
 	"batch_norm.eps":        {min: 0, above: true, max: 1, says: "Added to the variance."},
 	"batch_norm.momentum":   {min: 0, above: true, max: 1, says: "Weight of the newest batch in the moving averages."},
 	"batch_norm.statistics": {oneOf: []string{"averaged", "moving"}, says: "The statistics of tests. averaged: before each test, the mean over some mini-batches of training images with the weights of that step, by forward passes only. moving: the moving averages of training, which cost nothing but lag behind the weights: at a rate of 0.1 they raise test errors by several points."},

@@ -99,6 +99,9 @@ func resolvePhotos(d *decoder, s *Spec) {
 		in.Crop, in.Scale, in.Colour = 0, nil, 0
 		return
 	}
+	if !d.written("schedule.warmup") {
+		s.Schedule.Warmup = nil // the paper's is for deep nets on CIFAR-10
+	}
 	paper := paperSpec()
 	paper.forPhotos()
 	for path, set := range map[string]func(){

@@ -142,6 +142,15 @@ func TestPhotos(t *testing.T) {
 	if got := strings.Join(why, "; "); got != "252 training images; batch 32; crops of 64 pixels; photos resized to [72 96]; colours shifted by 0" {
 		t.Errorf("caveats %q", got)
 	}
+	for change, want := range map[string]string{"input: {mean: none}\n": "mean subtracted: none", "input: {mean: channel}\n": "mean subtracted: channel", "label_smoothing: 0\n": ""} {
+		if q, err = Parse("p.yaml", []byte(strings.Replace(text, "resnet-34", "resnet-152", 1)+change)); err != nil {
+			t.Fatal(err)
+		}
+		run := q.Plans[0].Runs[0]
+		if _, why := run.Paper(); strings.Join(why, "; ") != want || run.Schedule.Warmup != nil {
+			t.Errorf("%q: caveats %q, want %q; warm-up %v", change, why, want, run.Schedule.Warmup)
+		}
+	}
 }
 
 func TestRuns(t *testing.T) {
@@ -472,6 +481,8 @@ func TestMicroBatch(t *testing.T) {
 	// With group 0 each micro-batch has its own statistics.
 	if run := parse("question: Small?\nnets: [plain-8]\nbatch: 64\nbatch_norm: {group: 0}\nmicro_batch: 16\n").Plans[0].Runs[0]; run.Micro != 16 || run.BatchNorm.Group != 0 {
 		t.Errorf("%+v", run.Recipe)
+	} else if _, why := run.Paper(); !slices.Contains(why, "batch norm over 16 images") {
+		t.Errorf("caveats %q", why)
 	}
 }
 

@@ -763,6 +763,9 @@ func TestPaperOf2016(t *testing.T) {
 				t.Errorf("%s: %s", c.nets, source)
 			}
 		}
+		if best := strings.Contains(paperSource(all), "the best of five runs"); best != slices.Contains(c.want, "6.43") {
+			t.Errorf("%s: it says that an error is the best of five: %v", c.nets, best)
+		}
 	}
 }
 

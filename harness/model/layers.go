@@ -17,7 +17,7 @@ type Layers struct{ Weights, Norms []string }
 // LayersOf selects the layers among the results of nets.Arch.Leaves.
 func LayersOf(params []*nets.Param, norms []*nets.Norm) (l Layers) {
 	for _, w := range params {
-		if w.Kind.IsWeight() && !strings.Contains(w.Name, "downsample") {
+		if w.Kind.IsWeight() && !strings.Contains(w.Name, "downsample") && !strings.HasSuffix(w.Name, ".gate.weight") {
 			l.Weights = append(l.Weights, w.Name)
 		}
 	}

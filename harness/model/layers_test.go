@@ -56,7 +56,7 @@ func (d instrumented) Open(p device.Programs, o device.Options) (device.Session,
 // The responses computed from scale, shift and running variance equal those measured on a
 // batch, for every layer of nets that have been trained a little.
 func TestResponses(t *testing.T) {
-	for _, net := range []string{"plain-14", "resnet-8/C", "resnet-8/single", "resnet-8/preact"} {
+	for _, net := range []string{"plain-14", "resnet-8/C", "resnet-8/single", "resnet-8/preact", "resnet-8/gate=exclusive"} {
 		run, err := planned(t, small).Run(net, 0)
 		if err != nil {
 			t.Fatal(err)

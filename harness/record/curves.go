@@ -108,8 +108,8 @@ func (r *RunRecord) FinalTest() (err float64, ok bool) {
 // BestTest is the lowest error of all the run's tests on TestSet, in percent.
 func (r *RunRecord) BestTest() (err float64, ok bool) {
 	for _, p := range r.TestCurve() {
-		if p.Step <= r.Start.From && r.Start.From > 0 {
-			continue // a test of the run that this one continues
+		if p.Step <= r.Start.From {
+			continue // a test of the weights that this run begins with
 		}
 		if !ok || p.Error < err {
 			err, ok = p.Error, true
@@ -165,7 +165,8 @@ type LayerNorms struct {
 func (r *RunRecord) Gradients() []LayerNorms {
 	var all []LayerNorms
 	for _, e := range r.Events {
-		if e.Kind == "gradients" {
+		// Earlier versions took gates for layers.
+		if e.Kind == "gradients" && (r.Start.Depth == 0 || len(e.Layers) <= r.Start.Depth) {
 			all = append(all, LayerNorms{e.Step, e.Layers})
 		}
 	}
