@@ -55,6 +55,7 @@ once() {
 		sleep 1
 	done
 	trap release EXIT
+	trap 'exit 130' INT # pip ends without dying of it, so that bash would go on
 	(
 		n=0
 		while kill -0 $$ && echo "process $$ on $(uname -n), $n" >"$lock/beat"; do
@@ -65,7 +66,7 @@ once() {
 	beater=$!
 	if ! "$has"; then "$@"; fi
 	release
-	trap - EXIT
+	trap - EXIT INT
 }
 
 release() {
@@ -83,12 +84,13 @@ dead() {
 build() {
 	version=unknown
 	local git=(git -c "safe.directory=$here" -C "$here") # also in another user's checkout
-	if "${git[@]}" rev-parse --git-dir >/dev/null 2>&1; then
+	# A copy without git's files may lie inside another repository.
+	if [ "$("${git[@]}" rev-parse --show-cdup 2>&1)" = "" ]; then
 		version=$("${git[@]}" describe --always --dirty 2>/dev/null || echo unknown)
 	fi
 	# The checksum of all sources. go build would detect changes itself, but takes longer, and
 	# needs Go. Questions are not part of the program.
-	sources=$(cd "$here" && find experiments harness nets plots go.mod go.sum -type f ! -name '*.yaml' -exec cksum {} + 2>/dev/null | LC_ALL=C sort | cksum) || sources="unknown $$"
+	sources=$(cd "$here" && find experiments harness nets plots go.mod go.sum -type f ! -name '*.y*ml' ! -name '.*' ! -name '*~' -exec cksum {} + 2>/dev/null | LC_ALL=C sort | cksum) || sources="unknown $$"
 	built && return
 	if [ -x "$bin/lab" ] && [ ! -w "$bin" ]; then
 		echo "run.sh: the sources changed since $bin/lab was built, and you may not write there: its owner has to start run.sh once, or copy the folder and use the copy" >&2
@@ -156,6 +158,7 @@ fetch() {
 		return
 	fi
 	echo "fetching $name into .lib/$2" >&2
+	rm -rf "$here"/.lib/fetch.* # of a fetch that was interrupted
 	mkdir -p "$wheels" "$(dirname "$to")"
 	tmp=$(mktemp -d "$here/.lib/fetch.XXXXXX")
 	mkdir "$tmp/whole"
@@ -328,7 +331,7 @@ test)
 	case ${1:-} in
 	*.yaml | *.yml | run | plan | eval | step | bench | prepare | submit)
 		onednn_if_used "$@"
-		[ "$(driver)" -eq 0 ] || xla
+		[[ " $* " =~ \ --device[=\ ](cpu|onednn|ref)\  ]] || [ "$(driver)" -eq 0 ] || xla
 		;;
 	doctor) onednn_if_used ;;
 	esac

@@ -48,7 +48,7 @@ func (m Missing) String() string {
 	what := dataset.Of(m.Need).Files + ", none were found"
 	switch m.Need {
 	case "gpu":
-		what = "a GPU, none was found"
+		what = "a GPU, none can be used"
 	case "cpu":
 		what = "a CPU with AVX2 and FMA, or a 64-bit ARM CPU, and this one is neither"
 	}

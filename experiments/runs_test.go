@@ -60,7 +60,7 @@ func choose(t *testing.T, q *Question, name string) *Plan {
 func TestChoose(t *testing.T) {
 	q := load(t, "plain_vs_res.yaml")
 	const (
-		noGPU   = "cifar10: needs a GPU, none was found"
+		noGPU   = "cifar10: needs a GPU, none can be used"
 		noData  = "cifar10: needs the files of CIFAR-10, none were found"
 		cpuLib  = "cifar10-cpu: needs a CPU with AVX2 and FMA, or a 64-bit ARM CPU, and this one is neither"
 		cpuData = "cifar10-cpu: needs the files of CIFAR-10, none were found"

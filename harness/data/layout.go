@@ -61,7 +61,7 @@ var (
 	}
 	ownParts = parts{
 		train: []string{"train", "training"}, trainTars: []string{"train.tar", "ILSVRC2012_img_train.tar"},
-		val: []string{"val", "valid", "validation", "test"}, valTars: []string{"val.tar", "test.tar", "ILSVRC2012_img_val.tar"},
+		val: []string{"val", "valid", "validation", "test", "testing"}, valTars: []string{"val.tar", "test.tar", "testing.tar", "ILSVRC2012_img_val.tar"},
 	}
 )
 
@@ -144,7 +144,7 @@ func readLayout(ctx context.Context, dir string, o FolderOptions) (layout, error
 	}
 	f.left.note(&l, tops, slices.Concat(f.train, f.val))
 	if !whole && o.own {
-		f.left.noteUnused(dir, names, trainPart, valPart)
+		f.left.noteUnused(&l, names, trainPart, valPart)
 	}
 	return f, cmp.Or(ctx.Err(), errors.Join(l.err(), f.left.explain(err)))
 }
@@ -352,19 +352,19 @@ func (left leftOut) note(l *lister, tops, classes []photoDir) {
 	}
 }
 
-// noteUnused adds folders and tar files of such names that are not the parts of the data set.
-func (left leftOut) noteUnused(dir string, names parts, train, val string) {
+// noteUnused adds the folders beside the parts of the data set, and tar files with names of parts.
+func (left leftOut) noteUnused(l *lister, names parts, train, val string) {
 	beside := train
 	if val != "" {
 		beside += " and " + val
 	}
-	for _, name := range slices.Concat(names.train, names.val) {
-		if name != train && name != val && isFolder(dir, name) {
+	for _, name := range l.list(".").Folders {
+		if !strings.EqualFold(name, train) && !strings.EqualFold(name, val) { // a file system may ignore case
 			left.add("folders beside "+beside, name)
 		}
 	}
 	for _, name := range slices.Concat(names.trainTars, names.valTars) {
-		if name != train && name != val && isRegular(filepath.Join(dir, name)) {
+		if name != train && name != val && isRegular(filepath.Join(l.dir, name)) {
 			left.add("tar files beside "+beside, name)
 		}
 	}

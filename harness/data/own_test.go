@@ -84,6 +84,8 @@ func TestFormsOfOwnImages(t *testing.T) {
 		"train and val":        {split("train", "val"), "NAME" + parts, ""},
 		"train and valid":      {split("train", "valid"), "NAME" + parts, ""},
 		"training and test":    {split("training", "test"), "NAME" + parts, ""},
+		"training and testing": {split("training", "testing"), "NAME" + parts, ""},
+		"train and Test":       {split("train", "Test"), "NAME" + whole, "1 folders beside train (the first is Test)"},
 		"three parts":          {slices.Concat(split("train", "val"), under("test", images)), "NAME" + parts, "1 folders beside train and val (the first is test)"},
 		"classes":              {images, "NAME" + whole, ""},
 		"a folder around":      {under("pets", images), "pets" + whole, ""},

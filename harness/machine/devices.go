@@ -244,13 +244,16 @@ func (m Machine) CUDA() (string, error) {
 	return path, notFound(where, err)
 }
 
+// ErrNoDriver says why a machine without a GPU has none.
+var ErrNoDriver = errors.New("no NVIDIA driver was found")
+
 // noGPU returns an error if no GPU can be used.
 func noGPU(m Machine) error {
 	_, err := findXLA(m)
 	switch {
 	case Promised(err):
 	case xla.Driver() == 0:
-		return fmt.Errorf("no NVIDIA driver was found")
+		return ErrNoDriver
 	case xla.Hidden():
 		return fmt.Errorf("CUDA_VISIBLE_DEVICES=%q hides all GPUs", os.Getenv("CUDA_VISIBLE_DEVICES"))
 	}

@@ -325,9 +325,11 @@ func clock(d time.Duration) string {
 // that wraps could not be redrawn. For several runs it shows the sum of their steps and
 // the most important part of each status.
 func (p *Progress) draw() {
-	if p.bar == nil || len(p.runs) == 0 {
+	const bar = 22 // width of "100% [........]" and a margin
+	if p.bar == nil || len(p.runs) == 0 || p.width() < bar {
 		return
 	}
+	room := p.width() - bar
 	steps, done, speed := 0, 0, 0.0
 	var words []string
 	for _, r := range p.runs {
@@ -344,15 +346,13 @@ func (p *Progress) draw() {
 	if p.pb == nil {
 		p.pb = progressbar.NewOptions(steps,
 			progressbar.OptionSetWriter(p.bar),
-			progressbar.OptionFullWidth(),
+			progressbar.OptionSetWidth(8), // OptionFullWidth would assume 80 columns for a writer that is no file
 			progressbar.OptionShowDescriptionAtLineEnd(),
 			progressbar.OptionSetPredictTime(false),
 			progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionUseANSICodes(true),
 			progressbar.OptionSetTheme(progressbar.ThemeASCII))
 	}
-	const bar = 22 // width of "100% [........]" and a margin
-	room := p.width() - bar
 	text := words[0]
 	for _, s := range words[1:] {
 		if len(text)+len(separator)+len(s) > room {
@@ -361,7 +361,7 @@ func (p *Progress) draw() {
 		text += separator + s
 	}
 	if len(text) > room {
-		text = text[:max(room, 0)]
+		text = text[:room]
 	}
 	p.pb.Set(min(done, steps-1)) // a full bar would end its line and could not be redrawn
 	p.pb.Describe(text)

@@ -372,7 +372,7 @@ func TestTime(t *testing.T) {
 }
 
 func TestBarFitsItsLine(t *testing.T) {
-	for _, width := range []int{20, 80, 200} {
+	for _, width := range []int{20, 24, 40, 60, 80, 120, 200} {
 		var b bytes.Buffer
 		play(&Progress{bar: &b, width: func() int { return width }})
 		lines := strings.FieldsFunc(b.String(), func(r rune) bool { return r == '\r' || r == '\n' })
@@ -383,7 +383,7 @@ func TestBarFitsItsLine(t *testing.T) {
 				longest = l
 			}
 		}
-		if width == 80 && len(longest) > width {
+		if len(longest) > width || width >= 40 && longest == "" {
 			t.Errorf("%d columns, terminal has %d: %q", len(longest), width, longest)
 		}
 		if width == 200 {

@@ -34,6 +34,13 @@ func TestEval(t *testing.T) {
 	if want, _ := rec.FinalTest(); r.Top1Error != want || r.Images != 20 {
 		t.Errorf("%v %% of %d images wrong, the record says %v %%", r.Top1Error, r.Images, want)
 	}
+	exported := filepath.Join(dir, "net.safetensors")
+	if _, _, err := weights.Export(file, exported); err != nil || !weights.Normalised(exported) {
+		t.Fatal(err)
+	}
+	if again, err := weights.Eval(weights.EvalOptions{Net: "resnet-8", Weights: exported, Set: "test", Batch: 8}, s.Data, ref.New()); err != nil || again.Loss != r.Loss || again.Top1Error != r.Top1Error {
+		t.Errorf("exported: %+v, %v; want %+v", again, err, r)
+	}
 	f, err := state.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

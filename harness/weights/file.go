@@ -69,6 +69,10 @@ func Read(path string) (*File, error) {
 		if err := json.Unmarshal([]byte(text), w.Info); err != nil {
 			return nil, fmt.Errorf("%s: metadata: %w", path, err)
 		}
+	} else if f.Meta["mean"] != "" && f.Meta["scale"] != "" { // exported by this program
+		if err := errors.Join(json.Unmarshal([]byte(f.Meta["mean"]), &w.Input.Mean), json.Unmarshal([]byte(f.Meta["scale"]), &w.Input.Scale)); err != nil {
+			return nil, fmt.Errorf("%s: metadata: %w", path, err)
+		}
 	}
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
@@ -207,6 +211,12 @@ func ChosenBy(path string) string {
 		return ""
 	}
 	return w.Info.ChosenBy
+}
+
+// Normalised reports whether the file has a normalisation of images.
+func Normalised(path string) bool {
+	w, err := Read(path)
+	return err == nil && w.Input.Mean != nil
 }
 
 // DataOf is the data set on which weights were trained, and the size of its images; "" and 0 if the

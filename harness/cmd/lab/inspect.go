@@ -128,6 +128,12 @@ func fetchData(ctx context.Context, c *call) error {
 	if !slices.Contains(sets, name) {
 		return usage("data %q: only %s can be downloaded", name, strings.Join(sets, " and "))
 	}
+	set := c.machine().Data(name)
+	if src, err := set.Load(ctx, data.FolderOptions{}); err == nil && src.Canonical {
+		dir, _ := set.Find()
+		say("%s is there already, in %s", src.Title, dir)
+		return nil
+	}
 	if err := download(ctx, c, name); err != nil {
 		return err
 	}
@@ -261,6 +267,9 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	}
 	if c.dataDir != "" && dataset.Of(*name).Made() {
 		return usage("--data %s: the weights are tested on %s, which is generated; choose other data with --set-name, or leave --data out", c.dataDir, *name)
+	}
+	if o.Mean == nil && !weights.Normalised(o.Weights) {
+		say("warning: %s has no normalisation, so the paper's is used: the mean image of the training set is subtracted from pixels of 0 to 255; --mean and --std give another", o.Weights)
 	}
 	if weights.ChosenBy(o.Weights) == o.Set {
 		say("warning: these weights were chosen as the best on the %s set, so their error on it is biased downwards", o.Set)

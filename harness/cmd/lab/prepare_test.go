@@ -30,7 +30,7 @@ func TestPrepare(t *testing.T) {
 		{[]string{"any.yaml", "--device", "ref"}, "", 0, []string{"device   ref", "data     preview set, 20000 + 2000 images, generated", "Ready: ", "./run.sh any.yaml --profile default"}},
 		{[]string{"any.yaml", "--device", "ref"}, "DEPTHLAB_NOT_FETCHED=oneDNN (39 MB)", 1, []string{"could not be fetched, for the reason above: oneDNN (39 MB)"}},
 		{[]string{"gpu.yaml", "--device", "ref"}, "", 0, []string{"not gpu: needs a GPU", "--profile slow"}},
-		{[]string{"gpu.yaml", "--profile", "gpu", "--device", "ref"}, "", 2, []string{"gpu: needs a GPU, none was found"}},
+		{[]string{"gpu.yaml", "--profile", "gpu", "--device", "ref"}, "", 2, []string{"gpu: needs a GPU, none can be used"}},
 		{[]string{"gpu.yaml"}, "DEPTHLAB_DRIVER=550", 0, []string{".lib has no CUDA plugin", "--profile gpu"}},
 		{[]string{"photos.yaml", "--device", "ref"}, "", 2, []string{"ImageNet"}},
 		{[]string{"any.yaml", "--profile", "none"}, "", 2, []string{`no profile "none"`}},

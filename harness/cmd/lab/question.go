@@ -50,8 +50,7 @@ func choose(c *call, file string) (q question, missing []experiments.Missing, er
 	if q.Question, err = loadQuestion(c, file); err != nil {
 		return q, nil, err
 	}
-	have, why := c.machine().Have()
-	have["gpu"] = have["gpu"] || c.gpus
+	have, why := c.have()
 	q.plan, missing, err = q.Choose(have, c.profile)
 	if q.plan != nil && q.plan.Wrong != nil {
 		return q, nil, q.plan.Wrong
@@ -83,6 +82,19 @@ func choose(c *call, file string) (q question, missing []experiments.Missing, er
 	return q, missing, err
 }
 
+// have is what the machine has, and why it lacks the rest. With --device of another device than a
+// GPU it has no GPU.
+func (c *call) have() (have map[string]bool, why map[string]error) {
+	have, why = c.machine().Have()
+	have["gpu"] = have["gpu"] || c.gpus
+	if f := c.Lookup("device"); f != nil && have["gpu"] {
+		if k, err := machine.KindOf(f.Value.String()); err == nil && k.Need != "gpu" {
+			have["gpu"], why["gpu"] = false, fmt.Errorf("--device %s is not a GPU", k.Name)
+		}
+	}
+	return have, why
+}
+
 // viewOf returns the folder of a plan's results. The results of a question.yaml in such a folder
 // go to the same folder, or with changes of the command line to one beside it. Two different
 // files of the same name cannot share a folder: the second one is a usageError.
@@ -112,9 +124,9 @@ func notChosen(c *call, missing []experiments.Missing) (lines []string) {
 	for _, x := range missing {
 		lines = append(lines, "not "+x.String())
 	}
-	_, why := c.machine().Have()
+	_, why := c.have()
 	for _, need := range needs(missing) {
-		if dataset.Of(need).Name != "" {
+		if dataset.Of(need).Name != "" || need == "gpu" && !errors.Is(why[need], machine.ErrNoDriver) {
 			lines = append(lines, why[need].Error())
 		}
 	}

@@ -148,6 +148,8 @@ func TestRunShBuilds(t *testing.T) {
 					return errors.Join(os.WriteFile(source, []byte("package Main"), 0o666), os.Chtimes(source, past, past))
 				}, true, false},
 				{"a question", func() error { return os.WriteFile(filepath.Join(root, "experiments/q.yaml"), []byte("b"), 0o666) }, false, true},
+				{"another question", func() error { return os.WriteFile(filepath.Join(root, "experiments/q.yml"), nil, 0o666) }, false, true},
+				{"an editor's file", func() error { return os.WriteFile(filepath.Join(root, "experiments/.q.yaml.swp"), nil, 0o666) }, false, true},
 				{"added", func() error { return os.WriteFile(filepath.Join(root, "nets/b.go"), nil, 0o666) }, true, false},
 				{"renamed", func() error { return os.Rename(filepath.Join(root, "nets/b.go"), filepath.Join(root, "nets/c.go")) }, true, false},
 				{"removed", func() error { return os.Remove(filepath.Join(root, "nets/c.go")) }, true, false},
@@ -340,6 +342,7 @@ case "$*" in
 *--version) ;;
 "-m pip download"*)
 	echo fetched >>"$FETCHES"
+	[ -z "$STOPPED" ] || { kill -INT $PPID; exit 1; } # as pip ends at Ctrl-C
 	sleep ${SLOW:-0}
 	[ -z "$OFFLINE" ] || { echo "WARNING: Retrying after connection broken by X" >&2; echo "ERROR: nothing" >&2; exit 1; }
 	while [ "$1" != -d ]; do shift; done
@@ -478,6 +481,48 @@ func TestRunShOffline(t *testing.T) {
 	}
 }
 
+// Ctrl-C while a library is fetched ends run.sh. The next start fetches again, and leaves nothing of
+// the first.
+func TestRunShStopped(t *testing.T) {
+	if runtime.GOOS+runtime.GOARCH != "linuxamd64" {
+		testskip.Skip(t, "wheels are for Linux on x86-64")
+	}
+	root, tools := checkout(t, "#!/bin/sh\necho it runs\n")
+	tool(t, tools, "python3", fakePip)
+	for _, c := range []struct {
+		stopped string
+		code    int
+	}{{"1", 130}, {"", 0}} {
+		cmd := exec.Command("bash", filepath.Join(root, "run.sh"), "doctor")
+		code, said := starts(cmd, []string{"DEPTHLAB_ONEDNN_KERNELS=library", "FETCHES=" + filepath.Join(root, "fetches"), "STOPPED=" + c.stopped}, tools, "/usr/bin", "/bin")
+		if code != c.code || strings.Contains(said, "it runs") == (code != 0) {
+			t.Errorf("stopped %q: exit code %d, want %d:\n%s", c.stopped, code, c.code, said)
+		}
+		left, _ := fs.Glob(os.DirFS(root), ".lib/fetch.*")
+		lock, _ := fs.Glob(os.DirFS(root), ".bin/lock")
+		unreachable, _ := fs.Glob(os.DirFS(root), ".lib/unreachable")
+		if code == 0 && len(left) > 0 || len(lock)+len(unreachable) > 0 {
+			t.Errorf("stopped %q: left %q, %q, %q", c.stopped, left, lock, unreachable)
+		}
+	}
+}
+
+// The version is not that of a repository around the folder.
+func TestRunShVersion(t *testing.T) {
+	root, tools := checkout(t, "#!/bin/sh\n")
+	for _, words := range [][]string{{"init", "-q"}, {"-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-q", "--allow-empty", "-m", "x"}} {
+		if out, err := exec.Command("git", append([]string{"-C", filepath.Dir(root)}, words...)...).CombinedOutput(); err != nil {
+			testskip.Skip(t, "git: %v: %s", err, out)
+		}
+	}
+	if code, said := runsh(root, nil, tools, "/usr/bin", "/bin"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, said)
+	}
+	if made := readText(t, filepath.Join(filepath.Dir(labOf(t, root)), "made")); !strings.HasSuffix(strings.TrimSpace(made), " unknown") {
+		t.Errorf("made: %q", made)
+	}
+}
+
 // run.sh takes hidden GPUs as absent, and prepares for those that a job asks for.
 func TestRunShGPU(t *testing.T) {
 	if runtime.GOOS+runtime.GOARCH != "linuxamd64" {
@@ -494,6 +539,10 @@ func TestRunShGPU(t *testing.T) {
 		{[]string{"run"}, []string{"CUDA_VISIBLE_DEVICES="}, ""},
 		{[]string{"run"}, []string{"CUDA_VISIBLE_DEVICES=-1"}, ""},
 		{[]string{"run"}, []string{"CUDA_VISIBLE_DEVICES=NoDevFiles"}, ""},
+		{[]string{"run", "--device", "cpu"}, nil, ""},
+		{[]string{"plan", "--device=ref"}, nil, ""},
+		{[]string{"run", "--device", "cpu"}, nil, ""},
+		{[]string{"plan", "--device=ref"}, nil, ""},
 		{[]string{"prepare"}, []string{"CUDA_VISIBLE_DEVICES=", "DEPTHLAB_DRIVER=550"}, "pjrt/cuda12"},
 		{[]string{"prepare"}, []string{"CUDA_VISIBLE_DEVICES=", "DEPTHLAB_DRIVER=580.65.06"}, "pjrt/cuda13"},
 		{[]string{"submit", "q.yaml", "--", "--partition=gpu"}, nil, "pjrt/cuda13"},
