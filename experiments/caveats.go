@@ -25,7 +25,7 @@ func (r Run) Paper() (paper bool, caveats []string) {
 		}
 	}
 	set, arch := dataset.Of(r.Data), archOf(r.Net)
-	photos := cropped(r.Data, r.Input)
+	photos := cropped(r.Data, r.Input.Size)
 	if photos {
 		want.forPhotos()
 	}

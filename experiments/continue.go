@@ -67,6 +67,7 @@ func continueRuns(d *decoder, plan *Plan, s *Spec, trained func(name string) (Tr
 		d.add(whole, "cannot be read without the store of runs", "")
 		return
 	}
+	parents := map[string]Run{}
 	for i, name := range s.Continue.Run {
 		at := d.place("continue.run")
 		if len(s.Continue.Run) > 1 {
@@ -80,12 +81,10 @@ func continueRuns(d *decoder, plan *Plan, s *Spec, trained func(name string) (Tr
 			continue
 		}
 		run := continuedRun(d, s, at, name, parent)
-		if slices.ContainsFunc(plan.Runs, func(other Run) bool { return other.ID == run.ID }) {
-			d.add(at, "is a second run of "+run.Net+", seed "+fmt.Sprint(run.Seed), "ask for each in a question of its own")
+		if problem := besides(plan.Runs, parents, run, parent.Run); problem != "" {
+			d.add(at, problem, "ask for each in a question of its own")
 		}
-		if len(plan.Runs) > 0 && run.Data != plan.Runs[0].Data {
-			d.add(at, "was trained on "+run.Data+", and "+s.Continue.Run[0]+" on "+plan.Runs[0].Data, "ask for each in a question of its own")
-		}
+		parents[name] = parent.Run
 		plan.Runs = append(plan.Runs, run)
 	}
 	if len(plan.Runs) > 0 {
@@ -96,6 +95,62 @@ func continueRuns(d *decoder, plan *Plan, s *Spec, trained func(name string) (Tr
 			*t = Time{} // each run keeps its own
 		}
 	}
+}
+
+// besides says why a run, which continues parent, cannot be in one question with the runs before it; ""
+// if it can. parents has the runs that those continue, by their names.
+func besides(before []Run, parents map[string]Run, run, parent Run) string {
+	if len(before) > 0 && run.Data != before[0].Data {
+		return "was trained on " + run.Data + ", and " + before[0].Continue + " on " + before[0].Data
+	}
+	for _, other := range before {
+		if other.ID == run.ID {
+			return "is a second run of " + run.Net + ", seed " + fmt.Sprint(run.Seed)
+		}
+	}
+	for _, other := range before { // figures average the seeds of a net
+		if other.Net != run.Net {
+			continue
+		}
+		if differ := differences(parents[other.Continue], parent); len(differ) > 0 {
+			return "was trained otherwise than " + other.Continue + ", another seed of " + run.Net + ": " + strings.Join(differ, ", ")
+		}
+	}
+	return ""
+}
+
+// differences lists what determines the weights of two runs and differs, apart from the seed and the
+// weights of runs that they continue: "batch 64 (there 128)", with the value of there in brackets.
+func differences(there, here Run) (all []string) {
+	there, here = there.essential(), here.essential()
+	for _, r := range []*Run{&there, &here} {
+		if r.Seed = 0; r.From > 0 {
+			r.Continue, r.Weights = "", ""
+		}
+	}
+	if there.LogEvery == 0 || here.LogEvery == 0 { // no rate depends on it, or that of one run alone
+		there.LogEvery, here.LogEvery = 0, 0
+	}
+	if there.EvalEvery == 0 || here.EvalEvery == 0 {
+		there.EvalEvery, here.EvalEvery = 0, 0
+	}
+	var compare func(a, b map[string]any, path string)
+	compare = func(a, b map[string]any, path string) {
+		both := maps.Clone(a)
+		maps.Copy(both, b)
+		for _, key := range slices.Sorted(maps.Keys(both)) {
+			first, isMap := a[key].(map[string]any)
+			second, areMaps := b[key].(map[string]any)
+			switch {
+			case isMap && areMaps:
+				compare(first, second, join(path, key))
+			case !reflect.DeepEqual(a[key], b[key]):
+				all = append(all, fmt.Sprintf("%s %s (there %s)", join(path, key), asText(b[key]), asText(a[key])))
+			}
+		}
+	}
+	compare(treeOf(there), treeOf(here), "")
+	return all
 }
 
 // continuedRun returns the run that continues a finished one, the parent, with its recipe and a

@@ -4,22 +4,32 @@ package experiments
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 )
 
-// finished returns a reader with the finished runs of two questions.
+// finished returns a reader with the finished runs of some questions, and with continuations of two of
+// the runs.
 func finished(t *testing.T) Reader {
 	t.Helper()
 	runs := map[string]Run{}
 	for prefix, text := range map[string]string{
 		"":       "question: One?\nnets: [plain-8, resnet-8]\ndata: preview\nbatch: 64\nseeds: [3]\nprecision: bf16\noptimizer: {rate: 0.4}\nschedule: {at: [100 steps, 200 steps], stop: 300 steps, warmup: none}\nlog: 20 steps\nevaluate: 50 steps\n",
 		"still-": "question: Two?\nnets: [plain-8]\nschedule: {plateau: {patience: 1 epoch}, stop: 900 steps, warmup: none}\n",
+		"more-":  "question: More?\nnets: [plain-8]\ndata: preview\nbatch: 64\nseeds: [4]\nprecision: bf16\noptimizer: {rate: 0.4}\nschedule: {at: [100 steps, 200 steps], stop: 300 steps, warmup: none}\nlog: 10 steps\nsave: 100 steps\nkeep: [last, best]\n",
+		"other-": "question: Other?\nnets: [plain-8]\ndata: preview\nbatch: 32\nseeds: [5]\nprecision: bf16\nschedule: {at: [100 steps], stop: 900 steps, warmup: {until: 70 %, from_depth: 0}}\n",
 	} {
 		for _, run := range parse(t, text).Plans[0].Runs {
 			runs[prefix+run.Name()+"-0123456789ab"] = run
 		}
+	}
+	for i, name := range []string{"plain-8-seed3-0123456789ab", "more-plain-8-seed4-0123456789ab"} {
+		run := runs[name]
+		run.Continue, run.From, run.Weights = name, 300, "sum of "+name
+		run.Schedule = Schedule{Divide: 10, At: []int{}, Stop: 500}
+		runs[fmt.Sprintf("going-%d", i)] = run
 	}
 	return Reader{Trained: func(name string) (Trained, error) {
 		run, ok := runs[name]
@@ -92,6 +102,21 @@ func TestContinue(t *testing.T) {
 	}
 }
 
+// Several seeds of one net, with one recipe, can be continued; when they are tested, logged and saved
+// makes no difference.
+func TestContinueSeeds(t *testing.T) {
+	for names, want := range map[string]string{
+		"plain-8-seed3-0123456789ab, more-plain-8-seed4-0123456789ab, resnet-8-seed3-0123456789ab": "plain-8-seed3 plain-8-seed4 resnet-8-seed3",
+		"other-plain-8-seed5-0123456789ab, resnet-8-seed3-0123456789ab":                            "plain-8-seed5 resnet-8-seed3",
+		"going-0, going-1": "plain-8-seed3 plain-8-seed4",
+	} {
+		q, err := finished(t).Parse("q.yaml", []byte("question: On?\ncontinue: {run: ["+names+"], for: 2 epochs, rate: 0.1}\n"))
+		if err != nil || ids(q.Plans[0]) != want {
+			t.Errorf("%s: %v, %v", names, q, err)
+		}
+	}
+}
+
 func TestWrongContinue(t *testing.T) {
 	r := finished(t)
 	for _, c := range []struct{ old, new, want string }{
@@ -108,6 +133,13 @@ func TestWrongContinue(t *testing.T) {
 		{"continue:", "batch: 64\ncontinue:", "q.yaml:2: batch: 64: is not allowed beside continue, which takes nets, seeds, data and recipe from its runs (leave it out; continue.rate is the rate of the new steps)"},
 		{"plain-8-seed3-0123456789ab, for: 2 epochs", "[plain-8-seed3-0123456789ab, still-plain-8-seed0-0123456789ab], for: 2 epochs, rate: 0.1",
 			"q.yaml:2: continue.run[1]: still-plain-8-seed0-0123456789ab: was trained on cifar10, and plain-8-seed3-0123456789ab on preview (ask for each in a question of its own)"},
+		{"plain-8-seed3-0123456789ab, for", "[plain-8-seed3-0123456789ab, going-0], rate: 0.1, for",
+			"q.yaml:2: continue.run[1]: going-0: is a second run of plain-8, seed 3 (ask for each in a question of its own)"},
+		{"plain-8-seed3-0123456789ab, for", "[resnet-8-seed3-0123456789ab, plain-8-seed3-0123456789ab, other-plain-8-seed5-0123456789ab], rate: 0.1, for",
+			"q.yaml:2: continue.run[2]: other-plain-8-seed5-0123456789ab: was trained otherwise than plain-8-seed3-0123456789ab, another seed of plain-8: batch 32 (there 64), batch_norm.group 0 (there 64), " +
+				"optimizer.rate 0.1 (there 0.4), schedule.at [100] (there [100, 200]), schedule.stop 900 (there 300), schedule.warmup {...} (there nothing) (ask for each in a question of its own)"},
+		{"plain-8-seed3-0123456789ab, for", "[plain-8-seed3-0123456789ab, going-1], rate: 0.1, for",
+			"q.yaml:2: continue.run[1]: going-1: was trained otherwise than plain-8-seed3-0123456789ab, another seed of plain-8: from 300 (there nothing), schedule.at [] (there [100, 200]), schedule.stop 500 (there 300) (ask for each in a question of its own)"},
 	} {
 		text := strings.Replace(going, c.old, c.new, 1)
 		if _, err := r.Parse("q.yaml", []byte(text)); err == nil || err.Error() != c.want {

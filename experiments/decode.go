@@ -448,6 +448,22 @@ func (s *ScheduleSpec) settle(written map[string]bool) (problem, hint string) {
 	return "", ""
 }
 
+// settle keeps the newer of batches and moving averages, which have none.
+func (b *BatchNorm) settle(written map[string]bool) (problem, hint string) {
+	moving := b.Statistics == "moving"
+	switch {
+	case moving && written["statistics"] && written["batches"]:
+		return "batches are of averaged statistics, and these are moving averages", "leave batches out, or write statistics: averaged"
+	case moving && written["batches"]:
+		b.Statistics = "averaged"
+	case moving:
+		b.Batches = 0
+	case b.Batches == 0:
+		b.Batches = paperTraining().BatchNorm.Batches
+	}
+	return "", ""
+}
+
 // checkText checks that a text is not empty, not too long, of one line, and one of the words that
 // k allows.
 func checkText(s string, k key) (problem, hint string) {

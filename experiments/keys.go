@@ -88,7 +88,7 @@ var keys = map[string]key{
 	"batch_norm.eps":        {min: 0, above: true, max: 1, says: "Added to the variance."},
 	"batch_norm.momentum":   {min: 0, above: true, max: 1, says: "Weight of the newest batch in the moving averages."},
 	"batch_norm.statistics": {oneOf: []string{"averaged", "moving"}, says: "The statistics of tests. averaged: before each test, the mean over some mini-batches of training images with the weights of that step, by forward passes only. moving: the moving averages of training, which cost nothing but lag behind the weights: at a rate of 0.1 they raise test errors by several points."},
-	"batch_norm.batches":    {min: 1, max: 10000, says: "Mini-batches over which averaged statistics are averaged, at most an epoch. Each costs a forward pass, about a third of a training step, at every test."},
+	"batch_norm.batches":    {min: 1, max: 10000, says: "Mini-batches over which averaged statistics are averaged, at most an epoch. Each costs a forward pass, about a third of a training step, at every test. In a profile, a variant or on the command line it also means averaged, if the statistics before were moving."},
 
 	"label_smoothing": {min: 0, max: 1, below: true, says: "Share of the target that is distributed over all classes, in the training loss (Szegedy et al. 2016); the loss of tests has none. Such as 0.1. The paper's: 0."},
 

@@ -146,6 +146,7 @@ func TestComplaints(t *testing.T) {
 		{"long warm-up", "stop: 640 steps", "stop: 640 steps, warmup: {for: 320 steps}", []string{"q.yaml:5: schedule.warmup.for: \"320 steps\": a warm-up of 320 steps, but the rate drops at 320 steps"}},
 		{"hot warm-up", "stop: 640 steps", "stop: 640 steps, warmup: {rate: 0.5}", []string{"q.yaml:5: schedule.warmup.rate: 0.5: a warm-up at rate 0.5 is above optimizer.rate, 0.1"}},
 		{"warm-up of a word", "stop: 640 steps", "stop: 640 steps, warmup: off", []string{"q.yaml:5: schedule.warmup: \"off\": expected a mapping such as {rate: 0.01, until: 80 %}, or none"}},
+		{"batches of moving averages", "batch: 128", "batch_norm: {statistics: moving, batches: 30}", []string{"q.yaml:3: batch_norm: {...}: batches are of averaged statistics, and these are moving averages (leave batches out, or write statistics: averaged)"}},
 		{"micro-batch", "batch: 128", "batch: 128\nmicro_batch: 48", []string{"q.yaml:4: micro_batch: 48: micro-batches of 48 images do not divide a batch of 128 (micro_batch must be a divisor of batch)"}},
 		{"micro-batch less than a group", "batch: 128", "batch: 128\nmicro_batch: 32", []string{"q.yaml:4: micro_batch: 32: micro-batches of 32 images split groups of 64, which share the statistics of batch norm (micro_batch must be a multiple of batch_norm.group)"}},
 		{"group", "batch: 128", "batch: 128\nbatch_norm: {group: 48}", []string{"q.yaml:4: batch_norm.group: 48: groups of 48 images do not divide a batch of 128 (batch_norm.group must be a divisor of batch, or 0 for the whole batch)"}},
@@ -392,6 +393,71 @@ func TestResolved(t *testing.T) {
 	}
 }
 
+// TestResolvedRuns expects the same runs from the file of Resolved also where a default depends on
+// values in which runs differ, or where a variant or a file has a 0 whose default is another number.
+func TestResolvedRuns(t *testing.T) {
+	const readme = "question: Same?\npairs: {depths: [20, 110]}\nnets: [resnet-20/B]\ndata: preview\ninput: {pad: 2}\nschedule: {divide: 10, at: [500 steps, 750 steps], stop: 1000 steps}\nseeds: 0..1\n"
+	const epochs = "question: Same?\nnets: [plain-110]\ndata: preview\nschedule: {at: [1 epoch, 1.5 epochs], stop: 2 epochs}\nlog: 0.1 epochs\nsave: 0.5 epochs\nkeep: [last, every 1 epoch]\n"
+	const still = "question: Same?\nnets: [plain-8]\ndata: preview\nschedule: {plateau: {patience: 2 epochs}, stop: 9 epochs, warmup: {for: 1 epoch, from_depth: 0}}\n"
+	const photos = "question: Same?\nnets: [resnet-18]\ndata: imagenet\nschedule: {at: [], stop: 900 steps}\n"
+	const own = "question: Same?\nnets: [resnet-8]\ndata: folder\nschedule: {at: [], stop: 9 epochs}\n"
+	for _, text := range []string{
+		readme + "vary: {optimizer.rate: [0.1, 0.03, 0.003]}\n",
+		readme + "vary: {batch: [32, 64, 128]}\n",
+		readme + "vary: {batch: [128, 100]}\nbatch: 100\n",
+		readme + "vary: {batch: [128, 100], optimizer.rate: [0.1, 0.001], deterministic: [true, false]}\nbatch: 32\noptimizer: {rate: 0.001}\n",
+		readme + "vary: {batch_norm.statistics: [averaged, moving]}\n",
+		readme + "vary: {batch_norm.statistics: [averaged, moving]}\nbatch_norm: {statistics: moving}\n",
+		readme + "vary: {batch_norm.batches: [20, 30]}\nbatch_norm: {statistics: moving}\n",
+		readme + "vary: {schedule.form: [steps, cosine]}\n",
+		readme + "vary: {schedule.warmup: [none], batch: [64, 96]}\n",
+		readme + "vary: {schedule.warmup.rate: [0.02, 0.05]}\n",
+		readme + "vary: {schedule.warmup.for: [9 steps, 20 steps]}\n",
+		readme + "vary: {label_smoothing: [0, 0.1], micro_batch: [0, 64]}\nlabel_smoothing: 0.2\nmicro_batch: 128\n",
+		epochs + "vary: {batch: [32, 64, 100]}\n",
+		epochs + "vary: {batch: [32, 64, 100]}\nevaluate: 1 epoch\nbatch: 500\nbatch_norm: {group: 0}\n",
+		epochs + "vary: {schedule.stop: [2 epochs, 3 epochs]}\nevaluate: 9 epochs\n",
+		still + "vary: {batch: [32, 100]}\n",
+		still + "vary: {schedule.plateau.patience: [2 epochs, 400 steps]}\n",
+		photos + "vary: {optimizer.rate: [0.1, 0.003]}\ninput: {colour: 0}\n",
+		photos + "vary: {batch: [256, 100]}\ninput: {crop: 64, scale: [72, 96]}\n",
+		photos + "vary: {input.colour: [0.1, 0]}\n",
+		own + "vary: {input.size: [32, 48]}\n",
+		own + "vary: {input.size: [32, 48], batch: [64, 96]}\ninput: {size: 16}\n",
+
+		readme + "variants: [{name: moving, batch_norm: {statistics: moving}}, {name: slow, optimizer: {rate: 0.001}}, {name: small, batch: 96}]\n",
+		readme + "variants: [{name: hard, label_smoothing: 0}, {name: whole, micro_batch: 0}, {name: averaged, batch_norm: {statistics: averaged}}]\nlabel_smoothing: 0.1\nmicro_batch: 64\nbatch_norm: {statistics: moving}\n",
+		epochs + "variants: [{name: small, batch: 32}, {name: cosine, schedule: {form: cosine}}]\n",
+		still + "variants: [{name: drops, schedule: {at: [3 epochs]}}, {name: hot, schedule: {warmup: {until: 70 %}}}]\n",
+		photos + "input: {colour: 0}\n",
+		photos + "variants: [{name: grey, input: {colour: 0}}]\n",
+		own + "variants: [{name: small, input: {size: 32}}]\n",
+	} {
+		r := counted(2000, 500)
+		q, err := r.Parse("q.yaml", []byte(text))
+		if err != nil {
+			t.Errorf("%v\n%s", err, text)
+			continue
+		}
+		resolved, err := q.Resolved("default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := r.Parse("q.yaml", resolved)
+		if err != nil {
+			t.Errorf("%s\n%v\n%s", text, err, resolved)
+			continue
+		}
+		p := again.Plans[0]
+		if !reflect.DeepEqual(p.Runs, q.Plans[0].Runs) || !reflect.DeepEqual(p.Varied, q.Plans[0].Varied) {
+			t.Errorf("%s\n%+v\nwas\n%+v\n%s", text, p.Runs, q.Plans[0].Runs, resolved)
+		}
+		if twice, err := again.Resolved("default"); err != nil || string(twice) != string(resolved) {
+			t.Errorf("%v\n%s\nwas\n%s", err, twice, resolved)
+		}
+	}
+}
+
 // Files that are made to use up memory or time are rejected with little of both.
 func TestBombs(t *testing.T) {
 	lines := func(format string, n int) string {
@@ -461,6 +527,7 @@ func FuzzLoad(f *testing.F) {
 		"batch: !!binary AA==", "&a question: x", "!!float a: !!int b", "question: x\npairs: {depths: [8]}\nbatch: 100\nlog: 9 epochs\nvalidation: 49950",
 		"question: x\nnets: [resnet-8]\nvariants: [{name: ab, schedule: {plateau: {patience: 1 epoch}}}]\nprofiles: {a: {variants: [{}, 1]}}",
 		"question: x\nnets: [resnet-8]\nseeds: 0..3\nvary: {optimizer.rate: [0.1, 1e-3], schedule.at: [[1 epoch], []], input.flip: [true, false], schedule.warmup: [none]}",
+		"question: x\nnets: [resnet-110]\nvary: {batch: [32, 100], batch_norm.statistics: [moving, averaged], optimizer.rate: [0.1, 0.001]}",
 		"question: x\npairs: {depths: 8..20 by 6}\nkeep: [last, best, every 1 epoch]\nprofiles: {a: {like: b}, b: {like: c, batch: 64}, c: {schedule: {form: cosine}}, d: {like: d}}",
 		"question: x\ncontinue: {run: [a, b], for: 1 step}\ninit: a.safetensors\nlabel_smoothing: 0.1",
 	} {
@@ -496,7 +563,8 @@ func FuzzLoad(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Parse("again.yaml", text); err != nil {
+			again, err := Parse("again.yaml", text)
+			if err != nil || !reflect.DeepEqual(again.Plans[0].Runs, p.Runs) {
 				t.Fatalf("%v\n%s", err, text)
 			}
 		}

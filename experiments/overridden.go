@@ -37,7 +37,7 @@ type override struct{ key, top, profile string }
 // at the top.
 func overridden(top, profile Spec, written map[string]place) (all []override) {
 	paper := paperSpec()
-	if cropped(top.Data, top.Input) {
+	if cropped(top.Data, top.Input.Size) {
 		paper.forPhotos()
 		paper.Schedule = photoSchedule(top.Schedule)
 	}
@@ -67,8 +67,8 @@ func photoSchedule(s ScheduleSpec) ScheduleSpec {
 	return s
 }
 
-// treeOf converts a Spec to mappings, lists and scalars.
-func treeOf(s Spec) (tree map[string]any) {
+// treeOf converts a Spec or a Run to mappings, lists and scalars.
+func treeOf(s any) (tree map[string]any) {
 	text, err := json.Marshal(s)
 	if err == nil {
 		err = json.Unmarshal(text, &tree)

@@ -34,8 +34,9 @@ type Plan struct {
 	Varied       Varied   // the sweep; zero without vary
 	Wrong        error    // why the command line's changes cannot be applied to this profile, a *Complaints; else nil
 
-	spec   Spec
-	recipe Recipe
+	spec     Spec
+	recipe   Recipe
+	adaptive []string // keys that Resolved leaves out
 }
 
 // Missing is a need of a profile that the machine does not meet.
@@ -219,7 +220,12 @@ func (p profileNode) plan(q *Question, d *decoder, change Changes) *Plan {
 func beginPlan(d *decoder, plan *Plan, s *Spec) {
 	addValueFigure(d, s)
 	recipes := readVariants(d, s)
+	asked := s.Training
 	plan.recipe = resolve(d, s)
+	if len(s.Vary) > 0 { // an epoch has another number of steps with another batch
+		s.Schedule, s.Log, s.Evaluate, s.Save, s.Keep = asked.Schedule, asked.Log, asked.Evaluate, asked.Save, asked.Keep
+	}
+	plan.adaptive = adaptive(d, s)
 	plan.Runs = resolveRuns(d, *s, plan.recipe, recipes)
 	if len(d.collector.list) == 0 { // a variant lacks its wrong values, and may look like another
 		checkTrainedTwice(d, recipes, plan.Runs)

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"depthlab/experiments/dataset"
@@ -37,15 +38,9 @@ func resolve(d *decoder, s *Spec) Recipe {
 	if !d.written("batch_norm.group") && s.Batch%s.BatchNorm.Group != 0 {
 		s.BatchNorm.Group = 0
 	}
-	if s.BatchNorm.Statistics == "moving" {
-		if d.written("batch_norm.batches") && d.sound("batch_norm.statistics", "batch_norm.batches") {
-			d.add(d.place("batch_norm.batches"), "is for averaged statistics, and these are moving averages", "leave it out, or write statistics: averaged")
-		}
-		s.BatchNorm.Batches = 0
-	}
 	r := Recipe{
 		Data: s.Data, Train: s.Train, Validation: s.Validation, Batch: s.Batch, Micro: s.Micro,
-		Input: s.Input, Init: s.Init, BatchNorm: s.BatchNorm, Smoothing: s.Smoothing, Optimizer: s.Optimizer, Precision: s.Precision,
+		Input: Input(s.Input), Init: s.Init, BatchNorm: s.BatchNorm, Smoothing: s.Smoothing, Optimizer: s.Optimizer, Precision: s.Precision,
 		AnyOrder: !s.Deterministic,
 	}
 	if g := s.BatchNorm.Group; g > 0 && s.Batch%g != 0 && d.sound("batch_norm.group", "batch") {
@@ -86,7 +81,7 @@ func resolvePhotos(d *decoder, s *Spec) {
 		d.add(d.place("input.size"), "is for own images, and the data is "+s.Data, "write data: folder, or leave it out")
 		return
 	}
-	if !cropped(s.Data, *in) {
+	if !cropped(s.Data, in.Size) {
 		why, hint := "is for photos, and the data is "+s.Data, "write data: imagenet, or leave it out"
 		if in.Size > 0 {
 			why, hint = "is for photos that crops are cut from, and input.size resizes all images to one size", "leave one of the two out"
@@ -148,7 +143,7 @@ func resolveImages(d *decoder, s *Spec) {
 	case s.Batch > images:
 		d.add(d.place("batch", "train", "validation", "data"), fmt.Sprintf("a batch of %d is more than the %d training images", s.Batch, images), "write a smaller batch, such as batch: 32")
 	}
-	if size := cmp.Or(s.Input.Size, set.Size); !cropped(s.Data, s.Input) && s.Input.Pad > size/2 && d.sound("input.pad") {
+	if size := cmp.Or(s.Input.Size, set.Size); !cropped(s.Data, s.Input.Size) && s.Input.Pad > size/2 && d.sound("input.pad") {
 		d.add(d.place("input.pad", "data"), fmt.Sprintf("expected at most %d, half of the side of an image of %s", size/2, s.Data), "")
 	}
 }
@@ -291,6 +286,18 @@ func resolveInterval(d *decoder, s *Spec, path string, t *Time, stop int) int {
 	}
 	*t = Steps(stop)
 	return stop
+}
+
+// adaptive lists the keys that have no value in the file or on the command line and whose defaults
+// depend on other keys, in which the recipes of s may differ.
+func adaptive(d *decoder, s *Spec) (paths []string) {
+	if len(s.Vary) > 0 {
+		paths = append(paths, "batch_norm.group", "schedule.warmup")
+	}
+	if len(s.Vary)+len(s.Variants) > 0 && dataset.Of(s.Data).Own() { // with input.size they are CIFAR's, without it ImageNet's
+		paths = append(paths, "batch", "input.pad", "input.crop", "input.scale", "input.colour")
+	}
+	return slices.DeleteFunc(paths, d.written)
 }
 
 // written reports whether path has a value in the file or on the command line.

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -124,7 +125,7 @@ func netNames(d *decoder, s Spec) []string {
 	for i, written := range s.Nets {
 		arch := archOf(written)
 		path, name := fmt.Sprintf("nets[%d]", i), arch.String()
-		if err := arch.CheckSize(cmp.Or(s.Input.Side(), dataset.Of(s.Data).Size)); err != nil && d.sound("data") {
+		if err := arch.CheckSize(cmp.Or(Input(s.Input).Side(), dataset.Of(s.Data).Size)); err != nil && d.sound("data") {
 			d.add(d.place(path, "nets", "data"), err.Error(), "")
 		}
 		if other, twice := from[name]; twice {
@@ -146,10 +147,21 @@ func runID(net, variant string, seed uint64) string {
 }
 
 // Hash returns the SHA-256 of all that determines the run's weights, in hexadecimal digits: net,
-// recipe and seed. Its ID, and how often it is tested, logged and saved, are not part of it; but
-// if the learning rate depends on an error, the interval of that error is. Precision "auto" must
-// be resolved first. The caller adds the hash of the data and of the run that this one extends.
+// recipe and seed. Precision "auto" must be resolved first. The caller adds the hash of the data and
+// of the run that this one extends.
 func (r Run) Hash() string {
+	text, err := json.Marshal(r.essential())
+	if err != nil {
+		panic("experiments: a run cannot be written as JSON")
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// essential returns the run without what does not determine its weights: its ID, and how often it is
+// tested, logged and saved. But if the learning rate depends on an error, the interval of that error
+// remains.
+func (r Run) essential() Run {
 	s := r.Schedule
 	r.ID, r.Variant, r.SaveEvery, r.Keep = "", "", 0, Keep{}
 	if r.Weights != "" { // the weights count, not the name of their run or file
@@ -164,16 +176,12 @@ func (r Run) Hash() string {
 	if (s.Plateau == nil || s.Plateau.Of != "train_error") && (s.Warmup == nil || s.Warmup.Until == 0) {
 		r.LogEvery = 0
 	}
-	text, err := json.Marshal(r)
-	if err != nil {
-		panic("experiments: a run cannot be written as JSON")
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
+	return r
 }
 
 // Resolved writes a file with this profile only, all defaults filled in and times in steps. Load
-// reads it to the same runs.
+// reads it to the same runs. So with vary times have the units of the file, and defaults that depend
+// on varied values are left out.
 func (q *Question) Resolved(profile string) ([]byte, error) {
 	plan, _, err := q.Choose(nil, profile)
 	if err != nil {
@@ -187,11 +195,15 @@ func (q *Question) Resolved(profile string) ([]byte, error) {
 	if plan.spec.Continue != nil {
 		file = q.continuedText(plan)
 	}
-	text, err := asYAML(file)
+	text, err := asYAML(file, plan.adaptive)
 	if err != nil {
 		return nil, fmt.Errorf("%s, profile %s: %w", q.File, profile, err)
 	}
-	head := fmt.Sprintf("# %s, profile %s, with all defaults filled in.\n", q.Name, strings.Join(append([]string{plan.Profile}, plan.Changes...), " "))
+	except := ""
+	if len(plan.adaptive) > 0 {
+		except = fmt.Sprintf(", except those of %s, which may differ between runs", strings.Join(plan.adaptive, ", "))
+	}
+	head := fmt.Sprintf("# %s, profile %s, with all defaults filled in%s.\n", q.Name, strings.Join(append([]string{plan.Profile}, plan.Changes...), " "), except)
 	return append([]byte(head), text...), nil
 }
 
@@ -206,8 +218,9 @@ func (p *Plan) profileText() map[string]any {
 	}
 }
 
-// asYAML writes v as YAML, with its JSON names, in the order of its fields.
-func asYAML(v any) ([]byte, error) {
+// asYAML writes v, without the values at some paths, as YAML, with its JSON names, in the order of its
+// fields.
+func asYAML(v any, without []string) ([]byte, error) {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
@@ -215,6 +228,9 @@ func asYAML(v any) ([]byte, error) {
 	var tree yaml.Node
 	if err := yaml.Unmarshal(text, &tree); err != nil { // JSON is YAML
 		return nil, err
+	}
+	for _, path := range without {
+		remove(tree.Content[0], path)
 	}
 	plainStyle(&tree)
 	var out bytes.Buffer
@@ -224,6 +240,22 @@ func asYAML(v any) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), enc.Close()
+}
+
+// remove removes the value at a path from a mapping.
+func remove(n *yaml.Node, path string) {
+	key, rest, deeper := strings.Cut(path, ".")
+	i := 0
+	for i < len(n.Content) && n.Content[i].Value != key {
+		i += 2
+	}
+	switch {
+	case i >= len(n.Content):
+	case deeper:
+		remove(n.Content[i+1], rest)
+	default:
+		n.Content = slices.Delete(n.Content, i, i+2)
+	}
 }
 
 // plainStyle drops the braces and quotes of JSON, except the brackets of lists.

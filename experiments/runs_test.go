@@ -3,6 +3,7 @@
 package experiments
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -288,6 +289,67 @@ profiles:
 	}
 	if _, why := q.Plans[0].Runs[0].Paper(); !strings.Contains(strings.Join(why, "; "), "rate divided by 5 when the test error stands still") {
 		t.Errorf("%q", why)
+	}
+}
+
+// TestStatisticsReplaceEachOther checks that the newer of batches and moving averages remains.
+func TestStatisticsReplaceEachOther(t *testing.T) {
+	const text = `question: Which?
+nets: [plain-8]
+batch_norm: {batches: 30}
+variants: [{name: other, batch: 64, batch_norm: X}]
+profiles:
+  a: {}
+  moving: {batch_norm: {statistics: moving}}
+  back: {like: moving, batch_norm: {statistics: averaged}}
+  fewer: {like: moving, batch_norm: {batches: 20}}
+  group: {like: moving, batch_norm: {group: 0}}
+`
+	moving, averaged := "{statistics: moving}", "{statistics: averaged}"
+	for _, c := range []struct {
+		variant, profile string
+		set              []string
+		want             string // statistics and batches of the question's run and of the variant's
+	}{
+		{moving, "a", nil, "averaged 30 moving 0"},
+		{averaged, "moving", nil, "moving 0 averaged 60"},
+		{"{batches: 10}", "moving", nil, "moving 0 averaged 10"},
+		{moving, "back", nil, "averaged 60 moving 0"},
+		{moving, "fewer", nil, "averaged 20 moving 0"},
+		{averaged, "group", nil, "moving 0 averaged 60"},
+		{averaged, "a", []string{"batch_norm.statistics=moving"}, "moving 0 averaged 60"},
+		{averaged, "fewer", []string{"batch_norm.statistics=moving"}, "moving 0 averaged 60"},
+		{moving, "moving", []string{"batch_norm.batches=40"}, "averaged 40 moving 0"},
+		{moving, "moving", []string{"batch_norm.batches=40", "batch_norm.statistics=averaged"}, "averaged 40 moving 0"},
+	} {
+		q, p, err := changed(t, strings.Replace(text, "X", c.variant, 1), c.profile, Changes{Set: c.set})
+		if err != nil {
+			t.Errorf("%+v: %v", c, err)
+			continue
+		}
+		a, b := p.Runs[0].BatchNorm, p.Runs[1].BatchNorm
+		if got := fmt.Sprint(a.Statistics, " ", a.Batches, " ", b.Statistics, " ", b.Batches); got != c.want {
+			t.Errorf("%+v: got %s", c, got)
+		}
+		resolved, err := q.Resolved(c.profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := parse(t, string(resolved)).Plans[0]; !reflect.DeepEqual(again.Runs, p.Runs) {
+			t.Errorf("%+v:\n%s", c, resolved)
+		}
+	}
+	top := parse(t, "question: Which?\nnets: [plain-8]\nbatch_norm: {statistics: moving}\nprofiles: {a: {batch_norm: {batches: 20}}}\n")
+	if got := top.Overridden(top.Plans[0]); !strings.Contains(got, "batch_norm.statistics: moving (here averaged)") {
+		t.Errorf("said %q", got)
+	}
+	// The committed preview has batches.
+	q, err := load(t, "plain_vs_res.yaml").Change(Changes{Set: []string{"batch_norm.statistics=moving"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run := choose(t, q, "preview").Runs[0]; run.BatchNorm.Statistics != "moving" || run.BatchNorm.Batches != 0 {
+		t.Errorf("%+v", run.BatchNorm)
 	}
 }
 

@@ -31,11 +31,11 @@ type Spec struct {
 // Training has the keys in which the runs of a question may differ, apart from net and seed.
 type Training struct {
 	Batch         int          `json:"batch"`
-	Micro         int          `json:"micro_batch,omitempty"`
-	Input         Input        `json:"input"`
+	Micro         int          `json:"micro_batch"`
+	Input         InputSpec    `json:"input"`
 	Init          string       `json:"init"`
 	BatchNorm     BatchNorm    `json:"batch_norm"`
-	Smoothing     float64      `json:"label_smoothing,omitempty"`
+	Smoothing     float64      `json:"label_smoothing"`
 	Optimizer     Optimizer    `json:"optimizer"`
 	Schedule      ScheduleSpec `json:"schedule"`
 	Precision     string       `json:"precision"`
@@ -49,6 +49,20 @@ type Training struct {
 // Pairs are plain and residual nets of the same depths.
 type Pairs struct {
 	Depths []int `json:"depths"`
+}
+
+// InputSpec is an Input in the form of the file.
+type InputSpec Input
+
+// MarshalJSON writes the colour of photos also if it is 0, which is not their default.
+func (in InputSpec) MarshalJSON() ([]byte, error) {
+	if len(in.Scale) == 0 {
+		return json.Marshal(Input(in))
+	}
+	return json.Marshal(struct {
+		Input
+		Colour float64 `json:"colour"`
+	}{Input(in), in.Colour})
 }
 
 // ScheduleSpec is the learning rate over time: with the form "steps" it is divided by Divide at
@@ -126,7 +140,7 @@ func paperTraining() Training {
 	until := Percent(80)
 	return Training{
 		Batch:     128,
-		Input:     Input{Mean: "pixel", Std: "none", Pad: 4, PadWith: "mean", Flip: true},
+		Input:     InputSpec{Mean: "pixel", Std: "none", Pad: 4, PadWith: "mean", Flip: true},
 		Init:      "fan_in",
 		BatchNorm: BatchNorm{Group: 64, Eps: 1e-5, Momentum: 0.1, Statistics: "averaged", Batches: 60},
 		Optimizer: Optimizer{Rate: 0.1, Momentum: 0.9, Form: "caffe", Decay: 1e-4, Decays: "all"},
@@ -170,5 +184,5 @@ func trainImages(data string, train, validation int) int {
 const uncounted = 10000
 
 // cropped reports whether the net's input is crops of photos, as for ImageNet. Own images may be
-// resized to one size instead, and are then handled like CIFAR's.
-func cropped(data string, in Input) bool { return dataset.Of(data).Photos && in.Size == 0 }
+// resized to one size instead (input.size), and are then handled like CIFAR's.
+func cropped(data string, size int) bool { return dataset.Of(data).Photos && size == 0 }
