@@ -14,6 +14,7 @@ import (
 
 	"depthlab/experiments"
 	"depthlab/harness/disk"
+	"depthlab/harness/record"
 )
 
 // KeptKind says why weights are kept.
@@ -50,11 +51,11 @@ func (kind KeptKind) Steps(f Folder) (steps []int) {
 	return steps
 }
 
-// Lacks describes the weights that the question keeps and a finished run does not have, because it
-// was trained before the question asked for them; "" if there are none.
+// Lacks describes the weights that the question keeps and a finished run does not have, because it,
+// or a part of it, was trained before the question asked for them; "" if there are none.
 func Lacks(f Folder, run experiments.Run) string {
 	var lacks []string
-	if run.Keep.Best && len(Best.Steps(f)) == 0 {
+	if run.Keep.Best && !keepsBest(f) {
 		lacks = append(lacks, "the best weights")
 	}
 	if every := run.Keep.Every; every > 0 {
@@ -67,6 +68,17 @@ func Lacks(f Folder, run experiments.Run) string {
 		}
 	}
 	return strings.Join(lacks, " and ")
+}
+
+// keepsBest reports whether the weights of the run's best test are kept.
+func keepsBest(f Folder) bool {
+	kept := Best.Steps(f)
+	rec, err := record.Read(f.Record())
+	if err != nil {
+		return len(kept) > 0
+	}
+	lowest, _ := rec.BestTest()
+	return slices.ContainsFunc(rec.TestCurve(), func(p record.Point) bool { return p.Error == lowest && slices.Contains(kept, p.Step) })
 }
 
 // Remove removes the weights of the steps for which gone returns true.

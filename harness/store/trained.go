@@ -1,4 +1,4 @@
-// Finished runs that questions continue.
+// Finished runs that questions continue, and the weights with which runs began.
 
 package store
 
@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,37 +15,53 @@ import (
 	"depthlab/experiments"
 )
 
-// Load reads the question.yaml of the view.
+// Load reads the question.yaml of the view. It reads no weights with which runs begin, because these
+// may be gone, as in a pack: run.json of a run has their sum.
 func Load(v View) (*experiments.Question, error) {
-	return experiments.Reader{Trained: v.trained}.Load(v.Question())
+	q, err := experiments.Reader{Trained: v.Store().Recorded}.Load(v.Question())
+	if err != nil {
+		return nil, err
+	}
+	_, entries, _ := v.Read() // who reads the runs reports a damaged list
+	for _, p := range q.Plans {
+		for i := range p.Runs {
+			begunWith(&p.Runs[i], v, entries)
+		}
+	}
+	return q, nil
 }
 
-// trained is Store.Trained for a question that was asked already. Without the weights of a run, as
-// in a pack, the run that continues it knows their sum.
-func (v View) trained(name string) (experiments.Trained, error) {
-	run, err := v.Store().Trained(name)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return run, err
-	}
-	_, entries, unread := v.Read()
-	if unread != nil {
-		return run, err
+// begunWith sets the sum of the weights with which a run of the view began; "" if it has not begun.
+func begunWith(run *experiments.Run, v View, entries []Entry) {
+	if run.Continue == "" && !experiments.IsFile(run.Init) {
+		return
 	}
 	for _, e := range entries {
-		child, unread := ReadProvenance(v.Folder(e))
-		if unread != nil || child.Run.Continue != name {
+		if e.ID != run.ID {
 			continue
 		}
-		if parent, unread := ReadProvenance(v.Store().Run(name)); unread == nil {
-			return experiments.Trained{Run: parent.Run, Weights: child.Run.Weights}, nil
+		if made, err := ReadProvenance(v.Folder(e)); err == nil {
+			run.Weights = made.Run.Weights
 		}
 	}
-	return run, err
 }
 
 // Trained returns a finished run by the name of its folder, for a question that continues it. The
 // error says what was expected, with a hint after a semicolon.
 func (s Store) Trained(name string) (experiments.Trained, error) {
+	run, err := s.Recorded(name)
+	if err != nil {
+		return run, err
+	}
+	run.Weights, err = Sum(s.Run(name).Weights())
+	if err != nil {
+		return experiments.Trained{}, fmt.Errorf("its weights cannot be read: %w; remove it (./run.sh rm %s) and train it again", err, name)
+	}
+	return run, nil
+}
+
+// Recorded is Trained without the sum of the weights, which need not be there.
+func (s Store) Recorded(name string) (experiments.Trained, error) {
 	f := s.Run(name)
 	if _, err := os.Stat(string(f)); err != nil || !folderName.MatchString(name) || filepath.Base(name) != name {
 		return experiments.Trained{}, fmt.Errorf("is not a run in %s; %s", s.Runs(), s.similar(name))
@@ -64,11 +79,7 @@ func (s Store) Trained(name string) (experiments.Trained, error) {
 	if err != nil {
 		return experiments.Trained{}, fmt.Errorf("its recipe is unknown: %w; remove it (./run.sh rm %s) and train it again", err, name)
 	}
-	sum, err := Sum(f.Weights())
-	if err != nil {
-		return experiments.Trained{}, fmt.Errorf("its weights cannot be read: %w; remove it (./run.sh rm %s) and train it again", err, name)
-	}
-	return experiments.Trained{Run: p.Run, Weights: sum}, nil
+	return experiments.Trained{Run: p.Run}, nil
 }
 
 // Parent returns the folder of the run that another one continues; "" if there is none.

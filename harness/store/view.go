@@ -3,6 +3,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -163,7 +164,8 @@ func IsQuestion(v View) bool {
 }
 
 // Used returns for each run (by folder name) the questions that list it, or a run that
-// begins as it, or that are to continue it. The error is about lists that cannot be read.
+// begins as it, or that are to continue it or to begin with a file of its weights. The error is
+// about lists that cannot be read.
 func (s Store) Used() (map[string][]string, error) {
 	views, err := s.Views()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -175,19 +177,45 @@ func (s Store) Used() (map[string][]string, error) {
 		_, runs, err := v.Read()
 		errs = append(errs, err)
 		name, _ := filepath.Rel(string(s), string(v))
-		use := func(run string) { used[run] = appendNew(used[run], name) }
-		for _, e := range runs {
-			use(e.Run)
-			if p, err := ReadProvenance(v.Folder(e)); err == nil && p.Source != "" {
-				use(p.Source)
+		use := func(run string) {
+			if run != "" {
+				used[run] = appendNew(used[run], name)
 			}
 		}
-		// A run that has not begun to continue another has no run.json yet. Only the names count
-		// here, so no run is looked up, and errors do not matter.
-		experiments.Reader{Trained: func(run string) (experiments.Trained, error) {
-			use(run)
-			return experiments.Trained{}, errors.New("not looked up")
-		}}.Load(v.Question())
+		for _, e := range runs {
+			use(e.Run)
+			if p, err := ReadProvenance(v.Folder(e)); err == nil {
+				use(cmp.Or(p.Source, runOf(p.Run.Init)))
+			}
+		}
+		// A run that has not begun yet has no run.json. Only the names count here, so no run and no
+		// file is looked up, and errors do not matter.
+		experiments.Reader{
+			Trained: func(run string) (experiments.Trained, error) {
+				use(run)
+				return experiments.Trained{}, errors.New("not looked up")
+			},
+			Weights: func(file string, _ experiments.Run) (string, error) {
+				use(runOf(file))
+				return "", nil
+			},
+		}.Load(v.Question())
 	}
 	return used, errors.Join(errs...)
+}
+
+// runOf returns the name of the run in whose folder the file of weights init is; "" if it is in none,
+// or if init is no file. The names in its path decide, not the folder of the store: the path may lead
+// there through links, and be relative to a folder that is no longer the current one.
+func runOf(init string) string {
+	file, err := filepath.Abs(init)
+	if err != nil || !experiments.IsFile(init) {
+		return ""
+	}
+	for dir := filepath.Dir(file); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if folderName.MatchString(filepath.Base(dir)) {
+			return filepath.Base(dir)
+		}
+	}
+	return ""
 }

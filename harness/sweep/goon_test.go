@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"depthlab/experiments"
+	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
@@ -251,6 +252,10 @@ func TestBeginWithFile(t *testing.T) {
 	if want, _ := old.FinalTest(); own.Began().Test != want {
 		t.Errorf("begins with %g %% test error, the file's net ended with %g %%", own.Began().Test, want)
 	}
+	if err := disk.Write(begin().View.Question(), []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	asksFor(t, begin().View, child)
 	if other := trained(t, asking(t, dir, strings.Replace(text, "nets: [plain-8]", "nets: [resnet-8]", 1))); !strings.Contains(string(content(t, other.Record())), "are those of plain-8, and resnet-8 begins with them") {
 		t.Error("no warning that the weights are another net's")
 	}
@@ -265,6 +270,23 @@ func TestBeginWithFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which cannot be read any more: ") || !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+// asksFor fails unless the question of the view is read as one that asks for the run in f, as watch
+// and unpack need it.
+func asksFor(t *testing.T, v store.View, f store.Folder) {
+	t.Helper()
+	q, err := store.Load(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := store.ReadProvenance(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sweep.Asks(q.Plans[0].Runs[0], made); err != nil {
 		t.Error(err)
 	}
 }
@@ -315,6 +337,56 @@ func TestKeep(t *testing.T) {
 	}{{whole, ""}, {without, "the best weights and weights of every 3 steps"}} {
 		if got := store.Lacks(c.f, asking(t, t.TempDir(), text).Plan.Runs[0]); got != c.want {
 			t.Errorf("lacks %q, want %q", got, c.want)
+		}
+	}
+}
+
+// A run to which keep: best is added late says so, once, if the weights of its best test so far were
+// not kept; and so does the question when the run is finished.
+func TestKeepLate(t *testing.T) {
+	text := strings.Replace(plain, "evaluate: 3 steps", "evaluate: 1 steps", 1)
+	const keep = "keep: [last, best]\n"
+	dir := t.TempDir()
+	lowest, tested := 0.0, false
+	for n := 4; !tested; n++ { // until the first test
+		if err := asking(t, dir, text).Run(sweeptest.StopAfter(n)); err == nil {
+			t.Fatal("not interrupted")
+		}
+		lowest, tested = sweeptest.Read(t, dir, "plain-8-seed0").BestTest()
+	}
+	sweeptest.Interrupted(t, func() *sweep.Sweep { return asking(t, dir, text+keep) })
+	trained(t, asking(t, dir, text+keep))
+	want := fmt.Sprintf("keep: best came late: the weights of the best test so far (%.4g %% error) were not kept", lowest)
+	if all := sweeptest.Warnings(t, dir, "plain-8-seed0"); len(all) != 1 || !strings.HasPrefix(all[0], want) {
+		t.Errorf("warnings %q, want one: %s", all, want)
+	}
+
+	whole := t.TempDir()
+	sweeptest.Interrupted(t, func() *sweep.Sweep { return asking(t, whole, text+keep) })
+	if all := sweeptest.Warnings(t, whole, "plain-8-seed0"); len(all) != 0 {
+		t.Errorf("kept from the beginning, and warnings %q", all)
+	}
+}
+
+// The best weights of a finished run are lacking if only worse ones were kept.
+func TestLacksBest(t *testing.T) {
+	const begin = `{"kind":"start","start":{"id":"a","net":"plain-8","steps":6}}` + "\n" + `{"kind":"eval","step":0,"set":"test","error":1}` + "\n"
+	for _, c := range []struct {
+		second, third float64 // errors of the tests after steps 2 and 4; the weights of step 4 are kept
+		want          string
+	}{
+		{50, 40, ""},
+		{40, 40, ""},
+		{40, 50, "the best weights"},
+	} {
+		f := store.Store(t.TempDir()).Run("plain-8-seed0-0123456789ab")
+		text := begin + fmt.Sprintf(`{"kind":"eval","step":2,"set":"test","error":%g}`+"\n"+`{"kind":"eval","step":4,"set":"test","error":%g}`+"\n", c.second, c.third)
+		if err := errors.Join(disk.Write(f.Record(), []byte(text)), disk.Write(store.Best.File(f, 4), nil)); err != nil {
+			t.Fatal(err)
+		}
+		run := experiments.Run{Recipe: experiments.Recipe{Keep: experiments.Keep{Best: true}}}
+		if got := store.Lacks(f, run); got != c.want {
+			t.Errorf("errors %g and %g: lacks %q, want %q", c.second, c.third, got, c.want)
 		}
 	}
 }

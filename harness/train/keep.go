@@ -5,9 +5,11 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"depthlab/harness/lock"
 	"depthlab/harness/model"
+	"depthlab/harness/record"
 	"depthlab/harness/store"
 	"depthlab/nets/program"
 )
@@ -32,6 +34,28 @@ func (k keeper) best(so best, step int, percent float64) (best, error) {
 		return so, nil
 	}
 	return best{percent, step}, k.write(store.Best, step, k.net.Images.TestSet)
+}
+
+// late returns a warning if the best weights are to be kept, and those of the best test so far were
+// not, because the question did not ask for them then; "" if there is none. A run that is interrupted
+// again has it only once.
+func (k keeper) late(so best) (string, error) {
+	if !k.net.Run.Keep.Best {
+		return "", nil
+	}
+	rec, err := record.Read(k.folder.Record())
+	if err != nil {
+		return "", err
+	}
+	lowest, tested := rec.BestTest()
+	if !tested || so.Step > 0 && so.Error <= lowest {
+		return "", nil
+	}
+	text := fmt.Sprintf("keep: best came late: the weights of the best test so far (%.4g %% error) were not kept, so those that are kept as the best may be worse", lowest)
+	if slices.ContainsFunc(rec.Events, func(e record.Event) bool { return e.Kind == "warn" && e.Text == text }) {
+		return "", nil
+	}
+	return text, nil
 }
 
 // every keeps the current weights if the step is a multiple of Keep.Every. A signal does not

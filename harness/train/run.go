@@ -121,6 +121,15 @@ func (t *Trainer) Begin(start func(device.Info) *record.Start) error {
 	if err != nil {
 		return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
 	}
+	if !t.fresh() {
+		text, err := t.kept.late(t.at.Best)
+		if err != nil {
+			return fmt.Errorf("run %s: %w", t.net.Run.ID, err)
+		}
+		if text != "" {
+			t.warnings = append(t.warnings, text)
+		}
+	}
 	return store.WriteProvenance(folder, t.origin)
 }
 

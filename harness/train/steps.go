@@ -24,7 +24,9 @@ func StepFile(dir string, step int) string {
 // Steps trains the first n steps of a run, and writes a StepFile for each: input (N, C, H, W) as
 // the net sees it, label (N), rate (1), loss (1); for each parameter NAME its value before the
 // step (param.NAME), its gradient without weight decay (grad.NAME) and its value after it
-// (after.NAME); and running statistics after the step (stats_after.NAME).
+// (after.NAME); and running statistics after the step (stats_after.NAME). A run that begins with a
+// file of weights does so here, too, and the StepFiles note what training would warn of: the weights
+// are another net's, or have another last layer.
 func Steps(run experiments.Run, src *data.Source, dev device.Device, n int, dir string) (err error) {
 	if run.BatchNorm.Group == 0 {
 		run.BatchNorm.Group = run.Micro
@@ -35,12 +37,23 @@ func Steps(run experiments.Run, src *data.Source, dev device.Device, n int, dir 
 		return err
 	}
 	defer func() { err = errors.Join(err, net.Close()) }()
+	about := map[string]string{"net": run.Net, "data": src.Title}
+	if experiments.IsFile(run.Init) {
+		notes, err := beginWith(net, run.Init)
+		if err != nil {
+			return err
+		}
+		about["init"] = run.Init
+		for i, e := range notes {
+			about[fmt.Sprintf("warning%d", i+1)] = e.Text
+		}
+	}
 	for step := range n {
 		seen, err := traced(net, step)
 		if err != nil {
 			return err
 		}
-		if err := state.WriteFile(StepFile(dir, step+1), map[string]string{"net": run.Net, "data": src.Title}, seen); err != nil {
+		if err := state.WriteFile(StepFile(dir, step+1), about, seen); err != nil {
 			return err
 		}
 	}

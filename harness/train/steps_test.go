@@ -5,9 +5,11 @@ package train_test
 import (
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"depthlab/harness/state"
+	"depthlab/harness/store"
 	"depthlab/harness/sweep/sweeptest"
 	"depthlab/harness/train"
 )
@@ -55,5 +57,66 @@ func TestSteps(t *testing.T) {
 	}
 	if len(tensors["1.stats_after.bn1.running_mean"]) != 16 || len(tensors["1.input"]) != 8*3*16*16 {
 		t.Error("statistics or input are missing")
+	}
+}
+
+// The first step of a run that begins with a file of weights begins with these.
+func TestStepsInit(t *testing.T) {
+	dir := t.TempDir()
+	s := sweeptest.NewSmall(t, dir)
+	first, err := s.Plan.Run("plain-8", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := train.Steps(first, s.Data, sweeptest.Fast(), 1, dir); err != nil {
+		t.Fatal(err)
+	}
+	read := func(path string) *state.File {
+		t.Helper()
+		f, err := state.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	values := func(f *state.File, prefix string) map[string][]byte {
+		all := map[string][]byte{}
+		for _, x := range f.Tensors {
+			if name, ok := strings.CutPrefix(x.Name, prefix); ok {
+				all[name] = x.Data
+			}
+		}
+		return all
+	}
+	after := read(train.StepFile(dir, 1))
+	want := values(after, "after.")
+	file := filepath.Join(dir, "own.safetensors")
+	var trained []state.Tensor
+	for _, x := range after.Tensors {
+		for _, prefix := range []string{"after.", "stats_after."} {
+			if name, ok := strings.CutPrefix(x.Name, prefix); ok {
+				x.Name = name
+				trained = append(trained, x)
+			}
+		}
+	}
+	if err := state.WriteFile(file, nil, trained); err != nil {
+		t.Fatal(err)
+	}
+	second := first
+	second.Seed, second.Init = 1, file
+	if second.Weights, err = store.Sum(file); err != nil {
+		t.Fatal(err)
+	}
+	to := t.TempDir()
+	if err := train.Steps(second, s.Data, sweeptest.Fast(), 1, to); err != nil {
+		t.Fatal(err)
+	}
+	got := read(train.StepFile(to, 1))
+	if params := values(got, "param."); len(want) == 0 || !reflect.DeepEqual(params, want) {
+		t.Error("step 1 does not begin with the weights of the file")
+	}
+	if got.Meta["init"] != file {
+		t.Errorf("%q does not name %s", got.Meta, file)
 	}
 }

@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"strings"
 
 	"depthlab/experiments"
@@ -82,9 +84,35 @@ func questionReader(c *call) experiments.Reader {
 	}
 }
 
-// loadQuestion reads a question and applies the changes of the command line.
+// recordReader is questionReader for plot, which needs no weights. The sum of those that are gone
+// is "".
+func recordReader(c *call) experiments.Reader {
+	r := questionReader(c)
+	trained, sum := r.Trained, r.Weights
+	r.Trained = func(name string) (experiments.Trained, error) {
+		run, err := trained(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return c.machine().Store().Recorded(name)
+		}
+		return run, err
+	}
+	r.Weights = func(file string, run experiments.Run) (string, error) {
+		known, err := sum(file, run)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil
+		}
+		return known, err
+	}
+	return r
+}
+
+// loadQuestion reads a question that is to be trained, and applies the changes of the command line.
 func loadQuestion(c *call, file string) (*experiments.Question, error) {
-	q, err := questionReader(c).Load(file)
+	return readQuestion(c, questionReader(c), file)
+}
+
+func readQuestion(c *call, r experiments.Reader, file string) (*experiments.Question, error) {
+	q, err := r.Load(file)
 	if err != nil {
 		return nil, err
 	}

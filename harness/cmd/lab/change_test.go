@@ -137,6 +137,10 @@ func TestChanged(t *testing.T) {
 	if _, said = run(0, "run", "q.yaml", device, "--only=plain-8", "--set", "init="+parent.Weights()); runs() != 4 {
 		t.Errorf("%d runs: %s", runs(), said)
 	}
+	// Steps begin with a file, too, also those of a net that the question does not list.
+	if _, said = run(0, "step", "q.yaml", device, "--only=plain-8", "--net=resnet-8", "--steps=1", "--out=s", "--set", "init="+parent.Weights()); !strings.Contains(said, "of resnet-8, which begins with the weights in "+parent.Weights()) {
+		t.Error(said)
+	}
 	if err := os.Remove(parent.Weights()); err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +157,8 @@ func TestChanged(t *testing.T) {
 		{"plot q.yaml --set batch=0", "--set batch: 0: expected a whole number from 1 to 65536"},
 		{"plot q.yaml --profile two --set seeds=0-4", "(write 0..4)"},
 		{"step q.yaml --net plain-8 --out s --set batch=0", "--set batch: 0"},
+		{"step q.yaml --only plain-8 --net resnet-14 --out s --set init=" + all[1].Weights(), "init: " + all[1].Weights() + ": does not fit resnet-14: missing layer1.1.conv1.weight"},
+		{"step q.yaml --net plain-8 --out s --set continue.run=" + all[1].Name() + " --set continue.for=2steps", "step q.yaml: the question continues " + all[1].Name()},
 		{"run q.yaml --name ../x", "--name: ../x: expected"},
 		{"run q.yaml --set=", "--set: expected a value"},
 		{"status --set a=b", "there is no option --set"},

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"depthlab/experiments"
 	"depthlab/experiments/dataset"
 	"depthlab/harness/check"
 	"depthlab/harness/data"
@@ -410,6 +411,10 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
+	if from := q.plan.Runs[0].Continue; from != "" {
+		return usage("step %s: the question continues %s, and step writes the first steps of a run; expected a question without continue, such as one with init: FILE and the weights of that run",
+			files[0], from)
+	}
 	dev, err := flags.open(m, nil)
 	if err != nil {
 		return err
@@ -418,6 +423,11 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	run, err := q.plan.Run(a.String(), *seed)
 	if err != nil {
 		return err
+	}
+	if experiments.IsFile(run.Init) { // the file was compared with the question's nets only
+		if run.Weights, err = questionReader(c).Weights(run.Init, run); err != nil {
+			return usage("init: %s: %w", run.Init, err)
+		}
 	}
 	model.Resolve(&run, dev.Info(), *flags.precision)
 	if err := computes(dev.Info(), run.Precision); err != nil {
@@ -431,6 +441,10 @@ func stepNet(ctx context.Context, c *call) (err error) {
 	if err := train.Steps(run, src, dev, *steps, *out); err != nil {
 		return err
 	}
-	say("%d steps of %s written to %s", *steps, run.Net, *out)
+	begins := ""
+	if experiments.IsFile(run.Init) {
+		begins = ", which begins with the weights in " + run.Init + ","
+	}
+	say("%d steps of %s%s written to %s", *steps, run.Net, begins, *out)
 	return nil
 }

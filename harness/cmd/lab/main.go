@@ -137,7 +137,7 @@ func dispatch(ctx context.Context, args []string) error {
 			return cmd.run(ctx, newCall(cmd, args))
 		}
 	}
-	return usage("there is no command %q; lab --help lists them", name)
+	return usage("there is no command %q; ./run.sh --help lists them, and a question is a file that ends in .yaml", name)
 }
 
 func help(w io.Writer) {
@@ -145,7 +145,8 @@ func help(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-38s %s\n", c.name+" "+c.args, c.about)
 	}
-	fmt.Fprint(w, "\nlab COMMAND --help lists the options of a command.\n")
+	fmt.Fprintf(w, "  %-38s %s\n", "test [--all]", "run the short tests, or all (./run.sh only)")
+	fmt.Fprint(w, "\n./run.sh COMMAND --help lists the options of a command. With --no-download, anywhere, ./run.sh fetches no libraries.\n")
 }
 
 // newCall returns a call without options. The arguments are parsed by files or operands, which

@@ -615,7 +615,7 @@ func plotQuestion(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := loadQuestion(c, files[0])
+	loaded, err := readQuestion(c, recordReader(c), files[0])
 	if err != nil {
 		return err
 	}
@@ -647,6 +647,7 @@ func plotQuestion(ctx context.Context, c *call) error {
 		if own(p) && p.Runs[0].Train == 0 {
 			return usage("%s: your own images are not here, so how many the nets were trained on is not known; --data DIR names them, or ./run.sh plot %s draws without them", files[0], v.Question())
 		}
+		knowWeights(p, v)
 		if err := (question{loaded, p, v, nil}).draw(ctx); err != nil {
 			return err
 		}
@@ -656,6 +657,23 @@ func plotQuestion(ctx context.Context, c *call) error {
 		return fmt.Errorf("%s has no records yet; ./run.sh %s trains the nets", loaded.Name, files[0])
 	}
 	return nil
+}
+
+// knowWeights sets the sums of weights that are gone: those with which the view's runs began, if the
+// plan's runs begin with the same file or run.
+func knowWeights(p *experiments.Plan, v store.View) {
+	asked, err := store.Load(v)
+	if err != nil {
+		return // draw says which runs are not drawn, and that their weights differ
+	}
+	for i := range p.Runs {
+		run := &p.Runs[i]
+		for _, began := range asked.Plans[0].Runs {
+			if run.Weights == "" && began.ID == run.ID && began.Init == run.Init && began.Continue == run.Continue {
+				run.Weights = began.Weights
+			}
+		}
+	}
 }
 
 func schema(_ context.Context, c *call) error {

@@ -63,33 +63,71 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// A question that continues a run is packed, unpacked and drawn elsewhere, with or without weights.
+// Questions that continue a run, or begin with a file of weights, are packed, unpacked and drawn
+// elsewhere, with or without weights. Only training needs the weights.
 func TestShareContinued(t *testing.T) {
 	root := t.TempDir()
 	put(t, filepath.Join(root, "q.yaml"), 0, changeable)
-	run := func(root string, args ...string) string {
+	run := func(root string, want int, args ...string) string {
 		t.Helper()
-		cmd, out, say := wishing(root, nil, args...)
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("lab %q: %v\n%s%s", args, err, out, say)
+		cmd, out, said := wishing(root, nil, args...)
+		if got := code(cmd.Run()); got != want {
+			t.Fatalf("lab %q: exit code %d, want %d\n%s%s", args, got, want, out, said)
 		}
-		return out.String() + say.String()
+		return out.String() + said.String()
 	}
-	run(root, "run", "q.yaml", "--only=plain-8")
+	run(root, 0, "run", "q.yaml", "--only=plain-8")
 	all, _, err := store.Store(filepath.Join(root, "results")).All()
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
 	}
-	run(root, "run", "q.yaml", "--name=longer", "--set", "continue.run="+all[0].Name(), "--set", "continue.for=2 steps")
-	for name, more := range map[string][]string{"with.zip": {"--weights"}, "without.zip": nil} {
-		file := filepath.Join(root, name)
-		run(root, append([]string{"pack", filepath.Join(root, "results/q/one+longer"), "-o", file}, more...)...)
-		elsewhere := t.TempDir()
-		if said := run(elsewhere, "unpack", file); !strings.Contains(said, "2 runs copied into") || !strings.Contains(said, "| plain-8") {
-			t.Errorf("%s: %s", name, said)
+	parent, file := all[0], filepath.Join(root, "own.safetensors")
+	trained, err := os.ReadFile(parent.Weights())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, file, 0, string(trained))
+	for name, c := range map[string]struct {
+		asked []string
+		runs  int // that are packed
+	}{
+		"longer": {[]string{"q.yaml", "--name=longer", "--set", "continue.run=" + parent.Name(), "--set", "continue.for=2 steps"}, 2},
+		"begun":  {[]string{"q.yaml", "--name=begun", "--only=plain-8", "--set", "init=own.safetensors"}, 1},
+	} {
+		run(root, 0, append([]string{"run"}, c.asked...)...)
+		asked := "results/q/one+" + name
+		for _, weights := range []string{"--weights=true", "--weights=false"} {
+			pack := filepath.Join(root, name+weights+".zip")
+			run(root, 0, "pack", weights, filepath.Join(root, asked), "-o", pack)
+			elsewhere := t.TempDir()
+			for _, args := range [][]string{{"unpack", pack}, {"plot", asked + "/question.yaml"}} {
+				if said := run(elsewhere, 0, args...); !strings.Contains(said, "| plain-8") || strings.Contains(said, "not drawn") {
+					t.Errorf("%q: %s", args, said)
+				}
+			}
+			if got, _, err := store.Store(filepath.Join(elsewhere, "results")).All(); err != nil || len(got) != c.runs {
+				t.Errorf("%s: %q, %v; want %d runs", pack, got, err, c.runs)
+			}
+			if said := run(elsewhere, 0, "status", "results"); !strings.Contains(said, "plain-8-seed0") || strings.Contains(said, "cannot be read") {
+				t.Errorf("%s: %s", pack, said)
+			}
 		}
-		if said := run(elsewhere, "status", "results"); !strings.Contains(said, "plain-8-seed0") || strings.Contains(said, "cannot be read") {
-			t.Errorf("%s: %s", name, said)
+		gone := map[string]string{"longer": parent.Weights(), "begun": file}[name]
+		if err := os.Rename(gone, gone+".moved"); err != nil {
+			t.Fatal(err)
 		}
+		if said := run(root, 0, append([]string{"plot"}, c.asked...)...); !strings.Contains(said, "| plain-8") || strings.Contains(said, "not drawn") {
+			t.Errorf("without %s: %s", gone, said)
+		}
+		if said := run(root, 2, append([]string{"run"}, c.asked...)...); !strings.Contains(said, "no such file") {
+			t.Errorf("training without %s: %s", gone, said)
+		}
+		if err := os.Rename(gone+".moved", gone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Another file that is not there is not taken for the one with which the run began.
+	if said := run(root, 1, "plot", "q.yaml", "--name=begun", "--only=plain-8", "--set", "init=other.safetensors"); !strings.Contains(said, "plain-8-seed0 is not drawn: it was trained with another recipe") {
+		t.Error(said)
 	}
 }
