@@ -4,6 +4,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,12 +92,15 @@ func importRuns(from View, into Store, finished bool, say func(format string, ar
 		folders = append(folders, f)
 	}
 	for _, f := range folders {
-		brought, err := bring(into.Run(f.Name()), true, func(tmp Folder) error { return copyRun(f, tmp) })
+		to := into.Run(f.Name())
+		brought, err := bring(to, true, func(tmp Folder) error { return copyRun(f, tmp) })
 		if err != nil {
 			return nil, n, err
 		}
 		if brought {
 			n++
+		} else if err := supply(f, to, say); err != nil {
+			return nil, n, err
 		}
 	}
 	ids, err := formerRuns(string(from))
@@ -143,7 +147,7 @@ func bring(to Folder, finished bool, fill func(tmp Folder) error) (brought bool,
 			return false, nil
 		}
 	}
-	tmp := Folder(filepath.Join(filepath.Dir(string(to)), ".coming-"+to.Name()))
+	tmp := Folder(filepath.Join(filepath.Dir(string(to)), fmt.Sprintf(".coming-%s-%d", to.Name(), os.Getpid()))) // others may bring it, too
 	if err := errors.Join(os.RemoveAll(string(tmp)), disk.MakeDir(string(tmp))); err != nil {
 		return false, err
 	}
@@ -156,9 +160,33 @@ func bring(to Folder, finished bool, fill func(tmp Folder) error) (brought bool,
 		}
 	}
 	if err := os.Rename(string(tmp), string(to)); err != nil {
+		if found, _ := to.Find(); found == Complete { // another process brought it
+			err = nil
+		}
 		return false, errors.Join(err, os.RemoveAll(string(tmp)))
 	}
 	return true, nil
+}
+
+// supply copies the weights of a finished run to the same run, which lacks them. say reports why
+// another run of that name stays as it is.
+func supply(from, to Folder, say func(format string, args ...any)) error {
+	if h, held := to.Holder(); held {
+		say("%s stays as it is: it is being trained by %v", to.Name(), h)
+		return nil
+	}
+	theirs, err := os.ReadFile(from.Record())
+	if err != nil {
+		return err
+	}
+	if ours, err := os.ReadFile(to.Record()); err != nil || !bytes.Equal(ours, theirs) {
+		say("%s is here already, with another record, and stays; ./run.sh rm %[1]s removes it, so that the other can come", to.Name())
+		return nil
+	}
+	if _, err := os.Stat(to.Weights()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return copyIfThere(from.Weights(), to.Weights())
 }
 
 // copyRun copies a finished run.

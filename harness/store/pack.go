@@ -78,7 +78,7 @@ func Pack(v View, to string, weights bool, say func(format string, args ...any))
 	}
 	err = disk.WriteFunc(to, func(w io.Writer) error {
 		z := zip.NewWriter(w)
-		return errors.Join(packView(v, z, list{file, listed}, folders, weights), z.Close())
+		return errors.Join(packView(v, z, list{File: file, Runs: listed}, folders, weights), z.Close())
 	})
 	return len(listed), err
 }

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"depthlab/experiments"
 	"depthlab/harness/disk"
@@ -173,7 +174,7 @@ func (f Folder) Holder() (lock.Holder, bool) {
 // under its name. Fails if a living process trains the run.
 func Remove(f Folder) error {
 	if h, held := f.Holder(); held {
-		return fmt.Errorf("%s is being trained by %v", f.Name(), h)
+		return fmt.Errorf("%s is being trained by %v (last sign of life %s); if that process is gone, remove %s", f.Name(), h, h.Beating.Format(time.DateTime), f.lock())
 	}
 	gone := filepath.Join(filepath.Dir(string(f)), ".removed-"+f.Name())
 	if err := errors.Join(os.RemoveAll(gone), os.Rename(string(f), gone)); err != nil {

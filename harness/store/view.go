@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"depthlab/experiments"
@@ -29,12 +30,13 @@ type Entry struct {
 
 // list is the content of runs.json.
 type list struct {
-	File string  `json:"file"` // path of the question's file, as the user gave it
+	File string  `json:"file"`           // path of the question's file, as the user gave it
+	Path string  `json:"path,omitempty"` // the same relative to the store: other folders have files of the same name
 	Runs []Entry `json:"runs"`
 }
 
 // Store is the results folder that contains the view.
-func (v View) Store() Store { return Store(filepath.Dir(filepath.Dir(string(v)))) }
+func (v View) Store() Store { return Store(filepath.Join(string(v), "..", "..")) } // v may end in / or be "."
 
 // Question is the path of the question as it was asked, with all defaults filled in.
 func (v View) Question() string { return filepath.Join(string(v), "question.yaml") }
@@ -73,7 +75,16 @@ func (v View) List() string { return filepath.Join(string(v), "runs.json") }
 // Write stores the list of the question's runs. Runs of an earlier list that are not in
 // this one stay in the store.
 func (v View) Write(file string, runs []Entry) error {
-	text, err := json.MarshalIndent(list{file, runs}, "", "  ")
+	before, _ := v.read() // a damaged list is overwritten
+	l := list{file, before.Path, runs}
+	if _, err := os.Stat(file); err == nil {
+		store, err1 := filepath.Abs(string(v.Store()))
+		path, err2 := filepath.Abs(file)
+		if l.Path, err = filepath.Rel(store, path); errors.Join(err1, err2, err) != nil {
+			l.Path = ""
+		}
+	}
+	text, err := json.MarshalIndent(l, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -82,23 +93,36 @@ func (v View) Write(file string, runs []Entry) error {
 
 // Read returns the runs of the question; none if it was never asked.
 func (v View) Read() (file string, runs []Entry, err error) {
+	l, err := v.read()
+	return l.File, l.Runs, err
+}
+
+// Asked is the path of the question's file from the current folder; "" if it is not known.
+func (v View) Asked() (string, error) {
+	l, err := v.read()
+	if l.Path == "" {
+		return l.File, err
+	}
+	return filepath.Join(string(v.Store()), l.Path), err
+}
+
+func (v View) read() (l list, err error) {
 	text, err := os.ReadFile(v.List())
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil, nil
+		return list{}, nil
 	}
 	if err != nil {
-		return "", nil, err
+		return list{}, err
 	}
-	var l list
 	if err := json.Unmarshal(text, &l); err != nil {
-		return "", nil, fmt.Errorf("%s: damaged (%w); asking the question again writes it anew", v.List(), err)
+		return list{}, fmt.Errorf("%s: damaged (%w); asking the question again writes it anew", v.List(), err)
 	}
 	for _, e := range l.Runs {
 		if !folderName.MatchString(e.Run) || filepath.Base(e.Run) != e.Run {
-			return "", nil, fmt.Errorf("%s: %q is not the name of a run in the store", v.List(), e.Run)
+			return list{}, fmt.Errorf("%s: %q is not the name of a run in the store", v.List(), e.Run)
 		}
 	}
-	return l.File, l.Runs, nil
+	return l, nil
 }
 
 // Folder is the folder of an entry's run.
@@ -147,7 +171,8 @@ func under(dir string, seen map[string]bool) (all []View, err error) {
 	errs := []error{err, unread}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if path != Store(dir).Runs() && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
+		hidden := strings.HasPrefix(e.Name(), ".") // being unpacked
+		if path != Store(dir).Runs() && !hidden && (e.IsDir() || e.Type()&fs.ModeSymlink != 0) {
 			below, err := under(path, seen)
 			all, errs = append(all, below...), append(errs, err)
 		}

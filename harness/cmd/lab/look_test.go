@@ -199,3 +199,37 @@ func TestRemove(t *testing.T) {
 		t.Errorf("by name: %v\n%s%s", err, out, said)
 	}
 }
+
+// Two files of one name cannot share the results of one of them, wherever the command is given; and
+// commands find the results in whose folder they are given.
+func TestFilesOfOneName(t *testing.T) {
+	root := t.TempDir()
+	text := strings.NewReplacer("NET", "plain-8", "BATCH", "4").Replace(tiny)
+	for _, dir := range []string{"a", "b"} {
+		put(t, filepath.Join(root, dir, "tiny.yaml"), 0, text)
+	}
+	v := store.Store(filepath.Join(root, "results")).View("tiny", "default")
+	run := store.Entry{ID: "plain-8-seed0", Run: "plain-8-seed0-0123456789ab"}
+	if err := v.Write(filepath.Join(root, "a", "tiny.yaml"), []store.Entry{run}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, v.Question(), 0, text)
+	for _, c := range []struct {
+		dir, args string
+		code      int
+		want      string
+	}{
+		{"a", "plan tiny.yaml --device ref", 0, "plain-8-seed0"},
+		{"b", "plan tiny.yaml --device ref", 2, "has the results of another file"},
+		{"b", "plan ../a/tiny.yaml --device ref", 0, "plain-8-seed0"},
+		{"results/tiny/default", "plan question.yaml --device ref", 0, "plain-8-seed0"},
+		{"results/tiny/default", "status .", 0, "0/100000"},
+		{"results", "status tiny/default/", 0, "0/100000"},
+	} {
+		cmd, out, said := lab(root, strings.Fields(c.args)...)
+		cmd.Dir = filepath.Join(root, c.dir)
+		if got := code(cmd.Run()); got != c.code || !strings.Contains(out.String()+said.String(), c.want) {
+			t.Errorf("%s in %s: exit code %d, want %d and %q:\n%s%s", c.args, c.dir, got, c.code, c.want, out, said)
+		}
+	}
+}

@@ -100,11 +100,18 @@ func (c *call) have() (have map[string]bool, why map[string]error) {
 // files of the same name cannot share a folder: the second one is a usageError.
 func viewOf(c *call, file string, p *experiments.Plan) (store.View, error) {
 	own := store.View(filepath.Dir(file))
+	if own == "." { // the profile's folder has a name
+		dir, err := filepath.Abs(string(own))
+		if err != nil {
+			return "", err
+		}
+		own = store.View(dir)
+	}
 	if _, runs, err := own.Read(); filepath.Base(file) == filepath.Base(own.Question()) && err == nil && len(runs) > 0 {
 		return own + store.View(strings.TrimPrefix(p.Folder, p.Profile)), nil
 	}
 	v := c.machine().Store().View(p.Name, p.Folder)
-	other, _, err := v.Read()
+	other, err := v.Asked()
 	if err != nil || other == "" {
 		return v, nil // a damaged list is overwritten
 	}
