@@ -50,7 +50,7 @@ func TestImports(t *testing.T) {
 		"harness/weights":          "experiments experiments/dataset harness/data harness/data/photo harness/device harness/disk harness/model harness/state nets nets/compile nets/kernel nets/program",
 		"harness/train":            "experiments harness harness/data harness/device harness/lock harness/model harness/record harness/slurm harness/state harness/store harness/weights nets nets/program",
 		"harness/measure":          "experiments experiments/dataset harness harness/data harness/device harness/disk harness/model harness/record harness/store harness/train harness/weights nets",
-		"harness/sweep":            "experiments harness harness/data harness/device harness/disk harness/lock harness/measure harness/model harness/record harness/store harness/train nets",
+		"harness/sweep":            "experiments harness harness/data harness/device harness/disk harness/lock harness/measure harness/model harness/record harness/slurm harness/store harness/train nets",
 		"harness/predict":          "experiments harness/data harness/device harness/machine harness/model harness/record harness/store nets",
 		"harness/pages":            "experiments experiments/dataset harness/disk harness/record harness/store plots plots/report",
 		"harness/machine":          "experiments/dataset harness harness/data harness/data/photo harness/device harness/device/cpu harness/device/ref harness/device/xla harness/disk harness/limits harness/lock harness/store",

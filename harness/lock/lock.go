@@ -207,7 +207,10 @@ func takeAway(path, token string) error {
 	if h, err := Read(aside); err == nil && h.Token != token {
 		os.Link(aside, path) // if a third process was faster, Check tells the owner that its lock is lost
 	}
-	return os.Remove(aside)
+	if err := os.Remove(aside); err != nil && !errors.Is(err, fs.ErrNotExist) { // the new holder may have tidied up already
+		return err
+	}
+	return nil
 }
 
 func (s *Set) hold(path, token string) *Lock {

@@ -73,15 +73,20 @@ while [ -n "$woken" ]; do # wait also returns after a signal
 	code=$?
 done
 
+# The task's own name. Of one task SLURM_JOB_ID is the number of the array, and names all of its tasks.
+job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 again=
 case $code in
 75 | 138) again=yes ;; # the time limit was near; it has saved
 143) # preempted with time to save, unless Slurm ended the job itself
-	[ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" != RUNNING ] || again=yes ;;
+	[ "$(squeue --noheader --jobs="$job" --format=%T)" != RUNNING ] || again=yes ;;
 esac
 if [ -n "$again" ]; then
-	echo "requeued; it will resume from here"
-	scontrol requeue "$SLURM_JOB_ID"
+	if scontrol requeue "$job"; then
+		echo "requeued; it will resume from here"
+	else
+		echo "Slurm did not requeue $job: submit the question again, and it resumes from here" >&2
+	fi
 fi
 exit $code
 `

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -131,33 +132,41 @@ func TestScriptText(t *testing.T) {
 	}
 }
 
-// A task that ended before its time limit, or because it was preempted, is requeued; others are not.
-// Signals reach the program.
+// A task that ended before its time limit, or because it was preempted, is requeued; others are not, also
+// if SLURM_JOB_ID is the number of the whole array. Signals reach the program.
 func TestScriptRequeues(t *testing.T) {
 	waits := func(code string) string {
-		return "trap 'kill $!; exit " + code + "' USR1 TERM; echo begun; sleep 30 & wait"
+		return "trap 'kill $!; exit " + code + "' USR1 TERM; echo begun; sleep 30 >/dev/null & wait" // it does not hold the output
 	}
 	for name, c := range map[string]struct {
 		command string
 		signal  syscall.Signal // sent to the shell; 0 for none
 		state   string         // as squeue has it
+		refused bool           // by scontrol
 		code    int
 		again   bool
 	}{
-		"finished":                   {"exit 0", 0, "RUNNING", 0, false},
-		"failed":                     {"exit 1", 0, "RUNNING", 1, false},
-		"refused":                    {"exit 2", 0, "RUNNING", 2, false},
-		"time limit":                 {"exit 75", 0, "RUNNING", 75, true},
-		"warned":                     {waits("138"), syscall.SIGUSR1, "RUNNING", 138, true},
-		"warned, and just finished":  {waits("0"), syscall.SIGUSR1, "RUNNING", 0, false},
-		"preempted with time to end": {waits("143"), syscall.SIGTERM, "RUNNING", 143, true},
-		"cancelled, or requeued":     {waits("143"), syscall.SIGTERM, "COMPLETING", 143, false},
-		"cancelled, no answer":       {waits("143"), syscall.SIGTERM, "", 143, false},
-		"killed":                     {"kill -9 $$", 0, "RUNNING", 137, false},
+		"finished":                   {"exit 0", 0, "RUNNING", false, 0, false},
+		"failed":                     {"exit 1", 0, "RUNNING", false, 1, false},
+		"refused":                    {"exit 2", 0, "RUNNING", false, 2, false},
+		"time limit":                 {"exit 75", 0, "RUNNING", false, 75, true},
+		"time limit, not requeued":   {"exit 75", 0, "RUNNING", true, 75, true},
+		"warned":                     {waits("138"), syscall.SIGUSR1, "RUNNING", false, 138, true},
+		"warned, and just finished":  {waits("0"), syscall.SIGUSR1, "RUNNING", false, 0, false},
+		"preempted with time to end": {waits("143"), syscall.SIGTERM, "RUNNING", false, 143, true},
+		"cancelled, or requeued":     {waits("143"), syscall.SIGTERM, "COMPLETING", false, 143, false},
+		"cancelled, no answer":       {waits("143"), syscall.SIGTERM, "", false, 143, false},
+		"killed":                     {"kill -9 $$", 0, "RUNNING", false, 137, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := commands(t, map[string]string{"scontrol": "", "squeue": "echo " + c.state})
-			t.Setenv("SLURM_JOB_ID", "42")
+			scontrol := ""
+			if c.refused {
+				scontrol = "exit 1"
+			}
+			dir := commands(t, map[string]string{"scontrol": scontrol, "squeue": `case "$*" in *--jobs=17_3*) echo ` + c.state + " ;; *) echo RUNNING; echo RUNNING ;; esac"})
+			for name, value := range map[string]string{"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "3"} {
+				t.Setenv(name, value)
+			}
 			cmd := exec.Command("bash", batch(t, c.command).Path)
 			out, err := cmd.StdoutPipe()
 			if err != nil {
@@ -170,6 +179,10 @@ func TestScriptRequeues(t *testing.T) {
 				out.Read(make([]byte, len("begun\n")))
 				cmd.Process.Signal(c.signal)
 			}
+			text, err := io.ReadAll(out)
+			if err != nil {
+				t.Fatal(err)
+			}
 			var exit *exec.ExitError
 			if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
 				t.Fatal(err)
@@ -177,7 +190,10 @@ func TestScriptRequeues(t *testing.T) {
 			if got := cmd.ProcessState.ExitCode(); got != c.code {
 				t.Errorf("exit code %d, want %d", got, c.code)
 			}
-			if again := strings.Contains(calls(dir), "scontrol requeue 42"); again != c.again {
+			if said := strings.Contains(string(text), "requeued; it will resume"); said != (c.again && !c.refused) {
+				t.Errorf("said that it is requeued: %v", said)
+			}
+			if again := strings.Contains(calls(dir), "scontrol requeue 17_3\n"); again != c.again {
 				t.Errorf("requeued: %v, want %v; calls:\n%s", again, c.again, calls(dir))
 			}
 		})

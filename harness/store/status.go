@@ -139,7 +139,7 @@ func Held(f Folder, s Status) Status {
 	if s.Job != holder.Job {
 		s.Job, s.Restarts = holder.Job, 0 // it has the lock, and has not begun
 	}
-	if now().Sub(s.Seen) > silence {
+	if now().Sub(holder.Beating) > silence { // by the file system's clock; that of the holder may be ahead
 		s.State = Silent
 	}
 	return s

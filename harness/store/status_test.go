@@ -65,6 +65,10 @@ func TestStatuses(t *testing.T) {
 	restore := store.SetNow(func() time.Time { return time.Now().Add(time.Hour) })
 	status(store.Silent, store.Waiting)
 	restore()
+	written(t, sweeptest.At(dir, "plain-8-seed0").Record(), time.Now().Add(time.Hour)) // by a clock that is ahead
+	restore = store.SetNow(func() time.Time { return time.Now().Add(10 * time.Minute) })
+	status(store.Silent, store.Waiting)
+	restore()
 	old := time.Now().Add(-time.Hour) // the holder's clock is wrong
 	os.Chtimes(filepath.Join(string(sweeptest.At(dir, "plain-8-seed0")), "lock"), old, old)
 	written(t, sweeptest.At(dir, "plain-8-seed0").Record(), old)

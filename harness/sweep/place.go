@@ -4,6 +4,7 @@ package sweep
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"depthlab/experiments"
@@ -13,12 +14,15 @@ import (
 )
 
 // Place sets the precision of a plan's runs, and returns their folders in the store, by ID. With
-// precision auto it takes a precision in which the run is finished, else one in which it was begun,
-// else the device's best; if there are several, the device's best. precision is that of the command
+// precision auto it takes a precision in which the run is finished, else one in which it was begun; if
+// there are several, the device's best. Else it takes the one that the question's list has, so that
+// tasks on unlike machines share the runs; else the device's best. precision is that of the command
 // line, which replaces the file's; "" for none. checksum is that of the data.
 func Place(p *experiments.Plan, st store.Store, checksum string, info device.Info, precision string) map[string]store.Folder {
 	folders := map[string]store.Folder{}
-	for i := range p.Runs { // a run comes before those that extend it
+	_, listed, _ := st.View(p.Name, p.Folder).Read() // a damaged list is written anew
+	// A run comes before those that extend it.
+	for i := range p.Runs {
 		run := &p.Runs[i]
 		source := ""
 		if from, ok := folders[run.Source()]; ok {
@@ -37,6 +41,13 @@ func Place(p *experiments.Plan, st store.Store, checksum string, info device.Inf
 				run.Precision, best = candidate, found
 			}
 		}
+		if auto && best == store.Nothing {
+			for _, candidate := range byAuto {
+				if slices.Contains(listed, store.Entry{ID: run.ID, Run: at(candidate).Name()}) {
+					run.Precision = candidate
+				}
+			}
+		}
 		folders[run.ID] = at(run.Precision)
 	}
 	return folders
@@ -44,6 +55,9 @@ func Place(p *experiments.Plan, st store.Store, checksum string, info device.Inf
 
 // allPrecisions lists the precisions that a run may have.
 var allPrecisions = []string{string(device.FP32), string(device.TF32), string(device.BF16)}
+
+// byAuto lists the precisions that auto may choose.
+var byAuto = []string{string(device.FP32), string(device.BF16)}
 
 // Entries lists the runs of a plan, for its view.
 func Entries(p *experiments.Plan, folders map[string]store.Folder) (all []store.Entry) {

@@ -83,6 +83,30 @@ func TestPrecisionStays(t *testing.T) {
 	sweeptest.Same(t, dir, before)
 }
 
+// Tasks on unlike machines share runs with precision auto before any is begun: the question's list says in
+// which precision.
+func TestPrecisionShared(t *testing.T) {
+	for _, best := range []bool{true, false} {
+		s := sweeptest.NewSmall(t, t.TempDir())
+		place := func(bfloat16 bool, precision string) map[string]store.Folder {
+			for i := range s.Plan.Runs {
+				s.Plan.Runs[i].Precision = "auto" // Place sets it
+			}
+			return sweep.Place(s.Plan, s.View.Store(), s.Data.Checksum, device.Info{Bfloat16: bfloat16}, precision)
+		}
+		first := place(best, "")
+		if err := s.View.Write("test.yaml", sweep.Entries(s.Plan, first)); err != nil {
+			t.Fatal(err)
+		}
+		if second := place(!best, ""); !reflect.DeepEqual(second, first) {
+			t.Errorf("bf16 is best: %v; then on another machine %v, want %v", best, second, first)
+		}
+		if named := place(best, "tf32"); named["plain-8-seed0"] == first["plain-8-seed0"] {
+			t.Error("the list replaced a precision of the command line")
+		}
+	}
+}
+
 // Another interval of checkpoints is the same run.
 func TestSaveIsNoIdentity(t *testing.T) {
 	dir := t.TempDir()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"depthlab/harness/disk"
 	"depthlab/harness/lock"
 	"depthlab/harness/record"
+	"depthlab/harness/slurm"
 	"depthlab/harness/store"
 )
 
@@ -41,8 +43,8 @@ type Sweep struct {
 	Version  string                           // of the program
 
 	TensorBoard bool // also write event files
-	// Leave leaves runs to other processes that train them. Without it, Run waits for these
-	// processes, and takes a run over if its process dies.
+	// Leave leaves runs to other Slurm tasks of this question that train them. Run waits for all
+	// other processes, and takes a run over if its process dies.
 	Leave bool
 
 	devices pool
@@ -113,15 +115,15 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 	s.longestFirst(todo)
 	for round := 0; len(todo) > 0; round++ {
 		var elsewhere []int
-		unsure := 0 // number of those whose processes may be dead
+		wait := false // for one of them
 		err := s.round(ctx, todo, round, func(i int, skipped bool, err error) {
 			id := s.Plan.Runs[i].ID
 			var held *lock.HeldError
 			switch {
 			case errors.As(err, &held), errors.Is(err, lock.ErrLost), errors.Is(err, errEarly):
 				elsewhere = append(elsewhere, i)
-				if held != nil && !held.Alive {
-					unsure++
+				if !errors.Is(err, errEarly) && !s.leaves(held) {
+					wait = true
 				}
 				if round == 0 && !errors.Is(err, errEarly) {
 					s.say("%s: skipped for now: %v", id, err)
@@ -140,8 +142,8 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 			return before, failed, err
 		}
 		if len(elsewhere) == len(todo) {
-			if s.Leave && unsure == 0 {
-				s.say("Other processes train or measure the remaining %d of %d runs.", len(todo), len(s.Plan.Runs))
+			if s.Leave && !wait {
+				s.say("Other tasks train or measure the remaining %d of %d runs.", len(todo), len(s.Plan.Runs))
 				break
 			}
 			select {
@@ -152,6 +154,21 @@ func (s *Sweep) rounds(ctx context.Context) (before int, failed []error, err err
 		todo = elsewhere
 	}
 	return before, failed, nil
+}
+
+// leaves reports whether a run is left to the process that holds its lock: a living Slurm task of this
+// question. A process of another question does not measure what this one draws, nor train the runs that
+// begin as this run. held is nil if the holder is not known.
+func (s *Sweep) leaves(held *lock.HeldError) bool {
+	if !s.Leave || held == nil || !held.Alive {
+		return false
+	}
+	array, _, isTask := strings.Cut(held.Holder.Job, "_")
+	if own, _, _ := strings.Cut(slurm.This().ID, "_"); isTask && array == own {
+		return true
+	}
+	submitted, _ := slurm.Submissions(s.View.Slurm()) // Run waits for tasks of those that cannot be read
+	return isTask && slices.ContainsFunc(submitted, func(other slurm.Submission) bool { return other.Job == array })
 }
 
 // longestFirst sorts runs by decreasing work if several are trained at the same time, so that no

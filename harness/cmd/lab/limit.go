@@ -28,7 +28,7 @@ const codeTimeUp = 75
 func inTime(ctx context.Context, limit time.Duration, task bool) (context.Context, context.CancelFunc, error) {
 	until, reason := limit, fmt.Sprintf("--time %v", limit)
 	if job := slurm.This().ID; job != "" {
-		left, whole, limited, err := slurm.Left(ctx, os.Getenv("SLURM_JOB_ID"))
+		left, whole, limited, err := slurm.Left(ctx, job)
 		switch {
 		case err != nil:
 			say("warning: the end of job %s is not known (%v); training is saved only when Slurm sends a signal", job, err)

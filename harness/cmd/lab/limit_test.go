@@ -21,7 +21,7 @@ func slurmSays(t *testing.T, commands map[string]string) (dir string) {
 		tool(t, dir, name, "#!/bin/sh\necho \"$*\" >>'"+filepath.Join(dir, name+".calls")+"'\n"+text+"\n")
 	}
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
-	t.Setenv("SLURM_JOB_ID", "20")
+	t.Setenv("SLURM_JOB_ID", "17") // as for one task of each array
 	t.Setenv("SLURM_ARRAY_JOB_ID", "17")
 	t.Setenv("SLURM_ARRAY_TASK_ID", "2")
 	return dir
@@ -48,10 +48,14 @@ func TestInTime(t *testing.T) {
 		"squeue does not say":           {"exit 1", 0, true, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			calls := ""
 			if c.squeue != "" {
-				slurmSays(t, map[string]string{"squeue": c.squeue})
+				calls = filepath.Join(slurmSays(t, map[string]string{"squeue": c.squeue}), "squeue.calls")
 			}
 			ctx, stop, err := inTime(context.Background(), c.limit, c.task)
+			if calls != "" && !strings.Contains(readText(t, calls), "--jobs=17_2 ") {
+				t.Errorf("squeue was not asked for task 17_2:\n%s", readText(t, calls))
+			}
 			if err != nil {
 				var use usageError
 				if c.says == "" || !errors.As(err, &use) || !strings.Contains(err.Error(), c.says) {

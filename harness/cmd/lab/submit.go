@@ -29,6 +29,9 @@ Most sites need a partition, an account and, for questions that need one, a GPU 
 
 The tasks share the runs of the question: each trains runs that no other task trains. Before its
 time ends, or when it is preempted, a task saves and is requeued; later it resumes from there.
+A task reads FILE.yaml when it starts, also after it was requeued: an edit changes what it trains.
+With precision auto all tasks take what is best on this machine (bf16 for tasks with GPUs);
+--precision names another.
 The script and the logs are in results/NAME/PROFILE/slurm/; --dry-run prints the script.
 `
 
@@ -62,7 +65,7 @@ func submitQuestion(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	left := unfinished(q)
+	left, precisions := unfinished(q)
 	if left == 0 {
 		say("All %d runs are finished: ./run.sh plot %s draws them.", len(q.plan.Runs), files[0])
 		return nil
@@ -84,17 +87,20 @@ func submitQuestion(ctx context.Context, c *call) error {
 	if text := queued(ctx, q.view); text != "" {
 		say("%s: they share the runs with the new tasks", text)
 	}
-	return submitScript(ctx, q, script, left)
+	return submitScript(ctx, q, script, fmt.Sprintf("%d runs in %s", left, strings.Join(precisions, ", ")))
 }
 
-// unfinished counts the runs of the plan that are not finished.
-func unfinished(q question) (n int) {
+// unfinished counts the runs of the plan that are not finished, and lists their precisions.
+func unfinished(q question) (n int, precisions []string) {
 	for _, run := range q.plan.Runs {
 		if found, err := q.folders[run.ID].Find(); err != nil || found != store.Complete {
 			n++
+			if !slices.Contains(precisions, run.Precision) {
+				precisions = append(precisions, run.Precision)
+			}
 		}
 	}
-	return n
+	return n, precisions
 }
 
 // passedOn returns the words of a command line without submit's own options.
@@ -152,8 +158,9 @@ func jobScript(q question, c *call, file string, words, options []string, tasks 
 	}, nil
 }
 
-// submitScript writes the script, submits it, and then the job that draws the figures after it.
-func submitScript(ctx context.Context, q question, script slurm.Script, left int) error {
+// submitScript writes the script, submits it, and then the job that draws the figures after it. left
+// describes the runs that are not finished.
+func submitScript(ctx context.Context, q question, script slurm.Script, left string) error {
 	path, text := script.Path, []byte(script.Text())
 	err := disk.Create(path, text)
 	for errors.Is(err, fs.ErrExist) { // another submission in the same second
@@ -179,7 +186,7 @@ func submitScript(ctx context.Context, q question, script slurm.Script, left int
 	if err := now.Note(path); err != nil {
 		return err
 	}
-	say("job %s: %d tasks for %d runs", now.Job, now.Tasks, left)
+	say("job %s: %d tasks for %s", now.Job, now.Tasks, left)
 	if now.Plot, err = slurm.Submit(ctx, path, plotOptions(now.Job), []string{"plot"}, slow); err != nil {
 		say("warning: the job that draws the figures was not submitted; ./run.sh plot %s draws them: %v", q.File, err)
 	} else {

@@ -90,7 +90,7 @@ func TestSubmitAnswers(t *testing.T) {
 		scripts  int
 		noted    string // the jobs that are recorded beside the script
 	}{
-		"accepted": {map[string]string{"sbatch": accepts}, nil, 0, []string{"job 17: 2 tasks for 2 runs", "job 18: draws the figures"}, 1, "17 18 2"},
+		"accepted": {map[string]string{"sbatch": accepts}, nil, 0, []string{"job 17: 2 tasks for 2 runs in fp32", "job 18: draws the figures"}, 1, "17 18 2"},
 		"no Slurm": {nil, nil, 1, []string{"sbatch: executable file not found", "on a machine of the cluster run: sbatch '"}, 1, ""},
 		"refused": {map[string]string{"sbatch": "echo 'sbatch: error: Invalid account or account/partition combination specified' >&2; exit 1"}, nil, 1,
 			[]string{"Invalid account or account/partition", "nothing was submitted; the script is "}, 1, ""},
