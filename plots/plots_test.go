@@ -1066,10 +1066,24 @@ func TestThinKeepsTheExtremes(t *testing.T) {
 	}
 }
 
-func TestMergeDropsStepsThatSomeSeedsLack(t *testing.T) {
-	got := merge([][]record.Point{{{Step: 10, Error: 1}, {Step: 20, Error: 3}}, {{Step: 10, Error: 2}}})
-	if len(got) != 1 || got[0] != (point{10, 1.5, 1, 2}) {
-		t.Error(got)
+// Seeds are averaged in the steps that all reach, also if they were tested at other steps.
+func TestMerge(t *testing.T) {
+	short := [][]record.Point{{{Step: 10, Error: 1}, {Step: 20, Error: 3}}, nil, {{Step: 10, Error: 2}}}
+	other := [][]record.Point{{{Step: 10, Error: 4}, {Step: 20, Error: 2}, {Step: 40, Error: 1}}, {{Step: 5, Error: 9}, {Step: 15, Error: 5}, {Step: 40, Error: 3}}}
+	for _, c := range []struct {
+		curves [][]record.Point
+		want   []point
+	}{
+		{nil, nil}, {[][]record.Point{nil}, nil},
+		{short, []point{{10, 1.5, 1, 2}}},
+		{other, []point{{10, 5.5, 4, 7}, {15, 4, 3, 5}, {20, 3.3, 2, 4.6}, {40, 2, 1, 3}}},
+	} {
+		got := merge(c.curves)
+		if !slices.EqualFunc(got, c.want, func(a, b point) bool {
+			return a.step == b.step && math.Abs(a.mean-b.mean)+math.Abs(a.lo-b.lo)+math.Abs(a.hi-b.hi) < 1e-9
+		}) {
+			t.Errorf("%v: got %v, want %v", c.curves, got, c.want)
+		}
 	}
 }
 

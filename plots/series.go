@@ -3,7 +3,8 @@
 package plots
 
 import (
-	"sort"
+	"math"
+	"slices"
 
 	"depthlab/harness/record"
 )
@@ -14,30 +15,45 @@ type point struct {
 	mean, lo, hi float64
 }
 
-// merge makes one curve of the curves of several seeds. It leaves out points that some
-// seeds lack, because the mean would jump there.
+// merge makes one curve of the curves of several seeds, in the steps that all of them reach. At a
+// step at which a seed has no point, such as a test at other intervals, its value is interpolated.
 func merge(curves [][]record.Point) []point {
-	at := map[int][]float64{}
-	most := 0
+	curves = slices.DeleteFunc(slices.Clone(curves), func(c []record.Point) bool { return len(c) == 0 })
+	if len(curves) == 0 {
+		return nil
+	}
+	var steps []int
+	first, last := 0, math.MaxInt
 	for _, c := range curves {
 		for _, p := range c {
-			at[p.Step] = append(at[p.Step], p.Error)
-			most = max(most, len(at[p.Step]))
+			steps = append(steps, p.Step)
 		}
+		first, last = max(first, c[0].Step), min(last, c[len(c)-1].Step)
 	}
+	slices.Sort(steps)
 	var ps []point
-	for step, xs := range at {
-		if len(xs) < most {
+	for _, step := range slices.Compact(steps) {
+		if step < first || step > last {
 			continue
 		}
-		p := point{step: float64(step), mean: mean(xs), lo: xs[0], hi: xs[0]}
-		for _, x := range xs {
-			p.lo, p.hi = min(p.lo, x), max(p.hi, x)
+		var xs []float64
+		for _, c := range curves {
+			xs = append(xs, errorAt(c, step))
 		}
-		ps = append(ps, p)
+		ps = append(ps, point{float64(step), mean(xs), slices.Min(xs), slices.Max(xs)})
 	}
-	sort.Slice(ps, func(i, j int) bool { return ps[i].step < ps[j].step })
 	return ps
+}
+
+// errorAt is the error of a curve at a step between its first and last, interpolated between its
+// points.
+func errorAt(c []record.Point, step int) float64 {
+	i, exact := slices.BinarySearchFunc(c, step, func(p record.Point, step int) int { return p.Step - step })
+	if exact {
+		return c[i].Error
+	}
+	a, b := c[i-1], c[i]
+	return a.Error + (b.Error-a.Error)*float64(step-a.Step)/float64(b.Step-a.Step)
 }
 
 // thin divides the x axis into n equal columns and keeps the lowest and the highest point
