@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,6 +153,9 @@ func (o EvalOptions) pictureSet(w *File, arch nets.Arch) (set data.Set, side int
 		set.Size, set.Channels, set.Classes = w.Info.Size, w.Info.Channels, w.Info.Classes
 	} else if fc := w.Tensors["fc.bias"]; fc != nil && len(fc.Shape) == 1 {
 		set.Classes = fc.Shape[0]
+		if pixels := len(w.Input.Mean) / set.Channels; pixels > 0 { // an exported file, with a mean image
+			set.Size = int(math.Sqrt(float64(pixels)))
+		}
 	}
 	switch {
 	case set.Channels != 3:

@@ -17,6 +17,7 @@ import (
 	"depthlab/harness/device"
 	"depthlab/harness/device/devicetest"
 	"depthlab/harness/device/ref"
+	"depthlab/harness/state"
 	"depthlab/nets"
 )
 
@@ -109,7 +110,19 @@ func TestPictures(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("no picture"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Export(path, foreign); err != nil {
+	exported := filepath.Join(dir, "net.safetensors")
+	if _, _, err := Export(path, exported); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Pictures(EvalOptions{Net: "resnet-8", Weights: exported, Precision: device.FP32}, []string{picture}, nil, ref.New())
+	if err != nil || !slices.Equal(again.Of(0), got.Of(0)) {
+		t.Errorf("exported: %v, %v; want %v", again, err, got.Of(0))
+	}
+	plain, err := state.ReadFile(exported)
+	if err == nil {
+		err = state.WriteFile(foreign, nil, plain.Tensors)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ weights, picture, want string }{
