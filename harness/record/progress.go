@@ -79,9 +79,10 @@ const (
 
 // NewProgress shows a bar on out if out is a terminal that can move its cursor, else
 // plain lines. Plain lines also go to log, which may be nil. Errors of writing to either
-// are ignored.
-func NewProgress(out Terminal, log io.Writer) *Progress {
-	p := &Progress{Every: 15 * time.Second, now: time.Now}
+// are ignored. now is the clock of speeds and of the time left: one that stands while the process is
+// stopped (train.Now).
+func NewProgress(out Terminal, log io.Writer, now func() time.Time) *Progress {
+	p := &Progress{Every: 15 * time.Second, now: now}
 	if log != nil {
 		p.lines = append(p.lines, log)
 	}

@@ -466,7 +466,7 @@ func TestProgressOnAFileWritesLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	p := NewProgress(f, nil)
+	p := NewProgress(f, nil, time.Now)
 	p.Every = 0
 	play(p)
 	got, _ := os.ReadFile(f.Name())

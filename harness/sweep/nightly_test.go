@@ -44,7 +44,7 @@ func TestSoakSteps(t *testing.T) {
 		if logged++; logged == 200 {
 			before = used(t)
 		}
-	}))
+	}), time.Now)
 	s.Progress.Every = 0
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)

@@ -48,6 +48,10 @@ var awakeTime = sync.OnceValue(func() func() time.Duration {
 	return func() time.Duration { return a.update(time.Now()) }
 })
 
+// Now is the time by a clock that stands while this process is stopped or the machine sleeps. Only
+// differences of its times mean something.
+func Now() time.Time { return time.Unix(0, 0).Add(awakeTime()()) }
+
 // stopwatch counts training time, without tests and saving, and the part of it in which the
 // device waited for photos. A lap is the time between two "train" events.
 type stopwatch struct {

@@ -30,6 +30,7 @@ import (
 	"depthlab/harness/slurm"
 	"depthlab/harness/store"
 	"depthlab/harness/sweep"
+	"depthlab/harness/train"
 	"depthlab/plots"
 )
 
@@ -489,7 +490,7 @@ func runQuestion(ctx context.Context, c *call) (err error) {
 		Plan: q.plan, File: q.File, Folders: q.folders, View: q.view, Data: src, Device: dev, Version: version,
 		Open:   func(place int) (device.Device, error) { return validated(o.device.open(m, places[place])) },
 		Places: len(places), Jobs: *o.jobs, Leave: *task,
-		Progress: record.NewProgress(messages, log), TensorBoard: *o.board,
+		Progress: record.NewProgress(messages, log, train.Now), TensorBoard: *o.board,
 		Say: func(format string, args ...any) {
 			say(format, args...)
 			fmt.Fprintf(log, format+"\n", args...)

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"depthlab/experiments"
 	"depthlab/harness"
@@ -58,7 +59,7 @@ func New(t *testing.T, text, dir string, dev device.Device, precision string) *s
 	t.Cleanup(func() { null.Close() })
 	return &sweep.Sweep{
 		Plan: q.Plans[0], View: Asked(dir), Data: data.Preview(100, 20), Device: dev,
-		Progress: record.NewProgress(null, nil), Say: t.Logf, Version: "test",
+		Progress: record.NewProgress(null, nil, time.Now), Say: t.Logf, Version: "test",
 	}
 }
 
