@@ -4,7 +4,6 @@ package store
 
 import (
 	"archive/zip"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +12,10 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
+	"depthlab/experiments"
 	"depthlab/harness/disk"
 	"depthlab/harness/record"
 	"depthlab/harness/state"
@@ -262,16 +263,15 @@ func checkRun(f Folder) error {
 // agrees fails if the store has another question of that name, or other runs of that question, such
 // as in another precision: its list would name the packed ones instead.
 func agrees(packed, own View) error {
-	theirs, err := os.ReadFile(packed.Question())
+	theirs, err := Load(packed)
 	if err != nil {
 		return err
 	}
-	ours, err := os.ReadFile(own.Question())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err == nil && !bytes.Equal(ours, theirs) {
-		return fmt.Errorf("%s is another question of the same name; --into FOLDER unpacks elsewhere", own.Question())
+	if _, err := os.Stat(own.Question()); err == nil { // its text may be of another version
+		ours, err := Load(own)
+		if err != nil || !slices.Equal(hashes(ours), hashes(theirs)) {
+			return fmt.Errorf("%s is another question of the same name; --into FOLDER unpacks elsewhere", own.Question())
+		}
 	}
 	_, listed, err := own.Read()
 	if err != nil {
@@ -292,6 +292,16 @@ func agrees(packed, own View) error {
 		}
 	}
 	return nil
+}
+
+// hashes are the hashes of a question's runs.
+func hashes(q *experiments.Question) (all []string) {
+	for _, p := range q.Plans {
+		for _, run := range p.Runs {
+			all = append(all, run.Hash())
+		}
+	}
+	return all
 }
 
 // relative takes the temporary folder out of what an error says.
