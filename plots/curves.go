@@ -43,7 +43,7 @@ func trainingCurves(title string, nets []*net) (*figure, error) {
 	x := iterations(end)
 	yMax := errorTop(drawn, end)
 	y := axis{label: "error (%)", max: yMax, ticks: ticks(0, yMax, 6, 1)}
-	paper := comparable(nets) && slices.ContainsFunc(drawn, func(l *line) bool {
+	paper := paperRecipe(nets) && slices.ContainsFunc(drawn, func(l *line) bool {
 		train, test := paperCurve(l.net)
 		return len(train)+len(test) > 0
 	})

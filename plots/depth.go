@@ -29,7 +29,7 @@ func errorByDepth(title string, nets []*net) (*figure, error) {
 	}
 	x, place := depthAxis(done, fs)
 	fig := &figure{title: title, notes: notes(done, leftOut(nets, (*net).openRuns))}
-	fromPaper, cited := comparable(done), false
+	fromPaper, cited := paperRecipe(done), false
 	for _, k := range []struct {
 		heading string
 		of      func(*record.RunRecord) (float64, bool)

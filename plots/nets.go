@@ -224,9 +224,9 @@ func conditions(nets []*net) string {
 	return capital(strings.Join(parts, "; ")) + "."
 }
 
-// comparable reports whether the paper's errors can be drawn beside those of the runs: their
-// recipe is the paper's, but the device, the precision or the copy of the data may be others.
-func comparable(nets []*net) bool {
+// paperRecipe reports whether the recipe of all runs is the paper's, so that its errors can be drawn
+// beside theirs. The device, the precision and the copy of the data may be others.
+func paperRecipe(nets []*net) bool {
 	for _, n := range nets {
 		for _, r := range n.shown() {
 			recipe := func(caveat string) bool {
@@ -258,7 +258,7 @@ func caveat(nets []*net) string {
 	if len(all) == 0 {
 		return "Not the paper's recipe."
 	}
-	if comparable(nets) {
+	if paperRecipe(nets) {
 		return "The paper's recipe, but: " + strings.Join(all, "; ") + "."
 	}
 	return "Not the paper's recipe: " + strings.Join(all, "; ") + "."

@@ -49,7 +49,7 @@ func (r *Reporter) Page(q Question, records []*record.RunRecord, epoch func(id s
 		return p, err
 	}
 	p.Conditions, p.Caveat, p.Meaning = conditions(nets), caveat(nets), columnsMean(nets)
-	p.Plot.Paper = comparable(nets)
+	p.Plot.Paper = paperRecipe(nets)
 	color, fs := palette(nets), familiesOf(nets)
 	columns := columnsFor(nets)
 	now := map[string]known{}

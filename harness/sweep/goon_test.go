@@ -319,10 +319,10 @@ func TestKeep(t *testing.T) {
 	if best, every := store.Best.Steps(whole), store.Every.Steps(whole); !slices.Equal(best, []int{lowest.Step}) || !slices.Equal(every, []int{3}) {
 		t.Errorf("the best weights of steps %v and others of %v, want %d and 3", best, every, lowest.Step)
 	}
-	if got := weights.ChosenBy(store.Best.File(whole, lowest.Step)); got != "validation" {
+	if got := weights.ReadAbout(store.Best.File(whole, lowest.Step)).ChosenBy; got != "validation" {
 		t.Errorf("chosen by the %s set", got)
 	}
-	if weights.ChosenBy(whole.Weights()) != "" || !bytes.Equal(content(t, whole.Weights()), content(t, without.Weights())) {
+	if weights.ReadAbout(whole.Weights()).ChosenBy != "" || !bytes.Equal(content(t, whole.Weights()), content(t, without.Weights())) {
 		t.Error("keeping weights changed the last ones")
 	}
 	dir := t.TempDir()

@@ -35,7 +35,7 @@ func TestEval(t *testing.T) {
 		t.Errorf("%v %% of %d images wrong, the record says %v %%", r.Top1Error, r.Images, want)
 	}
 	exported := filepath.Join(dir, "net.safetensors")
-	if _, _, err := weights.Export(file, exported); err != nil || !weights.Normalised(exported) {
+	if _, _, err := weights.Export(file, exported); err != nil || !weights.ReadAbout(exported).Normalised {
 		t.Fatal(err)
 	}
 	if again, err := weights.Eval(weights.EvalOptions{Net: "resnet-8", Weights: exported, Set: "test", Batch: 8}, s.Data, ref.New()); err != nil || again.Loss != r.Loss || again.Top1Error != r.Top1Error {

@@ -203,37 +203,21 @@ func listed(what string, names []string) string {
 	return text
 }
 
-// ChosenBy is the set of images by whose error the weights of a file were chosen as the best of
-// their run; "" for the last weights, or for PyTorch's files.
-func ChosenBy(path string) string {
-	w, err := Read(path)
-	if err != nil || w.Info == nil {
-		return ""
-	}
-	return w.Info.ChosenBy
+// About is what a file of weights says of itself.
+type About struct {
+	Info            // zero in PyTorch's files
+	Normalised bool // it has a normalisation of images
 }
 
-// Normalised reports whether the file has a normalisation of images.
-func Normalised(path string) bool {
+// ReadAbout returns what a file says of itself; nothing if it cannot be read.
+func ReadAbout(path string) (a About) {
 	w, err := Read(path)
-	return err == nil && w.Input.Mean != nil
-}
-
-// DataOf is the data set on which weights were trained, and the size of its images; "" and 0 if the
-// file does not say.
-func DataOf(path string) (name string, size int) {
-	w, err := Read(path)
-	if err != nil || w.Info == nil {
-		return "", 0
+	if err != nil {
+		return a
 	}
-	return w.Info.Data, w.Info.Size
-}
-
-// ClassNames are the names of the classes that a file of weights records; nil for none.
-func ClassNames(path string) []string {
-	w, err := Read(path)
-	if err != nil || w.Info == nil {
-		return nil
+	if w.Info != nil {
+		a.Info = *w.Info
 	}
-	return w.Info.Names
+	a.Normalised = w.Input.Mean != nil
+	return a
 }

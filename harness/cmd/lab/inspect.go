@@ -248,17 +248,17 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if !slices.Contains(weights.Crops, o.Crops) {
 		return usage("--crops %q: expected %s", o.Crops, strings.Join(weights.Crops, ", "))
 	}
+	about := weights.ReadAbout(o.Weights)
 	if *more.images != "" {
-		set, _ := weights.DataOf(o.Weights)
-		return evalPictures(c, o, flags, append([]string{*more.images}, files...), cmp.Or(*name, set))
+		return evalPictures(c, o, flags, append([]string{*more.images}, files...), cmp.Or(*name, about.Data), about.Names)
 	}
 	m := c.machine()
-	trained, size := weights.DataOf(o.Weights)
-	if !dataset.Of(trained).Photos {
+	size := about.Size
+	if !dataset.Of(about.Data).Photos {
 		size = 224
 	}
 	if *name == "" {
-		*name = trained
+		*name = about.Data
 	}
 	if found := data.In(m.DataDir); *name == "" && m.DataDir != "" && len(found) > 0 {
 		*name = found[0].Name
@@ -269,10 +269,10 @@ func evalWeights(ctx context.Context, c *call) (err error) {
 	if c.dataDir != "" && dataset.Of(*name).Made() {
 		return usage("--data %s: the weights are tested on %s, which is generated; choose other data with --set-name, or leave --data out", c.dataDir, *name)
 	}
-	if o.Mean == nil && !weights.Normalised(o.Weights) {
+	if o.Mean == nil && !about.Normalised {
 		say("warning: %s has no normalisation, so the paper's is used: the mean image of the training set is subtracted from pixels of 0 to 255; --mean and --std give another", o.Weights)
 	}
-	if weights.ChosenBy(o.Weights) == o.Set {
+	if about.ChosenBy == o.Set {
 		say("warning: these weights were chosen as the best on the %s set, so their error on it is biased downwards", o.Set)
 	}
 	dev, err := flags.open(m, nil)

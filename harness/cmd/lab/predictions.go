@@ -203,8 +203,8 @@ type likelihood struct {
 }
 
 // evalPictures prints the likeliest classes of pictures. set is the data set whose class names
-// apply.
-func evalPictures(c *call, o weights.EvalOptions, flags deviceFlags, files []string, set string) (err error) {
+// apply, recorded are those in the file of weights; nil for none.
+func evalPictures(c *call, o weights.EvalOptions, flags deviceFlags, files []string, set string, recorded []string) (err error) {
 	if err := c.refuse("--images is tested instead of a data set", "data", "set", "crops", "scores", "by-class", "predictions", "batch"); err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func evalPictures(c *call, o weights.EvalOptions, flags deviceFlags, files []str
 	if err != nil {
 		return usageError{err}
 	}
-	names := classNames(set, weights.ClassNames(o.Weights), p.Classes)
+	names := classNames(set, recorded, p.Classes)
 	all := []pictureResult{}
 	for i, file := range files {
 		r := pictureResult{File: file}

@@ -100,14 +100,14 @@ func (c *call) have() (have map[string]bool, why map[string]error) {
 // go to the same folder, or with changes of the command line to one beside it. Two different
 // files of the same name cannot share a folder: the second one is a usageError.
 func viewOf(c *call, file string, p *experiments.Plan) (store.View, error) {
-	own := store.View(filepath.Dir(file))
-	if own == "." { // the profile's folder has a name
-		dir, err := filepath.Abs(string(own))
-		if err != nil {
+	dir := filepath.Dir(file)
+	if name := filepath.Base(dir); name == "." || name == ".." { // a folder beside it has the name, and more
+		var err error
+		if dir, err = filepath.Abs(dir); err != nil {
 			return "", err
 		}
-		own = store.View(dir)
 	}
+	own := store.View(dir)
 	if _, runs, err := own.Read(); filepath.Base(file) == filepath.Base(own.Question()) && err == nil && len(runs) > 0 {
 		return own + store.View(strings.TrimPrefix(p.Folder, p.Profile)), nil
 	}

@@ -151,7 +151,7 @@ func (d *Device) Info() device.Info {
 // mostJobs is how many nets are trained at the same time if there are enough threads. Threads
 // that compute different nets do not wait for each other: two nets on two threads train 1.1
 // (ResNet-20) to 1.4 times (nets of the preview) as fast as one after the other. More nets need
-// more memory, and each of them takes longer. With oneDNN it is one net, since sessions take turns.
+// more memory, and each of them takes longer. With AMX it is one net: sessions with oneDNN take turns.
 const mostJobs = 4
 
 func infoOf(d *Device) device.Info {
