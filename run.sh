@@ -199,15 +199,10 @@ onednn() { want has_onednn "oneDNN (39 MB)" onednn "$here/harness/device/cpu/whe
 # mentions PATTERN ARGUMENTS: an argument, or a file that it names, has the pattern.
 mentions() { [ $# -gt 1 ] && { [[ ${*:2} =~ $1 ]] || grep -qsE -- "$1" "${@:2}"; }; }
 
-photos='^ *data: *imagenet'
-
-# oneDNN is only used in bf16, on CPUs with instructions for it. With AVX512-BF16 but no AMX it makes
-# only bottlenecks and nets for photos faster. When preparing for other machines, they may have AMX.
+# oneDNN is only used in bf16, on CPUs with AMX. When preparing for other machines, they may have it.
 onednn_if_used() {
-	local flags=amx_bf16
-	if mentions "$photos|bottleneck" "$@"; then flags="$flags|avx512_bf16"; fi
 	if [ "${DEPTHLAB_ONEDNN_KERNELS:-}" = library ] || [ -n "${preparing:-}" ] ||
-		{ [ "${DEPTHLAB_CPU:-avx512}" = avx512 ] && grep -qsE "$flags" /proc/cpuinfo; }; then
+		{ [ "${DEPTHLAB_CPU:-avx512}" = avx512 ] && grep -qs amx_bf16 /proc/cpuinfo; }; then
 		onednn
 	fi
 }
@@ -330,13 +325,13 @@ test)
 	fi
 	case ${1:-} in
 	*.yaml | *.yml | run | plan | eval | step | bench | prepare | submit)
-		onednn_if_used "$@"
+		onednn_if_used
 		[[ " $* " =~ \ --device[=\ ](cpu|onednn|ref)\  ]] || [ "$(driver)" -eq 0 ] || xla
 		;;
 	doctor) onednn_if_used ;;
 	esac
 	# Photos are also read with these options.
-	if [[ " $* " == *" --crops"* || " $* " == *" --loader"* ]] || mentions "$photos" "$@"; then
+	if [[ " $* " == *" --crops"* || " $* " == *" --loader"* ]] || mentions '^ *data: *imagenet' "$@"; then
 		turbojpeg
 	fi
 	case "$* " in

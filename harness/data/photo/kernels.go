@@ -24,7 +24,7 @@ func (k kernels) acrossRows(dst, src []uint8, pitch int, t *taps, left int) {
 	pixels := len(t.offset)
 	task := acrossTask{start(dst), start(src), start(t.offset), start(t.weight),
 		int64(len(dst) / (4 * pixels)), int64(pitch), int64(pixels), int64(t.n), int64(left)}
-	ckernel.Call(k.across, unsafe.Pointer(&task))
+	ckernel.Call(k.across, unsafe.Pointer(&task), 0)
 }
 
 type downTask struct {
@@ -35,7 +35,7 @@ type downTask struct {
 // downRow computes the same as downGo. It reads and writes up to 31 bytes after a row.
 func (k kernels) downRow(dst, src []uint8, pitch int, weight []int16) {
 	task := downTask{start(dst), start(src), start(weight), int64(len(dst)), int64(len(weight)), int64(pitch)}
-	ckernel.Call(k.down, unsafe.Pointer(&task))
+	ckernel.Call(k.down, unsafe.Pointer(&task), 0)
 }
 
 // leastSplit is the least number of pixels that splitRow takes.
@@ -53,7 +53,7 @@ func (k kernels) splitRow(r, g, b, src []uint8, shift [3]int) {
 	for i, s := range shift {
 		task.add[i], task.subtract[i] = uint8(min(max(s, 0), 255)), uint8(min(max(-s, 0), 255))
 	}
-	ckernel.Call(k.split, unsafe.Pointer(&task))
+	ckernel.Call(k.split, unsafe.Pointer(&task), 0)
 }
 
 func start[T any](s []T) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(s)) }

@@ -1,5 +1,5 @@
 // Package cpu computes Programs on a CPU with kernels of its own and, in bfloat16 on CPUs with
-// instructions for it, with those of the library oneDNN. Activations keep one layout, in
+// AMX, with those of the library oneDNN. Activations keep one layout, in
 // float32 or bfloat16, from the first convolution to the pool. Parameters, optimizer state,
 // statistics and the loss are float32 in plain order. Instructions that take little time are
 // computed by their definitions in Go.
@@ -8,12 +8,12 @@
 package cpu
 
 import (
+	"cmp"
+	"os"
 	"runtime"
-	"slices"
 
 	"depthlab/harness/device"
 	"depthlab/nets/kernel"
-	"depthlab/nets/program"
 )
 
 const name = "cpu"
@@ -25,6 +25,7 @@ type Device struct {
 	threads int
 	halves  *Device          // the device that computes bfloat16 with oneDNN; nil if there is none, or if it is this device
 	team    *team            // runs kernels; nil with oneDNN, whose own team runs them
+	shares  []share          // of the kernel that runs, for each thread
 	lib     *library         // nil without oneDNN
 	thread  *thread          // calls oneDNN; nil without it
 	engine  uintptr          // oneDNN's
@@ -35,8 +36,8 @@ type Device struct {
 }
 
 // Open opens the device with a number of threads, 0 for one on each CPU. library is the path
-// of oneDNN (see Find), "" for none. oneDNN is used beside our kernels for bfloat16 where it
-// helps, or for everything if EnvKernels is "library".
+// of oneDNN (see Find), "" for none. oneDNN is used beside our kernels for bfloat16 with AMX, or
+// for everything if EnvKernels is "library".
 func Open(library string, threads int) (device.Device, error) {
 	if err := Missing(); err != nil {
 		return nil, err
@@ -45,7 +46,7 @@ func Open(library string, threads int) (device.Device, error) {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	d := &Device{cpu: processor{device.CPU()}, isa: isa, threads: threads, descs: map[string]*desc{}}
+	d := &Device{cpu: processor{device.CPU()}, isa: isa, threads: threads, shares: make([]share, threads), descs: map[string]*desc{}}
 	if library == "" && libraryAlone() {
 		return nil, &device.UnsupportedError{Device: name, What: EnvKernels + "=library without the library oneDNN",
 			Hint: "set " + EnvLibrary + " to the path of a " + soname}
@@ -58,7 +59,7 @@ func Open(library string, threads int) (device.Device, error) {
 	}
 	if library != "" && hasBfloat16(d) {
 		halves := *d
-		halves.descs = map[string]*desc{}
+		halves.descs, halves.shares = map[string]*desc{}, make([]share, threads)
 		if err := halves.openLibrary(library); err != nil {
 			return nil, err
 		}
@@ -124,28 +125,19 @@ func (d *Device) each(n int, f func(i int)) func() {
 	}
 }
 
-// helps reports whether the library makes programs faster in bfloat16: with AMX all, else those
-// with other convolutions than 3x3, of bottlenecks and photos (1.5 times). A few projections with
-// stride 2 do not count: nets of 3x3 convolutions are as fast without the library.
-func (d *Device) helps(p device.Programs) bool {
-	other := func(i program.Instr) bool {
-		k, is := i.Kernel.(kernel.Conv)
-		return is && (k.Size > 3 || k.Size == 1 && k.Stride == 1)
-	}
-	return d.cpu.amx() || slices.ContainsFunc(p.All(), func(p *program.Program) bool { return slices.ContainsFunc(p.Code, other) })
+// helps reports whether oneDNN computes bfloat16 beside our kernels: with AMX, for which there are
+// no kernels here, or if a layout is asked for. Without AMX it is not faster.
+func (d *Device) helps(layout string) bool {
+	return d.halves != nil && (d.cpu.amx() || cmp.Or(layout, os.Getenv(EnvLayout)) != "")
 }
 
 // Info describes the machine; a session adds precision and layout, and has no library if none
 // computes.
 func (d *Device) Info() device.Info {
-	if d.halves == nil {
-		return infoOf(d)
+	if d.helps("") {
+		return infoOf(d.halves)
 	}
-	i := infoOf(d.halves)
-	if !d.cpu.amx() { // oneDNN computes few nets
-		i.Jobs = infoOf(d).Jobs
-	}
-	return i
+	return infoOf(d)
 }
 
 // mostJobs is how many nets are trained at the same time if there are enough threads. Threads
@@ -196,11 +188,10 @@ func (d *Device) Remark() string {
 	switch {
 	case d.lib != nil && libraryAlone():
 		return "all kernels are oneDNN's, because " + EnvKernels + "=library; our own are up to twice as fast"
+	case d.helps(""):
+		return "our own kernels for avx512; in bf16 oneDNN's, too"
 	case d.halves != nil:
-		if d.cpu.amx() {
-			return "our own kernels for avx512; in bf16 oneDNN's, too"
-		}
-		return "our own kernels for avx512; in bf16 oneDNN's, too, for bottlenecks and photos"
+		return "our own kernels for avx512; oneDNN is not used, because without AMX it is not faster"
 	}
 	return "our own kernels for " + d.isa + "; no library is needed"
 }

@@ -13,7 +13,7 @@ import (
 // struct). Lengths are in bytes. x is the operand whose windows are read; y is the result,
 // or dy of directGradWeight.
 type directTask struct {
-	next, count, threads                       int64 // pieces taken, pieces, threads that have begun
+	shared
 	x, y, w, table, scratch                    uintptr
 	threadScratch                              int64
 	images, group                              int64 // images; images in a piece
@@ -21,11 +21,13 @@ type directTask struct {
 	xImage, xRow, xBlock, yImage, yRow, yBlock int64 // strides; those of x after it is laid out
 	blocks, outBlocks                          int64
 	together                                   int64 // input blocks that are computed for all outputs before the next ones
-	step                                       int64 // stride between the numbers of a run
+	step                                       int64 // stride between the numbers (or pairs) of a run
+	stored                                     int64 // bytes of a pixel of a block in x
 	planes, plane                              int64 // planes of x that are interleaved; bytes of a pixel of one
 	height, line, width, skip, pixel           int64 // x before it is laid out: rows, bytes of a row; width pixels, every skip-th, are laid out
 	before, stride                             int64
 	laidRows, laidRow                          int64 // rows of a laid out band, and bytes of each; 0 if x is read in place
+	taps, columns                              int64 // of pairGradWeight: taps in a row of the window, pixels in a row of dy
 	chunk                                      int64 // size of the sums of a chunk
 	parts                                      int64
 	part                                       [4]directPart
@@ -35,7 +37,7 @@ type directTask struct {
 type directPart struct {
 	weights, table  int64 // offsets: in w (bytes), in the table (pixels)
 	pixels          int64 // pixels of y in a whole piece
-	from, rows, run int64 // window: offset from the corner in bytes, rows, numbers in a row
+	from, rows, run int64 // window: offset from the corner in bytes, rows, numbers (or pairs) in a row
 }
 
 const (
@@ -49,21 +51,29 @@ const (
 // source is the operand whose windows are read.
 type source struct {
 	shape         kernel.Shape
-	blocks, pixel int64 // blocks of channels; bytes of a pixel of a block
+	blocks        int64 // blocks of channels
+	pixel, stored int64 // bytes of a pixel of a block: laid out, in memory
+	pairs         int64 // numbers that are multiplied together: 2 bfloat16, or 1 float32
 	planes, plane int64 // planes that are interleaved to blocks first; bytes of a pixel of one
 	differs       bool  // from x in memory: x must be laid out
 }
 
-// lanes is the number of channels in a block.
-func (s source) lanes() int { return int(s.pixel / 4) }
+// lanes is the number of channels in a block, steps the products of their numbers (or pairs) with
+// 16 outputs.
+func (s source) lanes() int   { return int(s.pixel * s.pairs / 4) }
+func (s source) steps() int64 { return s.pixel / 4 }
 
 // sourceOf describes an activation of shape s: in blocks of channels, or in planes of single
-// channels if it does not fit the layout. bfloat16 is laid out as float32.
-func sourceOf(c *compiler, s kernel.Shape) source {
+// channels if it does not fit the layout. bfloat16 is laid out as float32 unless it is multiplied
+// in pairs; then a zero is added to an odd number of planes.
+func sourceOf(c *compiler, s kernel.Shape, pairs int64) source {
+	number, differs := 4/pairs, c.dtype == bf16 && pairs == 1
 	if c.layout.fits(s) {
-		return source{s, int64(s[1] / c.own.lanes), c.own.pixel(), 1, c.own.stored(), c.dtype == bf16}
+		lanes := int64(c.own.lanes)
+		return source{s, int64(s[1]) / lanes, lanes * number, c.own.stored(), pairs, 1, c.own.stored(), differs}
 	}
-	return source{s, 1, int64(s[1]) * 4, int64(s[1]), int64(c.own.number), s[1] > 1 || c.dtype == bf16}
+	planes, stored := int64(s[1]), int64(c.own.number)
+	return source{s, 1, (planes + pairs - 1) / pairs * 4, planes * stored, pairs, planes, stored, differs || planes > 1 || pairs > 1}
 }
 
 // together is the number of blocks whose weights, for 16 outputs, fit in the first-level
@@ -74,10 +84,10 @@ func (s source) cached(size int) int64   { return s.pixel * min(s.blocks, s.toge
 // ordered is s in blocks of 8 channels instead of 16, for windows of more than one pixel: then
 // sums have the same order as with vectors of 8. Rows of x are laid out so.
 func (s source) ordered(size int) source {
-	if s.lanes() != channels || size == 1 {
+	if s.lanes() != channels || size == 1 || s.pairs > 1 {
 		return s
 	}
-	return source{s.shape, 2 * s.blocks, s.pixel / 2, 1, s.plane, true}
+	return source{s.shape, 2 * s.blocks, s.pixel / 2, s.stored / 2, 1, 1, s.plane, true}
 }
 
 // joined is s with up to 16 channels in a block.
@@ -86,7 +96,7 @@ func (s source) joined() source {
 	if n <= 1 || s.blocks%n != 0 {
 		return s
 	}
-	return source{s.shape, s.blocks / n, s.pixel * n, s.planes * n, s.plane, true}
+	return source{s.shape, s.blocks / n, s.pixel * n, s.stored * n, 1, s.planes * n, s.plane, true}
 }
 
 // window is the size and stride of a convolution, and its padding with zeros before and
@@ -102,7 +112,7 @@ func newDirect(c *compiler, x source, w window, images, rows, group, bandRows in
 	H, W := int64(x.shape[2]), int64(x.shape[3])
 	t := directTask{
 		images: int64(images), group: int64(group), bandRows: int64(bandRows), rows: int64(rows), bands: int64((rows + bandRows - 1) / bandRows),
-		blocks: x.blocks, pixel: x.pixel, planes: x.planes, plane: x.plane, height: H, line: W * x.plane, width: W, skip: 1, before: int64(w.before), stride: int64(w.stride), step: 4,
+		blocks: x.blocks, pixel: x.pixel, stored: x.stored, planes: x.planes, plane: x.plane, height: H, line: W * x.plane, width: W, skip: 1, before: int64(w.before), stride: int64(w.stride), step: 4,
 	}
 	t.xRow = W * x.pixel
 	t.xBlock = H * t.xRow
@@ -137,16 +147,16 @@ func directForward(c *compiler, k kernel.Conv) error {
 	if err != nil {
 		return err
 	}
-	src := sourceOf(c, x).ordered(k.Size)
+	src := sourceOf(c, x, c.own.pairs).ordered(k.Size)
 	work := work{images: y[0], rows: y[2], columns: y[3], tile: c.own.tileRows(), least: 2 * c.d.threads,
-		rowBytes: int64(min(k.Stride, k.Size)*x[3]/max(1, k.Stride/k.Size)) * src.cached(k.Size), weights: int64(c.inShape(1).Len()) * 4}
+		rowBytes: int64(min(k.Stride, k.Size)*x[3]/max(1, k.Stride/k.Size)) * src.cached(k.Size), weights: int64(c.inShape(1).Len()) * 4 / src.pairs}
 	group, bandRows := work.split()
 	t := newDirect(c, src, window{k.Size, k.Stride, k.Pad, k.Pad}, y[0], y[2], group, bandRows)
 	t.outBlocks, t.parts = int64(y[1]/channels), 1
 	yStrides(c, &t, y, 1)
 	table := t.pixels(int(t.group), int(t.bandRows), y[3], t.stride, 1, 0, 0, c.own.stored())
-	t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size * src.lanes())}
-	w, err := packed(c, 1, weights(k, x[1], src.lanes()))
+	t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size) * src.steps()}
+	w, err := packed(c, 1, weights(k, x[1], src.lanes()).by(src.pairs))
 	if err != nil {
 		return err
 	}
@@ -311,9 +321,9 @@ func directGradInput(c *compiler, k kernel.Conv) error {
 	columns, beforeColumn, afterColumn := classes(k, x[3], y[3])
 	before, after := max(beforeRow, beforeColumn), max(afterRow, afterColumn)
 	groups := (x[2] + k.Stride - 1) / k.Stride // rows of dx that are computed together
-	src := sourceOf(c, y).ordered(k.Size)
+	src := sourceOf(c, y, c.own.pairs).ordered(k.Size)
 	work := work{images: x[0], rows: groups, columns: max(1, x[3]/k.Stride), tile: c.own.tileRows(), least: 2 * c.d.threads,
-		rowBytes: int64(y[3]) * src.cached((k.Size+k.Stride-1)/k.Stride), weights: int64(c.inShape(0).Len()) * 4}
+		rowBytes: int64(y[3]) * src.cached((k.Size+k.Stride-1)/k.Stride), weights: int64(c.inShape(0).Len()) * 4 / src.pairs}
 	if x[2]%k.Stride != 0 { // some classes have one row less: use whole images
 		work.rows, work.columns = 1, work.columns*max(1, x[2]/k.Stride)
 		work.rowBytes *= int64(y[2])
@@ -323,12 +333,12 @@ func directGradInput(c *compiler, k kernel.Conv) error {
 	t := newDirect(c, src, window{before + after + 1, 1, before, after}, x[0], groups, group, bandRows)
 	t.outBlocks = int64(x[1] / channels)
 	yStrides(c, &t, x, k.Stride)
-	packed, size := weights(k, x[1], c.own.lanes).turned(src.lanes()), int64(0)
+	packed, size := weights(k, x[1], c.own.lanes).turned(src.lanes()).by(src.pairs), int64(0)
 	var table [][2]int32
 	var parts []packing
 	for _, r := range rows {
 		for _, col := range columns {
-			p := directPart{table: int64(len(table)), rows: int64(len(r.taps)), run: int64(len(col.taps) * src.lanes())}
+			p := directPart{table: int64(len(table)), rows: int64(len(r.taps)), run: int64(len(col.taps)) * src.steps()}
 			if p.rows*p.run == 0 {
 				p.rows, p.run = 0, 0
 			}
@@ -365,33 +375,34 @@ func directGradInput(c *compiler, k kernel.Conv) error {
 // computes only 3x3 convolutions of stride 2, where oneDNN reaches a third of the peak.
 func fitsDirectGrad(c *compiler, k kernel.Conv, x, y kernel.Shape) bool {
 	if c.d.lib != nil {
-		return fitsPairs(c, k, x, y)
+		return k.Size == 3 && k.Stride == 2 && fitsPairs(c, x, y)
 	}
-	return c.own.directGradWeight != 0 && y[1]%channels == 0 && k.Size*sourceOf(c, x).lanes() >= leastNumber
+	return c.own.directGradWeight != 0 && y[1]%channels == 0 && k.Size*sourceOf(c, x, 1).lanes() >= leastNumber
 }
 
 // fitsPairs reports whether the weight gradient is computed from pairs of pixels.
-func fitsPairs(c *compiler, k kernel.Conv, x, y kernel.Shape) bool {
-	return c.own.pairGradWeight != 0 && k.Size == 3 && k.Stride == 2 && c.layout.fits(x) && c.layout.fits(y) && y[3]%2 == 0
+func fitsPairs(c *compiler, x, y kernel.Shape) bool {
+	return c.own.pairGradWeight != 0 && c.layout.fits(x) && c.layout.fits(y) && y[3] > 1
 }
 
 // pair changes a task of the weight gradient to pairs of pixels, with a row for each tap, and
 // returns its table.
-func (t *directTask) pair(columns int, yPixel int64) (table [][2]int32) {
-	const taps = 3
-	t.laidRow = int64(columns/2) * t.pixel
-	t.xRow, t.xBlock = t.laidRow, t.laidRows*taps*t.laidRow
+func (t *directTask) pair(size, columns int, yPixel int64) (table [][2]int32) {
+	t.taps, t.columns = int64(size), int64(columns)
+	t.laidRow = (t.columns + 1) / 2 * t.pixel
+	t.laidRows = (t.bandRows-1)*t.stride + t.taps
+	t.xRow, t.xBlock = t.laidRow, t.laidRows*t.taps*t.laidRow
 	t.xImage = t.blocks * t.xBlock
 	t.threadScratch = t.xImage * t.group
 	for n := range t.group {
 		for i := range t.bandRows {
-			for j := range int64(columns / 2) {
+			for j := int64(0); j < t.columns; j += 2 {
 				table = append(table, [2]int32{
-					int32(n*t.xImage + i*t.stride*taps*t.xRow + j*t.pixel), int32(n*t.yImage + i*t.yRow + 2*j*yPixel)})
+					int32(n*t.xImage + i*t.stride*t.taps*t.xRow + j/2*t.pixel), int32(n*t.yImage + i*t.yRow + min(j, t.columns-2)*yPixel)})
 			}
 		}
 	}
-	t.part[0] = directPart{pixels: int64(len(table)), rows: taps * taps, run: t.pixel / 4}
+	t.part[0] = directPart{pixels: int64(len(table)), rows: t.taps * t.taps, run: t.pixel / 4}
 	return table
 }
 
@@ -402,7 +413,12 @@ func directGradWeight(c *compiler, k kernel.Conv) error {
 	if err != nil {
 		return err
 	}
-	src, group, bandRows := sourceOf(c, x), 1, y[2]
+	paired := fitsPairs(c, x, y)
+	if paired && k.Size == 1 && k.Stride == 1 && k.Pad == 0 && y[2]*y[3] < gradPixels { // fewer odd rows
+		x = kernel.Shape{x[0], x[1], 1, x[2] * x[3]}
+		y = kernel.Shape{y[0], y[1], 1, y[2] * y[3]}
+	}
+	src, group, bandRows := sourceOf(c, x, 1), 1, y[2]
 	if k.Size == 1 { // with longer runs more sums stay in registers
 		src = src.joined()
 	}
@@ -416,11 +432,11 @@ func directGradWeight(c *compiler, k kernel.Conv) error {
 	yStrides(c, &t, y, 1)
 	var table [][2]int32
 	fn := c.own.directGradWeight
-	if fitsPairs(c, k, x, y) {
-		fn, table = c.own.pairGradWeight, t.pair(y[3], c.own.stored())
+	if paired {
+		fn, table = c.own.pairGradWeight, t.pair(k.Size, y[3], c.own.stored())
 	} else {
 		table = t.pixels(group, bandRows, y[3], t.stride, 1, 0, 0, c.own.stored())
-		t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size * src.lanes())}
+		t.part[0] = directPart{pixels: int64(len(table)), rows: int64(k.Size), run: int64(k.Size) * src.steps()}
 	}
 	p := weights(k, x[1], src.lanes())
 	t.chunk, t.count = p.bytes(), int64(chunkCount(c, x, 2))

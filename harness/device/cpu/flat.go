@@ -7,14 +7,14 @@ import "depthlab/nets/kernel"
 
 // flatTask is the task of sumRows (kernels/flat.c has the same struct).
 type flatTask struct {
-	next, count      int64 // pieces taken, pieces
+	shared
 	to, from         uintptr
 	bytes, rows, row int64 // bytes of a row, number of rows, stride between rows
 }
 
 // sgdTask is the task of sgd.
 type sgdTask struct {
-	next, count           int64
+	shared
 	w, g, v               uintptr
 	bytes                 int64
 	rate, momentum, decay float32
@@ -31,7 +31,7 @@ func flatPieces(bytes int64) int64 { return (bytes + flatPiece - 1) / flatPiece 
 
 // addRows appends the sum of rows of float32, with a stride of row bytes.
 func addRows(c *compiler, to, from mem, bytes, rows, row int64) error {
-	t := flatTask{count: flatPieces(bytes), bytes: bytes, rows: rows, row: row}
+	t := flatTask{shared: shared{count: flatPieces(bytes)}, bytes: bytes, rows: rows, row: row}
 	return launch(c, c.own.floats.sumRows, flatName, &t, func() { t.to, t.from = to.address(0), from.address(0) })
 }
 
@@ -63,7 +63,7 @@ func ownAdd(c *compiler) error {
 	if err != nil {
 		return err
 	}
-	t, sum := flatTask{count: flatPieces(x.size), bytes: x.size, rows: 2}, c.own.sumRows
+	t, sum := flatTask{shared: shared{count: flatPieces(x.size)}, bytes: x.size, rows: 2}, c.own.sumRows
 	if x.dtype == f32 {
 		sum = c.own.floats.sumRows
 	}
@@ -84,7 +84,7 @@ func update(c *compiler, k kernel.Optimizer) error {
 		return err
 	}
 	w, g, state, rates := kernel.OptimizerOperands(in)
-	t := sgdTask{bytes: w.desc.size, count: flatPieces(w.desc.size), momentum: form.Momentum, decay: form.Decay, form: int32(form.Form)}
+	t := sgdTask{shared: shared{count: flatPieces(w.desc.size)}, bytes: w.desc.size, momentum: form.Momentum, decay: form.Decay, form: int32(form.Form)}
 	c.host(func() func() {
 		rate := floats(rates, 1)
 		return func() { t.rate = rate[0] }

@@ -14,7 +14,7 @@ import (
 
 // normTask is the task of the functions of kernels/norm.c, which has the same struct. Lengths are in bytes. The address of an absent operand is 0.
 type normTask struct {
-	next, count             int64   // images taken, images
+	shared                          // images
 	x, y, add, dy, dx, dadd uintptr // add: the shortcut, or the second part of dy
 	blocks                  int64   // blocks of channels, as many channels as a vector has lanes
 	image, block, pixel     int64   // strides

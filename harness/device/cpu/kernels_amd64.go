@@ -21,6 +21,7 @@ func avgPoolGrad256()
 func sumRows256()
 func sgd256()
 func peak256()
+func entry256()
 func winograd256bf16()
 func winogradGradWeight256bf16()
 func direct256bf16()
@@ -51,6 +52,7 @@ func avgPoolGrad512()
 func sumRows512()
 func sgd512()
 func peak512()
+func entry512()
 func winograd512bf16()
 func winogradWeights512bf16()
 func winogradGradWeight512bf16()
@@ -85,6 +87,7 @@ var atavgPoolGrad256 uintptr
 var atsumRows256 uintptr
 var atsgd256 uintptr
 var atpeak256 uintptr
+var atentry256 uintptr
 var atwinograd256bf16 uintptr
 var atwinogradGradWeight256bf16 uintptr
 var atdirect256bf16 uintptr
@@ -115,6 +118,7 @@ var atavgPoolGrad512 uintptr
 var atsumRows512 uintptr
 var atsgd512 uintptr
 var atpeak512 uintptr
+var atentry512 uintptr
 var atwinograd512bf16 uintptr
 var atwinogradWeights512bf16 uintptr
 var atwinogradGradWeight512bf16 uintptr
@@ -149,6 +153,7 @@ var kernels256 = kernels{
 	sumRows:            atsumRows256,
 	sgd:                atsgd256,
 	peak:               atpeak256,
+	entry:              atentry256,
 }
 
 var kernels256bf16 = kernels{
@@ -185,6 +190,7 @@ var kernels512 = kernels{
 	sumRows:            atsumRows512,
 	sgd:                atsgd512,
 	peak:               atpeak512,
+	entry:              atentry512,
 }
 
 var kernels512bf16 = kernels{
@@ -208,10 +214,15 @@ var kernels512bf16 = kernels{
 // Offsets of the fields of tasks in C. Another offset in Go is an index out of range, which the
 // compiler reports.
 
+var _ = [1]int{}[unsafe.Sizeof(share{})-64]
+var _ = [1]int{}[unsafe.Offsetof(share{}.next)-0]
+var _ = [1]int{}[unsafe.Offsetof(share{}.end)-8]
+var _ = [1]int{}[unsafe.Offsetof(share{}.pad)-16]
+
 var _ = [1]int{}[unsafe.Sizeof(winogradTask{})-256]
-var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.next)-0]
-var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.count)-8]
-var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.threads)-16]
+var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.shares)-0]
+var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.threads)-8]
+var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.count)-16]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.x)-24]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.y)-32]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.weights)-40]
@@ -242,24 +253,26 @@ var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.xPixel)-232]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.xBlock)-240]
 var _ = [1]int{}[unsafe.Offsetof(winogradTask{}.yPixel)-248]
 
-var _ = [1]int{}[unsafe.Sizeof(winogradWeightsTask{})-64]
-var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.next)-0]
-var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.count)-8]
-var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.inBlocks)-16]
-var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.w)-24]
-var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.u)-32]
-var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.out)-40]
-var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.in)-48]
-var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.tap)-56]
+var _ = [1]int{}[unsafe.Sizeof(winogradWeightsTask{})-72]
+var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.shares)-0]
+var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.threads)-8]
+var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.count)-16]
+var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.inBlocks)-24]
+var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.w)-32]
+var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.u)-40]
+var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.out)-48]
+var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.in)-56]
+var _ = [1]int{}[unsafe.Offsetof(winogradWeightsTask{}.tap)-64]
 
-var _ = [1]int{}[unsafe.Sizeof(winogradSumTask{})-56]
-var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.next)-0]
-var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.count)-8]
-var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.chunks)-16]
-var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.u)-24]
-var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.dw)-32]
-var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.chunk)-40]
-var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.inBlocks)-48]
+var _ = [1]int{}[unsafe.Sizeof(winogradSumTask{})-64]
+var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.shares)-0]
+var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.threads)-8]
+var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.count)-16]
+var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.chunks)-24]
+var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.u)-32]
+var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.dw)-40]
+var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.chunk)-48]
+var _ = [1]int{}[unsafe.Offsetof(winogradSumTask{}.inBlocks)-56]
 
 var _ = [1]int{}[unsafe.Sizeof(directPart{})-48]
 var _ = [1]int{}[unsafe.Offsetof(directPart{}.weights)-0]
@@ -269,10 +282,10 @@ var _ = [1]int{}[unsafe.Offsetof(directPart{}.from)-24]
 var _ = [1]int{}[unsafe.Offsetof(directPart{}.rows)-32]
 var _ = [1]int{}[unsafe.Offsetof(directPart{}.run)-40]
 
-var _ = [1]int{}[unsafe.Sizeof(directTask{})-488]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.next)-0]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.count)-8]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.threads)-16]
+var _ = [1]int{}[unsafe.Sizeof(directTask{})-512]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.shares)-0]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.threads)-8]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.count)-16]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.x)-24]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.y)-32]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.w)-40]
@@ -294,79 +307,92 @@ var _ = [1]int{}[unsafe.Offsetof(directTask{}.blocks)-160]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.outBlocks)-168]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.together)-176]
 var _ = [1]int{}[unsafe.Offsetof(directTask{}.step)-184]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.planes)-192]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.plane)-200]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.height)-208]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.line)-216]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.width)-224]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.skip)-232]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.pixel)-240]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.before)-248]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.stride)-256]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.laidRows)-264]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.laidRow)-272]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.chunk)-280]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.parts)-288]
-var _ = [1]int{}[unsafe.Offsetof(directTask{}.part)-296]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.stored)-192]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.planes)-200]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.plane)-208]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.height)-216]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.line)-224]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.width)-232]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.skip)-240]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.pixel)-248]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.before)-256]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.stride)-264]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.laidRows)-272]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.laidRow)-280]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.taps)-288]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.columns)-296]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.chunk)-304]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.parts)-312]
+var _ = [1]int{}[unsafe.Offsetof(directTask{}.part)-320]
 
-var _ = [1]int{}[unsafe.Sizeof(normTask{})-136]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.next)-0]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.count)-8]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.x)-16]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.y)-24]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.add)-32]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.dy)-40]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.dx)-48]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.dadd)-56]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.blocks)-64]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.image)-72]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.block)-80]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.pixel)-88]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.pixels)-96]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.sums)-104]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.coefficients)-112]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.group)-120]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.inverse)-128]
-var _ = [1]int{}[unsafe.Offsetof(normTask{}.floor)-132]
+var _ = [1]int{}[unsafe.Sizeof(normTask{})-144]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.shares)-0]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.threads)-8]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.count)-16]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.x)-24]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.y)-32]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.add)-40]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.dy)-48]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.dx)-56]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.dadd)-64]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.blocks)-72]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.image)-80]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.block)-88]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.pixel)-96]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.pixels)-104]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.sums)-112]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.coefficients)-120]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.group)-128]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.inverse)-136]
+var _ = [1]int{}[unsafe.Offsetof(normTask{}.floor)-140]
 
-var _ = [1]int{}[unsafe.Sizeof(poolTask{})-112]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.next)-0]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.count)-8]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.x)-16]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.y)-24]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.dx)-32]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.blocks)-40]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.height)-48]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.width)-56]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.rows)-64]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.columns)-72]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.size)-80]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.stride)-88]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.before)-96]
-var _ = [1]int{}[unsafe.Offsetof(poolTask{}.inverse)-104]
+var _ = [1]int{}[unsafe.Sizeof(poolTask{})-120]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.shares)-0]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.threads)-8]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.count)-16]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.x)-24]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.y)-32]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.dx)-40]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.blocks)-48]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.height)-56]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.width)-64]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.rows)-72]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.columns)-80]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.size)-88]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.stride)-96]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.before)-104]
+var _ = [1]int{}[unsafe.Offsetof(poolTask{}.inverse)-112]
 
-var _ = [1]int{}[unsafe.Sizeof(flatTask{})-56]
-var _ = [1]int{}[unsafe.Offsetof(flatTask{}.next)-0]
-var _ = [1]int{}[unsafe.Offsetof(flatTask{}.count)-8]
-var _ = [1]int{}[unsafe.Offsetof(flatTask{}.to)-16]
-var _ = [1]int{}[unsafe.Offsetof(flatTask{}.from)-24]
-var _ = [1]int{}[unsafe.Offsetof(flatTask{}.bytes)-32]
-var _ = [1]int{}[unsafe.Offsetof(flatTask{}.rows)-40]
-var _ = [1]int{}[unsafe.Offsetof(flatTask{}.row)-48]
+var _ = [1]int{}[unsafe.Sizeof(flatTask{})-64]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.shares)-0]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.threads)-8]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.count)-16]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.to)-24]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.from)-32]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.bytes)-40]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.rows)-48]
+var _ = [1]int{}[unsafe.Offsetof(flatTask{}.row)-56]
 
-var _ = [1]int{}[unsafe.Sizeof(sgdTask{})-64]
-var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.next)-0]
-var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.count)-8]
-var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.w)-16]
-var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.g)-24]
-var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.v)-32]
-var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.bytes)-40]
-var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.rate)-48]
-var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.momentum)-52]
-var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.decay)-56]
-var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.form)-60]
+var _ = [1]int{}[unsafe.Sizeof(sgdTask{})-72]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.shares)-0]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.threads)-8]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.count)-16]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.w)-24]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.g)-32]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.v)-40]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.bytes)-48]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.rate)-56]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.momentum)-60]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.decay)-64]
+var _ = [1]int{}[unsafe.Offsetof(sgdTask{}.form)-68]
 
-var _ = [1]int{}[unsafe.Sizeof(peakTask{})-24]
-var _ = [1]int{}[unsafe.Offsetof(peakTask{}.next)-0]
-var _ = [1]int{}[unsafe.Offsetof(peakTask{}.count)-8]
-var _ = [1]int{}[unsafe.Offsetof(peakTask{}.to)-16]
+var _ = [1]int{}[unsafe.Sizeof(peakTask{})-32]
+var _ = [1]int{}[unsafe.Offsetof(peakTask{}.shares)-0]
+var _ = [1]int{}[unsafe.Offsetof(peakTask{}.threads)-8]
+var _ = [1]int{}[unsafe.Offsetof(peakTask{}.count)-16]
+var _ = [1]int{}[unsafe.Offsetof(peakTask{}.to)-24]
+
+var _ = [1]int{}[unsafe.Sizeof(entryTask{})-24]
+var _ = [1]int{}[unsafe.Offsetof(entryTask{}.threads)-0]
+var _ = [1]int{}[unsafe.Offsetof(entryTask{}.kernel)-8]
+var _ = [1]int{}[unsafe.Offsetof(entryTask{}.task)-16]

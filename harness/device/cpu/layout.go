@@ -18,7 +18,7 @@ type layout struct {
 }
 
 // EnvLayout is the environment variable that overrides the rule: "blocked", or "nhwc", which
-// needs oneDNN. With it oneDNN, if found, is used in bfloat16 for all nets.
+// needs oneDNN. With it oneDNN, if found, is used in bfloat16 without AMX, too.
 const EnvLayout = "DEPTHLAB_ONEDNN_LAYOUT"
 
 // Settings are the environment variables that change how the device computes, and their

@@ -1,6 +1,6 @@
 // Our own kernels. A kernel takes a task: a struct in memory outside the Go heap that is
 // declared in C and in Go; the Go compiler checks that both are equal (kernels_amd64.go).
-// Every thread of the team calls the kernel with the same task.
+// Every thread of the team calls the kernel with the same task and its own number.
 //
 // The kernels are written in C, in kernels/. kernels/generate.py compiles them to Go assembly,
 // so that building needs no C compiler.
@@ -33,7 +33,7 @@ type kernels struct {
 	direct, directGradWeight, pairGradWeight                       uintptr
 	normStatistics, normApply, normGradSums, normGradApply         uintptr
 	maxPool, maxPoolGrad, avgPool, avgPoolGrad                     uintptr
-	sumRows, sgd, peak                                             uintptr
+	sumRows, sgd, peak, entry                                      uintptr
 }
 
 // own is the kernels that a program uses.
@@ -42,7 +42,7 @@ type own struct {
 	floats  kernels // for what is float32 in every precision: weights, linear layers
 	lanes   int     // floats of a vector = channels of a block
 	number  int     // bytes of an activation
-	pairs   int64   // numbers of a transformed tile that are multiplied together: 2 bfloat16, or 1 float32
+	pairs   int64   // numbers that convolutions multiply together: 2 bfloat16, or 1 float32
 }
 
 // ownKernels returns the kernels for a layout and a type of activations. oneDNN leaves Winograd's
@@ -83,18 +83,18 @@ func (o own) tileRows() int {
 
 // String names the kernels for provenance, because they round differently from others.
 func (o own) String() string {
-	winograd, what := o.winograd, "winograd 4x4 convolutions"
+	winograd, what, direct := o.winograd, "winograd 4x4 convolutions", "direct convolutions"
 	if winograd == 0 {
 		winograd, what = o.winogradGradWeight, "winograd 4x4 weight gradients"
 	}
 	if o.pairs == 2 {
-		what += " of bfloat16"
+		what, direct = what+" of bfloat16", direct+" of bfloat16"
 	}
 	var names []string
 	for _, k := range []struct {
 		used uintptr
 		name string
-	}{{o.direct, "direct convolutions"}, {winograd, what}, {o.normApply, "fused batch norms"}} {
+	}{{o.direct, direct}, {winograd, what}, {o.normApply, "fused batch norms"}} {
 		if k.used != 0 {
 			names = append(names, k.name)
 		}
@@ -109,12 +109,28 @@ func (o own) String() string {
 // (fork and join). With oneDNN it uses oneDNN's team, because two teams would compete for the
 // cores.
 func (d *Device) onTeam(fn uintptr, task region) func() {
+	head := (*shared)(task.at(0))
 	if d.lib != nil {
-		args := []uintptr{fn, uintptr(task.at(0)), 0, 0} // 0, 0: the default number of threads, no flags
-		return func() { purego.SyscallN(d.lib.parallel, args...) }
+		e := &entryTask{kernel: fn, task: uintptr(task.at(0))}
+		args := []uintptr{vectors(d, f32).entry, uintptr(unsafe.Pointer(e)), 0, 0} // 0, 0: the default number of threads, no flags
+		return func() {
+			head.divide(d.shares)
+			e.threads = 0
+			purego.SyscallN(d.lib.parallel, args...)
+		}
 	}
-	job := func() { ckernel.Call(fn, task.at(0)) }
-	return func() { d.team.run(job) }
+	job := func(member int) { ckernel.Call(fn, task.at(0), member) }
+	return func() {
+		size := d.team.size()
+		head.divide(d.shares[:size])
+		d.team.run(size, job)
+	}
+}
+
+// entryTask is the task of entry (kernels/flat.c), with which oneDNN's threads begin.
+type entryTask struct {
+	threads      int64 // that have begun
+	kernel, task uintptr
 }
 
 // launch appends a call of kernel fn with a copy of *t. set fills in its addresses, once
@@ -128,7 +144,7 @@ func launch[T any](c *compiler, fn uintptr, what string, t *T, set func()) error
 		set()
 		task, run := (*T)(m.at(0)), c.d.onTeam(fn, m)
 		return func() {
-			*task = *t // resets the counters
+			*task = *t
 			run()
 		}
 	})

@@ -3,6 +3,7 @@
 package cpu
 
 import (
+	"math"
 	"unsafe"
 
 	"depthlab/nets/kernel"
@@ -12,12 +13,23 @@ import (
 //
 //	[block of 16 outputs][block of inputs][tap][input of the block][16 outputs]
 //
-// The last block of outputs is padded with zeros.
+// or, if pairs of bfloat16 are multiplied together, with two inputs for each output:
+//
+//	[block of 16 outputs][block of inputs][tap][pair of inputs of the block][16 outputs][2]
+//
+// The last block of outputs, and of inputs, is padded with zeros.
 type packing struct {
 	outs, ins, lanes int   // outputs, inputs, inputs of a block
 	outStep, inStep  int   // strides of the unpacked matrix, in elements
 	area             int   // taps of the unpacked matrix
 	taps             []int // taps to pack, in order
+	paired           bool  // as pairs of bfloat16
+}
+
+// by is the packing with pairs of numbers if pairs is 2.
+func (p packing) by(pairs int64) packing {
+	p.paired = pairs == 2
+	return p
 }
 
 // weights is the packing of the weight (Out, ins, Size, Size) of a convolution, with all taps.
@@ -45,34 +57,57 @@ func matrix(rows, columns int, byColumns bool) packing {
 	return packing{outs: rows, ins: columns, lanes: columns, outStep: columns, inStep: 1, area: 1, taps: []int{0}}
 }
 
-// blocks is the number of blocks of outputs, piece the number of elements of each.
+// blocks is the number of blocks of outputs, piece the number of elements (or pairs) of each.
 func (p packing) blocks() int { return (p.outs + channels - 1) / channels }
-func (p packing) piece() int  { return p.ins * len(p.taps) * channels }
+func (p packing) piece() int {
+	ins := roundUp(p.ins, p.lanes)
+	if p.paired {
+		ins /= 2
+	}
+	return ins * len(p.taps) * channels
+}
 
 // bytes is the size of the packed matrix.
 func (p packing) bytes() int64 { return int64(p.blocks()*p.piece()) * 4 }
 
-// copy packs a block of outputs, or unpacks it if back.
-func (p packing) copy(block int, packed, plain []float32, back bool) {
+// copy packs a block of outputs, or unpacks it if back. Packed elements are the bits of a float32,
+// or of a pair.
+func (p packing) copy(block int, packed []uint32, plain []float32, back bool) {
 	first := block * channels
 	n := min(channels, p.outs-first)
 	to := packed[block*p.piece():][:p.piece()]
+	step := 1
+	if p.paired {
+		step = 2
+	}
 	for in := 0; in < p.ins; in += p.lanes {
 		for _, tap := range p.taps {
-			for lane := range p.lanes {
+			for lane := 0; lane < p.lanes; lane += step {
 				at := first*p.outStep + (in+lane)*p.inStep + tap
 				row := to[:channels]
 				to = to[channels:]
-				if back {
+				switch {
+				case back:
 					for i := range row[:n] {
-						plain[at] = row[i]
+						plain[at] = math.Float32frombits(row[i])
 						at += p.outStep
 					}
 					continue
-				}
-				for i := range row[:n] {
-					row[i] = plain[at]
-					at += p.outStep
+				case !p.paired:
+					for i := range row[:n] {
+						row[i] = math.Float32bits(plain[at])
+						at += p.outStep
+					}
+				case in+lane+1 == p.ins:
+					for i := range row[:n] {
+						row[i] = uint32(half(math.Float32bits(plain[at])))
+						at += p.outStep
+					}
+				default:
+					for i := range row[:n] {
+						row[i] = uint32(half(math.Float32bits(plain[at]))) | uint32(half(math.Float32bits(plain[at+p.inStep])))<<16
+						at += p.outStep
+					}
 				}
 				clear(row[n:])
 			}
@@ -104,7 +139,7 @@ func unpack(c *compiler, i int, from mem, p packing) error {
 // repack appends packing, or unpacking if back.
 func repack(c *compiler, packed, other mem, p packing, back bool) {
 	c.host(func() func() {
-		a := floats(packed, p.blocks()*p.piece())
+		a := slice[uint32](packed.block, packed.offset, p.blocks()*p.piece())
 		b := floats(other, p.outs*p.ins*p.area)
 		return c.d.each(p.blocks(), func(i int) { p.copy(i, a, b, back) })
 	})

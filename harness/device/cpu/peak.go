@@ -6,8 +6,8 @@ import "time"
 
 // peakTask is the task of peak (kernels/flat.c has the same struct).
 type peakTask struct {
-	next, count int64
-	to          uintptr
+	shared
+	to uintptr
 }
 
 const (
@@ -32,7 +32,7 @@ func (d *Device) Peak() (flops, bytes float64, err error) {
 			t := (*peakTask)(task.at(0))
 			run := d.onTeam(own.peak, task)
 			return func() {
-				*t = peakTask{count: pieces, to: at(0)}
+				*t = peakTask{shared: shared{count: pieces}, to: at(0)}
 				run()
 			}
 		})
@@ -41,7 +41,7 @@ func (d *Device) Peak() (flops, bytes float64, err error) {
 			t := (*flatTask)(task.at(0))
 			run := d.onTeam(own.sumRows, task)
 			return func() {
-				*t = flatTask{count: flatPieces(peakRow), to: at(0), from: at(1), bytes: peakRow, rows: 2, row: peakRow}
+				*t = flatTask{shared: shared{count: flatPieces(peakRow)}, to: at(0), from: at(1), bytes: peakRow, rows: 2, row: peakRow}
 				run()
 			}
 		})

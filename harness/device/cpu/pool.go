@@ -6,7 +6,7 @@ import "depthlab/nets/kernel"
 
 // poolTask is the task of the kernels of kernels/pool.c, which has the same struct.
 type poolTask struct {
-	next, count                          int64 // images taken, images
+	shared                               // images
 	x, y, dx                             uintptr
 	blocks, height, width, rows, columns int64
 	size, stride, before                 int64
@@ -20,7 +20,7 @@ func fitsPool(c *compiler, s kernel.Shape) bool { return c.own.maxPool != 0 && c
 
 // newPool returns a task for images of shape x.
 func newPool(c *compiler, x kernel.Shape) poolTask {
-	return poolTask{count: int64(x[0]), blocks: int64(x[1] / c.own.lanes), height: int64(x[2]), width: int64(x[3]), inverse: 1 / float32(x[2]*x[3])}
+	return poolTask{shared: shared{count: int64(x[0])}, blocks: int64(x[1] / c.own.lanes), height: int64(x[2]), width: int64(x[3]), inverse: 1 / float32(x[2]*x[3])}
 }
 
 // windows returns a task for max pooling of x to y.

@@ -39,7 +39,7 @@ func (d *Device) Open(p device.Programs, o device.Options) (device.Session, erro
 	switch o.Precision {
 	case device.FP32:
 	case device.BF16:
-		if d.halves != nil && (d.halves.helps(p) || cmp.Or(o.Layout, os.Getenv(EnvLayout)) != "") {
+		if d.helps(o.Layout) {
 			return d.halves.Open(p, o)
 		}
 		if d.lib != nil && !hasBfloat16(d) {

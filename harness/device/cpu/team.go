@@ -5,17 +5,18 @@ package cpu
 import (
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"depthlab/harness/ckernel"
 )
 
 // team is a number of goroutines that run kernels, the caller among them. Each calls the same
-// job, which takes pieces of the work from a counter until none is left. The caller waits only
-// for members that have begun: a member that is late, because another process uses its core,
-// finds the job closed, and nobody waits for it.
+// job with its number, 0 for the caller, and takes pieces of the work until none is left. The
+// caller waits only for members that have begun: a member that is late, because another process
+// uses its core, finds the job closed, and nobody waits for it.
 type team struct {
 	threads int
-	job     func()
+	job     func(member int)
 	most    atomic.Int64 // members that may begin the job, without the caller
 	state   atomic.Int64 // members in the job, plus closed and sleeping
 	members []member     // without the caller
@@ -100,7 +101,7 @@ func (t *team) enter(i int) bool {
 	}
 	for n := t.state.Load(); n >= 0; n = t.state.Load() {
 		if t.state.CompareAndSwap(n, n+1) {
-			t.job()
+			t.job(i + 1)
 			if t.state.Add(-1) == closed+sleeping {
 				t.done <- struct{}{}
 			}
@@ -110,12 +111,36 @@ func (t *team) enter(i int) bool {
 	return false
 }
 
-// run calls job on every member that begins in time, and waits until all have left it. Only
-// one goroutine may call run at a time.
-func (t *team) run(job func()) {
-	most := t.threads/max(1, int(computing.Load())) - 1
+// share is a thread's share of the pieces of a kernel's work (kernels/vec.h has the same struct).
+type share struct {
+	next, end int64
+	pad       [6]int64 // a cache line
+}
+
+// shared is the head of every task. The shares are set when the kernel is called.
+type shared struct {
+	shares         uintptr
+	threads, count int64 // count: pieces
+}
+
+// divide gives each thread an equal share of the pieces, in order.
+func (w *shared) divide(shares []share) {
+	w.shares, w.threads = uintptr(unsafe.Pointer(&shares[0])), int64(len(shares))
+	for i := range shares {
+		n := int64(i)
+		shares[i].next, shares[i].end = n*w.count/w.threads, (n+1)*w.count/w.threads
+	}
+}
+
+// size is the number of members that the next job can have, with the caller.
+func (t *team) size() int { return max(1, t.threads/max(1, int(computing.Load()))) }
+
+// run calls job on the first size members, if they begin in time, and waits until all have left
+// it. Only one goroutine may call run at a time.
+func (t *team) run(size int, job func(member int)) {
+	most := size - 1
 	if t.most.Store(int64(most)); most < 1 {
-		job()
+		job(0)
 		return
 	}
 	t.job = job
@@ -128,7 +153,7 @@ func (t *team) run(job func()) {
 			}
 		}
 	}
-	job()
+	job(0)
 	t.state.Add(closed - 1)
 	if !spin(t.left) && t.state.Add(sleeping) != closed+sleeping {
 		<-t.done
@@ -148,13 +173,13 @@ func (t *team) stop() {
 // each returns a function that calls f(0) ... f(n-1) on the team.
 func (t *team) each(n int, f func(i int)) func() {
 	var next atomic.Int64
-	job := func() {
+	job := func(int) {
 		for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
 			f(int(i))
 		}
 	}
 	return func() {
 		next.Store(0)
-		t.run(job)
+		t.run(t.size(), job)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"depthlab/harness/ckernel"
 )
 
 // When run returns, every piece is done once, and nobody is in the job any more: also if the
@@ -49,6 +51,35 @@ func TestTeam(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// A thread computes its own share of a kernel's work, then what others left of theirs: also alone,
+// with any number.
+func TestShares(t *testing.T) {
+	const count = 7
+	d := open(t)
+	task, err := allocate(4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer task.free()
+	lanes := int64(vectors(d, f32).lanes)
+	head, to := (*peakTask)(task.at(0)), slice[float32](&block{ptr: task.at(1024)}, 0, count*int(lanes))
+	for thread := range 3 {
+		*head = peakTask{shared: shared{count: count}, to: uintptr(task.at(1024))}
+		shares := make([]share, 3)
+		head.divide(shares)
+		if shares[0].end != 2 || shares[1].next != 2 || shares[1].end != 4 || shares[2].next != 4 || shares[2].end != count {
+			t.Errorf("shares of %d pieces: %+v", count, shares)
+		}
+		clear(to)
+		ckernel.Call(vectors(d, f32).peak, task.at(0), thread)
+		for i, v := range to {
+			if v == 0 {
+				t.Errorf("thread %d: piece %d is left", thread, int64(i)/lanes)
+			}
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 // winogradGradWeight. A block has as many channels as a vector has lanes; a block of outputs
 // (outBlocks) always has 16.
 type winogradTask struct {
-	next, count, threads   int64 // groups of images taken, groups of images, threads that have begun
+	shared                 // groups of images
 	x, y, weights, table   uintptr
 	scratch                uintptr
 	threadScratch          int64
@@ -40,16 +40,18 @@ type winogradTask struct {
 // winogradWeightsTask is the task of winogradWeights. A piece is 16 outputs and a block of
 // inputs. w is the address of float32 weights.
 type winogradWeightsTask struct {
-	next, count, inBlocks int64
-	w, u                  uintptr
-	out, in, tap          int64 // strides of w between outputs, inputs, taps
+	shared
+	inBlocks     int64
+	w, u         uintptr
+	out, in, tap int64 // strides of w between outputs, inputs, taps
 }
 
 // winogradSumTask is the task of winogradGradSum.
 type winogradSumTask struct {
-	next, count, chunks int64 // pieces of 16 outputs and 16 inputs taken, pieces, chunks
-	u, dw               uintptr
-	chunk, inBlocks     int64
+	shared          // pieces of 16 outputs and 16 inputs
+	chunks          int64
+	u, dw           uintptr
+	chunk, inBlocks int64
 }
 
 const (
@@ -201,7 +203,7 @@ func winogradGradWeight(c *compiler) error {
 	if err := launch(c, c.own.winogradGradWeight, winogradName, &t, func() { t.x, t.y, t.weights = xm.address(0), ym.address(0), sums.address(0) }); err != nil {
 		return err
 	}
-	sum := winogradSumTask{count: pieces, chunks: t.count, chunk: t.chunk, inBlocks: t.inBlocks}
+	sum := winogradSumTask{shared: shared{count: pieces}, chunks: t.count, chunk: t.chunk, inBlocks: t.inBlocks}
 	dw, err := plainOut(c, 0)
 	if err != nil {
 		return err

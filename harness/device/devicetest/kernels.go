@@ -92,6 +92,9 @@ func singles(t testing.TB) []single {
 		{kernel.Conv{Size: 1, Stride: 2, Out: 288}, kernel.Shape{5, 288, 9, 10}},
 		{kernel.Conv{Size: 3, Stride: 2, Pad: 1, Out: 64}, kernel.Shape{2, 64, 14, 10}},
 		{kernel.Conv{Size: 7, Stride: 2, Pad: 3, Out: 16}, kernel.Shape{2, 3, 31, 22}},
+		{kernel.Conv{Size: 3, Stride: 1, Pad: 1, Out: 16}, kernel.Shape{2, 1, 9, 8}},
+		{kernel.Conv{Size: 1, Stride: 1, Out: 16}, kernel.Shape{2, 2, 9, 8}},
+		{kernel.Conv{Size: 1, Stride: 1, Out: 16}, kernel.Shape{17, 16, 1, 1}},
 	} {
 		w := kernel.Shape{c.k.Out, c.x[1], c.k.Size, c.k.Size}
 		y, err := c.k.Shape([]kernel.Shape{c.x, w})

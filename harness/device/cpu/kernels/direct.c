@@ -15,8 +15,8 @@
 //	    row  s i - p + 2  . . [ c0..c7 | c0..c7 | c0..c7 ] . .
 //	w:  [16 outputs][block of inputs][k][l][V inputs][16 outputs]
 //
-// With V = 16 the rows are laid out in half blocks of 8 channels, if S > 1, so that sums have
-// the order of V = 8, and the same bits.
+// With V = 16 the rows of float32 are laid out in half blocks of 8 channels, if S > 1, so that
+// sums have the order of V = 8, and the same bits.
 //
 // A table holds the offset of each pixel's window in x and of the pixel in y, so that
 // the loops do not depend on stride, size and shape of images. The first convolution
@@ -35,11 +35,14 @@
 //
 //	dw[number][o] = sum over images and pixels of  x[corner + number] dy[o][pixel]
 //
-// With AVX512-BF16, an instruction multiplies pairs of bfloat16 and adds both products. So for
-// stride 2 (pairGradWeight, 3 x 3) the pixels of dy are taken in pairs, and x is laid out as
-// the pairs of pixels that a tap multiplies with them:
+// With AVX512-BF16, an instruction multiplies pairs of bfloat16 and adds both products. So the
+// numbers of a run are taken in pairs, as they are stored; an odd number of planes is filled up
+// with zeros. For the weight gradient (pairGradWeight) the pixels of a row of dy are taken in
+// pairs, and x is laid out as the pairs of pixels that a tap multiplies with them:
 //
-//	x:  row i, tap l    [ c0 c0' | c1 c1' | ... ] . .    c: column 4 j + l - 1, c': two further
+//	x:  row i, tap l    [ c0 c0' | c1 c1' | ... ] . .    c: column 2 j s + l - p, c': s further
+//
+// If a row is odd, its last pair is the last two pixels, the first of them with zeros for x.
 //
 // Images are divided into chunks, each with its own sums, which sumRows (flat.c) adds
 // in their order. So no bit depends on which thread computes which chunk.
@@ -51,11 +54,11 @@
 typedef struct directPart { // a convolution with some of the taps
 	int64_t weights, table;  // offsets: in w (bytes), in the table (pixels)
 	int64_t pixels;          // pixels of y in a whole piece
-	int64_t from, rows, run; // window: offset from the corner in bytes, rows, numbers in a row
+	int64_t from, rows, run; // window: offset from the corner in bytes, rows, numbers (or pairs) in a row
 } directPart;
 
 typedef struct directTask { // see direct.go
-	int64_t next, count, threads;
+	SHARED; // pieces: bands of rows of an image, or a few images; of the weight gradient: chunks of images
 	char *x, *y, *w;
 	const int32_t (*table)[2];
 	char *scratch;
@@ -64,26 +67,28 @@ typedef struct directTask { // see direct.go
 	int64_t xImage, xRow, xBlock, yImage, yRow, yBlock;       // strides in bytes; those of x after it is laid out
 	int64_t blocks, outBlocks;                                // blocks of inputs; blocks of 16 outputs
 	int64_t together;                                         // input blocks that are computed for all outputs before the next ones
-	int64_t step;                                             // stride between the numbers of a run
+	int64_t step;                                             // stride between the numbers (or pairs) of a run
+	int64_t stored;                                           // bytes of a pixel of a block in x
 	int64_t planes, plane;                                    // planes of x that are interleaved; bytes of a pixel of one
 	int64_t height, line, width, skip, pixel, before, stride; // x before it is laid out: rows, bytes of a row; width pixels, every skip-th, are laid out
 	int64_t laidRows, laidRow;                                // rows of a laid out band, and bytes of each; 0 if x is read in place
+	int64_t taps, columns;                                    // of pairGradWeight: taps in a row of the window, pixels in a row of dy
 	int64_t chunk;
 	int64_t parts;
 	directPart part[4];
 } directTask;
 
 enum {
-	PIXELS = V == 16 ? 8 : ROWS,  // pixels whose sums are in registers; each needs an address register, too
-	TAPS = 3,                   // of pairGradWeight, in each direction
-	NUMBERS = V == 16 ? 16 : 6, // most numbers of a run that are multiplied together for the weight gradient
+	PIXELS = V == 16 ? 8 : ROWS, // pixels whose sums are in registers; each needs an address register, too
+	NUMBERS = V == 16 ? 16 : 6,  // most numbers of a run that are multiplied together for the weight gradient
 };
 
 typedef float half __attribute__((vector_size(PIXEL / 2), aligned(4), may_alias));
 typedef number halfStored __attribute__((vector_size(STORED / 2), aligned(NUMBER), may_alias));
 
-// row lays out row i of x, or zeros if it is outside of x, with padding on both sides.
-INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
+// row lays out row i of x, or zeros if it is outside of x, with padding on both sides: as
+// float32 if wide, else as it is stored.
+INLINE void row(const directTask *t, const char *x, int64_t i, char *to, int wide) {
 	int64_t left = t->before * t->pixel, end = left + t->width * t->pixel, c = 0;
 	if (i < 0 || i >= t->height)
 		left = end = t->laidRow;
@@ -92,14 +97,22 @@ INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 	int64_t size = t->height * t->line, step = t->skip * t->plane;
 	x += i * t->line;
 	if (t->plane == NUMBER) // single channels
-		for (; c < end; x += step)
-			for (int64_t p = 0; p < t->planes; p++, c += 4)
-				*(float *)(to + c) = *(const number *)(x + p * size);
+		for (; c < end; x += step) {
+			for (int64_t p = 0; p < t->planes; p++, c += wide ? 4 : NUMBER)
+				if (wide)
+					*(float *)(to + c) = *(const number *)(x + p * size);
+				else
+					*(number *)(to + c) = *(const number *)(x + p * size);
+			if (!wide && t->planes % PAIR)
+				*(number *)(to + c) = 0, c += NUMBER;
+		}
 	else
 		for (int64_t p = 0; p < t->planes && c < end; p++, x += size)
 			for (int64_t j = 0; j < t->width; j++) {
 				char *pixel = to + c + p * PIXEL + j * t->pixel;
-				if (V == 16 && t->pixel < PIXEL) // a half of a block
+				if (!wide)
+					*(numbers *)pixel = *(const numbers *)(x + j * step);
+				else if (V == 16 && t->pixel < PIXEL) // a half of a block
 					*(half *)pixel = __builtin_convertvector(*(const halfStored *)(x + j * step), half);
 				else
 					put(pixel, load(x + j * step));
@@ -109,16 +122,23 @@ INLINE void row(const directTask *t, const char *x, int64_t i, char *to) {
 }
 
 #ifdef __AVX512BF16__
+// inside returns the pixel of x in row i and a column, or zeros if it is outside.
+INLINE words inside(const directTask *t, const char *x, int64_t i, int64_t column) {
+	if (i < 0 || i >= t->height || column < 0 || column >= t->width)
+		return (words){};
+	x += i * t->line + column * t->skip * STORED;
+	__builtin_prefetch(x + t->height * t->line); // for the next block
+	return *(const words *)x;
+}
+
 // pairs lays out row i of x as pairs for each tap.
 INLINE void pairs(const directTask *t, const char *x, int64_t i, char *to) {
-	for (int64_t tap = 0; tap < TAPS; tap++)
-		for (int64_t j = 0; j < t->laidRow / PIXEL; j++, to += PIXEL) {
-			words p[2] = {};
-			for (int64_t k = 0, column = 4 * j + tap - t->before; k < 2; k++, column += 2)
-				if (i >= 0 && i < t->height && column >= 0 && column < t->width)
-					p[k] = *(const words *)(x + i * t->line + column * STORED);
-			*(twice *)to = zip(p[0], p[1]);
-		}
+	for (int64_t tap = 0; tap < t->taps; tap++)
+		for (int64_t j = 0, column = tap - t->before; j < t->columns; j += 2, column += 2 * t->stride, to += PIXEL)
+			if (j + 1 < t->columns)
+				*(twice *)to = zip(inside(t, x, i, column), inside(t, x, i, column + t->stride));
+			else
+				*(twice *)to = zip((words){}, inside(t, x, i, column));
 }
 #endif
 
@@ -132,28 +152,28 @@ INLINE piece cut(const directTask *t, int64_t image, int64_t end, int64_t first)
 	return (piece){image, images < t->group ? images : t->group, first, rows < t->bandRows ? rows : t->bandRows};
 }
 
-// share returns the number of pixels of piece c, if a whole piece has pixels.
-INLINE int64_t share(const directTask *t, piece c, int64_t pixels) { return pixels * c.images / t->group * c.rows / t->bandRows; }
+// pixelsOf returns the number of pixels of piece c, if a whole piece has pixels.
+INLINE int64_t pixelsOf(const directTask *t, piece c, int64_t pixels) { return pixels * c.images / t->group * c.rows / t->bandRows; }
 
 // lay lays out the rows that a piece needs, with padding, and returns their address. If
 // nothing must be laid out, it returns their address in x.
-INLINE const char *lay(const directTask *t, piece c, char *to, int paired) {
+INLINE const char *lay(const directTask *t, piece c, char *to, int wide, int paired) {
 	int64_t rows = t->laidRows - (t->bandRows - c.rows) * t->stride, from = c.image * t->blocks, end = from + c.images * t->blocks;
 	if (!t->laidRow)
 		return t->x + from * t->height * t->line + c.first * t->stride * t->xRow;
 	char *start = to;
 	for (int64_t n = from; n < end; n++, to += t->xBlock) {
-		int64_t bytes = n * t->pixel / 4 * NUMBER; // of the first pixels of all blocks before this one
+		int64_t bytes = n * t->stored; // of the first pixels of all blocks before this one
 		const char *x = t->x + bytes / t->plane * t->height * t->line + bytes % t->plane;
 		for (int64_t i = 0; i < rows; i++) {
 			int64_t from = (c.first * t->stride + i) * t->skip - t->before;
 #ifdef __AVX512BF16__
 			if (paired) {
-				pairs(t, x, from, to + i * TAPS * t->xRow);
+				pairs(t, x, from, to + i * t->taps * t->xRow);
 				continue;
 			}
 #endif
-			row(t, x, from, to + i * t->xRow);
+			row(t, x, from, to + i * t->xRow, wide);
 		}
 	}
 	return start;
@@ -182,7 +202,7 @@ INLINE void window(const directTask *t, const directPart *p, int64_t blocks, con
 					v[o] = at(w + o * PIXEL);
 				UNROLL for (int i = 0; i < PIXELS; i++)
 					UNROLL for (int o = 0; o < OUT; o++)
-						sum[i][o] = fma(all(*(const float *)(number + corner[i])), v[o], sum[i][o]);
+						sum[i][o] = mulAdd(number + corner[i], v[o], sum[i][o]);
 			}
 		}
 	UNROLL for (int i = 0; i < PIXELS; i++)
@@ -214,16 +234,16 @@ INLINE void convolve(const directTask *t, const directPart *p, int64_t pixels, i
 }
 
 // direct computes a convolution, piece by piece.
-void direct(directTask *t) {
-	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
-	for (int64_t n; (n = take(&t->next)) < t->count;) {
+void direct(directTask *t, int64_t thread) {
+	char *scratch = t->scratch + t->threadScratch * thread;
+	EACH(n) {
 		piece c = cut(t, n / t->bands * t->group, t->images, n % t->bands * t->bandRows);
-		const char *x = lay(t, c, scratch, 0);
+		const char *x = lay(t, c, scratch, PAIR == 1, 0);
 		char *y = t->y + c.image * t->yImage + c.first * t->yRow;
 		for (int64_t b = 0; b < t->blocks; b += t->together)
 			for (int64_t i = 0; i < t->parts; i++)
 				if (b == 0 || t->part[i].rows) // a part without taps writes zeros, once
-					convolve(t, &t->part[i], share(t, c, t->part[i].pixels), b, x + t->part[i].from, y);
+					convolve(t, &t->part[i], pixelsOf(t, c, t->part[i].pixels), b, x + t->part[i].from, y);
 	}
 }
 
@@ -242,6 +262,7 @@ INLINE void products(int n, const directTask *t, const char *x, const char *dy, 
 #ifdef __AVX512BF16__
 		if (paired) {
 			vec v = (vec)zip(*(const words *)d, *(const words *)(d + STORED));
+			__builtin_prefetch(d + yBlock); // for the next outputs
 			UNROLL for (int i = 0; i < n; i++)
 				s[i][0] = mulAdd(number + 4 * i, v, s[i][0]);
 			continue;
@@ -277,25 +298,25 @@ INLINE void runs(const directTask *t, const char *x, const char *dy, int64_t pix
 }
 
 // gradWeight is directGradWeight or pairGradWeight.
-INLINE void gradWeight(directTask *t, int paired) {
-	char *scratch = t->scratch + t->threadScratch * take(&t->threads);
+INLINE void gradWeight(directTask *t, int64_t thread, int paired) {
+	char *scratch = t->scratch + t->threadScratch * thread;
 	int64_t weights = t->blocks * t->part->rows * t->part->run * 4 * OUTS;
-	for (int64_t n; (n = take(&t->next)) < t->count;) {
+	EACH(n) {
 		int64_t begin = n * t->images / t->count, end = (n + 1) * t->images / t->count;
 		for (int64_t image = begin; image < end; image += t->group)
 			for (int64_t first = 0; first < t->rows; first += t->bandRows) {
 				piece c = cut(t, image, end, first);
-				const char *x = lay(t, c, scratch, paired), *dy = t->y + image * t->yImage + first * t->yRow;
+				const char *x = lay(t, c, scratch, 1, paired), *dy = t->y + image * t->yImage + first * t->yRow;
 				for (int64_t o = 0; o < t->outBlocks; o++)
-					runs(t, x, dy + o * OUT * t->yBlock, share(t, c, t->part->pixels), t->w + n * t->chunk + o * weights, image == begin && first == 0, paired);
+					runs(t, x, dy + o * OUT * t->yBlock, pixelsOf(t, c, t->part->pixels), t->w + n * t->chunk + o * weights, image == begin && first == 0, paired);
 			}
 	}
 }
 
 // directGradWeight computes the sums of each chunk, w: [block of 16 outputs][block][row of
 // the window][number of the run][16 outputs].
-void directGradWeight(directTask *t) { gradWeight(t, 0); }
+void directGradWeight(directTask *t, int64_t thread) { gradWeight(t, thread, 0); }
 
 #ifdef __AVX512BF16__
-void pairGradWeight(directTask *t) { gradWeight(t, 1); }
+void pairGradWeight(directTask *t, int64_t thread) { gradWeight(t, thread, 1); }
 #endif

@@ -1,5 +1,5 @@
 // Elementwise kernels on flat arrays: the sum of several rows, and the update of the
-// parameters. And the CPU's peak: multiply-adds on registers.
+// parameters. The CPU's peak: multiply-adds on registers. And the entry of oneDNN's threads.
 //
 // Rows are added from the first to the last. The update is gradient descent with
 // momentum (nets/kernel, SGD), with learning rate r, momentum m, weight decay d and
@@ -13,13 +13,13 @@
 #include "vec.h"
 
 typedef struct flatTask { // see flat.go
-	int64_t next, count; // pieces of PIECE bytes
+	SHARED; // pieces of PIECE bytes
 	char *to, *from;
 	int64_t bytes, rows, row; // bytes of a row, number of rows, stride between rows
 } flatTask;
 
 typedef struct sgdTask { // see flat.go
-	int64_t next, count; // pieces of PIECE bytes
+	SHARED; // pieces of PIECE bytes
 	char *w, *g, *v;
 	int64_t bytes;
 	float rate, momentum, decay;
@@ -27,17 +27,23 @@ typedef struct sgdTask { // see flat.go
 } sgdTask;
 
 typedef struct peakTask { // see peak.go
-	int64_t next, count; // pieces of PRODUCTS vectors
-	char *to;            // a vector for each piece
+	SHARED;   // pieces of PRODUCTS vectors
+	char *to; // a vector for each piece
 } peakTask;
+
+typedef struct entryTask { // see own.go
+	int64_t threads; // that have begun
+	void (*kernel)(char *task, int64_t thread);
+	char *task;
+} entryTask;
 
 enum { PIECE = 16 << 10, CHAINS = 12, PRODUCTS = 100000 * CHAINS };
 
 // PIECES loops over the vectors of the pieces that this thread takes. i is the offset of
 // a vector, left the number of bytes from there to the end of the row.
-#define PIECES                                                                       \
-	for (int64_t n, i; i = (n = take(&t->next)) * PIECE, n < t->count;)              \
-		for (int64_t end = i + PIECE, left; i < end && (left = t->bytes - i) > 0; i += STORED)
+#define PIECES \
+	EACH(n)    \
+		for (int64_t i = n * PIECE, end = i + PIECE, left; i < end && (left = t->bytes - i) > 0; i += STORED)
 
 // from reads a vector, or fewer numbers at the end of the row; into writes them.
 INLINE vec from(const char *p, int64_t left) {
@@ -61,7 +67,7 @@ INLINE void into(char *p, vec v, int64_t left) {
 }
 
 // sumRows sums rows. The result may overwrite the first row.
-void sumRows(flatTask *t) {
+void sumRows(flatTask *t, int64_t thread) {
 	PIECES {
 		vec s = from(t->from + i, left);
 		for (int64_t r = 1; r < t->rows; r++)
@@ -71,7 +77,7 @@ void sumRows(flatTask *t) {
 }
 
 // sgd updates w and v.
-void sgd(sgdTask *t) {
+void sgd(sgdTask *t, int64_t thread) {
 	enum { CAFFE, PYTORCH, NESTEROV };
 	vec rate = all(t->rate), momentum = all(t->momentum), decay = all(t->decay);
 	PIECES {
@@ -84,8 +90,8 @@ void sgd(sgdTask *t) {
 }
 
 // peak computes multiply-adds in CHAINS registers, enough to hide their latency.
-void peak(peakTask *t) {
-	for (int64_t n; (n = take(&t->next)) < t->count;) {
+void peak(peakTask *t, int64_t thread) {
+	EACH(n) {
 		vec s[CHAINS] = {}, x = all(1.0f / (n + 2));
 #pragma clang loop unroll(disable)
 		for (int64_t i = 0; i < PRODUCTS; i += CHAINS)
@@ -96,3 +102,6 @@ void peak(peakTask *t) {
 		put(t->to + n * PIXEL, s[0]);
 	}
 }
+
+// entry calls a kernel on a thread of oneDNN's team, which does not say which one it is.
+void entry(entryTask *t) { t->kernel(t->task, __atomic_fetch_add(&t->threads, 1, __ATOMIC_RELAXED)); }

@@ -36,11 +36,11 @@ KERNELS = {  # file: functions
 	"direct.c": ["direct", "directGradWeight", "pairGradWeight"],
 	"norm.c": ["normStatistics", "normApply", "normGradSums", "normGradApply"],
 	"pool.c": ["maxPool", "maxPoolGrad", "avgPool", "avgPoolGrad"],
-	"flat.c": ["sumRows", "sgd", "peak"],
+	"flat.c": ["sumRows", "sgd", "peak", "entry"],
 }
-FLOATS = {"winogradWeights", "winogradGradSum", "sgd", "peak"}  # those without activations
+FLOATS = {"winogradWeights", "winogradGradSum", "sgd", "peak", "entry"}  # those without activations
 PAIRS = {"winogradWeights", "pairGradWeight"}  # those that have a form for pairs of bfloat16, with AVX512-BF16
-STRUCTS = 10  # number of structs that Go and C share
+STRUCTS = 12  # number of structs that Go and C share
 STACK = 3500  # most bytes of stack of a kernel: call_*.s reserves 4096
 
 # Relocations that do not depend on the address, if that is a multiple of ALIGN.
@@ -102,7 +102,7 @@ def tasks(flags):
 	structs = {}
 	for source in KERNELS:
 		dump = run("clang-19", *flags, "-ffreestanding", "-fsyntax-only", "-Xclang", "-fdump-record-layouts-complete", HERE / source)
-		for name, body, size in re.findall(r" 0 \| struct (\w+(?:Task|Part))\n((?:.*\n)+?) +\| \[sizeof=(\d+)", dump):
+		for name, body, size in re.findall(r" 0 \| struct (share|\w+(?:Task|Part))\n((?:.*\n)+?) +\| \[sizeof=(\d+)", dump):
 			structs[name] = re.findall(r"^ +(\d+) \|.* (\w+)$", body, re.M), size
 	refuse(f"found {len(structs)} structs in clang's output, expected {STRUCTS}", len(structs) != STRUCTS)
 	return structs

@@ -19,7 +19,8 @@
 #include "winograd.h"
 
 typedef struct winogradSumTask { // see winograd.go; a piece is 16 inputs and 16 outputs
-	int64_t next, count, chunks;
+	SHARED;
+	int64_t chunks;
 	char *u, *dw;
 	int64_t chunk, inBlocks;
 } winogradSumTask;
@@ -122,10 +123,10 @@ INLINE void transform(const winogradTask *t, int64_t begin, int64_t end, char *p
 }
 
 // winogradGradWeight computes the sums of each chunk.
-void winogradGradWeight(winogradTask *t) {
-	char *paddedX = t->scratch + t->threadScratch * take(&t->threads), *paddedY = paddedX + t->padded;
+void winogradGradWeight(winogradTask *t, int64_t thread) {
+	char *paddedX = t->scratch + t->threadScratch * thread, *paddedY = paddedX + t->padded;
 	char *tx = paddedY + t->paddedGradient, *ty = tx + t->transformed;
-	for (int64_t n; (n = take(&t->next)) < t->count;) {
+	EACH(n) {
 		int64_t first = n * t->images / t->count, end = (n + 1) * t->images / t->count, last;
 		for (int64_t begin = first; begin < end; begin = last) {
 			last = begin + t->group < end ? begin + t->group : end;
@@ -172,9 +173,9 @@ INLINE void addChunks(const winogradSumTask *t, char *u) {
 }
 
 // winogradGradSum adds the chunks and transforms positions back to taps. dw is (outputs, inputs, 3, 3).
-void winogradGradSum(winogradSumTask *t) {
+void winogradGradSum(winogradSumTask *t, int64_t thread) {
 	const int64_t tap = 4, in = 9 * tap, out = t->inBlocks * V * in; // strides of dw
-	for (int64_t n; (n = take(&t->next)) < t->count;) {
+	EACH(n) {
 		char *u = t->u + n * SUMS;
 		addChunks(t, u);
 		int64_t ins = t->inBlocks / OUT;

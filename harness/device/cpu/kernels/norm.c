@@ -23,7 +23,7 @@
 #include "vec.h"
 
 typedef struct normTask { // see fused.go
-	int64_t next, count;
+	SHARED; // images
 	char *x, *y, *add, *dy, *dx, *dadd; // 0 if absent
 	int64_t blocks;
 	int64_t image, block, pixel;
@@ -44,8 +44,8 @@ INLINE vec sum4(const vec s[4]) { return (s[0] + s[1]) + (s[2] + s[3]); }
 // IMAGES loops over the images n that this thread takes, and their blocks b; off is the
 // offset of a block. PIXELS loops over the pixels of a block, four at a time; AT is the
 // offset of a pixel, and k the index of the partial sum.
-#define IMAGES                                        \
-	for (int64_t n; (n = take(&t->next)) < t->count;) \
+#define IMAGES \
+	EACH(n)    \
 		for (int64_t b = 0, off = n * t->image; b < t->blocks; b++, off += t->block)
 #define PIXELS(...)                                                          \
 	{                                                                        \
@@ -70,7 +70,7 @@ INLINE void keep(const normTask *t, int64_t n, int64_t b, vec first, vec second)
 
 // normStatistics computes the mean of each image, and the sum of squared deviations from
 // it.
-void normStatistics(normTask *t) {
+void normStatistics(normTask *t, int64_t thread) {
 	IMAGES {
 		const char *x = t->x;
 		vec first = load(x + off), s[4] = {}, q[4] = {};
@@ -85,7 +85,7 @@ void normStatistics(normTask *t) {
 }
 
 // apply is normApply. The coefficients are mean, scale and shift.
-INLINE void apply(normTask *t, int shortcut) {
+INLINE void apply(normTask *t, int64_t thread, int shortcut) {
 	IMAGES {
 		const char *c = coefficients(t, n, b, 3), *x = t->x, *add = t->add;
 		char *y = t->y;
@@ -100,10 +100,10 @@ INLINE void apply(normTask *t, int shortcut) {
 }
 
 // normApply: y = max(floor, (x - mean) scale + shift [+ add]).
-void normApply(normTask *t) { t->add ? apply(t, 1) : apply(t, 0); }
+void normApply(normTask *t, int64_t thread) { t->add ? apply(t, thread, 1) : apply(t, thread, 0); }
 
 // gradSums is normGradSums, with or without its optional operands.
-INLINE void gradSums(normTask *t, int parts, int rectified, int store) {
+INLINE void gradSums(normTask *t, int64_t thread, int parts, int rectified, int store) {
 	IMAGES {
 		const char *x = t->x, *y = t->y, *dy = t->dy, *add = t->add;
 		char *dadd = t->dadd;
@@ -126,15 +126,15 @@ INLINE void gradSums(normTask *t, int parts, int rectified, int store) {
 // normGradSums computes, for each image, the sums of d and of d (x - mean). d is dy, plus
 // add if there is one, and 0 where y, if there is one, is not above 0. d is written to dadd
 // if there is one.
-void normGradSums(normTask *t) {
+void normGradSums(normTask *t, int64_t thread) {
 	if (t->add)
-		t->y ? t->dadd ? gradSums(t, 1, 1, 1) : gradSums(t, 1, 1, 0) : t->dadd ? gradSums(t, 1, 0, 1) : gradSums(t, 1, 0, 0);
+		t->y ? t->dadd ? gradSums(t, thread, 1, 1, 1) : gradSums(t, thread, 1, 1, 0) : t->dadd ? gradSums(t, thread, 1, 0, 1) : gradSums(t, thread, 1, 0, 0);
 	else
-		t->y ? t->dadd ? gradSums(t, 0, 1, 1) : gradSums(t, 0, 1, 0) : t->dadd ? gradSums(t, 0, 0, 1) : gradSums(t, 0, 0, 0);
+		t->y ? t->dadd ? gradSums(t, thread, 0, 1, 1) : gradSums(t, thread, 0, 1, 0) : t->dadd ? gradSums(t, thread, 0, 0, 1) : gradSums(t, thread, 0, 0, 0);
 }
 
 // gradApply is normGradApply. The coefficients are mean, scale, shift and slope.
-INLINE void gradApply(normTask *t, int rectified) {
+INLINE void gradApply(normTask *t, int64_t thread, int rectified) {
 	IMAGES {
 		const char *c = coefficients(t, n, b, 4), *x = t->x, *y = t->y, *dy = t->dy;
 		char *dx = t->dx;
@@ -150,4 +150,4 @@ INLINE void gradApply(normTask *t, int rectified) {
 
 // normGradApply: dx = d scale + shift + (x - mean) slope, where d is dy, and 0 where y, if
 // there is one, is not above 0.
-void normGradApply(normTask *t) { t->y ? gradApply(t, 1) : gradApply(t, 0); }
+void normGradApply(normTask *t, int64_t thread) { t->y ? gradApply(t, thread, 1) : gradApply(t, thread, 0); }

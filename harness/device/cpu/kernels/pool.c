@@ -20,8 +20,8 @@
 #include "vec.h"
 
 typedef struct poolTask { // see pool.go
-	int64_t next, count; // images
-	char *x, *y, *dx;    // y is dy for gradients
+	SHARED;           // images
+	char *x, *y, *dx; // y is dy for gradients
 	int64_t blocks, height, width, rows, columns;
 	int64_t size, stride, before;
 	float inverse; // 1 / pixels, of the average
@@ -54,9 +54,9 @@ INLINE vec largest(const poolTask *t, const char *x, span rows, span columns, ma
 	return value;
 }
 
-void maxPool(poolTask *t) {
+void maxPool(poolTask *t, int64_t thread) {
 	int64_t plane = t->height * t->width * STORED;
-	for (int64_t n; (n = take(&t->next)) < t->count;) {
+	EACH(n) {
 		char *y = t->y + n * t->blocks * t->rows * t->columns * STORED;
 		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++)
 			for (int64_t i = 0; i < t->rows; i++)
@@ -67,9 +67,9 @@ void maxPool(poolTask *t) {
 	}
 }
 
-void maxPoolGrad(poolTask *t) {
+void maxPoolGrad(poolTask *t, int64_t thread) {
 	int64_t plane = t->height * t->width * STORED;
-	for (int64_t n; (n = take(&t->next)) < t->count;) {
+	EACH(n) {
 		const char *dy = t->y + n * t->blocks * t->rows * t->columns * STORED;
 		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++) {
 			char *dx = t->dx + b * plane;
@@ -88,9 +88,9 @@ void maxPoolGrad(poolTask *t) {
 	}
 }
 
-void avgPool(poolTask *t) {
+void avgPool(poolTask *t, int64_t thread) {
 	int64_t pixels = t->height * t->width;
-	for (int64_t n; (n = take(&t->next)) < t->count;)
+	EACH(n)
 		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++) {
 			const char *x = t->x + b * pixels * STORED;
 			vec sum = {};
@@ -100,9 +100,9 @@ void avgPool(poolTask *t) {
 		}
 }
 
-void avgPoolGrad(poolTask *t) {
+void avgPoolGrad(poolTask *t, int64_t thread) {
 	int64_t pixels = t->height * t->width;
-	for (int64_t n; (n = take(&t->next)) < t->count;)
+	EACH(n)
 		for (int64_t b = n * t->blocks; b < (n + 1) * t->blocks; b++) {
 			vec d = at(t->y + b * PIXEL) / all(pixels);
 			for (int64_t p = 0; p < pixels; p++)

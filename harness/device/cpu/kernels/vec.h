@@ -1,10 +1,13 @@
 // Vectors of V floats, and everything that depends on the CPU.
 //
 // A kernel is a C function that takes a task: a struct that Go fills in. Every
-// thread of the team calls the function with the same task, and takes pieces of
-// the work from a counter in the task until none is left. The bits of a piece do
-// not depend on the thread that computes it, so results do not depend on the
-// number of threads.
+// thread of the team calls the function with the same task and its own number. It
+// computes the pieces of its own share of the work, then what is left of the others'.
+// Pieces are images, in order, in almost all kernels. So a thread reads what it has
+// written itself, which is in its caches: CPUs have one last-level cache for a few
+// cores, and to read what is in another one takes longer than from memory. The bits
+// of a piece do not depend on the thread that computes it, so results do not depend
+// on the number of threads.
 //
 // Activations are stored in blocks of V channels. An image of 16 channels, 3 pixels
 // wide and 2 high, with V = 8:
@@ -114,5 +117,29 @@ INLINE vec mulAdd(const void *x, vec w, vec sum) { return fma(all(*(const float 
 INLINE void factor(void *p, vec v, int second) { put(p, v); }
 #endif
 
-// take returns the next number of a counter that the threads share.
-INLINE int64_t take(int64_t *n) { return __atomic_fetch_add(n, 1, __ATOMIC_RELAXED); }
+typedef struct share { // see team.go; a cache line
+	int64_t next, end; // pieces that are left: from next to end - 1
+	int64_t pad[6];
+} share;
+
+// SHARED is the head of a task: count pieces, in a share for each thread.
+#define SHARED     \
+	share *shares; \
+	int64_t threads, count
+
+// take returns the next piece of a thread's own share, then of the others'; -1 if none is left.
+// helped is the number of shares that are done.
+INLINE int64_t take(share *shares, int64_t threads, int64_t thread, int64_t *helped) {
+	for (; *helped < threads; ++*helped) {
+		share *s = shares + (thread + *helped) % threads;
+		if (__atomic_load_n(&s->next, __ATOMIC_RELAXED) < s->end) {
+			int64_t n = __atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED);
+			if (n < s->end)
+				return n;
+		}
+	}
+	return -1;
+}
+
+// EACH loops over the pieces n that this thread takes.
+#define EACH(n) for (int64_t n, helped = 0; (n = take(t->shares, t->threads, thread, &helped)) >= 0;)

@@ -3,7 +3,8 @@
 #include "winograd.h"
 
 typedef struct winogradWeightsTask { // see winograd.go; a piece is V inputs and 16 outputs
-	int64_t next, count, inBlocks;
+	SHARED;
+	int64_t inBlocks;
 	char *w, *u;
 	int64_t out, in, tap; // strides of w between outputs, inputs, taps
 } winogradWeightsTask;
@@ -75,10 +76,10 @@ INLINE void nearer(const winogradTask *t, const char *y, const int32_t (*table)[
 // winograd computes a convolution. A thread takes a few images at a time, whose tiles fill
 // groups. The last piece may overlap the one before; its images are written twice, with the
 // same values.
-void winograd(winogradTask *t) {
-	char *padded = t->scratch + t->threadScratch * take(&t->threads);
+void winograd(winogradTask *t, int64_t thread) {
+	char *padded = t->scratch + t->threadScratch * thread;
 	char *transformed = padded + t->padded, *products = transformed + t->transformed;
-	for (int64_t n; (n = take(&t->next)) < t->count;) {
+	EACH(n) {
 		int64_t image = n * t->group;
 		if (image > t->images - t->group)
 			image = t->images - t->group;
@@ -116,9 +117,9 @@ INLINE void weight(const vec w[3], vec u[6]) {
 }
 
 // winogradWeights is G w G'. It gathers the taps of one input as vectors of outputs first.
-void winogradWeights(winogradWeightsTask *t) {
+void winogradWeights(winogradWeightsTask *t, int64_t thread) {
 	const int64_t position = weightsPosition(t->inBlocks);
-	for (int64_t n; (n = take(&t->next)) < t->count;) {
+	EACH(n) {
 		int64_t out = n / t->inBlocks, in = n % t->inBlocks * V;
 		const char *w = t->w + out * OUTS * t->out + in * t->in;
 		char *u = t->u + out * 36 * position + in / PAIR * 4 * OUTS;

@@ -81,7 +81,7 @@ enum {
 };
 
 typedef struct winogradTask { // see winograd.go
-	int64_t next, count, threads;
+	SHARED;
 	char *x, *y, *weights;
 	const int32_t (*table)[2];
 	char *scratch;
