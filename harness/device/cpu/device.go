@@ -126,7 +126,7 @@ func (d *Device) each(n int, f func(i int)) func() {
 }
 
 // helps reports whether oneDNN computes bfloat16 beside our kernels: with AMX, for which there are
-// no kernels here, or if a layout is asked for. Without AMX it is not faster.
+// no kernels here, or if a layout is asked for. Without AMX it is hardly faster.
 func (d *Device) helps(layout string) bool {
 	return d.halves != nil && (d.cpu.amx() || cmp.Or(layout, os.Getenv(EnvLayout)) != "")
 }
@@ -191,7 +191,7 @@ func (d *Device) Remark() string {
 	case d.helps(""):
 		return "our own kernels for avx512; in bf16 oneDNN's, too"
 	case d.halves != nil:
-		return "our own kernels for avx512; oneDNN is not used, because without AMX it is not faster"
+		return "our own kernels for avx512; oneDNN is not used, because without AMX it is hardly faster"
 	}
 	return "our own kernels for " + d.isa + "; no library is needed"
 }

@@ -98,14 +98,13 @@ func (p packing) copy(block int, packed []uint32, plain []float32, back bool) {
 						row[i] = math.Float32bits(plain[at])
 						at += p.outStep
 					}
-				case in+lane+1 == p.ins:
+				default:
+					second := in+lane+1 < p.ins
 					for i := range row[:n] {
 						row[i] = uint32(half(math.Float32bits(plain[at])))
-						at += p.outStep
-					}
-				default:
-					for i := range row[:n] {
-						row[i] = uint32(half(math.Float32bits(plain[at]))) | uint32(half(math.Float32bits(plain[at+p.inStep])))<<16
+						if second {
+							row[i] |= uint32(half(math.Float32bits(plain[at+p.inStep]))) << 16
+						}
 						at += p.outStep
 					}
 				}

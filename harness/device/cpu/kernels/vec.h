@@ -3,11 +3,10 @@
 // A kernel is a C function that takes a task: a struct that Go fills in. Every
 // thread of the team calls the function with the same task and its own number. It
 // computes the pieces of its own share of the work, then what is left of the others'.
-// Pieces are images, in order, in almost all kernels. So a thread reads what it has
-// written itself, which is in its caches: CPUs have one last-level cache for a few
-// cores, and to read what is in another one takes longer than from memory. The bits
-// of a piece do not depend on the thread that computes it, so results do not depend
-// on the number of threads.
+// Pieces are images, in order, in almost all kernels. So a thread mostly reads what it
+// has written itself, which may still be in its caches; large CPUs have a last-level
+// cache for every few cores. The bits of a piece do not depend on the thread that
+// computes it, so results do not depend on the number of threads.
 //
 // Activations are stored in blocks of V channels. An image of 16 channels, 3 pixels
 // wide and 2 high, with V = 8:
