@@ -60,7 +60,7 @@ func TestImports(t *testing.T) {
 		"harness/data/photo":       "harness/ckernel",
 		"harness/device":           "nets/kernel nets/program",
 		"harness/device/ref":       "harness/device nets/kernel nets/program",
-		"harness/device/cpu":       "harness/ckernel harness/device nets/kernel nets/program",
+		"harness/device/cpu":       "harness/ckernel harness/device harness/limits nets/kernel nets/program",
 		"harness/device/xla":       "harness/device harness/disk harness/device/xla/hlo harness/device/xla/lower harness/device/xla/pjrt nets/kernel nets/program",
 		"harness/device/xla/hlo":   "",
 		"harness/device/xla/lower": "harness/device nets/kernel nets/program",

@@ -1,6 +1,6 @@
 // Package limits reads the memory and CPU limits of this process: those of its control
 // groups (cgroups), which containers, batch systems and systemd set, and those of its Slurm
-// job.
+// job. It reads the CPU time that processes have used, too.
 package limits
 
 import (
@@ -137,11 +137,16 @@ func (g group) number(name string, i int) (n int64, ok bool) {
 // stat is a value of memory.stat; 0 if missing.
 func (g group) stat(name string) int64 {
 	text, _ := fs.ReadFile(g, path.Join(g.dir, "memory.stat"))
-	for line := range strings.Lines(string(text)) {
-		if number, ok := strings.CutPrefix(line, name+" "); ok {
-			n, _ := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
-			return n
+	n, _ := strconv.ParseInt(value(string(text), name+" "), 10, 64)
+	return n
+}
+
+// value is the rest of the first line that begins with key; "" if there is none.
+func value(text, key string) string {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, key); ok {
+			return strings.TrimSpace(rest)
 		}
 	}
-	return 0
+	return ""
 }

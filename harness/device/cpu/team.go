@@ -133,11 +133,12 @@ func (w *shared) divide(shares []share) {
 }
 
 // size is the number of members that the next job can have, with the caller.
-func (t *team) size() int { return max(1, t.threads/max(1, int(computing.Load()))) }
+func (t *team) size() int { return max(1, others.leave(t.threads)/max(1, int(computing.Load()))) }
 
 // run calls job on the first size members, if they begin in time, and waits until all have left
 // it. Only one goroutine may call run at a time.
 func (t *team) run(size int, job func(member int)) {
+	defer others.ended()
 	most := size - 1
 	if t.most.Store(int64(most)); most < 1 {
 		job(0)
