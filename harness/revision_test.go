@@ -23,7 +23,7 @@ import (
 func TestRevisions(t *testing.T) {
 	for _, c := range []struct{ folder, revision, fingerprint string }{
 		{"../nets/kernel", kernel.Revision, "1 d91ca1d993d9b6ecf55305b0"},
-		{"device/cpu", cpu.Revision, "6 c556211d534eb1b0045140d1"},
+		{"device/cpu", cpu.Revision, "6 2821873bd33b913ccd50be05"},
 		{"device/xla/lower", lower.Revision, "2 83e0b1c34307700a20c9cc44"},
 	} {
 		got, err := fingerprint(c.folder)

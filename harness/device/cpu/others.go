@@ -59,12 +59,12 @@ func read() usage {
 }
 
 // crowded returns how many CPUs to leave to others, which used so many while left were left to
-// them. A process that competes for a CPU gets about half of it. If it has one for itself, it must
-// use most of it: beside a process that is busy for half of the time, two threads are faster
+// them. A process that competes for a CPU gets half of it or more. If it has one for itself, it
+// must use most of it: beside a process that is busy for half of the time, two threads are faster
 // than one.
 func crowded(used float64, left int64) int64 {
 	if left == 0 {
-		return int64(used + 0.6)
+		return int64(used + 0.5)
 	}
 	return int64(used + 0.25)
 }

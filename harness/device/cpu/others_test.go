@@ -40,7 +40,7 @@ func TestCrowd(t *testing.T) {
 		paused bool
 		want   int64
 	}{
-		{0, true, false, 0}, {0.3, true, false, 0}, {0.5, true, false, 1}, {1, true, false, 1}, {0.8, true, false, 1},
+		{0, true, false, 0}, {0.45, true, false, 0}, {0.5, true, false, 1}, {1, true, false, 1}, {0.8, true, false, 1},
 		{0.5, true, false, 0}, {1.5, true, false, 2}, {2, true, true, 2}, {0, true, true, 2}, {1.9, true, false, 2}, {0.9, true, false, 1},
 		{0, true, false, 0}, {5, true, true, 0}, {5, false, false, 0}, {5, true, false, 0}, {5, true, false, 5}, {-1, true, false, 0},
 	} {
