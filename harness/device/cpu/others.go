@@ -16,7 +16,7 @@ import (
 // crowd measures how much CPU time other processes use while this one computes. A thread that
 // shares its CPU with another process is stopped in the middle of a piece of work, and the team
 // waits for it. So the team leaves such CPUs to the others. Beside a process that keeps one of two
-// CPUs busy, one thread takes 1.8 times as long as two threads alone; two take 2.5 times as long.
+// CPUs busy, one thread takes 1.9 times as long as two threads alone; two take 2.5 times as long.
 type crowd struct {
 	read   func() usage
 	cpus   atomic.Int64 // CPUs that others use
