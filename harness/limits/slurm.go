@@ -23,12 +23,8 @@ func jobMemory(system fs.FS) (room int64, known bool) {
 		return 0, false
 	}
 	text, _ := fs.ReadFile(system, "proc/self/status")
-	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
-	words := strings.Fields(rest)
-	var kib int64
-	if len(words) > 0 {
-		kib, _ = strconv.ParseInt(words[0], 10, 64)
-	}
+	resident, _, _ := strings.Cut(value(string(text), "VmRSS:"), " ")
+	kib, _ := strconv.ParseInt(resident, 10, 64)
 	return max(0, mib<<20-kib<<10), true
 }
 
